@@ -1,0 +1,1 @@
+"""What moves: the arm protocol, the simulated arm, kinematics and the safety gate."""

@@ -1,0 +1,1 @@
+"""What was shown: click programs, the recorder, and tasks and takes on disk."""

@@ -1,0 +1,101 @@
+"""What was shown: clicks, segments and whole demonstrations, as frozen numpy records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metagui.arms.arm import Anchor, BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Click:
+    """One thing the teacher asked for: a verb, the anchor it is about, and how exactly.
+
+    ``parameters`` holds the verb's own numbers and words (offset, radius, height, speed ...); see
+    ``programs.VERBS`` for which verb takes what.
+    """
+
+    verb: str
+    anchor: str
+    target: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The samples ``[start, stop)`` in which one click was carried out; ``click`` is None if cut otherwise."""
+
+    start: int
+    stop: int
+    click: Click | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How well the loop kept its rate, one entry a sample."""
+
+    lateness: FloatArray
+    """(N,) how late the tick began, s."""
+    latency: FloatArray
+    """(N,) time on the bus, s."""
+    retries: FloatArray
+    """(N,)"""
+    rate_asked: float
+    missed: int
+    """Deadlines that passed without a tick."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One take: N samples at the control rate of one arm (J joints, the last the gripper) among A anchors."""
+
+    task: str
+    name: str
+    """The take's name, unique within its task."""
+    arm: str
+    joint_names: tuple[str, ...]
+    anchors: tuple[Anchor, ...]
+    time: FloatArray
+    """(N,) monotonic, s."""
+    joint_positions: FloatArray
+    """(N, J) rad."""
+    joint_velocities: FloatArray
+    """(N, J) rad/s."""
+    tool_positions: FloatArray
+    """(N, 3) m, base frame."""
+    tool_yaws: FloatArray
+    """(N,) rad."""
+    anchor_positions: FloatArray
+    """(N, A, 3) m."""
+    anchor_yaws: FloatArray
+    """(N, A) rad."""
+    held: BoolArray
+    """(N, A)"""
+    touched: BoolArray
+    """(N, A)"""
+    command_asked: FloatArray
+    """(N, J) rad, before the safety gate."""
+    command_sent: FloatArray
+    """(N, J) rad, after the safety gate."""
+    segments: tuple[Segment, ...]
+    timing: Timing
+    states: FloatArray | None = None
+    """(N, D) the simulator's full state, so that a take replays exactly."""
+    model: str | None = None
+    """The simulated arm's MJCF text."""
+    success: bool | None = None
+    notes: str = ""
+    trim: tuple[int, int] | None = None
+    """Samples to keep, [start, stop); nothing outside is ever destroyed."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first sample to the last."""
+        return float(self.time[-1] - self.time[0]) if len(self) else 0.0

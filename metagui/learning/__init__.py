@@ -1,0 +1,1 @@
+"""What was learnt: MAML adaptation, Siamese similarity, and running a policy."""

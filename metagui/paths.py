@@ -1,0 +1,32 @@
+"""Where the program finds what it ships and keeps what people record."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_documents_path
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+
+def in_checkout() -> bool:
+    """Whether the package is imported from a source checkout rather than an installed wheel."""
+    return (_CHECKOUT / "pyproject.toml").is_file()
+
+
+def resources_dir() -> Path:
+    """Return the folder of shipped, read-only files: the wheel's copy, else the checkout's."""
+    packaged = _PACKAGE / "resources"
+    return packaged if packaged.is_dir() else _CHECKOUT / "resources"
+
+
+def recordings_dir() -> Path:
+    """Return the default library: ``METAGUI_RECORDINGS``, a checkout's ``recordings/``, or the documents folder."""
+    chosen = os.environ.get("METAGUI_RECORDINGS")
+    if chosen:
+        return Path(chosen).expanduser()
+    if in_checkout():
+        return _CHECKOUT / "recordings"
+    return user_documents_path() / "metagui"

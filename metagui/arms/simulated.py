@@ -1,0 +1,158 @@
+"""The simulated SO-101: MuJoCo physics behind the same protocol as an arm on a cable.
+
+Time advances by one control period at every command, so that a loop without a clock runs as fast as the machine
+and a loop with one runs in real time. Nothing here may be read while another thread steps it: take ``state()``.
+"""
+
+from __future__ import annotations
+
+import time
+
+import mujoco
+import numpy as np
+
+from metagui.arms import scene
+from metagui.arms.arm import (
+    CONTROL_PERIOD,
+    BoolArray,
+    Command,
+    FloatArray,
+    JointState,
+    NotConnectedError,
+    Observation,
+    SceneState,
+    frozen,
+)
+from metagui.arms.kinematics import JOINTS, tool_observation
+
+_LET_GO = 3
+"""Ticks without contact after which a cube no longer counts as held."""
+
+
+class SimulatedArm:
+    """An SO-101 among three cubes and two zones, laid out by a seed. Implements Arm and Scene."""
+
+    name = "simulated SO-101"
+    joints = JOINTS
+    anchors = scene.ANCHORS
+
+    def __init__(self, seed: int = 0) -> None:
+        self.connected = False
+        self.model = scene.load_model()
+        self._data = mujoco.MjData(self.model)
+        self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
+        self._bodies = np.array([self.model.body(a.name).id for a in self.anchors if a.kind != "table"])
+        self._cube_of_geom, self._finger_of_geom = self._contact_tables()
+        self._nan = frozen(np.full(len(JOINTS), np.nan))
+        self._limits = np.array([[j.lower, j.upper] for j in JOINTS]).T
+        self.randomise(seed)
+
+    def _contact_tables(self) -> tuple[FloatArray, FloatArray]:
+        """Map geoms to the cube they belong to and to the finger they are, -1 for neither."""
+        cubes = np.full(self.model.ngeom, -1)
+        fingers = np.full(self.model.ngeom, -1)
+        for index, anchor in enumerate(self.anchors):
+            if anchor.kind == "cube":
+                cubes[self.model.body(anchor.name).geomadr[0]] = index
+        for index, name in enumerate(("fixed_finger", "moving_finger")):
+            fingers[self.model.geom(name).id] = index
+        return cubes, fingers
+
+    def randomise(self, seed: int) -> None:
+        """Lay out a new scene and put the arm back home, at rest."""
+        self.reset(scene.random_layout(np.random.default_rng(seed)))
+        self.seed = seed
+
+    def reset(self, layout: scene.Layout) -> None:
+        """Start again from ``layout``."""
+        scene.apply_layout(self.model, self._data, layout)
+        self._since_contact = np.full(len(self.anchors), _LET_GO)
+        self._touched: BoolArray = np.zeros(len(self.anchors), dtype=bool)
+
+    def connect(self) -> None:
+        """Nothing to open; the arm holds where it is."""
+        self.connected = True
+
+    def observe(self) -> JointState:
+        """Read positions, velocities and loads of all joints. Raises NotConnectedError."""
+        self._require_connection()
+        count = len(JOINTS)
+        return JointState(
+            time=time.perf_counter(),
+            positions=frozen(self._data.qpos[:count]),
+            velocities=frozen(self._data.qvel[:count]),
+            loads=frozen(self._data.actuator_force[:count] / self.model.actuator_forcerange[:, 1]),
+            temperatures=self._nan,
+            voltages=self._nan,
+            latency=0.0,
+            retries=0,
+        )
+
+    def observe_scene(self) -> SceneState:
+        """Return where every anchor is, and which cubes the fingers hold or touch."""
+        rotations = self._data.xmat[self._bodies]
+        yaws = np.arctan2(rotations[:, 3], rotations[:, 0])
+        return SceneState(
+            positions=frozen(np.vstack([self._data.xpos[self._bodies], scene.TABLE_CENTRE])),
+            yaws=frozen(np.append(yaws, 0.0)),
+            held=frozen(self._since_contact < _LET_GO, bool),
+            touched=frozen(self._touched, bool),
+        )
+
+    def observation(self) -> Observation:
+        """Read joints and scene together, as a controller sees them."""
+        joints = self.observe()
+        position, yaw = tool_observation(joints.positions)
+        return Observation(joints.time, joints, frozen(position), yaw, self.observe_scene())
+
+    def command(self, command: Command) -> Command:
+        """Send joint targets and let one control period pass; return what was sent, within the limits."""
+        self._require_connection()
+        if not np.all(np.isfinite(command.positions)):
+            self.hold()
+        else:
+            self._data.ctrl[:] = np.clip(command.positions, *self._limits)
+        mujoco.mj_step(self.model, self._data, self._substeps)
+        self._update_contacts()
+        return Command(frozen(self._data.ctrl))
+
+    def _update_contacts(self) -> None:
+        """Remember which cubes both fingers touch; a few ticks without contact are no letting go."""
+        both = np.zeros((2, len(self.anchors)), dtype=bool)
+        pairs = self._data.contact.geom
+        for side in (0, 1):
+            fingers = self._finger_of_geom[pairs[:, side]]
+            cubes = self._cube_of_geom[pairs[:, 1 - side]]
+            hit = (fingers >= 0) & (cubes >= 0)
+            both[fingers[hit], cubes[hit]] = True
+        self._touched = both.any(axis=0)
+        self._since_contact = np.where(both.all(axis=0), 0, self._since_contact + 1)
+
+    def hold(self) -> None:
+        """Make the present position the target."""
+        self._data.ctrl[:] = np.clip(self._data.qpos[: len(JOINTS)], *self._limits)
+
+    def disconnect(self) -> None:
+        """Hold, then close."""
+        self.hold()
+        self.connected = False
+
+    def state(self) -> FloatArray:
+        """Return a copy of the full physics state (D,), safe to hand to another thread."""
+        return scene.get_state(self.model, self._data)
+
+    def restore(self, state: FloatArray) -> None:
+        """Go back to a stored state. Raises ArmError if it is another model's."""
+        scene.set_state(self.model, self._data, state)
+        self._since_contact[:] = _LET_GO
+        self._touched[:] = False
+        self._update_contacts()
+
+    @property
+    def model_xml(self) -> str:
+        """The scene as MJCF text."""
+        return scene.model_text()
+
+    def _require_connection(self) -> None:
+        if not self.connected:
+            raise NotConnectedError("The simulated arm is not connected; nothing moved. Press Connect first.")

@@ -25,6 +25,8 @@ from metagui.arms.arm import (
 )
 from metagui.arms.kinematics import JOINTS, tool_observation
 
+_EMPTY = 0.03
+"""Gripper angle, rad, below which there is nothing between the fingers, whatever they both touch."""
 _LET_GO = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
@@ -126,7 +128,8 @@ class SimulatedArm:
             hit = (fingers >= 0) & (cubes >= 0)
             both[fingers[hit], cubes[hit]] = True
         self._touched = both.any(axis=0)
-        self._since_contact = np.where(both.all(axis=0), 0, self._since_contact + 1)
+        grasping = both.all(axis=0) & (self._data.qpos[len(JOINTS) - 1] > _EMPTY)
+        self._since_contact = np.where(grasping, 0, self._since_contact + 1)
 
     def hold(self) -> None:
         """Make the present position the target."""

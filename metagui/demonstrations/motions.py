@@ -250,6 +250,7 @@ def push(s: Situation) -> Motion:
         return Motion(step, neutral(s), GRIPPER_CLOSED, done=rise < 0.004)
     ahead = np.array([way[0] / left, way[1] / left, 0.0])
     side = np.array([-ahead[1], ahead[0], 0.0])
+    turn = _turn(wrap_square(math.atan2(ahead[1], ahead[0]) - s.now.tool_yaw))  # push with a face, not an edge
     tip = s.tool + TIP * s.jaw
     relative = tip - cube
     along, across = float(relative @ ahead), float(relative @ side)
@@ -258,10 +259,10 @@ def push(s: Situation) -> Motion:
         drive = min(0.006 * s.style.speed, 0.3 * left + 0.001)
         drive *= 1.0 - min(abs(across) / 0.014, 0.8)
         step = ahead * drive - side * (GAIN * across) + (0.0, 0.0, GAIN * low)
-        return Motion(step, neutral(s), GRIPPER_CLOSED)
+        return Motion(step, turn, GRIPPER_CLOSED)
     behind = cube - 0.036 * ahead - TIP * s.jaw
     behind[2] = 0.012
-    return Motion(funnel(s, s.tool, behind), neutral(s), GRIPPER_CLOSED)
+    return Motion(funnel(s, s.tool, behind), turn, GRIPPER_CLOSED)
 
 
 def press(s: Situation) -> Motion:

@@ -1,0 +1,198 @@
+"""Model-agnostic meta-learning (Finn, Abbeel & Levine 2017), second order, batched by hand over tasks.
+
+    θ*, α* = argmin Σᵢ L_query,ᵢ(θ'ᵢ)        θ'ᵢ ← θ'ᵢ − αₖ ∇ L_support,ᵢ(θ'ᵢ),   k = 1 … steps
+
+with the additions of Antoniou, Edwards & Storkey 2019: αₖ is one learnt positive rate per tensor per step
+(LSLR), and early in training the query losses after every step count (multi-step loss). A model may also *infer*
+part of its starting point from the support set, θ'ᵢ = start(θ, supportᵢ): an adapted context, an encoder. The
+module knows nothing of robots; the sinusoid of the paper runs through the same two functions, ``meta_train`` and
+``adapt``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+import torch
+
+from metagui.learning.meta_state import Meta, MetaState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    import numpy as np
+
+    from metagui.learning.networks import Params
+
+Batch = TypeVar("Batch", contravariant=True)
+"""Data of several tasks, of whatever kind the model understands."""
+
+
+class Model(Protocol[Batch]):
+    """A functional network and its loss, batched over tasks."""
+
+    def start(self, params: Params, support: Batch) -> Params:
+        """Return every task's parameters before the first step, each with a leading task dimension."""
+
+    def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
+        """Return the loss of every task on its own data, (tasks,)."""
+
+
+@dataclass(frozen=True)
+class MetaSettings:
+    """How to meta-train."""
+
+    steps: int
+    """Outer steps."""
+    inner_steps: int = 5
+    """Gradient steps on the support set; 0 trains the starting point alone (zero-step)."""
+    order: Literal[1, 2] = 2
+    """2 differentiates through the inner gradients; 1 takes them as constants (first-order MAML)."""
+    lr: float = 1e-3
+    """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
+    final_lr: float = 0.0
+    clip: float = 1.0
+    """Largest norm of the outer gradient."""
+    multi_step: float = 0.5
+    """Fraction of the training in which the losses after every inner step count, fading out."""
+    start_weight: float = 0.0
+    """Weight of the query loss before any step, beside 1 for the adapted ones."""
+    report_every: int = 10
+    """Outer steps between two progress records."""
+
+
+@dataclass(frozen=True)
+class MetaStep:
+    """Progress of meta-training: mean query losses of the last batch, before and after adapting to it."""
+
+    step: int
+    steps: int
+    before: float
+    after: float
+    gradient: float
+    """Norm of the outer gradient before clipping."""
+    skipped: int
+    """Outer steps left out so far because something was not a finite number."""
+
+
+def initial(params: Params, rates: Mapping[str, float], steps: int) -> Meta:
+    """Return what meta-training starts from; the tensors named in ``rates`` adapt, at those rates at first."""
+    tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
+    logs = {
+        name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()
+    }
+    return Meta(tensors, logs)
+
+
+def adapt(
+    model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Literal[1, 2] = 1
+) -> Iterator[Params]:
+    """Yield every task's parameters θ' after 0, 1, … ``steps`` gradient steps on its support set.
+
+    With ``order`` 2 the result can be differentiated with respect to ``meta`` through the inner gradients.
+    Steps beyond the learnt rates repeat the last one.
+    """
+    fast = model.start(meta.params, support)
+    yield fast
+    for step in range(steps):
+        fast = _descend(model, meta, fast, support, step, order)
+        yield fast
+
+
+def _descend(model: Model[Batch], meta: Meta, fast: Params, support: Batch, step: int, order: int) -> Params:
+    """One inner step: θ' − α ∇ L_support(θ'), for every adapted tensor of every task."""
+    fast = dict(fast)
+    for name in meta.log_rates:
+        if not fast[name].requires_grad:
+            fast[name] = fast[name].detach().requires_grad_()
+    adapted = [fast[name] for name in meta.log_rates]
+    with torch.enable_grad():
+        loss = model.loss(fast, support).sum()  # tasks share nothing: the sum's gradient is each one's own
+        gradients = torch.autograd.grad(loss, adapted, create_graph=order == 2)
+    for (name, log_rate), gradient in zip(meta.log_rates.items(), gradients, strict=True):
+        rate = log_rate[min(step, len(log_rate) - 1)].exp()
+        fast[name] = fast[name] - rate * gradient
+    return fast
+
+
+def meta_train(
+    model: Model[Batch],
+    sample: Callable[[np.random.Generator], tuple[Batch, Batch]],
+    settings: MetaSettings,
+    state: MetaState,
+) -> Generator[MetaStep, None, MetaState]:
+    """Minimise the query loss after adaptation, over tasks drawn by ``sample`` as (support, query) batches.
+
+    ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved there: a run
+    that continues from a saved state ends with exactly the same numbers. Close the generator to stop.
+    """
+    tensors = state.meta.tensors()
+    optimiser = torch.optim.Adam(tensors, lr=settings.lr)
+    state.load_into(optimiser)
+    while state.step < settings.steps:
+        report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps
+        weights = step_weights(settings, state.step)
+        losses = _query_losses(model, state.meta, sample(state.rng), settings, weights, report)
+        objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
+        _backward(objective, tensors)
+        norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
+        if math.isfinite(norm) and math.isfinite(float(objective.detach())):
+            optimiser.param_groups[0]["lr"] = learning_rate(settings, state.step)
+            optimiser.step()
+        else:
+            state.skipped += 1
+        state.step += 1
+        if report:
+            state.store_from(optimiser)
+            before, after = float(losses[0].detach()), float(losses[-1].detach())
+            yield MetaStep(state.step, settings.steps, before, after, norm, state.skipped)
+    return state
+
+
+def _backward(objective: torch.Tensor, tensors: list[torch.Tensor]) -> None:
+    """Set every tensor's gradient; a tensor that took no part gets zero."""
+    gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        tensor.grad = torch.zeros_like(tensor) if gradient is None else gradient
+
+
+def _query_losses(
+    model: Model[Batch],
+    meta: Meta,
+    batches: tuple[Batch, Batch],
+    settings: MetaSettings,
+    weights: list[float],
+    report: bool,
+) -> list[torch.Tensor]:
+    """Mean query loss after 0, 1, … inner steps; those without weight are computed only to be reported."""
+    support, query = batches
+    losses = []
+    paths = adapt(model, meta, support, settings.inner_steps, settings.order)
+    for weight, fast in zip(weights, paths, strict=True):
+        if weight > 0:
+            losses.append(model.loss(fast, query).mean())
+        elif report:
+            with torch.no_grad():
+                losses.append(model.loss(fast, query).mean())
+        else:
+            losses.append(torch.zeros(()))
+    return losses
+
+
+def step_weights(settings: MetaSettings, step: int) -> list[float]:
+    """Return the query loss's weight after 0, 1, … inner steps: all steps at first, the last one later."""
+    if settings.inner_steps == 0:
+        return [1.0]
+    fading = settings.multi_step * settings.steps
+    early = max(0.0, 1.0 - step / fading) if fading > 0 else 0.0
+    weights = [early / settings.inner_steps] * settings.inner_steps
+    weights[-1] += 1.0 - early
+    return [settings.start_weight, *weights]
+
+
+def learning_rate(settings: MetaSettings, step: int) -> float:
+    """Return the cosine schedule's value before outer step ``step``."""
+    progress = step / max(settings.steps, 1)
+    return settings.final_lr + (settings.lr - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -116,9 +116,7 @@ class SafetyGate:
             return None
         return f"{' and '.join(stalled)} pushed against something and gave way. Move the arm away from it."
 
-    def gate(
-        self, asked: Command | None, state: JointState, age: float = 0.0, hold: bool = False
-    ) -> Command:
+    def gate(self, asked: Command | None, state: JointState, age: float = 0.0, hold: bool = False) -> Command:
         """Return what may be sent now.
 
         ``asked`` is None where nobody wants anything: the last target stays. ``age`` is how long ago the

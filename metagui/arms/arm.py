@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -149,8 +149,15 @@ class Scene(Protocol):
         """Return where every anchor is now."""
 
 
-def frozen(array: object, dtype: type = np.float64) -> NDArray[np.generic]:
-    """Return a read-only copy of an array, fit to cross threads."""
-    out = np.array(array, dtype=dtype)
+def frozen(array: ArrayLike) -> FloatArray:
+    """Return a read-only float copy of an array, fit to cross threads."""
+    out = np.array(array, dtype=np.float64)
+    out.setflags(write=False)
+    return out
+
+
+def frozen_flags(array: ArrayLike) -> BoolArray:
+    """Return a read-only copy of an array of flags."""
+    out = np.array(array, dtype=np.bool_)
     out.setflags(write=False)
     return out

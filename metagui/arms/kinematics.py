@@ -112,9 +112,7 @@ def inverse(position: FloatArray, yaw: float) -> FloatArray:
     )
 
 
-def _steepest(
-    x: float, y: float, z: float, yaw: float, good: float, bad: float, solution: FloatArray
-) -> FloatArray:
+def _steepest(x: float, y: float, z: float, yaw: float, good: float, bad: float, solution: FloatArray) -> FloatArray:
     """Bisect for the steepest pitch that still has a solution, so that tilt changes smoothly with position."""
     for _ in range(8):
         middle = (good + bad) / 2

@@ -22,6 +22,7 @@ from metagui.arms.arm import (
     Observation,
     SceneState,
     frozen,
+    frozen_flags,
 )
 from metagui.arms.kinematics import JOINTS, tool_observation
 
@@ -97,8 +98,8 @@ class SimulatedArm:
         return SceneState(
             positions=frozen(np.vstack([self._data.xpos[self._bodies], scene.TABLE_CENTRE])),
             yaws=frozen(np.append(yaws, 0.0)),
-            held=frozen(self._since_contact < _LET_GO, bool),
-            touched=frozen(self._touched, bool),
+            held=frozen_flags(self._since_contact < _LET_GO),
+            touched=frozen_flags(self._touched),
         )
 
     def observation(self) -> Observation:
@@ -127,7 +128,7 @@ class SimulatedArm:
             cubes = self._cube_of_geom[pairs[:, 1 - side]]
             hit = (fingers >= 0) & (cubes >= 0)
             both[fingers[hit], cubes[hit]] = True
-        self._touched = both.any(axis=0)
+        self._touched = both[0] | both[1]
         grasping = both.all(axis=0) & (self._data.qpos[len(JOINTS) - 1] > _EMPTY)
         self._since_contact = np.where(grasping, 0, self._since_contact + 1)
 

@@ -8,14 +8,18 @@ is in ``Memory``. The same laws carry out a person's clicks and drive the script
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import BoolArray, FloatArray, Observation
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, MAX_TURN, Motion
-from metagui.demonstrations.demonstration import Click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metagui.arms.arm import BoolArray, FloatArray, Observation
+    from metagui.demonstrations.demonstration import Click
 
 GAIN = 0.35
 """Share of the remaining way covered in one decision, so that everything slows near its target."""
@@ -93,7 +97,7 @@ class Situation:
 
     def where(self, index: int) -> FloatArray:
         """(3,) position of an anchor."""
-        return self.now.scene.positions[index]
+        return np.array(self.now.scene.positions[index])
 
     @property
     def offset(self) -> FloatArray:

@@ -69,7 +69,11 @@ class ClickProgram:
 def describe(click: Click) -> str:
     """Say a click in words, as the window and the file listings show it."""
     other = f" to {click.target}" if click.target else ""
-    words = {"reach": "go to", "place": "place on", "trace": f"trace a {click.parameters.get('shape', 'circle')} at"}
+    words = {
+        "reach": "go to",
+        "place": "place on",
+        "trace": f"trace a {click.parameters.get('shape', 'circle')} at",
+    }
     if click.verb in ("move", "home", "release"):
         return click.verb
     return f"{words.get(click.verb, click.verb)} {click.anchor}{other}"
@@ -88,7 +92,7 @@ def click_from_dict(values: Any, place: str = "click") -> Click:
     if not isinstance(values, dict):
         raise ProgramError(f"{place} is {type(values).__name__}, not an object with verb and anchor.")
     verb = values.get("verb")
-    if verb not in VERBS:
+    if not isinstance(verb, str) or verb not in VERBS:
         raise ProgramError(f"{place} has the verb {verb!r}; it can be {', '.join(VERBS)}.{_closest(verb, VERBS)}")
     anchor, target = values.get("anchor"), values.get("target")
     if not isinstance(anchor, str) or not (target is None or isinstance(target, str)):
@@ -184,7 +188,11 @@ def resolve(name: str, anchors: Sequence[Anchor]) -> int:
 
 
 def situation(
-    click: Click, anchors: Sequence[Anchor], now: Observation, memory: Memory | None = None, style: Style | None = None
+    click: Click,
+    anchors: Sequence[Anchor],
+    now: Observation,
+    memory: Memory | None = None,
+    style: Style | None = None,
 ) -> Situation:
     """Resolve a click's names against a scene, ready for its law or its goal."""
     anchor = resolve(click.anchor, anchors)

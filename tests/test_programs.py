@@ -1,0 +1,144 @@
+"""Program files, the laws on real physics, and the judge that says whether it worked."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metagui.arms.arm import UnreachableError
+from metagui.arms.kinematics import CartesianServo
+from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.families import FAMILIES, draw_program, draw_programs
+from metagui.demonstrations.judge import Judge
+from metagui.demonstrations.programs import (
+    ClickProgram,
+    ProgramController,
+    ProgramError,
+    check_reachable,
+    load_programs,
+    save_programs,
+)
+from metagui.paths import resources_dir
+
+
+def execute(program: ClickProgram, seed: int) -> bool:
+    """Carry a program out in one scene and judge it."""
+    arm = SimulatedArm(seed)
+    arm.connect()
+    servo, controller, judge = CartesianServo(), ProgramController(arm.anchors), Judge(program, arm.anchors)
+    servo.reset(arm.observation())
+    controller.add(*program.clicks)
+    while controller.pending:
+        now, before = arm.observation(), controller.click_index
+        motion = controller.decide(now)
+        if motion is None:
+            break
+        if controller.click_index != before:
+            judge.begin(now)
+        judge.watch(now)
+        for _ in range(2):
+            arm.command(servo.step(arm.observation(), motion))
+        if motion.done:
+            judge.end(arm.observation())
+    return judge.success(arm.observation())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_laws_achieve_their_family(family: str) -> None:
+    rng = np.random.default_rng(7)
+    won = [execute(draw_program(rng, family, "x"), seed) for seed in range(8)]
+    assert sum(won) >= 6, won
+
+
+def test_the_judge_is_not_fooled() -> None:
+    """What was done is judged against what was asked: a right motion for another task fails."""
+    done = ClickProgram("done", (Click("grasp", "red cube"), Click("place", "yellow zone")))
+    arm = SimulatedArm(2)
+    arm.connect()
+    asked = ClickProgram("asked", (Click("grasp", "red cube"), Click("place", "violet zone")))
+    servo, controller, judge = CartesianServo(), ProgramController(arm.anchors), Judge(asked, arm.anchors)
+    servo.reset(arm.observation())
+    controller.add(*done.clicks)
+    verdicts = []
+    while controller.pending:
+        now, before = arm.observation(), controller.click_index
+        motion = controller.decide(now)
+        assert motion is not None
+        if controller.click_index != before:
+            judge.begin(now)
+        judge.watch(now)
+        for _ in range(2):
+            arm.command(servo.step(arm.observation(), motion))
+        if motion.done:
+            verdicts.append(judge.end(arm.observation()))
+    assert verdicts == [True, False]
+    assert not judge.success(arm.observation())
+
+
+def test_programs_survive_the_disk(tmp_path: Path) -> None:
+    programs = draw_programs(3, 14)
+    save_programs(tmp_path / "p.json", programs)
+    assert load_programs(tmp_path / "p.json") == programs
+
+
+def test_the_shipped_programs_are_valid() -> None:
+    for path in (resources_dir() / "programs").glob("*.json"):
+        assert load_programs(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nonsense", "not JSON"),
+        ("[]", "program file"),
+        ('{"format": 9, "programs": []}', "format 9"),
+        ('{"format": 1, "programs": [{"name": "a"}]}', "list"),
+        ('{"format": 1, "programs": [{"name": "a", "clicks": []}]}', "no clicks"),
+        ('{"format": 1, "programs": [{"name": "a", "clicks": [{"verb": "graps", "anchor": "x"}]}]}', "grasp"),
+        (
+            '{"format": 1, "programs": [{"name": "a", "clicks": [{"verb": "reach", "anchor": "x", "offset": [1]}]}]}',
+            "three",
+        ),
+        (
+            '{"format": 1, "programs": [{"name": "a", "clicks": [{"verb": "reach", "anchor": "x", "radius": 1}]}]}',
+            "offset",
+        ),
+    ],
+)
+def test_a_broken_program_file_says_where(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(text)
+    with pytest.raises(ProgramError, match=says):
+        load_programs(path)
+
+
+def test_a_missing_file_and_a_name_twice(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="cannot be read"):
+        load_programs(tmp_path / "none.json")
+    click = {"verb": "press", "anchor": "red cube"}
+    twice = {"format": 1, "programs": [{"name": "a", "clicks": [click]}, {"name": "a", "clicks": [click]}]}
+    (tmp_path / "p.json").write_text(json.dumps(twice))
+    with pytest.raises(ProgramError, match="two programs"):
+        load_programs(tmp_path / "p.json")
+
+
+def test_impossible_clicks_are_refused_and_the_arm_stays() -> None:
+    arm = SimulatedArm(0)
+    arm.connect()
+    now = arm.observation()
+    far = Click("reach", "table", None, {"offset": (0.6, 0.0, 0.05)})
+    with pytest.raises(UnreachableError):
+        check_reachable(far, arm.anchors, now)
+    with pytest.raises(ProgramError, match="Did you mean 'red cube'"):
+        check_reachable(Click("grasp", "red cub"), arm.anchors, now)
+    with pytest.raises(ProgramError, match="Nothing is held"):
+        check_reachable(Click("place", "yellow zone"), arm.anchors, now)
+    with pytest.raises(ProgramError, match="Only a cube"):
+        check_reachable(Click("grasp", "yellow zone"), arm.anchors, now)
+    controller = ProgramController(arm.anchors)
+    controller.add(far, Click("press", "red cube"))
+    assert controller.decide(now) is None
+    assert "stays where it is" in controller.problem
+    assert controller.pending == 0

@@ -1,0 +1,32 @@
+"""Choose how MuJoCo gets its OpenGL, before MuJoCo is imported: it reads the choice once and for all."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
+"""What each way of drawing without a window system needs, in the order of preference."""
+
+
+def choose_backend() -> str:
+    """Set ``MUJOCO_GL`` on Linux to a way that this machine has, unless someone chose; return the choice.
+
+    *disable* where there is none: physics works without pictures, and the view says what is missing.
+    """
+    if sys.platform != "linux":
+        return os.environ.get("MUJOCO_GL", "")
+    return os.environ.setdefault("MUJOCO_GL", next(filter(_has, LIBRARIES), "disable"))
+
+
+def _has(backend: str) -> bool:
+    return any(_loads(library) for library in LIBRARIES[backend])
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

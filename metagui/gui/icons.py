@@ -1,0 +1,42 @@
+"""Line icons, drawn once in ``resources/icons`` and tinted with the colour of the text beside them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from PySide6.QtCore import QByteArray, QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtSvg import QSvgRenderer
+
+from metagui.paths import resources_dir
+
+_SIZES = (16, 20, 24, 32, 48, 64)
+
+
+@cache
+def icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
+    """Return the icon called ``name`` in a colour, and in another where its widget is disabled."""
+    out = QIcon()
+    for size in _SIZES:
+        out.addPixmap(pixmap(name, colour, size))
+        if disabled:
+            out.addPixmap(pixmap(name, disabled, size), QIcon.Mode.Disabled)
+    return out
+
+
+@cache
+def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
+    """Return the icon as a square picture; ``ratio`` is the screen's device pixel ratio."""
+    renderer = QSvgRenderer(QByteArray(_source(name).replace("currentColor", colour).encode()))
+    out = QPixmap(round(size * ratio), round(size * ratio))
+    out.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(out)
+    renderer.render(painter, QRectF(out.rect()))
+    painter.end()
+    out.setDevicePixelRatio(ratio)
+    return out
+
+
+@cache
+def _source(name: str) -> str:
+    return (resources_dir() / "icons" / f"{name}.svg").read_text(encoding="utf-8")

@@ -1,0 +1,297 @@
+"""The control loop: observe, decide, gate, command, publish, fifty times a second on absolute deadlines.
+
+One thread a connected arm. The same tick runs without a thread and without waiting (``step_once``), which is
+how thousands of demonstrations are generated faster than real time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, Observation, frozen
+from metagui.arms.kinematics import CartesianServo, Motion, tool_observation
+from metagui.arms.safety import SafetyGate
+from metagui.arms.ticks import (
+    DECISION_TICKS,
+    Controller,
+    ControllerError,
+    LoopError,
+    LoopStuckError,
+    Replayable,
+    SinkError,
+    Tick,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from metagui.arms.arm import Arm, Scene
+
+__all__ = [
+    "DECISION_TICKS",
+    "ControlLoop",
+    "Controller",
+    "ControllerError",
+    "LoopError",
+    "LoopStuckError",
+    "Replayable",
+    "SinkError",
+    "Tick",
+]
+
+_log = logging.getLogger(__name__)
+
+
+class ControlLoop:
+    """Drives one connected arm among the anchors of one scene.
+
+    ``latest`` and ``error`` are slots that any thread may read. Sinks and ``on_error`` are called in the
+    control thread and must be quick. Whatever ends the loop, the arm is made to hold.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        scene: Scene,
+        gate: SafetyGate | None = None,
+        servo: CartesianServo | None = None,
+        period: float = CONTROL_PERIOD,
+        on_error: Callable[[LoopError], None] | None = None,
+    ) -> None:
+        self.arm = arm
+        self.scene = scene
+        self.gate = gate or SafetyGate(arm.joints, period)
+        self.period = period
+        self.latest: Tick | None = None
+        self.error: LoopError | None = None
+        self._servo = servo or CartesianServo()
+        self._on_error = on_error
+        self._state = arm.state if isinstance(arm, Replayable) else None
+        self._sinks: tuple[Callable[[Tick], None], ...] = ()
+        self._controller: Controller | None = None
+        self._deciding: Controller | None = None
+        self._plan: Motion | Command | None = None
+        self._busy = threading.RLock()
+        self._hold = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._index = 0
+        self._missed = 0
+        self._clock = 0.0
+
+    # What other threads may call
+
+    def start(self) -> None:
+        """Begin ticking in a thread of its own; the arm stays where it is until a controller is set."""
+        if self.running:
+            return
+        self._start_from_here()
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name=f"control {self.arm.name}")
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End the thread and wait for it; the arm holds. Raises LoopStuckError."""
+        self._stopping.set()
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return
+        thread.join(timeout)
+        if thread.is_alive():
+            raise LoopStuckError(
+                f"The control loop did not end within {timeout:.0f} s, so the arm may still be powered. "
+                "It holds its last position; switch off its supply if it must not."
+            )
+        self._thread = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def controller(self) -> Controller | None:
+        """Who moves the arm at present."""
+        return self._controller
+
+    def set_controller(self, controller: Controller | None) -> None:
+        """Let ``controller`` move the arm from the next decision on; None holds the last target."""
+        self._controller = controller
+
+    def add_sink(self, sink: Callable[[Tick], None]) -> None:
+        """Call ``sink`` with every tick, in the control thread."""
+        with self._busy:
+            self._sinks = (*self._sinks, sink)
+
+    def remove_sink(self, sink: Callable[[Tick], None]) -> None:
+        """Stop calling ``sink``; when this returns, no call to it is under way."""
+        with self._busy:
+            self._sinks = tuple(other for other in self._sinks if other != sink)
+
+    def emergency_hold(self) -> None:
+        """Stop where the arm is, past all queues, and forget the controller. Never waits."""
+        self._hold.set()
+
+    def release(self) -> None:
+        """Allow motion again after an emergency hold; nothing moves until a controller is set."""
+        self._hold.clear()
+
+    @property
+    def holding(self) -> bool:
+        """Whether an emergency hold is in force."""
+        return self._hold.is_set()
+
+    @contextlib.contextmanager
+    def between_ticks(self) -> Iterator[None]:
+        """Keep the loop from ticking while the arm or scene is changed from outside, then start from there."""
+        with self._busy:
+            try:
+                yield
+            finally:
+                self._start_from_here()
+
+    # Without a thread
+
+    def step_once(self) -> Tick:
+        """Run one tick now, without waiting, on the loop's own clock. Raises what the tick raises, holding."""
+        if self.running:
+            raise RuntimeError("The loop ticks in its own thread; stop it before stepping it.")
+        try:
+            with self._busy:
+                tick = self._tick(self._clock, 0.0, live=False)
+        except BaseException:
+            self._hold_arm()
+            raise
+        self._clock += self.period
+        return tick
+
+    def run_inline(self, controller: Controller | None, ticks: int) -> Tick | None:
+        """Run up to ``ticks`` ticks under ``controller``, until it has nothing more to do; return the last."""
+        self.set_controller(controller)
+        tick = None
+        for _ in range(ticks):
+            tick = self.step_once()
+            if controller is not None and tick.decision and self._plan is None:
+                break
+        return tick
+
+    # In the control thread
+
+    def _run(self) -> None:
+        deadline = time.perf_counter()
+        try:
+            while not self._stopping.is_set() and threading.main_thread().is_alive():
+                time.sleep(max(0.0, deadline - time.perf_counter()))
+                started = time.perf_counter()
+                try:
+                    with self._busy:
+                        self._tick(started, started - deadline, live=True)
+                except Exception as error:  # noqa: BLE001 - the boundary: whatever failed, the arm holds
+                    if self._recover(error):
+                        return
+                deadline = self._next_deadline(deadline)
+        finally:
+            self._hold_arm()
+
+    def _next_deadline(self, deadline: float) -> float:
+        """Return the first deadline still to come; those that have passed are missed, and waited past."""
+        deadline += self.period
+        late = time.perf_counter() - deadline
+        if late > 0:
+            lost = int(late / self.period) + 1
+            self._missed += lost
+            deadline += lost * self.period
+        return deadline
+
+    def _tick(self, started: float, lateness: float, live: bool) -> Tick:
+        observation = self._observe(started)
+        state = None if self._state is None else frozen(self._state())
+        asked = self._ask(observation)
+        age = time.perf_counter() - started if live else 0.0
+        held = self._hold.is_set()
+        allowed = self.gate.gate(None if held else asked, observation.joints, age, held)
+        sent = self.arm.command(allowed)
+        click = getattr(self._deciding, "current_click", None)
+        click_index = getattr(self._deciding, "click_index", -1)
+        tick = Tick(
+            self._index, started, lateness, self._missed, observation, _kept(asked) or allowed, sent, state,
+            click, click_index, self.gate.alarm,
+        )  # fmt: skip
+        self._index += 1
+        self._publish(tick)
+        return tick
+
+    def _observe(self, started: float) -> Observation:
+        joints = self.arm.observe()
+        position, yaw = tool_observation(joints.positions)
+        return Observation(started, joints, frozen(position), yaw, self.scene.observe_scene())
+
+    def _ask(self, observation: Observation) -> Command | None:
+        """Let the controller decide where it is its turn, and return the joint targets that follow."""
+        if self._hold.is_set():
+            self._controller = self._deciding = self._plan = None
+            return None
+        if self._index % DECISION_TICKS == 0:
+            self._decide(observation)
+        if isinstance(self._plan, Motion):
+            return self._servo.step(observation, self._plan, 1.0 / DECISION_TICKS)
+        return self._plan
+
+    def _decide(self, observation: Observation) -> None:
+        controller = self._controller
+        resting = controller is not self._deciding or not isinstance(self._plan, Motion)
+        self._deciding, self._plan = controller, None
+        if controller is None:
+            return
+        try:
+            plan = controller.decide(observation)
+        except Exception as error:
+            raise ControllerError(f"{type(controller).__name__} failed: {error}") from error
+        if resting and isinstance(plan, Motion):
+            self._servo.reset(observation, self.gate.sent)
+        self._plan = plan
+
+    def _publish(self, tick: Tick) -> None:
+        self.latest = tick
+        for sink in self._sinks:
+            try:
+                sink(tick)
+            except Exception as error:
+                self.remove_sink(sink)
+                raise SinkError(f"A listener failed and was removed: {error}") from error
+
+    def _recover(self, error: Exception) -> bool:
+        """Hold, forget who was moving the arm, say what happened; return whether the loop has to end."""
+        fatal = not isinstance(error, ControllerError | SinkError)
+        self._hold_arm()
+        self._controller = None
+        self._start_from_here()
+        if not isinstance(error, ArmError):
+            _log.error("control loop of %s", self.arm.name, exc_info=error)
+        advice = "Connect again." if fatal else "The arm is holding its position."
+        message = str(error) if isinstance(error, ArmError) else f"{error or type(error).__name__}. {advice}"
+        self.error = LoopError(message, fatal)
+        if self._on_error is not None:
+            self._on_error(self.error)
+        return fatal
+
+    def _start_from_here(self) -> None:
+        """Forget what was planned and sent: the next target starts wherever the arm is."""
+        self._deciding = self._plan = None
+        self.gate.reset()
+
+    def _hold_arm(self) -> None:
+        """Hold, even if the arm can no longer be reached: then its servos keep their last target."""
+        try:
+            self.arm.hold()
+        except Exception as error:  # noqa: BLE001 - the last resort must not hide what led to it
+            _log.warning("hold failed: %s", error)
+
+
+def _kept(command: Command | None) -> Command | None:
+    """Return a copy that nobody can change."""
+    return None if command is None else Command(frozen(command.positions))

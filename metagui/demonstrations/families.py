@@ -124,12 +124,33 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Ranges], tuple[Click, ...]]] 
 }
 
 
+def sensible(clicks: tuple[Click, ...]) -> bool:
+    """Whether the clicks can follow each other: nothing is asked of a cube that is in the hand, covered or in the way."""
+    held, busy = None, set[str]()
+    for click in clicks:
+        if click.verb == "grasp":
+            held = click.anchor
+            if held in busy:
+                return False
+        elif click.anchor == held or (click.verb != "reach" and click.anchor in busy):
+            return False
+        if click.verb == "place":
+            busy.add(click.anchor)
+            held = None
+        elif click.verb == "push":
+            if click.target in busy:
+                return False
+            busy.add(str(click.target))
+    return True
+
+
 def draw_program(rng: np.random.Generator, family: str, name: str, ranges: Ranges | None = None) -> ClickProgram:
     """Draw one program of a family, or of a composition such as ``"press+trace"``."""
-    clicks: tuple[Click, ...] = ()
-    for part in family.split("+"):
-        clicks += FAMILIES[part](rng, ranges or Ranges())
-    return ClickProgram(name, clicks, family=family)
+    while True:
+        parts = [FAMILIES[part](rng, ranges or Ranges()) for part in family.split("+")]
+        clicks = tuple(click for part in parts for click in part)
+        if sensible(clicks):
+            return ClickProgram(name, clicks, family=family)
 
 
 def draw_programs(

@@ -53,7 +53,7 @@ class Memory:
     touched: BoolArray
     """(A,) what has been touched since."""
     swept: float = 0.0
-    """How far round a traced curve the tool has gone, rad, in the traced direction."""
+    """How far round a traced curve the tool has gone, rad, in the traced direction; for a line, whether it began."""
     decisions: int = 0
 
     @classmethod
@@ -351,7 +351,9 @@ def _trace_line(s: Situation) -> Motion:
     along = float((s.tool - first) @ ahead)
     astray = s.tool - first - along * ahead
     off = math.sqrt(float(astray @ astray))
-    if along < -0.006 or off > 0.010:
+    if s.memory.swept == 0.0 and _near(first - s.tool, 0.005):
+        s.memory.swept = 1.0
+    if s.memory.swept == 0.0 or along < -0.006 or off > 0.010:
         return Motion(funnel(s, s.tool, first), neutral(s), s.keep)
     most = 0.7 * MAX_STEP * s.style.speed
     drive = min(most, GAIN * max(length - along, 0.0) + 0.001) * (1.0 - 0.8 * off / 0.010)

@@ -3,10 +3,10 @@
     θ*, α* = argmin Σᵢ L_query,ᵢ(θ'ᵢ)        θ'ᵢ ← θ'ᵢ − αₖ ∇ L_support,ᵢ(θ'ᵢ),   k = 1 … steps
 
 with the additions of Antoniou, Edwards & Storkey 2019: αₖ is one learnt positive rate per tensor per step
-(LSLR), and early in training the query losses after every step count (multi-step loss). A model may also *infer*
-part of its starting point from the support set, θ'ᵢ = start(θ, supportᵢ): an adapted context, an encoder. The
-module knows nothing of robots; the sinusoid of the paper runs through the same two functions, ``meta_train`` and
-``adapt``.
+(LSLR), and early in training the query losses after every step count (multi-step loss). A model may also
+*infer* part of its starting point from the support set, θ'ᵢ = start(θ, supportᵢ): an adapted context, an
+encoder. The module knows nothing of robots; the sinusoid of the paper runs through the same two functions,
+``meta_train`` and ``adapt``.
 """
 
 from __future__ import annotations
@@ -78,17 +78,13 @@ class MetaStep:
 
 
 def initial(params: Params, rates: Mapping[str, float], steps: int) -> Meta:
-    """Return what meta-training starts from; the tensors named in ``rates`` adapt, at those rates at first."""
+    """Return what meta-training starts from; those named in ``rates`` adapt, at these rates at first."""
     tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
-    logs = {
-        name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()
-    }
+    logs = {name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()}
     return Meta(tensors, logs)
 
 
-def adapt(
-    model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Literal[1, 2] = 1
-) -> Iterator[Params]:
+def adapt(model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Literal[1, 2] = 1) -> Iterator[Params]:
     """Yield every task's parameters θ' after 0, 1, … ``steps`` gradient steps on its support set.
 
     With ``order`` 2 the result can be differentiated with respect to ``meta`` through the inner gradients.

@@ -112,8 +112,7 @@ class MetaState:
                     {n: file.get_tensor(f"rates/{n}").requires_grad_() for n in header["rates"]},
                 )
                 moments = [
-                    (file.get_tensor(f"first/{i}"), file.get_tensor(f"second/{i}"))
-                    for i in range(header["moments"])
+                    (file.get_tensor(f"first/{i}"), file.get_tensor(f"second/{i}")) for i in range(header["moments"])
                 ]
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise StateFileError(

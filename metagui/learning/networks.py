@@ -18,9 +18,7 @@ Params = dict[str, torch.Tensor]
 """Parameters by name; what a functional network is."""
 
 
-def init_mlp(
-    name: str, sizes: Sequence[int], generator: torch.Generator, *, last_scale: float = 1.0
-) -> Params:
+def init_mlp(name: str, sizes: Sequence[int], generator: torch.Generator, *, last_scale: float = 1.0) -> Params:
     """Return He-initialised weights (in, out) and zero biases (out,) for layers ``sizes``."""
     params: Params = {}
     for layer, (wide, narrow) in enumerate(itertools.pairwise(sizes)):

@@ -1,0 +1,40 @@
+# Two commands. Each sets up what it needs the first time and is quick from then on.
+#
+#   make run     open the program
+#   make test    check style, types and architecture, then pass the tests
+#
+# PYTHON=python3.12 chooses the interpreter, VENV=elsewhere where its environment goes.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test style types architecture tests clean
+
+run: $(VENV)/.ready-to-run
+	$(BIN)/metagui
+
+test: style types architecture tests
+
+style: $(VENV)/.ready-to-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.ready-to-test
+	$(BIN)/mypy
+
+architecture: $(VENV)/.ready-to-test
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.ready-to-test | style types architecture
+	@scripts/under_xvfb.sh $(BIN)/pytest $(PYTEST_ARGS)
+
+$(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
+	@scripts/setup.sh run $(VENV)
+	@touch $@
+
+$(VENV)/.ready-to-test: pyproject.toml scripts/setup.sh
+	@scripts/setup.sh test $(VENV)
+	@touch $@ $(VENV)/.ready-to-run
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,33 @@
+"""``metagui check``: what this machine lacks, in words, with the command that mends it."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from metagui.cli.output import AsJson, show
+from metagui.cli.verbs import app
+
+WORDS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "lacking": "[red]lacking[/]"}
+
+
+@app.command()
+def check(
+    packages: Annotated[
+        bool, typer.Option("--packages", help="Only list the Debian packages that are missing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what this machine lacks, each with the command that mends it."""
+    from metagui import check as machine
+
+    if packages:
+        typer.echo(" ".join(machine.missing_packages()))
+        return
+    findings = machine.check()
+    lacking = any(finding.verdict == "lacking" for finding in findings)
+    rows = [(f.part, WORDS[f.verdict], f.says, f.mend) for f in findings]
+    document = {"ready": not lacking, "findings": [asdict(finding) for finding in findings]}
+    show(document, ("part", "verdict", "what was found", "what mends it"), rows, as_json)
+    if lacking:
+        raise typer.Exit(1)

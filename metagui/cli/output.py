@@ -1,0 +1,58 @@
+"""How verbs speak: one table or one JSON document on standard output, the rest on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.progress import Progress
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+
+
+def show(
+    document: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool, title: str = ""
+) -> None:
+    """Print a result: the document for programs, or the rows under their columns for people."""
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title or None, title_justify="left")
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def complain(message: str) -> None:
+    """Print an error on standard error."""
+    typer.secho(message, fg=typer.colors.RED, err=True)
+
+
+def remark(message: str) -> None:
+    """Print a remark for people on standard error."""
+    typer.echo(message, err=True)
+
+
+def progress() -> Progress:
+    """Return a progress bar on standard error; where that is no terminal, nothing is drawn."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[says]}"),
+    )
+    return Progress(*columns, console=console, disable=not console.is_terminal)

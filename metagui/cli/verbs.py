@@ -1,0 +1,50 @@
+"""The ``metagui`` command itself: its verbs are added by the modules beside it; without one it opens the window."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from metagui import __version__
+from metagui.cli.output import complain
+
+
+class Verbs(TyperGroup):
+    """A group of verbs that says the errors of this program in one clear message, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; an error of our own, or of the file system, ends with its message and status 1."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not is_ours(error):
+                raise
+            complain(str(error))
+            raise typer.Exit(1) from error
+
+
+def is_ours(error: Exception) -> bool:
+    """Whether an error's message was written for the person at the keyboard, so that it needs no traceback."""
+    return type(error).__module__.partition(".")[0] == "metagui" or isinstance(error, OSError)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="Teach a robot arm a new task by showing it a few times. Without a verb, the window opens.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def metagui(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Open the window, unless a verb or ``--version`` was given."""
+    if version:
+        typer.echo(f"metagui {__version__}")
+    elif context.invoked_subcommand is None:
+        from metagui.app import main
+
+        raise typer.Exit(main())

@@ -1,0 +1,146 @@
+"""What every test may rely on: no window system, libraries of its own, and nothing left running behind it.
+
+Real windows are tested with ``make test``, which runs pytest under Xvfb with ``QT_QPA_PLATFORM=xcb``; anywhere
+else Qt draws into memory and tests marked ``window`` are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports Qt, torch or numpy.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import gc
+import threading
+import time
+import traceback
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QThread, QTimer
+from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import isValid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+GRACE = 2.0
+"""Seconds a thread may take to end after its test."""
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what wants a real window where there is none."""
+    if os.environ["QT_QPA_PLATFORM"].partition(":")[0] not in ("offscreen", "minimal"):
+        return
+    skip = pytest.mark.skip(reason="wants an X server: run `make test`")
+    for item in items:
+        if item.get_closest_marker("window"):
+            item.add_marker(skip)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember whether the test itself failed: its traceback keeps things alive that are no leak."""
+    report: Any = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep recordings and settings of the person who runs the tests out of them."""
+    monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
+    for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
+        for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
+            QSettings.setPath(form, scope, str(tmp_path / "settings"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that leaves a thread, a timer or a window behind, naming the line that started it."""
+    started = _Started()
+    threads_before = set(threading.enumerate())
+    for kind in (threading.Thread, QThread, QTimer):
+        monkeypatch.setattr(kind, "start", started.recording(kind.start))
+    yield
+    complaints = _end_threads(started, threads_before)
+    if _app() is not None:
+        complaints += _end_timers_and_windows(started)
+    if complaints and not request.node.stash.get(FAILED, False):
+        pytest.fail("left behind by this test:\n" + "\n".join(complaints), pytrace=False)
+
+
+class _Started:
+    """What was started during a test, and by which line."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[weakref.ref[Any], str]] = []
+
+    def recording(self, start: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``start`` that also notes who called it."""
+        entries = self._entries
+
+        def recorded(this: Any, *args: Any, **kwargs: Any) -> Any:
+            caller = traceback.extract_stack(limit=2)[0]
+            entries.append((weakref.ref(this), f"{caller.filename}:{caller.lineno}  {caller.line}"))
+            return start(this, *args, **kwargs)
+
+        return recorded
+
+    def of(self, kind: type) -> dict[Any, str]:
+        """Return the living objects of a kind that were started, each with the line that did it."""
+        alive = {thing: line for ref, line in self._entries if (thing := ref()) is not None}
+        return {thing: line for thing, line in alive.items() if isinstance(thing, kind)}
+
+
+def _end_threads(started: _Started, before: set[threading.Thread]) -> list[str]:
+    """Wait for threads to end, and stop those of Qt that do not; return what there is to complain about."""
+    complaints = []
+    lines = started.of(threading.Thread)
+    deadline = time.monotonic() + GRACE
+    for thread in set(threading.enumerate()) - before:
+        if isinstance(thread, threading._DummyThread):  # Qt's own, seen when it called into Python
+            continue
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            complaints.append(f"thread {thread.name!r}, started at {lines.get(thread, 'an unknown place')}")
+    for thread, line in started.of(QThread).items():
+        if isValid(thread) and thread.isRunning():
+            complaints.append(f"QThread {type(thread).__name__}, started at {line}")
+            thread.requestInterruption()
+            thread.quit()
+            thread.wait(int(GRACE * 1000))
+    return complaints
+
+
+def _end_timers_and_windows(started: _Started) -> list[str]:
+    """Close windows and stop timers that live on; return what there is to complain about."""
+    for _ in range(2):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+    complaints = []
+    for widget in QApplication.topLevelWidgets():
+        if isValid(widget) and (widget.isVisible() or type(widget).__module__.startswith("metagui")):
+            complaints.append(f"window {type(widget).__name__} {widget.windowTitle()!r}, not closed and deleted")
+            _discard(widget)
+    for timer, line in started.of(QTimer).items():
+        if isValid(timer) and timer.isActive():
+            complaints.append(f"QTimer, started at {line}")
+            timer.stop()
+    return complaints
+
+
+def _discard(widget: QWidget) -> None:
+    widget.close()
+    widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+
+
+def _app() -> QCoreApplication | None:
+    return QApplication.instance()

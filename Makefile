@@ -30,11 +30,9 @@ tests: $(VENV)/.ready-to-test | style types architecture
 
 $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh run $(VENV)
-	@touch $@
 
 $(VENV)/.ready-to-test: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh test $(VENV)
-	@touch $@ $(VENV)/.ready-to-run
 
 clean:
 	rm -rf $(VENV) build dist

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make a virtual environment with the program in it, and install the Debian packages that it misses
-# (as root or with a sudo that does not ask; otherwise say the command).
+# (as root or with a sudo that does not ask; otherwise say the command). A stamp says that nothing is left to do.
 #
 #   scripts/setup.sh run|test VENV
 set -euo pipefail
@@ -58,5 +58,6 @@ if [ "$purpose" = test ] && [ "$(uname)" = Linux ]; then
     command -v Xvfb >/dev/null || missing+=(xvfb)
     command -v xauth >/dev/null || missing+=(xauth)
 fi
-# The program may do without some of them, and says which: go on.
-install_packages ${missing[@]+"${missing[@]}"} || true
+# The program may do without some of them, and says which: go on, but look again the next time.
+install_packages ${missing[@]+"${missing[@]}"} || exit 0
+touch "$venv/.ready-to-$purpose" "$venv/.ready-to-run"

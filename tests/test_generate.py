@@ -1,0 +1,58 @@
+"""Scripted demonstrators: through the real loop and gate, the same by seed, and honest about the impossible."""
+
+import numpy as np
+import pytest
+
+from metagui.arms.kinematics import MAX_STEP, forward
+from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations import generate as module
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.families import draw_programs
+from metagui.demonstrations.generate import GenerateSettings, ImpossibleProgramError, generate, takes_of
+from metagui.demonstrations.programs import ClickProgram
+
+TIDY = ClickProgram("tidy", (Click("grasp", "red cube"), Click("place", "yellow zone")))
+
+
+def test_takes_are_cut_at_the_clicks_and_succeed() -> None:
+    takes = takes_of(TIDY, GenerateSettings(takes=3, seed=4, prefixes=0.5))
+    assert [take.name for take in takes] == ["001", "002", "003"]
+    for take in takes:
+        assert take.success
+        assert [s.click and s.click.verb for s in take.segments] == ["grasp", "place"]
+        assert take.held[take.segments[1].start + 2, 0]
+        end = take.anchor_positions[-1]
+        assert np.linalg.norm(end[0, :2] - end[3, :2]) < 0.015
+    assert not np.array_equal(takes[0].anchor_positions[0], takes[1].anchor_positions[0]), "scenes must differ"
+
+
+def test_the_tool_moves_no_faster_than_a_decision_allows() -> None:
+    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=1))
+    asked = forward(take.command_asked).position
+    assert np.linalg.norm(asked[2:] - asked[:-2], axis=1).max() < MAX_STEP * 1.05
+
+
+def test_a_seed_names_a_library_whatever_the_number_of_processes() -> None:
+    programs = draw_programs(5, 3)
+    settings = GenerateSettings(takes=1, seed=9, prefixes=0.65)
+    alone = list(generate(programs, GenerateSettings(takes=1, seed=9, prefixes=0.65, workers=1)))
+    together = list(generate(programs, settings))
+    for (_, first), (_, second) in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(first[0].joint_positions, second[0].joint_positions)
+
+
+def test_a_take_replays_exactly_from_its_states() -> None:
+    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=2))
+    assert take.states is not None
+    arm = SimulatedArm(0)
+    arm.connect()
+    arm.restore(take.states[40])
+    np.testing.assert_allclose(arm.observe().positions, take.joint_positions[40], atol=1e-12)
+    np.testing.assert_allclose(arm.observe_scene().positions, take.anchor_positions[40], atol=1e-9)
+
+
+def test_an_impossible_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TRIES", 2)
+    far = ClickProgram("far", (Click("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
+    with pytest.raises(ImpossibleProgramError, match="'far'"):
+        takes_of(far, GenerateSettings(takes=1))

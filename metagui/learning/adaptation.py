@@ -1,0 +1,246 @@
+"""Adaptation for a person: from one to ten takes to a chain of policies, in about a second, with honest rivals.
+
+Every click of the task is adapted on its own. Several candidates race on the same takes, their losses on held-out
+data are shown live, and the best becomes the policy, with the reason in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.learning import features, maml, race
+from metagui.learning.adapted import AdaptedClick, AdaptedTask, reference_of
+from metagui.learning.dataset import LEAST_ROWS
+from metagui.learning.policy import Points, PolicyModel, as_numpy
+from metagui.learning.race import RaceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.features import Array, SegmentArrays
+    from metagui.learning.networks import Params
+    from metagui.learning.prior import Prior
+
+ZERO_STEP, FIVE_STEP, ADAM = "zero-step", "adapted", "adapted + Adam"
+FINE_TUNE, SCRATCH = "fine-tune", "from scratch"
+NEAREST = "nearest: {}"
+
+MARGINS = {FIVE_STEP: 0.0, ZERO_STEP: 0.02, ADAM: 0.05, FINE_TUNE: 0.1, SCRATCH: 0.1}
+"""By how much a candidate must beat those before it; the closer to the demonstrations alone, the more."""
+NEAREST_MARGIN = 0.05
+ONE_TAKE_MARGIN = 0.3
+"""Extra margin for Adam with one take: held-out stretches of the same take flatter it. Rivals cannot win then."""
+
+
+class AdaptationError(Exception):
+    """These takes cannot be adapted to; the message names them and says what to do."""
+
+
+@dataclass(frozen=True)
+class AdaptationStep:
+    """Progress of one candidate of one click; losses are means over what was held out in turn."""
+
+    click: int
+    clicks: int
+    step: int
+    steps: int
+    candidate: str
+    support_loss: float
+    query_loss: float
+    """On held-out data."""
+    baseline: float
+    """The held-out loss before any adaptation."""
+
+
+@dataclass(frozen=True)
+class _Finish:
+    """Where a candidate did best."""
+
+    held_out: float
+    step: int
+    policy: dict[str, Array]
+
+
+def adapt_task(
+    prior: Prior,
+    takes: Sequence[Demonstration],
+    settings: RaceSettings | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    neighbours: Mapping[str, AdaptedTask] | None = None,
+) -> Generator[AdaptationStep, None, AdaptedTask]:
+    """Adapt to one task's takes; return the chain of policies.
+
+    ``neighbours`` are similar tasks' adapted policies to start from as further candidates. When ``should_stop``
+    becomes true the best found so far is kept; the clicks still to come get the five steps alone. Raises
+    AdaptationError, FeatureError and PriorMismatch.
+    """
+    settings = settings or RaceSettings()
+    _check(prior, takes)
+    encoded = [features.encode(take) for take in takes]
+    _check_clicks(takes, encoded)
+    clicks: list[AdaptedClick] = []
+    notes: list[str] = []
+    curves: list[dict[str, list[list[float]]]] = []
+    held_out_by = ""
+    count = len(encoded[0])
+    for index in range(count):
+        usable = [segments[index] for segments in encoded if len(segments[index]) >= LEAST_ROWS]
+        if not usable:
+            notes.append(f"Click {index + 1} lasted less than two decisions in every take and was left out.")
+            continue
+        runner = _Click(prior, usable, settings, index, count, should_stop)
+        near = {n: t.clicks[index].policy for n, t in (neighbours or {}).items() if index < len(t.clicks)}
+        clicks.append((yield from runner.race(near)))
+        curves.append(runner.curves)
+        held_out_by = runner.folds.held_out_by
+    if not clicks:
+        raise AdaptationError(f"In {_names(takes)} nothing was done: no click lasted two decisions. Record again.")
+    provenance = {
+        "prior": prior.id,
+        "takes": [take.name for take in takes],
+        "notes": notes,
+        "curves": curves,
+        "held_out_by": held_out_by,
+        "settings": asdict(settings),
+    }
+    return AdaptedTask(takes[0].task, tuple(clicks), tuple(a.name for a in takes[0].anchors), provenance)
+
+
+class _Click:
+    """The race for one click."""
+
+    def __init__(
+        self,
+        prior: Prior,
+        takes: Sequence[SegmentArrays],
+        settings: RaceSettings,
+        index: int,
+        count: int,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.prior, self.takes, self.settings = prior, takes, settings
+        self.index, self.count, self.should_stop = index, count, should_stop
+        self.folds = race.make_folds(takes, settings)
+        self.finishes: dict[str, _Finish] = {}
+        self.curves: dict[str, list[list[float]]] = {}
+        self.baseline = float("nan")
+
+    def race(self, neighbours: Mapping[str, Mapping[str, Array]]) -> Generator[AdaptationStep, None, AdaptedClick]:
+        """Run all candidates, the quick ones first, and make the policy of the best."""
+        model, folds, settings = self.prior.model, self.folds, self.settings
+        zero = race.zero_step(self.prior, folds)
+        self.baseline = race.losses(model, zero, folds)[1]
+        yield from self._run(ZERO_STEP, iter([(0, zero)]), 0, last_only=True)
+        yield from self._run(FIVE_STEP, race.inner_path(self.prior, folds, settings), settings.inner_steps, True)
+        *_, five = maml.adapt(model, self.prior.meta, folds.support, settings.inner_steps)
+        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: five}
+        for name, policy in neighbours.items():
+            starts[NEAREST.format(name)] = lambda policy=policy: race.neighbour_start(policy, folds)  # type: ignore[misc]
+        if self.prior.rival:
+            starts[FINE_TUNE] = lambda: race.rival_start(self.prior.rival, folds)
+        starts[SCRATCH] = lambda: race.scratch_start(model, folds, settings.seed)
+        for name, start in starts.items():
+            if self.should_stop():
+                break
+            yield from self._run(name, race.adam_path(model, start(), folds, settings), settings.adam_steps, False)
+        return self._finish()
+
+    def _run(
+        self, name: str, path: Iterator[tuple[int, Params]], steps: int, last_only: bool
+    ) -> Generator[AdaptationStep, None, None]:
+        """Follow one candidate's path; it counts where it is best, or where it ends if ``last_only``."""
+        curve = self.curves.setdefault(name, [])
+        for step, fast in path:
+            support, query = race.losses(self.prior.model, fast, self.folds)
+            curve.append([step, support, query])
+            best = self.finishes.get(name)
+            if np.isfinite(query) and (last_only or best is None or query < best.held_out):
+                self.finishes[name] = _Finish(query, step, as_numpy(fast, -1))
+            yield AdaptationStep(self.index, self.count, step, steps, name, support, query, self.baseline)
+            if self.should_stop() and not last_only:
+                break
+
+    def _finish(self) -> AdaptedClick:
+        """Choose, and say why."""
+        if not self.finishes:
+            raise AdaptationError("No candidate ended with finite numbers. Nothing was changed; leave odd takes out.")
+        name, reason = choose(
+            {n: f.held_out for n, f in self.finishes.items()}, self.folds.held_out_by, len(self.takes)
+        )
+        chosen = self.finishes[name]
+        if name not in (ZERO_STEP, FIVE_STEP):
+            reason += f" Best after {chosen.step} steps of Adam."
+        reference, scale = reference_of(chosen.policy, self.takes)
+        held_out = {n: f.held_out for n, f in self.finishes.items()}
+        decisions = max(len(take) for take in self.takes)
+        return AdaptedClick(chosen.policy, name, reason, held_out, decisions, reference, scale)
+
+
+def choose(held_out: Mapping[str, float], held_out_by: str, takes: int) -> tuple[str, str]:
+    """Return the winner of a race by held-out loss, and why in words.
+
+    A candidate that moves farther from what was meta-learnt must win by more.
+    """
+    order = [FIVE_STEP, ZERO_STEP, ADAM, *(n for n in held_out if n.startswith(NEAREST.format(""))), FINE_TUNE, SCRATCH]
+    racing = [name for name in order if name in held_out]
+    best = racing[0]
+    for name in racing[1:]:
+        margin = MARGINS.get(name, NEAREST_MARGIN)
+        if takes == 1:
+            if name not in (ZERO_STEP, ADAM):
+                continue
+            margin += ONE_TAKE_MARGIN if name == ADAM else 0.0
+        if held_out[name] < held_out[best] * (1.0 - margin):
+            best = name
+    second = min((held_out[n], n) for n in racing if n != best) if len(racing) > 1 else None
+    words = f"Held-out loss {held_out[best]:.3f} ({held_out_by})"
+    if second:
+        words += f"; next {second[1]} with {second[0]:.3f}"
+        if second[0] < held_out[best]:
+            words += ", not better by enough to be trusted"
+    return best, words + "."
+
+
+def _check(prior: Prior, takes: Sequence[Demonstration]) -> None:
+    """Raise AdaptationError or PriorMismatch if the takes do not belong together or not to the prior."""
+    if not takes:
+        raise AdaptationError("No take was chosen. Choose one take or more, then press Adapt.")
+    for take in takes:
+        prior.check(take.joint_names, take.anchors)
+    kinds = {tuple((a.name, a.kind) for a in take.anchors) for take in takes}
+    if len(kinds) > 1:
+        raise AdaptationError(f"{_names(takes)} show different sets of objects. Adapt to takes of one scene's objects.")
+
+
+def _check_clicks(takes: Sequence[Demonstration], encoded: Sequence[tuple[SegmentArrays, ...]]) -> None:
+    """Raise AdaptationError naming the takes if their numbers of clicks differ."""
+    counts = [len(segments) for segments in encoded]
+    if len(set(counts)) > 1:
+        usual = max(set(counts), key=counts.count)
+        odd = ", ".join(f"'{t.name}' has {c}" for t, c in zip(takes, counts, strict=True) if c != usual)
+        raise AdaptationError(
+            f"The takes of '{takes[0].task}' differ in their clicks: most have {usual}, but {odd}. Nothing was "
+            "changed; leave the odd takes out, or show the task again with the same clicks."
+        )
+
+
+def _names(takes: Sequence[Demonstration]) -> str:
+    return ", ".join(f"'{take.name}'" for take in takes)
+
+
+def warm_up() -> None:
+    """Run everything once on nothing, so that first calls, which are slow, do not happen beside a moving arm."""
+    torch.set_num_threads(1)
+    model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
+    meta = maml.initial(model.initial(0), model.rates(), 1).frozen()
+    a, g, n = features.ANCHOR_FEATURES, features.GLOBAL_FEATURES, features.ACTIONS
+    points = Points(torch.zeros(1, 4, 2, a), torch.zeros(1, 4, g), torch.zeros(1, 4, n), torch.zeros(1, 4))
+    *_, fast = maml.adapt(model, meta, points, 1)
+    folds = race.Folds(points, points, 1, "")
+    for _ in race.adam_path(model, fast, folds, RaceSettings(adam_steps=1, check_every=1)):
+        pass

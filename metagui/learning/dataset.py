@@ -1,0 +1,204 @@
+"""Many tasks' segments in memory, so that a meta-learning batch costs a millisecond.
+
+One meta-learning task is one click of one program; its takes are that click's segments. Support and query come
+from different takes. A data set is cached as one plain ``.npz`` of arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.learning import features
+from metagui.learning.features import Array, SegmentArrays
+from metagui.learning.policy import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from metagui.demonstrations.demonstration import Demonstration
+
+LEAST_ROWS = 2
+"""Segments of fewer decisions teach nothing."""
+TAIL_ROWS, TAIL_SHARE = 8, 0.25
+"""A quarter of all points come from a segment's last decisions: what matters happens there."""
+
+
+class DatasetError(Exception):
+    """A data set cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class MetaDataset:
+    """All decisions of all segments one after the other (R rows), and which belong to which task and take."""
+
+    segments: SegmentArrays
+    """Arrays of R rows."""
+    starts: NDArray[np.int64]
+    """(S,) first row of every segment."""
+    lengths: NDArray[np.int64]
+    """(S,) its decisions."""
+    tasks: NDArray[np.int64]
+    """(S,) its task, an index into ``names``."""
+    names: tuple[str, ...]
+
+    def takes_of(self, task: int) -> NDArray[np.int64]:
+        """Return the segments of a task."""
+        return np.flatnonzero(self.tasks == task)
+
+    def fingerprint(self) -> str:
+        """Return a short hash of everything that is learnt from."""
+        digest = hashlib.sha256(json.dumps([features.VERSION, self.names]).encode())
+        for array in (self.segments.globals, self.segments.actions, self.starts):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def save(self, path: Path) -> None:
+        """Write the cache."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = json.dumps({"version": features.VERSION, "names": self.names})
+        s = self.segments
+        with path.open("wb") as file:
+            np.savez(
+                file, header=np.array(header), starts=self.starts, lengths=self.lengths, tasks=self.tasks,
+                anchors=s.anchors, globals=s.globals, actions=s.actions, done=s.done,
+            )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: Path) -> MetaDataset:
+        """Read the cache. Raises DatasetError."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                segments = SegmentArrays(*(file[k] for k in ("anchors", "globals", "actions", "done")))
+                index = [file[k] for k in ("starts", "lengths", "tasks")]
+        except (OSError, KeyError, ValueError) as error:
+            raise DatasetError(f"{path} is not a cached data set ({error}). Make it again from the takes.") from error
+        if header["version"] != features.VERSION:
+            raise DatasetError(
+                f"{path} holds features of version {header['version']}, this program uses {features.VERSION}. "
+                "Nothing was changed; make it again from the takes."
+            )
+        starts, lengths, tasks = index
+        return cls(segments, starts, lengths, tasks, tuple(header["names"]))
+
+
+def gather(takes_by_task: Mapping[str, Sequence[tuple[SegmentArrays, ...]]]) -> MetaDataset:
+    """Make a data set from encoded takes: a task's takes, each a tuple of segments, one a click.
+
+    Takes whose number of segments is not the commonest of their task are left out; so are segments too short.
+    """
+    kept: list[SegmentArrays] = []
+    tasks: list[int] = []
+    names: list[str] = []
+    for task, takes in takes_by_task.items():
+        counts = [len(take) for take in takes]
+        usual = max(set(counts), key=counts.count) if counts else 0
+        for click in range(usual):
+            found = [t[click] for t in takes if len(t) == usual and len(t[click]) >= LEAST_ROWS]
+            kept += found
+            tasks += [len(names)] * len(found)
+            names.append(f"{task} / {click + 1}")
+    if not kept:
+        raise DatasetError("There is nothing to learn from: no task has a segment of two decisions or more.")
+    lengths = np.array([len(s) for s in kept], dtype=np.int64)
+    columns = (np.concatenate(c) for c in zip(*((s.anchors, s.globals, s.actions, s.done) for s in kept), strict=True))
+    starts = np.cumsum(lengths) - lengths
+    return MetaDataset(SegmentArrays(*columns), starts, lengths, np.array(tasks, dtype=np.int64), tuple(names))
+
+
+def encode_all(demonstrations: Iterable[Demonstration]) -> MetaDataset:
+    """Encode takes of any number of tasks into a data set."""
+    takes: dict[str, list[tuple[SegmentArrays, ...]]] = {}
+    for demonstration in demonstrations:
+        takes.setdefault(demonstration.task, []).append(features.encode(demonstration))
+    return gather(takes)
+
+
+def rows_of(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], points: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw ``points`` rows from some segments: the segment uniformly, then a row of it, ends more often."""
+    which = rng.integers(len(starts), size=points)
+    length = lengths[which]
+    uniform = rng.random(points)
+    tail = rng.random(points) < TAIL_SHARE
+    width = np.where(tail, np.minimum(length, TAIL_ROWS), length)
+    back = (uniform * width).astype(np.int64)
+    return np.asarray(starts[which] + length - 1 - back, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How much a batch holds."""
+
+    tasks: int = 16
+    support: int = 64
+    """Points a task."""
+    query: int = 64
+    most_takes: int = 5
+    """Support points come from 1 … this many takes."""
+    permute: bool = True
+    """Shuffle every task's anchors, so that none can be known by its place."""
+
+
+class TaskSampler:
+    """Draws (support, query) batches from some tasks of a data set; those with one take are left out."""
+
+    def __init__(self, dataset: MetaDataset, tasks: Iterable[int], draw: Draw | None = None) -> None:
+        self.draw = draw or Draw()
+        self._dataset = dataset
+        takes = [dataset.takes_of(task) for task in tasks]
+        self._takes = [found for found in takes if len(found) >= 2]
+        if not self._takes:
+            raise DatasetError("No task has two takes; support and query must come from different ones.")
+        s = dataset.segments
+        self._columns = [torch.from_numpy(a) for a in (s.anchors, s.globals, s.actions, s.done)]
+
+    def __len__(self) -> int:
+        return len(self._takes)
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Points, Points]:
+        """Return ``batch`` tasks' support and query points."""
+        draw = self.draw
+        chosen = rng.choice(len(self), size=draw.tasks, replace=draw.tasks > len(self))
+        support, query = zip(*(self._split(self._takes[i], rng) for i in chosen), strict=True)
+        anchors = self._dataset.segments.anchors.shape[1]
+        order = np.tile(np.arange(anchors), (draw.tasks, 1))
+        if draw.permute:
+            order = rng.permuted(order, axis=1)
+        return self._points(np.array(support), order), self._points(np.array(query), order)
+
+    def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw one task's support and query rows, from different takes."""
+        takes = rng.permutation(takes)
+        shown = int(rng.integers(1, min(self.draw.most_takes, len(takes) - 1) + 1))
+        starts, lengths = self._dataset.starts[takes], self._dataset.lengths[takes]
+        return (
+            rows_of(starts[:shown], lengths[:shown], self.draw.support, rng),
+            rows_of(starts[shown:], lengths[shown:], self.draw.query, rng),
+        )
+
+    def _points(self, rows: NDArray[np.int64], order: NDArray[np.int64]) -> Points:
+        """Gather (tasks, N) rows."""
+        anchors, globals_, actions, done = self._columns
+        index = torch.from_numpy(rows)
+        seen = anchors[index.unsqueeze(-1), torch.from_numpy(order).unsqueeze(1)]
+        return Points(seen, globals_[index], actions[index], done[index])
+
+
+def points_from(segments: Sequence[SegmentArrays], points: int, rng: np.random.Generator) -> list[Array]:
+    """Draw ``points`` decisions from a few segments, as [anchors, globals, actions, done] arrays."""
+    lengths = np.array([len(s) for s in segments], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    rows = rows_of(starts, lengths, points, rng)
+    names = ("anchors", "globals", "actions", "done")
+    return [np.concatenate([getattr(s, name) for s in segments])[rows] for name in names]

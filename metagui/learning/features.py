@@ -1,0 +1,338 @@
+"""What a policy sees: a demonstration as arrays of numbers relative to the anchors, one row a decision.
+
+A policy decides every second sample (25 Hz). Everything it sees is relative: to each anchor, to the tool, to where
+the segment began. There is no task name, no anchor name and no number that only one task has, so that a policy
+cannot know its task from its observation and must take it from the demonstration. Recording and running go
+through the same functions: a run keeps the track of its segment so far and takes the last row.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, MAX_TURN, Motion, forward
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import Anchor, BoolArray, FloatArray, Observation
+    from metagui.demonstrations.demonstration import Demonstration
+
+Array = NDArray[np.float32]
+
+VERSION = 1
+"""Raised whenever a feature changes its meaning; a prior of another version does not fit."""
+DECISION_TICKS = 2
+"""Samples between two decisions."""
+DONE_ROWS = 2
+"""How many decisions at a segment's end are taught as done."""
+
+KINDS = ("cube", "zone", "table")
+ANCHOR_FEATURES = 20
+GLOBAL_FEATURES = 16
+PAIR_FEATURES = 14
+ACTIONS = 5
+"""Displacement (3), turn, gripper."""
+
+STEP_SCALE = 0.008
+TURN_SCALE = 0.15
+GRIPPER_SCALE = 0.7
+COARSE, FINE, FINEST = 0.1, 0.02, 0.008
+"""Lengths, m, at which relative positions are shown."""
+
+
+class FeatureError(Exception):
+    """A take cannot be learnt from; the message names it and says why."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """What was observed at T decisions of one segment, A anchors."""
+
+    tool: FloatArray
+    """(T, 3) m."""
+    yaw: FloatArray
+    """(T,) rad."""
+    gripper: FloatArray
+    """(T,) rad."""
+    positions: FloatArray
+    """(T, A, 3) m."""
+    yaws: FloatArray
+    """(T, A) rad."""
+    held: BoolArray
+    """(T, A)"""
+    touched: BoolArray
+    """(T, A)"""
+    kinds: FloatArray
+    """(A, 3) one-hot."""
+
+
+@dataclass(frozen=True)
+class SegmentArrays:
+    """One click's part of one take, ready to learn from: T decisions."""
+
+    anchors: Array
+    """(T, A, ANCHOR_FEATURES)"""
+    globals: Array
+    """(T, GLOBAL_FEATURES)"""
+    actions: Array
+    """(T, ACTIONS) what was commanded, in units of the scales above."""
+    done: Array
+    """(T,) 1 in the last decisions."""
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+    def rows(self, index: NDArray[np.int64]) -> SegmentArrays:
+        """Return some of the decisions."""
+        return SegmentArrays(self.anchors[index], self.globals[index], self.actions[index], self.done[index])
+
+    @classmethod
+    def empty(cls, anchors: int) -> SegmentArrays:
+        """Return a segment without decisions."""
+        shapes = ((0, anchors, ANCHOR_FEATURES), (0, GLOBAL_FEATURES), (0, ACTIONS), (0,))
+        return cls(*(np.zeros(shape, np.float32) for shape in shapes))
+
+
+def encode(demonstration: Demonstration) -> tuple[SegmentArrays, ...]:
+    """Return a take's segments as arrays, in order; within its trim. Raises FeatureError.
+
+    A take without cuts is one segment. A segment may be empty if it was trimmed away.
+    """
+    check_finite(demonstration)
+    tool = forward(demonstration.command_asked)
+    first, last = demonstration.trim or (0, len(demonstration))
+    return tuple(
+        _encode_span(demonstration, tool.position, tool.yaw, max(start, first), min(stop, last))
+        for start, stop in _spans(demonstration)
+    )
+
+
+def _spans(take: Demonstration) -> list[tuple[int, int]]:
+    """Return the samples [start, stop) of every segment, each with the decision in which it was found done."""
+    starts = [s.start for s in take.segments[1:]] + [len(take)]
+    ends = [min(s.stop + DECISION_TICKS, begin) for s, begin in zip(take.segments, starts, strict=True)]
+    return [(s.start, max(s.stop, end)) for s, end in zip(take.segments, ends, strict=True)] or [(0, len(take))]
+
+
+def _encode_span(take: Demonstration, asked: FloatArray, asked_yaw: FloatArray, start: int, stop: int) -> SegmentArrays:
+    """Encode the samples ``[start, stop)``."""
+    if start >= stop:
+        return SegmentArrays.empty(len(take.anchors))
+    rows = np.arange(start, stop, DECISION_TICKS)
+    track = Track(
+        take.tool_positions[rows],
+        take.tool_yaws[rows],
+        take.joint_positions[rows, -1],
+        take.anchor_positions[rows],
+        take.anchor_yaws[rows],
+        take.held[rows],
+        take.touched[rows],
+        kinds_of(take.anchors),
+    )
+    anchors, globals_ = observe(track)
+    done = (np.arange(len(rows)) >= len(rows) - DONE_ROWS).astype(np.float32)
+    return SegmentArrays(anchors, globals_, _actions(take, asked, asked_yaw, rows, stop), done)
+
+
+def _actions(
+    take: Demonstration, asked: FloatArray, asked_yaw: FloatArray, rows: NDArray[np.int64], stop: int
+) -> Array:
+    """Return (T, ACTIONS): how the commanded pose moved in the two ticks that each decision was in force.
+
+    The command of sample t is issued on tick t, so a decision's motion leads from the command before it to the
+    second one after.
+    """
+    before, after = np.maximum(rows - 1, 0), np.minimum(rows + 1, stop - 1)
+    span = np.maximum(after - before, 1) / DECISION_TICKS  # a first or last decision may know of one tick only
+    step = (asked[after] - asked[before]) / span[:, None]
+    turn = wrapped(asked_yaw[after] - asked_yaw[before]) / span
+    gripper = gripper_fraction(take.command_asked[rows, -1])
+    columns = [step / STEP_SCALE, (turn / TURN_SCALE)[:, None], GRIPPER_SCALE * gripper[:, None]]
+    return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def motion_from_action(action: Array, done: bool) -> Motion:
+    """Return the motion that (ACTIONS,) numbers ask for, within what one decision may ask."""
+    step = action[:3].astype(np.float64) * STEP_SCALE
+    length = math.sqrt(float(step @ step))
+    if length > MAX_STEP:
+        step *= MAX_STEP / length
+    turn = min(max(float(action[3]) * TURN_SCALE, -MAX_TURN), MAX_TURN)
+    opening = min(max(float(action[4]) / GRIPPER_SCALE, -1.0), 1.0)
+    middle, half = (GRIPPER_OPEN + GRIPPER_CLOSED) / 2, (GRIPPER_OPEN - GRIPPER_CLOSED) / 2
+    return Motion(step, turn, middle + half * opening, done)
+
+
+def gripper_fraction(angle: FloatArray) -> FloatArray:
+    """Return -1 for closed and 1 for open."""
+    middle, half = (GRIPPER_OPEN + GRIPPER_CLOSED) / 2, (GRIPPER_OPEN - GRIPPER_CLOSED) / 2
+    return np.asarray((angle - middle) / half)
+
+
+def wrapped(angle: FloatArray) -> FloatArray:
+    """Return the same angles in [-pi, pi)."""
+    return (angle + math.pi) % (2 * math.pi) - math.pi
+
+
+def square_turn(angle: Any) -> Any:
+    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4), of arrays or tensors."""
+    return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4
+
+
+def kinds_of(anchors: Sequence[Anchor]) -> FloatArray:
+    """Return (A, 3): which kind each anchor is, one-hot."""
+    return np.array([[float(anchor.kind == kind) for kind in KINDS] for anchor in anchors])
+
+
+def observe(track: Track, last: bool = False) -> tuple[Array, Array]:
+    """Return anchor features (T, A, ANCHOR_FEATURES) and global ones (T, GLOBAL_FEATURES); ``last`` row only."""
+    rows = slice(-1, None) if last else slice(None)
+    anchors = np.concatenate([_relative(track, rows), _history(track, rows)], axis=-1)
+    return anchors.astype(np.float32), _globals(track, rows).astype(np.float32)
+
+
+def _relative(track: Track, rows: slice) -> FloatArray:
+    """(T, A, 13): where each anchor is from the tool, at three scales, how it is turned, what kind it is."""
+    way = track.positions[rows] - track.tool[rows, None]
+    cosine, sine = np.cos(track.yaw[rows, None]), np.sin(track.yaw[rows, None])
+    jaw = np.stack([way[..., 0] * cosine + way[..., 1] * sine, way[..., 1] * cosine - way[..., 0] * sine], -1)
+    turn = square_turn(track.yaws[rows] - track.yaw[rows, None]) * (4 / math.pi)
+    return np.concatenate(
+        [
+            way / COARSE,
+            np.tanh(way / FINE),
+            np.tanh(jaw / FINEST),
+            np.tanh(way[..., 2:] / FINEST),
+            turn[..., None],
+            np.broadcast_to(track.kinds, (*turn.shape, len(KINDS))),
+        ],
+        axis=-1,
+    )
+
+
+def _history(track: Track, rows: slice) -> FloatArray:
+    """(T, A, 7): held, held or touched since the segment began, angle swept about it, how far it was moved."""
+    touched = np.logical_or.accumulate(track.touched, axis=0)[rows]
+    was_held = np.logical_or.accumulate(track.held, axis=0)[rows]
+    moved = (track.positions[rows] - track.positions[:1]) / COARSE
+    columns = [track.held[rows], touched, was_held, _swept(track)[rows] / (2 * math.pi)]
+    return np.concatenate([np.stack(columns, axis=-1), moved], axis=-1)
+
+
+def _swept(track: Track) -> FloatArray:
+    """(T, A) angle by which the tool has gone round each anchor, seen from above, rad."""
+    way = track.tool[:, None, :2] - track.positions[..., :2]
+    angle, radius = np.arctan2(way[..., 1], way[..., 0]), np.hypot(way[..., 0], way[..., 1])
+    near = (radius[1:] < 0.005) | (radius[:-1] < 0.005)
+    return _accumulated(np.where(near, 0.0, wrapped(np.diff(angle, axis=0))))
+
+
+def _accumulated(increments: FloatArray) -> FloatArray:
+    """Return the running sum of (T-1, ...) increments, beginning with zero, (T, ...)."""
+    return np.concatenate([np.zeros((1, *increments.shape[1:])), np.cumsum(increments, axis=0)])
+
+
+def _globals(track: Track, rows: slice) -> FloatArray:
+    """(T, GLOBAL_FEATURES): the gripper, the tool's turn and height, and its way since the segment began."""
+    since = track.tool[rows] - track.tool[:1]
+    steps = np.diff(track.tool, axis=0)
+    path = _accumulated(np.sqrt((steps**2).sum(-1)))[rows]
+    height, yaw = track.tool[rows, 2], track.yaw[rows]
+    columns = [
+        gripper_fraction(track.gripper[rows]),
+        track.held[rows].any(-1),
+        height / COARSE,
+        np.tanh(height / FINE),
+        yaw / 0.8,
+        np.cos(yaw),
+        np.sin(yaw),
+        path / 0.3,
+        _turned(steps[:, [0, 1]])[rows] / (2 * math.pi),
+        _turned(steps[:, [0, 2]])[rows] / (2 * math.pi),
+    ]
+    return np.concatenate([np.stack(columns, axis=-1), since / COARSE, np.tanh(since / FINE)], axis=-1)
+
+
+def _turned(steps: FloatArray) -> FloatArray:
+    """(T,) how far the direction of motion has turned in a plane; (T-1, 2) steps; a loop of any centre is 2 pi."""
+    moving = np.flatnonzero(np.hypot(steps[:, 0], steps[:, 1]) > 0.0015)
+    heading = np.arctan2(steps[moving, 1], steps[moving, 0])
+    turns = np.zeros(len(steps))
+    turns[moving[1:]] = wrapped(np.diff(heading))
+    return _accumulated(turns)
+
+
+def pair_features(first: Any, second: Any, globals_: Any, xp: Any) -> Any:
+    """Return (..., PAIR_FEATURES) of two attended anchors, for numpy or for torch.
+
+    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures;
+    ``xp`` has ``stack``, ``tanh``, ``sqrt`` and ``arctan2``. The line leads from the first anchor to the second.
+    """
+    x, y, z = (second[..., i] - first[..., i] for i in range(3))
+    distance = xp.sqrt(x * x + y * y + 0.0025)
+    ahead_x, ahead_y = x / distance, y / distance
+    along = -(first[..., 0] * ahead_x + first[..., 1] * ahead_y)  # the tool from the first anchor
+    across = first[..., 0] * ahead_y - first[..., 1] * ahead_x
+    yaw = globals_[..., 4] * 0.8
+    quarter = 4 / math.pi
+    columns = [
+        x, y, z, xp.tanh(x * 5), xp.tanh(y * 5), xp.tanh(z * 5),
+        ahead_x, ahead_y,
+        along, across, xp.tanh(along * 8), xp.tanh(across * 8),
+        square_turn(xp.arctan2(y, x) - yaw) * quarter,
+        square_turn((second[..., 9] - first[..., 9]) / quarter) * quarter,
+    ]  # fmt: skip
+    return xp.stack(columns, -1)
+
+
+class Tracker:
+    """Keeps the track of the present segment while a policy runs."""
+
+    def __init__(self, anchors: Sequence[Anchor]) -> None:
+        self._kinds = kinds_of(anchors)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a new segment."""
+        self._rows: list[Observation] = []
+
+    def observe(self, observation: Observation) -> tuple[Array, Array]:
+        """Take in one decision's observation; return its (A, ANCHOR_FEATURES) and (GLOBAL_FEATURES,)."""
+        self._rows.append(observation)
+        scenes = [row.scene for row in self._rows]
+        track = Track(
+            np.array([row.tool_position for row in self._rows]),
+            np.array([row.tool_yaw for row in self._rows]),
+            np.array([row.gripper for row in self._rows]),
+            np.array([s.positions for s in scenes]),
+            np.array([s.yaws for s in scenes]),
+            np.array([s.held for s in scenes]),
+            np.array([s.touched for s in scenes]),
+            self._kinds,
+        )
+        anchors, globals_ = observe(track, last=True)
+        return anchors[0], globals_[0]
+
+
+def check_finite(take: Demonstration) -> None:
+    """Raise FeatureError naming the take, the quantity and the sample, if a number is not finite."""
+    used = (
+        "joint_positions", "tool_positions", "tool_yaws", "anchor_positions", "anchor_yaws", "command_asked"
+    )  # fmt: skip
+    first, last = take.trim or (0, len(take))
+    for field in fields(take):
+        if field.name not in used:
+            continue
+        values = np.asarray(getattr(take, field.name))[first:last].reshape(max(last - first, 0), -1)
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            raise FeatureError(
+                f"Take '{take.name}' of '{take.task}' holds numbers that are not finite ({field.name}, sample "
+                f"{first + bad[0]}). Nothing was changed; leave the take out, or trim that sample away."
+            )

@@ -1,0 +1,32 @@
+"""An adapted policy in plain numpy, for the control thread: no torch, no graph, a tenth of a millisecond."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metagui.learning.features import ACTIONS, Array, pair_features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LAYERS = 3
+
+
+def act(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> tuple[Array, float]:
+    """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
+    first, second = (softmax(policy[name]) @ anchors for name in ("attention1", "attention2"))
+    pair = pair_features(first, second, globals_, np)
+    values = np.concatenate([first, second, pair, globals_, policy["context"]])
+    for layer in range(LAYERS):
+        values = values @ policy[f"policy.{layer}.weight"] + policy[f"policy.{layer}.bias"]
+        if layer < LAYERS - 1:
+            values = np.maximum(values, 0.0)
+    return values[:ACTIONS], float(1.0 / (1.0 + np.exp(-values[ACTIONS])))
+
+
+def softmax(logits: Array) -> Array:
+    """Return positive weights that sum to one."""
+    weights = np.exp(logits - logits.max())
+    return np.asarray(weights / weights.sum(), dtype=np.float32)

@@ -1,0 +1,145 @@
+"""The robot's policy as a model for ``maml``: an anchor-wise encoder of the demonstration and a policy it starts.
+
+The encoder runs one network over every anchor of every support point (what is seen, what was done) and averages
+over points. From the anchors' summaries come two attentions, which anchors matter, the second given the first, and
+a context of a few numbers. The policy sees only the two attended anchors, how they lie to each other, the global
+features and the context. Attentions, context and policy weights are what the inner loop adapts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from metagui.learning import features
+from metagui.learning.features import ACTIONS, ANCHOR_FEATURES, GLOBAL_FEATURES, PAIR_FEATURES
+from metagui.learning.networks import Params, init_mlp, mlp, per_task
+
+POLICY_LAYERS = 3
+POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
+INFERRED = ("context", "attention1", "attention2")
+"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A)."""
+ADAPTED = INFERRED + POLICY_TENSORS
+
+
+@dataclass(frozen=True)
+class Points:
+    """Decisions of several tasks: B tasks, N points each, A anchors."""
+
+    anchors: torch.Tensor
+    """(B, N, A, ANCHOR_FEATURES)"""
+    globals: torch.Tensor
+    """(B, N, GLOBAL_FEATURES)"""
+    actions: torch.Tensor
+    """(B, N, ACTIONS)"""
+    done: torch.Tensor
+    """(B, N)"""
+
+
+class _Torch:
+    """The few functions that ``features.pair_features`` needs; no gradient through the angle, which has none at 0."""
+
+    stack = staticmethod(torch.stack)
+    tanh = staticmethod(torch.tanh)
+    sqrt = staticmethod(torch.sqrt)
+
+    @staticmethod
+    def arctan2(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.atan2(y.detach(), x.detach())
+
+
+@dataclass(frozen=True)
+class PolicyModel:
+    """Sizes, loss weights and functions; the parameters are dictionaries, see ``networks``."""
+
+    hidden: int = 128
+    """Width of the policy's two hidden layers."""
+    encoder: int = 128
+    summary: int = 64
+    """Numbers that summarise one anchor."""
+    context: int = 16
+    huber: float = 0.3
+    """Action errors beyond this count linearly."""
+    done_weight: float = 0.3
+    """Weight of the done output's cross-entropy beside the action error."""
+    blind: bool = False
+    """Start every task alike, without looking at its demonstration: the multi-task rival."""
+
+    def initial(self, seed: int) -> Params:
+        """Return untrained parameters."""
+        generator = torch.Generator().manual_seed(seed)
+        seen = 2 * ANCHOR_FEATURES + PAIR_FEATURES + GLOBAL_FEATURES + self.context
+        policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
+        if self.blind:
+            return policy | {"context": torch.zeros(self.context)}
+        shown = ANCHOR_FEATURES + GLOBAL_FEATURES + ACTIONS + 1
+        s = self.summary
+        return (
+            policy
+            | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
+            | init_mlp("mix", (2 * self.encoder, s), generator)
+            | init_mlp("first", (s, 1), generator)
+            | init_mlp("second", (2 * s, s // 2, 1), generator)
+            | init_mlp("context", (2 * s, s, self.context), generator)
+        )
+
+    def start(self, params: Params, support: Points) -> Params:
+        """Return every task's policy before the first step: encoded context and attentions, shared weights."""
+        tasks, anchors = len(support.anchors), support.anchors.shape[2]
+        fast = per_task(params, POLICY_TENSORS, tasks)
+        if self.blind:
+            even = torch.zeros(tasks, anchors)
+            return fast | {"context": params["context"].expand(tasks, -1), "attention1": even, "attention2": even}
+        summaries = self.summarise(params, support)
+        attention1 = mlp(params, "first", summaries, 1).squeeze(-1)
+        attended1 = attend(attention1, summaries)
+        given = attended1.unsqueeze(1).expand_as(summaries)
+        attention2 = mlp(params, "second", torch.cat([summaries, given], -1), 2).squeeze(-1)
+        attended2 = attend(attention2, summaries)
+        context = mlp(params, "context", torch.cat([attended1, attended2], -1), 2)
+        return fast | {"context": context, "attention1": attention1, "attention2": attention2}
+
+    def summarise(self, params: Params, support: Points) -> torch.Tensor:
+        """Return what was shown about every anchor, (tasks, A, summary)."""
+        shown = torch.cat([support.globals, support.actions, support.done.unsqueeze(-1)], -1)
+        beside = shown.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
+        rows = torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
+        each = rows.mean(dim=1)
+        everything = each.mean(dim=1, keepdim=True).expand_as(each)
+        return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
+
+    def outputs(self, fast: Params, points: Points) -> torch.Tensor:
+        """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
+        first = attend(fast["attention1"], points.anchors)
+        second = attend(fast["attention2"], points.anchors)
+        pair = features.pair_features(first, second, points.globals, _Torch)
+        context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
+        return mlp(fast, "policy", torch.cat([first, second, pair, points.globals, context], -1), POLICY_LAYERS)
+
+    def loss(self, fast: Params, batch: Points) -> torch.Tensor:
+        """Return every task's imitation loss, (tasks,): Huber on the actions, cross-entropy on done."""
+        out = self.outputs(fast, batch)
+        error = torch.nn.functional.huber_loss(out[..., :ACTIONS], batch.actions, reduction="none", delta=self.huber)
+        done = torch.nn.functional.binary_cross_entropy_with_logits(out[..., ACTIONS], batch.done, reduction="none")
+        return error.sum(-1).mean(-1) / self.huber + self.done_weight * done.mean(-1)
+
+    def rates(self) -> dict[str, float]:
+        """Return which tensors the inner loop adapts, and the rates to begin with: what was inferred moves most."""
+        return {"context": 0.3, "attention1": 0.1, "attention2": 0.1} | dict.fromkeys(POLICY_TENSORS, 0.003)
+
+
+def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Mix (tasks, A, F) or (tasks, N, A, F) over the anchors by (tasks, A) logits."""
+    weights = torch.softmax(logits, -1)
+    if values.dim() == 3:
+        return torch.einsum("ba,baf->bf", weights, values)
+    tasks, points, anchors, size = values.shape
+    mixed = torch.bmm(weights.unsqueeze(1), values.permute(0, 2, 1, 3).reshape(tasks, anchors, points * size))
+    return mixed.view(tasks, points, size)
+
+
+def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:
+    """Return one task's adapted tensors as float32 arrays, for ``pilot`` and for storage."""
+    return {name: fast[name][task].detach().numpy().copy() for name in ADAPTED}

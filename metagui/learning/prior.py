@@ -1,0 +1,124 @@
+"""What ships with the program: the meta-learnt policy, its multi-task rival, the Siamese encoder, the calibration.
+
+One safetensors file with a JSON header; no pickle. The header says which command, seeds and data made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from metagui.learning import features
+from metagui.learning.files import save_tensors
+from metagui.learning.meta_state import Meta
+from metagui.learning.policy import PolicyModel
+from metagui.learning.siamese import Encoder
+from metagui.paths import resources_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from metagui.arms.arm import Anchor
+    from metagui.learning.networks import Params
+
+FORMAT = 1
+
+
+class PriorError(Exception):
+    """A prior cannot be read."""
+
+
+class PriorMismatch(PriorError):
+    """A prior does not fit the arm, the scene or this program."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What meta-learning found, ready to adapt from."""
+
+    model: PolicyModel
+    meta: Meta
+    """Starting point and learnt rates."""
+    rival: Params
+    """The same policy trained on all tasks at once without looking at demonstrations, for fine-tuning."""
+    encoder: Encoder
+    """The Siamese network; untrained in a prior without one."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """``joints``, ``kinds``, ``command``, ``seed``, ``date``, ``data``, ``validation``, ``calibration`` ..."""
+
+    @property
+    def id(self) -> str:
+        """A short name that changes with the parameters."""
+        digest = hashlib.sha256()
+        for tensor in self.meta.tensors():
+            digest.update(tensor.detach().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def check(self, joint_names: Sequence[str], anchors: Sequence[Anchor]) -> None:
+        """Raise PriorMismatch if this prior was made for other joints or other kinds of anchors."""
+        ours = self.metadata.get("joints")
+        if ours and list(joint_names) != list(ours):
+            raise PriorMismatch(
+                f"The prior was made for an arm with the joints {', '.join(ours)}; this one has "
+                f"{', '.join(joint_names)}. Nothing was changed; choose a prior made for this arm."
+            )
+        unknown = sorted({a.kind for a in anchors} - set(features.KINDS))
+        if unknown:
+            raise PriorMismatch(
+                f"The prior knows {', '.join(features.KINDS)} and cannot see {', '.join(unknown)}. Nothing was changed."
+            )
+
+    def save(self, path: Path) -> None:
+        """Write the prior. Raises OSError."""
+        tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
+        tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
+        tensors |= {f"rival/{n}": t for n, t in self.rival.items()}
+        tensors |= {f"encoder/{n}": t for n, t in self.encoder.params.items()}
+        header = {
+            "format": FORMAT,
+            "features": features.VERSION,
+            "model": asdict(self.model),
+            "encoder": [self.encoder.width, self.encoder.per_anchor, self.encoder.outputs],
+            "rates": list(self.meta.log_rates),
+            "metadata": self.metadata,
+        }
+        save_tensors(path, tensors, {"prior": json.dumps(header)})
+
+
+def load(path: Path) -> Prior:
+    """Read a prior. Raises PriorError, and PriorMismatch if another version of the program made it."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads(file.metadata()["prior"])
+            groups: dict[str, Params] = {"params": {}, "rates": {}, "rival": {}, "encoder": {}}
+            for key in file.keys():  # noqa: SIM118 - the file is no dictionary
+                group, name = key.split("/", 1)
+                groups[group][name] = file.get_tensor(key)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PriorError(f"{path} is not a prior of this program ({error}). Nothing was changed.") from error
+    if header["format"] > FORMAT or header["features"] != features.VERSION:
+        raise PriorMismatch(
+            f"{path} was made for features of version {header['features']} (format {header['format']}); this program "
+            f"uses version {features.VERSION} (format {FORMAT}). Nothing was changed; run 'metagui train' to make one."
+        )
+    rates = {name: groups["rates"][name] for name in header["rates"]}
+    encoder = Encoder(groups["encoder"], *header["encoder"])
+    meta = Meta(groups["params"], rates)
+    return Prior(PolicyModel(**header["model"]), meta, groups["rival"], encoder, header["metadata"])
+
+
+def shipped_path() -> Path:
+    """Return where the shipped prior lies."""
+    return resources_dir() / "prior" / "prior.safetensors"
+
+
+def shipped() -> Prior:
+    """Read the prior that came with the program. Raises PriorError."""
+    if not shipped_path().is_file():
+        raise PriorError(f"The shipped prior is missing: {shipped_path()}. Reinstall metagui, or run 'metagui train'.")
+    return load(shipped_path())

@@ -1,0 +1,138 @@
+"""The candidates that race to become a click's policy, each a path of parameters from its start.
+
+All leave-one-out folds run at once as the tasks of one batch, and the last row of the batch is the final policy,
+made from everything: an adaptation costs no more for being validated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.learning import maml
+from metagui.learning.dataset import points_from
+from metagui.learning.policy import ADAPTED, INFERRED, Points, PolicyModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from metagui.learning.features import Array, SegmentArrays
+    from metagui.learning.networks import Params
+    from metagui.learning.prior import Prior
+
+CHUNK = 5
+"""Decisions that are held out together when there is one take only; neighbours are nearly equal."""
+
+
+@dataclass(frozen=True)
+class RaceSettings:
+    """How the candidates adapt."""
+
+    inner_steps: int = 5
+    adam_steps: int = 50
+    """Most steps of Adam; the best number is found on held-out data."""
+    check_every: int = 5
+    """Adam steps between two looks at the held-out data."""
+    adam_lr: float = 1e-3
+    """For the policy's weights."""
+    inferred_lr: float = 1e-2
+    """For context and attentions."""
+    points: int = 96
+    """Support and query points of every fold."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Support and query of every fold, one task of the batch each, and last of all takes together."""
+
+    support: Points
+    query: Points
+    count: int
+    """Folds, without the last row."""
+    held_out_by: str
+    """In words, what was held out."""
+
+
+def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
+    """Leave every take out in turn; of a single take, leave out stretches."""
+    if len(takes) > 1:
+        pairs = [([t for j, t in enumerate(takes) if j != i], [take]) for i, take in enumerate(takes)]
+        words = f"each of {len(takes)} takes left out in turn"
+    else:
+        pairs, words = [_stretches(takes[0])], "stretches of the only take; record another to be surer"
+    pairs.append((list(takes), list(takes)))
+    rng = np.random.default_rng(settings.seed)
+    support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
+    query = [points_from(asked, settings.points, rng) for _, asked in pairs]
+    return Folds(_stacked(support), _stacked(query), len(pairs) - 1, words)
+
+
+def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
+    """Split one take: every fourth stretch is held out, never the last."""
+    rows = np.arange(len(take))
+    stretch = rows // CHUNK
+    out = (stretch % 4 == 1) & (stretch != stretch[-1])
+    if not out.any():
+        return [take], [take]
+    return [take.rows(rows[~out])], [take.rows(rows[out])]
+
+
+def _stacked(rows: list[list[Array]]) -> Points:
+    return Points(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
+
+
+def zero_step(prior: Prior, folds: Folds) -> Params:
+    """Where the encoder says to start."""
+    with torch.no_grad():
+        return prior.model.start(prior.meta.params, folds.support)
+
+
+def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
+    """MAML's own steps."""
+    yield from enumerate(maml.adapt(prior.model, prior.meta, folds.support, settings.inner_steps))
+
+
+def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
+    """Adam on everything that adapts, from ``start``; yields every few steps. The tasks share nothing."""
+    fast = {name: start[name].detach().clone().requires_grad_() for name in ADAPTED}
+    groups = [
+        {"params": [fast[n] for n in INFERRED], "lr": settings.inferred_lr},
+        {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
+    ]
+    optimiser = torch.optim.Adam(groups)
+    for step in range(settings.adam_steps + 1):
+        if step % settings.check_every == 0:
+            yield step, fast
+        gradients = torch.autograd.grad(model.loss(fast, folds.support).sum(), list(fast.values()))
+        for tensor, gradient in zip(fast.values(), gradients, strict=True):
+            tensor.grad = gradient
+        optimiser.step()
+
+
+def rival_start(params: Params, folds: Folds) -> Params:
+    """The multi-task rival's start, the same for every fold."""
+    return PolicyModel(blind=True).start(params, folds.support)
+
+
+def scratch_start(model: PolicyModel, folds: Folds, seed: int) -> Params:
+    """An untrained policy."""
+    sizes = PolicyModel(model.hidden, model.encoder, model.summary, model.context, blind=True)
+    return sizes.start(sizes.initial(seed), folds.support)
+
+
+def neighbour_start(policy: Mapping[str, Array], folds: Folds) -> Params:
+    """Another task's adapted policy."""
+    tasks = len(folds.support.done)
+    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()}
+
+
+def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
+    """Return the mean support and held-out loss over the folds."""
+    with torch.no_grad():
+        support = model.loss(fast, folds.support)[: folds.count].mean()
+        query = model.loss(fast, folds.query)[: folds.count].mean()
+    return float(support), float(query)

@@ -1,0 +1,201 @@
+"""Siamese network with the contrastive loss of Hadsell, Chopra & LeCun 2006: which takes show the same task.
+
+    L = y d² + (1 − y) max(0, m − d)²,     d = ‖f(a) − f(b)‖,   y = 1 for two takes of one task, else 0
+
+f is one network, applied to both takes; its outputs are scaled to length one, so that d lies in [0, 2]; m = 1. All
+pairs of a batch of P tasks x K takes are used, those of two tasks averaged over the ones within the margin. One
+convolution over time is shared by all anchors; what it found at each anchor is put together in the scene's order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.learning.networks import Params, init_mlp, linear, mlp
+from metagui.learning.series import ANCHOR_CHANNELS, GLOBAL_CHANNELS, POINTS, Series, joined, series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.features import Array
+
+MARGIN = 1.0
+
+
+class SiameseError(Exception):
+    """There is nothing to train an encoder on; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class SiameseSettings:
+    """How to train."""
+
+    steps: int = 3000
+    tasks: int = 24
+    """P, tasks a batch."""
+    takes: int = 3
+    """K, takes a task."""
+    lr: float = 1.5e-3
+    seed: int = 0
+    report_every: int = 20
+
+
+@dataclass(frozen=True)
+class SiameseStep:
+    """Progress of training; the distances of the pairs in the last batch."""
+
+    step: int
+    steps: int
+    loss: float
+    same_distances: Array
+    different_distances: Array
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The network f: sizes, and parameters trained or not."""
+
+    params: Params = field(default_factory=dict)
+    width: int = 48
+    per_anchor: int = 24
+    outputs: int = 16
+
+    def initial(self, anchors: int, seed: int) -> Encoder:
+        """Return an untrained network for a number of anchors."""
+        generator = torch.Generator().manual_seed(seed)
+        channels, w = ANCHOR_CHANNELS + GLOBAL_CHANNELS, self.width
+        params = init_mlp("conv", (5 * channels, w), generator) | init_mlp("deep", (5 * w, w), generator)
+        params |= init_mlp("anchor", (2 * w + 2 * channels, 2 * w, self.per_anchor), generator)
+        params |= init_mlp("head", (anchors * self.per_anchor + 1, 64, self.outputs), generator)
+        return Encoder(params, w, self.per_anchor, self.outputs)
+
+    @property
+    def trained(self) -> bool:
+        """Whether there are any parameters."""
+        return bool(self.params)
+
+
+def forward(params: Params, anchors: torch.Tensor, globals_: torch.Tensor, durations: torch.Tensor) -> torch.Tensor:
+    """Return embeddings (n, outputs) of length one; shapes as in ``Series``."""
+    takes, points, count, _ = anchors.shape
+    beside = globals_.unsqueeze(2).expand(-1, -1, count, -1)
+    x = torch.cat([anchors, beside], -1).permute(0, 2, 1, 3).reshape(takes * count, points, -1)
+    ends = torch.cat([x[:, 0], x[:, -1]], -1)
+    x = torch.relu(_convolve(params, "conv", x))
+    x = torch.relu(_convolve(params, "deep", x))
+    pooled = torch.cat([x.mean(1), x.amax(1), ends], -1)
+    found = torch.relu(mlp(params, "anchor", pooled, 2)).reshape(takes, -1)
+    out = mlp(params, "head", torch.cat([found, durations.unsqueeze(-1) * 0.3], -1), 2)
+    return torch.nn.functional.normalize(out, dim=-1)
+
+
+def _convolve(params: Params, name: str, x: torch.Tensor) -> torch.Tensor:
+    """Convolve (n, T, channels) over windows of five points, every second one."""
+    windows = x.unfold(1, 5, 2).flatten(2)
+    return linear(windows, params[f"{name}.0.weight"], params[f"{name}.0.bias"])
+
+
+def contrastive_loss(distances: torch.Tensor, same: torch.Tensor, margin: float = MARGIN) -> torch.Tensor:
+    """Return the loss over pairs: distances (n,) and whether each is of one task (n,)."""
+    near = torch.relu(margin - distances[~same])
+    apart = near.square().sum() / (near > 0).sum().clamp_min(1)
+    return distances[same].square().mean() + apart
+
+
+def train(
+    takes: Mapping[str, Series],
+    settings: SiameseSettings | None = None,
+    start: Encoder | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[SiameseStep, None, Encoder]:
+    """Train on the series of every task's takes; tasks with one take serve as different ones only.
+
+    Begins with ``start`` if given. Raises SiameseError if there are no two tasks or no task with two takes.
+    """
+    settings = settings or SiameseSettings()
+    tasks = [task for task in takes.values() if len(task)]
+    if len(tasks) < 2 or all(len(task) < 2 for task in tasks):
+        raise SiameseError(
+            "An encoder needs two tasks or more, at least one of them with two takes. Nothing was changed; record more."
+        )
+    data, first = joined(tasks), np.cumsum([0, *(len(task) for task in tasks)])
+    encoder = (
+        (start or Encoder()) if start and start.trained else Encoder().initial(data.anchors.shape[2], settings.seed)
+    )
+    params = {name: tensor.clone().requires_grad_() for name, tensor in encoder.params.items()}
+    optimiser = torch.optim.Adam(params.values(), lr=settings.lr)
+    rng = np.random.default_rng(settings.seed)
+    for step in range(settings.steps):
+        if should_stop():
+            break
+        rows, labels = _draw(first, settings, rng)
+        batch = _augmented(data[rows], rng)
+        distances, same = pair_distances(forward(params, *_tensors(batch)), labels)
+        loss = contrastive_loss(distances, same)
+        optimiser.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(params.values(), 1.0)
+        optimiser.step()
+        if (step + 1) % settings.report_every == 0 or step + 1 == settings.steps:
+            d = distances.detach()
+            yield SiameseStep(step + 1, settings.steps, float(loss.detach()), d[same].numpy(), d[~same].numpy())
+    frozen = {name: tensor.detach() for name, tensor in params.items()}
+    return Encoder(frozen, encoder.width, encoder.per_anchor, encoder.outputs)
+
+
+def pair_distances(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the distances of all pairs (n,), and whether each is of one task (n,)."""
+    i, j = torch.triu_indices(len(labels), len(labels), 1)
+    squared = (embeddings[i] - embeddings[j]).square().sum(-1)
+    return torch.sqrt(squared + 1e-8), labels[i] == labels[j]
+
+
+def embed(encoder: Encoder, takes: Sequence[Demonstration] | Series) -> Array:
+    """Return the embeddings (n, 16) of takes. Raises SiameseError if the encoder is not trained."""
+    if not encoder.trained:
+        raise SiameseError("The encoder is not trained yet, so distances would mean nothing. Train it first.")
+    series = takes if isinstance(takes, Series) else series_of(takes)
+    with torch.no_grad():
+        return np.asarray(forward(encoder.params, *_tensors(series)).numpy())
+
+
+def _tensors(series: Series) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.from_numpy(series.anchors), torch.from_numpy(series.globals), torch.from_numpy(series.durations)
+
+
+def _draw(
+    first: NDArray[np.int64], settings: SiameseSettings, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], torch.Tensor]:
+    """Draw P tasks and K takes of each: their rows and labels."""
+    count = len(first) - 1
+    rows, labels = [], []
+    for task in rng.choice(count, size=min(settings.tasks, count), replace=False):
+        takes = rng.permutation(np.arange(first[task], first[task + 1]))[: settings.takes]
+        rows.append(takes)
+        labels += [int(task)] * len(takes)
+    return np.concatenate(rows), torch.tensor(labels)
+
+
+def _augmented(series: Series, rng: np.random.Generator) -> Series:
+    """Warp time, crop the ends a little, add noise. Never mirrors or shifts: that would be another task."""
+    n = len(series)
+    knots = np.cumsum(rng.uniform(0.6, 1.4, (n, 5)), axis=1)
+    knots = (knots - knots[:, :1]) / (knots[:, -1:] - knots[:, :1])
+    ends = rng.uniform(0.0, 0.03, (n, 2))
+    at = np.stack([np.interp(np.linspace(0, 1, POINTS), np.linspace(0, 1, 5), k) for k in knots])
+    at = (ends[:, :1] + at * (1 - ends.sum(1, keepdims=True))) * (POINTS - 1)
+    rows = np.rint(at).astype(int)
+    take = np.arange(n)[:, None]
+    anchors, globals_ = series.anchors[take, rows], series.globals[take, rows]
+    anchors = anchors + rng.normal(0, 0.01, anchors.shape).astype(np.float32)
+    durations = series.durations + rng.normal(0, 0.1, n).astype(np.float32)
+    return Series(anchors, globals_, durations)

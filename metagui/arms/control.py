@@ -13,7 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, Observation, frozen
-from metagui.arms.kinematics import CartesianServo, Motion, tool_observation
+from metagui.arms.decisions import Decisions
+from metagui.arms.kinematics import CartesianServo, tool_observation
 from metagui.arms.safety import SafetyGate
 from metagui.arms.ticks import (
     DECISION_TICKS,
@@ -68,13 +69,11 @@ class ControlLoop:
         self.period = period
         self.latest: Tick | None = None
         self.error: LoopError | None = None
-        self._servo = servo or CartesianServo()
         self._on_error = on_error
         self._state = arm.state if isinstance(arm, Replayable) else None
         self._sinks: tuple[Callable[[Tick], None], ...] = ()
         self._controller: Controller | None = None
-        self._deciding: Controller | None = None
-        self._plan: Motion | Command | None = None
+        self._decisions = Decisions(servo or CartesianServo())
         self._busy = threading.RLock()
         self._hold = threading.Event()
         self._stopping = threading.Event()
@@ -175,7 +174,7 @@ class ControlLoop:
         tick = None
         for _ in range(ticks):
             tick = self.step_once()
-            if controller is not None and tick.decision and self._plan is None:
+            if controller is not None and tick.decision and self._decisions.plan is None:
                 break
         return tick
 
@@ -215,11 +214,9 @@ class ControlLoop:
         held = self._hold.is_set()
         allowed = self.gate.gate(None if held else asked, observation.joints, age, held)
         sent = self.arm.command(allowed)
-        click = getattr(self._deciding, "current_click", None)
-        click_index = getattr(self._deciding, "click_index", -1)
         tick = Tick(
             self._index, started, lateness, self._missed, observation, _kept(asked) or allowed, sent, state,
-            click, click_index, self.gate.alarm,
+            *self._decisions.mark, self.gate.alarm,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)
@@ -231,29 +228,12 @@ class ControlLoop:
         return Observation(started, joints, frozen(position), yaw, self.scene.observe_scene())
 
     def _ask(self, observation: Observation) -> Command | None:
-        """Let the controller decide where it is its turn, and return the joint targets that follow."""
+        """Return what the controller wants; an emergency hold forgets the controller instead."""
         if self._hold.is_set():
-            self._controller = self._deciding = self._plan = None
+            self._controller = None
+            self._decisions.forget()
             return None
-        if self._index % DECISION_TICKS == 0:
-            self._decide(observation)
-        if isinstance(self._plan, Motion):
-            return self._servo.step(observation, self._plan, 1.0 / DECISION_TICKS)
-        return self._plan
-
-    def _decide(self, observation: Observation) -> None:
-        controller = self._controller
-        resting = controller is not self._deciding or not isinstance(self._plan, Motion)
-        self._deciding, self._plan = controller, None
-        if controller is None:
-            return
-        try:
-            plan = controller.decide(observation)
-        except Exception as error:
-            raise ControllerError(f"{type(controller).__name__} failed: {error}") from error
-        if resting and isinstance(plan, Motion):
-            self._servo.reset(observation, self.gate.sent)
-        self._plan = plan
+        return self._decisions.ask(self._index, self._controller, observation, self.gate.sent)
 
     def _publish(self, tick: Tick) -> None:
         self.latest = tick
@@ -281,7 +261,7 @@ class ControlLoop:
 
     def _start_from_here(self) -> None:
         """Forget what was planned and sent: the next target starts wherever the arm is."""
-        self._deciding = self._plan = None
+        self._decisions.forget()
         self.gate.reset()
 
     def _hold_arm(self) -> None:

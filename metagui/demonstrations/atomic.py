@@ -1,0 +1,51 @@
+"""Files that are there as a whole or not at all, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def commit(path: Path, fill: Callable[[Path], None], replace: bool) -> None:
+    """Let ``fill`` write a file beside ``path``, then put it there at once, safe against a crash or a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        fill(temporary)
+        sync(temporary)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            _link(temporary, path)
+        sync(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk; where a folder cannot be opened (Windows) it is by itself."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _link(temporary: Path, path: Path) -> None:
+    """Name the file, never overwriting another. Raises FileExistsError."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as a USB stick's
+        if path.exists():
+            raise FileExistsError(str(path)) from None
+        temporary.rename(path)

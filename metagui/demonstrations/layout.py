@@ -1,0 +1,100 @@
+"""How a demonstration is laid out in robomimic's keys, and back: arrays only, no files.
+
+Observations are float32, as the field's loaders expect; times, states, commands and segments keep their precision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metagui.arms.kinematics import JOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from metagui.arms.arm import FloatArray
+    from metagui.demonstrations.demonstration import Demonstration
+
+OBSERVATIONS = {
+    "joint_positions": "joint_positions",
+    "joint_velocities": "joint_velocities",
+    "ee_position": "tool_positions",
+    "object_positions": "anchor_positions",
+    "object_yaws": "anchor_yaws",
+    "held": "held",
+    "touched": "touched",
+}
+"""Which field of a Demonstration is stored under which key of ``obs``."""
+EXACT = ("command_asked", "command_sent")
+"""Fields stored under their own name, in float64."""
+
+
+def observations(demonstration: Demonstration) -> dict[str, NDArray[np.float32]]:
+    """Return the arrays of ``obs``, each (N, ...) float32."""
+    out = {key: _single(getattr(demonstration, name)) for key, name in OBSERVATIONS.items()}
+    out["gripper"] = _single(demonstration.joint_positions[:, -1:])
+    out["ee_yaw"] = _single(demonstration.tool_yaws[:, None])
+    out["ee_quaternion"] = _single(tool_quaternions(demonstration.joint_positions, demonstration.tool_yaws))
+    return out
+
+
+def shifted(array: NDArray[Any]) -> NDArray[Any]:
+    """Return ``next_obs`` for an ``obs`` array (N, ...): every sample's successor, the last one's itself."""
+    return np.concatenate([array[1:], array[-1:]])
+
+
+def from_observations(obs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the fields of a Demonstration that ``obs`` holds, read-only. Raises KeyError for a missing one."""
+    fields = {
+        name: readonly(obs[key], bool if key in ("held", "touched") else np.float64)
+        for key, name in OBSERVATIONS.items()
+    }
+    return fields | {"tool_yaws": readonly(obs["ee_yaw"][:, 0])}
+
+
+def action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Return ``scale`` and ``offset`` (A,) with action = (target - offset) / scale in [-1, 1], from the limits.
+
+    A joint that is not the SO-101's is taken to turn half a turn either way.
+    """
+    limits = {joint.name: (joint.lower, joint.upper) for joint in JOINTS}
+    lower, upper = np.array([limits.get(name, (-np.pi, np.pi)) for name in joint_names]).T
+    return (upper - lower) / 2, (upper + lower) / 2
+
+
+def actions(demonstration: Demonstration) -> NDArray[np.float32]:
+    """Return what was sent, normalised to [-1, 1], (N, A) float32."""
+    scale, offset = action_scaling(demonstration.joint_names)
+    return _single(np.clip((demonstration.command_sent - offset) / scale, -1.0, 1.0))
+
+
+def tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
+    """Return the tool's orientations (N, 4) as (x, y, z, w) from joint angles (N, J) and yaws (N,).
+
+    The tool's x axis is the direction in which the jaws open, its z axis points out of the hand. An arm with other
+    joints than the SO-101's is taken to point straight down.
+    """
+    pan, tilt = np.zeros(len(yaws)), np.zeros(len(yaws))
+    if joints.shape[1] == len(JOINTS):
+        pan, tilt = joints[:, 0], joints[:, 1:4].sum(axis=1) - np.pi / 2
+    roll = yaws + pan
+    # Rz(-pan) Ry(tilt) Rz(roll) Rx(pi), multiplied out: a quaternion (w, x, y, z) for the first three, then Rx(pi).
+    half_sum, half_difference = (roll - pan) / 2, (roll + pan) / 2
+    w, z = np.cos(tilt / 2) * np.cos(half_sum), np.cos(tilt / 2) * np.sin(half_sum)
+    x, y = np.sin(tilt / 2) * np.sin(half_difference), np.sin(tilt / 2) * np.cos(half_difference)
+    return np.stack([w, z, -y, -x], axis=1)
+
+
+def readonly(array: Any, dtype: Any = np.float64) -> Any:
+    """Return a read-only copy."""
+    out = np.array(array, dtype=dtype)
+    out.setflags(write=False)
+    return out
+
+
+def _single(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(array, dtype=np.float32)

@@ -1,0 +1,190 @@
+"""The recorder never loses a take: every tick goes to memory, and ten times a second to a file a crash cannot spoil.
+
+It is a sink of the control loop. ``start`` and ``stop`` may be called from another thread; after ``stop`` the take
+is a Demonstration, and the scratch file stays until ``forget`` says that the library has it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metagui.demonstrations import scratch
+from metagui.demonstrations.takes import MemoryRecorder, RecordingError, TakeBuilder, TakeHeader, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from metagui.arms.arm import Arm, Scene
+    from metagui.arms.ticks import Tick
+    from metagui.demonstrations.demonstration import Demonstration
+
+__all__ = [
+    "MemoryRecorder",
+    "Recorder",
+    "RecordingError",
+    "Recoverable",
+    "TakeHeader",
+    "discard",
+    "recover",
+    "recoverable",
+]
+
+FLUSH_INTERVAL = 0.1
+"""At most this much of a take, in s, is lost if the program is killed."""
+
+
+class Recorder:
+    """Records one take after the other into scratch files of ``library``.
+
+    ``on_failure`` is called in the control thread with words when a take has to end early: the disk is full, the
+    stick was pulled out. What was recorded up to then is kept, in memory and as far as possible on disk.
+    """
+
+    def __init__(self, library: Path, on_failure: Callable[[str], None] | None = None) -> None:
+        self.library = library
+        self.failure: str | None = None
+        """Why the take ended early, in words."""
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._builder: TakeBuilder | None = None
+        self._file: scratch.ScratchFile | None = None
+        self._scratch: Path | None = None
+        self._rows_kept = 0
+        self._clicks_kept = 0
+
+    @property
+    def recording(self) -> bool:
+        """Whether ticks are being kept."""
+        return self._builder is not None and self.failure is None
+
+    @property
+    def samples(self) -> int:
+        """How many samples the take has so far."""
+        builder = self._builder
+        return 0 if builder is None else len(builder)
+
+    def start(self, task: str, arm: Arm, scene: Scene) -> None:
+        """Begin a take. Call it before adding ``on_tick`` to a loop, or between ticks. Raises RecordingError."""
+        header = TakeHeader.of(task, arm, scene)
+        with self._lock:
+            if self._builder is not None:
+                raise RecordingError("A take is being recorded already; stop it before starting the next.")
+            self._block = max(1, int(header.rate * FLUSH_INTERVAL))
+            self._file = scratch.ScratchFile(self.library, header, self._block)
+            self._scratch = self._file.path
+            self._rows_kept = self._clicks_kept = 0
+            self.failure = None
+            self._builder = TakeBuilder(header)
+
+    def on_tick(self, tick: Tick) -> None:
+        """Keep one tick; called in the control thread."""
+        with self._lock:
+            builder = self._builder
+            if builder is None or self.failure is not None or not builder.append(tick):
+                return
+            waiting = len(builder) - self._rows_kept
+            first = float(builder.rows(self._rows_kept)["time"][0])
+            if waiting >= self._block or tick.time - first >= FLUSH_INTERVAL:
+                self._flush(builder)
+
+    def stop(self) -> Demonstration:
+        """End the take and return it. Raises RecordingError if nothing was recorded."""
+        with self._lock:
+            builder = self._end()
+            try:
+                return builder.build()
+            except RecordingError:
+                self._remove_scratch()
+                raise
+
+    def abort(self) -> None:
+        """End the take and throw it away; does nothing if there is none."""
+        with self._lock:
+            if self._builder is not None:
+                self._end()
+            self._remove_scratch()
+
+    def forget(self) -> None:
+        """Remove the scratch file of the last take: it is safe in the library now, or not wanted."""
+        with self._lock:
+            if self._builder is None:
+                self._remove_scratch()
+
+    def _end(self) -> TakeBuilder:
+        builder, file = self._builder, self._file
+        if builder is None or file is None:
+            raise RecordingError("No take is being recorded; press Record first.")
+        if self.failure is None:
+            self._flush(builder)
+        file.close()
+        self._builder = self._file = None
+        return builder
+
+    def _flush(self, builder: TakeBuilder) -> None:
+        """Write what is not in the scratch file yet; a failure ends the take and says why."""
+        assert self._file is not None
+        rows = builder.rows(self._rows_kept)
+        if not len(rows):
+            return
+        try:
+            self._file.append(rows, builder.clicks[self._clicks_kept :])
+        except OSError as error:
+            self.failure = (
+                f"Recording stopped: {self.library} cannot be written ({error}). The {len(builder)} samples up to here "
+                "are safe in memory; make room or choose another folder, then save."
+            )
+            if self._on_failure is not None:
+                self._on_failure(self.failure)
+            return
+        self._rows_kept, self._clicks_kept = len(builder), len(builder.clicks)
+
+    def _remove_scratch(self) -> None:
+        if self._scratch is not None:
+            scratch.remove(self._scratch)
+            self._scratch = None
+
+
+@dataclass(frozen=True)
+class Recoverable:
+    """A take that a crash left behind."""
+
+    path: Path
+    task: str
+    samples: int
+    duration: float
+    """s."""
+    error: str = ""
+    """Why it cannot be read, in words; empty if it can."""
+
+
+def recoverable(library: Path) -> list[Recoverable]:
+    """Return the takes that were being recorded when a process died, oldest first; empty ones are cleared away."""
+    found = []
+    for path in sorted((library / scratch.FOLDER).glob("*.hdf5")):
+        if scratch.is_being_written(path):
+            continue
+        try:
+            header, rows, _ = scratch.read(path)
+        except RecordingError as error:
+            found.append(Recoverable(path, "", 0, 0.0, str(error)))
+            continue
+        if len(rows):
+            duration = float(rows["time"][-1] - rows["time"][0])
+            found.append(Recoverable(path, header.task, len(rows), duration))
+        else:
+            discard(path)
+    return found
+
+
+def recover(path: Path) -> Demonstration:
+    """Read a take back; add it to the library, then ``discard`` the path. Raises RecordingError."""
+    header, rows, clicks = scratch.read(path)
+    return build(header, rows, clicks)
+
+
+def discard(path: Path) -> None:
+    """Delete what a crash left behind."""
+    scratch.remove(path)

@@ -1,0 +1,77 @@
+"""How well a take kept its rate: the summary that is shown the moment it ends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from metagui.demonstrations.demonstration import Demonstration
+
+TOLERANCE = 0.01
+"""A take whose rate is off by more than this fraction is marked."""
+GAP = 1.5
+"""Samples farther apart than this many periods have a gap between them."""
+
+
+@dataclass(frozen=True)
+class TimingSummary:
+    """The timing of one take in eight numbers."""
+
+    rate_asked: float
+    """Hz."""
+    rate_reached: float
+    """Hz."""
+    lateness_median: float
+    """s."""
+    lateness_p99: float
+    """s."""
+    missed: int
+    """Deadlines that passed without a sample."""
+    gaps: int
+    """Places where neighbouring samples lie more than 1.5 periods apart."""
+    retries: int
+    """How often the bus had to be asked again."""
+    clamps: int
+    """Samples in which the safety gate changed what was asked."""
+
+    @property
+    def marked(self) -> bool:
+        """Whether the rate was missed by more than 1 %."""
+        return abs(self.rate_reached - self.rate_asked) > TOLERANCE * self.rate_asked
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Say it in words, the unremarkable left out."""
+        words = [f"{self.rate_reached:.1f} of {self.rate_asked:.0f} Hz", f"{self.missed} missed"]
+        words.append(f"late by {self.lateness_median * 1e3:.1f} ms, p99 {self.lateness_p99 * 1e3:.1f} ms")
+        for count, name in ((self.gaps, "gaps"), (self.retries, "bus retries"), (self.clamps, "samples clamped")):
+            if count:
+                words.append(f"{count} {name}")
+        if self.marked:
+            words.append("rate missed by more than 1 %")
+        return ", ".join(words)
+
+
+def summarise(demonstration: Demonstration) -> TimingSummary:
+    """Return the timing of a take of at least one sample."""
+    timing, time = demonstration.timing, demonstration.time
+    duration = demonstration.duration
+    asked = timing.rate_asked
+    changed = np.abs(demonstration.command_asked - demonstration.command_sent) > 1e-9
+    changed |= ~np.isfinite(demonstration.command_asked)
+    return TimingSummary(
+        rate_asked=asked,
+        rate_reached=(len(time) - 1) / duration if duration > 0 else asked,
+        lateness_median=float(np.median(timing.lateness)),
+        lateness_p99=float(np.percentile(timing.lateness, 99)),
+        missed=timing.missed,
+        gaps=int(np.sum(np.diff(time) * asked > GAP)),
+        retries=int(np.sum(timing.retries)),
+        clamps=int(np.sum(changed.any(axis=1))),
+    )

@@ -177,8 +177,9 @@ class _Click:
             reason += f" Best after {chosen.step} steps of Adam."
         reference, scale = reference_of(chosen.policy, self.takes)
         held_out = {n: f.held_out for n, f in self.finishes.items()}
+        others = {n: f.policy for n, f in self.finishes.items()} if self.settings.keep_all else {}
         decisions = max(len(take) for take in self.takes)
-        return AdaptedClick(chosen.policy, name, reason, held_out, decisions, reference, scale)
+        return AdaptedClick(chosen.policy, name, reason, held_out, decisions, reference, scale, others)
 
 
 def choose(held_out: Mapping[str, float], held_out_by: str, takes: int) -> tuple[str, str]:

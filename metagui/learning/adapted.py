@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,8 @@ class AdaptedClick:
     """(n, D) what the demonstrations looked like, see ``outline``."""
     scale: float
     """Distance of the farthest demonstration from the others."""
+    others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """Policies of all candidates, if they were asked for; never saved."""
 
     def distance(self, anchors: Array, globals_: Array) -> float:
         """Return how far a state is from the demonstrations; 1 is as far as the farthest of those is."""
@@ -66,6 +68,11 @@ class AdaptedTask:
     """Names of the anchors, in the order that the policies expect."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """``prior``, ``takes``, ``notes``, ``curves``, ``held_out_by``, ``settings``."""
+
+    def with_candidate(self, name: str) -> AdaptedTask:
+        """Return the same task with another candidate's policies; they must have been kept."""
+        clicks = tuple(replace(click, policy=click.others[name], choice=name) for click in self.clicks)
+        return replace(self, clicks=clicks)
 
     def save(self, path: Path) -> None:
         """Write the policies, tensors and a JSON header. Raises OSError."""

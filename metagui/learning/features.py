@@ -115,9 +115,11 @@ def encode(demonstration: Demonstration) -> tuple[SegmentArrays, ...]:
 
 def _spans(take: Demonstration) -> list[tuple[int, int]]:
     """Return the samples [start, stop) of every segment, each with the decision in which it was found done."""
+    if not take.segments:
+        return [(0, len(take))]
     starts = [s.start for s in take.segments[1:]] + [len(take)]
     ends = [min(s.stop + DECISION_TICKS, begin) for s, begin in zip(take.segments, starts, strict=True)]
-    return [(s.start, max(s.stop, end)) for s, end in zip(take.segments, ends, strict=True)] or [(0, len(take))]
+    return [(s.start, max(s.stop, end)) for s, end in zip(take.segments, ends, strict=True)]
 
 
 def _encode_span(take: Demonstration, asked: FloatArray, asked_yaw: FloatArray, start: int, stop: int) -> SegmentArrays:

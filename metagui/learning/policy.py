@@ -1,9 +1,10 @@
 """The robot's policy as a model for ``maml``: an anchor-wise encoder of the demonstration and a policy it starts.
 
 The encoder runs one network over every anchor of every support point (what is seen, what was done) and averages
-over points. From the anchors' summaries come two attentions, which anchors matter, the second given the first, and
-a context of a few numbers. The policy sees only the two attended anchors, how they lie to each other, the global
-features and the context. Attentions, context and policy weights are what the inner loop adapts.
+over all points and over those at the end. From the anchors' summaries come two attentions, which anchors matter,
+the second given the first, and a context of a few numbers. The policy sees only the two attended anchors, how they
+lie to each other, the global features and the context. Attentions, context and policy weights are what the inner
+loop adapts.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ class PolicyModel:
     summary: int = 64
     """Numbers that summarise one anchor."""
     context: int = 16
+    sharpness: float = 4.0
+    """Scale of the attention logits: a policy that sees a tenth of a wrong anchor misses by a tenth of the way."""
     huber: float = 0.3
     """Action errors beyond this count linearly."""
     done_weight: float = 0.3
@@ -79,7 +82,7 @@ class PolicyModel:
         return (
             policy
             | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
-            | init_mlp("mix", (2 * self.encoder, s), generator)
+            | init_mlp("mix", (4 * self.encoder, s), generator)
             | init_mlp("first", (s, 1), generator)
             | init_mlp("second", (2 * s, s // 2, 1), generator)
             | init_mlp("context", (2 * s, s, self.context), generator)
@@ -93,10 +96,10 @@ class PolicyModel:
             even = torch.zeros(tasks, anchors)
             return fast | {"context": params["context"].expand(tasks, -1), "attention1": even, "attention2": even}
         summaries = self.summarise(params, support)
-        attention1 = mlp(params, "first", summaries, 1).squeeze(-1)
+        attention1 = self.sharpness * mlp(params, "first", summaries, 1).squeeze(-1)
         attended1 = attend(attention1, summaries)
         given = attended1.unsqueeze(1).expand_as(summaries)
-        attention2 = mlp(params, "second", torch.cat([summaries, given], -1), 2).squeeze(-1)
+        attention2 = self.sharpness * mlp(params, "second", torch.cat([summaries, given], -1), 2).squeeze(-1)
         attended2 = attend(attention2, summaries)
         context = mlp(params, "context", torch.cat([attended1, attended2], -1), 2)
         return fast | {"context": context, "attention1": attention1, "attention2": attention2}
@@ -106,7 +109,8 @@ class PolicyModel:
         shown = torch.cat([support.globals, support.actions, support.done.unsqueeze(-1)], -1)
         beside = shown.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
         rows = torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
-        each = rows.mean(dim=1)
+        ends = support.done / support.done.sum(1, keepdim=True).clamp_min(1.0)
+        each = torch.cat([rows.mean(dim=1), torch.einsum("bn,bnah->bah", ends, rows)], -1)
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
 

@@ -43,6 +43,8 @@ class RaceSettings:
     points: int = 96
     """Support and query points of every fold."""
     seed: int = 0
+    keep_all: bool = False
+    """Keep every candidate's policy beside the chosen one, to run them all; they are not saved."""
 
 
 @dataclass(frozen=True)

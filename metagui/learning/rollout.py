@@ -1,0 +1,108 @@
+"""Runs a chain of adapted policies on an arm: each click's policy until it knows that it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metagui.learning import pilot
+from metagui.learning.adapted import AdaptedError
+from metagui.learning.features import Tracker, motion_from_action
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import Anchor, Observation
+    from metagui.arms.control import ControlLoop
+    from metagui.arms.kinematics import Motion
+    from metagui.learning.adapted import AdaptedTask
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """When a policy is done, and when it has had its time."""
+
+    done_at: float = 0.5
+    """Probability of being done that counts."""
+    done_decisions: int = 2
+    """Decisions in a row that must be that sure."""
+    patience: float = 2.0
+    """A click may take this many times as long as in its longest demonstration …"""
+    extra_decisions: int = 50
+    """… and this many decisions more."""
+
+
+class PolicyChain:
+    """The learnt task as a controller: one policy after the other. Implements Controller.
+
+    ``outcome`` is empty while it runs, then one of "done", "timed out in click 2", "stopped".
+    """
+
+    def __init__(self, adapted: AdaptedTask, anchors: Sequence[Anchor], settings: RunSettings | None = None) -> None:
+        names = tuple(anchor.name for anchor in anchors)
+        if names != adapted.anchors:
+            raise AdaptedError(
+                f"'{adapted.task}' was learnt with {', '.join(adapted.anchors)}, and here there is {', '.join(names)}. "
+                "The arm does not move; adapt the task to takes of this scene."
+            )
+        self.adapted = adapted
+        self.settings = settings or RunSettings()
+        self.click_index = 0
+        self.outcome = ""
+        self.distance = 0.0
+        """How far the present state is from the demonstrations; 1 is as far as the farthest of those."""
+        self.done_probability = 0.0
+        self._tracker = Tracker(anchors)
+        self._decisions = self._sure = 0
+
+    @property
+    def current_click(self) -> str | None:
+        """What is being done, in words; None when nothing is."""
+        return None if self.finished else f"{self.adapted.task}, click {self.click_index + 1}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is over."""
+        return bool(self.outcome)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it ended because a click took too long."""
+        return self.outcome.startswith("timed out")
+
+    def stop(self) -> None:
+        """End the run; the arm holds at its next decision."""
+        self.outcome = self.outcome or "stopped"
+
+    def decide(self, observation: Observation) -> Motion | None:
+        """Return the next motion, or None when the run is over."""
+        while not self.finished:
+            click = self.adapted.clicks[self.click_index]
+            anchors, globals_ = self._tracker.observe(observation)
+            action, self.done_probability = pilot.act(click.policy, anchors, globals_)
+            self.distance = click.distance(anchors, globals_)
+            self._decisions += 1
+            self._sure = self._sure + 1 if self.done_probability > self.settings.done_at else 0
+            if self._sure < self.settings.done_decisions:
+                if self._decisions > click.decisions * self.settings.patience + self.settings.extra_decisions:
+                    self.outcome = f"timed out in click {self.click_index + 1}"
+                    break
+                return motion_from_action(action, done=False)
+            self._next_click()
+        return None
+
+    def _next_click(self) -> None:
+        """Go on to the next policy, or end."""
+        self._decisions = self._sure = 0
+        self._tracker.begin()
+        if self.click_index + 1 == len(self.adapted.clicks):
+            self.outcome = "done"
+        else:
+            self.click_index += 1
+
+
+def rollout(loop: ControlLoop, chain: PolicyChain, seconds: float = 60.0) -> str:
+    """Run a chain in a loop without a clock, to its end or for ``seconds`` of the arm's time; return the outcome."""
+    loop.run_inline(chain, round(seconds / loop.period))
+    chain.stop()
+    return chain.outcome

@@ -1,0 +1,136 @@
+"""Adaptation on real takes: live progress, an honest choice, clear refusals, and files that come back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from shown import shown
+
+from metagui.demonstrations.demonstration import Demonstration, Segment
+from metagui.learning import adaptation, maml
+from metagui.learning.adaptation import AdaptationError, AdaptationStep, adapt_task, choose
+from metagui.learning.adapted import AdaptedError, AdaptedTask
+from metagui.learning.features import FeatureError, encode
+from metagui.learning.policy import PolicyModel
+from metagui.learning.prior import Prior, PriorMismatch
+from metagui.learning.race import RaceSettings
+from metagui.learning.siamese import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
+QUICK = RaceSettings(adam_steps=10, points=48)
+
+
+def _prior(**metadata: object) -> Prior:
+    meta = maml.initial(MODEL.initial(0), MODEL.rates(), 5).frozen()
+    return Prior(MODEL, meta, PolicyModel(32, 32, 16, 8, blind=True).initial(1), Encoder(), dict(metadata))
+
+
+def _adapt(
+    takes: Sequence[Demonstration], should_stop: Callable[[], bool] = lambda: False, **options: object
+) -> tuple[list[AdaptationStep], AdaptedTask]:
+    race = adapt_task(_prior(), takes, QUICK, should_stop, **options)  # type: ignore[arg-type]
+    steps = []
+    while True:
+        try:
+            steps.append(next(race))
+        except StopIteration as finished:
+            return steps, finished.value
+
+
+def test_every_candidate_of_every_click_is_seen_live() -> None:
+    steps, adapted = _adapt(shown()["put red on violet"])
+    seen = {(step.click, step.candidate) for step in steps}
+    names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
+    assert seen == {(click, name) for click in (0, 1) for name in names}
+    assert all(np.isfinite([step.support_loss, step.query_loss, step.baseline]).all() for step in steps)
+    five = [step for step in steps if step.candidate == "adapted" and step.click == 0]
+    assert [step.step for step in five] == [0, 1, 2, 3, 4, 5]
+    assert five[0].query_loss == pytest.approx(five[0].baseline)
+    assert len(adapted.clicks) == 2
+    assert "each of 3 takes left out in turn" in adapted.clicks[0].reason
+
+
+def test_one_take_is_enough_and_says_how_it_was_judged() -> None:
+    _, adapted = _adapt(shown()["lift blue"][:1])
+    assert "only take" in adapted.clicks[0].reason
+    assert adapted.clicks[0].choice in ("zero-step", "adapted", "adapted + Adam")
+
+
+def test_files_come_back_as_they_were(tmp_path: Path) -> None:
+    _, adapted = _adapt(shown()["press red"])
+    adapted.save(tmp_path / "adapted.safetensors")
+    back = AdaptedTask.load(tmp_path / "adapted.safetensors")
+    assert (back.task, back.anchors, back.provenance) == (adapted.task, adapted.anchors, adapted.provenance)
+    for a, b in zip(adapted.clicks, back.clicks, strict=True):
+        assert (a.choice, a.reason, a.held_out, a.decisions) == (b.choice, b.reason, b.held_out, b.decisions)
+        assert all(np.array_equal(a.policy[name], b.policy[name]) for name in a.policy)
+    (tmp_path / "broken").write_bytes(b"no")
+    with pytest.raises(AdaptedError, match="Adapt the task again"):
+        AdaptedTask.load(tmp_path / "broken")
+
+
+def test_a_neighbours_policy_may_race() -> None:
+    _, green = _adapt(shown()["above green"])
+    steps, adapted = _adapt(shown()["above red"], neighbours={"above green": green})
+    assert "nearest: above green" in {step.candidate for step in steps}
+    assert "nearest: above green" in adapted.clicks[0].held_out
+
+
+def test_stop_keeps_what_there_is() -> None:
+    steps, adapted = _adapt(shown()["put red on violet"], should_stop=lambda: True)
+    assert {step.candidate for step in steps} == {"zero-step", "adapted"}
+    assert len(adapted.clicks) == 2
+
+
+def test_takes_that_differ_in_clicks_are_named() -> None:
+    takes = [*shown()["press red"], shown()["put red on violet"][0]]
+    with pytest.raises(AdaptationError, match="'001' has 2"):
+        _adapt(takes)
+
+
+def test_no_take_no_adaptation() -> None:
+    with pytest.raises(AdaptationError, match="Choose one take"):
+        _adapt([])
+
+
+def test_broken_numbers_are_refused() -> None:
+    take = shown()["press red"][0]
+    commands = np.full_like(take.command_asked, np.inf)
+    with pytest.raises(FeatureError, match="command_asked"):
+        _adapt([replace(take, command_asked=commands)])
+
+
+def test_a_click_that_did_nothing_is_left_out_with_a_note() -> None:
+    takes = [
+        replace(take, segments=(Segment(0, 1, take.segments[0].click), Segment(2, take.segments[0].stop)))
+        for take in shown()["press red"]
+    ]
+    assert len(encode(takes[0])[0]) == 1
+    _, adapted = _adapt(takes)
+    assert len(adapted.clicks) == 1
+    assert "left out" in adapted.provenance["notes"][0]
+
+
+def test_another_arm_is_refused() -> None:
+    with pytest.raises(PriorMismatch, match="choose a prior made for this arm"):
+        next(adapt_task(_prior(joints=["a", "b"]), shown()["press red"]))
+
+
+def test_choosing_is_cautious() -> None:
+    losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
+    assert choose(losses, "", 3)[0] == "adapted"
+    assert choose(losses | {"adapted + Adam": 0.08}, "", 3)[0] == "adapted + Adam"
+    assert choose(losses | {"adapted + Adam": 0.08}, "", 1)[0] == "adapted"
+    assert choose(losses | {"from scratch": 0.01}, "", 1)[0] == "adapted"
+    assert choose(losses | {"zero-step": 0.05}, "", 3)[0] == "zero-step"
+
+
+def test_warming_up_takes_no_data() -> None:
+    adaptation.warm_up()

@@ -1,0 +1,94 @@
+"""What a policy sees, against the records it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from shown import shown
+
+from metagui.arms.arm import JointState, Observation, SceneState
+from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, forward
+from metagui.demonstrations.demonstration import Demonstration, Segment
+from metagui.learning import features
+from metagui.learning.features import FeatureError, Tracker, encode, motion_from_action
+
+
+def _observation(take: Demonstration, row: int) -> Observation:
+    j = take.joint_positions[row]
+    joints = JointState(take.time[row], j, j, j, j, j, 0.0, 0)
+    scene = SceneState(take.anchor_positions[row], take.anchor_yaws[row], take.held[row], take.touched[row])
+    return Observation(take.time[row], joints, take.tool_positions[row], float(take.tool_yaws[row]), scene)
+
+
+def test_a_run_sees_exactly_what_the_recording_would_say() -> None:
+    for takes in shown().values():
+        take = takes[0]
+        for segment, arrays in zip(take.segments, encode(take), strict=True):
+            tracker = Tracker(take.anchors)
+            for index in range(len(arrays)):
+                anchors, globals_ = tracker.observe(_observation(take, segment.start + 2 * index))
+                np.testing.assert_array_equal(anchors, arrays.anchors[index])
+                np.testing.assert_array_equal(globals_, arrays.globals[index])
+
+
+def test_actions_add_up_to_the_way_of_the_commanded_tool() -> None:
+    take = shown()["above red"][0]
+    (arrays,) = encode(take)
+    segment = take.segments[0]
+    steps = [motion_from_action(action, False).displacement for action in arrays.actions[1:-1]]
+    asked = forward(take.command_asked).position
+    way = asked[segment.start + 2 * (len(arrays) - 2) + 1] - asked[segment.start + 1]
+    np.testing.assert_allclose(np.sum(steps, axis=0), way, atol=1e-4)
+
+
+def test_actions_say_open_and_closed() -> None:
+    grasp = encode(shown()["put red on violet"][0])[0]
+    opening = [motion_from_action(action, False).gripper for action in (grasp.actions[0], grasp.actions[-1])]
+    assert opening == pytest.approx([GRIPPER_OPEN, GRIPPER_CLOSED], abs=1e-4)
+
+
+def test_a_motion_never_asks_for_more_than_one_decision_may() -> None:
+    motion = motion_from_action(np.full(5, 100.0, np.float32), False)
+    assert np.linalg.norm(motion.displacement) == pytest.approx(MAX_STEP)
+    assert motion.gripper == pytest.approx(GRIPPER_OPEN)
+
+
+def test_the_end_of_every_segment_is_taught_as_done() -> None:
+    for arrays in encode(shown()["put red on violet"][0]):
+        assert list(arrays.done[-features.DONE_ROWS :]) == [1.0] * features.DONE_ROWS
+        assert arrays.done.sum() == features.DONE_ROWS
+
+
+def test_features_do_not_depend_on_where_the_scene_is() -> None:
+    take = shown()["lift blue"][0]
+    shift = np.array([0.01, -0.02, 0.0])
+    moved = replace(take, tool_positions=take.tool_positions + shift, anchor_positions=take.anchor_positions + shift)
+    for a, b in zip(encode(take), encode(moved), strict=True):
+        np.testing.assert_allclose(a.anchors, b.anchors, atol=1e-5)
+        np.testing.assert_allclose(a.globals, b.globals, atol=1e-5)
+
+
+def test_going_round_is_counted() -> None:
+    (arrays,) = encode(shown()["circle"][0])
+    assert abs(arrays.anchors[-1, 3, 16]) == pytest.approx(1.0, abs=0.35)
+
+
+def test_a_number_that_is_not_finite_is_refused_by_name() -> None:
+    take = shown()["lift blue"][1]
+    broken = take.tool_positions.copy()
+    broken[7, 1] = np.nan
+    with pytest.raises(FeatureError, match=r"'002' of 'lift blue'.*tool_positions, sample 7"):
+        encode(replace(take, tool_positions=broken))
+
+
+def test_trimmed_and_tiny_segments_are_no_accident() -> None:
+    take = shown()["put red on violet"][0]
+    first = take.segments[0]
+    trimmed = encode(replace(take, trim=(first.stop + 2, len(take))))
+    assert [len(s) for s in trimmed][0] == 0
+    tiny = encode(replace(take, segments=(Segment(0, 1),)))
+    assert len(tiny[0]) <= 2
+    whole = encode(replace(take, segments=()))
+    assert len(whole) == 1

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from metagui.cli.output import AsJson, show
+from metagui.cli.options import AsJson
+from metagui.cli.output import show
 from metagui.cli.verbs import app
 
 WORDS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "lacking": "[red]lacking[/]"}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from rich.progress import Progress
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Step = TypeVar("Step")
+Result = TypeVar("Result")
+
+
+class VerbError(Exception):
+    """A verb cannot do what was asked; the message says what happened, what is safe, what to do."""
 
 
 def show(
@@ -58,3 +63,14 @@ def progress() -> Progress:
         TextColumn("{task.fields[says]}"),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def follow(steps: Generator[Step, None, Result], tell: Callable[[Step], object]) -> Result:
+    """Run a job to its end, telling every step; return its result."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as finished:
+            result: Result = finished.value
+            return result
+        tell(step)

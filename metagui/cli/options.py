@@ -1,0 +1,38 @@
+"""Options that several verbs share, and the library they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from metagui.demonstrations.library import Library
+    from metagui.learning.prior import Prior
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
+LibraryFolder = Annotated[
+    Path | None,
+    typer.Option("--library", help="Folder of the library; the window's own if not given."),
+]
+PriorFile = Annotated[
+    Path | None,
+    typer.Option("--prior", help="What to adapt from, made by metagui train; the shipped one if not given."),
+]
+
+
+def library_at(folder: Path | None) -> Library:
+    """Open the library in a folder, or the window's own."""
+    from metagui.demonstrations.library import Library
+    from metagui.paths import recordings_dir
+
+    return Library(folder or recordings_dir())
+
+
+def prior_at(path: Path | None) -> Prior:
+    """Read a prior, or the shipped one. Raises PriorError."""
+    from metagui.learning.prior import load, shipped
+
+    return shipped() if path is None else load(path)

@@ -1,0 +1,140 @@
+"""``metagui run`` and ``metagui evaluate``: let the arm do what was learnt, once or until the numbers are sure."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metagui.cli.options import AsJson, LibraryFolder, PriorFile, Seed, library_at, prior_at
+from metagui.cli.output import VerbError, follow, progress, remark, show
+from metagui.cli.verbs import app
+
+if TYPE_CHECKING:
+    from metagui.learning.adapted import AdaptedTask
+    from metagui.learning.evaluation import Episode, EvaluateSettings, Success
+    from metagui.learning.prior import Prior
+
+LONGEST = 120.0
+"""Seconds after which a run is ended, whatever the policies say."""
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="The task to do; adapt it first.")],
+    seed: Annotated[int | None, typer.Option(help="Which scene; a new one each time if not given.")] = None,
+    program: Annotated[
+        Path | None, typer.Option(help="Click programs (JSON): the task's own judges whether it was achieved.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="As fast as the machine, instead of in real time.")] = False,
+    library: LibraryFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the arm do a task in a scene it has not seen; fails unless it was done."""
+    from metagui.arms.control import ControlLoop
+    from metagui.arms.simulated import SimulatedArm
+    from metagui.cli.demonstrate import choose, set_up
+    from metagui.cli.live import carry_out, new_seed
+    from metagui.demonstrations.judge import Judge
+    from metagui.demonstrations.programs import load_programs
+    from metagui.learning.evaluation import JudgedChain
+    from metagui.learning.rollout import PolicyChain
+
+    adapted = adapted_at(library, task)
+    scene = new_seed() if seed is None else seed
+    arm = SimulatedArm(scene)
+    arm.connect()
+    loop = ControlLoop(arm, arm)
+    chain = PolicyChain(adapted, arm.anchors)
+    judged = None
+    if program is not None:
+        chosen = choose(load_programs(program), task, program)
+        set_up(loop, chosen, arm)
+        judged = JudgedChain(chain, Judge(chosen, arm.anchors))
+    remark(f"Doing {task!r} in scene {scene} …")
+    try:
+        if fast:
+            last = loop.run_inline(judged or chain, round(LONGEST / loop.period))
+        else:
+            last = carry_out(loop, judged or chain, LONGEST)
+    finally:
+        chain.stop()
+        arm.disconnect()
+    success = None if judged is None or last is None else judged.judge.success(last.observation)
+    done = chain.outcome == "done" and success is not False
+    document = {"task": task, "scene": scene, "outcome": chain.outcome, "achieved": success, "done": done}
+    verdict = {None: "not judged: name its --program", True: "yes", False: "no"}[success]
+    show(document, ("task", "scene", "outcome", "achieved"), [(task, scene, chain.outcome, verdict)], as_json)
+    if not done:
+        raise typer.Exit(1)
+
+
+def adapted_at(library: Path | None, task: str) -> "AdaptedTask":
+    """Load the adapted policies of a task. Raises LibraryError, AdaptedError, VerbError."""
+    from metagui.learning.adapted import AdaptedTask
+
+    shelf = library_at(library)
+    takes = shelf.takes(task)
+    path = shelf.path(task) / "adapted.safetensors"
+    if not path.is_file():
+        raise VerbError(f"{task!r} has {len(takes)} takes and was not adapted yet. Run: metagui adapt {task!r}")
+    return AdaptedTask.load(path)
+
+
+@app.command()
+def evaluate(
+    programs: Annotated[
+        Path | None, typer.Option(help="Click programs (JSON); the shipped test programs if not given.")
+    ] = None,
+    shots: Annotated[str, typer.Option(help="Numbers of takes to adapt to, separated by commas.")] = "1,3",
+    scenes: Annotated[int, typer.Option(min=1, help="Unseen scenes of each program.")] = 5,
+    seed: Seed = 0,
+    prior: PriorFile = None,
+    episodes: Annotated[bool, typer.Option("--episodes", help="With --json, also list every episode.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure success in unseen scenes: show each program, adapt, run; beside from-scratch and fine-tuning."""
+    from metagui.demonstrations.programs import load_programs
+    from metagui.learning.evaluation import EvaluateSettings
+    from metagui.paths import resources_dir
+
+    path = programs or resources_dir() / "programs" / "test.json"
+    settings = EvaluateSettings(numbers(shots), scenes, seed)
+    start = prior_at(prior)
+    total = len(load_programs(path)) * scenes * (1 + len(settings.shots) * len(settings.candidates))
+    seen, success = _evaluated(start, path, settings, total)
+    document: dict[str, Any] = {"programs": path.name, "prior": start.id, "settings": asdict(settings)}
+    document["success"] = [asdict(row) for row in success]
+    if episodes:
+        document["episodes"] = [asdict(episode) for episode in seen]
+    rows = [
+        (s.family, s.shots or "", s.candidate, s.episodes, f"{s.rate:.0%}", f"{s.low:.0%} … {s.high:.0%}")
+        for s in sorted(success, key=lambda s: (s.family == "all", s.family, s.shots))
+    ]
+    columns = ("family", "takes", "policy", "episodes", "success", "95 % interval")
+    show(document, columns, rows, as_json, f"Success in unseen scenes: {path.name}, prior {start.id}")
+
+
+def _evaluated(
+    prior: "Prior", path: Path, settings: "EvaluateSettings", total: int
+) -> "tuple[list[Episode], tuple[Success, ...]]":
+    from metagui.demonstrations.programs import load_programs
+    from metagui.learning.evaluation import evaluate
+
+    seen: list[Episode] = []
+    with progress() as bar:
+        job = bar.add_task("episodes", total=total, says="")
+
+        def tell(episode: "Episode") -> None:
+            seen.append(episode)
+            bar.update(job, advance=1, says=f"{episode.program}: {episode.candidate}")
+
+        return seen, follow(evaluate(prior, load_programs(path), settings), tell)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Read positive whole numbers separated by commas. Raises VerbError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise VerbError(f"--shots {text!r} must be numbers of takes such as 1,3. Nothing was run.")
+    return tuple(int(part) for part in parts)

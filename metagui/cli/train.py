@@ -1,0 +1,182 @@
+"""``metagui train``: make the prior that everything starts from, on takes generated from click programs."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metagui.cli.options import AsJson, Seed
+from metagui.cli.output import VerbError, follow, progress, remark, show
+from metagui.cli.verbs import app
+from metagui.paths import resources_dir
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.prior import Prior
+    from metagui.learning.training import TrainSettings, TrainStep
+    from metagui.learning.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a prior is made from; kept in the checkpoint, so that no run continues on other lessons."""
+
+    programs: str
+    """Digest of the program file."""
+    takes: int
+    prefixes: float
+    seed: int
+    length: float
+
+
+@app.command()
+def train(
+    programs: Annotated[
+        Path | None, typer.Option(help="Click programs (JSON) to learn from; the shipped ones if not given.")
+    ] = None,
+    takes: Annotated[int, typer.Option(min=2, help="Takes of each program.")] = 6,
+    prefixes: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of takes that start after unrecorded random motion.")
+    ] = 0.65,
+    length: Annotated[float, typer.Option(help="Share of the usual number of steps; 0.01 to try it out.")] = 1.0,
+    seed: Seed = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the prior.")] = Path("prior.safetensors"),
+    checkpoint: Annotated[
+        Path, typer.Option(help="Folder that keeps what was reached: the same command continues from there.")
+    ] = Path("runs/train"),
+    as_json: AsJson = False,
+) -> None:
+    """Meta-train a prior: generate takes, then learn from them. Ctrl+C stops early and keeps what there is."""
+    path = programs or resources_dir() / "programs" / "train.json"
+    lessons = Lessons(sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length)
+    claim(checkpoint, lessons)
+    data = prepared(path, lessons, checkpoint, workers)
+    about = {
+        "command": f"metagui train --programs {path.name} --takes {takes} --prefixes {prefixes} --length {length} "
+        f"--seed {seed}",
+        "programs": lessons.programs,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    began = time.perf_counter()
+    prior = meta_train(data, lessons, checkpoint, about)
+    seconds = round(time.perf_counter() - began, 1)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prior.save(out)
+    validation = [row for row in prior.metadata["validation"] if row["after"] == row["after"]]
+    document = {"prior": str(out), "id": prior.id, "seconds": seconds, "validation": validation}
+    rows = [(v["phase"], v["step"], *(f"{v[k]:.4f}" for k in ("before", "after", "other"))) for v in validation]
+    columns = ("phase", "step", "held-out loss before", "after adapting", "to another task")
+    show(document, columns, rows, as_json, f"{out} ({prior.id}), made in {seconds:.0f} s")
+
+
+def claim(checkpoint: Path, lessons: Lessons) -> None:
+    """Make the checkpoint folder, or continue it. Raises VerbError if it was made from other lessons."""
+    note = checkpoint / "lessons.json"
+    if not note.is_file():
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(lessons)), encoding="utf-8")
+    elif json.loads(note.read_text(encoding="utf-8")) != asdict(lessons):
+        raise VerbError(
+            f"{checkpoint} holds a run on other programs, takes, prefixes, length or seed. Nothing was changed; "
+            "name another folder with --checkpoint, or remove that one."
+        )
+
+
+def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None) -> "TrainingData":
+    """Return the takes in the form that is learnt from: the checkpoint's, or generated now."""
+    from metagui.learning.training_data import TrainingData, prepare
+
+    folder = checkpoint / "data"
+    if folder.is_dir():
+        return TrainingData.load(folder)
+    with progress() as bar:
+        data = prepare(_generated(path, lessons, workers, bar))
+    unfinished = checkpoint / "data.unfinished"
+    unfinished.mkdir(exist_ok=True)
+    data.save(unfinished)
+    unfinished.rename(folder)
+    return data
+
+
+def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress") -> "Iterator[Demonstration]":
+    from metagui.demonstrations.generate import GenerateSettings, generate
+    from metagui.demonstrations.programs import load_programs
+
+    programs = load_programs(path)
+    job = bar.add_task("generating", total=len(programs), says="")
+    remark(f"Generating {lessons.takes} takes of each of {len(programs)} programs …")
+    for _, demonstrations in generate(
+        programs, GenerateSettings(lessons.takes, lessons.seed, lessons.prefixes, workers)
+    ):
+        yield from demonstrations
+        bar.update(job, advance=1)
+
+
+def meta_train(data: "TrainingData", lessons: Lessons, checkpoint: Path, about: dict[str, Any]) -> "Prior":
+    """Run or continue the meta-training, with a bar a phase; return the prior."""
+    from metagui.learning.training import meta_train_prior
+
+    with until_interrupted() as should_stop, progress() as bar:
+        jobs: dict[str, Any] = {}
+
+        def tell(step: "TrainStep") -> None:
+            if step.phase not in jobs:
+                jobs[step.phase] = bar.add_task(step.phase, total=step.steps, says="")
+            bar.update(jobs[step.phase], completed=step.step, says=f"loss {step.loss:.3f}")
+            if step.validation is not None:
+                remark(describe(step))
+
+        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about)
+        return follow(steps, tell)
+
+
+def settings_for(lessons: Lessons) -> "TrainSettings":
+    """Return the usual settings, with the asked seed and share of the steps."""
+    from metagui.learning.training import TrainSettings
+
+    usual = TrainSettings(seed=lessons.seed)
+    shorter = {
+        name: replace(phase, steps=max(1, round(phase.steps * lessons.length)))
+        for name in ("encoder", "inner", "rival", "siamese")
+        if (phase := getattr(usual, name))
+    }
+    return replace(usual, **shorter)
+
+
+def describe(step: "TrainStep") -> str:
+    """Say how far a phase is, and whether the policy ignores its demonstration."""
+    words = f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: loss {step.loss:.3f}"
+    found = step.validation
+    if found is None or found.after != found.after:
+        return words
+    words += f", held-out tasks {found.before:.3f} before and {found.after:.3f} after adapting"
+    blind = step.phase == "multi-task rival"
+    ignores = found.ignores_demonstrations and not blind
+    return words + ("; the policy ignores the demonstration" if ignores else "")
+
+
+@contextmanager
+def until_interrupted() -> Iterator[Callable[[], bool]]:
+    """Give a function that becomes true at the first Ctrl+C; the second interrupts as usual."""
+    interrupted: list[int] = []
+
+    def note(signum: int, frame: object) -> None:
+        interrupted.append(signum)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(interrupted)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ def _points(order: list[int] | None = None) -> Points:
 
 def test_the_order_of_the_anchors_does_not_matter() -> None:
     params = MODEL.initial(0)
-    order = [3, 1, 5, 0, 2, 4]
+    order = [3, 1, 6, 5, 0, 2, 4]
     plain, shuffled = _points(), _points(order)
     a, b = MODEL.start(params, plain), MODEL.start(params, shuffled)
     torch.testing.assert_close(a["attention1"][:, order], b["attention1"], rtol=1e-4, atol=1e-5)
@@ -56,7 +56,7 @@ def test_gradients_stay_finite_when_both_attentions_agree() -> None:
     points = _points()
     params = {name: t.requires_grad_() for name, t in MODEL.initial(0).items()}
     fast = MODEL.start(params, points)
-    same = torch.tensor([[40.0, 0, 0, 0, 0, 0]], requires_grad=True)
+    same = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0]], requires_grad=True)
     loss = MODEL.loss(fast | {"attention1": same, "attention2": same}, points).sum()
     assert all(
         torch.isfinite(g).all()

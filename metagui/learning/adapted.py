@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning import features
+from metagui.learning.features import HELD
 from metagui.learning.files import save_tensors
 from metagui.learning.pilot import softmax
 
@@ -112,7 +113,7 @@ class AdaptedTask:
 def outline(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> Array:
     """Return (n, 9): where the two attended anchors are, which is held, how open the gripper is."""
     first, second = (np.einsum("a,naf->nf", softmax(policy[k]), anchors) for k in ("attention1", "attention2"))
-    parts = [first[:, :3], second[:, :3], first[:, 13:14], second[:, 13:14], 0.3 * globals_[:, :1]]
+    parts = [first[:, :3], second[:, :3], first[:, HELD : HELD + 1], second[:, HELD : HELD + 1], 0.3 * globals_[:, :1]]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

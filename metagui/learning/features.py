@@ -1,15 +1,17 @@
 """What a policy sees: a demonstration as arrays of numbers relative to the anchors, one row a decision.
 
-A policy decides every second sample (25 Hz). Everything it sees is relative: to each anchor, to the tool, to where
-the segment began. There is no task name, no anchor name and no number that only one task has, so that a policy
-cannot know its task from its observation and must take it from the demonstration. Recording and running go
-through the same functions: a run keeps the track of its segment so far and takes the last row.
+A policy decides every second sample (25 Hz). What it sees is relative to the tool, anchor by anchor. Where the
+segment began is one more anchor, the last: as plain numbers the way since then became a shortcut past the scene
+(a reach went as far as its demonstrations had gone). There is no task name, no anchor name and no number that only
+one task has, so that a policy cannot know its task from its observation and must take it from the demonstration.
+Recording and running go through the same functions: a run keeps the track of its segment so far and takes the last
+row.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +35,12 @@ DONE_ROWS = 2
 """How many decisions at a segment's end are taught as done."""
 
 KINDS = ("cube", "zone", "table")
-ANCHOR_FEATURES = 20
-GLOBAL_FEATURES = 16
+KIND_FEATURES = len(KINDS) + 1
+"""The last kind is the segment's start."""
+ANCHOR_FEATURES = 21
+GLOBAL_FEATURES = 7
+HELD = 10 + KIND_FEATURES
+"""Column of an anchor's features that says whether it is held."""
 PAIR_FEATURES = 14
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
@@ -69,7 +75,22 @@ class Track:
     touched: BoolArray
     """(T, A)"""
     kinds: FloatArray
-    """(A, 3) one-hot."""
+    """(A, KIND_FEATURES) one-hot."""
+
+    def with_start(self) -> Track:
+        """Return the track with one more anchor: the tool where the segment began."""
+        shape = (len(self.tool), 1)
+        never = np.zeros(shape, dtype=bool)
+        positions = np.broadcast_to(self.tool[:1, None], (*shape, 3))
+        kind = np.eye(KIND_FEATURES)[-1:]
+        return replace(
+            self,
+            positions=np.concatenate([self.positions, positions], axis=1),
+            yaws=np.concatenate([self.yaws, np.broadcast_to(self.yaw[:1, None], shape)], axis=1),
+            held=np.concatenate([self.held, never], axis=1),
+            touched=np.concatenate([self.touched, never], axis=1),
+            kinds=np.concatenate([self.kinds, kind]),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,7 @@ class SegmentArrays:
     """One click's part of one take, ready to learn from: T decisions."""
 
     anchors: Array
-    """(T, A, ANCHOR_FEATURES)"""
+    """(T, A + 1, ANCHOR_FEATURES), the segment's start last."""
     globals: Array
     """(T, GLOBAL_FEATURES)"""
     actions: Array
@@ -95,7 +116,7 @@ class SegmentArrays:
     @classmethod
     def empty(cls, anchors: int) -> SegmentArrays:
         """Return a segment without decisions."""
-        shapes = ((0, anchors, ANCHOR_FEATURES), (0, GLOBAL_FEATURES), (0, ACTIONS), (0,))
+        shapes = ((0, anchors + 1, ANCHOR_FEATURES), (0, GLOBAL_FEATURES), (0, ACTIONS), (0,))
         return cls(*(np.zeros(shape, np.float32) for shape in shapes))
 
 
@@ -188,19 +209,20 @@ def square_turn(angle: Any) -> Any:
 
 
 def kinds_of(anchors: Sequence[Anchor]) -> FloatArray:
-    """Return (A, 3): which kind each anchor is, one-hot."""
-    return np.array([[float(anchor.kind == kind) for kind in KINDS] for anchor in anchors])
+    """Return (A, KIND_FEATURES): which kind each anchor is, one-hot."""
+    return np.array([[float(anchor.kind == kind) for kind in (*KINDS, "start")] for anchor in anchors])
 
 
 def observe(track: Track, last: bool = False) -> tuple[Array, Array]:
-    """Return anchor features (T, A, ANCHOR_FEATURES) and global ones (T, GLOBAL_FEATURES); ``last`` row only."""
+    """Return features of anchors (T, A + 1, ANCHOR_FEATURES) and global ones (T, GLOBAL_FEATURES), or the last."""
+    track = track.with_start()
     rows = slice(-1, None) if last else slice(None)
     anchors = np.concatenate([_relative(track, rows), _history(track, rows)], axis=-1)
     return anchors.astype(np.float32), _globals(track, rows).astype(np.float32)
 
 
 def _relative(track: Track, rows: slice) -> FloatArray:
-    """(T, A, 13): where each anchor is from the tool, at three scales, how it is turned, what kind it is."""
+    """(T, A, 14): where each anchor is from the tool, at three scales, how it is turned, what kind it is."""
     way = track.positions[rows] - track.tool[rows, None]
     cosine, sine = np.cos(track.yaw[rows, None]), np.sin(track.yaw[rows, None])
     jaw = np.stack([way[..., 0] * cosine + way[..., 1] * sine, way[..., 1] * cosine - way[..., 0] * sine], -1)
@@ -212,7 +234,7 @@ def _relative(track: Track, rows: slice) -> FloatArray:
             np.tanh(jaw / FINEST),
             np.tanh(way[..., 2:] / FINEST),
             turn[..., None],
-            np.broadcast_to(track.kinds, (*turn.shape, len(KINDS))),
+            np.broadcast_to(track.kinds, (*turn.shape, KIND_FEATURES)),
         ],
         axis=-1,
     )
@@ -241,10 +263,7 @@ def _accumulated(increments: FloatArray) -> FloatArray:
 
 
 def _globals(track: Track, rows: slice) -> FloatArray:
-    """(T, GLOBAL_FEATURES): the gripper, the tool's turn and height, and its way since the segment began."""
-    since = track.tool[rows] - track.tool[:1]
-    steps = np.diff(track.tool, axis=0)
-    path = _accumulated(np.sqrt((steps**2).sum(-1)))[rows]
+    """(T, GLOBAL_FEATURES): the gripper, whether anything is held, the tool's height and turn."""
     height, yaw = track.tool[rows, 2], track.yaw[rows]
     columns = [
         gripper_fraction(track.gripper[rows]),
@@ -254,20 +273,8 @@ def _globals(track: Track, rows: slice) -> FloatArray:
         yaw / 0.8,
         np.cos(yaw),
         np.sin(yaw),
-        path / 0.3,
-        _turned(steps[:, [0, 1]])[rows] / (2 * math.pi),
-        _turned(steps[:, [0, 2]])[rows] / (2 * math.pi),
     ]
-    return np.concatenate([np.stack(columns, axis=-1), since / COARSE, np.tanh(since / FINE)], axis=-1)
-
-
-def _turned(steps: FloatArray) -> FloatArray:
-    """(T,) how far the direction of motion has turned in a plane; (T-1, 2) steps; a loop of any centre is 2 pi."""
-    moving = np.flatnonzero(np.hypot(steps[:, 0], steps[:, 1]) > 0.0015)
-    heading = np.arctan2(steps[moving, 1], steps[moving, 0])
-    turns = np.zeros(len(steps))
-    turns[moving[1:]] = wrapped(np.diff(heading))
-    return _accumulated(turns)
+    return np.stack(columns, axis=-1)
 
 
 def pair_features(first: Any, second: Any, globals_: Any, xp: Any) -> Any:
@@ -305,7 +312,7 @@ class Tracker:
         self._rows: list[Observation] = []
 
     def observe(self, observation: Observation) -> tuple[Array, Array]:
-        """Take in one decision's observation; return its (A, ANCHOR_FEATURES) and (GLOBAL_FEATURES,)."""
+        """Take in one decision's observation; return its (A + 1, ANCHOR_FEATURES) and (GLOBAL_FEATURES,)."""
         self._rows.append(observation)
         scenes = [row.scene for row in self._rows]
         track = Track(

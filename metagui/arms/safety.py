@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, FloatArray, Joint, JointState
+from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, FloatArray, Joint, JointState, frozen
 from metagui.arms.watches import HealthSettings, HealthWatch, StallSettings, StallWatch
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class SafetyGate:
     @property
     def sent(self) -> FloatArray | None:
         """The last targets (J,) that passed, rad; None before the first."""
-        return None if self._sent is None else np.array(self._sent)
+        return None if self._sent is None else frozen(self._sent)
 
     @property
     def report(self) -> SafetyReport:
@@ -134,7 +134,7 @@ class SafetyGate:
             self._rest = None
             goal = self._accept(asked, age, sent)
         self._sent = self._step(sent, self._within_limits(goal))
-        return _command(self._sent)
+        return Command(frozen(self._sent))
 
     def _start(self, present: list[float]) -> list[float]:
         """Take the present pose for the last target."""
@@ -193,10 +193,3 @@ class SafetyGate:
         self._counts["slowed"] += slowed
         self._easing = self._easing and slowed
         return near
-
-
-def _command(positions: list[float]) -> Command:
-    """Return a command that may cross threads."""
-    array = np.array(positions)
-    array.setflags(write=False)
-    return Command(array)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from metagui.arms.arm import frozen
 from metagui.demonstrations import layout
 from metagui.demonstrations.atomic import commit
 from metagui.demonstrations.checks import check
@@ -211,18 +212,18 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
 
 def _read(file: Any) -> Demonstration:
     demo, attributes = file["data/demo_0"], dict(file.attrs)
-    exact = {name: layout.readonly(demo[name]) for name in layout.EXACT}
-    timing = {name: layout.readonly(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
+    exact: dict[str, Any] = {name: frozen(demo[name]) for name in layout.EXACT}
+    timing = {name: frozen(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
     return Demonstration(
         task=str(attributes["task"]),
         name=Path(file.filename).stem,
         arm=str(attributes["arm"]),
         joint_names=tuple(str(name) for name in attributes["joint_names"]),
         anchors=tuple(anchor_from_dict(values) for values in json.loads(attributes["anchors"])),
-        time=layout.readonly(demo["timing/time"]),
+        time=frozen(demo["timing/time"]),
         segments=_segments(demo["segments"]),
         timing=Timing(**timing, rate_asked=float(attributes["rate_asked"]), missed=int(attributes["missed_ticks"])),
-        states=layout.readonly(demo["states"]) if "states" in demo else None,
+        states=frozen(demo["states"]) if "states" in demo else None,
         model=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
         success=_success(attributes),
         notes=str(attributes["notes"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metagui.arms.arm import frozen, frozen_flags
 from metagui.arms.kinematics import JOINTS
 
 if TYPE_CHECKING:
@@ -49,11 +50,10 @@ def shifted(array: NDArray[Any]) -> NDArray[Any]:
 
 def from_observations(obs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Return the fields of a Demonstration that ``obs`` holds, read-only. Raises KeyError for a missing one."""
-    fields = {
-        name: readonly(obs[key], bool if key in ("held", "touched") else np.float64)
-        for key, name in OBSERVATIONS.items()
+    fields: dict[str, Any] = {
+        name: (frozen_flags if key in ("held", "touched") else frozen)(obs[key]) for key, name in OBSERVATIONS.items()
     }
-    return fields | {"tool_yaws": readonly(obs["ee_yaw"][:, 0])}
+    return fields | {"tool_yaws": frozen(obs["ee_yaw"][:, 0])}
 
 
 def action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -87,13 +87,6 @@ def tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
     w, z = np.cos(tilt / 2) * np.cos(half_sum), np.cos(tilt / 2) * np.sin(half_sum)
     x, y = np.sin(tilt / 2) * np.sin(half_difference), np.sin(tilt / 2) * np.cos(half_difference)
     return np.stack([w, z, -y, -x], axis=1)
-
-
-def readonly(array: Any, dtype: Any = np.float64) -> Any:
-    """Return a read-only copy."""
-    out = np.array(array, dtype=dtype)
-    out.setflags(write=False)
-    return out
 
 
 def _single(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_RATE
+from metagui.arms.arm import CONTROL_RATE, frozen, frozen_flags
 from metagui.demonstrations.demonstration import Click, Demonstration, Segment, Timing
 from metagui.demonstrations.plain import anchor_from_dict
 
@@ -181,7 +181,7 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
     """Return the take whose samples are ``rows`` (N,). Raises RecordingError if there is none."""
     if not len(rows):
         raise RecordingError("Nothing was recorded: the take ended before its first sample. Record it again.")
-    columns = {key: _column(rows[key]) for key in rows.dtype.names or ()}
+    columns = {key: frozen(rows[key]) for key in rows.dtype.names or ()}
     timing = Timing(
         lateness=columns["lateness"],
         latency=columns["latency"],
@@ -202,8 +202,8 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
         tool_yaws=columns["tool_yaw"],
         anchor_positions=columns["anchor_positions"],
         anchor_yaws=columns["anchor_yaws"],
-        held=columns["held"],
-        touched=columns["touched"],
+        held=frozen_flags(rows["held"]),
+        touched=frozen_flags(rows["touched"]),
         command_asked=columns["asked"],
         command_sent=columns["sent"],
         segments=cut(rows["click"], clicks),
@@ -222,10 +222,3 @@ def cut(column: NDArray[np.int64], clicks: Sequence[Click]) -> tuple[Segment, ..
         for start, stop in itertools.pairwise(bounds)
         if start < stop and column[start] >= 0
     )
-
-
-def _column(values: NDArray[Any]) -> Any:
-    """Return a read-only copy of one column, contiguous; flags become booleans."""
-    out = values.astype(np.bool_ if values.dtype == np.uint8 else np.float64, order="C")
-    out.setflags(write=False)
-    return out

@@ -29,6 +29,8 @@ _FOVY = 38.0
 _MOST_GEOMS = 2000
 _THINGS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
 _ARM_GROUP = 1
+_VISIBLE = 2e-4
+"""Smallest change of a joint, rad, or a position, m, worth a new picture."""
 
 
 class RenderingError(ArmError):
@@ -46,9 +48,7 @@ class Camera:
 
     def orbited(self, across: float, up: float) -> Camera:
         """Turn about the target by degrees, never through the poles or under the table."""
-        return replace(
-            self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0))
-        )
+        return replace(self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0)))
 
     def zoomed(self, factor: float) -> Camera:
         """Come nearer (factor below 1) or go farther."""
@@ -169,7 +169,7 @@ class SceneRenderer:
             self._gl.make_current()
             self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        except Exception as error:  # noqa: BLE001 - every GL binding fails with a type of its own
+        except Exception as error:  # every GL binding fails with a type of its own
             raise RenderingError(
                 f"The 3-D view cannot be drawn: OpenGL did not start ({error}). Recording and learning still work. "
                 "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' says more."
@@ -206,13 +206,14 @@ class SceneRenderer:
         self.model.mat("table").rgba[:3] = look.table
         self.model.mat("edge").rgba[:3] = look.edge
 
-    def show(self, state: FloatArray) -> None:
-        """Put the scene into a simulator state (D,). Raises ArmError if it is another model's."""
+    def show(self, state: FloatArray) -> bool:
+        """Put the scene into a simulator state (D,); return whether anything visibly moved. Raises ArmError."""
+        before = self._data.qpos.copy(), self._data.mocap_pos.copy()
         scene.set_state(self.model, self._data, state)
+        pairs = zip(before, (self._data.qpos, self._data.mocap_pos), strict=True)
+        return any(float(np.abs(old - new).max()) > _VISIBLE for old, new in pairs)
 
-    def draw(
-        self, camera: Camera, width: int, height: int, marks: Iterable[Mark] = (), fine: bool = False
-    ) -> Image:
+    def draw(self, camera: Camera, width: int, height: int, marks: Iterable[Mark] = (), fine: bool = False) -> Image:
         """Return the picture (h, w, 3) uint8, at least width by height; ``fine`` is for when nothing moves."""
         self._gl.make_current()
         scale = 2.0 if fine else self.quality.supersampling

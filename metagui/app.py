@@ -1,0 +1,72 @@
+"""The composition root: the only place that knows every part. ``main`` opens the window."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from metagui.arms.graphics import choose_backend
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PySide6.QtCore import QSettings
+
+    from metagui.gui.main_window import MainWindow
+    from metagui.gui.theme import Theme
+    from metagui.learning.prior import Prior
+
+NAME = "metagui"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Open the window and run until it is closed; return the exit status."""
+    prepare()
+    from PySide6.QtCore import QSettings
+    from PySide6.QtWidgets import QApplication
+
+    from metagui.gui.theme import Theme
+
+    app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
+    app.setApplicationName(NAME)
+    app.setOrganizationName(NAME)
+    settings = QSettings()
+    theme = Theme(str(settings.value("window/colours", "system")))  # type: ignore[arg-type]
+    theme.apply()
+    window = make_window(theme, settings)
+    window.show()
+    return int(app.exec())
+
+
+def prepare() -> None:
+    """Do what has to come before other imports: choose OpenGL, and on Windows load torch before Qt."""
+    choose_backend()
+    if sys.platform == "win32":
+        import torch  # noqa: F401
+
+
+def make_window(theme: Theme, settings: QSettings, seed: int | None = None) -> MainWindow:
+    """Put all parts together around the simulated arm and the default library."""
+    from metagui.arms.simulated import SimulatedArm
+    from metagui.demonstrations.library import Library
+    from metagui.gui.main_window import MainWindow
+    from metagui.gui.session import Session
+    from metagui.paths import recordings_dir
+
+    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), load_prior, seed)
+    return MainWindow(session, theme, settings)
+
+
+def load_prior() -> Prior:
+    """Read the shipped prior; imports torch, so call it in a thread. Raises PriorError."""
+    from metagui.learning.prior import shipped
+
+    return shipped()
+
+
+def examples_dir() -> Path | None:
+    """Return the example tasks that came with the program, or None where there are none."""
+    from metagui.paths import resources_dir
+
+    found = resources_dir() / "examples"
+    return found if found.is_dir() else None

@@ -1,0 +1,209 @@
+"""The window's end of one arm: connects it, passes clicks on, records, lets a policy drive, stops it.
+
+The control thread never calls Qt; a timer here looks into its slots thirty times a second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from metagui.arms.arm import ArmError
+from metagui.arms.control import ControlLoop
+from metagui.demonstrations.programs import ProgramController
+from metagui.demonstrations.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from metagui.arms.simulated import SimulatedArm
+    from metagui.arms.ticks import Controller, Tick
+    from metagui.demonstrations.demonstration import Click, Demonstration
+
+POLL_PERIOD = 33
+"""ms."""
+_HOLD_TICKS = 3
+"""Ticks an emergency hold lasts before clicks move the arm again."""
+
+
+class Run(Protocol):
+    """A controller that comes to an end."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is over."""
+
+
+class ArmDesk(QObject):
+    """One arm with its control loop, the person's queue of clicks and the recorder."""
+
+    ticked = Signal(object)
+    """The newest Tick."""
+    failed = Signal(str, bool)
+    """What went wrong in words, and whether the connection is lost."""
+    refused = Signal(str)
+    """Why a click was given up, in words."""
+    recording_failed = Signal(str)
+    run_ended = Signal()
+    alarmed = Signal(str)
+    """Why the safety gate holds, in words."""
+
+    def __init__(self, make_arm: Callable[[], SimulatedArm], library: Path) -> None:
+        super().__init__()
+        self.arm = make_arm()
+        self.recorder = Recorder(library)
+        self.clicks = ProgramController(self.arm.anchors)
+        self.loop: ControlLoop | None = None
+        self._run: Run | None = None
+        self._held_at: int | None = None
+        self._seen = -1
+        self._told_problem = self._told_alarm = ""
+        self._timer = QTimer(self, interval=POLL_PERIOD)
+        self._timer.timeout.connect(self.poll)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the loop ticks."""
+        return self.loop is not None and self.loop.running
+
+    @property
+    def latest(self) -> Tick | None:
+        """The newest tick."""
+        return None if self.loop is None else self.loop.latest
+
+    def connect_arm(self) -> None:
+        """Connect and begin to tick; the arm stays where it is. Raises ArmError."""
+        self.arm.connect()
+        self.loop = ControlLoop(self.arm, self.arm)
+        self._give_to_clicks()
+        self._seen = -1
+        self.loop.start()
+        self._timer.start()
+
+    def disconnect_arm(self) -> None:
+        """Hold, end the thread, let go. Raises ArmError if the thread does not end."""
+        self._timer.stop()
+        self._run = None
+        if self.loop is not None:
+            self.loop.stop()
+            self.loop = None
+        if self.arm.connected:
+            self.arm.disconnect()
+
+    # Teaching
+
+    def _give_to_clicks(self) -> None:
+        """Let a person's clicks move the arm, with nothing left over from before."""
+        self.clicks = ProgramController(self.arm.anchors)
+        if self.loop is not None:
+            self.loop.set_controller(self.clicks)
+
+    def click(self, *clicks: Click) -> None:
+        """Queue what was clicked."""
+        self._told_problem = ""
+        self.clicks.add(*clicks)
+
+    @property
+    def pending(self) -> int:
+        """Clicks that wait or are being carried out."""
+        return self.clicks.pending
+
+    def randomise(self, seed: int) -> None:
+        """Scatter the scene anew; the arm goes home."""
+        if self.loop is None:
+            return
+        with self.loop.between_ticks():
+            self.arm.randomise(seed)
+            self._give_to_clicks()
+
+    # Recording
+
+    def record(self, task: str) -> None:
+        """Begin a take. Raises RecordingError."""
+        if self.loop is None:
+            raise ArmError("No arm is connected, so nothing can be recorded. Press Connect first.")
+        with self.loop.between_ticks():
+            self.recorder.start(task, self.arm, self.arm)
+            self.loop.add_sink(self.recorder.on_tick)
+
+    def finish_recording(self) -> Demonstration:
+        """End the take and return it. Raises RecordingError if there is nothing in it."""
+        self._stop_listening()
+        return self.recorder.stop()
+
+    def abort_recording(self) -> None:
+        """End the take and throw it away."""
+        self._stop_listening()
+        self.recorder.abort()
+
+    def _stop_listening(self) -> None:
+        if self.loop is not None:
+            self.loop.remove_sink(self.recorder.on_tick)
+
+    # Running
+
+    def drive(self, controller: Controller, run: Run) -> None:
+        """Let a policy move the arm until ``run`` is finished."""
+        if self.loop is not None:
+            self._run = run
+            self.loop.set_controller(controller)
+
+    def halt(self) -> None:
+        """Hold the arm now, past all queues, and forget whatever moved it."""
+        self.clicks.clear()
+        self._run = None
+        if self.loop is not None:
+            self.loop.emergency_hold()
+            self._held_at = self.loop.latest.index if self.loop.latest else 0
+
+    # Thirty times a second
+
+    def poll(self) -> None:
+        """Look into the loop's slots and pass on what is new."""
+        loop = self.loop
+        if loop is None:
+            return
+        if loop.error is not None:
+            error, loop.error = loop.error, None
+            self._on_error(error.message, error.fatal)
+        tick = loop.latest
+        if tick is not None and tick.index != self._seen:
+            self._seen = tick.index
+            self._end_hold(tick)
+            self.ticked.emit(tick)
+            self._tell_alarm(tick.alarm or "")
+        self._tell_problem()
+        self._tell_end()
+        if self.recorder.failure:
+            self.recording_failed.emit(self.recorder.failure)
+
+    def _on_error(self, message: str, fatal: bool) -> None:
+        self._run = None
+        if not fatal:
+            self._give_to_clicks()
+        self.failed.emit(message, fatal)
+
+    def _end_hold(self, tick: Tick) -> None:
+        if self._held_at is not None and tick.index > self._held_at + _HOLD_TICKS and self.loop is not None:
+            self._held_at = None
+            self.loop.release()
+            self._give_to_clicks()
+
+    def _tell_problem(self) -> None:
+        if self.clicks.problem and self.clicks.problem != self._told_problem:
+            self._told_problem = self.clicks.problem
+            self.refused.emit(self.clicks.problem)
+
+    def _tell_alarm(self, alarm: str) -> None:
+        if alarm != self._told_alarm:
+            self._told_alarm = alarm
+            if alarm and self._held_at is None:
+                self.alarmed.emit(alarm)
+
+    def _tell_end(self) -> None:
+        if self._run is not None and self._run.finished:
+            self._run = None
+            self._give_to_clicks()
+            self.run_ended.emit()

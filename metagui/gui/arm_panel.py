@@ -1,0 +1,87 @@
+"""The centre of the window: the 3-D view with its tools, and what the next take will be called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
+
+from metagui.gui.arm_view import ArmView
+from metagui.gui.panel import GAP, Panel, button, muted
+from metagui.gui.teach_bar import TeachBar
+
+if TYPE_CHECKING:
+    from metagui.gui.actions import Actions
+    from metagui.gui.teaching import Teacher
+    from metagui.gui.theme import Theme
+
+
+class ArmPanel(Panel):
+    """View, tools, the name of the task being shown, and while a policy runs how far it is from what was shown."""
+
+    def __init__(self, theme: Theme, actions: Actions, teacher: Teacher) -> None:
+        super().__init__("Arm")
+        self.view = ArmView(theme, teacher)
+        self.tools = TeachBar(theme, actions)
+        self.name = QLineEdit()
+        self.name.setPlaceholderText("named by your clicks")
+        self.name.setAccessibleName("Task that the next take belongs to")
+        self.name.setToolTip("The task that the next take belongs to. Leave it empty and the clicks name it.")
+        self.name.setMinimumWidth(150)
+        self.name.setMaximumWidth(300)
+        self._label = muted("Next take of")
+        self._label.setBuddy(self.name)
+        self.elapsed = QLabel()
+        self.elapsed.setObjectName("alarm")
+        self._again = button(actions["again"], "flat", icon=16)
+        self._discard = button(actions["discard"], "flat", icon=16)
+        self._distance = self._distance_widget()
+        for widget in (self._again, self._discard, self.elapsed, self._distance, self._label, self.name):
+            self.header.addWidget(widget)
+        self.body.addWidget(self.view, 1)
+        self.body.addWidget(self.tools)
+        self.show_saved(False)
+        self.show_distance(None)
+
+    def _distance_widget(self) -> QWidget:
+        out = QWidget()
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 200)
+        self._bar.setTextVisible(False)
+        self._bar.setFixedWidth(120)
+        self._bar.setAccessibleName("Distance to the demonstrations")
+        self._far = muted()
+        self._far.setMinimumWidth(96)
+        row = QHBoxLayout(out)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(muted("Distance to demonstrations"))
+        row.addWidget(self._bar)
+        row.addWidget(self._far)
+        return out
+
+    def show_saved(self, saved: bool) -> None:
+        """Offer to take again or to discard right after a take."""
+        self._again.setVisible(saved)
+        self._discard.setVisible(saved)
+
+    def show_recording(self, words: str) -> None:
+        """Say how long the take is; empty when none is being recorded."""
+        self.elapsed.setText(words)
+        self.elapsed.setVisible(bool(words))
+        self.name.setReadOnly(False)
+
+    def show_distance(self, distance: float | None) -> None:
+        """Say how far a run is from the demonstrations; 1 is as far as the farthest of those. None hides it."""
+        self._distance.setVisible(distance is not None)
+        self._label.setVisible(distance is None)
+        self.name.setVisible(distance is None)
+        if distance is not None:
+            self._bar.setValue(round(100 * min(distance, 2.0)))
+            self._far.setText("as shown" if distance < 1.0 else "unlike shown" if distance > 1.6 else "a little off")
+
+    def show_title(self, words: str) -> None:
+        """Say what the view shows."""
+        self.title.setText(words)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)

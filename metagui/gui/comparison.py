@@ -1,0 +1,123 @@
+"""What the embeddings of all takes say: matrices, a flat map, two sets of distances. Qt-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from metagui.arms.arm import FloatArray
+
+MARGIN = 1.0
+"""The contrastive loss pushes takes of two tasks this far apart."""
+
+
+class TakeKey(NamedTuple):
+    """One take of one task."""
+
+    task: str
+    take: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Takes with their embeddings, (n, 16), of unit length; everything else follows from the two."""
+
+    keys: tuple[TakeKey, ...] = ()
+    embeddings: FloatArray | None = None
+
+    def with_take(self, key: TakeKey, embedding: FloatArray) -> Comparison:
+        """Return a comparison with one more take, or with one replaced."""
+        kept = [(k, e) for k, e in zip(self.keys, self._rows, strict=True) if k != key]
+        rows = [*kept, (key, embedding)]
+        return Comparison(tuple(k for k, _ in rows), np.array([e for _, e in rows]))
+
+    def only(self, keys: set[TakeKey]) -> Comparison:
+        """Return the part of the comparison that is about some takes."""
+        rows = [(k, e) for k, e in zip(self.keys, self._rows, strict=True) if k in keys]
+        return Comparison(tuple(k for k, _ in rows), np.array([e for _, e in rows])) if rows else Comparison()
+
+    @property
+    def _rows(self) -> FloatArray:
+        return np.zeros((0, 0)) if self.embeddings is None else self.embeddings
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, sorted."""
+        return sorted({k.task for k in self.keys})
+
+    @cached_property
+    def distances(self) -> FloatArray:
+        """(n, n) distances between takes."""
+        rows = self._rows
+        return np.linalg.norm(rows[:, None] - rows[None], axis=2) if len(rows) else np.zeros((0, 0))
+
+    @cached_property
+    def _same(self) -> FloatArray:
+        names = np.array([k.task for k in self.keys])
+        return names[:, None] == names[None]
+
+    @cached_property
+    def same_task(self) -> FloatArray:
+        """Distances between two takes of one task."""
+        return self._pairs(True)
+
+    @cached_property
+    def different_task(self) -> FloatArray:
+        """Distances between takes of two tasks."""
+        return self._pairs(False)
+
+    def _pairs(self, same: bool) -> FloatArray:
+        if not len(self):
+            return np.zeros(0)
+        upper = np.triu(np.ones_like(self.distances, dtype=bool), 1)
+        return np.asarray(self.distances[upper & (self._same == same)])
+
+    @cached_property
+    def task_matrix(self) -> FloatArray:
+        """(t, t) mean distances between the takes of two tasks; the diagonal between two takes of one."""
+        return np.array([[self._between(a, b) for b in self.tasks] for a in self.tasks])
+
+    def _of(self, task: str) -> list[int]:
+        return [i for i, k in enumerate(self.keys) if k.task == task]
+
+    def _between(self, first: str, second: str) -> float:
+        rows, columns = self._of(first), self._of(second)
+        block = self.distances[np.ix_(rows, columns)]
+        if first == second:
+            block = block[~np.eye(len(rows), dtype=bool)]
+        return float(block.mean()) if block.size else 0.0
+
+    def closest_pair(self, first: str, second: str) -> tuple[TakeKey, TakeKey]:
+        """Return the two most alike takes of two tasks, or of one."""
+        rows, columns = self._of(first), self._of(second)
+        block = self.distances[np.ix_(rows, columns)].copy()
+        if first == second and len(rows) > 1:
+            np.fill_diagonal(block, np.inf)
+        row, column = np.unravel_index(int(np.argmin(block)), block.shape)
+        return self.keys[rows[row]], self.keys[columns[column]]
+
+    def to_siblings(self, key: TakeKey) -> float | None:
+        """Return the mean distance of a take to the others of its task; None if it is alone or unknown."""
+        if key not in self.keys:
+            return None
+        mine = self.keys.index(key)
+        others = [i for i in self._of(key.task) if i != mine]
+        return float(self.distances[mine, others].mean()) if others else None
+
+    @cached_property
+    def plane(self) -> FloatArray:
+        """(n, 2) the embeddings on their two principal axes; unit vectors, so it always fits in [-1, 1]."""
+        if len(self) < 2:
+            return np.zeros((len(self), 2))
+        rows = self._rows
+        axes = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)[2][:2]
+        axes = axes * np.where(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
+        flat = (rows - rows.mean(axis=0)) @ axes.T
+        return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))

@@ -1,0 +1,89 @@
+"""What an adaptation has yielded so far, sorted into curves. Qt-free, so that it can be tested with bare records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metagui.arms.arm import FloatArray
+
+
+class Step(Protocol):
+    """What the learner yields; see ``learning.adaptation.AdaptationStep``."""
+
+    click: int
+    clicks: int
+    step: int
+    steps: int
+    candidate: str
+    support_loss: float
+    query_loss: float
+    baseline: float
+
+
+@dataclass
+class Curve:
+    """One candidate on one click: its losses by step."""
+
+    steps: list[int] = field(default_factory=list)
+    support: list[float] = field(default_factory=list)
+    query: list[float] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        """Append one step."""
+        self.steps.append(step.step)
+        self.support.append(step.support_loss)
+        self.query.append(step.query_loss)
+
+    @property
+    def held_out(self) -> float:
+        """The newest held-out loss; NaN before the first."""
+        return self.query[-1] if self.query else float("nan")
+
+    @property
+    def best(self) -> float:
+        """The lowest finite held-out loss; NaN where there is none."""
+        finite = [q for q in self.query if np.isfinite(q)]
+        return min(finite) if finite else float("nan")
+
+
+@dataclass
+class Curves:
+    """All curves of one adaptation, by click and candidate."""
+
+    by_click: dict[int, dict[str, Curve]] = field(default_factory=dict)
+    baselines: dict[int, float] = field(default_factory=dict)
+    clicks: int = 0
+    newest: int = 0
+    done: float = 0.0
+    """Share of the work that is done, from 0 to 1."""
+
+    def extend(self, steps: Iterable[Step]) -> None:
+        """Take in a batch."""
+        for step in steps:
+            self.clicks = max(self.clicks, step.clicks)
+            self.newest = step.click
+            if np.isfinite(step.baseline):
+                self.baselines[step.click] = step.baseline
+            self.by_click.setdefault(step.click, {}).setdefault(step.candidate, Curve()).add(step)
+
+    def of(self, click: int) -> dict[str, Curve]:
+        """The curves of one click, by candidate."""
+        return self.by_click.get(click, {})
+
+
+def smoothed(values: list[float], weight: float = 0.8, least: int = 12) -> FloatArray:
+    """Return an exponential mean of a long curve, in logarithms as it is drawn; a short one as it is."""
+    out = np.array(values, dtype=np.float64)
+    if len(out) < least:
+        return out
+    logs = np.log(np.maximum(out, 1e-12))
+    for i in range(1, len(logs)):
+        if np.isfinite(logs[i - 1]) and np.isfinite(logs[i]):
+            logs[i] = weight * logs[i - 1] + (1 - weight) * logs[i]
+    return np.exp(logs)

@@ -1,0 +1,122 @@
+"""The window's end of the learner: one job at a time, its progress, its estimate, its Stop and Cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from metagui.gui.jobs import Job, Work
+from metagui.gui.state import Learning, step_learning
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One job and who is told: about its batches, its result, and that it came to nothing."""
+
+    kind: Learning
+    work: Work
+    progressed: Callable[[list[Any]], None]
+    succeeded: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+    cancelled: Callable[[], None]
+    share: Callable[[list[Any]], float]
+    """How much is done after a batch, from 0 to 1."""
+
+
+class Learner(QObject):
+    """Runs assignments one at a time."""
+
+    state_changed = Signal()
+    progress = Signal(object, str)
+    """Share done or None, and the estimate in words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Learning.IDLE
+        self._job: Job | None = None
+        self._assignment: Assignment | None = None
+        self._began = 0.0
+
+    def start(self, assignment: Assignment) -> bool:
+        """Begin; return False if another job is still running."""
+        if self._job is not None:
+            return False
+        self._assignment = assignment
+        self._began = time.monotonic()
+        self._job = job = Job(assignment.work, self)
+        job.progressed.connect(self._on_progress)
+        job.succeeded.connect(self._on_success)
+        job.failed.connect(self._on_failure)
+        job.cancelled.connect(self._on_cancel)
+        job.finished.connect(self._on_end)
+        self._become(assignment.kind)
+        self.progress.emit(0.0, "")
+        job.start()
+        return True
+
+    def stop(self) -> None:
+        """Ask the job to end now and keep what it has."""
+        if self._job is not None:
+            self._job.stop()
+
+    def cancel(self) -> None:
+        """Drop the job."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def close(self) -> None:
+        """Drop the job and wait for its thread; for the end of the program."""
+        if self._job is not None:
+            self._job.cancel()
+            self._job.wait()
+            self._job = None
+
+    def _become(self, state: Learning) -> None:
+        self.state = step_learning(self.state, state)
+        self.state_changed.emit()
+
+    def _on_progress(self, batch: list[Any]) -> None:
+        if self._assignment is not None and batch:
+            share = self._assignment.share(batch)
+            self.progress.emit(share, self._estimate(share))
+            self._assignment.progressed(batch)
+
+    def _estimate(self, share: float) -> str:
+        """Say how long it may still take."""
+        if share <= 0.02:
+            return ""
+        left = (time.monotonic() - self._began) * (1.0 - share) / share
+        return "a moment" if left < 1.5 else f"about {left:.0f} s" if left < 90 else f"about {left / 60:.0f} min"
+
+    def _on_success(self, result: Any) -> None:
+        assignment = self._end()
+        if assignment is not None:
+            assignment.succeeded(result)
+
+    def _on_failure(self, error: Exception) -> None:
+        assignment = self._end()
+        if assignment is not None:
+            assignment.failed(error)
+
+    def _on_cancel(self) -> None:
+        assignment = self._end()
+        if assignment is not None:
+            assignment.cancelled()
+
+    def _end(self) -> Assignment | None:
+        """Wait for the thread, which has nothing left to do, and become idle."""
+        assignment, self._assignment = self._assignment, None
+        if self._job is not None:
+            self._job.wait()
+            self._job.deleteLater()
+            self._job = None
+        self._become(Learning.IDLE)
+        self.progress.emit(None, "")
+        return assignment
+
+    def _on_end(self) -> None:
+        """The thread ended; whatever it said before has been dealt with."""

@@ -1,0 +1,147 @@
+"""The window: regions in splitters that remember their sizes, and which command goes where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QByteArray, QSettings, Qt, QUrl
+from PySide6.QtGui import QActionGroup, QDesktopServices
+from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
+
+from metagui.gui.actions import Actions
+from metagui.gui.arm_panel import ArmPanel
+from metagui.gui.banner import Banner
+from metagui.gui.binding import Binding
+from metagui.gui.keys_page import KeysPage
+from metagui.gui.loss_plot import LossPanel
+from metagui.gui.panel import Panel
+from metagui.gui.similarity_panel import SimilarityPanel
+from metagui.gui.status_bar import StatusBar
+from metagui.gui.task_list import TaskList
+from metagui.gui.toast import Toasts
+from metagui.gui.top_bar import LOOKS, TopBar
+from metagui.gui.traces import Traces
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QCloseEvent, QShowEvent
+
+    from metagui.gui.session import Session
+    from metagui.gui.theme import Theme
+
+GEOMETRY = "window/geometry"
+MARGIN = 8
+
+
+class MainWindow(QMainWindow):
+    """Top bar, tasks at the left, arm and traces above, curves and similarity below, status at the bottom."""
+
+    def __init__(self, session: Session, theme: Theme, settings: QSettings) -> None:
+        super().__init__()
+        self.session, self.theme, self._settings = session, theme, settings
+        self.setWindowTitle("metagui")
+        self.resize(1440, 900)
+        self.setMinimumSize(1024, 680)
+        self.actions_ = Actions(self, theme)
+        self.top = TopBar(theme, self.actions_, [session.desk.arm.name])
+        self.banner = Banner(theme, "Keep it", "Throw it away")
+        self.tasks = TaskList(theme, self.actions_, session.sparkline)
+        self.arm = ArmPanel(theme, self.actions_, session.teacher)
+        self.traces = Traces(theme, [j.name for j in session.desk.arm.joints])
+        self.losses = LossPanel(theme, self.actions_["adapt"])
+        self.similarity = SimilarityPanel(theme, self.actions_["train"])
+        self.status = StatusBar(theme, self.actions_)
+        self._splitters = self._lay_out()
+        self.toasts = Toasts(self, theme)
+        self.keys = KeysPage(self)
+        self._connect_own()
+        self._binding = Binding(self, session)
+        self._restore()
+
+    def _lay_out(self) -> dict[str, QSplitter]:
+        traces = Panel("Joint angles")
+        traces.body.addWidget(self.traces)
+        self._traces_panel = traces
+        above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))
+        below = _splitter("below", Qt.Orientation.Horizontal, (self.losses, self.similarity), (50, 50))
+        centre = _splitter("centre", Qt.Orientation.Vertical, (above, below), (61, 39))
+        main = _splitter("main", Qt.Orientation.Horizontal, (self.tasks, centre), (20, 80))
+        canvas = QWidget()
+        canvas.setObjectName("canvas")
+        inside = QVBoxLayout(canvas)
+        inside.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        inside.addWidget(main)
+        frame = QWidget()
+        outer = QVBoxLayout(frame)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        for widget, stretch in ((self.top, 0), (self.banner, 0), (canvas, 1), (self.status, 0)):
+            outer.addWidget(widget, stretch)
+        self.setCentralWidget(frame)
+        self.tasks.setMinimumWidth(220)
+        return {s.objectName(): s for s in (above, below, centre, main)}
+
+    def _connect_own(self) -> None:
+        """Connect what concerns the window alone."""
+        actions = self.actions_
+        actions["search"].triggered.connect(self.tasks.search.setFocus)
+        actions["tasks_region"].triggered.connect(self.tasks.tree.setFocus)
+        actions["arm_region"].triggered.connect(self.arm.view.setFocus)
+        actions["plots_region"].triggered.connect(self.losses.axes.setFocus)
+        actions["keys"].triggered.connect(self.keys.open)
+        actions["view"].triggered.connect(self.arm.view.reset_camera)
+        actions["rename"].triggered.connect(self.tasks.edit_name)
+        actions["folder"].triggered.connect(self._open_folder)
+        actions["quit"].triggered.connect(self.close)
+        self._looks = QActionGroup(self)
+        for key in LOOKS:
+            self._looks.addAction(actions[key])
+            actions[key].setData(key)
+        actions[self.theme.choice].setChecked(True)
+        self._looks.triggered.connect(self._choose_look)
+
+    def _choose_look(self, action: object) -> None:
+        self.theme.choose(action.data())  # type: ignore[attr-defined]
+        self._settings.setValue("window/colours", self.theme.choice)
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.folder())))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Start OpenGL when there is a window to draw for."""
+        super().showEvent(event)
+        if not event.spontaneous():
+            self._binding.open()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Hold the arm, end every thread, remember the sizes."""
+        self._settings.setValue(GEOMETRY, self.saveGeometry())
+        for name, splitter in self._splitters.items():
+            self._settings.setValue(f"window/{name}", splitter.saveState())
+        self.session.close()
+        self.arm.view.close_renderer()
+        super().closeEvent(event)
+
+    def _restore(self) -> None:
+        """Take up the sizes of the last time."""
+        geometry = self._settings.value(GEOMETRY)
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        for name, splitter in self._splitters.items():
+            state = self._settings.value(f"window/{name}")
+            if isinstance(state, QByteArray):
+                splitter.restoreState(state)
+
+
+def _splitter(
+    name: str, orientation: Qt.Orientation, widgets: tuple[QWidget, ...], shares: tuple[int, ...]
+) -> QSplitter:
+    """Return a splitter that shares its room out in percent."""
+    out = QSplitter(orientation)
+    out.setObjectName(name)
+    out.setHandleWidth(MARGIN)
+    out.setChildrenCollapsible(False)
+    for index, (widget, share) in enumerate(zip(widgets, shares, strict=True)):
+        out.addWidget(widget)
+        out.setStretchFactor(index, share)
+    out.setSizes([share * 12 for share in shares])
+    return out

@@ -1,0 +1,92 @@
+"""A plot in the window's own look: pyqtgraph knows nothing of palettes, so it is recoloured here, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from metagui.gui.theme import scaled_font
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
+
+    from metagui.gui.theme import Theme
+
+DASHES = (
+    Qt.PenStyle.SolidLine,
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+    Qt.PenStyle.DashDotLine,
+    Qt.PenStyle.DashDotDotLine,
+)
+SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot widget that follows the theme; subclasses recolour their curves in ``recolour``."""
+
+    def __init__(self, theme: Theme, name: str) -> None:
+        super().__init__()
+        self.theme = theme
+        self.setAccessibleName(name)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        for side in ("left", "bottom"):
+            self.getAxis(side).setStyle(tickFont=scaled_font(0.88), tickLength=-4, autoExpandTextSpace=True)
+        theme.changed.connect(self._recolour_all)
+        self._recolour_all()
+
+    def _recolour_all(self) -> None:
+        colours = self.theme.colours
+        self.setBackground(colours.panel)
+        for side in ("left", "bottom", "right"):
+            axis = self.getAxis(side)
+            axis.setPen(pg.mkPen(colours.border))
+            axis.setTextPen(pg.mkPen(colours.muted))
+        self.recolour()
+
+    def recolour(self) -> None:
+        """Give every item the theme's colours."""
+
+    def label_axes(self, bottom: str, left: str) -> None:
+        """Put words under and beside the plot."""
+        style = {"color": self.theme.colours.muted, "font-size": f"{scaled_font(0.9).pointSizeF():.1f}pt"}
+        self.setLabel("bottom", bottom, **style)
+        self.setLabel("left", left, **style)
+
+
+def pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:
+    """Return a pen; a width of 1 draws several times faster than any other."""
+    shade = QColor(colour)
+    shade.setAlphaF(opacity)
+    out: QPen = pg.mkPen(shade, width=width, style=DASHES[dash % len(DASHES)])
+    return out
+
+
+def curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
+    """Add an empty curve that skips what is outside the view."""
+    out = plot.plot([], [], antialias=True, **options)
+    out.setClipToView(True)
+    out.setDownsampling(auto=True, method="peak")
+    return out
+
+
+class Swatch(QWidget):
+    """A short piece of a curve for a legend: its colour, its dash and its symbol."""
+
+    def __init__(self, line: QPen) -> None:
+        super().__init__()
+        self.line = line
+        self.setFixedSize(QSize(24, 12))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the piece."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self.line)
+        painter.drawLine(1, 6, 23, 6)

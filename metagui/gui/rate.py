@@ -1,0 +1,23 @@
+"""How fast the control loop really ticks, over the last second or so."""
+
+from __future__ import annotations
+
+from collections import deque
+
+WINDOW = 60
+"""Readings kept; they come thirty times a second."""
+
+
+class RateMeter:
+    """Counts ticks against their own clock."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[int, float]] = deque(maxlen=WINDOW)
+
+    def update(self, index: int, time: float) -> float:
+        """Take in the newest tick's index and time, s; return the rate, Hz. A smaller index starts over."""
+        if self._seen and index <= self._seen[-1][0]:
+            self._seen.clear()
+        self._seen.append((index, time))
+        (first, began), (last, ended) = self._seen[0], self._seen[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0

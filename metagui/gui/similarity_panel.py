@@ -1,0 +1,119 @@
+"""Which stored tasks look alike: a ranked list, a heat map, a map and the distances, and two takes overlaid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from metagui.gui.comparison import Comparison, TakeKey
+from metagui.gui.distance_strip import DistanceStrip
+from metagui.gui.heat_map import HeatMap
+from metagui.gui.neighbours import NeighbourList, Ranked
+from metagui.gui.overlay import Overlay
+from metagui.gui.panel import EmptyState, Filled, Panel, Segments, muted
+from metagui.gui.task_map import TaskMap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QAction
+
+    from metagui.arms.arm import FloatArray
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.theme import Theme
+
+VIEWS = ("Ranked", "Heat map", "Map", "Distances")
+NOT_TRAINED = "Not trained yet: the encoder learns from your tasks which takes look alike."
+
+
+class SimilarityPanel(Panel):
+    """Four views of one comparison."""
+
+    pair_chosen = Signal(str, str)
+    """Two tasks whose demonstrations are to be overlaid."""
+
+    def __init__(self, theme: Theme, train: QAction) -> None:
+        super().__init__("Similarity")
+        self._task: str | None = None
+        self._views = Segments("View of the comparison", VIEWS)
+        self.neighbours = NeighbourList(theme)
+        self.heat_map = HeatMap(theme)
+        self.map = TaskMap(theme)
+        self.strip = DistanceStrip(theme)
+        self.overlay = Overlay(theme)
+        self._hint = muted(" ")
+        self._pile = QStackedWidget()
+        for view in (self.neighbours, self._with_hint(), self.map, self.strip, self.overlay):
+            self._pile.addWidget(view)
+        self.place = Filled(self._pile, EmptyState(theme, "compare", NOT_TRAINED, train))
+        self.body.addWidget(self.place)
+        self.header.addWidget(self._views)
+        self._connect()
+
+    def _with_hint(self) -> QWidget:
+        out = QWidget()
+        layout = QVBoxLayout(out)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.heat_map, 1)
+        layout.addWidget(self._hint)
+        return out
+
+    def _connect(self) -> None:
+        self._views.chosen.connect(self._pile.setCurrentIndex)
+        self.heat_map.hovered.connect(self._say)
+        self.heat_map.chosen.connect(self.pair_chosen)
+        self.neighbours.chosen.connect(self._choose_neighbour)
+        self.overlay.back.connect(self._back)
+
+    def _say(self, words: str) -> None:
+        self._hint.setText(words or "Dark is alike. Click a cell to see both demonstrations.")
+
+    def _choose_neighbour(self, task: str) -> None:
+        if self._task is not None:
+            self.pair_chosen.emit(self._task, task)
+
+    def _back(self) -> None:
+        self._pile.setCurrentIndex(max(self._views.current, 0))
+
+    def show_view(self, index: int) -> None:
+        """Turn to one of the views."""
+        self._views.choose(index)
+        self._pile.setCurrentIndex(index)
+
+    def explain(self, sentence: str) -> None:
+        """Show why there is nothing to compare, or that it is on its way."""
+        self.place.empty.say(sentence)
+        self.place.fill(False)
+
+    def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
+        """Draw all views but the ranked list."""
+        self.place.fill(len(comparison) > 0)
+        self.heat_map.show_comparison(comparison)
+        self.map.show_comparison(comparison, newest)
+        self.strip.show_distances(comparison.same_task, comparison.different_task)
+        self.strip.show_newest(comparison.to_siblings(newest) if newest else None)
+        self._say("")
+
+    def show_neighbours(
+        self, task: str | None, neighbours: Sequence[Ranked], footnote: str = "", prompt: str = ""
+    ) -> None:
+        """Rank the tasks that look like ``task``."""
+        self._task = task
+        sentence = f"Tasks that look like “{task}”, nearest first" if task else prompt or "Choose a task in the list."
+        self.neighbours.show_neighbours(sentence, neighbours, footnote)
+
+    def show_pair(self, first: Demonstration, second: Demonstration) -> None:
+        """Overlay two takes."""
+        self.overlay.show_pair(first, second)
+        self.place.fill(True)
+        self._pile.setCurrentWidget(self.overlay)
+
+    def show_training(self, same: FloatArray, different: FloatArray) -> None:
+        """Fill the strip while the encoder trains or embeds."""
+        self.place.fill(True)
+        self.show_view(len(VIEWS) - 1)
+        self.strip.show_distances(np.asarray(same), np.asarray(different))

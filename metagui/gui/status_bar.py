@@ -1,0 +1,127 @@
+"""The strip at the bottom: state as icon and word, the rate, the folder, progress with Stop and Cancel, the last word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
+
+from metagui.gui.icons import pixmap
+from metagui.gui.panel import button, muted, separator
+from metagui.gui.state import Learning, Situation, State
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QResizeEvent
+
+    from metagui.gui.actions import Actions
+    from metagui.gui.theme import Theme
+
+_LOOKS = {
+    State.NO_ARM: ("disconnect", "muted"),
+    State.READY: ("success", "success"),
+    State.RECORDING: ("record", "danger"),
+    State.RUNNING: ("run", "accent"),
+    State.ERROR: ("error", "danger"),
+}
+SAYS = {State.NO_ARM: "Connect an arm, or use the simulated one", State.ERROR: "Press Connect to try again"}
+
+
+class Elided(QLabel):
+    """A label that shortens its text to the room there is, and shows all of it in its tooltip."""
+
+    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
+        super().__init__()
+        self._mode, self._words = mode, ""
+        self.setObjectName("muted")
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def say(self, words: str) -> None:
+        """Put another text."""
+        self._words = words
+        self.setToolTip(words)
+        self.setAccessibleName(words)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten anew."""
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._words, self._mode, max(self.width() - 2, 0)))
+
+
+class StatusBar(QFrame):
+    """What the program is doing, always in the same place."""
+
+    def __init__(self, theme: Theme, actions: Actions) -> None:
+        super().__init__()
+        self._theme = theme
+        self._situation = Situation()
+        self.setObjectName("statusBar")
+        self.setAccessibleName("Status")
+        self._picture, self.state = QLabel(), QLabel()
+        self.state.setMinimumWidth(72)
+        self.rate, self.message, self.folder = muted(), Elided(), Elided(Qt.TextElideMode.ElideMiddle)
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName("Progress")
+        self.progress.setTextVisible(False)
+        self.progress.setFixedWidth(140)
+        self.estimate = muted()
+        self._work = self._work_widget(actions)
+        self._lay_out(actions)
+        theme.changed.connect(self._tint)
+        self.show_situation(self._situation)
+        self.show_progress(None)
+
+    def _work_widget(self, actions: Actions) -> QWidget:
+        out = QWidget()
+        row = QHBoxLayout(out)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        for widget in (self.estimate, self.progress):
+            row.addWidget(widget)
+        for key in ("stop_learning", "cancel_learning"):
+            row.addWidget(button(actions[key], "flat", icon=14))
+        row.addWidget(separator())
+        return out
+
+    def _lay_out(self, actions: Actions) -> None:
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 4, 12, 4)
+        row.setSpacing(8)
+        for widget in (self._picture, self.state, separator(), self.rate, separator()):
+            row.addWidget(widget)
+        row.addWidget(self.message, 3)
+        row.addWidget(self._work)
+        row.addWidget(self.folder, 1)
+        row.addWidget(button(actions["folder"], "flat", words=False, icon=16))
+
+    def show_situation(self, situation: Situation) -> None:
+        """Say what the arm and the learner are doing."""
+        self._situation = situation
+        words = situation.state.value
+        if situation.learning is not Learning.IDLE:
+            words = f"{words} · {situation.learning.value.lower()}"
+        self.state.setText(words)
+        self.state.setAccessibleName(f"State: {words}")
+        if situation.state in SAYS:
+            self.rate.setText(SAYS[situation.state])
+        self._tint()
+
+    def show_rate(self, words: str) -> None:
+        """Say how fast the loop is."""
+        if self._situation.state not in SAYS:
+            self.rate.setText(words)
+
+    def show_progress(self, share: float | None, words: str = "") -> None:
+        """Show how much of the learning is done, from 0 to 1; None hides the bar."""
+        self._work.setVisible(share is not None)
+        self.progress.setRange(0, 1000 if share is None or share > 0 else 0)
+        self.progress.setValue(round(1000 * (share or 0.0)))
+        self.estimate.setText(words)
+
+    def _tint(self) -> None:
+        name, tint = _LOOKS[self._situation.state]
+        colour = getattr(self._theme.colours, tint)
+        self._picture.setPixmap(pixmap(name, colour, 18, self.devicePixelRatioF()))

@@ -1,0 +1,291 @@
+"""What is learnt, from the window's side: the prior, adapting a task, embedding and comparing takes.
+
+torch is imported inside the jobs: it costs seconds, and the window should be there first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+
+from metagui.gui.comparison import Comparison, TakeKey
+from metagui.gui.jobs import Job
+from metagui.gui.learner import Assignment, Learner
+from metagui.gui.state import Learning
+from metagui.learning.similarity import Calibration, Neighbour, calibration_for, rank
+
+if TYPE_CHECKING:
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.errands import Errands
+    from metagui.gui.shelf import Shelf
+    from metagui.learning.adapted import AdaptedTask
+    from metagui.learning.prior import Prior
+
+_TOGETHER = 4
+"""Takes embedded at once."""
+_NEAR = 1.0
+"""Farthest distance of a task whose policies are worth starting from."""
+
+
+class Studies(QObject):
+    """The prior, the comparison of all takes, and the jobs that change them."""
+
+    ready = Signal()
+    """The prior is loaded, or it is known why not."""
+    steps = Signal(list)
+    """AdaptationSteps."""
+    adapted = Signal(object)
+    """An AdaptedTask that was just made."""
+    ended = Signal(str)
+    """A job came to nothing: what it was."""
+    failed = Signal(object)
+    compared = Signal(object)
+    """The newest take that was embedded, or None."""
+    training = Signal(object)
+    """A SiameseStep."""
+    trained = Signal()
+
+    def __init__(self, shelf: Shelf, errands: Errands, load_prior: Callable[[], Prior]) -> None:
+        super().__init__()
+        self._shelf, self._errands, self._load_prior = shelf, errands, load_prior
+        self.learner = Learner()
+        self.prior: Prior | None = None
+        self.problem: str | None = "the prior is still loading"
+        self.encoder_problem: str | None = "the encoder is still loading"
+        self.comparison = Comparison()
+        self._loading: Job | None = None
+
+    # The prior
+
+    def load_prior(self) -> None:
+        """Read the prior and warm the learner up, in a thread."""
+        self._loading = job = Job(self._loading_work, self)
+        job.succeeded.connect(self._on_prior)
+        job.failed.connect(self._on_no_prior)
+        job.finished.connect(self._on_loading_end)
+        job.start()
+
+    def _loading_work(self, _stop: Callable[[], bool]) -> Generator[None, None, Prior]:
+        from metagui.learning.adaptation import warm_up
+
+        warm_up()
+        yield
+        return self._load_prior()
+
+    def _on_prior(self, prior: Prior) -> None:
+        self.prior, self.problem = prior, None
+        self.encoder_problem = None if prior.encoder.trained else "the encoder is not trained yet"
+        self.ready.emit()
+
+    def _on_no_prior(self, error: Exception) -> None:
+        self.problem = self.encoder_problem = _lower(str(error))
+        self.failed.emit(error)
+        self.ready.emit()
+
+    def _on_loading_end(self) -> None:
+        if self._loading is not None:
+            self._loading.wait()
+            self._loading.deleteLater()
+            self._loading = None
+
+    def close(self) -> None:
+        """End every thread."""
+        if self._loading is not None:
+            self._loading.cancel()
+            self._loading.wait()
+            self._loading = None
+        self.learner.close()
+
+    # Adapting
+
+    def adapt(self, task: str) -> bool:
+        """Adapt to a task's takes; return whether it began."""
+        prior, keys, library = self.prior, self._shelf.usable(task), self._shelf.library
+        if prior is None or not keys:
+            return False
+        near = self._near(task)
+
+        def work(should_stop: Callable[[], bool]) -> Generator[Any, None, AdaptedTask]:
+            from metagui.learning.adaptation import adapt_task
+
+            takes = [library.load(*key) for key in keys]
+            return (yield from adapt_task(prior, takes, None, should_stop, _loaded(near)))
+
+        counter = _Counter(len(self._clicks(keys[0])), len(near))
+        return self._start(Learning.ADAPTING, work, self.steps.emit, self._keep_adapted, counter)
+
+    def _clicks(self, key: TakeKey) -> tuple[Any, ...]:
+        take = self._shelf.take(key)
+        return take.segments if take is not None else ((),)
+
+    def _near(self, task: str) -> dict[str, Any]:
+        """Return the file of the nearest task that has policies of its own."""
+        for neighbour in self.neighbours(task)[0]:
+            path = self._shelf.adapted_path(neighbour.task)
+            if neighbour.distance < _NEAR and path.is_file():
+                return {neighbour.task: path}
+        return {}
+
+    def _keep_adapted(self, adapted: AdaptedTask) -> None:
+        path = self._shelf.adapted_path(adapted.task)
+
+        def write() -> AdaptedTask:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            adapted.save(path)
+            return adapted
+
+        self._errands.run(write, self.adapted.emit, self.failed.emit)
+
+    # Comparing
+
+    def compare(self) -> bool:
+        """Embed every take anew, a few at a time; return whether it began."""
+        prior, library = self.prior, self._shelf.library
+        if prior is None or not prior.encoder.trained:
+            return False
+        keys = [TakeKey(t.name, k.name) for t in self._shelf.tasks for k in t.takes if k.samples]
+        self.comparison = Comparison()
+
+        def work(should_stop: Callable[[], bool]) -> Generator[Any, None, None]:
+            from metagui.learning.siamese import embed
+
+            for start in range(0, len(keys), _TOGETHER):
+                if should_stop():
+                    return
+                some = keys[start : start + _TOGETHER]
+                takes = [library.load(*key) for key in some]
+                yield (start + len(some)) / max(len(keys), 1), some, embed(prior.encoder, takes), takes
+
+        return self._start(Learning.COMPARING, work, self._on_embedded, self._on_compared, lambda batch: batch[-1][0])
+
+    def _on_embedded(self, batch: list[Any]) -> None:
+        for _, keys, vectors, takes in batch:
+            for key, vector, take in zip(keys, vectors, takes, strict=True):
+                self.comparison = self.comparison.with_take(key, vector)
+                self._shelf.keep(take)
+        self.compared.emit(None)
+
+    def _on_compared(self, _result: None) -> None:
+        self.compared.emit(None)
+
+    def embed(self, take: Demonstration, then: Callable[[], None]) -> None:
+        """Add one take to the comparison."""
+        prior, key = self.prior, TakeKey(take.task, take.name)
+        if prior is None or not prior.encoder.trained:
+            then()
+            return
+
+        def work() -> Any:
+            from metagui.learning.siamese import embed
+
+            return embed(prior.encoder, [take])[0]
+
+        def done(vector: Any) -> None:
+            self.comparison = self.comparison.with_take(key, vector)
+            self.compared.emit(key)
+            then()
+
+        self._errands.run(work, done, self.failed.emit)
+
+    def drop_missing(self) -> None:
+        """Forget takes that the library no longer has."""
+        there = {TakeKey(t.name, k.name) for t in self._shelf.tasks for k in t.takes}
+        if not set(self.comparison.keys) <= there:
+            self.comparison = self.comparison.only(there)
+            self.compared.emit(None)
+
+    def neighbours(self, task: str) -> tuple[list[Neighbour], str]:
+        """Return the other tasks, nearest first, and what the verdicts rest on."""
+        vectors = self._by_task()
+        query = vectors.pop(task, None)
+        if query is None or not vectors:
+            return [], ""
+        shipped = Calibration.from_dict(self.prior.metadata.get("calibration")) if self.prior else None
+        calibration, why = calibration_for(vectors | {task: query}, shipped)
+        return rank(query, vectors, calibration), why
+
+    def _by_task(self) -> dict[str, Any]:
+        if self.comparison.embeddings is None:
+            return {}
+        rows = self.comparison.embeddings
+        names = np.array([k.task for k in self.comparison.keys])
+        return {task: rows[names == task] for task in self.comparison.tasks}
+
+    # Training the encoder
+
+    def train(self) -> bool:
+        """Train the encoder on the library's takes; return whether it began."""
+        prior, library = self.prior, self._shelf.library
+        keys = {t.name: [k.name for k in t.takes if k.samples] for t in self._shelf.tasks}
+
+        def work(should_stop: Callable[[], bool]) -> Generator[Any, None, Any]:
+            from metagui.learning.series import series_of
+            from metagui.learning.siamese import train
+
+            series = {t: series_of([library.load(t, k) for k in names]) for t, names in keys.items() if names}
+            start = prior.encoder if prior is not None and prior.encoder.trained else None
+            return (yield from train(series, None, start, should_stop))
+
+        def share(batch: list[Any]) -> float:
+            return float(batch[-1].step / max(batch[-1].steps, 1))
+
+        return self._start(Learning.TRAINING, work, self._on_training, self._on_trained, share)
+
+    def _on_training(self, batch: list[Any]) -> None:
+        self.training.emit(batch[-1])
+
+    def _on_trained(self, encoder: Any) -> None:
+        if self.prior is not None:
+            self.prior = replace(self.prior, encoder=encoder)
+            self.encoder_problem = None
+        self.trained.emit()
+
+    # Common to all jobs
+
+    def _start(
+        self,
+        kind: Learning,
+        work: Callable[[Callable[[], bool]], Generator[Any, None, Any]],
+        progressed: Callable[[list[Any]], None],
+        succeeded: Callable[[Any], None],
+        share: Callable[[list[Any]], float],
+    ) -> bool:
+        def cancelled() -> None:
+            self.ended.emit(kind.value)
+
+        return self.learner.start(Assignment(kind, work, progressed, succeeded, self.failed.emit, cancelled, share))
+
+
+class _Counter:
+    """Tells how much of an adaptation is done by counting what it yielded: five kinds of candidates a click."""
+
+    def __init__(self, clicks: int, neighbours: int) -> None:
+        self._expected = max(clicks, 1) * (7 + 11 * (3 + neighbours))
+        self._seen = 0
+
+    def __call__(self, batch: list[Any]) -> float:
+        self._seen += len(batch)
+        return min(self._seen / self._expected, 0.99)
+
+
+def _loaded(paths: dict[str, Any]) -> dict[str, AdaptedTask]:
+    """Read neighbours' policies; a file that cannot be read is no reason not to adapt."""
+    from metagui.learning.adapted import AdaptedError, AdaptedTask
+
+    def read() -> Iterator[tuple[str, AdaptedTask]]:
+        for name, path in paths.items():
+            try:
+                yield name, AdaptedTask.load(path)
+            except AdaptedError:
+                continue
+
+    return dict(read())
+
+
+def _lower(text: str) -> str:
+    """Return a sentence as the second half of another one."""
+    return (text[:1].lower() + text[1:]).rstrip(".")

@@ -1,0 +1,173 @@
+"""Joint angles against time, one lane a joint: the last seconds of the arm, or the whole of a chosen take."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.programs import describe
+from metagui.gui.plots import Plot, curve, pen
+from metagui.gui.theme import scaled_font
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import FloatArray
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.theme import Theme
+
+SECONDS = 12.0
+"""How much of the past the live view shows."""
+LEAST_SPAN = 0.5
+"""Smallest range of a lane, rad, so that noise does not look like motion."""
+_FILL = 0.8
+_SHORT = {"shoulder_": "", "_flex": "", "gripper": "grip", "wrist_roll": "roll"}
+
+
+def short_name(joint: str) -> str:
+    """Return a joint's name as it fits beside a lane."""
+    for long, short in _SHORT.items():
+        joint = joint.replace(long, short)
+    return joint
+
+
+def lane(values: FloatArray) -> tuple[float, float]:
+    """Return centre and span of a lane that holds these angles."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return (low + high) / 2, max(high - low, LEAST_SPAN)
+
+
+class Traces(Plot):
+    """Six lanes on one time axis; the right edge shows the angles now, or under the pointer."""
+
+    def __init__(self, theme: Theme, joints: Sequence[str]) -> None:
+        self._curves: list[pg.PlotDataItem] = []
+        self._cuts: list[pg.InfiniteLine] = []
+        super().__init__(theme, "Joint angles against time")
+        self._joints = [short_name(j) for j in joints]
+        self._times: deque[float] = deque(maxlen=2000)
+        self._angles: deque[FloatArray] = deque(maxlen=2000)
+        self._shown = np.zeros(0), np.zeros((0, len(joints)))
+        self._click_index = -1
+        self._live = True
+        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self._cursor.hide()
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        count = len(self._joints)
+        self.addItem(self._cursor)
+        self._curves = [curve(self) for _ in self._joints]
+        self.setYRange(0, count, padding=0)
+        self.setMouseEnabled(x=False, y=False)
+        self.showAxis("right")
+        self.getAxis("left").setTicks([[(count - 0.5 - i, name) for i, name in enumerate(self._joints)]])
+        self.getAxis("right").setStyle(tickFont=scaled_font(0.88), tickLength=0)
+        self.getAxis("left").setWidth(46)
+        self.getAxis("right").setWidth(54)
+        self.label_axes("seconds", "")
+        self.scene().sigMouseMoved.connect(self._point)
+        self.recolour()
+
+    def recolour(self) -> None:
+        """Give lanes, cuts and the cursor the theme's colours."""
+        colours = self.theme.colours
+        for index, line in enumerate(self._curves):
+            line.setPen(pen(colours.series[index % len(colours.series)], 1.0))
+        for cut in self._cuts:
+            cut.setPen(pen(colours.muted, 1.0, 2))
+            cut.label.setColor(colours.muted)
+        if self._curves:
+            self._cursor.setPen(pen(colours.muted))
+
+    # Live
+
+    def extend(self, time: float, angles: FloatArray, click: object | None, click_index: int) -> None:
+        """Take in one tick: its time, s, and (J,) angles, rad, and the click under way."""
+        if self._times and time <= self._times[-1]:
+            return
+        self._times.append(time)
+        self._angles.append(angles)
+        if click_index != self._click_index and isinstance(click, Click):
+            self._click_index = click_index
+            if self._live:
+                self._cut(time, describe(click))
+
+    def live(self) -> None:
+        """Show the arm again."""
+        if not self._live:
+            self._live = True
+            self._clear_cuts()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw what was taken in since; costs nothing while a take is shown."""
+        if not self._live or len(self._times) < 2 or not self.isVisible():
+            return
+        times, angles = np.array(self._times), np.array(self._angles)
+        recent = times > times[-1] - SECONDS
+        self._draw(times[recent], angles[recent])
+        self.setXRange(times[-1] - SECONDS, times[-1], padding=0)
+        self._drop_old_cuts(times[-1] - SECONDS)
+
+    # A take
+
+    def show_take(self, take: Demonstration) -> None:
+        """Show a whole take with its cuts."""
+        self._live = False
+        self._clear_cuts()
+        times = take.time - take.time[0]
+        for segment in take.segments:
+            if segment.start < len(times):
+                self._cut(float(times[segment.start]), describe(segment.click) if segment.click else "")
+        self._draw(times, take.joint_positions)
+        self.setXRange(0.0, max(float(times[-1]), 1.0), padding=0.01)
+
+    # Drawing
+
+    def _draw(self, times: FloatArray, angles: FloatArray) -> None:
+        self._shown = times, angles
+        count = len(self._curves)
+        for index, line in enumerate(self._curves):
+            centre, span = lane(angles[:, index])
+            line.setData(times, count - 0.5 - index + _FILL * (angles[:, index] - centre) / span)
+        if not self._cursor.isVisible():
+            self._show_values(-1)
+
+    def _show_values(self, sample: int) -> None:
+        angles = self._shown[1]
+        if len(angles):
+            count = len(self._curves)
+            ticks = [(count - 0.5 - i, f"{np.degrees(angles[sample, i]):+.0f}°") for i in range(count)]
+            self.getAxis("right").setTicks([ticks])
+
+    def _point(self, position: object) -> None:
+        """Show the angles under the pointer."""
+        times = self._shown[0]
+        inside = self.plotItem.vb.sceneBoundingRect().contains(position) and len(times) > 1
+        self._cursor.setVisible(bool(inside))
+        if inside:
+            x = self.plotItem.vb.mapSceneToView(position).x()
+            self._cursor.setPos(x)
+            self._show_values(int(np.clip(np.searchsorted(times, x), 0, len(times) - 1)))
+
+    def _cut(self, time: float, words: str) -> None:
+        """Mark where a click began."""
+        place = {"position": 0.98, "rotateAxis": (1, 0), "anchors": [(0, 0), (0, 0)]}
+        cut = pg.InfiniteLine(time, angle=90, movable=False, label=words, labelOpts=place)
+        cut.label.setFont(scaled_font(0.8))
+        self.addItem(cut)
+        self._cuts.append(cut)
+        self.recolour()
+
+    def _drop_old_cuts(self, before: float) -> None:
+        for cut in [c for c in self._cuts if c.value() < before]:
+            self.removeItem(cut)
+            self._cuts.remove(cut)
+
+    def _clear_cuts(self) -> None:
+        self._drop_old_cuts(float("inf"))

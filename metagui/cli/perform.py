@@ -11,6 +11,9 @@ from metagui.cli.output import VerbError, follow, progress, remark, show
 from metagui.cli.verbs import app
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metagui.demonstrations.programs import ClickProgram
     from metagui.learning.adapted import AdaptedTask
     from metagui.learning.evaluation import Episode, EvaluateSettings, Success
     from metagui.learning.prior import Prior
@@ -100,25 +103,35 @@ def evaluate(
 
     path = programs or resources_dir() / "programs" / "test.json"
     settings = EvaluateSettings(numbers(shots), scenes, seed)
-    start = prior_at(prior)
-    total = len(load_programs(path)) * scenes * (1 + len(settings.shots) * len(settings.candidates))
-    seen, success = _evaluated(start, path, settings, total)
+    tasks, start = load_programs(path), prior_at(prior)
+    total = len(tasks) * scenes * (1 + len(settings.shots) * len(settings.candidates))
+    seen, success = _evaluated(start, tasks, settings, total)
     document: dict[str, Any] = {"programs": path.name, "prior": start.id, "settings": asdict(settings)}
     document["success"] = [asdict(row) for row in success]
     if episodes:
         document["episodes"] = [asdict(episode) for episode in seen]
-    rows = [
-        (s.family, s.shots or "", s.candidate, s.episodes, f"{s.rate:.0%}", f"{s.low:.0%} … {s.high:.0%}")
-        for s in sorted(success, key=lambda s: (s.family == "all", s.family, s.shots))
-    ]
-    columns = ("family", "takes", "policy", "episodes", "success", "95 % interval")
-    show(document, columns, rows, as_json, f"Success in unseen scenes: {path.name}, prior {start.id}")
+    columns, rows = table_of(success)
+    title = f"Success in unseen scenes (95 % interval): {path.name}, prior {start.id}"
+    show(document, columns, rows, as_json, title)
+
+
+def table_of(success: "Iterable[Success]") -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows: a row for each family and number of takes, a column for each policy."""
+    found = {(s.family, s.shots, s.candidate): s for s in success}
+    policies = list(dict.fromkeys(candidate for _, _, candidate in found))
+    lines = dict.fromkeys((family, shots) for family, shots, _ in found if shots)
+    rows = []
+    for family, shots in sorted(lines, key=lambda line: (line[0] == "all", *line)):
+        cells = [found.get((family, shots, policy)) or found.get((family, 0, policy)) for policy in policies]
+        episodes = max(cell.episodes for cell in cells if cell)
+        percent = [f"{c.rate:.0%} ({c.low * 100:.0f}-{c.high * 100:.0f})" if c else "" for c in cells]
+        rows.append([family, str(shots), str(episodes), *percent])
+    return ["family", "takes", "episodes", *policies], rows
 
 
 def _evaluated(
-    prior: "Prior", path: Path, settings: "EvaluateSettings", total: int
+    prior: "Prior", programs: "tuple[ClickProgram, ...]", settings: "EvaluateSettings", total: int
 ) -> "tuple[list[Episode], tuple[Success, ...]]":
-    from metagui.demonstrations.programs import load_programs
     from metagui.learning.evaluation import evaluate
 
     seen: list[Episode] = []
@@ -129,7 +142,7 @@ def _evaluated(
             seen.append(episode)
             bar.update(job, advance=1, says=f"{episode.program}: {episode.candidate}")
 
-        return seen, follow(evaluate(prior, load_programs(path), settings), tell)
+        return seen, follow(evaluate(prior, programs, settings), tell)
 
 
 def numbers(text: str) -> tuple[int, ...]:

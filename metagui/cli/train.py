@@ -98,15 +98,15 @@ def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None
     from metagui.learning.training_data import TrainingData, prepare
 
     folder = checkpoint / "data"
-    if folder.is_dir():
-        return TrainingData.load(folder)
-    with progress() as bar:
-        data = prepare(_generated(path, lessons, workers, bar))
-    unfinished = checkpoint / "data.unfinished"
-    unfinished.mkdir(exist_ok=True)
-    data.save(unfinished)
-    unfinished.rename(folder)
-    return data
+    if not folder.is_dir():
+        with progress() as bar:
+            data = prepare(_generated(path, lessons, workers, bar))
+        unfinished = checkpoint / "data.unfinished"
+        unfinished.mkdir(exist_ok=True)
+        data.save(unfinished)
+        unfinished.rename(folder)
+    # Read back even what was just written: the cache is coarser, and a continued run must learn from the same.
+    return TrainingData.load(folder)
 
 
 def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress") -> "Iterator[Demonstration]":

@@ -19,13 +19,20 @@ class Verbs(TyperGroup):
         except Exception as error:
             if not is_ours(error):
                 raise
-            complain(str(error))
+            complain(in_words(error))
             raise typer.Exit(1) from error
 
 
 def is_ours(error: Exception) -> bool:
     """Whether an error's message was written for the person at the keyboard, so that it needs no traceback."""
     return type(error).__module__.partition(".")[0] == "metagui" or isinstance(error, OSError)
+
+
+def in_words(error: Exception) -> str:
+    """Return an error's message; of the file system's, what could not be done with which file."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 app = typer.Typer(

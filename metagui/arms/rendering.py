@@ -41,8 +41,8 @@ class RenderingError(ArmError):
 class Camera:
     """An orbit camera: where it looks, (3,) m, from how far, m, and from which side, degrees."""
 
-    target: tuple[float, float, float] = (0.155, 0.0, 0.055)
-    distance: float = 0.76
+    target: tuple[float, float, float] = (0.14, 0.0, 0.065)
+    distance: float = 0.70
     azimuth: float = 150.0
     elevation: float = -33.0
 

@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
 from metagui.gui.arm_view import ArmView
-from metagui.gui.panel import GAP, Panel, button, muted
+from metagui.gui.buttons import button
+from metagui.gui.panel import GAP, Panel, muted
 from metagui.gui.teach_bar import TeachBar
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class ArmPanel(Panel):
         self._again = button(actions["again"], "flat", icon=16)
         self._discard = button(actions["discard"], "flat", icon=16)
         self._distance = self._distance_widget()
+        self.header.insertWidget(1, button(actions["randomise"], "flat", icon=16))
+        self.header.insertWidget(2, button(actions["view"], "flat", words=False, icon=16))
         for widget in (self._again, self._discard, self.elapsed, self._distance, self._label, self.name):
             self.header.addWidget(widget)
         self.body.addWidget(self.view, 1)

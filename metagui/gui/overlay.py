@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from metagui.gui.icons import icon
 from metagui.gui.plots import Plot, Swatch, curve, pen
@@ -57,12 +57,11 @@ class Overlay(QWidget):
         self._swatches = (Swatch(pen("#000000")), Swatch(pen("#000000")))
         self._above = PathPlot(theme, "Paths seen from above", "left of the arm, cm", "ahead, cm", True)
         self._height = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
-        self._way_back = QToolButton()
+        self._way_back = QPushButton()
         self._way_back.setObjectName("flat")
         self._way_back.setText("Back")
         self._way_back.setAccessibleName("Back to the comparison")
         self._way_back.setToolTip("Back to the comparison")
-        self._way_back.setToolButtonStyle(self._way_back.toolButtonStyle().ToolButtonTextBesideIcon)
         self._way_back.clicked.connect(self.back)
         self._lay_out()
         theme.changed.connect(self._tint)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QSizePolicy,
+    QPushButton,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from metagui.gui.buttons import button
 from metagui.gui.icons import pixmap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PySide6.QtGui import QAction
 
     from metagui.gui.theme import Theme
 
@@ -133,8 +134,8 @@ class Segments(QFrame):
         self.choose(0)
         self.setVisible(len(labels) > 1)
 
-    def _made(self, label: str, tooltip: str) -> QToolButton:
-        out = QToolButton()
+    def _made(self, label: str, tooltip: str) -> QPushButton:
+        out = QPushButton()
         out.setObjectName("segment")
         out.setText(label)
         out.setToolTip(tooltip)
@@ -154,31 +155,6 @@ class Segments(QFrame):
     def current(self) -> int:
         """Which one is chosen."""
         return self._group.checkedId()
-
-
-def button(
-    action: QAction, look: str = "", words: bool = True, icon: int = 18, name: str = "", follow: bool = True
-) -> QToolButton:
-    """Return a button for an action, in one of the looks of the style sheet."""
-    out = QToolButton()
-    out.setDefaultAction(action)
-    out.setObjectName(look)
-    out.setIconSize(QSize(icon, icon))
-    out.setToolButtonStyle(
-        Qt.ToolButtonStyle.ToolButtonTextBesideIcon if words else Qt.ToolButtonStyle.ToolButtonIconOnly
-    )
-    out.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    out.setAccessibleName(name or action.text())
-    out.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-    return out
-
-
-def separator() -> QFrame:
-    """Return a thin upright line."""
-    out = QFrame()
-    out.setObjectName("separator")
-    out.setFixedWidth(1)
-    return out
 
 
 def muted(text: str = "") -> QLabel:

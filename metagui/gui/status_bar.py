@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
 
 from metagui.gui.icons import pixmap
-from metagui.gui.panel import button, muted, separator
+from metagui.gui.buttons import button, separator
+from metagui.gui.panel import muted
 from metagui.gui.state import Learning, Situation, State
 
 if TYPE_CHECKING:

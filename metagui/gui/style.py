@@ -30,30 +30,29 @@ QPushButton:hover, QToolButton:hover { border-color: $accent; }
 QPushButton:pressed, QToolButton:pressed { background: $selection; }
 QPushButton:focus, QToolButton:focus { border: 2px solid $accent; padding: 4px 9px; }
 QPushButton:disabled, QToolButton:disabled { color: $faded; background: $panel; border-color: $border; }
-QToolButton:checked, QPushButton:checked { background: $selection; border-color: $accent; color: $text; }
+QPushButton:checked, QToolButton:checked { background: $selection; border-color: $accent; color: $text; }
 QToolButton::menu-indicator { image: none; }
 
-QToolButton#primary { background: $accent; color: $on_accent; border-color: $accent; font-weight: 600; }
-QToolButton#primary:hover { border-color: $text; }
-QToolButton#primary:disabled { background: $raised; color: $faded; border-color: $border; }
-QToolButton#record { font-weight: 600; }
-QToolButton#stop { background: $danger; color: $on_danger; border: 1px solid $danger; font-weight: 600; }
-QToolButton#stop:hover, QToolButton#stop:focus { border: 2px solid $text; padding: 4px 9px; }
-QToolButton#big, QToolButton#primary, QToolButton#record, QToolButton#stop { padding: 6px 14px; min-height: 26px; }
-QToolButton#big:focus, QToolButton#primary:focus, QToolButton#record:focus { padding: 5px 13px; }
-QToolButton#flat { background: transparent; border: 1px solid transparent; padding: 4px; }
-QToolButton#flat:hover { background: $raised; }
-QToolButton#flat:checked { background: $selection; }
-QToolButton#flat:focus { border: 2px solid $accent; padding: 3px; }
-QToolButton#tool { background: transparent; border: 1px solid transparent; padding: 4px 8px; }
-QToolButton#tool:hover { background: $raised; }
-QToolButton#tool:checked { background: $selection; border-color: $accent; }
-QToolButton#tool:focus { border: 2px solid $accent; padding: 3px 7px; }
-QToolButton#tool:disabled { color: $faded; }
-QToolButton#segment { background: transparent; border: none; border-radius: 5px; padding: 3px 10px; color: $muted; }
-QToolButton#segment:hover { color: $text; }
-QToolButton#segment:checked { background: $panel; color: $text; border: 1px solid $border; padding: 2px 9px; }
-QToolButton#segment:focus { border: 2px solid $accent; padding: 1px 8px; }
+QPushButton#big, QPushButton#primary, QPushButton#record, QPushButton#stop { padding: 6px 14px; min-height: 24px; }
+QPushButton#big:focus, QPushButton#primary:focus, QPushButton#record:focus, QPushButton#stop:focus { padding: 5px 13px; }
+QPushButton#primary { background: $accent; color: $on_accent; border-color: $accent; font-weight: 600; }
+QPushButton#primary:hover, QPushButton#primary:focus { border-color: $text; }
+QPushButton#primary:disabled { background: $raised; color: $faded; border-color: $border; }
+QPushButton#record { font-weight: 600; }
+QPushButton#stop { background: $danger; color: $on_danger; border-color: $danger; font-weight: 600; }
+QPushButton#stop:hover, QPushButton#stop:focus { border-color: $text; }
+QPushButton#flat, QToolButton#flat { background: transparent; border: 1px solid transparent; padding: 4px 6px; }
+QPushButton#flat:hover, QToolButton#flat:hover { background: $raised; }
+QPushButton#flat:focus, QToolButton#flat:focus { border: 2px solid $accent; padding: 3px 5px; }
+QPushButton#tool { background: transparent; border: 1px solid transparent; padding: 4px 7px; }
+QPushButton#tool:hover { background: $raised; }
+QPushButton#tool:checked { background: $selection; border-color: $accent; }
+QPushButton#tool:focus { border: 2px solid $accent; padding: 3px 6px; }
+QPushButton#segment { background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 2px 9px;
+  color: $muted; }
+QPushButton#segment:hover { color: $text; }
+QPushButton#segment:checked { background: $panel; color: $text; border-color: $border; }
+QPushButton#segment:focus { border: 2px solid $accent; padding: 1px 8px; }
 QFrame#segments { background: $raised; border: none; border-radius: 7px; }
 
 QLineEdit, QComboBox, QSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;

@@ -8,7 +8,8 @@ from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signa
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLineEdit, QMenu, QTreeView, QWidget
 
 from metagui.gui.icons import icon
-from metagui.gui.panel import EmptyState, Filled, Panel, button
+from metagui.gui.buttons import button
+from metagui.gui.panel import EmptyState, Filled, Panel
 from metagui.gui.task_delegate import TaskDelegate
 from metagui.gui.task_model import ROW, TakeRow, TaskModel, TaskRow
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
 from metagui.gui.icons import icon
-from metagui.gui.panel import button, separator
+from metagui.gui.buttons import button, separator
 from metagui.gui.teaching import TOOLS, Tool
 from metagui.gui.theme import faded
 
@@ -21,7 +21,7 @@ NOW = ("release", "up", "down", "home")
 
 
 class TeachBar(QWidget):
-    """Exclusive tools on the left, immediate motions beside them, a new scene at the right."""
+    """Exclusive tools on the left, immediate motions beside them."""
 
     chosen = Signal(str)
 
@@ -42,19 +42,16 @@ class TeachBar(QWidget):
         for key in NOW:
             row.addWidget(button(actions[key], "tool", words=False))
         row.addStretch(1)
-        row.addWidget(button(actions["view"], "tool", words=False))
-        row.addWidget(button(actions["randomise"], "tool"))
         self._group.idToggled.connect(self._on_toggled)
         theme.changed.connect(self._tint)
         self._tint()
 
-    def _made(self, tool: Tool) -> QToolButton:
-        out = QToolButton()
+    def _made(self, tool: Tool) -> QPushButton:
+        out = QPushButton()
         out.setObjectName("tool")
         out.setText(tool.text)
         out.setCheckable(True)
         out.setIconSize(QSize(18, 18))
-        out.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         out.setShortcut(QKeySequence(tool.shortcut))
         out.setAccessibleName(tool.text)
         out.setToolTip(f"{tool.tooltip}  ({tool.shortcut})")

@@ -8,7 +8,8 @@ from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton
 
 from metagui.gui.icons import icon
-from metagui.gui.panel import GAP, button, separator
+from metagui.gui.buttons import button, separator
+from metagui.gui.panel import GAP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

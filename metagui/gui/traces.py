@@ -92,10 +92,10 @@ class Traces(Plot):
             return
         self._times.append(time)
         self._angles.append(angles)
-        if click_index != self._click_index and isinstance(click, Click):
+        if click_index != self._click_index and click is not None:
             self._click_index = click_index
             if self._live:
-                self._cut(time, describe(click))
+                self._cut(time, describe(click) if isinstance(click, Click) else str(click))
 
     def live(self) -> None:
         """Show the arm again."""
@@ -109,10 +109,13 @@ class Traces(Plot):
         if not self._live or len(self._times) < 2 or not self.isVisible():
             return
         times, angles = np.array(self._times), np.array(self._angles)
-        recent = times > times[-1] - SECONDS
-        self._draw(times[recent], angles[recent])
-        self.setXRange(times[-1] - SECONDS, times[-1], padding=0)
-        self._drop_old_cuts(times[-1] - SECONDS)
+        now = times[-1]
+        recent = times > now - SECONDS
+        self._draw(times[recent] - now, angles[recent])
+        self.setXRange(-SECONDS, 0.0, padding=0)
+        self._drop_old_cuts(now - SECONDS)
+        for cut in self._cuts:
+            cut.setValue(cut.began - now)
 
     # A take
 
@@ -160,12 +163,13 @@ class Traces(Plot):
         place = {"position": 0.98, "rotateAxis": (1, 0), "anchors": [(0, 0), (0, 0)]}
         cut = pg.InfiniteLine(time, angle=90, movable=False, label=words, labelOpts=place)
         cut.label.setFont(scaled_font(0.8))
+        cut.began = time
         self.addItem(cut)
         self._cuts.append(cut)
         self.recolour()
 
     def _drop_old_cuts(self, before: float) -> None:
-        for cut in [c for c in self._cuts if c.value() < before]:
+        for cut in [c for c in self._cuts if c.began < before]:
             self.removeItem(cut)
             self._cuts.remove(cut)
 

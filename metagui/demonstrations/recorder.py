@@ -1,16 +1,17 @@
-"""The recorder never loses a take: every tick goes to memory, and ten times a second to a file a crash cannot spoil.
+"""The recorder never loses a take: every tick goes to memory, and to a journal that a crash cannot spoil.
 
 It is a sink of the control loop. ``start`` and ``stop`` may be called from another thread; after ``stop`` the take
-is a Demonstration, and the scratch file stays until ``forget`` says that the library has it.
+is a Demonstration, and its journal stays until ``forget`` says that the library has it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations import scratch
+from metagui.demonstrations import journal
 from metagui.demonstrations.takes import MemoryRecorder, RecordingError, TakeBuilder, TakeHeader, build
 
 if TYPE_CHECKING:
@@ -32,12 +33,9 @@ __all__ = [
     "recoverable",
 ]
 
-FLUSH_INTERVAL = 0.1
-"""At most this much of a take, in s, is lost if the program is killed."""
-
 
 class Recorder:
-    """Records one take after the other into scratch files of ``library``.
+    """Records one take after the other, with a journal in ``library``.
 
     ``on_failure`` is called in the control thread with words when a take has to end early: the disk is full, the
     stick was pulled out. What was recorded up to then is kept, in memory and as far as possible on disk.
@@ -50,9 +48,8 @@ class Recorder:
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._builder: TakeBuilder | None = None
-        self._file: scratch.ScratchFile | None = None
-        self._scratch: Path | None = None
-        self._rows_kept = 0
+        self._journal: journal.Journal | None = None
+        self._path: Path | None = None
         self._clicks_kept = 0
 
     @property
@@ -72,10 +69,9 @@ class Recorder:
         with self._lock:
             if self._builder is not None:
                 raise RecordingError("A take is being recorded already; stop it before starting the next.")
-            self._block = max(1, int(header.rate * FLUSH_INTERVAL))
-            self._file = scratch.ScratchFile(self.library, header, self._block)
-            self._scratch = self._file.path
-            self._rows_kept = self._clicks_kept = 0
+            self._journal = journal.Journal(self.library, header)
+            self._path = self._journal.path
+            self._clicks_kept = 0
             self.failure = None
             self._builder = TakeBuilder(header)
 
@@ -83,12 +79,13 @@ class Recorder:
         """Keep one tick; called in the control thread."""
         with self._lock:
             builder = self._builder
-            if builder is None or self.failure is not None or not builder.append(tick):
+            if builder is None or self.failure is not None:
                 return
-            waiting = len(builder) - self._rows_kept
-            first = float(builder.rows(self._rows_kept)["time"][0])
-            if waiting >= self._block or tick.time - first >= FLUSH_INTERVAL:
-                self._flush(builder)
+            try:
+                if builder.append(tick):
+                    self._keep(builder)
+            except (OSError, ValueError, TypeError) as error:
+                self._fail(error, len(builder))
 
     def stop(self) -> Demonstration:
         """End the take and return it. Raises RecordingError if nothing was recorded."""
@@ -97,7 +94,7 @@ class Recorder:
             try:
                 return builder.build()
             except RecordingError:
-                self._remove_scratch()
+                self._remove_journal()
                 raise
 
     def abort(self) -> None:
@@ -105,46 +102,41 @@ class Recorder:
         with self._lock:
             if self._builder is not None:
                 self._end()
-            self._remove_scratch()
+            self._remove_journal()
 
     def forget(self) -> None:
-        """Remove the scratch file of the last take: it is safe in the library now, or not wanted."""
+        """Remove the journal of the last take: it is safe in the library now, or not wanted."""
         with self._lock:
             if self._builder is None:
-                self._remove_scratch()
+                self._remove_journal()
+
+    def _keep(self, builder: TakeBuilder) -> None:
+        """Write the newest sample, and the click that began with it. Raises OSError."""
+        assert self._journal is not None
+        self._journal.append(builder.rows(len(builder) - 1), builder.clicks[self._clicks_kept :])
+        self._clicks_kept = len(builder.clicks)
+
+    def _fail(self, error: Exception, samples: int) -> None:
+        """End the take, and say why."""
+        self.failure = (
+            f"Recording stopped: {error} (writing to {self.library}). The {samples} samples up to here are safe in "
+            "memory; make room or choose another folder, then save."
+        )
+        if self._on_failure is not None:
+            self._on_failure(self.failure)
 
     def _end(self) -> TakeBuilder:
-        builder, file = self._builder, self._file
+        builder, file = self._builder, self._journal
         if builder is None or file is None:
             raise RecordingError("No take is being recorded; press Record first.")
-        if self.failure is None:
-            self._flush(builder)
         file.close()
-        self._builder = self._file = None
+        self._builder = self._journal = None
         return builder
 
-    def _flush(self, builder: TakeBuilder) -> None:
-        """Write what is not in the scratch file yet; a failure ends the take and says why."""
-        assert self._file is not None
-        rows = builder.rows(self._rows_kept)
-        if not len(rows):
-            return
-        try:
-            self._file.append(rows, builder.clicks[self._clicks_kept :])
-        except OSError as error:
-            self.failure = (
-                f"Recording stopped: {self.library} cannot be written ({error}). The {len(builder)} samples up to here "
-                "are safe in memory; make room or choose another folder, then save."
-            )
-            if self._on_failure is not None:
-                self._on_failure(self.failure)
-            return
-        self._rows_kept, self._clicks_kept = len(builder), len(builder.clicks)
-
-    def _remove_scratch(self) -> None:
-        if self._scratch is not None:
-            scratch.remove(self._scratch)
-            self._scratch = None
+    def _remove_journal(self) -> None:
+        if self._path is not None:
+            discard(self._path)
+            self._path = None
 
 
 @dataclass(frozen=True)
@@ -163,11 +155,11 @@ class Recoverable:
 def recoverable(library: Path) -> list[Recoverable]:
     """Return the takes that were being recorded when a process died, oldest first; empty ones are cleared away."""
     found = []
-    for path in sorted((library / scratch.FOLDER).glob("*.hdf5")):
-        if scratch.is_being_written(path):
+    for path in sorted((library / journal.FOLDER).glob(f"*{journal.SUFFIX}")):
+        if journal.is_being_written(path):
             continue
         try:
-            header, rows, _ = scratch.read(path)
+            header, rows, _ = journal.read(path)
         except RecordingError as error:
             found.append(Recoverable(path, "", 0, 0.0, str(error)))
             continue
@@ -181,10 +173,10 @@ def recoverable(library: Path) -> list[Recoverable]:
 
 def recover(path: Path) -> Demonstration:
     """Read a take back; add it to the library, then ``discard`` the path. Raises RecordingError."""
-    header, rows, clicks = scratch.read(path)
-    return build(header, rows, clicks)
+    return build(*journal.read(path))
 
 
 def discard(path: Path) -> None:
-    """Delete what a crash left behind."""
-    scratch.remove(path)
+    """Delete what a crash left behind; where that fails it is offered again."""
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

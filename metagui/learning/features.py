@@ -41,7 +41,7 @@ ANCHOR_FEATURES = 21
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
 """Column of an anchor's features that says whether it is held."""
-PAIR_FEATURES = 14
+GOAL_FEATURES = 35
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
 
@@ -277,27 +277,30 @@ def _globals(track: Track, rows: slice) -> FloatArray:
     return np.stack(columns, axis=-1)
 
 
-def pair_features(first: Any, second: Any, globals_: Any, xp: Any) -> Any:
-    """Return (..., PAIR_FEATURES) of two attended anchors, for numpy or for torch.
+def goal_features(first: Any, second: Any, goals: tuple[Any, Any], globals_: Any, xp: Any) -> Any:
+    """Return (..., GOAL_FEATURES) of two attended anchors, for numpy or for torch.
 
-    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures;
-    ``xp`` has ``stack``, ``tanh``, ``sqrt`` and ``arctan2``. The line leads from the first anchor to the second.
+    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``goals``
+    are where the two anchors shall be from the tool at the end, (..., 3) each in units of COARSE. So there are
+    three ways to go: the tool's to each anchor's goal, and the first anchor's to its goal from the second. ``xp``
+    has ``stack``, ``concat``, ``tanh``, ``sqrt`` and ``arctan2``.
     """
-    x, y, z = (second[..., i] - first[..., i] for i in range(3))
+    to_first, to_second = first[..., :3] - goals[0], second[..., :3] - goals[1]
+    between = to_second - to_first
+    x, y = between[..., 0], between[..., 1]
     distance = xp.sqrt(x * x + y * y + 0.0025)
     ahead_x, ahead_y = x / distance, y / distance
     along = -(first[..., 0] * ahead_x + first[..., 1] * ahead_y)  # the tool from the first anchor
     across = first[..., 0] * ahead_y - first[..., 1] * ahead_x
-    yaw = globals_[..., 4] * 0.8
     quarter = 4 / math.pi
-    columns = [
-        x, y, z, xp.tanh(x * 5), xp.tanh(y * 5), xp.tanh(z * 5),
-        ahead_x, ahead_y,
-        along, across, xp.tanh(along * 8), xp.tanh(across * 8),
-        square_turn(xp.arctan2(y, x) - yaw) * quarter,
-        square_turn((second[..., 9] - first[..., 9]) / quarter) * quarter,
-    ]  # fmt: skip
-    return xp.stack(columns, -1)
+    turn = square_turn(xp.arctan2(y, x) - globals_[..., 4] * 0.8) * quarter
+    twist = square_turn((second[..., 9] - first[..., 9]) / quarter) * quarter
+    line = xp.stack(
+        [ahead_x, ahead_y, along, across, xp.tanh(along * 8), xp.tanh(across * 8), turn, twist], -1
+    )  # fmt: skip
+    scales = (COARSE / FINE, COARSE / FINEST)
+    ways = [scaled for way in (to_first, to_second, between) for scaled in (way, *(xp.tanh(way * k) for k in scales))]
+    return xp.concat([*ways, line], -1)
 
 
 class Tracker:

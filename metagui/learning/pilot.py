@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.features import ACTIONS, Array, pair_features
+from metagui.learning.features import ACTIONS, Array, goal_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,8 @@ LAYERS = 3
 def act(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> tuple[Array, float]:
     """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
     first, second = (softmax(policy[name]) @ anchors for name in ("attention1", "attention2"))
-    pair = pair_features(first, second, globals_, np)
-    values = np.concatenate([first, second, pair, globals_, policy["context"]])
+    ways = goal_features(first, second, (policy["goal1"], policy["goal2"]), globals_, np)
+    values = np.concatenate([first, second, ways, globals_, policy["context"]])
     for layer in range(LAYERS):
         values = values @ policy[f"policy.{layer}.weight"] + policy[f"policy.{layer}.bias"]
         if layer < LAYERS - 1:

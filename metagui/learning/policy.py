@@ -2,9 +2,9 @@
 
 The encoder runs one network over every anchor of every support point (what is seen, what was done) and averages
 over all points and over those at the end. From the anchors' summaries come two attentions, which anchors matter,
-the second given the first, and a context of a few numbers. The policy sees only the two attended anchors, how they
-lie to each other, the global features and the context. Attentions, context and policy weights are what the inner
-loop adapts.
+the second given the first; two goals, where these lay when the demonstrations ended; and a context of a few
+numbers. The policy sees only the two attended anchors, the ways to the goals, the global features and the context.
+Attentions, goals, context and policy weights are what the inner loop adapts.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from metagui.learning import features
-from metagui.learning.features import ACTIONS, ANCHOR_FEATURES, GLOBAL_FEATURES, PAIR_FEATURES
+from metagui.learning.features import ACTIONS, ANCHOR_FEATURES, GLOBAL_FEATURES, GOAL_FEATURES
 from metagui.learning.networks import Params, init_mlp, mlp, per_task
 
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
-INFERRED = ("context", "attention1", "attention2")
-"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A)."""
+INFERRED = ("context", "attention1", "attention2", "goal1", "goal2")
+"""What the encoder gives every task of its own: (tasks, context), (tasks, A) twice, (tasks, 3) twice."""
 ADAPTED = INFERRED + POLICY_TENSORS
 
 
@@ -40,9 +40,10 @@ class Points:
 
 
 class _Torch:
-    """The few functions that ``features.pair_features`` needs; no gradient through the angle, which has none at 0."""
+    """The few functions that ``features.goal_features`` needs; no gradient through the angle, which has none at 0."""
 
     stack = staticmethod(torch.stack)
+    concat = staticmethod(torch.cat)
     tanh = staticmethod(torch.tanh)
     sqrt = staticmethod(torch.sqrt)
 
@@ -73,10 +74,10 @@ class PolicyModel:
     def initial(self, seed: int) -> Params:
         """Return untrained parameters."""
         generator = torch.Generator().manual_seed(seed)
-        seen = 2 * ANCHOR_FEATURES + PAIR_FEATURES + GLOBAL_FEATURES + self.context
+        seen = 2 * ANCHOR_FEATURES + GOAL_FEATURES + GLOBAL_FEATURES + self.context
         policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
         if self.blind:
-            return policy | {"context": torch.zeros(self.context)}
+            return policy | {"context": torch.zeros(self.context), "goal1": torch.zeros(3), "goal2": torch.zeros(3)}
         shown = ANCHOR_FEATURES + GLOBAL_FEATURES + ACTIONS + 1
         s = self.summary
         return (
@@ -86,31 +87,39 @@ class PolicyModel:
             | init_mlp("first", (s, 1), generator)
             | init_mlp("second", (2 * s, s // 2, 1), generator)
             | init_mlp("context", (2 * s, s, self.context), generator)
+            | init_mlp("goals", (2 * s, s, 6), generator, last_scale=0.1)
         )
 
     def start(self, params: Params, support: Points) -> Params:
-        """Return every task's policy before the first step: encoded context and attentions, shared weights."""
+        """Return every task's policy before the first step: what the encoder infers, and shared weights."""
         tasks, anchors = len(support.anchors), support.anchors.shape[2]
         fast = per_task(params, POLICY_TENSORS, tasks)
         if self.blind:
             even = torch.zeros(tasks, anchors)
-            return fast | {"context": params["context"].expand(tasks, -1), "attention1": even, "attention2": even}
+            shared = per_task(params, ("context", "goal1", "goal2"), tasks)
+            return fast | shared | {"attention1": even, "attention2": even}
         summaries = self.summarise(params, support)
         attention1 = self.sharpness * mlp(params, "first", summaries, 1).squeeze(-1)
         attended1 = attend(attention1, summaries)
         given = attended1.unsqueeze(1).expand_as(summaries)
         attention2 = self.sharpness * mlp(params, "second", torch.cat([summaries, given], -1), 2).squeeze(-1)
-        attended2 = attend(attention2, summaries)
-        context = mlp(params, "context", torch.cat([attended1, attended2], -1), 2)
-        return fast | {"context": context, "attention1": attention1, "attention2": attention2}
+        attended = torch.cat([attended1, attend(attention2, summaries)], -1)
+        ended = at_end(support.anchors[..., :3], support.done)
+        moved = mlp(params, "goals", attended, 2)
+        return fast | {
+            "context": mlp(params, "context", attended, 2),
+            "attention1": attention1,
+            "attention2": attention2,
+            "goal1": attend(attention1, ended) + moved[:, :3],
+            "goal2": attend(attention2, ended) + moved[:, 3:],
+        }
 
     def summarise(self, params: Params, support: Points) -> torch.Tensor:
         """Return what was shown about every anchor, (tasks, A, summary)."""
         shown = torch.cat([support.globals, support.actions, support.done.unsqueeze(-1)], -1)
         beside = shown.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
         rows = torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
-        ends = support.done / support.done.sum(1, keepdim=True).clamp_min(1.0)
-        each = torch.cat([rows.mean(dim=1), torch.einsum("bn,bnah->bah", ends, rows)], -1)
+        each = torch.cat([rows.mean(dim=1), at_end(rows, support.done)], -1)
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
 
@@ -118,9 +127,10 @@ class PolicyModel:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
         first = attend(fast["attention1"], points.anchors)
         second = attend(fast["attention2"], points.anchors)
-        pair = features.pair_features(first, second, points.globals, _Torch)
+        goals = fast["goal1"].unsqueeze(1), fast["goal2"].unsqueeze(1)
+        ways = features.goal_features(first, second, goals, points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
-        return mlp(fast, "policy", torch.cat([first, second, pair, points.globals, context], -1), POLICY_LAYERS)
+        return mlp(fast, "policy", torch.cat([first, second, ways, points.globals, context], -1), POLICY_LAYERS)
 
     def loss(self, fast: Params, batch: Points) -> torch.Tensor:
         """Return every task's imitation loss, (tasks,): Huber on the actions, cross-entropy on done."""
@@ -131,7 +141,8 @@ class PolicyModel:
 
     def rates(self) -> dict[str, float]:
         """Return which tensors the inner loop adapts, and the rates to begin with: what was inferred moves most."""
-        return {"context": 0.3, "attention1": 0.1, "attention2": 0.1} | dict.fromkeys(POLICY_TENSORS, 0.003)
+        inferred = {"context": 0.3, "attention1": 0.1, "attention2": 0.1, "goal1": 0.02, "goal2": 0.02}
+        return inferred | dict.fromkeys(POLICY_TENSORS, 0.003)
 
 
 def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -142,6 +153,12 @@ def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     tasks, points, anchors, size = values.shape
     mixed = torch.bmm(weights.unsqueeze(1), values.permute(0, 2, 1, 3).reshape(tasks, anchors, points * size))
     return mixed.view(tasks, points, size)
+
+
+def at_end(values: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Average (tasks, N, A, F) over the points (tasks, N) that are done."""
+    share = done / done.sum(1, keepdim=True).clamp_min(1.0)
+    return torch.einsum("bn,bnaf->baf", share, values)
 
 
 def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:

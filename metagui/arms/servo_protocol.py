@@ -1,0 +1,163 @@
+"""The frames of Feetech's servo bus, encoded, decoded and found again in whatever a line delivers. No I/O.
+
+A frame is ``FF FF ID LEN CODE parameters CHECK``: LEN counts CODE, the parameters and CHECK; CHECK is the
+complement of the sum from ID to the last parameter. CODE is an instruction on the way out and the servo's
+status bits on the way back. Numbers are little-endian (Feetech, *Communication protocol manual*).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HEADER = b"\xff\xff"
+BROADCAST = 0xFE
+"""The id that every servo listens to."""
+OVERHEAD = 6
+"""Bytes of a frame without its parameters."""
+LONGEST = 250
+"""Greatest LEN that is taken for one."""
+
+
+class Instruction(IntEnum):
+    """What a servo can be told to do."""
+
+    PING = 0x01
+    READ = 0x02
+    WRITE = 0x03
+    REG_WRITE = 0x04
+    ACTION = 0x05
+    SYNC_READ = 0x82
+    SYNC_WRITE = 0x83
+
+
+class Status(IntFlag):
+    """What a servo complains about in every reply."""
+
+    VOLTAGE = 1
+    ANGLE = 2
+    OVERHEAT = 4
+    OVERCURRENT = 8
+    OVERLOAD = 32
+
+
+class Packet(NamedTuple):
+    """One frame, taken apart."""
+
+    id: int
+    code: int
+    params: bytes
+
+
+def checksum(body: bytes | bytearray) -> int:
+    """Return CHECK for everything between the header and CHECK itself."""
+    return ~sum(body) & 0xFF
+
+
+def encode(packet: Packet) -> bytes:
+    """Return the bytes of one frame. Raises ValueError for what no frame can hold."""
+    length = len(packet.params) + 2
+    if not (0 <= packet.id <= BROADCAST and 0 <= packet.code <= 0xFF and length <= LONGEST):
+        raise ValueError(f"No frame can hold id {packet.id}, code {packet.code} and {length - 2} bytes.")
+    body = bytes((packet.id, length, packet.code)) + packet.params
+    return HEADER + body + bytes((checksum(body),))
+
+
+def ping(ident: int) -> Packet:
+    """Ask whether a servo is there."""
+    return Packet(ident, Instruction.PING, b"")
+
+
+def read(ident: int, address: int, size: int) -> Packet:
+    """Ask one servo for ``size`` bytes from ``address``."""
+    return Packet(ident, Instruction.READ, bytes((address, size)))
+
+
+def write(ident: int, address: int, data: bytes) -> Packet:
+    """Write bytes from ``address`` on."""
+    return Packet(ident, Instruction.WRITE, bytes((address,)) + data)
+
+
+def sync_read(idents: Iterable[int], address: int, size: int) -> Packet:
+    """Ask several servos for the same registers; they answer one after the other."""
+    return Packet(BROADCAST, Instruction.SYNC_READ, bytes((address, size, *idents)))
+
+
+def sync_write(values: Mapping[int, bytes], address: int) -> Packet:
+    """Write the same registers of several servos at once; none of them answers."""
+    sizes = {len(data) for data in values.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"A sync write has equally many bytes for every servo, not {sorted(sizes)}.")
+    data = b"".join(bytes((ident,)) + value for ident, value in values.items())
+    return Packet(BROADCAST, Instruction.SYNC_WRITE, bytes((address, sizes.pop())) + data)
+
+
+class PacketStream:
+    """Finds frames in a stream of bytes that may hold anything between them.
+
+    A candidate that fails costs one byte, not its length, so that a frame behind a false header is still found.
+    ``longest`` is the greatest LEN that can be meant, ``rejected`` how many candidates had a wrong CHECK.
+    """
+
+    def __init__(self, longest: int = LONGEST) -> None:
+        self.longest = longest
+        self.rejected = 0
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)
+
+    def clear(self) -> None:
+        """Forget what is incomplete."""
+        self._buffer.clear()
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """Take bytes in; return the frames they complete."""
+        self._buffer += data
+        packets = []
+        while (packet := self._next()) is not None:
+            packets.append(packet)
+        return packets
+
+    def finish(self) -> list[Packet]:
+        """The line has gone quiet: give up what is incomplete and return the frames that lay behind it."""
+        packets = self.feed(b"")
+        while self._buffer:
+            del self._buffer[0]
+            packets += self.feed(b"")
+        return packets
+
+    def _next(self) -> Packet | None:
+        """Take the first whole frame out of the buffer."""
+        buffer = self._buffer
+        while self._at_header():
+            end = 4 + buffer[3]
+            if len(buffer) < end:
+                return None
+            body = buffer[2 : end - 1]
+            if checksum(body) == buffer[end - 1]:
+                del buffer[:end]
+                return Packet(body[0], body[2], bytes(body[3:]))
+            self.rejected += 1
+            del buffer[0]
+        return None
+
+    def _at_header(self) -> bool:
+        """Drop bytes until a frame could begin with the first; return whether its LEN is there to be read."""
+        buffer = self._buffer
+        while len(buffer) >= 4:
+            start = buffer.find(HEADER)
+            if start < 0:
+                del buffer[: len(buffer) - (buffer[-1] == 0xFF)]
+            elif start > 0:
+                del buffer[:start]
+            elif buffer[2] == 0xFF or not 2 <= buffer[3] <= self.longest:
+                del buffer[0]
+            else:
+                return True
+        return False

@@ -1,0 +1,140 @@
+"""The memory of a Feetech STS3215: where its registers lie, how their numbers are written and what they mean.
+
+Addresses below 40 are EEPROM, which is written only while ``LOCK`` is 0; from 56 on a servo reports and cannot
+be told. Signed numbers are sign and magnitude: one bit for the sign, the others for the size.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MODEL = 777
+"""What ``MODEL_NUMBER`` of an STS3215 says."""
+TURN = 4096
+"""Ticks a turn."""
+TICK = 2 * math.pi / TURN
+"""One tick, rad."""
+EEPROM_END = 40
+READ_ONLY_START = 56
+MULTI_TURN = 0x10
+"""The bit of ``PHASE`` that lets readings leave 0 … 4095."""
+
+
+def to_signed(value: int, bit: int) -> int:
+    """Return the number that sign and magnitude stand for; the sign is at ``bit``."""
+    magnitude = value & ((1 << bit) - 1)
+    return -magnitude if value >> bit & 1 else magnitude
+
+
+def from_signed(number: int, bit: int) -> int:
+    """Return sign and magnitude of a number. Raises ValueError if it does not fit."""
+    if abs(number) >> bit:
+        raise ValueError(f"{number} does not fit into {bit} bits and a sign.")
+    return abs(number) | (1 << bit if number < 0 else 0)
+
+
+@dataclass(frozen=True)
+class Register:
+    """One number in the memory of a servo."""
+
+    name: str
+    address: int
+    size: int = 1
+    sign_bit: int | None = None
+
+    @property
+    def eeprom(self) -> bool:
+        """Whether it survives without power, and is locked."""
+        return self.address < EEPROM_END
+
+    def pack(self, value: int) -> bytes:
+        """Return the bytes of a value. Raises ValueError if it does not fit."""
+        raw = value if self.sign_bit is None else from_signed(value, self.sign_bit)
+        if not 0 <= raw < 1 << 8 * self.size:
+            raise ValueError(f"{value} does not fit into {self.name} ({self.size} bytes).")
+        return raw.to_bytes(self.size, "little")
+
+    def unpack(self, data: bytes) -> int:
+        """Return the value that bytes stand for."""
+        raw = int.from_bytes(data, "little")
+        return raw if self.sign_bit is None else to_signed(raw, self.sign_bit)
+
+
+MODEL_NUMBER = Register("model number", 3, 2)
+ID = Register("id", 5)
+BAUD_RATE = Register("baud rate", 6)
+RETURN_DELAY = Register("return delay", 7)
+"""Of 2 µs."""
+STATUS_LEVEL = Register("status level", 8)
+"""1: every instruction is answered; 0: only pings and reads."""
+MIN_POSITION = Register("lowest position", 9, 2)
+MAX_POSITION = Register("highest position", 11, 2)
+MAX_TEMPERATURE = Register("highest temperature", 13)
+MAX_VOLTAGE = Register("highest voltage", 14)
+MIN_VOLTAGE = Register("lowest voltage", 15)
+MAX_TORQUE = Register("greatest torque", 16, 2)
+PHASE = Register("phase", 18)
+UNLOADING = Register("unloading condition", 19)
+"""Which status bits switch the torque off."""
+P_GAIN = Register("P", 21)
+D_GAIN = Register("D", 22)
+I_GAIN = Register("I", 23)
+PROTECTION_CURRENT = Register("protection current", 28, 2)
+HOMING_OFFSET = Register("homing offset", 31, 2, 11)
+MODE = Register("mode", 33)
+PROTECTIVE_TORQUE = Register("protective torque", 34)
+"""What is left of the torque after an overload, %."""
+PROTECTION_TIME = Register("protection time", 35)
+"""How long an overload must last, of 10 ms."""
+OVERLOAD_TORQUE = Register("overload torque", 36)
+"""From where on load is overload, %."""
+TORQUE_ENABLE = Register("torque enable", 40)
+ACCELERATION = Register("acceleration", 41)
+GOAL_POSITION = Register("goal position", 42, 2, 15)
+GOAL_TIME = Register("goal time", 44, 2)
+GOAL_VELOCITY = Register("goal velocity", 46, 2, 15)
+TORQUE_LIMIT = Register("torque limit", 48, 2)
+LOCK = Register("lock", 55)
+POSITION = Register("position", 56, 2, 15)
+VELOCITY = Register("velocity", 58, 2, 15)
+LOAD = Register("load", 60, 2, 10)
+VOLTAGE = Register("voltage", 62)
+TEMPERATURE = Register("temperature", 63)
+STATUS = Register("status", 65)
+MOVING = Register("moving", 66)
+CURRENT = Register("current", 69, 2, 15)
+
+FEEDBACK_ADDRESS = POSITION.address
+FEEDBACK_SIZE = CURRENT.address + CURRENT.size - POSITION.address
+_FEEDBACK = struct.Struct("<HHHBBxBB2xH")
+
+
+class Feedback(NamedTuple):
+    """All that a servo reports, in its own units."""
+
+    position: int
+    """Ticks."""
+    velocity: int
+    """Ticks a second."""
+    load: int
+    """Of 0.1 % of the greatest torque."""
+    voltage: int
+    """Of 0.1 V."""
+    temperature: int
+    """Degrees Celsius."""
+    status: int
+    moving: int
+    current: int
+    """Of 6.5 mA."""
+
+
+def unpack_feedback(data: bytes) -> Feedback:
+    """Return what the 15 bytes from 56 on say."""
+    position, velocity, load, voltage, temperature, status, moving, current = _FEEDBACK.unpack(data)
+    return Feedback(
+        to_signed(position, 15), to_signed(velocity, 15), to_signed(load, 10),
+        voltage, temperature, status, moving, to_signed(current, 15),
+    )  # fmt: skip

@@ -7,16 +7,17 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 
-def commit(path: Path, fill: Callable[[Path], None], replace: bool) -> None:
-    """Let ``fill`` write a file beside ``path``, then put it there at once, safe against a crash or a power cut."""
+def commit(path: Path, data: bytes, replace: bool = False) -> None:
+    """Write ``data`` beside ``path``, then put it there at once, safe against a crash or a power cut.
+
+    Raises FileExistsError if something is there and ``replace`` is not set, OSError if the disk refuses.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.unlink(missing_ok=True)
-        fill(temporary)
+        temporary.write_bytes(data)
         sync(temporary)
         if replace:
             os.replace(temporary, path)
@@ -29,10 +30,10 @@ def commit(path: Path, fill: Callable[[Path], None], replace: bool) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk; where a folder cannot be opened (Windows) it is by itself."""
-    if path.is_dir() and os.name == "nt":
+    """Wait until a file or folder is on the disk; Windows opens no folders, and needs not."""
+    if os.name == "nt" and path.is_dir():
         return
-    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ class TakeInfo:
 def write(path: Path, demonstration: Demonstration) -> None:
     """Store a take in a new file, all of it or nothing. Raises InvalidTakeError, FileExistsError, OSError."""
     check(demonstration)
-    commit(path, lambda temporary: _write(temporary, demonstration), replace=False)
+    commit(path, _encode(demonstration))
 
 
 def read(path: Path) -> Demonstration:
@@ -103,21 +103,21 @@ def read_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim`` or ``notes`` of a stored take; samples are never touched. Raises OSError."""
+    """Change ``success``, ``trim`` or ``notes`` of a stored take; samples are never touched.
 
-    def change(temporary: Path) -> None:
-        shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "r+") as file:
-            if "success" in changes:
-                file.attrs["success"] = _SUCCESS[changes["success"]]
-            if "notes" in changes:
-                file.attrs["notes"] = changes["notes"]
-            if "trim" in changes:
-                _write_trim(file, changes["trim"])
-
+    Raises BrokenFileError, NewerFormatError, OSError.
+    """
     with _opened(path):
-        pass
-    commit(path, change, replace=True)
+        image = path.read_bytes()
+    with h5py.File(io.BytesIO(image), "r+") as file:
+        if "success" in changes:
+            file.attrs["success"] = _SUCCESS[changes["success"]]
+        if "notes" in changes:
+            file.attrs["notes"] = changes["notes"]
+        if "trim" in changes:
+            _write_trim(file, changes["trim"])
+        image = _image(file)
+    commit(path, image, replace=True)
 
 
 @contextlib.contextmanager
@@ -142,14 +142,21 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def _write(path: Path, demonstration: Demonstration) -> None:
-    with h5py.File(path, "w") as file:
+def _encode(demonstration: Demonstration) -> bytes:
+    """Return the whole file, made in memory: HDF5 may crash the process where a disk is full."""
+    with h5py.File("take", "w", driver="core", backing_store=False) as file:
         _write_attributes(file, demonstration)
         data = file.create_group("data")
         data.attrs["total"] = len(demonstration)
         environment = {"env_name": demonstration.arm, "type": _GYM, "env_kwargs": {}}
         data.attrs["env_args"] = json.dumps(environment)
         _write_demo(data.create_group("demo_0"), demonstration)
+        return _image(file)
+
+
+def _image(file: Any) -> bytes:
+    file.flush()
+    return bytes(file.id.get_file_image())
 
 
 def _write_attributes(file: Any, demonstration: Demonstration) -> None:

@@ -125,7 +125,7 @@ def meta_train(
     that continues from a saved state ends with exactly the same numbers. Close the generator to stop.
     """
     tensors = state.meta.tensors()
-    optimiser = torch.optim.Adam(tensors, lr=settings.lr)
+    optimiser = torch.optim.Adam(tensors, lr=settings.lr, fused=True)
     state.load_into(optimiser)
     while state.step < settings.steps:
         report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps

@@ -62,7 +62,11 @@ class PolicyModel:
     summary: int = 64
     """Numbers that summarise one anchor."""
     context: int = 16
-    sharpness: float = 4.0
+    ending: float = 4.0
+    """How much sooner a point at the end is picked to say where the goal is."""
+    apart: float = 6.0
+    """How much the second attention avoids the first anchor."""
+    sharpness: float = 3.0
     """Scale of the attention logits: a policy that sees a tenth of a wrong anchor misses by a tenth of the way."""
     huber: float = 0.3
     """Action errors beyond this count linearly."""
@@ -84,8 +88,9 @@ class PolicyModel:
             policy
             | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
             | init_mlp("mix", (4 * self.encoder, s), generator)
-            | init_mlp("first", (s, 1), generator)
-            | init_mlp("second", (2 * s, s // 2, 1), generator)
+            | init_mlp("first", (s + 4, s // 2, 1), generator)
+            | init_mlp("second", (2 * s + 4, s // 2, 1), generator)
+            | init_mlp("moment", (self.encoder, 2), generator, last_scale=0.1)
             | init_mlp("context", (2 * s, s, self.context), generator)
             | init_mlp("goals", (2 * s, s, 6), generator, last_scale=0.1)
         )
@@ -98,30 +103,45 @@ class PolicyModel:
             even = torch.zeros(tasks, anchors)
             shared = per_task(params, ("context", "goal1", "goal2"), tasks)
             return fast | shared | {"attention1": even, "attention2": even}
-        summaries = self.summarise(params, support)
-        attention1 = self.sharpness * mlp(params, "first", summaries, 1).squeeze(-1)
-        attended1 = attend(attention1, summaries)
-        given = attended1.unsqueeze(1).expand_as(summaries)
-        attention2 = self.sharpness * mlp(params, "second", torch.cat([summaries, given], -1), 2).squeeze(-1)
-        attended = torch.cat([attended1, attend(attention2, summaries)], -1)
-        ended = at_end(support.anchors[..., :3], support.done)
+        rows = self.shown(params, support)
+        summaries = self.summarise(params, rows, support)
+        ended = pooled(support.anchors[..., :3], _ending(support.done).unsqueeze(1)).squeeze(2)
+        attention1 = self.sharpness * mlp(params, "first", torch.cat([summaries, _placed(ended)], -1), 2).squeeze(-1)
+        given = attend(attention1, summaries).unsqueeze(1).expand_as(summaries)
+        from_first = _placed(ended - attend(attention1, ended).unsqueeze(1))
+        attention2 = mlp(params, "second", torch.cat([summaries, given, from_first], -1), 2).squeeze(-1)
+        attention2 = self.sharpness * attention2 - self.apart * torch.softmax(attention1, -1).detach()
+        attended = torch.cat([given[:, 0], attend(attention2, summaries)], -1)
         moved = mlp(params, "goals", attended, 2)
+        moments = mlp(params, "moment", rows, 1)
         return fast | {
             "context": mlp(params, "context", attended, 2),
             "attention1": attention1,
             "attention2": attention2,
-            "goal1": attend(attention1, ended) + moved[:, :3],
-            "goal2": attend(attention2, ended) + moved[:, 3:],
+            "goal1": self._moment(attention1, moments[..., :1], support) + moved[:, :3],
+            "goal2": self._moment(attention2, moments[..., 1:], support) + moved[:, 3:],
         }
 
-    def summarise(self, params: Params, support: Points) -> torch.Tensor:
+    def shown(self, params: Params, support: Points) -> torch.Tensor:
+        """Return what every point says about every anchor, (tasks, N, A, encoder)."""
+        beside = torch.cat([support.globals, support.actions, support.done.unsqueeze(-1)], -1)
+        beside = beside.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
+        return torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
+
+    def summarise(self, params: Params, rows: torch.Tensor, support: Points) -> torch.Tensor:
         """Return what was shown about every anchor, (tasks, A, summary)."""
-        shown = torch.cat([support.globals, support.actions, support.done.unsqueeze(-1)], -1)
-        beside = shown.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
-        rows = torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
-        each = torch.cat([rows.mean(dim=1), at_end(rows, support.done)], -1)
+        even = torch.full_like(support.done, 1.0 / support.done.shape[1])
+        each = pooled(rows, torch.stack([even, _ending(support.done)], dim=1)).flatten(2)
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
+
+    def _moment(self, attention: torch.Tensor, moments: torch.Tensor, support: Points) -> torch.Tensor:
+        """Return where the attended anchor lay at the points that the encoder picks, at first the last, (tasks, 3).
+
+        ``moments`` (tasks, N, A, 1) is how much every point speaks for itself.
+        """
+        picked = torch.softmax(attend(attention, moments).squeeze(-1) + self.ending * support.done, -1)
+        return torch.einsum("bn,bnf->bf", picked, attend(attention, support.anchors[..., :3]))
 
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
@@ -155,10 +175,21 @@ def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return mixed.view(tasks, points, size)
 
 
-def at_end(values: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
-    """Average (tasks, N, A, F) over the points (tasks, N) that are done."""
-    share = done / done.sum(1, keepdim=True).clamp_min(1.0)
-    return torch.einsum("bn,bnaf->baf", share, values)
+def _placed(where: torch.Tensor) -> torch.Tensor:
+    """Join (..., 3) positions and their horizontal distances, (..., 4)."""
+    return torch.cat([where, torch.sqrt(where[..., :2].square().sum(-1, keepdim=True) + 1e-4)], -1)
+
+
+def _ending(done: torch.Tensor) -> torch.Tensor:
+    """Return weights (tasks, N) that average the points that are done."""
+    return done / done.sum(1, keepdim=True).clamp_min(1.0)
+
+
+def pooled(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Average (tasks, N, A, F) over the points with weights (tasks, W, N), to (tasks, A, W, F)."""
+    tasks, points, anchors, size = values.shape
+    mixed = torch.bmm(weights, values.reshape(tasks, points, anchors * size))
+    return mixed.view(tasks, -1, anchors, size).transpose(1, 2)
 
 
 def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:

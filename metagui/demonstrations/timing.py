@@ -63,15 +63,16 @@ def summarise(demonstration: Demonstration) -> TimingSummary:
     timing, time = demonstration.timing, demonstration.time
     duration = demonstration.duration
     asked = timing.rate_asked
-    changed = np.abs(demonstration.command_asked - demonstration.command_sent) > 1e-9
-    changed |= ~np.isfinite(demonstration.command_asked)
+    kept = np.isclose(demonstration.command_asked, demonstration.command_sent, rtol=0.0, atol=1e-9)
+    lateness = timing.lateness[np.isfinite(timing.lateness)]
+    median, p99 = np.percentile(lateness, (50, 99)) if len(lateness) else (0.0, 0.0)
     return TimingSummary(
         rate_asked=asked,
         rate_reached=(len(time) - 1) / duration if duration > 0 else asked,
-        lateness_median=float(np.median(timing.lateness)),
-        lateness_p99=float(np.percentile(timing.lateness, 99)),
+        lateness_median=float(median),
+        lateness_p99=float(p99),
         missed=timing.missed,
         gaps=int(np.sum(np.diff(time) * asked > GAP)),
-        retries=int(np.sum(timing.retries)),
-        clamps=int(np.sum(changed.any(axis=1))),
+        retries=int(np.nansum(timing.retries)),
+        clamps=int(np.sum(~kept.all(axis=1))),
     )

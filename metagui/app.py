@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metagui.arms.graphics import choose_backend
@@ -45,23 +46,28 @@ def prepare() -> None:
         import torch  # noqa: F401
 
 
-def make_window(theme: Theme, settings: QSettings, seed: int | None = None) -> MainWindow:
-    """Put all parts together around the simulated arm and the default library."""
+def make_window(
+    theme: Theme, settings: QSettings, seed: int | None = None, prior: Path | None = None
+) -> MainWindow:
+    """Put all parts together around the simulated arm and the default library.
+
+    ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one.
+    """
     from metagui.arms.simulated import SimulatedArm
     from metagui.demonstrations.library import Library
     from metagui.gui.main_window import MainWindow
     from metagui.gui.session import Session
     from metagui.paths import recordings_dir
 
-    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), load_prior, seed)
+    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed)
     return MainWindow(session, theme, settings)
 
 
-def load_prior() -> Prior:
-    """Read the shipped prior; imports torch, so call it in a thread. Raises PriorError."""
-    from metagui.learning.prior import shipped
+def load_prior(path: Path | None = None) -> Prior:
+    """Read a prior, by default the shipped one; imports torch, so call it in a thread. Raises PriorError."""
+    from metagui.learning import prior
 
-    return shipped()
+    return prior.shipped() if path is None else prior.load(path)
 
 
 def examples_dir() -> Path | None:

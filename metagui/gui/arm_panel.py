@@ -29,8 +29,8 @@ class ArmPanel(Panel):
         self.name.setPlaceholderText("named by your clicks")
         self.name.setAccessibleName("Task that the next take belongs to")
         self.name.setToolTip("The task that the next take belongs to. Leave it empty and the clicks name it.")
-        self.name.setMinimumWidth(150)
-        self.name.setMaximumWidth(300)
+        self.name.setMinimumWidth(190)
+        self.name.setMaximumWidth(320)
         self._label = muted("Next take of")
         self._label.setBuddy(self.name)
         self.elapsed = QLabel()
@@ -83,6 +83,11 @@ class ArmPanel(Panel):
         if distance is not None:
             self._bar.setValue(round(100 * min(distance, 2.0)))
             self._far.setText("as shown" if distance < 1.0 else "unlike shown" if distance > 1.6 else "a little off")
+
+    def show_name(self, words: str) -> None:
+        """Say which task the next take belongs to, from the beginning of its name."""
+        self.name.setText(words)
+        self.name.setCursorPosition(0)
 
     def show_title(self, words: str) -> None:
         """Say what the view shows."""

@@ -33,6 +33,8 @@ class Binding(QObject):
         self._latest: Tick | None = None
         self._opened = False
         self._rate = RateMeter()
+        self._wanted_task: str | None = None
+        self._wanted_pair: tuple[TakeKey, TakeKey] | None = None
         self._traces = QTimer(self, interval=TRACE_PERIOD)
         self._traces.timeout.connect(window.traces.refresh)
         self._connect_actions()
@@ -115,7 +117,6 @@ class Binding(QObject):
         window.banner.declined.connect(session.throw_left)
         window.similarity.pair_chosen.connect(self._show_pair)
         session.shelf.loaded.connect(self._on_loaded)
-        self._wanted_pair: tuple[Any, Any] | None = None
 
     # Session to widgets
 
@@ -140,8 +141,7 @@ class Binding(QObject):
     def _show_name(self) -> None:
         s = self._situation
         if not self._window.arm.name.hasFocus():
-            self._window.arm.name.setText(s.task or self._session.new_name)
-        self._window.arm.view.setToolTip("")
+            self._window.arm.show_name(s.task or self._session.new_name)
 
     def _show_tick(self, tick: Tick) -> None:
         window = self._window
@@ -164,6 +164,9 @@ class Binding(QObject):
 
     def _show_tasks(self) -> None:
         self._window.tasks.show_tasks(self._session.shelf.tasks)
+        if self._session.shelf.task(self._wanted_task) is not None:
+            self._window.tasks.choose(self._wanted_task)
+            self._wanted_task = None
         self._show_neighbours()
 
     def _repaint_tasks(self, _key: object) -> None:
@@ -172,7 +175,6 @@ class Binding(QObject):
     def _show_saved(self, info: Any) -> None:
         """Choose the task of the take that was just saved, so that the next one joins it."""
         self._wanted_task = info.task
-        self._session.choose(info.task, None)
 
     def _show_chosen(self) -> None:
         s, window = self._situation, self._window
@@ -261,7 +263,7 @@ class Binding(QObject):
 
     def _rename(self, task: str, name: str) -> None:
         if self._session.shelf.rename(task, name):
-            self._session.choose(name, None)
+            self._wanted_task = name
 
     def _delete(self) -> None:
         s = self._situation

@@ -169,7 +169,7 @@ class LossPanel(Panel):
         self._verdict.setWordWrap(True)
         self._verdict.hide()
         sentence = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
-        self.place = Filled(self._content(), EmptyState(theme, "adapt", sentence, adapt))
+        self.place = Filled(self._content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
         self.body.addWidget(self.place)
         self.header.addWidget(self._clicks)
         self.header.addWidget(self._chip)

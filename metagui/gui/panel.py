@@ -59,7 +59,9 @@ class Panel(QFrame):
 class EmptyState(QWidget):
     """One sentence and the one button that fills the place."""
 
-    def __init__(self, theme: Theme, icon: str, sentence: str, action: QAction | None = None) -> None:
+    def __init__(
+        self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, look: str = ""
+    ) -> None:
         super().__init__()
         self._theme, self._icon = theme, icon
         self._picture = QLabel()
@@ -73,7 +75,7 @@ class EmptyState(QWidget):
         layout.addWidget(self._picture)
         layout.addWidget(self._sentence)
         if action is not None:
-            layout.addWidget(button(action), 0, Qt.AlignmentFlag.AlignHCenter)
+            layout.addWidget(button(action, look), 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(1)
         theme.changed.connect(self._tint)
         self._tint()

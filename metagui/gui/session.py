@@ -84,6 +84,7 @@ class Session(QObject):
         desk.recording_failed.connect(self._on_recording_failure)
         desk.alarmed.connect(self._on_alarm)
         shelf.changed.connect(self._on_shelf)
+        shelf.undo_changed.connect(self.update)
         shelf.failed.connect(self._on_error)
         shelf.loaded.connect(self._on_loaded)
         studies.ready.connect(self._on_prior)

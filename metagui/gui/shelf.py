@@ -65,6 +65,8 @@ class Shelf(QObject):
     """The list is another one; see ``tasks``."""
     loaded = Signal(object)
     """A take that was asked for is there: its TakeKey."""
+    undo_changed = Signal()
+    """There is something else to undo or redo."""
     failed = Signal(object)
     """A LibraryError."""
 
@@ -81,7 +83,7 @@ class Shelf(QObject):
         self._waiting = False
 
     def _on_undo(self, _index: int) -> None:
-        self.changed.emit()
+        self.undo_changed.emit()
 
     # Looking
 

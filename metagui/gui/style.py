@@ -64,6 +64,7 @@ QComboBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 14px; heigh
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $border; selection-background-color: $selection; }
 
 QTreeView, QListView, QTableView, QScrollArea { background: transparent; border: none; outline: none; }
+QTreeView { show-decoration-selected: 0; }
 QScrollArea > QWidget > QWidget { background: transparent; }
 QMenu { background: $panel; border: 1px solid $border; padding: 4px; }
 QMenu::item { padding: 6px 24px 6px 12px; border-radius: 4px; color: $text; }

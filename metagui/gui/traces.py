@@ -24,6 +24,8 @@ SECONDS = 12.0
 """How much of the past the live view shows."""
 LEAST_SPAN = 0.5
 """Smallest range of a lane, rad, so that noise does not look like motion."""
+HEAD = 0.45
+"""Room above the lanes for what was clicked, in lanes."""
 _FILL = 0.8
 _SHORT = {"shoulder_": "", "_flex": "", "gripper": "grip", "wrist_roll": "roll"}
 
@@ -41,12 +43,41 @@ def lane(values: FloatArray) -> tuple[float, float]:
     return (low + high) / 2, max(high - low, LEAST_SPAN)
 
 
+class Cut:
+    """Where a click began: a line through all lanes with its words above."""
+
+    def __init__(self, plot: pg.PlotWidget, began: float, words: str, lanes: int) -> None:
+        self.began = began
+        self._plot = plot
+        self._line = pg.InfiniteLine(began, angle=90, movable=False)
+        self._words = pg.TextItem(words, anchor=(0, 0.5))
+        self._words.setFont(scaled_font(0.85))
+        self._words.setPos(began, lanes + HEAD / 2)
+        for item in (self._line, self._words):
+            plot.addItem(item, ignoreBounds=True)
+
+    def move(self, x: float) -> None:
+        """Put it elsewhere on the time axis."""
+        self._line.setValue(x)
+        self._words.setPos(x, self._words.pos().y())
+
+    def recolour(self, colour: str) -> None:
+        """Give it the theme's colour."""
+        self._line.setPen(pen(colour, 1.0, 2))
+        self._words.setColor(colour)
+
+    def remove(self) -> None:
+        """Take it off the plot."""
+        self._plot.removeItem(self._line)
+        self._plot.removeItem(self._words)
+
+
 class Traces(Plot):
     """Six lanes on one time axis; the right edge shows the angles now, or under the pointer."""
 
     def __init__(self, theme: Theme, joints: Sequence[str]) -> None:
         self._curves: list[pg.PlotDataItem] = []
-        self._cuts: list[pg.InfiniteLine] = []
+        self._cuts: list[Cut] = []
         super().__init__(theme, "Joint angles against time")
         self._joints = [short_name(j) for j in joints]
         self._times: deque[float] = deque(maxlen=2000)
@@ -62,7 +93,7 @@ class Traces(Plot):
         count = len(self._joints)
         self.addItem(self._cursor)
         self._curves = [curve(self) for _ in self._joints]
-        self.setYRange(0, count, padding=0)
+        self.setYRange(0, count + HEAD, padding=0)
         self.setMouseEnabled(x=False, y=False)
         self.showAxis("right")
         self.getAxis("left").setTicks([[(count - 0.5 - i, name) for i, name in enumerate(self._joints)]])
@@ -79,8 +110,7 @@ class Traces(Plot):
         for index, line in enumerate(self._curves):
             line.setPen(pen(colours.series[index % len(colours.series)], 1.0))
         for cut in self._cuts:
-            cut.setPen(pen(colours.muted, 1.0, 2))
-            cut.label.setColor(colours.muted)
+            cut.recolour(colours.muted)
         if self._curves:
             self._cursor.setPen(pen(colours.muted))
 
@@ -115,7 +145,7 @@ class Traces(Plot):
         self.setXRange(-SECONDS, 0.0, padding=0)
         self._drop_old_cuts(now - SECONDS)
         for cut in self._cuts:
-            cut.setValue(cut.began - now)
+            cut.move(cut.began - now)
 
     # A take
 
@@ -160,17 +190,12 @@ class Traces(Plot):
 
     def _cut(self, time: float, words: str) -> None:
         """Mark where a click began."""
-        place = {"position": 0.98, "rotateAxis": (1, 0), "anchors": [(0, 0), (0, 0)]}
-        cut = pg.InfiniteLine(time, angle=90, movable=False, label=words, labelOpts=place)
-        cut.label.setFont(scaled_font(0.8))
-        cut.began = time
-        self.addItem(cut)
-        self._cuts.append(cut)
+        self._cuts.append(Cut(self, time, words, len(self._joints)))
         self.recolour()
 
     def _drop_old_cuts(self, before: float) -> None:
         for cut in [c for c in self._cuts if c.began < before]:
-            self.removeItem(cut)
+            cut.remove()
             self._cuts.remove(cut)
 
     def _clear_cuts(self) -> None:

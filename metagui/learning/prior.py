@@ -55,8 +55,9 @@ class Prior:
     def id(self) -> str:
         """A short name that changes with the parameters."""
         digest = hashlib.sha256()
-        for tensor in self.meta.tensors():
-            digest.update(tensor.detach().numpy().tobytes())
+        for group in (self.meta.params, self.meta.log_rates):
+            for name in sorted(group):
+                digest.update(group[name].detach().numpy().tobytes())
         return digest.hexdigest()[:12]
 
     def check(self, joint_names: Sequence[str], anchors: Sequence[Anchor]) -> None:

@@ -1,0 +1,137 @@
+"""A prior from a handful of takes in seconds: phases, checkpoints, files, and data that cannot be used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from shown import shown
+
+from metagui.arms.arm import Anchor
+from metagui.learning import prior as priors
+from metagui.learning.dataset import DatasetError, Draw, TaskSampler, gather
+from metagui.learning.features import encode
+from metagui.learning.maml import MetaSettings
+from metagui.learning.prior import Prior, PriorError, PriorMismatch
+from metagui.learning.siamese import SiameseSettings
+from metagui.learning.training import TrainSettings, TrainStep, meta_train_prior, split_tasks
+from metagui.learning.training_data import TrainingData, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return prepare(take for takes in shown().values() for take in takes)
+
+
+def _settings() -> TrainSettings:
+    quick = {"report_every": 2}
+    return TrainSettings(
+        encoder=MetaSettings(steps=4, inner_steps=0, **quick),
+        inner=MetaSettings(steps=4, inner_steps=2, **quick),
+        rival=MetaSettings(steps=4, inner_steps=0, **quick),
+        siamese=SiameseSettings(steps=4, tasks=4, takes=2, report_every=2),
+        held_out=0.3,
+        validate_every=2,
+    )
+
+
+def _train(
+    data: TrainingData, checkpoint: Path | None = None, should_stop: Callable[[], bool] = lambda: False
+) -> tuple[list[TrainStep], Prior]:
+    training = meta_train_prior(data, _settings(), checkpoint, should_stop, {"command": "test"})
+    steps = []
+    while True:
+        try:
+            steps.append(next(training))
+        except StopIteration as finished:
+            return steps, finished.value
+
+
+def test_all_phases_make_a_prior_that_its_file_brings_back(data: TrainingData, tmp_path: Path) -> None:
+    steps, prior = _train(data)
+    assert list(dict.fromkeys(s.phase for s in steps)) == ["encoder", "inner steps", "multi-task rival", "similarity"]
+    assert all(np.isfinite(s.loss) for s in steps)
+    validation = next(s.validation for s in steps if s.validation)
+    assert np.isfinite([validation.before, validation.after, validation.other]).all()
+    assert prior.metadata["command"] == "test"
+    assert prior.metadata["data"] == data.meta.fingerprint()
+    prior.save(tmp_path / "prior.safetensors")
+    back = priors.load(tmp_path / "prior.safetensors")
+    assert back.id == prior.id
+    assert (back.model, back.metadata["validation"]) == (prior.model, prior.metadata["validation"])
+    for group, other in ((prior.rival, back.rival), (prior.encoder.params, back.encoder.params)):
+        assert all(torch.equal(group[name], other[name]) for name in group)
+
+
+def test_a_run_that_was_killed_ends_with_the_same_prior(data: TrainingData, tmp_path: Path) -> None:
+    _, whole = _train(data)
+    training = meta_train_prior(data, _settings(), tmp_path)
+    for step in training:
+        if step.phase == "inner steps" and step.step == 2:
+            training.close()
+            break
+    steps, resumed = _train(data, tmp_path)
+    assert resumed.id == whole.id
+    assert "encoder" not in {s.phase for s in steps}
+
+
+def test_stopping_keeps_what_there_is(data: TrainingData) -> None:
+    steps, prior = _train(data, should_stop=lambda: True)
+    assert len(steps) < 6
+    assert prior.meta.params
+
+
+def test_training_data_comes_back_from_its_cache(data: TrainingData, tmp_path: Path) -> None:
+    data.save(tmp_path)
+    back = TrainingData.load(tmp_path)
+    assert back.meta.fingerprint() == data.meta.fingerprint()
+    assert list(back.series) == list(data.series)
+    with pytest.raises(DatasetError, match="Make it again"):
+        TrainingData.load(tmp_path / "nowhere")
+
+
+def test_support_and_query_never_share_a_take(data: TrainingData) -> None:
+    sampler = TaskSampler(data.meta, range(len(data.meta.names)), Draw(4, 16, 16))
+    rng = np.random.default_rng(0)
+    for takes in sampler._takes:
+        support, query = sampler._split(takes, rng)
+        owner = lambda rows: set(np.searchsorted(data.meta.starts, rows, side="right") - 1)  # noqa: E731
+        assert not owner(support) & owner(query)
+
+
+def test_clicks_of_one_program_stay_on_one_side(data: TrainingData) -> None:
+    training, held_out = split_tasks(data.meta, 0.3, 0)
+    programs = [{data.meta.names[t].rsplit(" / ", 1)[0] for t in side} for side in (training, held_out)]
+    assert not programs[0] & programs[1]
+    assert len(training) + len(held_out) == len(data.meta.names)
+
+
+def test_nothing_to_learn_from_is_said() -> None:
+    with pytest.raises(DatasetError, match="nothing to learn from"):
+        gather({"empty": []})
+    one = gather({"single": [encode(shown()["press red"][0])]})
+    with pytest.raises(DatasetError, match="two takes"):
+        TaskSampler(one, [0])
+
+
+def test_files_that_are_no_priors_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "prior").write_bytes(b"x")
+    with pytest.raises(PriorError, match="Nothing was changed"):
+        priors.load(tmp_path / "prior")
+
+
+def test_a_prior_says_what_it_does_not_fit(data: TrainingData) -> None:
+    _, prior = _train(data, should_stop=lambda: True)
+    take = shown()["press red"][0]
+    prior.check(take.joint_names, take.anchors)
+    with pytest.raises(PriorMismatch, match="joints"):
+        prior.check(("hip", "knee"), take.anchors)
+    strange = Anchor("ball", "sphere", 0.02, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
+    with pytest.raises(PriorMismatch, match="sphere"):
+        prior.check(take.joint_names, (strange,))

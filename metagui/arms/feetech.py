@@ -1,0 +1,286 @@
+"""The SO-101 over USB: six STS3215 servos behind the same protocol as the simulated arm.
+
+One exchange reads everything that all servos know, one frame sends all goals. Torque comes on only at the present
+position; while a person leads the arm by hand, nothing is written that could move it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnectedError, frozen
+from metagui.arms.calibration import Calibration, CalibrationError, JointMap
+from metagui.arms.kinematics import JOINTS
+from metagui.arms.ports import SerialPort
+from metagui.arms.servo_bus import BusCounters, ServoBus, silence
+from metagui.arms.servo_chain import ServoChain
+from metagui.arms.servo_protocol import Status
+from metagui.arms.servo_registers import TICK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from metagui.arms.arm import Joint
+    from metagui.arms.ports import Port
+    from metagui.arms.servo_registers import Feedback
+
+_COMPLAINTS = {
+    Status.VOLTAGE: "has the wrong voltage",
+    Status.ANGLE: "cannot sense its angle",
+    Status.OVERHEAT: "is too hot",
+    Status.OVERCURRENT: "draws too much current",
+    Status.OVERLOAD: "is overloaded",
+}
+
+
+class ServosLostError(ConnectionLostError):
+    """The port is there, but a servo has not answered for too long."""
+
+
+@dataclass(frozen=True)
+class FeetechSettings:
+    """How patient the driver is."""
+
+    retries: int = 2
+    """How often a lost exchange is repeated within one tick."""
+    patience: float = 0.25
+    """How long a servo's last report stands in for lost ones, s; then the connection counts as lost."""
+    tolerance: float = 0.2
+    """How far outside its limits a joint may stand when the arm is switched on, rad."""
+
+
+class FeetechArm:
+    """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
+
+    ``open_port`` turns a device name into an open port. A context manager: leaving it holds, then closes.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        calibration: Calibration | None = None,
+        name: str = "SO-101",
+        settings: FeetechSettings | None = None,
+        open_port: Callable[[str], Port] = SerialPort,
+    ) -> None:
+        self.device = device
+        self.name = name
+        self.connected = False
+        self.guiding = False
+        """Whether the arm is limp so that a person can lead it."""
+        self.settings = settings or FeetechSettings()
+        self.calibration = calibration
+        self.joints: tuple[Joint, ...] = JOINTS if calibration is None else JointMap(calibration).joints
+        self._open_port = open_port
+        self._turn = threading.RLock()
+        self._chain: ServoChain | None = None
+        self._reports: dict[int, Feedback] = {}
+        self._heard: dict[int, float] = {}
+        self._goals: dict[int, int] = {}
+
+    def connect(self) -> None:
+        """Open the port, check the servos, switch the torque on where they are.
+
+        Raises PortError, ServoSilentError, WrongServoError, CalibrationError; then nothing was switched on.
+        """
+        with self._turn:
+            if self.connected:
+                return
+            port = self._open_port(self.device)
+            try:
+                self._take_over(ServoChain(ServoBus(port, self.settings.retries)))
+            except BaseException:
+                port.close()
+                raise
+
+    def observe(self) -> JointState:
+        """Read all servos once. Raises ConnectionLostError, ServosLostError, NotConnectedError."""
+        with self._line() as chain:
+            before, retries = time.perf_counter(), chain.bus.counters.retries
+            self._refresh(chain)
+            now = time.perf_counter()
+            reports = np.array([self._reports[ident] for ident in chain.ids], dtype=np.float64)
+            return JointState(
+                time=now,
+                positions=frozen(self._map.angles(reports[:, 0])),
+                velocities=frozen(self._map.speeds(reports[:, 1])),
+                loads=frozen(self._map.sign * reports[:, 2] / 1000),
+                temperatures=frozen(reports[:, 4]),
+                voltages=frozen(reports[:, 3] / 10),
+                latency=now - before,
+                retries=chain.bus.counters.retries - retries,
+            )
+
+    def command(self, command: Command) -> Command:
+        """Send joint targets; return them as they were sent: within the limits, on whole ticks.
+
+        What is not one finite number a joint makes the arm hold. While a person leads the arm nothing is sent,
+        and where it is counts as the target. Raises ConnectionLostError, NotConnectedError.
+        """
+        angles = np.asarray(command.positions, dtype=np.float64)
+        with self._line() as chain:
+            if self.guiding:
+                return self._as_command(self._present(chain))
+            if angles.shape == (len(self.joints),) and np.isfinite(angles).all():
+                self._send(chain, dict(zip(chain.ids, self._map.ticks(angles), strict=True)))
+            else:
+                self._stay(chain)
+            return self._as_command([self._goals[ident] for ident in chain.ids])
+
+    def hold(self) -> None:
+        """Stay where the arm is, with torque; this ends hand-guiding. Raises ArmError if that is impossible."""
+        with self._line() as chain:
+            if self.guiding:
+                self._energise(chain)
+            else:
+                self._stay(chain)
+
+    def guide(self) -> None:
+        """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
+        with self._line() as chain:
+            self.guiding = True
+            chain.release()
+
+    def disconnect(self, release: bool = False) -> None:
+        """Hold, then close; the servos go on holding unless they are to be released. Raises ArmError."""
+        if not self.connected:
+            return
+        try:
+            with self._line() as chain:
+                if release:
+                    chain.release()
+                else:
+                    self.hold()
+        finally:
+            self._close()
+
+    def complaints(self) -> list[str]:
+        """Return what the servos complained about in their last report, in words."""
+        named = zip(self.joints, self._reports.values(), strict=False)
+        return [f"{joint.name} {text}" for joint, r in named for bit, text in _COMPLAINTS.items() if r.status & bit]
+
+    @property
+    def counters(self) -> BusCounters:
+        """What happened on the line since it was opened."""
+        return BusCounters() if self._chain is None else self._chain.bus.counters
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Hold, then close."""
+        self.disconnect()
+
+    def _take_over(self, chain: ServoChain) -> None:
+        """Get to know the servos, then switch them on where they are."""
+        chain.find()
+        calibration = chain.read_calibration()
+        if self.calibration is not None:
+            _require_same(self.calibration, calibration)
+            calibration = self.calibration  # which also knows the directions
+        chain.configure()
+        self._map = JointMap(calibration)
+        self._energise(chain)
+        self._chain, self.joints, self.connected = chain, self._map.joints, True
+
+    def _energise(self, chain: ServoChain) -> None:
+        """Switch the torque on at the present position. Raises CalibrationError if that is far outside the limits."""
+        self._reports, self._heard = {}, dict.fromkeys(chain.ids, -math.inf)
+        self._refresh(chain)
+        present = [self._reports[ident].position for ident in chain.ids]
+        goals = self._map.clip(present)
+        for joint, here, goal in zip(self._map.joints, present, goals, strict=True):
+            if abs(here - goal) * TICK > self.settings.tolerance:
+                raise CalibrationError(
+                    f"{joint.name} stands {abs(here - goal) * TICK:.2f} rad outside its range, so the arm was not "
+                    "switched on. Move it inside by hand, or calibrate the arm, and connect again."
+                )
+        chain.energise(goals)
+        self._goals = dict(zip(chain.ids, goals, strict=True))
+        self.guiding = False
+
+    def _refresh(self, chain: ServoChain) -> None:
+        """Read all servos. Raises ServosLostError when one was silent for too long."""
+        self._read(chain)
+        oldest = time.perf_counter() - self.settings.patience
+        lost = [ident for ident in chain.ids if self._heard[ident] < oldest]
+        if lost:
+            raise ServosLostError(silence(lost))
+
+    def _read(self, chain: ServoChain) -> set[int]:
+        """Read all servos; return who answered. The others keep their last report."""
+        reports = chain.feedback()
+        self._reports = {ident: r for ident in chain.ids if (r := reports.get(ident) or self._reports.get(ident))}
+        self._heard |= dict.fromkeys(reports, time.perf_counter())
+        return set(reports)
+
+    def _stay(self, chain: ServoChain) -> None:
+        """Make the present position the goal; a servo that does not say where it is keeps the goal it has."""
+        heard = self._read(chain)
+        if not heard:
+            raise ServosLostError(silence(chain.ids))
+        present = zip(chain.ids, self._present(chain), strict=True)
+        self._send(chain, {ident: here for ident, here in present if ident in heard})
+
+    def _send(self, chain: ServoChain, goals: dict[int, int]) -> None:
+        chain.write_goals(goals)
+        self._goals |= goals
+
+    def _present(self, chain: ServoChain) -> list[int]:
+        """Return where the servos said they are, within the limits."""
+        return self._map.clip([self._reports[ident].position for ident in chain.ids])
+
+    def _as_command(self, ticks: list[int]) -> Command:
+        return Command(frozen(self._map.angles(np.array(ticks))))
+
+    @contextlib.contextmanager
+    def _line(self) -> Iterator[ServoChain]:
+        """Have the line for oneself; a port that vanishes meanwhile is closed. Raises NotConnectedError."""
+        with self._turn:
+            if self._chain is None:
+                raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")
+            try:
+                yield self._chain
+            except ServosLostError:
+                raise
+            except ConnectionLostError:
+                self._close()
+                raise
+
+    def _close(self) -> None:
+        chain, self._chain = self._chain, None
+        self.connected = self.guiding = False
+        if chain is not None:
+            chain.bus.port.close()
+
+
+@contextlib.contextmanager
+def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
+    """Open an arm that need not be calibrated, to calibrate it or look at it; nothing is switched on."""
+    port = open_port(device)
+    try:
+        chain = ServoChain(ServoBus(port))
+        chain.find()
+        yield chain
+    finally:
+        port.close()
+
+
+def _require_same(wanted: Calibration, held: Calibration) -> None:
+    """Raise CalibrationError unless the servos hold the calibration we know."""
+    pairs = zip(JOINTS, wanted.joints, held.joints, strict=True)
+    odd = [joint.name for joint, ours, theirs in pairs if replace(ours, drive_mode=0) != theirs]
+    if odd:
+        raise CalibrationError(
+            f"The servos hold another calibration than this arm's file ({', '.join(odd)} differ), so the arm was not "
+            "switched on. Write the file's to the arm, or calibrate again."
+        )

@@ -1,0 +1,109 @@
+"""The arms a person has named: which adapter each hangs on, and what its servos mean.
+
+An arm is recognised by its adapter's USB ids and serial number, so that it keeps its name on every port.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from platformdirs import user_config_path
+
+from metagui.arms import calibration
+from metagui.arms.ports import PortError, UsbPort, usb_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from metagui.arms.calibration import Calibration
+
+_NAME = re.compile(r"\w[\w .+-]{0,59}")
+
+
+@dataclass(frozen=True)
+class KnownArm:
+    """A named arm and its adapter; one without USB ids is known by its device's name alone."""
+
+    name: str
+    device: str
+    """Where it was last."""
+    vendor: int | None = None
+    product: int | None = None
+    serial_number: str | None = None
+
+    def is_at(self, port: UsbPort) -> bool:
+        """Whether a port is this arm's adapter. Adapters without a serial number all look alike."""
+        mine = (self.vendor, self.product, self.serial_number)
+        return self.vendor is not None and mine == (port.vendor, port.product, port.serial_number)
+
+
+class ArmBook:
+    """Remembers arms in ``folder``: ``arms.json``, and a calibration in LeRobot's shape for each.
+
+    ``ports`` lists what is plugged in.
+    """
+
+    def __init__(self, folder: Path | None = None, ports: Callable[[], tuple[UsbPort, ...]] = usb_ports) -> None:
+        self.folder = folder or user_config_path("metagui") / "arms"
+        self._ports = ports
+
+    def arms(self) -> tuple[KnownArm, ...]:
+        """Return all that were named. Raises PortError if the file is broken."""
+        path = self.folder / "arms.json"
+        if not path.exists():
+            return ()
+        try:
+            return tuple(KnownArm(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise PortError(
+                f"{path} cannot be understood ({error}). Calibrations beside it are safe; delete it and name the "
+                "arms again."
+            ) from error
+
+    def remember(self, name: str, device: str) -> KnownArm:
+        """Give the arm on ``device`` a name; the same adapter or name is replaced. Raises PortError."""
+        if not _NAME.fullmatch(name):
+            raise PortError(f"{name!r} cannot name an arm; use letters, digits, spaces and -, _, + or a dot.")
+        port = next((port for port in self._ports() if port.device == device), UsbPort(device))
+        arm = KnownArm(name, device, port.vendor, port.product, port.serial_number)
+        others = [other for other in self.arms() if other.name != name and not other.is_at(port)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        draft = self.folder / "arms.json.new"
+        draft.write_text(json.dumps([asdict(each) for each in (*others, arm)], indent=2), encoding="utf-8")
+        draft.replace(self.folder / "arms.json")
+        return arm
+
+    def find(self, name: str) -> str:
+        """Return the device on which a named arm is now. Raises PortError, listing what is there."""
+        arm = self._named(name)
+        if arm.vendor is None:
+            return arm.device
+        present = [port.device for port in self._ports() if arm.is_at(port)]
+        if len(present) == 1 or arm.device in present:
+            return arm.device if arm.device in present else present[0]
+        there = ", ".join(port.device for port in self._ports()) or "none"
+        what = "cannot be told from others like it" if present else "is not plugged in"
+        raise PortError(f"{name} {what}; ports on USB: {there}. Plug it in, or choose its port by hand.")
+
+    def name_of(self, port: UsbPort) -> str | None:
+        """Return the name of the arm on a port."""
+        return next((arm.name for arm in self.arms() if arm.is_at(port) or arm.device == port.device), None)
+
+    def calibration_path(self, name: str) -> Path:
+        """Return where a named arm's calibration lies, or will."""
+        return self.folder / f"{self._named(name).name}.json"
+
+    def calibration(self, name: str) -> Calibration | None:
+        """Return a named arm's calibration; None if it has none. Raises CalibrationError."""
+        path = self.calibration_path(name)
+        return calibration.load(path) if path.exists() else None
+
+    def _named(self, name: str) -> KnownArm:
+        known = {arm.name: arm for arm in self.arms()}
+        if name not in known:
+            raise PortError(f"No arm is called {name!r}; known: {', '.join(known) or 'none'}. Name it first.")
+        return known[name]

@@ -1,0 +1,128 @@
+"""The sweep of a calibration: watch every joint being led through its travel, and say what is still missing.
+
+Fed with raw encoder positions, it keeps count across the wrap; the window draws it, the command line prints it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metagui.arms.calibration import MIDDLE, MOST_OFFSET, Calibration, CalibrationError, JointCalibration
+from metagui.arms.kinematics import JOINTS
+from metagui.arms.servo_registers import TICK, TURN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import Joint
+
+
+class SweepError(CalibrationError):
+    """The joints were not moved as a calibration needs it; the message names them."""
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """What counts as a full sweep."""
+
+    least: float = 0.93
+    """Share of the model's travel that a joint must have covered: the middle of the travel becomes its zero."""
+    most: float = 1.25
+    """Share beyond which something slips, or the joint is another one."""
+    jump: int = 1000
+    """Ticks between two readings from which on it is unknown how the joint got there."""
+
+
+@dataclass(frozen=True)
+class JointSweep:
+    """How far one joint has been moved. Positions are ticks, counted on across the wrap."""
+
+    name: str
+    lowest: int
+    highest: int
+    present: int
+    expected: int
+    """The model's travel, ticks."""
+    problem: str | None
+    """What is wrong or missing, in words; None when the joint is done."""
+
+    @property
+    def travel(self) -> int:
+        """Ticks from end to end."""
+        return self.highest - self.lowest
+
+    @property
+    def share(self) -> float:
+        """The travel as a share of the model's."""
+        return self.travel / self.expected
+
+
+class Sweep:
+    """Collects readings until every joint has been moved from stop to stop."""
+
+    def __init__(self, joints: Sequence[Joint] = JOINTS, settings: SweepSettings | None = None) -> None:
+        self._joints = tuple(joints)
+        self._settings = settings or SweepSettings()
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything."""
+        self._last: list[int] = []
+        self._lowest: list[int] = []
+        self._highest: list[int] = []
+        self._lost: set[int] = set()
+
+    def feed(self, positions: Sequence[int]) -> tuple[JointSweep, ...]:
+        """Take one reading of all encoders, 0 … 4095, at 20 Hz or more; return how far every joint is."""
+        if not self._last:
+            self._last, self._lowest, self._highest = list(positions), list(positions), list(positions)
+        for i, position in enumerate(positions):
+            step = (position - self._last[i] + MIDDLE) % TURN - MIDDLE
+            if abs(step) > self._settings.jump:
+                self._lost.add(i)
+            self._last[i] += step
+            self._lowest[i] = min(self._lowest[i], self._last[i])
+            self._highest[i] = max(self._highest[i], self._last[i])
+        return self.progress()
+
+    def progress(self) -> tuple[JointSweep, ...]:
+        """Return how far every joint is."""
+        return tuple(self._joint(i) for i in range(len(self._last)))
+
+    def finish(self, ids: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> Calibration:
+        """Return the calibration. Raises SweepError, naming every joint that is not done and why."""
+        swept = self.progress()
+        problems = [f"{joint.name} {joint.problem}" for joint in swept if joint.problem]
+        if problems or not swept:
+            raise SweepError(
+                f"The sweep is not complete: {'; '.join(problems) or 'nothing was read'}. "
+                "Nothing was written to the arm; go on moving the joints, or start again."
+            )
+        return Calibration(tuple(_calibrate(ident, joint) for ident, joint in zip(ids, swept, strict=True)))
+
+    def _joint(self, i: int) -> JointSweep:
+        joint, lowest, highest = self._joints[i], self._lowest[i], self._highest[i]
+        expected = round((joint.upper - joint.lower) / TICK)
+        problem = self._problem(highest - lowest, expected, i in self._lost)
+        return JointSweep(joint.name, lowest, highest, self._last[i], expected, problem)
+
+    def _problem(self, travel: int, expected: int, lost: bool) -> str | None:
+        degrees, wanted = (math.degrees(ticks * TICK) for ticks in (travel, expected))
+        if lost:
+            return "jumped between two readings, so that its turns cannot be counted; start again"
+        if travel < self._settings.least * expected:
+            return f"was moved by {degrees:.0f}° of about {wanted:.0f}°; lead it from stop to stop"
+        if travel > self._settings.most * expected or travel >= TURN - 2:
+            return f"was moved by {degrees:.0f}° where about {wanted:.0f}° are possible; does its horn slip?"
+        return None
+
+
+def _calibrate(ident: int, joint: JointSweep) -> JointCalibration:
+    """Put the middle of the travel at 2048, and with it the wrap as far away as it can be."""
+    middle = (joint.lowest + joint.highest) // 2
+    offset = middle % TURN - MIDDLE
+    offset = max(offset, -MOST_OFFSET)  # sign and magnitude cannot say -2048; one tick aside is no harm
+    centre = (middle - offset) % TURN
+    return JointCalibration(ident, 0, offset, joint.lowest - middle + centre, joint.highest - middle + centre)

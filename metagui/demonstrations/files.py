@@ -144,7 +144,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _encode(demonstration: Demonstration) -> bytes:
     """Return the whole file, made in memory: HDF5 may crash the process where a disk is full."""
-    with h5py.File("take", "w", driver="core", backing_store=False) as file:
+    with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
         _write_attributes(file, demonstration)
         data = file.create_group("data")
         data.attrs["total"] = len(demonstration)

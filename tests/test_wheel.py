@@ -28,6 +28,16 @@ def test_carries_every_resource_once(wheel):
     assert shipped <= set(names)
 
 
+def test_carries_the_examples_and_nothing_unfinished(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    packed = {name for name in names if name.startswith("metagui/resources/examples/")}
+    examples = {
+        f"metagui/resources/examples/{path.relative_to(ROOT / 'recordings').as_posix()}"
+        for path in (ROOT / "recordings").glob("[!.]*/*")
+    }
+    assert packed == examples
+
+
 def test_carries_nothing_but_the_package(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"metagui"}

@@ -24,11 +24,12 @@ PriorFile = Annotated[
 
 
 def library_at(folder: Path | None) -> Library:
-    """Open the library in a folder, or the window's own."""
+    """Open the library in a folder, or the window's own with the examples beside it."""
+    from metagui.app import examples_dir
     from metagui.demonstrations.library import Library
     from metagui.paths import recordings_dir
 
-    return Library(folder or recordings_dir())
+    return Library(folder) if folder else Library(recordings_dir(), examples_dir())
 
 
 def prior_at(path: Path | None) -> Prior:

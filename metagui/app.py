@@ -46,9 +46,7 @@ def prepare() -> None:
         import torch  # noqa: F401
 
 
-def make_window(
-    theme: Theme, settings: QSettings, seed: int | None = None, prior: Path | None = None
-) -> MainWindow:
+def make_window(theme: Theme, settings: QSettings, seed: int | None = None, prior: Path | None = None) -> MainWindow:
     """Put all parts together around the simulated arm and the default library.
 
     ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one.

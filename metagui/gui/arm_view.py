@@ -45,6 +45,8 @@ class ArmView(QWidget):
         self._theme, self._teacher = theme, teacher
         self.camera = Camera()
         self.teaching = False
+        self.calm = True
+        """Whether nothing else needs the processor, so that the fine picture may be drawn."""
         self.problem = ""
         self._renderer: SceneRenderer | None = None
         self._observation: Observation | None = None
@@ -130,7 +132,7 @@ class ArmView(QWidget):
     def _draw_fine(self) -> None:
         self._hover()
         self._frame.stop()
-        self._render(fine=True)
+        self._render(fine=self.calm)
 
     def _render(self, fine: bool) -> None:
         if self._renderer is None or not self.isVisible():
@@ -238,7 +240,7 @@ class ArmView(QWidget):
 
     def _hover(self) -> None:
         """Say what a click where the pointer is would do."""
-        if self._renderer is None or self._pointer is None or not self.teaching or self._dragged and self._pressed:
+        if self._renderer is None or self._pointer is None or not self.teaching or (self._dragged and self._pressed):
             self._set_proposal(None)
             return
         found = self._renderer.pick(self.camera, self._pointer.x(), self._pointer.y(), self.width(), self.height())

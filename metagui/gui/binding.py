@@ -8,8 +8,10 @@ from PySide6.QtCore import QObject, QTimer
 
 from metagui.arms.arm import CONTROL_RATE
 from metagui.gui.comparison import TakeKey
+from metagui.gui.curves import Curves
 from metagui.gui.marks import path_marks
 from metagui.gui.rate import RateMeter
+from metagui.gui.replay import Replay
 from metagui.gui.state import Learning, Situation, State, why_not
 from metagui.gui.theme import unit_rgb
 from metagui.gui.toast import Message
@@ -33,6 +35,7 @@ class Binding(QObject):
         self._latest: Tick | None = None
         self._opened = False
         self._rate = RateMeter()
+        self._replay = Replay(self)
         self._wanted_task: str | None = None
         self._wanted_pair: tuple[TakeKey, TakeKey] | None = None
         self._traces = QTimer(self, interval=TRACE_PERIOD)
@@ -80,7 +83,7 @@ class Binding(QObject):
             "delete": self._delete,
             "success": self._mark_success,
             "failure": self._mark_failure,
-            "replay": self._replay,
+            "replay": self._toggle_replay,
         }
         for key, slot in slots.items():
             actions[key].triggered.connect(slot)
@@ -99,6 +102,7 @@ class Binding(QObject):
         session.studies.learner.progress.connect(self._window.status.show_progress)
         session.studies.steps.connect(self._window.losses.extend)
         session.studies.adapted.connect(self._show_adapted)
+        session.studies.recalled.connect(self._show_earlier)
         session.studies.ended.connect(self._show_cancelled)
         session.studies.compared.connect(self._show_comparison)
         session.studies.training.connect(self._show_training)
@@ -107,6 +111,10 @@ class Binding(QObject):
 
     def _connect_widgets(self) -> None:
         window, session = self._window, self._session
+        self._replay.shown.connect(self._show_replay)
+        self._replay.ended.connect(self._end_replay)
+        window.tasks.tree.doubleClicked.connect(window.actions_["replay"].trigger)
+        window.arm.view.clicked.connect(self._replay.stop)
         window.tasks.chosen.connect(session.choose)
         window.tasks.model.renamed.connect(self._rename)
         window.arm.view.clicked.connect(session.propose)
@@ -133,8 +141,13 @@ class Binding(QObject):
             window.arm.show_recording("")
         if situation.task != before.task or situation.state is not before.state:
             self._show_name()
+        if situation.task != before.task:
+            self._show_task_curves()
+        window.arm.view.calm = situation.learning is Learning.IDLE
+        if situation.state is not before.state:
+            self._replay.stop()
         if situation.learning is Learning.ADAPTING and before.learning is not Learning.ADAPTING:
-            self._begin_curves()
+            self._window.losses.begin(self._session.clicks_in_words(situation.task))
         if (situation.encoder_problem, situation.tasks) != (before.encoder_problem, before.tasks):
             self._explain_similarity()
 
@@ -146,7 +159,7 @@ class Binding(QObject):
     def _show_tick(self, tick: Tick) -> None:
         window = self._window
         self._latest = tick
-        if not self._replaying():
+        if not self._replay.playing:
             window.arm.view.show_state(tick.state, tick.observation)
         observation = tick.observation
         window.traces.extend(tick.time, observation.joints.positions, tick.click, tick.click_index)
@@ -178,6 +191,7 @@ class Binding(QObject):
 
     def _show_chosen(self) -> None:
         s, window = self._situation, self._window
+        self._replay.stop()
         take = self._session.chosen_take()
         if take is not None:
             window.traces.show_take(take)
@@ -203,12 +217,31 @@ class Binding(QObject):
 
     # Learning
 
-    def _begin_curves(self) -> None:
-        self._window.losses.begin([])
-
     def _show_adapted(self, adapted: Any) -> None:
-        reasons = [f"{i + 1}: {c.choice}. {c.reason}" for i, c in enumerate(adapted.clicks)]
-        self._window.losses.conclude({i: c.choice for i, c in enumerate(adapted.clicks)}, "  ".join(reasons))
+        clicks = dict(enumerate(adapted.clicks))
+        self._window.losses.conclude({i: c.choice for i, c in clicks.items()}, {i: c.reason for i, c in clicks.items()})
+
+    def _show_earlier(self, adapted: Any) -> None:
+        """Show what an earlier adaptation of the chosen task looked like."""
+        if self._situation.learning is not Learning.ADAPTING and adapted.task == self._situation.task:
+            curves = Curves.from_provenance(adapted.provenance.get("curves", []))
+            self._window.losses.restore(self._session.clicks_in_words(adapted.task), curves)
+            self._show_adapted(adapted)
+
+    def _show_task_curves(self) -> None:
+        """Bring the chosen task's curves up, or say that there are none yet."""
+        s = self._situation
+        if s.learning is Learning.ADAPTING:
+            return
+        if s.adapted and s.task:
+            self._session.studies.recall(s.task)
+            return
+        many = f"{s.takes} take{'' if s.takes == 1 else 's'}"
+        self._window.losses.clear(
+            f"“{s.task}” has {many} and no policy yet. Press Adapt and watch it learn."
+            if s.task and s.takes
+            else "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
+        )
 
     def _show_cancelled(self, what: str) -> None:
         if what == Learning.ADAPTING.value:
@@ -238,9 +271,6 @@ class Binding(QObject):
         self._window.similarity.show_training(step.same_distances, step.different_distances)
 
     # Widgets to session
-
-    def _replaying(self) -> bool:
-        return False
 
     def _choose_tool(self, verb: str) -> None:
         self._session.teacher.choose(verb) if verb != self._session.teacher.verb else None
@@ -283,8 +313,23 @@ class Binding(QObject):
         if s.task and s.take:
             self._session.shelf.set_success(TakeKey(s.task, s.take), success)
 
-    def _replay(self) -> None:
-        return
+    def _toggle_replay(self) -> None:
+        """Play the chosen take in the view, or stop playing."""
+        take = self._session.chosen_take()
+        if self._replay.playing:
+            self._replay.stop()
+        elif take is not None and not self._replay.start(take):
+            self._say("This take has no simulator states, so it cannot be replayed.", "warning", "")
+
+    def _show_replay(self, state: Any, share: float) -> None:
+        s = self._situation
+        self._window.arm.view.show_state(state, None)
+        self._window.arm.show_title(f"Replaying take {s.take or ''} · {100 * share:.0f} %")
+        self._window.traces.show_progress(share)
+
+    def _end_replay(self) -> None:
+        self._window.arm.show_title("Arm")
+        self._window.traces.show_progress(None)
 
     def _train(self) -> None:
         self._session.studies.train()
@@ -301,4 +346,3 @@ class Binding(QObject):
         if takes[0] is not None and takes[1] is not None:
             self._wanted_pair = None
             self._window.similarity.show_pair(takes[0], takes[1])
-

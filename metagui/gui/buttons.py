@@ -21,7 +21,7 @@ class ActionButton(QPushButton):
         self.setIconSize(QSize(icon, icon))
         self.setCheckable(action.isCheckable())
         self.setAutoDefault(False)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(action.trigger)
         action.changed.connect(self._follow)
         self._follow()

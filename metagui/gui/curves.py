@@ -72,6 +72,20 @@ class Curves:
                 self.baselines[step.click] = step.baseline
             self.by_click.setdefault(step.click, {}).setdefault(step.candidate, Curve()).add(step)
 
+    @classmethod
+    def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> Curves:
+        """Return the curves that were kept with adapted policies: [step, support, query] by candidate, by click."""
+        out = cls(clicks=len(stored))
+        for click, candidates in enumerate(stored):
+            for name, rows in candidates.items():
+                columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+                steps = [int(step) for step in columns[0]]
+                out.by_click.setdefault(click, {})[name] = Curve(steps, columns[1], columns[2])
+            zero = candidates.get("zero-step")
+            if zero:
+                out.baselines[click] = zero[0][2]
+        return out
+
     def of(self, click: int) -> dict[str, Curve]:
         """The curves of one click, by candidate."""
         return self.by_click.get(click, {})

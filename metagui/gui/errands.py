@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.gui.jobs import Job, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,13 @@ def elided(name: str, most: int = LONGEST_NAME) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
+def _levels(comparison: Comparison) -> tuple[float, float]:
+    """Return the distances at the two ends of the colours."""
+    matrix = comparison.task_matrix
+    low, high = float(matrix.min()), float(matrix.max())
+    return low, max(high, low + 0.1)
+
+
 class HeatMap(Plot):
     """Mean distances between tasks in cividis, which reads the same to everyone and in grey."""
 
@@ -50,7 +57,7 @@ class HeatMap(Plot):
         count = len(comparison.tasks)
         if not count:
             return
-        self._image.setImage(comparison.task_matrix.T, levels=(0.0, max(1.2, float(comparison.task_matrix.max()))))
+        self._image.setImage(comparison.task_matrix.T, levels=_levels(comparison))
         names = [(i + 0.5, elided(name)) for i, name in enumerate(comparison.tasks)]
         self.getAxis("left").setTicks([names])
         self.getAxis("bottom").setTicks([[(i + 0.5, str(i + 1)) for i in range(count)]])

@@ -53,7 +53,7 @@ class KeysPage(QWidget):
         grid.setVerticalSpacing(6)
         native = QKeySequence.SequenceFormat.NativeText
         rows = [(QKeySequence(a.shortcut).toString(native), a.text) for a in ACTIONS if a.shortcut]
-        rows += [(t.shortcut, f"{t.text} tool") for t in TOOLS]
+        rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in TOOLS]
         rows += MOUSE
         half = (len(rows) + 1) // 2
         for number, (key, words) in enumerate(rows):

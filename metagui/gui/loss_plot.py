@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from metagui.gui.curves import Curve, Curves, smoothed
+from metagui.gui.elided import Elided
 from metagui.gui.panel import GAP, EmptyState, Filled, Panel, Segments, muted
 from metagui.gui.plots import SYMBOLS, Plot, Swatch, curve, pen
 from metagui.gui.theme import scaled_font
@@ -35,7 +36,7 @@ class LossAxes(Plot):
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
         self._order: list[str] = []
         self._before: pg.InfiniteLine | None = None
-        super().__init__(theme, "Loss against gradient steps")
+        super().__init__(theme, "Loss against gradient steps", log=True)
         self.setLogMode(y=True)
         self.showGrid(y=True, alpha=0.12)
         self.label_axes("gradient step", "imitation loss")
@@ -165,9 +166,8 @@ class LossPanel(Panel):
         self._chip.setToolTip("Show every point again and keep up with new ones.")
         self._chip.setAccessibleName("Follow the newest point")
         self._chip.hide()
-        self._verdict = muted()
-        self._verdict.setWordWrap(True)
-        self._verdict.hide()
+        self._verdict = Elided()
+        self._reasons: dict[int, str] = {}
         sentence = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
         self.place = Filled(self._content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
         self.body.addWidget(self.place)
@@ -194,9 +194,9 @@ class LossPanel(Panel):
     def begin(self, clicks: Sequence[str]) -> None:
         """Start over with the clicks of a task, in words."""
         self.curves = Curves()
-        self._chosen = {}
-        self._verdict.hide()
-        self._clicks.set_labels([str(i + 1) for i in range(len(clicks))], list(clicks))
+        self._chosen, self._reasons = {}, {}
+        self._verdict.say("")
+        self._clicks.set_labels([short_click(i, words) for i, words in enumerate(clicks)], list(clicks))
         self._follow()
         self.place.fill(False)
         self.place.empty.say("Adapting: the first point is on its way.")
@@ -208,11 +208,16 @@ class LossPanel(Panel):
         self.place.fill(True)
         self._draw()
 
-    def conclude(self, chosen: dict[int, str], words: str) -> None:
+    def conclude(self, chosen: dict[int, str], reasons: dict[int, str]) -> None:
         """Say which candidate was chosen for every click, and why."""
-        self._chosen = chosen
-        self._verdict.setText(words)
-        self._verdict.setVisible(bool(words))
+        self._chosen, self._reasons = chosen, reasons
+        self._draw()
+
+    def restore(self, clicks: Sequence[str], curves: Curves) -> None:
+        """Show an earlier adaptation's curves."""
+        self.begin(clicks)
+        self.curves = curves
+        self.place.fill(bool(curves.by_click))
         self._draw()
 
     def clear(self, sentence: str) -> None:
@@ -232,6 +237,13 @@ class LossPanel(Panel):
         if found:
             self.axes.show_curves(found, baseline)
             self.legend.show_curves(found, baseline, self._chosen.get(click, ""))
+        choice = self._chosen.get(click)
+        self._verdict.say(f"Chosen: {choice}. {self._reasons.get(click, '')}" if choice else "")
+
+
+def short_click(index: int, words: str) -> str:
+    """Return a click's number and verb."""
+    return f"{index + 1} {words.split(' ')[0]}"
 
 
 def _number(value: float) -> str:

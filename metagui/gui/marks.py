@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING
 
@@ -99,4 +100,4 @@ def path_marks(points: FloatArray, colour: Colour) -> tuple[Mark, ...]:
 
 def _chain(points: FloatArray, radius: float, colour: tuple[float, float, float, float]) -> list[Mark]:
     size = (radius, radius, radius)
-    return [Mark("line", a, size, colour, b) for a, b in zip(points[:-1], points[1:], strict=True)]
+    return [Mark("line", a, size, colour, b) for a, b in itertools.pairwise(points)]

@@ -59,9 +59,7 @@ class Panel(QFrame):
 class EmptyState(QWidget):
     """One sentence and the one button that fills the place."""
 
-    def __init__(
-        self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, look: str = ""
-    ) -> None:
+    def __init__(self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, look: str = "") -> None:
         super().__init__()
         self._theme, self._icon = theme, icon
         self._picture = QLabel()
@@ -144,6 +142,7 @@ class Segments(QFrame):
         out.setAccessibleName(tooltip)
         out.setCheckable(True)
         out.setCursor(Qt.CursorShape.PointingHandCursor)
+        out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._row.addWidget(out)
         return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
@@ -26,12 +27,32 @@ DASHES = (
 SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
 
 
+class LogAxis(pg.AxisItem):  # type: ignore[misc]
+    """A logarithmic axis with few, round numbers: 0.1, 0.2, 0.5, 1 ..."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Return the ticks, in powers of ten, as few as there is room for."""
+        tens = range(math.floor(low), math.ceil(high) + 1)
+        most = max(size / 22, 2)
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            ticks = [t + math.log10(d) for t in tens for d in digits]
+            inside = [t for t in ticks if low <= t <= high]
+            if len(inside) <= most:
+                break
+        return [(1.0, inside)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return the numbers themselves."""
+        return [f"{10**value:.3g}" for value in values]
+
+
 class Plot(pg.PlotWidget):  # type: ignore[misc]
     """A plot widget that follows the theme; subclasses recolour their curves in ``recolour``."""
 
-    def __init__(self, theme: Theme, name: str) -> None:
-        super().__init__()
+    def __init__(self, theme: Theme, name: str, log: bool = False) -> None:
+        super().__init__(axisItems={"left": LogAxis("left")} if log else None)
         self.theme = theme
+        self._labels: dict[str, str] = {}
         self.setAccessibleName(name)
         self.setMenuEnabled(False)
         self.hideButtons()
@@ -48,6 +69,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             axis = self.getAxis(side)
             axis.setPen(pg.mkPen(colours.border))
             axis.setTextPen(pg.mkPen(colours.muted))
+        self.label_axes(**self._labels) if self._labels else None
         self.recolour()
 
     def recolour(self) -> None:
@@ -56,8 +78,10 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def label_axes(self, bottom: str, left: str) -> None:
         """Put words under and beside the plot."""
         style = {"color": self.theme.colours.muted, "font-size": f"{scaled_font(0.9).pointSizeF():.1f}pt"}
-        self.setLabel("bottom", bottom, **style)
-        self.setLabel("left", left, **style)
+        self._labels = {"bottom": bottom, "left": left}
+        for side, words in self._labels.items():
+            if words:
+                self.setLabel(side, words, **style)
 
 
 def pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:

@@ -9,6 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
+from metagui.demonstrations.programs import describe
 from metagui.demonstrations.recorder import RecordingError, discard, recover, recoverable
 from metagui.demonstrations.timing import summarise
 from metagui.gui.arm_desk import ArmDesk
@@ -97,14 +98,17 @@ class Session(QObject):
 
     # The situation
 
-    def update(self) -> None:
-        """Work out anew what is enabled."""
-        s = self.situation
-        row, shelf = self.shelf.task(s.task), self.shelf
+    def update(self, *chosen: str | None) -> None:
+        """Work out anew what is enabled; ``chosen`` is another task and take, if given."""
+        s, shelf = self.situation, self.shelf
+        task, take = chosen or (s.task, s.take)
+        row = shelf.task(task)
         found = replace(
             s,
+            task=task,
+            take=take,
             learning=self.studies.learner.state,
-            takes=len(shelf.usable(s.task)),
+            takes=len(shelf.usable(task)),
             tasks=len(shelf.tasks),
             adapted=row is not None and row.adapted,
             prior_problem=self.studies.problem,
@@ -268,11 +272,9 @@ class Session(QObject):
     def choose(self, task: str | None, take: str | None) -> None:
         """Take note of what is chosen in the list."""
         if (task, take) != (self.situation.task, self.situation.take):
-            self.situation = replace(self.situation, task=task, take=take)
             if task:
                 self.new_name = ""
-            self.situation_changed.emit(self.situation)
-            self.update()
+            self.update(task, take)
             self.chosen_changed.emit()
 
     def chosen_take(self) -> Demonstration | None:
@@ -292,6 +294,14 @@ class Session(QObject):
             self._newest = None
         self.studies.drop_missing()
         self.update()
+
+    def clicks_in_words(self, task: str | None) -> list[str]:
+        """Return what a task's first take shows, click by click, if it has been read."""
+        keys = self.shelf.usable(task)
+        take = self.shelf.take(keys[0]) if keys else None
+        if take is None:
+            return []
+        return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
 
     def sparkline(self, row: object) -> object:
         """Return a take's shape for the list."""

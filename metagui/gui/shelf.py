@@ -6,7 +6,6 @@ Reading and writing takes happens in errands; moving files about is quick and is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +14,16 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from metagui.demonstrations.errors import LibraryError
 from metagui.gui.comparison import TakeKey
-from metagui.gui.errands import Errands
 from metagui.gui.task_model import TakeRow, TaskRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.library import Library, TakeInfo, TrashEntry
+    from metagui.gui.errands import Errands
 
 ADAPTED = "adapted.safetensors"
 """Name of the file with a task's policies, in the task's folder."""
@@ -119,7 +119,11 @@ class Shelf(QObject):
     def usable(self, task: str | None) -> list[TakeKey]:
         """Return a task's takes that can be learnt from: readable and not marked as failed."""
         row = self.task(task)
-        return [] if row is None else [TakeKey(row.name, t.name) for t in row.takes if t.samples and t.success is not False]
+        return (
+            []
+            if row is None
+            else [TakeKey(row.name, t.name) for t in row.takes if t.samples and t.success is not False]
+        )
 
     def adapted_path(self, task: str) -> Path:
         """Return where a task's policies are kept."""

@@ -8,7 +8,6 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from metagui.gui.comparison import Comparison, TakeKey
 from metagui.gui.distance_strip import DistanceStrip
 from metagui.gui.heat_map import HeatMap
 from metagui.gui.neighbours import NeighbourList, Ranked
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.comparison import Comparison, TakeKey
     from metagui.gui.theme import Theme
 
 VIEWS = ("Ranked", "Heat map", "Map", "Distances")
@@ -103,6 +103,7 @@ class SimilarityPanel(Panel):
     ) -> None:
         """Rank the tasks that look like ``task``."""
         self._task = task
+        self.map.show_task(task)
         sentence = f"Tasks that look like “{task}”, nearest first" if task else prompt or "Choose a task in the list."
         self.neighbours.show_neighbours(sentence, neighbours, footnote)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeVar
 
-
 E = TypeVar("E", bound=Enum)
 
 
@@ -68,9 +67,7 @@ def _checked(state: E, following: E, legal: frozenset[E]) -> E:
     if following is state or following in legal:
         return following
     names = ", ".join(sorted(s.name.lower() for s in legal))
-    raise IllegalTransitionError(
-        f"{state.name.lower()} cannot become {following.name.lower()}; it can become {names}"
-    )
+    raise IllegalTransitionError(f"{state.name.lower()} cannot become {following.name.lower()}; it can become {names}")
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QWidget
 
-from metagui.gui.icons import pixmap
 from metagui.gui.buttons import button, separator
+from metagui.gui.elided import Elided
+from metagui.gui.icons import pixmap
 from metagui.gui.panel import muted
 from metagui.gui.state import Learning, Situation, State
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QResizeEvent
-
     from metagui.gui.actions import Actions
     from metagui.gui.theme import Theme
 
@@ -26,30 +25,6 @@ _LOOKS = {
     State.ERROR: ("error", "danger"),
 }
 SAYS = {State.NO_ARM: "Connect an arm, or use the simulated one", State.ERROR: "Press Connect to try again"}
-
-
-class Elided(QLabel):
-    """A label that shortens its text to the room there is, and shows all of it in its tooltip."""
-
-    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
-        super().__init__()
-        self._mode, self._words = mode, ""
-        self.setObjectName("muted")
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-
-    def say(self, words: str) -> None:
-        """Put another text."""
-        self._words = words
-        self.setToolTip(words)
-        self.setAccessibleName(words)
-        self._fit()
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Shorten anew."""
-        self._fit()
-
-    def _fit(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._words, self._mode, max(self.width() - 2, 0)))
 
 
 class StatusBar(QFrame):

@@ -5,7 +5,6 @@ torch is imported inside the jobs: it costs seconds, and the window should be th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,8 @@ from metagui.gui.state import Learning
 from metagui.learning.similarity import Calibration, Neighbour, calibration_for, rank
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.errands import Errands
     from metagui.gui.shelf import Shelf
@@ -40,6 +41,8 @@ class Studies(QObject):
     """AdaptationSteps."""
     adapted = Signal(object)
     """An AdaptedTask that was just made."""
+    recalled = Signal(object)
+    """An AdaptedTask that was made earlier and read again."""
     ended = Signal(str)
     """A job came to nothing: what it was."""
     failed = Signal(object)
@@ -139,6 +142,17 @@ class Studies(QObject):
             return adapted
 
         self._errands.run(write, self.adapted.emit, self.failed.emit)
+
+    def recall(self, task: str) -> None:
+        """Read a task's policies of an earlier adaptation."""
+        path = self._shelf.adapted_path(task)
+
+        def read() -> AdaptedTask:
+            from metagui.learning.adapted import AdaptedTask
+
+            return AdaptedTask.load(path)
+
+        self._errands.run(read, self.recalled.emit, self.failed.emit)
 
     # Comparing
 

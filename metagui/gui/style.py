@@ -34,7 +34,8 @@ QPushButton:checked, QToolButton:checked { background: $selection; border-color:
 QToolButton::menu-indicator { image: none; }
 
 QPushButton#big, QPushButton#primary, QPushButton#record, QPushButton#stop { padding: 6px 14px; min-height: 24px; }
-QPushButton#big:focus, QPushButton#primary:focus, QPushButton#record:focus, QPushButton#stop:focus { padding: 5px 13px; }
+QPushButton#big:focus, QPushButton#primary:focus, QPushButton#record:focus, QPushButton#stop:focus {
+  padding: 5px 13px; }
 QPushButton#primary { background: $accent; color: $on_accent; border-color: $accent; font-weight: 600; }
 QPushButton#primary:hover, QPushButton#primary:focus { border-color: $text; }
 QPushButton#primary:disabled { background: $raised; color: $faded; border-color: $border; }

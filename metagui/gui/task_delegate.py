@@ -94,7 +94,8 @@ class TaskDelegate(QStyledItemDelegate):
         facts = f"{row.duration:.1f} s · {row.samples}"
         width = painter.fontMetrics().horizontalAdvance(facts)
         painter.drawText(QRect(right - width - 4, place.top(), width, place.height()), _LEFT, facts)
-        self._paint_sparkline(painter, row, QRectF(left + 34, place.top() + 7, right - width - left - 50, place.height() - 14))
+        room = QRectF(left + 34, place.top() + 7, right - width - left - 50, place.height() - 14)
+        self._paint_sparkline(painter, row, room)
         marks = {True: ("success", colours.success), False: ("failure", colours.danger)}
         if row.success is not None:
             self._paint_icon(painter, *marks[row.success], place.right() - 14, place)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLineEdit, QMenu, QTreeView, QWidget
 
-from metagui.gui.icons import icon
 from metagui.gui.buttons import button
+from metagui.gui.icons import icon
 from metagui.gui.panel import EmptyState, Filled, Panel
 from metagui.gui.task_delegate import TaskDelegate
 from metagui.gui.task_model import ROW, TakeRow, TaskModel, TaskRow
@@ -76,9 +76,7 @@ class TaskList(Panel):
     chosen = Signal(object, object)
     """The chosen task and take, each a name or None."""
 
-    def __init__(
-        self, theme: Theme, actions: Actions, sparkline: Callable[[TakeRow], FloatArray | None]
-    ) -> None:
+    def __init__(self, theme: Theme, actions: Actions, sparkline: Callable[[TakeRow], FloatArray | None]) -> None:
         super().__init__("Tasks")
         self._theme, self._actions = theme, actions
         self.model = TaskModel(self)

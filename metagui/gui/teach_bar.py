@@ -8,8 +8,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
-from metagui.gui.icons import icon
 from metagui.gui.buttons import button, separator
+from metagui.gui.icons import icon
 from metagui.gui.teaching import TOOLS, Tool
 from metagui.gui.theme import faded
 
@@ -55,7 +55,7 @@ class TeachBar(QWidget):
         out.setShortcut(QKeySequence(tool.shortcut))
         out.setAccessibleName(tool.text)
         out.setToolTip(f"{tool.tooltip}  ({tool.shortcut})")
-        out.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._group.addButton(out, [t.verb for t in TOOLS].index(tool.verb))
         return out
 

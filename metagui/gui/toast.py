@@ -103,8 +103,8 @@ class Toasts(QWidget):
         self.hide()
 
     def say(self, message: Message) -> None:
-        """Show one more message; the same one twice is shown once."""
-        for old in [t for t in self.toasts if t.message.text == message.text]:
+        """Show a message; it replaces all but errors, which stay until they are put away, and its own like."""
+        for old in [t for t in self.toasts if t.message.kind != "error" or t.message.text == message.text]:
             old.dismiss()
         for old in self.toasts[: len(self.toasts) + 1 - _MOST]:
             old.dismiss()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton
 
-from metagui.gui.icons import icon
 from metagui.gui.buttons import button, separator
+from metagui.gui.icons import icon
 from metagui.gui.panel import GAP
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontMetricsF
 
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.programs import describe
@@ -15,6 +17,8 @@ from metagui.gui.theme import scaled_font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PySide6.QtGui import QResizeEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
@@ -48,6 +52,7 @@ class Cut:
 
     def __init__(self, plot: pg.PlotWidget, began: float, words: str, lanes: int) -> None:
         self.began = began
+        self.words = words
         self._plot = plot
         self._line = pg.InfiniteLine(began, angle=90, movable=False)
         self._words = pg.TextItem(words, anchor=(0, 0.5))
@@ -56,10 +61,22 @@ class Cut:
         for item in (self._line, self._words):
             plot.addItem(item, ignoreBounds=True)
 
+    @property
+    def x(self) -> float:
+        """Where it is on the time axis."""
+        return float(self._line.value())
+
     def move(self, x: float) -> None:
         """Put it elsewhere on the time axis."""
         self._line.setValue(x)
         self._words.setPos(x, self._words.pos().y())
+
+    def fit(self, room: float) -> None:
+        """Shorten the words to the room there is, pixels."""
+        metrics = QFontMetricsF(scaled_font(0.85))
+        shown = metrics.elidedText(self.words, Qt.TextElideMode.ElideRight, max(room - 10, 0.0))
+        if self._words.toPlainText() != shown:
+            self._words.setText(shown if len(shown) > 2 else "")
 
     def recolour(self, colour: str) -> None:
         """Give it the theme's colour."""
@@ -146,6 +163,7 @@ class Traces(Plot):
         self._drop_old_cuts(now - SECONDS)
         for cut in self._cuts:
             cut.move(cut.began - now)
+        self._fit_cuts()
 
     # A take
 
@@ -159,6 +177,15 @@ class Traces(Plot):
                 self._cut(float(times[segment.start]), describe(segment.click) if segment.click else "")
         self._draw(times, take.joint_positions)
         self.setXRange(0.0, max(float(times[-1]), 1.0), padding=0.01)
+        self._fit_cuts()
+
+    def show_progress(self, share: float | None) -> None:
+        """Show how far a replay of the take has come; None hides the line."""
+        times = self._shown[0]
+        self._cursor.setVisible(share is not None)
+        if share is not None and len(times):
+            self._cursor.setPos(share * times[-1])
+            self._show_values(int(np.clip(share * len(times), 0, len(times) - 1)))
 
     # Drawing
 
@@ -171,12 +198,28 @@ class Traces(Plot):
         if not self._cursor.isVisible():
             self._show_values(-1)
 
+    def _fit_cuts(self) -> None:
+        """Give every cut's words the room up to the next cut."""
+        box = self.plotItem.vb
+        (low, high), width = box.viewRange()[0], box.width()
+        scale = width / max(high - low, 1e-6)
+        end = high
+        for cut in reversed(self._cuts):
+            cut.fit((end - cut.x) * scale)
+            end = cut.x
+
     def _show_values(self, sample: int) -> None:
         angles = self._shown[1]
         if len(angles):
             count = len(self._curves)
             ticks = [(count - 0.5 - i, f"{np.degrees(angles[sample, i]):+.0f}°") for i in range(count)]
             self.getAxis("right").setTicks([ticks])
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Fit the words over the cuts anew."""
+        super().resizeEvent(event)
+        if self._cuts:
+            self._fit_cuts()
 
     def _point(self, position: object) -> None:
         """Show the angles under the pointer."""

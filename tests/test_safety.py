@@ -109,8 +109,17 @@ def test_a_command_that_comes_too_late_leaves_the_last_target():
     gate = SafetyGate(JOINTS, PERIOD)
     before = settle(gate, Command(HOME))
     np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=0.11).positions, before)
+    np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=math.nan).positions, before)
     assert gate.gate(Command(HOME + 0.1), state(), age=0.09).positions[0] > before[0]
-    assert gate.report.stale == 1
+    assert gate.report.stale == 2
+
+
+def test_a_target_outside_the_limits_is_led_to_the_limit_and_counted():
+    gate = SafetyGate(JOINTS, PERIOD)
+    sent = settle(gate, Command(HOME + only(0, 9.0)), ticks=50)
+    assert sent[0] == JOINTS[0].upper
+    assert gate.report.limited == 50
+    assert gate.report.interventions >= 50
 
 
 def test_a_hold_stops_where_the_arm_is_but_does_not_open_the_gripper():

@@ -31,7 +31,9 @@ class SafetySettings:
     velocity_clamp: bool = True
     """Whether a target may move no faster than the joint's ``max_velocity``."""
     ease_in: float = 0.3
-    """Fraction of ``max_velocity`` allowed until the very first target has been caught up with."""
+    """Fraction of ``max_velocity`` allowed at first; it grows to 1, or jumps there once the target is reached."""
+    ease_in_time: float = 1.0
+    """How long it takes to grow, s."""
     start_tolerance: float = 0.1
     """How far outside its limits a joint may stand when the gate starts, rad; it is then led back inside."""
     stale_ticks: int = 5
@@ -83,6 +85,7 @@ class SafetyGate:
         self._upper = [joint.upper for joint in self.joints]
         clamp = self.settings.velocity_clamp
         self._steps = [joint.max_velocity * period if clamp else math.inf for joint in self.joints]
+        self._growth = period * (1.0 - self.settings.ease_in) / self.settings.ease_in_time
         self._max_age = self.settings.stale_ticks * period
         self._stalls = StallWatch(self.joints, period, self.settings.stall)
         self._health = HealthWatch(self.joints, self.settings.health)
@@ -93,7 +96,7 @@ class SafetyGate:
         """Forget the last target, so that the next one starts where the arm is. Call after ``Arm.hold()``."""
         self._sent: list[float] | None = None
         self._rest: list[float] | None = None
-        self._easing = True
+        self._share = self.settings.ease_in
         self._stalls.reset()
 
     @property
@@ -184,12 +187,12 @@ class SafetyGate:
 
     def _step(self, sent: list[float], goal: list[float]) -> list[float]:
         """Go from the last target towards the goal, as far as one tick allows."""
-        share = self.settings.ease_in if self._easing else 1.0
+        share = self._share
         near = [
             min(max(target, last - share * step), last + share * step)
             for last, target, step in zip(sent, goal, self._steps, strict=True)
         ]
         slowed = near != goal
         self._counts["slowed"] += slowed
-        self._easing = self._easing and slowed
+        self._share = min(1.0, share + self._growth) if slowed else 1.0
         return near

@@ -7,7 +7,7 @@ the travel, however the horn was mounted. Stored in LeRobot's shape, so that a u
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,16 @@ class Calibration:
     """All joints, in bus order."""
 
     joints: tuple[JointCalibration, ...]
+
+    def require_in_servos(self, held: Calibration) -> None:
+        """Raise CalibrationError unless the servos hold this very calibration; of directions they know nothing."""
+        pairs = zip(JOINTS, self.joints, held.joints, strict=True)
+        odd = [joint.name for joint, ours, theirs in pairs if replace(ours, drive_mode=0) != theirs]
+        if odd:
+            raise CalibrationError(
+                f"The servos hold another calibration than this arm's file ({', '.join(odd)} differ), so the arm was "
+                "not switched on. Write the file's to the arm, or calibrate again."
+            )
 
     def to_json(self, names: Sequence[Joint] = JOINTS) -> str:
         """Return LeRobot's JSON text."""

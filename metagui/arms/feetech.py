@@ -7,10 +7,9 @@ position; while a person leads the arm by hand, nothing is written that could mo
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -19,29 +18,16 @@ from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnec
 from metagui.arms.calibration import Calibration, CalibrationError, JointMap
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.ports import SerialPort
-from metagui.arms.servo_bus import BusCounters, ServoBus, silence
+from metagui.arms.servo_bus import BusCounters, ServoBus
 from metagui.arms.servo_chain import ServoChain
-from metagui.arms.servo_protocol import Status
 from metagui.arms.servo_registers import TICK
+from metagui.arms.servo_reports import ServoReports, ServosLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from metagui.arms.arm import Joint
     from metagui.arms.ports import Port
-    from metagui.arms.servo_registers import Feedback
-
-_COMPLAINTS = {
-    Status.VOLTAGE: "has the wrong voltage",
-    Status.ANGLE: "cannot sense its angle",
-    Status.OVERHEAT: "is too hot",
-    Status.OVERCURRENT: "draws too much current",
-    Status.OVERLOAD: "is overloaded",
-}
-
-
-class ServosLostError(ConnectionLostError):
-    """The port is there, but a servo has not answered for too long."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +67,6 @@ class FeetechArm:
         self._open_port = open_port
         self._turn = threading.RLock()
         self._chain: ServoChain | None = None
-        self._reports: dict[int, Feedback] = {}
-        self._heard: dict[int, float] = {}
         self._goals: dict[int, int] = {}
 
     def connect(self) -> None:
@@ -104,9 +88,10 @@ class FeetechArm:
         """Read all servos once. Raises ConnectionLostError, ServosLostError, NotConnectedError."""
         with self._line() as chain:
             before, retries = time.perf_counter(), chain.bus.counters.retries
-            self._refresh(chain)
+            self._reports.read()
+            self._limp |= self._reports.hot()
             now = time.perf_counter()
-            reports = np.array([self._reports[ident] for ident in chain.ids], dtype=np.float64)
+            reports = self._reports.numbers()
             return JointState(
                 time=now,
                 positions=frozen(self._map.angles(reports[:, 0])),
@@ -121,15 +106,17 @@ class FeetechArm:
     def command(self, command: Command) -> Command:
         """Send joint targets; return them as they were sent: within the limits, on whole ticks.
 
-        What is not one finite number a joint makes the arm hold. While a person leads the arm nothing is sent,
-        and where it is counts as the target. Raises ConnectionLostError, NotConnectedError.
+        What is not one finite number a joint makes the arm hold. A servo that did not say where it is keeps the
+        goal it has; one that is too hot to hold is told to stay where it is, so that it will not jump once it has
+        cooled. While a person leads the arm nothing is sent, and where it is counts as the target. Raises
+        ConnectionLostError, NotConnectedError.
         """
         angles = np.asarray(command.positions, dtype=np.float64)
         with self._line() as chain:
             if self.guiding:
-                return self._as_command(self._present(chain))
+                return self._as_command(self._present())
             if angles.shape == (len(self.joints),) and np.isfinite(angles).all():
-                self._send(chain, dict(zip(chain.ids, self._map.ticks(angles), strict=True)))
+                self._send(chain, self._map.ticks(angles))
             else:
                 self._stay(chain)
             return self._as_command([self._goals[ident] for ident in chain.ids])
@@ -162,9 +149,10 @@ class FeetechArm:
             self._close()
 
     def complaints(self) -> list[str]:
-        """Return what the servos complained about in their last report, in words."""
-        named = zip(self.joints, self._reports.values(), strict=False)
-        return [f"{joint.name} {text}" for joint, r in named for bit, text in _COMPLAINTS.items() if r.status & bit]
+        """Return what the servos complained about in their last report, in words. Raises NotConnectedError."""
+        with self._line() as chain:
+            names = dict(zip(chain.ids, (joint.name for joint in self.joints), strict=True))
+            return [f"{names[ident]} {text}" for ident, said in self._reports.complaints().items() for text in said]
 
     @property
     def counters(self) -> BusCounters:
@@ -185,7 +173,7 @@ class FeetechArm:
         chain.find()
         calibration = chain.read_calibration()
         if self.calibration is not None:
-            _require_same(self.calibration, calibration)
+            self.calibration.require_in_servos(calibration)
             calibration = self.calibration  # which also knows the directions
         chain.configure()
         self._map = JointMap(calibration)
@@ -194,9 +182,9 @@ class FeetechArm:
 
     def _energise(self, chain: ServoChain) -> None:
         """Switch the torque on at the present position. Raises CalibrationError if that is far outside the limits."""
-        self._reports, self._heard = {}, dict.fromkeys(chain.ids, -math.inf)
-        self._refresh(chain)
-        present = [self._reports[ident].position for ident in chain.ids]
+        reports = ServoReports(chain, self.settings.patience)
+        reports.read()
+        present = reports.positions()
         goals = self._map.clip(present)
         for joint, here, goal in zip(self._map.joints, present, goals, strict=True):
             if abs(here - goal) * TICK > self.settings.tolerance:
@@ -206,38 +194,28 @@ class FeetechArm:
                 )
         chain.energise(goals)
         self._goals = dict(zip(chain.ids, goals, strict=True))
+        self._limp: set[int] = set()
+        self._reports = reports
         self.guiding = False
-
-    def _refresh(self, chain: ServoChain) -> None:
-        """Read all servos. Raises ServosLostError when one was silent for too long."""
-        self._read(chain)
-        oldest = time.perf_counter() - self.settings.patience
-        lost = [ident for ident in chain.ids if self._heard[ident] < oldest]
-        if lost:
-            raise ServosLostError(silence(lost))
-
-    def _read(self, chain: ServoChain) -> set[int]:
-        """Read all servos; return who answered. The others keep their last report."""
-        reports = chain.feedback()
-        self._reports = {ident: r for ident in chain.ids if (r := reports.get(ident) or self._reports.get(ident))}
-        self._heard |= dict.fromkeys(reports, time.perf_counter())
-        return set(reports)
 
     def _stay(self, chain: ServoChain) -> None:
         """Make the present position the goal; a servo that does not say where it is keeps the goal it has."""
-        heard = self._read(chain)
-        if not heard:
-            raise ServosLostError(silence(chain.ids))
-        present = zip(chain.ids, self._present(chain), strict=True)
-        self._send(chain, {ident: here for ident, here in present if ident in heard})
+        self._reports.read_now()
+        self._send(chain, self._present())
 
-    def _send(self, chain: ServoChain, goals: dict[int, int]) -> None:
-        chain.write_goals(goals)
-        self._goals |= goals
+    def _send(self, chain: ServoChain, ticks: list[int]) -> None:
+        """Send goals to the servos whose position is known; one that went limp over its heat gets its position."""
+        fresh, limp = self._reports.fresh, self._limp | self._reports.hot()
+        every = zip(chain.ids, ticks, self._present(), strict=True)
+        goals = {ident: here if ident in limp else asked for ident, asked, here in every if ident in fresh}
+        if goals:
+            chain.write_goals(goals)
+            self._goals |= goals
+        self._limp = (limp - fresh) | self._reports.hot()
 
-    def _present(self, chain: ServoChain) -> list[int]:
+    def _present(self) -> list[int]:
         """Return where the servos said they are, within the limits."""
-        return self._map.clip([self._reports[ident].position for ident in chain.ids])
+        return self._map.clip(self._reports.positions())
 
     def _as_command(self, ticks: list[int]) -> Command:
         return Command(frozen(self._map.angles(np.array(ticks))))
@@ -261,26 +239,3 @@ class FeetechArm:
         self.connected = self.guiding = False
         if chain is not None:
             chain.bus.port.close()
-
-
-@contextlib.contextmanager
-def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
-    """Open an arm that need not be calibrated, to calibrate it or look at it; nothing is switched on."""
-    port = open_port(device)
-    try:
-        chain = ServoChain(ServoBus(port))
-        chain.find()
-        yield chain
-    finally:
-        port.close()
-
-
-def _require_same(wanted: Calibration, held: Calibration) -> None:
-    """Raise CalibrationError unless the servos hold the calibration we know."""
-    pairs = zip(JOINTS, wanted.joints, held.joints, strict=True)
-    odd = [joint.name for joint, ours, theirs in pairs if replace(ours, drive_mode=0) != theirs]
-    if odd:
-        raise CalibrationError(
-            f"The servos hold another calibration than this arm's file ({', '.join(odd)} differ), so the arm was not "
-            "switched on. Write the file's to the arm, or calibrate again."
-        )

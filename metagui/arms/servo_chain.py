@@ -5,16 +5,19 @@ Writing a goal switches a servo's torque on, so a limp servo gets no goal but it
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from metagui.arms import servo_registers as reg
 from metagui.arms.arm import ArmError
 from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration
+from metagui.arms.ports import SerialPort
 from metagui.arms.servo_bus import ServoBus, ServoSilentError, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from metagui.arms.ports import Port
     from metagui.arms.servo_registers import Feedback, Register
 
 IDS = (1, 2, 3, 4, 5, 6)
@@ -32,6 +35,21 @@ ACCELERATION = 254
 
 class WrongServoError(ArmError):
     """What answers is not an STS3215."""
+
+
+@contextlib.contextmanager
+def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
+    """Open an arm that need not be calibrated, to calibrate it or look at it; nothing is switched on.
+
+    Raises PortError, ServoSilentError, WrongServoError.
+    """
+    port = open_port(device)
+    try:
+        chain = ServoChain(ServoBus(port))
+        chain.find()
+        yield chain
+    finally:
+        port.close()
 
 
 class ServoChain:

@@ -8,7 +8,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test style types architecture tests clean
+.PHONY: run test style types architecture tests pictures clean
 
 run: $(VENV)/.ready-to-run
 	$(BIN)/metagui
@@ -33,6 +33,10 @@ $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 
 $(VENV)/.ready-to-test: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh test $(VENV)
+
+# The window at every stage, light and dark.
+pictures: $(VENV)/.ready-to-test
+	scripts/under_xvfb.sh $(BIN)/python -m benchmarks.screenshots docs/pictures
 
 clean:
 	rm -rf $(VENV) build dist

@@ -34,7 +34,7 @@ _VISIBLE = 2e-4
 
 
 class RenderingError(ArmError):
-    """This machine cannot draw the scene; the message says what is missing."""
+    """The scene cannot be drawn on this machine; the message says what is missing."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class ArmPanel(Panel):
         self.name.setPlaceholderText("named by your clicks")
         self.name.setAccessibleName("Task that the next take belongs to")
         self.name.setToolTip("The task that the next take belongs to. Leave it empty and the clicks name it.")
+        self.name.returnPressed.connect(self.view.setFocus)
         self.name.setMinimumWidth(190)
         self.name.setMaximumWidth(320)
         self._label = muted("Next take of")

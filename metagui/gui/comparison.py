@@ -61,7 +61,7 @@ class Comparison:
     @cached_property
     def _same(self) -> FloatArray:
         names = np.array([k.task for k in self.keys])
-        return names[:, None] == names[None]
+        return np.asarray(names[:, None] == names[None])
 
     @cached_property
     def same_task(self) -> FloatArray:

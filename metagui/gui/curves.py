@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
 
+MANY = 12
+"""A curve of more points than this is smoothed, its raw points drawn faint."""
+
+
 class Step(Protocol):
     """What the learner yields; see ``learning.adaptation.AdaptationStep``."""
 
@@ -91,7 +95,7 @@ class Curves:
         return self.by_click.get(click, {})
 
 
-def smoothed(values: list[float], weight: float = 0.8, least: int = 12) -> FloatArray:
+def smoothed(values: list[float], weight: float = 0.8, least: int = MANY) -> FloatArray:
     """Return an exponential mean of a long curve, in logarithms as it is drawn; a short one as it is."""
     out = np.array(values, dtype=np.float64)
     if len(out) < least:

@@ -22,7 +22,7 @@ BINS = np.linspace(0.0, 2.0, 41)
 def shares(distances: FloatArray) -> FloatArray:
     """Return the share of distances in every bin, relative to the fullest."""
     counts = np.histogram(distances, BINS)[0].astype(np.float64)
-    return counts / max(counts.max(), 1.0)
+    return np.asarray(counts / max(counts.max(), 1.0))
 
 
 class DistanceStrip(Plot):

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from metagui.gui.curves import Curve, Curves, smoothed
+from metagui.gui.curves import MANY, Curve, Curves, smoothed
 from metagui.gui.elided import Elided
 from metagui.gui.panel import GAP, EmptyState, Filled, Panel, Segments, muted
 from metagui.gui.plots import SYMBOLS, Plot, Swatch, curve, pen
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 LEADING = "adapted"
-"""The candidate that is drawn bold."""
+"""The candidate that is drawn bold until one is chosen."""
 
 
 class LossAxes(Plot):
@@ -34,6 +34,7 @@ class LossAxes(Plot):
 
     def __init__(self, theme: Theme) -> None:
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
+        self._leading = LEADING
         self._order: list[str] = []
         self._before: pg.InfiniteLine | None = None
         super().__init__(theme, "Loss against gradient steps", log=True)
@@ -52,15 +53,16 @@ class LossAxes(Plot):
         """Show every point, and keep doing so."""
         self.enableAutoRange()
 
-    def show_curves(self, curves: dict[str, Curve], baseline: float) -> None:
-        """Draw the candidates of one click and the loss before adapting."""
+    def show_curves(self, curves: dict[str, Curve], baseline: float, chosen: str) -> None:
+        """Draw the candidates of one click, the chosen one bold, and the loss before adapting."""
+        self._leading = chosen or LEADING
         for key in [k for k in self._lines if k[0] not in curves]:
             self.removeItem(self._lines.pop(key))
         self._order = sorted(curves, key=lambda name: (name != LEADING, list(curves).index(name)))
         for name in self._order:
             self._show(name, "support", curves[name].steps, smoothed(curves[name].support))
             self._show(name, "held-out", curves[name].steps, smoothed(curves[name].query))
-            if name == LEADING:
+            if len(curves[name].steps) > MANY:
                 self._show(name, "raw", curves[name].steps, np.array(curves[name].query))
         if self._before is not None and np.isfinite(baseline) and baseline > 0:
             self._before.setPos(np.log10(baseline))
@@ -96,7 +98,7 @@ class LossAxes(Plot):
         """Return a candidate's pen."""
         if kind == "raw":
             return pen(self.colour(name), 1.0, 0, 0.25)
-        bold = name == LEADING
+        bold = name == self._leading
         return pen(self.colour(name), 2.0 if bold else 1.0, kind == "held-out", 1.0 if bold else 0.85)
 
 
@@ -106,10 +108,10 @@ class Legend(QWidget):
     def __init__(self, axes: LossAxes) -> None:
         super().__init__()
         self._axes = axes
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(2)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._rows = QWidget()
+        self._grid = QGridLayout()
         self._signature: tuple[object, ...] = ()
         self._values: dict[str, QLabel] = {}
 
@@ -125,10 +127,14 @@ class Legend(QWidget):
         self._values["before"].setText(_number(baseline))
 
     def _build(self, names: list[str], chosen: str) -> None:
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            if item is not None and item.widget() is not None:
-                item.widget().deleteLater()
+        self._column.removeWidget(self._rows)
+        self._rows.deleteLater()
+        self._rows = QWidget()
+        self._grid = QGridLayout(self._rows)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(6)
+        self._grid.setVerticalSpacing(1)
+        self._column.addWidget(self._rows, 0, Qt.AlignmentFlag.AlignTop)
         self._values = {}
         muted_colour = self._axes.theme.colours.muted
         heading = muted("held-out")
@@ -139,7 +145,6 @@ class Legend(QWidget):
         self._row("before", pen(muted_colour, 1.0, 1), "before")
         self._row("solid", pen(muted_colour), "support")
         self._row("dashed", pen(muted_colour, 1.0, 1), "held-out")
-        self._grid.setRowStretch(self._grid.rowCount(), 1)
 
     def _row(self, key: str, line: object, words: str) -> None:
         row = self._grid.rowCount()
@@ -235,7 +240,7 @@ class LossPanel(Panel):
         click = max(self._clicks.current, 0)
         found, baseline = self.curves.of(click), self.curves.baselines.get(click, float("nan"))
         if found:
-            self.axes.show_curves(found, baseline)
+            self.axes.show_curves(found, baseline, self._chosen.get(click, ""))
             self.legend.show_curves(found, baseline, self._chosen.get(click, ""))
         choice = self._chosen.get(click)
         self._verdict.say(f"Chosen: {choice}. {self._reasons.get(click, '')}" if choice else "")

@@ -44,14 +44,14 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, theme)
         self.top = TopBar(theme, self.actions_, [session.desk.arm.name])
         self.banner = Banner(theme, "Keep it", "Throw it away")
-        self.tasks = TaskList(theme, self.actions_, session.sparkline)
+        self.tasks = TaskList(theme, self.actions_, session.shelf.sparkline)
         self.arm = ArmPanel(theme, self.actions_, session.teacher)
         self.traces = Traces(theme, [j.name for j in session.desk.arm.joints])
         self.losses = LossPanel(theme, self.actions_["adapt"])
         self.similarity = SimilarityPanel(theme, self.actions_["train"])
         self.status = StatusBar(theme, self.actions_)
+        self.toasts = Toasts(theme)
         self._splitters = self._lay_out()
-        self.toasts = Toasts(self, theme)
         self.keys = KeysPage(self)
         self._connect_own()
         self._binding = Binding(self, session)
@@ -64,7 +64,7 @@ class MainWindow(QMainWindow):
         above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))
         below = _splitter("below", Qt.Orientation.Horizontal, (self.losses, self.similarity), (50, 50))
         centre = _splitter("centre", Qt.Orientation.Vertical, (above, below), (61, 39))
-        main = _splitter("main", Qt.Orientation.Horizontal, (self.tasks, centre), (20, 80))
+        main = _splitter("main", Qt.Orientation.Horizontal, (self._left(), centre), (20, 80))
         canvas = QWidget()
         canvas.setObjectName("canvas")
         inside = QVBoxLayout(canvas)
@@ -77,8 +77,18 @@ class MainWindow(QMainWindow):
         for widget, stretch in ((self.top, 0), (self.banner, 0), (canvas, 1), (self.status, 0)):
             outer.addWidget(widget, stretch)
         self.setCentralWidget(frame)
-        self.tasks.setMinimumWidth(220)
         return {s.objectName(): s for s in (above, below, centre, main)}
+
+    def _left(self) -> QWidget:
+        """Return the left region: tasks, and messages below them while there are any."""
+        out = QWidget()
+        out.setMinimumWidth(248)
+        column = QVBoxLayout(out)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.tasks, 1)
+        column.addWidget(self.toasts)
+        return out
 
     def _connect_own(self) -> None:
         """Connect what concerns the window alone."""

@@ -27,9 +27,17 @@ _VERDICTS = {"similar": ("success", "success"), "unsure": ("warning", "warning")
 class Ranked(Protocol):
     """One row; see ``learning.similarity.Neighbour``."""
 
-    task: str
-    distance: float
-    verdict: str
+    @property
+    def task(self) -> str:
+        """Its name."""
+
+    @property
+    def distance(self) -> float:
+        """How far away it is."""
+
+    @property
+    def verdict(self) -> str:
+        """How sure that is, in a word."""
 
 
 class NeighbourRow(QWidget):
@@ -123,8 +131,9 @@ class NeighbourList(QScrollArea):
         """Replace the list."""
         while self._rows.count():
             item = self._rows.takeAt(0)
-            if item is not None and item.widget() is not None:
-                item.widget().deleteLater()
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
         self._rows.addWidget(_line(sentence))
         for neighbour in neighbours:
             row = NeighbourRow(self._theme, neighbour)

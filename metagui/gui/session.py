@@ -303,10 +303,6 @@ class Session(QObject):
             return []
         return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
 
-    def sparkline(self, row: object) -> object:
-        """Return a take's shape for the list."""
-        return self.shelf.sparkline(row)  # type: ignore[arg-type]
-
     # Recording
 
     def toggle_recording(self) -> None:

@@ -1,4 +1,4 @@
-"""The strip at the bottom: state as icon and word, the rate, the folder, progress with Stop and Cancel, the last word."""
+"""The strip at the bottom: state as icon and word, rate, folder, progress with Stop and Cancel, the last word."""
 
 from __future__ import annotations
 

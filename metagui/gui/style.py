@@ -83,7 +83,6 @@ QScrollBar::handle:hover { background: $faded; }
 QScrollBar::add-line, QScrollBar::sub-line { width: 0; height: 0; }
 QScrollBar::add-page, QScrollBar::sub-page { background: transparent; }
 
-QFrame#toast { background: $panel; border: 1px solid $border; border-radius: 10px; }
 QFrame#banner { background: $selection; border: none; border-bottom: 1px solid $border; }
 QFrame#chip { background: $raised; border: 1px solid $border; border-radius: 12px; }
 QFrame#bubble { background: $panel; border: 1px solid $border; border-radius: 6px; }

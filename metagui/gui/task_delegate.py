@@ -47,7 +47,7 @@ class TaskDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Paint one row."""
-        row, place = index.data(ROW), option.rect  # type: ignore[attr-defined]
+        row, place = index.data(ROW), option.rect
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._paint_ground(painter, option, place)
@@ -59,7 +59,7 @@ class TaskDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, option: QStyleOptionViewItem, place: QRect) -> None:
-        state, colours = option.state, self._theme.colours  # type: ignore[attr-defined]
+        state, colours = option.state, self._theme.colours
         painter.setPen(Qt.PenStyle.NoPen)
         if state & QStyle.StateFlag.State_Selected:
             painter.setBrush(QColor(colours.selection))

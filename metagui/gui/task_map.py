@@ -27,7 +27,9 @@ class MapAxes(Plot):
 
     def __init__(self, theme: Theme) -> None:
         self._scatter: pg.ScatterPlotItem | None = None
-        self.comparison, self.newest, self.task = Comparison(), None, None
+        self.comparison = Comparison()
+        self.newest: TakeKey | None = None
+        self.task: str | None = None
         super().__init__(theme, "Map of all takes")
         self._scatter = pg.ScatterPlotItem(size=9, hoverable=True, tip=_tip)
         self.addItem(self._scatter)

@@ -1,12 +1,12 @@
-"""Messages that float over the window's lower edge: what happened, what is safe, what to do; never a dialog."""
+"""Messages under the task list: what happened, what is safe, what to do. Never a dialog, never over anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from metagui.gui.icons import icon, pixmap
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["info", "success", "warning", "error"]
 _TINTS = {"info": "accent", "success": "success", "warning": "warning", "error": "danger"}
-_SECONDS = {"info": 8, "success": 10, "warning": 14, "error": 0}
+_SECONDS = {"info": 10, "success": 20, "warning": 30, "error": 0}
 """How long each kind stays; an error until it is put away."""
-_WIDTH = 520
 _MOST = 3
 
 
@@ -33,20 +32,22 @@ class Message:
 
 
 class Toast(QFrame):
-    """One message."""
+    """One message with its action and a way to put it away."""
 
-    def __init__(self, parent: QWidget, message: Message, theme: Theme) -> None:
-        super().__init__(parent)
+    def __init__(self, pile: Toasts, message: Message, theme: Theme) -> None:
+        super().__init__(pile)
         self.message = message
-        self._theme = theme
-        self.setObjectName("toast")
+        self._pile, self._theme = pile, theme
+        self.setObjectName("panel")
         self.setAccessibleName(message.text)
         self._picture = QLabel()
         self._words = QLabel(message.text)
         self._words.setWordWrap(True)
         self._words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._close = QToolButton()
+        self._close = QPushButton()
         self._close.setObjectName("flat")
+        self._close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._close.setIconSize(QSize(14, 14))
         self._close.setAccessibleName("Put the message away")
         self._close.setToolTip("Put away")
         self._close.clicked.connect(self.dismiss)
@@ -59,19 +60,25 @@ class Toast(QFrame):
             self._timer.start(_SECONDS[message.kind] * 1000)
 
     def _lay_out(self) -> None:
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 8, 8, 8)
-        layout.setSpacing(10)
-        layout.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
-        layout.addWidget(self._words, 1)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(self._picture, 0, Qt.AlignmentFlag.AlignTop)
+        top.addWidget(self._words, 1)
+        top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 6, 10)
+        layout.setSpacing(6)
+        layout.addLayout(top)
         if self.message.action is not None:
-            act = QToolButton()
-            act.setText(self.message.action.text().split(" ")[0])
-            act.setAccessibleName(self.message.action.text())
-            act.clicked.connect(self.message.action.trigger)
-            act.clicked.connect(self.dismiss)
-            layout.addWidget(act, 0, Qt.AlignmentFlag.AlignVCenter)
-        layout.addWidget(self._close, 0, Qt.AlignmentFlag.AlignVCenter)
+            layout.addWidget(self._action_button(self.message.action), 0, Qt.AlignmentFlag.AlignRight)
+
+    def _action_button(self, action: QAction) -> QPushButton:
+        out = QPushButton(action.text().split(" ")[0])
+        out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        out.setAccessibleName(f"{action.text()} (from the message)")
+        out.clicked.connect(action.trigger)
+        out.clicked.connect(self.dismiss)
+        return out
 
     def _tint(self) -> None:
         colours = self._theme.colours
@@ -82,24 +89,21 @@ class Toast(QFrame):
     def dismiss(self) -> None:
         """Put the message away."""
         self._timer.stop()
-        parent = self.parent()
-        self.hide()
-        if isinstance(parent, Toasts):
-            parent.forget(self)
+        self._pile.forget(self)
 
 
 class Toasts(QWidget):
-    """The pile of messages, newest lowest, centred over the lower edge of its window."""
+    """The messages that are still of interest, newest lowest; takes no room while there are none."""
 
-    def __init__(self, window: QWidget, theme: Theme, bottom: int = 44) -> None:
-        super().__init__(window)
-        self._theme, self._bottom = theme, bottom
-        self._pile = QVBoxLayout(self)
-        self._pile.setContentsMargins(0, 0, 0, 0)
-        self._pile.setSpacing(8)
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 8, 0, 0)
+        self._rows.setSpacing(8)
         self.toasts: list[Toast] = []
         self.setAccessibleName("Messages")
-        window.installEventFilter(self)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.hide()
 
     def say(self, message: Message) -> None:
@@ -110,31 +114,14 @@ class Toasts(QWidget):
             old.dismiss()
         toast = Toast(self, message, self._theme)
         self.toasts.append(toast)
-        self._pile.addWidget(toast)
-        toast.show()
-        self._settle()
+        self._rows.addWidget(toast)
+        self.show()
 
     def forget(self, toast: Toast) -> None:
         """A message was put away."""
         if toast in self.toasts:
             self.toasts.remove(toast)
-            self._pile.removeWidget(toast)
+            self._rows.removeWidget(toast)
+            toast.hide()
             toast.deleteLater()
-        self._settle()
-
-    def _settle(self) -> None:
-        """Take the size of the pile and sit over the window's lower edge."""
-        window = self.parentWidget()
         self.setVisible(bool(self.toasts))
-        width = min(_WIDTH, window.width() - 32)
-        self.setFixedWidth(width)
-        height = sum(t.layout().heightForWidth(width) + self._pile.spacing() for t in self.toasts if t.layout())
-        self.setFixedHeight(max(height, 1))
-        self.move((window.width() - width) // 2, window.height() - self._bottom - height)
-        self.raise_()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size."""
-        if event.type() == QEvent.Type.Resize:
-            self._settle()
-        return False

@@ -43,7 +43,7 @@ def test_everything_remarkable_is_counted_and_said(shown):
     assert summary.lateness_median == 0.0
     assert summary.lateness_p99 > 0.0
     assert summary.marked
-    assert str(summary).endswith("1 gaps, 3 bus retries, 2 samples clamped, rate missed by more than 1 %")
+    assert str(summary).endswith("1 gaps, 3 bus retries, 2 samples slowed for safety, rate missed by more than 1 %")
 
 
 @pytest.mark.parametrize(("factor", "marked"), [(1.009, False), (1.02, True), (0.98, True)])

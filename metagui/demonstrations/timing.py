@@ -35,7 +35,8 @@ class TimingSummary:
     retries: int
     """How often the bus had to be asked again."""
     clamps: int
-    """Samples in which the safety gate changed what was asked."""
+    """Samples in which the safety gate changed what was asked of the arm; the gripper, which is always asked for more
+    than it can do in a tick, is not counted."""
 
     @property
     def marked(self) -> bool:
@@ -50,7 +51,7 @@ class TimingSummary:
         """Say it in words, the unremarkable left out."""
         words = [f"{self.rate_reached:.1f} of {self.rate_asked:.0f} Hz", f"{self.missed} missed"]
         words.append(f"late by {self.lateness_median * 1e3:.1f} ms, p99 {self.lateness_p99 * 1e3:.1f} ms")
-        for count, name in ((self.gaps, "gaps"), (self.retries, "bus retries"), (self.clamps, "samples clamped")):
+        for count, name in ((self.gaps, "gaps"), (self.retries, "bus retries"), (self.clamps, "samples slowed for safety")):
             if count:
                 words.append(f"{count} {name}")
         if self.marked:
@@ -63,7 +64,8 @@ def summarise(demonstration: Demonstration) -> TimingSummary:
     timing, time = demonstration.timing, demonstration.time
     duration = demonstration.duration
     asked = timing.rate_asked
-    kept = np.isclose(demonstration.command_asked, demonstration.command_sent, rtol=0.0, atol=1e-9)
+    asked_of_arm, sent_to_arm = demonstration.command_asked[:, :-1], demonstration.command_sent[:, :-1]
+    kept = np.isclose(asked_of_arm, sent_to_arm, rtol=0.0, atol=1e-9)
     lateness = timing.lateness[np.isfinite(timing.lateness)]
     median, p99 = np.percentile(lateness, (50, 99)) if len(lateness) else (0.0, 0.0)
     return TimingSummary(

@@ -58,7 +58,7 @@ def make(out: Path, look: str, size: str, prior: Path | None) -> None:
     def shoot(name: str) -> None:
         person.pause(0.5)
         taken.append(name)
-        person.save(out / f"{len(taken):02}-{name}-{look}.png")
+        person.keep_picture(out / f"{len(taken):02}-{name}-{look}.png")
         print(f"{time.strftime('%H:%M:%S')} {look} {name}", flush=True)
 
     person.wait_until(lambda: person.state().startswith("Ready"), 60, "the arm")
@@ -114,6 +114,7 @@ def make(out: Path, look: str, size: str, prior: Path | None) -> None:
     shoot("turned")
     print(f"longest pause {person.longest_pause * 1000:.0f} ms")
     window.close()
+    person.write_pictures()
     window.deleteLater()
     application.processEvents()
 

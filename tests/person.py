@@ -26,7 +26,8 @@ class Person:
     def __init__(self, window: QWidget) -> None:
         self.window = window
         self.longest_pause = 0.0
-        """Longest time the window did not answer while ``wait_until`` was looking, s."""
+        """Longest time the window did not answer, s."""
+        self._pictures: list[tuple[Path, QImage]] = []
 
     # Seeing
 
@@ -68,10 +69,16 @@ class Person:
         nearest = int(np.argmin((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2))
         return QPoint(int(columns[nearest]), int(rows[nearest]))
 
-    def save(self, path: Path) -> None:
-        """Keep a picture of the whole window."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        assert self.window.grab().save(str(path)), path
+    def keep_picture(self, path: Path) -> None:
+        """Keep a picture of the whole window, to be written by ``write_pictures``: writing holds up the arm."""
+        self._pictures.append((path, self.window.grab().toImage()))
+
+    def write_pictures(self) -> None:
+        """Write the pictures that were kept."""
+        for path, image in self._pictures:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert image.save(str(path)), path
+        self._pictures.clear()
 
     # Doing
 

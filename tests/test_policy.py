@@ -57,7 +57,8 @@ def test_gradients_stay_finite_when_both_attentions_agree() -> None:
     params = {name: t.requires_grad_() for name, t in MODEL.initial(0).items()}
     fast = MODEL.start(params, points)
     same = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0]], requires_grad=True)
-    loss = MODEL.loss(fast | {"attention1": same, "attention2": same}, points).sum()
+    also = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0, 0]])
+    loss = MODEL.loss(fast | {"attention1": same, "attention2": also}, points).sum()
     assert all(
         torch.isfinite(g).all()
         for g in torch.autograd.grad(loss, [same, *params.values()], allow_unused=True)

@@ -112,7 +112,8 @@ class AdaptedTask:
 
 def outline(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> Array:
     """Return (n, 9): where the two attended anchors are, which is held, how open the gripper is."""
-    first, second = (np.einsum("a,naf->nf", softmax(policy[k]), anchors) for k in ("attention1", "attention2"))
+    weights = (softmax(policy[name])[: anchors.shape[1]] for name in ("attention1", "attention2"))
+    first, second = (np.einsum("a,naf->nf", w, anchors) for w in weights)
     parts = [first[:, :3], second[:, :3], first[:, HELD : HELD + 1], second[:, HELD : HELD + 1], 0.3 * globals_[:, :1]]
     return np.concatenate(parts, axis=1).astype(np.float32)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from metagui.learning import features
 from metagui.learning.features import Array, SegmentArrays
-from metagui.learning.policy import Points
+from metagui.learning.policy import NUDGES, Points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -148,6 +148,8 @@ class Draw:
     """Support points come from 1 … this many takes."""
     permute: bool = True
     """Shuffle every task's anchors, so that none can be known by its place."""
+    nudged: float = 0.0
+    """Share of the tasks whose inferred start is displaced, see ``policy.Points``."""
 
 
 class TaskSampler:
@@ -175,7 +177,11 @@ class TaskSampler:
         order = np.tile(np.arange(anchors), (draw.tasks, 1))
         if draw.permute:
             order = rng.permuted(order, axis=1)
-        return self._points(np.array(support), order), self._points(np.array(query), order)
+        shown = self._points(np.array(support), order)
+        if draw.nudged > 0:
+            nudge = rng.normal(size=(draw.tasks, NUDGES)) * (rng.random((draw.tasks, 1)) < draw.nudged)
+            shown = replace(shown, nudge=torch.from_numpy(nudge.astype(np.float32)))
+        return shown, self._points(np.array(query), order)
 
     def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw one task's support and query rows, from different takes."""

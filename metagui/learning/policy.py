@@ -21,7 +21,7 @@ from metagui.learning.networks import Params, init_mlp, mlp, per_task
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
 INFERRED = ("context", "attention1", "attention2", "goal1", "goal2")
-"""What the encoder gives every task of its own: (tasks, context), (tasks, A) twice, (tasks, 3) twice."""
+"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A + 1), (tasks, 3) twice."""
 ADAPTED = INFERRED + POLICY_TENSORS
 
 
@@ -37,6 +37,8 @@ class Points:
     """(B, N, ACTIONS)"""
     done: torch.Tensor
     """(B, N)"""
+    nudge: torch.Tensor | None = None
+    """(B, NUDGES) standard normal numbers, or zeros, that displace what the encoder infers; in training only."""
 
 
 class _Torch:
@@ -64,8 +66,10 @@ class PolicyModel:
     context: int = 16
     ending: float = 4.0
     """How much sooner a point at the end is picked to say where the goal is."""
-    apart: float = 6.0
+    apart: float = 30.0
     """How much the second attention avoids the first anchor."""
+    alone: float = 2.0
+    """How much sooner, at first, the second attention looks at nothing: what does not matter is only in the way."""
     sharpness: float = 3.0
     """Scale of the attention logits: a policy that sees a tenth of a wrong anchor misses by a tenth of the way."""
     huber: float = 0.3
@@ -100,27 +104,45 @@ class PolicyModel:
         tasks, anchors = len(support.anchors), support.anchors.shape[2]
         fast = per_task(params, POLICY_TENSORS, tasks)
         if self.blind:
-            even = torch.zeros(tasks, anchors)
             shared = per_task(params, ("context", "goal1", "goal2"), tasks)
-            return fast | shared | {"attention1": even, "attention2": even}
+            even = {"attention1": torch.zeros(tasks, anchors), "attention2": torch.zeros(tasks, anchors + 1)}
+            return fast | shared | even
         rows = self.shown(params, support)
         summaries = self.summarise(params, rows, support)
         ended = pooled(support.anchors[..., :3], _ending(support.done).unsqueeze(1)).squeeze(2)
         attention1 = self.sharpness * mlp(params, "first", torch.cat([summaries, _placed(ended)], -1), 2).squeeze(-1)
-        given = attend(attention1, summaries).unsqueeze(1).expand_as(summaries)
-        from_first = _placed(ended - attend(attention1, ended).unsqueeze(1))
-        attention2 = mlp(params, "second", torch.cat([summaries, given, from_first], -1), 2).squeeze(-1)
-        attention2 = self.sharpness * attention2 - self.apart * torch.softmax(attention1, -1).detach()
-        attended = torch.cat([given[:, 0], attend(attention2, summaries)], -1)
+        attended1 = attend(attention1, summaries)
+        attention2 = self._second(params, summaries, ended, attention1, attended1)
+        attended = torch.cat([attended1, attend(attention2, summaries)], -1)
         moved = mlp(params, "goals", attended, 2)
         moments = mlp(params, "moment", rows, 1)
-        return fast | {
+        inferred = {
             "context": mlp(params, "context", attended, 2),
             "attention1": attention1,
             "attention2": attention2,
             "goal1": self._moment(attention1, moments[..., :1], support) + moved[:, :3],
             "goal2": self._moment(attention2, moments[..., 1:], support) + moved[:, 3:],
         }
+        if support.nudge is not None:
+            _displace(inferred, support.nudge)
+        return fast | inferred
+
+    def _second(
+        self,
+        params: Params,
+        summaries: torch.Tensor,
+        ended: torch.Tensor,
+        attention1: torch.Tensor,
+        attended1: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the second attention's logits (tasks, A + 1), given the first: never the same anchor, or none."""
+        from_first = _placed(ended - attend(attention1, ended).unsqueeze(1))
+        given = attended1.unsqueeze(1).expand_as(summaries)
+        rows = torch.cat([summaries, given, from_first], -1)
+        none = torch.cat([torch.zeros_like(attended1), attended1, torch.zeros_like(from_first[:, 0])], -1)
+        logits = self.sharpness * mlp(params, "second", torch.cat([rows, none.unsqueeze(1)], 1), 2).squeeze(-1)
+        taken = torch.softmax(attention1, -1).detach()
+        return logits - torch.cat([self.apart * taken, torch.full_like(taken[:, :1], -self.alone)], -1)
 
     def shown(self, params: Params, support: Points) -> torch.Tensor:
         """Return what every point says about every anchor, (tasks, N, A, encoder)."""
@@ -166,13 +188,31 @@ class PolicyModel:
 
 
 def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Mix (tasks, A, F) or (tasks, N, A, F) over the anchors by (tasks, A) logits."""
-    weights = torch.softmax(logits, -1)
+    """Mix (tasks, A, F) or (tasks, N, A, F) over the anchors by (tasks, A) logits; one logit more is for nothing."""
+    weights = torch.softmax(logits, -1)[:, : values.shape[-2]]
     if values.dim() == 3:
         return torch.einsum("ba,baf->bf", weights, values)
     tasks, points, anchors, size = values.shape
     mixed = torch.bmm(weights.unsqueeze(1), values.permute(0, 2, 1, 3).reshape(tasks, anchors, points * size))
     return mixed.view(tasks, points, size)
+
+
+GOAL_NUDGE, CONTEXT_NUDGE = 0.15, 0.7
+"""How far a unit nudge displaces a goal (in 0.1 m) and the context (as a share of its own size)."""
+NUDGES = 6 + 16
+
+
+def _displace(inferred: Params, nudge: torch.Tensor) -> None:
+    """Put goals and context beside where the encoder has them, so that the inner steps learn to put them right.
+
+    On tasks like those of the training the encoder leaves nothing to do; on others it errs, and it is the inner
+    steps that must help.
+    """
+    inferred["goal1"] = inferred["goal1"] + GOAL_NUDGE * nudge[:, :3]
+    inferred["goal2"] = inferred["goal2"] + GOAL_NUDGE * nudge[:, 3:6]
+    context = inferred["context"]
+    size = context.detach().square().mean(-1, keepdim=True).sqrt()
+    inferred["context"] = context + CONTEXT_NUDGE * size * nudge[:, 6 : 6 + context.shape[1]]
 
 
 def _placed(where: torch.Tensor) -> torch.Tensor:

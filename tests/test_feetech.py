@@ -17,7 +17,7 @@ from metagui.arms import servo_registers as reg
 from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, NotConnectedError
 from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration, JointMap
 from metagui.arms.control import ControlLoop
-from metagui.arms.feetech import FeetechArm, FeetechSettings
+from metagui.arms.feetech import FeetechArm, FeetechSettings, HotError
 from metagui.arms.kinematics import HOME, JOINTS
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import PortError, SerialPort, UsbPort
@@ -272,9 +272,14 @@ def test_arms_that_are_not_switched_on(setup: Bench) -> None:
     assert not setup.arm.connected
 
 
-def test_an_arm_far_outside_its_range_is_not_switched_on(setup: Bench) -> None:
+def test_an_arm_outside_its_range_or_hot_is_not_switched_on(setup: Bench) -> None:
     setup.virtual.servos[0].set(reg.MIN_POSITION, 2900)
     with pytest.raises(CalibrationError, match=r"shoulder_pan stands .* outside"):
+        setup.arm.connect()
+    setup.virtual.servos[0].set(reg.MIN_POSITION, exact_calibration().joints[0].range_min)
+    setup.virtual.servos[2].temperature = 80.0
+    setup.virtual.advance()
+    with pytest.raises(HotError, match="Servo 3 is too hot"):
         setup.arm.connect()
     assert not any(setup.torque())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnectedError, frozen
+from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, frozen
 from metagui.arms.calibration import Calibration, CalibrationError, JointMap
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.ports import SerialPort
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import Joint
     from metagui.arms.ports import Port
+
+
+class HotError(ArmError):
+    """A servo is too hot to be switched on."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class FeetechArm:
     def connect(self) -> None:
         """Open the port, check the servos, switch the torque on where they are.
 
-        Raises PortError, ServoSilentError, WrongServoError, CalibrationError; then nothing was switched on.
+        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, HotError; then nothing was switched on.
         """
         with self._turn:
             if self.connected:
@@ -181,9 +185,14 @@ class FeetechArm:
         self._chain, self.joints, self.connected = chain, self._map.joints, True
 
     def _energise(self, chain: ServoChain) -> None:
-        """Switch the torque on at the present position. Raises CalibrationError if that is far outside the limits."""
+        """Switch the torque on at the present position. Raises CalibrationError or HotError if that is not safe."""
         reports = ServoReports(chain, self.settings.patience)
         reports.read()
+        if reports.hot():
+            raise HotError(
+                f"Servo {', '.join(map(str, sorted(reports.hot())))} is too hot, so the arm was not switched on. "
+                "Let it cool for some minutes, then connect again."
+            )
         present = reports.positions()
         goals = self._map.clip(present)
         for joint, here, goal in zip(self._map.joints, present, goals, strict=True):

@@ -1,0 +1,153 @@
+"""How fast six servos can be read in full, next to the vendor's SDK on the same bus: ``python -m benchmarks.bus``.
+
+The virtual arm answers from a process of its own, no sooner than a wire of 1 Mbaud would. Both clients take turns
+in short bursts, so that whatever else the machine does hits both. The wire's own limit is its bytes times 10 bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scservo_sdk as sdk
+
+from metagui.arms import servo_registers as reg
+from metagui.arms.ports import SerialPort
+from metagui.arms.servo_bus import ServoBus
+from metagui.arms.servo_chain import IDS, ServoChain
+from metagui.arms.servo_protocol import OVERHEAD
+from metagui.arms.virtual import VirtualArm
+from metagui.arms.virtual_port import BAUD, BITS_A_BYTE, VirtualPort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BYTES = OVERHEAD + 2 + len(IDS) + len(IDS) * (OVERHEAD + reg.FEEDBACK_SIZE)
+"""On the wire for one full reading: a sync read and its six replies."""
+PACED = "1 Mbaud"
+WIRE_TIME = BYTES * BITS_A_BYTE / BAUD
+
+
+def serve(paced: bool, physics: bool) -> None:
+    """Serve a virtual arm until standard input ends."""
+    with VirtualPort(VirtualArm(), BAUD if paced else None, physics) as port:
+        print(port.name, flush=True)
+        sys.stdin.read()
+
+
+@contextlib.contextmanager
+def server(paced: bool, physics: bool) -> Iterator[str]:
+    """Run ``serve`` in a process of its own and yield the port's name."""
+    command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--unpaced"] * (not paced)]
+    command += ["--physics"] * physics
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+
+
+def ours(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
+    """Return a function that reads all servos with our driver, and one that closes it."""
+    chain = ServoChain(ServoBus(SerialPort(name), retries=0))
+    chain.find()
+    return lambda: len(chain.feedback()) == len(IDS), chain.bus.port.close
+
+
+def vendors(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
+    """Return a function that reads all servos with the vendor's SDK, and one that closes it."""
+    port = sdk.PortHandler(name)
+    if not (port.openPort() and port.setBaudRate(BAUD)):
+        raise OSError(f"The vendor's SDK cannot open {name}.")
+    group = sdk.GroupSyncRead(port, sdk.PacketHandler(0), reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
+    for ident in IDS:
+        group.addParam(ident)
+    registers = (
+        reg.POSITION,
+        reg.VELOCITY,
+        reg.LOAD,
+        reg.VOLTAGE,
+        reg.TEMPERATURE,
+        reg.STATUS,
+        reg.MOVING,
+        reg.CURRENT,
+    )
+
+    def read() -> bool:
+        if group.txRxPacket() != sdk.COMM_SUCCESS:
+            return False
+        for ident in IDS:
+            for register in registers:
+                group.getData(ident, register.address, register.size)
+        return True
+
+    return read, port.closePort
+
+
+def measure(name: str, bursts: int, length: int) -> dict[str, dict[str, float]]:
+    """Let both clients read in turns; return what each achieved."""
+    clients = {"metagui": ours(name), "feetech-servo-sdk": vendors(name)}
+    times: dict[str, list[float]] = {client: [] for client in clients}
+    lost = dict.fromkeys(clients, 0)
+    for burst in range(bursts + 1):
+        for client, (read, _) in clients.items():
+            for _ in range(length):
+                started = time.perf_counter()
+                good = read()
+                if burst > 0:  # the first warms up
+                    times[client].append(time.perf_counter() - started)
+                    lost[client] += not good
+    for _, close in clients.values():
+        close()
+    return {client: summary(np.array(times[client]), lost[client]) for client in clients}
+
+
+def summary(times: np.ndarray, lost: int) -> dict[str, float]:
+    """Return medians, p99, rate and share of the wire's limit."""
+    median, p99 = np.percentile(times, [50, 99])
+    return {
+        "median_ms": median * 1e3,
+        "p99_ms": p99 * 1e3,
+        "rate_hz": 1 / median,
+        "share_of_wire": WIRE_TIME / median,
+        "lost": lost,
+    }
+
+
+def main() -> None:
+    """Measure with and without the wire's pace and print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bursts", type=int, default=40)
+    parser.add_argument("--length", type=int, default=50, help="readings a burst")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--physics", action="store_true", help="let the arm behind the port move as well")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--unpaced", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(not options.unpaced, options.physics)
+        return
+    results = {}
+    for title, paced in ((PACED, True), ("no wire", False)):
+        with server(paced, options.physics) as name:
+            results[title] = measure(name, options.bursts, options.length)
+    if options.json:
+        print(json.dumps({"bytes": BYTES, "wire_ms": WIRE_TIME * 1e3, "results": results}, indent=2))
+        return
+    limit = f"{WIRE_TIME * 1e3:.2f} ms, {1 / WIRE_TIME:.0f} Hz"
+    print(f"Full feedback of {len(IDS)} servos is {BYTES} bytes: {limit} at 1 Mbaud")
+    for title, clients in results.items():
+        for client, r in clients.items():
+            share = f"{r['share_of_wire']:.0%} of the wire's limit" if title == PACED else ""
+            print(
+                f"{title:8} {client:18} median {r['median_ms']:.3f} ms  p99 {r['p99_ms']:.3f} ms  "
+                f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {share}"
+            )
+
+
+if __name__ == "__main__":
+    main()

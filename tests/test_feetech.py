@@ -17,6 +17,7 @@ from metagui.arms import servo_registers as reg
 from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, NotConnectedError
 from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration, JointMap
 from metagui.arms.control import ControlLoop
+from metagui.arms.direct_port import DirectPort
 from metagui.arms.feetech import FeetechArm, FeetechSettings, HotError
 from metagui.arms.kinematics import HOME, JOINTS
 from metagui.arms.known_arms import ArmBook
@@ -24,9 +25,9 @@ from metagui.arms.ports import PortError, SerialPort, UsbPort
 from metagui.arms.servo_bus import ServoBus, ServoRefusedError, ServoSilentError
 from metagui.arms.servo_chain import WrongServoError, bench
 from metagui.arms.servo_protocol import BROADCAST, Instruction, Packet
-from metagui.arms.servo_registers import TICK, TURN
+from metagui.arms.servo_registers import TICK
 from metagui.arms.servo_reports import ServosLostError
-from metagui.arms.virtual import DirectPort, VirtualArm
+from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_port import VirtualPort
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.judge import Judge
@@ -39,26 +40,20 @@ if TYPE_CHECKING:
 MOUNTS = (100, 3000, 4000, 2048, 1500, 10)
 
 
-def exact_calibration(mounts: tuple[int, ...] = MOUNTS) -> Calibration:
-    """Return what a perfect sweep of a virtual arm would find."""
-    found = []
-    for index, (joint, mount) in enumerate(zip(JOINTS, mounts, strict=True)):
-        ends = [round(mount + angle / TICK) for angle in (joint.lower, joint.upper)]
-        offset = sum(ends) // 2 % TURN - TURN // 2
-        low = (ends[0] - offset) % TURN
-        found.append(JointCalibration(index + 1, 0, max(offset, -2047), low, low + ends[1] - ends[0]))
-    return Calibration(tuple(found))
+def virtual_arm(mounts: tuple[int, ...] = MOUNTS) -> VirtualArm:
+    """Return a calibrated virtual arm."""
+    arm = VirtualArm(mounts=mounts)
+    arm.calibrate()
+    return arm
 
 
 class Bench:
     """A calibrated virtual arm, and the driver on a port that can be unplugged."""
 
     def __init__(self, **settings: Any) -> None:
-        self.virtual = VirtualArm(mounts=MOUNTS)
+        self.virtual = virtual_arm()
         self.port = DirectPort(self.virtual)
-        self.calibration = exact_calibration()
-        with bench("virtual", self.open) as chain:
-            chain.write_calibration(self.calibration)
+        self.calibration = self.virtual.calibration()
         self.arm = FeetechArm("virtual", settings=FeetechSettings(**settings), open_port=self.open)
 
     def open(self, device: str) -> DirectPort:
@@ -226,8 +221,8 @@ def test_an_echoing_adapter_is_noticed(baud: int | None) -> None:
     virtual.faults.echo = True
     with VirtualPort(virtual, baud, physics=False) as port, bench(port.name) as chain:
         assert chain.bus.echo
-        chain.write_calibration(exact_calibration())
-        assert chain.read_calibration() == exact_calibration()
+        chain.write_calibration(virtual.calibration())
+        assert chain.read_calibration() == virtual.calibration()
         assert len(chain.feedback()) == 6
         assert chain.bus.read(2, reg.ID) == 2
 
@@ -265,7 +260,7 @@ def test_arms_that_are_not_switched_on(setup: Bench) -> None:
     with pytest.raises(WrongServoError, match="1029"):
         setup.arm.connect()
     setup.virtual.servos[3].set(reg.MODEL_NUMBER, 777)
-    other = exact_calibration((2048,) * 6)
+    other = virtual_arm((2048,) * 6).calibration()
     with pytest.raises(CalibrationError, match=r"shoulder_pan.* differ"):
         FeetechArm("virtual", other, open_port=setup.open).connect()
     assert not any(setup.torque())
@@ -276,7 +271,7 @@ def test_an_arm_outside_its_range_or_hot_is_not_switched_on(setup: Bench) -> Non
     setup.virtual.servos[0].set(reg.MIN_POSITION, 2900)
     with pytest.raises(CalibrationError, match=r"shoulder_pan stands .* outside"):
         setup.arm.connect()
-    setup.virtual.servos[0].set(reg.MIN_POSITION, exact_calibration().joints[0].range_min)
+    setup.virtual.servos[0].set(reg.MIN_POSITION, setup.calibration.joints[0].range_min)
     setup.virtual.servos[2].temperature = 80.0
     setup.virtual.advance()
     with pytest.raises(HotError, match="Servo 3 is too hot"):
@@ -417,6 +412,7 @@ def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
             continue
     for servo in setup.virtual.servos:
         servo.temperature = 25.0
+    setup.virtual.advance()
     was_plugged = arm.connected
     arm.disconnect()
     assert not was_plugged or all(setup.torque())
@@ -457,10 +453,8 @@ def act(setup: Bench, what: str, value: Any) -> None:
 
 
 def test_unplugged_and_plugged_in_again() -> None:
-    virtual = VirtualArm(mounts=MOUNTS)
+    virtual = virtual_arm()
     with VirtualPort(virtual, physics=False) as port:
-        with bench(port.name) as chain:
-            chain.write_calibration(exact_calibration())
         arm = FeetechArm(port.name)
         arm.connect()
         arm.observe()
@@ -502,10 +496,8 @@ def test_a_program_over_the_bus_really_moves_cubes() -> None:
 
 
 def test_the_loop_runs_live_over_a_terminal() -> None:
-    virtual = VirtualArm(mounts=MOUNTS)
+    virtual = virtual_arm()
     with VirtualPort(virtual) as port:
-        with bench(port.name) as chain:
-            chain.write_calibration(exact_calibration())
         arm = FeetechArm(port.name)
         with arm:
             loop = ControlLoop(arm, virtual)
@@ -521,10 +513,8 @@ def test_the_loop_runs_live_over_a_terminal() -> None:
 
 
 def test_unplugging_ends_the_loop_with_a_name() -> None:
-    virtual = VirtualArm(mounts=MOUNTS)
+    virtual = virtual_arm()
     port = VirtualPort(virtual, physics=False)
-    with bench(port.name) as chain:
-        chain.write_calibration(exact_calibration())
     arm = FeetechArm(port.name)
     arm.connect()
     loop = ControlLoop(arm, virtual)
@@ -581,8 +571,9 @@ def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
     assert again.find("left arm") == "/dev/ttyACM1"
     assert again.name_of(plugged[0]) == "left arm"
     assert again.calibration("left arm") is None
-    exact_calibration().save(again.calibration_path("left arm"))
-    assert again.calibration("left arm") == exact_calibration()
+    calibration = virtual_arm().calibration()
+    calibration.save(again.calibration_path("left arm"))
+    assert again.calibration("left arm") == calibration
     again.remember("follower", "/dev/ttyACM1")
     assert [arm.name for arm in again.arms()] == ["follower"]
     plugged.clear()

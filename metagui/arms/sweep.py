@@ -6,6 +6,7 @@ Fed with raw encoder positions, it keeps count across the wrap; the window draws
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,13 @@ from metagui.arms.kinematics import JOINTS
 from metagui.arms.servo_registers import TICK, TURN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from metagui.arms.arm import Joint
+    from metagui.arms.servo_chain import ServoChain
+
+PERIOD = 0.02
+"""Between two readings, s."""
 
 
 class SweepError(CalibrationError):
@@ -32,7 +37,7 @@ class SweepSettings:
     most: float = 1.25
     """Share beyond which something slips, or the joint is another one."""
     jump: int = 1000
-    """Ticks between two readings from which on it is unknown how the joint got there."""
+    """Ticks between two readings from which on it is unknown how the joint got there; its sweep begins again."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,9 @@ class Sweep:
     def __init__(self, joints: Sequence[Joint] = JOINTS, settings: SweepSettings | None = None) -> None:
         self._joints = tuple(joints)
         self._settings = settings or SweepSettings()
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget everything."""
         self._last: list[int] = []
         self._lowest: list[int] = []
         self._highest: list[int] = []
-        self._lost: set[int] = set()
 
     def feed(self, positions: Sequence[int]) -> tuple[JointSweep, ...]:
         """Take one reading of all encoders, 0 … 4095, at 20 Hz or more; return how far every joint is."""
@@ -80,8 +80,8 @@ class Sweep:
             self._last, self._lowest, self._highest = list(positions), list(positions), list(positions)
         for i, position in enumerate(positions):
             step = (position - self._last[i] + MIDDLE) % TURN - MIDDLE
-            if abs(step) > self._settings.jump:
-                self._lost.add(i)
+            if abs(step) > self._settings.jump:  # nobody knows which way round: this joint begins again
+                self._lowest[i] = self._highest[i] = self._last[i] + step
             self._last[i] += step
             self._lowest[i] = min(self._lowest[i], self._last[i])
             self._highest[i] = max(self._highest[i], self._last[i])
@@ -100,18 +100,17 @@ class Sweep:
                 f"The sweep is not complete: {'; '.join(problems) or 'nothing was read'}. "
                 "Nothing was written to the arm; go on moving the joints, or start again."
             )
-        return Calibration(tuple(_calibrate(ident, joint) for ident, joint in zip(ids, swept, strict=True)))
+        joints = (calibrate(i, joint.lowest, joint.highest) for i, joint in zip(ids, swept, strict=True))
+        return Calibration(tuple(joints))
 
     def _joint(self, i: int) -> JointSweep:
         joint, lowest, highest = self._joints[i], self._lowest[i], self._highest[i]
         expected = round((joint.upper - joint.lower) / TICK)
-        problem = self._problem(highest - lowest, expected, i in self._lost)
+        problem = self._problem(highest - lowest, expected)
         return JointSweep(joint.name, lowest, highest, self._last[i], expected, problem)
 
-    def _problem(self, travel: int, expected: int, lost: bool) -> str | None:
+    def _problem(self, travel: int, expected: int) -> str | None:
         degrees, wanted = (math.degrees(ticks * TICK) for ticks in (travel, expected))
-        if lost:
-            return "jumped between two readings, so that its turns cannot be counted; start again"
         if travel < self._settings.least * expected:
             return f"was moved by {degrees:.0f}° of about {wanted:.0f}°; lead it from stop to stop"
         if travel > self._settings.most * expected or travel >= TURN - 2:
@@ -119,10 +118,34 @@ class Sweep:
         return None
 
 
-def _calibrate(ident: int, joint: JointSweep) -> JointCalibration:
-    """Put the middle of the travel at 2048, and with it the wrap as far away as it can be."""
-    middle = (joint.lowest + joint.highest) // 2
+def calibrate(ident: int, lowest: int, highest: int) -> JointCalibration:
+    """Return the calibration of a joint whose travel is ``lowest`` … ``highest``, ticks counted on across the wrap.
+
+    The middle of the travel becomes 2048, and with it the wrap is as far away as it can be.
+    """
+    middle = (lowest + highest) // 2
     offset = middle % TURN - MIDDLE
     offset = max(offset, -MOST_OFFSET)  # sign and magnitude cannot say -2048; one tick aside is no harm
     centre = (middle - offset) % TURN
-    return JointCalibration(ident, 0, offset, joint.lowest - middle + centre, joint.highest - middle + centre)
+    return JointCalibration(ident, 0, offset, lowest - middle + centre, highest - middle + centre)
+
+
+def sweep(
+    chain: ServoChain, settled: float = 2.0, pause: Callable[[float], None] = time.sleep
+) -> Generator[tuple[JointSweep, ...], None, Calibration]:
+    """Watch limp joints being led about: yield how far each is, 50 times a second; return the calibration.
+
+    It ends by itself when every joint is done and no travel has grown for ``settled`` s. Closing it early changes
+    nothing. Raises ServoSilentError, ConnectionLostError.
+    """
+    chain.begin_sweep()
+    watched, quiet, before = Sweep(), 0, 0
+    while quiet * PERIOD < settled:
+        progress = watched.feed(chain.encoders())
+        yield progress
+        travel = sum(joint.travel for joint in progress)
+        done = not any(joint.problem for joint in progress)
+        quiet = quiet + 1 if done and travel == before else 0
+        before = travel
+        pause(PERIOD)
+    return watched.finish(chain.ids)

@@ -1,7 +1,7 @@
 """The virtual SO-101: servos on a bus, moved by the simulated arm, behind a port that any program can open.
 
 What pushes cubes in the simulation is what the bytes on the bus say. It is served from a pseudo-terminal in real
-time, or asked directly, byte for byte, on a clock of its own (``DirectPort``), which is how tests run.
+time (``virtual_port``), or asked directly, byte for byte, on a clock of its own (``direct_port``).
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms import servo_registers as reg
-from metagui.arms.arm import CONTROL_PERIOD, Command, ConnectionLostError, SceneState
+from metagui.arms.arm import CONTROL_PERIOD, Command, SceneState
+from metagui.arms.calibration import Calibration
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulated import SimulatedArm
+from metagui.arms.sweep import calibrate
 from metagui.arms.virtual_bus import Faults, Reply, VirtualBus
 from metagui.arms.virtual_servo import VirtualServo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 STUCK_LOAD = 40.0
 """How far a stuck joint must want to turn until its servo reports full load, ticks."""
@@ -47,6 +49,7 @@ class VirtualArm:
         self.stuck: set[int] = set()
         """Joints that do not turn, whatever happens."""
         self._hands: dict[int, float] = {}
+        self._path: Iterator[tuple[int, float]] | None = None
         self._rest: list[float] = []
         self._physics = threading.Lock()
         self._registers = threading.Lock()
@@ -69,6 +72,7 @@ class VirtualArm:
         for _ in range(periods):
             with self._physics:
                 with self._registers:
+                    self._move_hands()
                     targets = np.array([self._target(joint) for joint in range(len(JOINTS))])
                 self.simulated.command(Command(targets))
                 with self._registers:
@@ -80,6 +84,32 @@ class VirtualArm:
             self._hands.pop(joint, None)
         else:
             self._hands[joint] = angle
+
+    def lead(self, path: Iterable[tuple[int, float]]) -> None:
+        """Let hands follow a path of (joint, angle), a step a period, whenever the whole arm is limp."""
+        self._path = iter(path)
+
+    @property
+    def led(self) -> bool:
+        """Whether hands still have a path to follow."""
+        return self._path is not None
+
+    def calibrate(self) -> None:
+        """Put the offsets and ranges into the servos that a perfect sweep would find."""
+        with self._registers:
+            for values, servo in zip(self.calibration().joints, self.servos, strict=True):
+                servo.set(reg.HOMING_OFFSET, values.homing_offset)
+                servo.set(reg.MIN_POSITION, values.range_min)
+                servo.set(reg.MAX_POSITION, values.range_max)
+            self._sense(0.0)
+
+    def calibration(self) -> Calibration:
+        """Return what a perfect sweep would find."""
+        joints = []
+        for index, (joint, mount) in enumerate(zip(JOINTS, self.mounts, strict=True)):
+            lower, upper = (round(mount + angle / reg.TICK) for angle in (joint.lower, joint.upper))
+            joints.append(calibrate(index + 1, lower, upper))
+        return Calibration(tuple(joints))
 
     def randomise(self, seed: int) -> None:
         """Lay out another scene, the arm back home."""
@@ -96,6 +126,17 @@ class VirtualArm:
         """Return where the joints really are, rad."""
         with self._physics:
             return list(map(float, self.simulated.observe().positions))
+
+    def _move_hands(self) -> None:
+        """Go one step along the path; at its end the hands let go."""
+        if self._path is None or any(servo.torque for servo in self.servos):
+            return
+        step = next(self._path, None)
+        if step is None:
+            self._path = None
+            self._hands.clear()
+        else:
+            self._hands[step[0]] = step[1]
 
     def _target(self, joint: int) -> float:
         """Return where one joint is pulled to, rad: by its servo, by a hand, or left by its gears where it is."""
@@ -125,56 +166,3 @@ class VirtualArm:
                 load = min(max((servo.drive(0.0) or 0.0) / STUCK_LOAD, -1.0), 1.0)
             encoder = self.mounts[joint] + self._angles[joint] / reg.TICK
             servo.sense(encoder, speeds[joint] / reg.TICK, load, elapsed)
-
-
-class DirectPort:
-    """A port without a line: what is written is answered at once, and a late reply comes after the next wait.
-
-    ``lockstep`` lets a control period pass at every goal for the arm, as the simulated arm does.
-    """
-
-    def __init__(self, arm: VirtualArm, lockstep: bool = True) -> None:
-        self.arm = arm
-        self.lockstep = lockstep
-        self.vanished = False
-        self._arrived = bytearray()
-        self._late: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Send bytes. Raises ConnectionLostError."""
-        self._require()
-        before = _goals(self.arm)
-        for reply in self.arm.feed(data):
-            if reply.delay >= self.arm.faults.lateness:
-                self._late.append(reply.data)
-            else:
-                self._arrived += reply.data
-        if self.lockstep and _goals(self.arm) > before:
-            self.arm.advance()
-
-    def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; fewer mean that the time was up."""
-        self._require()
-        data = bytes(self._arrived[:size])
-        del self._arrived[:size]
-        if len(data) < size and self._late:
-            self._arrived += self._late.pop(0)
-        return data
-
-    def discard(self) -> int:
-        """Forget what has arrived; return how many bytes that were."""
-        self._require()
-        count = len(self._arrived)
-        self._arrived.clear()
-        return count
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-    def _require(self) -> None:
-        if self.vanished:
-            raise ConnectionLostError("The virtual port was unplugged.")
-
-
-def _goals(arm: VirtualArm) -> int:
-    return sum(servo.goals for servo in arm.servos)

@@ -125,7 +125,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Ranges], tuple[Click, ...]]] 
 
 
 def sensible(clicks: tuple[Click, ...]) -> bool:
-    """Whether the clicks can follow each other: nothing is asked of a cube that is in the hand, covered or in the way."""
+    """Whether the clicks can follow each other: nothing is asked of a cube in the hand, covered or in the way."""
     held, busy = None, set[str]()
     for click in clicks:
         if click.verb == "grasp":

@@ -35,8 +35,9 @@ class TimingSummary:
     retries: int
     """How often the bus had to be asked again."""
     clamps: int
-    """Samples in which the safety gate changed what was asked of the arm; the gripper, which is always asked for more
-    than it can do in a tick, is not counted."""
+    """Samples in which the safety gate changed what was asked of the arm.
+
+    The gripper, which is always asked for more than it can do in a tick, is not counted."""
 
     @property
     def marked(self) -> bool:
@@ -51,7 +52,11 @@ class TimingSummary:
         """Say it in words, the unremarkable left out."""
         words = [f"{self.rate_reached:.1f} of {self.rate_asked:.0f} Hz", f"{self.missed} missed"]
         words.append(f"late by {self.lateness_median * 1e3:.1f} ms, p99 {self.lateness_p99 * 1e3:.1f} ms")
-        for count, name in ((self.gaps, "gaps"), (self.retries, "bus retries"), (self.clamps, "samples slowed for safety")):
+        for count, name in (
+            (self.gaps, "gaps"),
+            (self.retries, "bus retries"),
+            (self.clamps, "samples slowed for safety"),
+        ):
             if count:
                 words.append(f"{count} {name}")
         if self.marked:

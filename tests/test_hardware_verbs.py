@@ -1,0 +1,100 @@
+"""The verbs for arms on a cable, tried on the virtual one as a new user would."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from metagui.arms import known_arms
+from metagui.arms.feetech import FeetechArm
+from metagui.arms.known_arms import ArmBook
+from metagui.arms.virtual import VirtualArm
+from metagui.arms.virtual_hands import sweep_by_hand
+from metagui.arms.virtual_port import VirtualPort
+from metagui.cli import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+
+@pytest.fixture(autouse=True)
+def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_arms, "user_config_path", lambda _: tmp_path / "config")
+
+
+def metagui(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
+    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.lead(sweep_by_hand())
+    over = threading.Event()
+
+    def hurry() -> None:
+        while not over.wait(0.002):
+            arm.advance()
+
+    with VirtualPort(arm, physics=False) as port:
+        time = threading.Thread(target=hurry)
+        time.start()
+        try:
+            result = metagui("calibrate", "--port", port.name, "--name", "mine", "--json")
+        finally:
+            over.set()
+            time.join()
+        assert result.exit_code == 0, result.stderr
+        assert "Lead every joint from stop to stop" in result.stderr
+        assert list(json.loads(result.stdout)) == [joint.name for joint in FeetechArm("").joints]
+        calibration = ArmBook().calibration("mine")
+        assert ArmBook().find("mine") == port.name
+        with FeetechArm(port.name, calibration) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.015)
+
+
+def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
+    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.calibration().save(tmp_path / "lerobot.json")
+    with VirtualPort(arm, physics=False) as port:
+        result = metagui("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
+        assert result.exit_code == 0, result.stderr
+        with FeetechArm(port.name, arm.calibration()) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.01)
+
+
+def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
+    result = metagui("calibrate", "--port", "/dev/ttyNOT")
+    assert result.exit_code == 1
+    assert "There is no port /dev/ttyNOT" in result.stderr
+    (tmp_path / "bad.json").write_text("{}")
+    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--import", tmp_path / "bad.json")
+    assert "is no calibration of this arm" in result.stderr
+
+
+def test_ports_are_listed() -> None:
+    result = metagui("arms", "--json")
+    assert result.exit_code == 0
+    assert isinstance(json.loads(result.stdout)["ports"], list)
+
+
+def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
+    command = [sys.executable, "-m", "metagui", "virtual-arm", "--seed", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        name = process.stdout.readline().strip()
+        with FeetechArm(name) as driver:
+            assert np.isfinite(driver.observe().positions).all()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""

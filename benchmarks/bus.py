@@ -11,6 +11,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 BYTES = OVERHEAD + 2 + len(IDS) + len(IDS) * (OVERHEAD + reg.FEEDBACK_SIZE)
 """On the wire for one full reading: a sync read and its six replies."""
-PACED = "1 Mbaud"
+PACED, BUSY = "1 Mbaud", "1 Mbaud, learner busy"
 WIRE_TIME = BYTES * BITS_A_BYTE / BAUD
 
 
@@ -118,8 +119,29 @@ def summary(times: np.ndarray, lost: int) -> dict[str, float]:
     }
 
 
+@contextlib.contextmanager
+def learner(busy: bool) -> Iterator[None]:
+    """Keep the interpreter busy with small matrices meanwhile, as a learner in another thread does."""
+    over = threading.Event()
+
+    def learn() -> None:
+        weights = np.eye(40)
+        while not over.is_set():
+            weights = np.tanh(weights @ weights) + 0.1
+
+    thread = threading.Thread(target=learn)
+    if busy:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if busy:
+            thread.join()
+
+
 def main() -> None:
-    """Measure with and without the wire's pace and print what came out."""
+    """Measure with the wire's pace, with a busy learner beside, and without a wire; print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bursts", type=int, default=40)
     parser.add_argument("--length", type=int, default=50, help="readings a burst")
@@ -132,8 +154,8 @@ def main() -> None:
         serve(not options.unpaced, options.physics)
         return
     results = {}
-    for title, paced in ((PACED, True), ("no wire", False)):
-        with server(paced, options.physics) as name:
+    for title, paced, busy in ((PACED, True, False), (BUSY, True, True), ("no wire", False, False)):
+        with server(paced, options.physics) as name, learner(busy):
             results[title] = measure(name, options.bursts, options.length)
     if options.json:
         print(json.dumps({"bytes": BYTES, "wire_ms": WIRE_TIME * 1e3, "results": results}, indent=2))
@@ -142,9 +164,9 @@ def main() -> None:
     print(f"Full feedback of {len(IDS)} servos is {BYTES} bytes: {limit} at 1 Mbaud")
     for title, clients in results.items():
         for client, r in clients.items():
-            share = f"{r['share_of_wire']:.0%} of the wire's limit" if title == PACED else ""
+            share = f"{r['share_of_wire']:.0%} of the wire's limit" if title in (PACED, BUSY) else ""
             print(
-                f"{title:8} {client:18} median {r['median_ms']:.3f} ms  p99 {r['p99_ms']:.3f} ms  "
+                f"{title:22} {client:18} median {r['median_ms']:.3f} ms  p99 {r['p99_ms']:.3f} ms  "
                 f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {share}"
             )
 

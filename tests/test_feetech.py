@@ -18,7 +18,7 @@ from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, NotCon
 from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration, JointMap
 from metagui.arms.control import ControlLoop
 from metagui.arms.direct_port import DirectPort
-from metagui.arms.feetech import FeetechArm, FeetechSettings, HotError
+from metagui.arms.feetech import FeetechArm, FeetechSettings, HotError, TorqueLostError
 from metagui.arms.kinematics import HOME, JOINTS
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import PortError, SerialPort, UsbPort
@@ -339,11 +339,31 @@ def test_a_hot_servo_does_not_jump_once_it_has_cooled(connected: Bench) -> None:
     connected.virtual.advance()
     assert not servo.torque
     here = connected.virtual.angles()[1]
+    with pytest.raises(TorqueLostError, match="Servo 2 went limp"):
+        connected.arm.observe()
     move(connected.arm, HOME + 0.2, ticks=5)
     assert connected.arm.complaints() == ["shoulder_lift is too hot"]
     servo.temperature = 30.0
     connected.arm.command(Command(HOME + 0.2))
     assert connected.virtual.angles()[1] == pytest.approx(here, abs=0.02)
+
+
+def test_a_dip_of_the_supply_is_noticed_and_held(connected: Bench) -> None:
+    arm, servo = connected.arm, connected.virtual.servos[1]
+    servo.power_up()
+    connected.virtual.guide(1, HOME[1] - 0.3)
+    connected.virtual.advance(20)
+    here = connected.virtual.angles()[1]
+    loop = ControlLoop(arm, connected.virtual)
+    loop.set_controller(None)
+    with pytest.raises(TorqueLostError, match="Servo 2 went limp"):
+        loop.run_inline(None, 2 * arm.settings.torque_check)
+    assert all(connected.torque())
+    connected.virtual.advance(20)
+    assert connected.virtual.angles()[1] == pytest.approx(here, abs=0.02)
+    arm.disconnect()
+    arm.connect()
+    loop.run_inline(None, 2 * arm.settings.torque_check)
 
 
 def test_complaints_in_words(connected: Bench) -> None:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from metagui.arms.ports import Port
 
 
+class TorqueLostError(ArmError):
+    """A servo that should hold went limp by itself."""
+
+
 class HotError(ArmError):
     """A servo is too hot to be switched on."""
 
@@ -42,6 +46,8 @@ class FeetechSettings:
     """How often a lost exchange is repeated within one tick."""
     patience: float = 0.25
     """How long a servo's last report stands in for lost ones, s; then the connection counts as lost."""
+    torque_check: int = 25
+    """At how many readings once it is made sure that all servos hold: a dip of the supply makes them forget."""
     tolerance: float = 0.2
     """How far outside its limits a joint may stand when the arm is switched on, rad."""
 
@@ -72,6 +78,7 @@ class FeetechArm:
         self._turn = threading.RLock()
         self._chain: ServoChain | None = None
         self._goals: dict[int, int] = {}
+        self._readings = 0
 
     def connect(self) -> None:
         """Open the port, check the servos, switch the torque on where they are.
@@ -89,11 +96,15 @@ class FeetechArm:
                 raise
 
     def observe(self) -> JointState:
-        """Read all servos once. Raises ConnectionLostError, ServosLostError, NotConnectedError."""
+        """Read all servos once.
+
+        Raises NotConnectedError, ConnectionLostError, ServosLostError; and TorqueLostError, once, when a servo
+        went limp by itself: it gets no goal but its present position until it holds again.
+        """
         with self._line() as chain:
             before, retries = time.perf_counter(), chain.bus.counters.retries
             self._reports.read()
-            self._limp |= self._reports.hot()
+            self._check_torque(chain)
             now = time.perf_counter()
             reports = self._reports.numbers()
             return JointState(
@@ -221,6 +232,19 @@ class FeetechArm:
             chain.write_goals(goals)
             self._goals |= goals
         self._limp = (limp - fresh) | self._reports.hot()
+
+    def _check_torque(self, chain: ServoChain) -> None:
+        """Ask now and then whether all servos hold, at once when one is hot. Raises TorqueLostError."""
+        self._readings += 1
+        if self.guiding or (self._readings % self.settings.torque_check and self._reports.hot() <= self._limp):
+            return
+        limp = chain.relapsed() - self._limp
+        self._limp |= limp | self._reports.hot()
+        if limp:
+            raise TorqueLostError(
+                f"Servo {', '.join(map(str, sorted(limp)))} went limp by itself, over heat or a dip of the supply. "
+                "The arm is told to stay where it is. Support it, check temperature and supply, and connect again."
+            )
 
     def _present(self) -> list[int]:
         """Return where the servos said they are, within the limits."""

@@ -93,6 +93,14 @@ class ServoChain:
         for ident in self.ids:
             self.bus.write(ident, reg.TORQUE_ENABLE, 0)
 
+    def relapsed(self) -> frozenset[int]:
+        """Return the servos that are not as ``energise`` left them: limp, or started anew by a dip of the supply.
+
+        The next goal switches the torque of such a servo on again, but nothing gives it back its acceleration.
+        """
+        replies = self.bus.sync_read(self.ids, reg.TORQUE_ENABLE.address, 2)
+        return frozenset(ident for ident, reply in replies.items() if reply.data != bytes((1, ACCELERATION)))
+
     def configure(self) -> None:
         """Give the servos the usual settings; only what differs is written."""
         for ident in self.ids:

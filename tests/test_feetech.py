@@ -125,8 +125,26 @@ def test_a_command_arrives_and_says_what_was_sent(connected: Bench) -> None:
     sent = connected.arm.command(Command(target)).positions
     np.testing.assert_allclose(sent, target, atol=TICK / 2 + 1e-9)
     np.testing.assert_allclose(connected.virtual.angles(), target, atol=4e-3)
-    far = connected.arm.command(Command(np.full(6, 100.0))).positions
-    np.testing.assert_allclose(far, [joint.upper for joint in connected.arm.joints], atol=TICK)
+
+
+def test_goals_stay_within_limits_and_speed(connected: Bench) -> None:
+    far = Command(np.full(6, 100.0))
+    first = connected.arm.command(far).positions
+    assert np.all(np.abs(first - HOME) <= [joint.max_velocity * 1.5 * 0.1 + TICK for joint in JOINTS])
+    move(connected.arm, far.positions, ticks=200)
+    sent = connected.arm.command(far).positions
+    np.testing.assert_allclose(sent, [joint.upper for joint in connected.arm.joints], atol=TICK)
+
+
+def test_a_stale_target_after_leading_by_hand_does_not_snap(connected: Bench) -> None:
+    """Even if the gate was not started anew, as it should be."""
+    connected.arm.guide()
+    connected.virtual.guide(0, 1.2)
+    connected.virtual.advance(60)
+    connected.virtual.guide(0, None)
+    connected.arm.hold()
+    connected.arm.observe()
+    assert connected.arm.command(Command(HOME)).positions[0] > 0.6
 
 
 @pytest.mark.parametrize("bad", [np.full(6, np.nan), np.array([0, 0, np.inf, 0, 0, 0]), np.zeros(5), np.zeros((2, 6))])
@@ -395,6 +413,7 @@ class Witness:
     def __init__(self, setup: Bench) -> None:
         self.setup = setup
         self.map = JointMap(setup.calibration)
+        self.most = [round(joint.max_velocity * 1.5 * 0.1 / TICK) + 1 for joint in JOINTS]
 
     def __call__(self, packet: Packet) -> None:
         if packet.code == Instruction.SYNC_WRITE:
@@ -412,6 +431,8 @@ class Witness:
             assert self.map.lowest[joint] <= goal <= self.map.highest[joint]
             assert not self.setup.arm.guiding or goal == present
             assert servo.torque or abs(goal - present) <= 1
+            last = servo.get(reg.GOAL_POSITION)
+            assert goal == present or abs(goal - last) <= self.most[joint]
         elif address == reg.TORQUE_ENABLE.address and data == b"\x01" and not servo.torque:
             assert abs(servo.get(reg.GOAL_POSITION) - present) <= 1
 

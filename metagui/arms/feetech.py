@@ -20,6 +20,7 @@ from metagui.arms.kinematics import JOINTS
 from metagui.arms.ports import SerialPort
 from metagui.arms.servo_bus import BusCounters, ServoBus
 from metagui.arms.servo_chain import ServoChain
+from metagui.arms.servo_goals import ServoGoals
 from metagui.arms.servo_registers import TICK
 from metagui.arms.servo_reports import ServoReports, ServosLostError
 
@@ -46,6 +47,9 @@ class FeetechSettings:
     """How often a lost exchange is repeated within one tick."""
     patience: float = 0.25
     """How long a servo's last report stands in for lost ones, s; then the connection counts as lost."""
+    haste: float = 1.5
+    """How much faster than a joint's ``max_velocity`` goals may run. The safety gate asks for less; this is for
+    whoever goes round it, or forgets to start it anew after the arm was led by hand."""
     torque_check: int = 25
     """At how many readings once it is made sure that all servos hold: a dip of the supply makes them forget."""
     tolerance: float = 0.2
@@ -77,13 +81,13 @@ class FeetechArm:
         self._open_port = open_port
         self._turn = threading.RLock()
         self._chain: ServoChain | None = None
-        self._goals: dict[int, int] = {}
         self._readings = 0
 
     def connect(self) -> None:
         """Open the port, check the servos, switch the torque on where they are.
 
-        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, HotError; then nothing was switched on.
+        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, HotError; then the arm stays where
+        it is.
         """
         with self._turn:
             if self.connected:
@@ -104,8 +108,8 @@ class FeetechArm:
         with self._line() as chain:
             before, retries = time.perf_counter(), chain.bus.counters.retries
             self._reports.read()
-            self._check_torque(chain)
             now = time.perf_counter()
+            self._check_torque(chain)
             reports = self._reports.numbers()
             return JointState(
                 time=now,
@@ -119,7 +123,7 @@ class FeetechArm:
             )
 
     def command(self, command: Command) -> Command:
-        """Send joint targets; return them as they were sent: within the limits, on whole ticks.
+        """Send joint targets; return them as they were sent: within limits and speed, on whole ticks.
 
         What is not one finite number a joint makes the arm hold. A servo that did not say where it is keeps the
         goal it has; one that is too hot to hold is told to stay where it is, so that it will not jump once it has
@@ -127,14 +131,14 @@ class FeetechArm:
         ConnectionLostError, NotConnectedError.
         """
         angles = np.asarray(command.positions, dtype=np.float64)
-        with self._line() as chain:
+        with self._line():
             if self.guiding:
-                return self._as_command(self._present())
+                return self._as_command(self._goals.present())
             if angles.shape == (len(self.joints),) and np.isfinite(angles).all():
-                self._send(chain, self._map.ticks(angles))
+                self._goals.move(self._map.ticks(angles))
             else:
-                self._stay(chain)
-            return self._as_command([self._goals[ident] for ident in chain.ids])
+                self._stay()
+            return self._as_command(self._goals.last)
 
     def hold(self) -> None:
         """Stay where the arm is, with torque; this ends hand-guiding. Raises ArmError if that is impossible."""
@@ -142,7 +146,7 @@ class FeetechArm:
             if self.guiding:
                 self._energise(chain)
             else:
-                self._stay(chain)
+                self._stay()
 
     def guide(self) -> None:
         """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
@@ -213,42 +217,27 @@ class FeetechArm:
                     "switched on. Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.energise(goals)
-        self._goals = dict(zip(chain.ids, goals, strict=True))
-        self._limp: set[int] = set()
         self._reports = reports
+        self._goals = ServoGoals(chain, self._map, reports, goals, self.settings.haste)
         self.guiding = False
 
-    def _stay(self, chain: ServoChain) -> None:
+    def _stay(self) -> None:
         """Make the present position the goal; a servo that does not say where it is keeps the goal it has."""
         self._reports.read_now()
-        self._send(chain, self._present())
-
-    def _send(self, chain: ServoChain, ticks: list[int]) -> None:
-        """Send goals to the servos whose position is known; one that went limp over its heat gets its position."""
-        fresh, limp = self._reports.fresh, self._limp | self._reports.hot()
-        every = zip(chain.ids, ticks, self._present(), strict=True)
-        goals = {ident: here if ident in limp else asked for ident, asked, here in every if ident in fresh}
-        if goals:
-            chain.write_goals(goals)
-            self._goals |= goals
-        self._limp = (limp - fresh) | self._reports.hot()
+        self._goals.stay()
 
     def _check_torque(self, chain: ServoChain) -> None:
         """Ask now and then whether all servos hold, at once when one is hot. Raises TorqueLostError."""
         self._readings += 1
-        if self.guiding or (self._readings % self.settings.torque_check and self._reports.hot() <= self._limp):
+        if self.guiding or (self._readings % self.settings.torque_check and self._reports.hot() <= self._goals.limp):
             return
-        limp = chain.relapsed() - self._limp
-        self._limp |= limp | self._reports.hot()
+        limp = chain.relapsed() - self._goals.limp
+        self._goals.limp |= limp | self._reports.hot()
         if limp:
             raise TorqueLostError(
                 f"Servo {', '.join(map(str, sorted(limp)))} went limp by itself, over heat or a dip of the supply. "
                 "The arm is told to stay where it is. Support it, check temperature and supply, and connect again."
             )
-
-    def _present(self) -> list[int]:
-        """Return where the servos said they are, within the limits."""
-        return self._map.clip(self._reports.positions())
 
     def _as_command(self, ticks: list[int]) -> Command:
         return Command(frozen(self._map.angles(np.array(ticks))))

@@ -41,7 +41,7 @@ ANCHOR_FEATURES = 21
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
 """Column of an anchor's features that says whether it is held."""
-GOAL_FEATURES = 35
+GOAL_FEATURES = 52
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
 
@@ -277,15 +277,16 @@ def _globals(track: Track, rows: slice) -> FloatArray:
     return np.stack(columns, axis=-1)
 
 
-def goal_features(first: Any, second: Any, goals: tuple[Any, Any], globals_: Any, xp: Any) -> Any:
+def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any], globals_: Any, xp: Any) -> Any:
     """Return (..., GOAL_FEATURES) of two attended anchors, for numpy or for torch.
 
     ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``goals``
-    are where the two anchors shall be from the tool at the end, (..., 3) each in units of COARSE. So there are
-    three ways to go: the tool's to each anchor's goal, and the first anchor's to its goal from the second. ``xp``
-    has ``stack``, ``concat``, ``tanh``, ``sqrt`` and ``arctan2``.
+    are where the two anchors shall be from the tool at the end, and where the first is from the centre of the motion,
+    (..., 3) each in units of COARSE. So there are four ways to go: the tool's to each anchor's goal and to the centre,
+    and the first anchor's to its goal from the second. ``xp`` has ``stack``, ``concat``, ``tanh``, ``sqrt`` and
+    ``arctan2``.
     """
-    to_first, to_second = first[..., :3] - goals[0], second[..., :3] - goals[1]
+    to_first, to_second, to_centre = first[..., :3] - goals[0], second[..., :3] - goals[1], first[..., :3] - goals[2]
     between = to_second - to_first
     x, y = between[..., 0], between[..., 1]
     distance = xp.sqrt(x * x + y * y + 0.0025)
@@ -299,8 +300,16 @@ def goal_features(first: Any, second: Any, goals: tuple[Any, Any], globals_: Any
         [ahead_x, ahead_y, along, across, xp.tanh(along * 8), xp.tanh(across * 8), turn, twist], -1
     )  # fmt: skip
     scales = (COARSE / FINE, COARSE / FINEST)
-    ways = [scaled for way in (to_first, to_second, between) for scaled in (way, *(xp.tanh(way * k) for k in scales))]
-    return xp.concat([*ways, line], -1)
+    ways = (to_first, to_second, to_centre, between)
+    scaled = [part for way in ways for part in (way, *(xp.tanh(way * k) for k in scales))]
+    return xp.concat([*scaled, line, *(_polar(way, xp) for way in (first, to_centre))], -1)
+
+
+def _polar(way: Any, xp: Any) -> Any:
+    """Return the horizontal distance along (..., 3 or more), at two scales, and its direction, (..., 4)."""
+    distance = xp.sqrt(way[..., 0] ** 2 + way[..., 1] ** 2 + 1e-4)
+    columns = [distance, xp.tanh(distance * 3), way[..., 0] / distance, way[..., 1] / distance]
+    return xp.stack(columns, -1)
 
 
 class Tracker:

@@ -2,9 +2,9 @@
 
 The encoder runs one network over every anchor of every support point (what is seen, what was done) and averages
 over all points and over those at the end. From the anchors' summaries come two attentions, which anchors matter,
-the second given the first; two goals, where these lay when the demonstrations ended; and a context of a few
-numbers. The policy sees only the two attended anchors, the ways to the goals, the global features and the context.
-Attentions, goals, context and policy weights are what the inner loop adapts.
+the second given the first; goals, where these lay when the demonstrations ended and in their midst; and a context
+of a few numbers. The policy sees only the two attended anchors, the ways to the goals, the global features and the
+context. Attentions, goals, context and policy weights are what the inner loop adapts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from metagui.learning.networks import Params, init_mlp, mlp, per_task
 
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
-INFERRED = ("context", "attention1", "attention2", "goal1", "goal2")
-"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A + 1), (tasks, 3) twice."""
+INFERRED = ("context", "attention1", "attention2", "goal1", "goal2", "centre")
+"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A + 1), (tasks, 3) thrice."""
+GOALS = INFERRED[3:]
 ADAPTED = INFERRED + POLICY_TENSORS
 
 
@@ -68,8 +69,11 @@ class PolicyModel:
     """How much sooner a point at the end is picked to say where the goal is."""
     apart: float = 30.0
     """How much the second attention avoids the first anchor."""
-    alone: float = 2.0
-    """How much sooner, at first, the second attention looks at nothing: what does not matter is only in the way."""
+    thumb: float = 10.0
+    """How strongly the attentions begin at their rules of thumb, a 0.1 m."""
+    near: float = 0.58
+    """Things that end nearer to each other than this (in 0.1 m) belong together, at first; else the second attention
+    looks at nothing: what does not matter is only in the way."""
     sharpness: float = 3.0
     """Scale of the attention logits: a policy that sees a tenth of a wrong anchor misses by a tenth of the way."""
     huber: float = 0.3
@@ -85,18 +89,18 @@ class PolicyModel:
         seen = 2 * ANCHOR_FEATURES + GOAL_FEATURES + GLOBAL_FEATURES + self.context
         policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
         if self.blind:
-            return policy | {"context": torch.zeros(self.context), "goal1": torch.zeros(3), "goal2": torch.zeros(3)}
+            return policy | {"context": torch.zeros(self.context)} | {name: torch.zeros(3) for name in GOALS}
         shown = ANCHOR_FEATURES + GLOBAL_FEATURES + ACTIONS + 1
         s = self.summary
         return (
             policy
             | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
             | init_mlp("mix", (4 * self.encoder, s), generator)
-            | init_mlp("first", (s + 4, s // 2, 1), generator)
-            | init_mlp("second", (2 * s + 4, s // 2, 1), generator)
-            | init_mlp("moment", (self.encoder, 2), generator, last_scale=0.1)
+            | init_mlp("first", (s + 5, s // 2, 1), generator, last_scale=0.1)
+            | init_mlp("second", (2 * s + 5, s // 2, 1), generator, last_scale=0.1)
+            | init_mlp("moment", (self.encoder, 3), generator, last_scale=0.1)
             | init_mlp("context", (2 * s, s, self.context), generator)
-            | init_mlp("goals", (2 * s, s, 6), generator, last_scale=0.1)
+            | init_mlp("goals", (2 * s, s, 9), generator, last_scale=0.1)
         )
 
     def start(self, params: Params, support: Points) -> Params:
@@ -104,15 +108,14 @@ class PolicyModel:
         tasks, anchors = len(support.anchors), support.anchors.shape[2]
         fast = per_task(params, POLICY_TENSORS, tasks)
         if self.blind:
-            shared = per_task(params, ("context", "goal1", "goal2"), tasks)
+            shared = per_task(params, ("context", *GOALS), tasks)
             even = {"attention1": torch.zeros(tasks, anchors), "attention2": torch.zeros(tasks, anchors + 1)}
             return fast | shared | even
         rows = self.shown(params, support)
         summaries = self.summarise(params, rows, support)
-        ended = pooled(support.anchors[..., :3], _ending(support.done).unsqueeze(1)).squeeze(2)
-        attention1 = self.sharpness * mlp(params, "first", torch.cat([summaries, _placed(ended)], -1), 2).squeeze(-1)
+        attention1 = self._first(params, summaries, support)
         attended1 = attend(attention1, summaries)
-        attention2 = self._second(params, summaries, ended, attention1, attended1)
+        attention2 = self._second(params, summaries, support, attention1)
         attended = torch.cat([attended1, attend(attention2, summaries)], -1)
         moved = mlp(params, "goals", attended, 2)
         moments = mlp(params, "moment", rows, 1)
@@ -120,29 +123,39 @@ class PolicyModel:
             "context": mlp(params, "context", attended, 2),
             "attention1": attention1,
             "attention2": attention2,
-            "goal1": self._moment(attention1, moments[..., :1], support) + moved[:, :3],
-            "goal2": self._moment(attention2, moments[..., 1:], support) + moved[:, 3:],
+            "goal1": self._moment(attention1, moments[..., :1], support, self.ending) + moved[:, :3],
+            "goal2": self._moment(attention2, moments[..., 1:2], support, self.ending) + moved[:, 3:6],
+            "centre": self._moment(attention1, moments[..., 2:], support, 0.0) + moved[:, 6:],
         }
         if support.nudge is not None:
             _displace(inferred, support.nudge)
         return fast | inferred
 
+    def _first(self, params: Params, summaries: torch.Tensor, support: Points) -> torch.Tensor:
+        """Return the first attention's logits (tasks, A).
+
+        They begin at a rule of thumb: a demonstration ends near what it is about, and always in the same place of it.
+        """
+        ends = _ends(support.anchors[..., :3], support.done)
+        thumb = -self.thumb * (ends[..., 3] + ends[..., 4])
+        return thumb + self.sharpness * mlp(params, "first", torch.cat([summaries, ends], -1), 2).squeeze(-1)
+
     def _second(
-        self,
-        params: Params,
-        summaries: torch.Tensor,
-        ended: torch.Tensor,
-        attention1: torch.Tensor,
-        attended1: torch.Tensor,
+        self, params: Params, summaries: torch.Tensor, support: Points, attention1: torch.Tensor
     ) -> torch.Tensor:
-        """Return the second attention's logits (tasks, A + 1), given the first: never the same anchor, or none."""
-        from_first = _placed(ended - attend(attention1, ended).unsqueeze(1))
-        given = attended1.unsqueeze(1).expand_as(summaries)
-        rows = torch.cat([summaries, given, from_first], -1)
-        none = torch.cat([torch.zeros_like(attended1), attended1, torch.zeros_like(from_first[:, 0])], -1)
-        logits = self.sharpness * mlp(params, "second", torch.cat([rows, none.unsqueeze(1)], 1), 2).squeeze(-1)
+        """Return the second attention's logits (tasks, A + 1), given the first: never the same anchor, or none.
+
+        They begin at a rule of thumb: what belongs together ends near each other, and always in the same place.
+        """
+        first = attend(attention1, support.anchors[..., :3]).unsqueeze(2)
+        ends = _ends(support.anchors[..., :3] - first, support.done)
+        thumb = self.thumb * (self.near - ends[..., 3] - ends[..., 4])
+        given = attend(attention1, summaries)
+        rows = torch.cat([summaries, given.unsqueeze(1).expand_as(summaries), ends], -1)
+        none = torch.cat([torch.zeros_like(given), given, torch.zeros_like(ends[:, 0])], -1).unsqueeze(1)
+        logits = self.sharpness * mlp(params, "second", torch.cat([rows, none], 1), 2).squeeze(-1)
         taken = torch.softmax(attention1, -1).detach()
-        return logits - torch.cat([self.apart * taken, torch.full_like(taken[:, :1], -self.alone)], -1)
+        return logits + torch.cat([thumb - self.apart * taken, torch.zeros_like(thumb[:, :1])], -1)
 
     def shown(self, params: Params, support: Points) -> torch.Tensor:
         """Return what every point says about every anchor, (tasks, N, A, encoder)."""
@@ -157,20 +170,20 @@ class PolicyModel:
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
 
-    def _moment(self, attention: torch.Tensor, moments: torch.Tensor, support: Points) -> torch.Tensor:
-        """Return where the attended anchor lay at the points that the encoder picks, at first the last, (tasks, 3).
+    def _moment(self, attention: torch.Tensor, moments: torch.Tensor, support: Points, ending: float) -> torch.Tensor:
+        """Return where the attended anchor lay at the points that the encoder picks, (tasks, 3).
 
-        ``moments`` (tasks, N, A, 1) is how much every point speaks for itself.
+        ``moments`` (tasks, N, A, 1) is how much every point speaks for itself; the last ones get ``ending`` more.
         """
-        picked = torch.softmax(attend(attention, moments).squeeze(-1) + self.ending * support.done, -1)
+        picked = torch.softmax(attend(attention, moments).squeeze(-1) + ending * support.done, -1)
         return torch.einsum("bn,bnf->bf", picked, attend(attention, support.anchors[..., :3]))
 
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
         first = attend(fast["attention1"], points.anchors)
         second = attend(fast["attention2"], points.anchors)
-        goals = fast["goal1"].unsqueeze(1), fast["goal2"].unsqueeze(1)
-        ways = features.goal_features(first, second, goals, points.globals, _Torch)
+        goal1, goal2, centre = (fast[name].unsqueeze(1) for name in GOALS)
+        ways = features.goal_features(first, second, (goal1, goal2, centre), points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
         return mlp(fast, "policy", torch.cat([first, second, ways, points.globals, context], -1), POLICY_LAYERS)
 
@@ -183,8 +196,8 @@ class PolicyModel:
 
     def rates(self) -> dict[str, float]:
         """Return which tensors the inner loop adapts, and the rates to begin with: what was inferred moves most."""
-        inferred = {"context": 0.3, "attention1": 0.1, "attention2": 0.1, "goal1": 0.02, "goal2": 0.02}
-        return inferred | dict.fromkeys(POLICY_TENSORS, 0.003)
+        inferred = {"context": 0.3, "attention1": 0.1, "attention2": 0.1}
+        return inferred | dict.fromkeys(GOALS, 0.02) | dict.fromkeys(POLICY_TENSORS, 0.003)
 
 
 def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -199,7 +212,7 @@ def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 GOAL_NUDGE, CONTEXT_NUDGE = 0.15, 0.7
 """How far a unit nudge displaces a goal (in 0.1 m) and the context (as a share of its own size)."""
-NUDGES = 6 + 16
+NUDGES = 9 + 16
 
 
 def _displace(inferred: Params, nudge: torch.Tensor) -> None:
@@ -208,16 +221,23 @@ def _displace(inferred: Params, nudge: torch.Tensor) -> None:
     On tasks like those of the training the encoder leaves nothing to do; on others it errs, and it is the inner
     steps that must help.
     """
-    inferred["goal1"] = inferred["goal1"] + GOAL_NUDGE * nudge[:, :3]
-    inferred["goal2"] = inferred["goal2"] + GOAL_NUDGE * nudge[:, 3:6]
+    for index, name in enumerate(GOALS):
+        inferred[name] = inferred[name] + GOAL_NUDGE * nudge[:, 3 * index : 3 * index + 3]
     context = inferred["context"]
     size = context.detach().square().mean(-1, keepdim=True).sqrt()
-    inferred["context"] = context + CONTEXT_NUDGE * size * nudge[:, 6 : 6 + context.shape[1]]
+    inferred["context"] = context + CONTEXT_NUDGE * size * nudge[:, 9 : 9 + context.shape[1]]
 
 
-def _placed(where: torch.Tensor) -> torch.Tensor:
-    """Join (..., 3) positions and their horizontal distances, (..., 4)."""
-    return torch.cat([where, torch.sqrt(where[..., :2].square().sum(-1, keepdim=True) + 1e-4)], -1)
+def _ends(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Summarise (tasks, N, A, 3) at the points that are done, (tasks, A, 5).
+
+    Mean position, its horizontal distance, and how much that position differs between takes.
+    """
+    weights = _ending(done).unsqueeze(1)
+    mean = pooled(where, weights).squeeze(2)
+    spread = pooled((where - mean.unsqueeze(1)).square(), weights).squeeze(2)
+    distance = torch.sqrt(mean[..., :2].square().sum(-1, keepdim=True) + 1e-4)
+    return torch.cat([mean, distance, torch.sqrt(spread.sum(-1, keepdim=True) + 1e-4)], -1)
 
 
 def _ending(done: torch.Tensor) -> torch.Tensor:

@@ -26,6 +26,12 @@ class RunSettings:
     """Probability of being done that counts."""
     done_decisions: int = 2
     """Decisions in a row that must be that sure."""
+    settled_at: float = 0.15
+    """Less is enough of a policy that has come to rest …"""
+    settled_decisions: int = 10
+    """… for this many decisions: nothing more will happen."""
+    rest: float = 0.001
+    """Asking for less than this in a decision is rest, m."""
     patience: float = 2.0
     """A click may take this many times as long as in its longest demonstration …"""
     extra_decisions: int = 50
@@ -53,7 +59,7 @@ class PolicyChain:
         """How far the present state is from the demonstrations; 1 is as far as the farthest of those."""
         self.done_probability = 0.0
         self._tracker = Tracker(anchors)
-        self._decisions = self._sure = 0
+        self._decisions = self._sure = self._settled = 0
 
     @property
     def current_click(self) -> str | None:
@@ -82,18 +88,26 @@ class PolicyChain:
             action, self.done_probability = pilot.act(click.policy, anchors, globals_)
             self.distance = click.distance(anchors, globals_)
             self._decisions += 1
-            self._sure = self._sure + 1 if self.done_probability > self.settings.done_at else 0
-            if self._sure < self.settings.done_decisions:
-                if self._decisions > click.decisions * self.settings.patience + self.settings.extra_decisions:
-                    self.outcome = f"timed out in click {self.click_index + 1}"
-                    break
-                return motion_from_action(action, done=False)
-            self._next_click()
+            motion = motion_from_action(action, done=False)
+            if self._is_done(motion):
+                self._next_click()
+            elif self._decisions > click.decisions * self.settings.patience + self.settings.extra_decisions:
+                self.outcome = f"timed out in click {self.click_index + 1}"
+            else:
+                return motion
         return None
+
+    def _is_done(self, motion: Motion) -> bool:
+        """Whether the policy has been sure for long enough, or at rest for longer and half sure."""
+        settings, sure = self.settings, self.done_probability
+        resting = float(motion.displacement @ motion.displacement) < settings.rest**2
+        self._sure = self._sure + 1 if sure > settings.done_at else 0
+        self._settled = self._settled + 1 if resting and sure > settings.settled_at else 0
+        return self._sure >= settings.done_decisions or self._settled >= settings.settled_decisions
 
     def _next_click(self) -> None:
         """Go on to the next policy, or end."""
-        self._decisions = self._sure = 0
+        self._decisions = self._sure = self._settled = 0
         self._tracker.begin()
         if self.click_index + 1 == len(self.adapted.clicks):
             self.outcome = "done"

@@ -36,12 +36,12 @@ class TrainSettings:
 
     seed: int = 0
     encoder: MetaSettings = field(
-        default_factory=lambda: MetaSettings(steps=15_000, inner_steps=0, lr=1.5e-3, final_lr=5e-5, report_every=50)
+        default_factory=lambda: MetaSettings(steps=16_000, inner_steps=0, lr=1.5e-3, final_lr=5e-5, report_every=50)
     )
     """Phase 1: no inner steps."""
     inner: MetaSettings = field(
         default_factory=lambda: MetaSettings(
-            steps=4_000, inner_steps=5, lr=5e-4, multi_step=0.3, start_weight=0.2, report_every=50
+            steps=3_500, inner_steps=5, lr=5e-4, multi_step=0.3, start_weight=0.2, report_every=50
         )
     )
     """Phase 2: five inner steps on everything."""
@@ -53,7 +53,7 @@ class TrainSettings:
     """Phase 4."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
-    validate_every: int = 500
+    validate_every: int = 1_000
     """Outer steps between two validations."""
 
 

@@ -123,8 +123,10 @@ def test_what_was_queued_is_done_even_when_the_program_ends(qtbot: QtBot) -> Non
     errands, written = Errands(), []
     for number in range(3):
         errands.run(lambda number=number: written.append(number))
-    errands.wait()
+    errands.close()
     assert written == [0, 1, 2]
+    errands.run(lambda: written.append(3))
+    assert not errands.busy
 
 
 def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:

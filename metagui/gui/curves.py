@@ -17,6 +17,10 @@ MANY = 12
 """A curve of more points than this is smoothed, its raw points drawn faint."""
 
 
+FEW = 6
+"""A path of no more points is taken to its end; MAML's own five steps are."""
+
+
 class Step(Protocol):
     """What the learner yields; see ``learning.adaptation.AdaptationStep``."""
 
@@ -45,15 +49,17 @@ class Curve:
         self.query.append(step.query_loss)
 
     @property
-    def held_out(self) -> float:
-        """The newest held-out loss; NaN before the first."""
-        return self.query[-1] if self.query else float("nan")
-
-    @property
     def best(self) -> float:
         """The lowest finite held-out loss; NaN where there is none."""
         finite = [q for q in self.query if np.isfinite(q)]
         return min(finite) if finite else float("nan")
+
+    @property
+    def settled(self) -> float:
+        """What a candidate counts with: a long path where it is best, a short one where it ends."""
+        if len(self.query) > FEW:
+            return self.best
+        return self.query[-1] if self.query else float("nan")
 
 
 @dataclass

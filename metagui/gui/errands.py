@@ -23,8 +23,50 @@ class Errand:
     failed: Callable[[Exception], None] | None = None
 
 
+class Trip(QObject):
+    """One errand under way in its thread; it alone receives what its job says."""
+
+    over = Signal()
+    failed = Signal(object)
+
+    def __init__(self, errand: Errand, parent: QObject) -> None:
+        super().__init__(parent)
+        self._errand = errand
+        self._dropped = False
+        self._job = Job(_once(errand.function), self)
+        self._job.succeeded.connect(self._on_success)
+        self._job.failed.connect(self._on_failure)
+        self._job.finished.connect(self._on_end)
+
+    def start(self) -> None:
+        """Set out."""
+        self._job.start()
+
+    def drop(self) -> None:
+        """Finish the work, but bring nothing back."""
+        self._dropped = True
+        self._job.wait()
+
+    def _on_success(self, result: Any) -> None:
+        if self._errand.then is not None and not self._dropped:
+            self._errand.then(result)
+
+    def _on_failure(self, error: Exception) -> None:
+        if self._dropped:
+            return
+        if self._errand.failed is not None:
+            self._errand.failed(error)
+        else:
+            self.failed.emit(error)
+
+    def _on_end(self) -> None:
+        self._job.wait()
+        self.over.emit()
+        self.deleteLater()
+
+
 class Errands(QObject):
-    """A queue of errands and the thread that runs the first of them."""
+    """A queue of errands; the first of them is under way."""
 
     failed = Signal(object)
     """An exception that no errand took care of."""
@@ -32,8 +74,8 @@ class Errands(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._waiting: deque[Errand] = deque()
-        self._current: Errand | None = None
-        self._job: Job | None = None
+        self._trip: Trip | None = None
+        self._closed = False
 
     def run(
         self,
@@ -42,49 +84,35 @@ class Errands(QObject):
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Queue an errand; ``then`` and ``failed`` are called in the window's thread."""
-        self._waiting.append(Errand(function, then, failed))
-        self._next()
+        if not self._closed:
+            self._waiting.append(Errand(function, then, failed))
+            self._next()
 
     @property
     def busy(self) -> bool:
         """Whether anything waits or runs."""
-        return self._job is not None or bool(self._waiting)
+        return self._trip is not None or bool(self._waiting)
 
-    def wait(self) -> None:
-        """Finish everything that was queued, without bringing results back; for the end of the program."""
-        if self._job is not None:
-            self._job.wait()
-            self._job = None
-        for errand in self._waiting:
-            errand.function()
-        self._waiting.clear()
+    def close(self) -> None:
+        """Finish everything that was queued, bring no results back, and take nothing more."""
+        self._closed = True
+        if self._trip is not None:
+            self._trip.drop()
+            self._trip = None
+        while self._waiting:
+            self._waiting.popleft().function()
 
     def _next(self) -> None:
-        if self._job is not None or not self._waiting:
-            return
-        self._current = self._waiting.popleft()
-        self._job = Job(_once(self._current.function), self)
-        self._job.succeeded.connect(self._on_success)
-        self._job.failed.connect(self._on_failure)
-        self._job.finished.connect(self._on_end)
-        self._job.start()
+        if self._trip is None and self._waiting:
+            self._trip = Trip(self._waiting.popleft(), self)
+            self._trip.over.connect(self._on_over)
+            self._trip.failed.connect(self.failed)
+            self._trip.start()
 
-    def _on_success(self, result: Any) -> None:
-        if self._current is not None and self._current.then is not None:
-            self._current.then(result)
-
-    def _on_failure(self, error: Exception) -> None:
-        if self._current is not None and self._current.failed is not None:
-            self._current.failed(error)
-        else:
-            self.failed.emit(error)
-
-    def _on_end(self) -> None:
-        if self._job is not None:
-            self._job.wait()
-            self._job.deleteLater()
-            self._job = None
-        self._next()
+    def _on_over(self) -> None:
+        if not self._closed:
+            self._trip = None
+            self._next()
 
 
 def _once(function: Callable[[], Any]) -> Work:

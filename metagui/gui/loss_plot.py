@@ -123,7 +123,7 @@ class Legend(QWidget):
             self._signature = signature
             self._build(names, chosen)
         for name in names:
-            self._values[name].setText(_number(curves[name].held_out))
+            self._values[name].setText(_number(curves[name].settled))
         self._values["before"].setText(_number(baseline))
 
     def _build(self, names: list[str], chosen: str) -> None:

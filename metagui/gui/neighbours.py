@@ -15,7 +15,7 @@ from metagui.gui.theme import scaled_font
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QMouseEvent, QPaintEvent
+    from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
 
     from metagui.gui.theme import Colours, Theme
 
@@ -63,6 +63,13 @@ class NeighbourRow(QWidget):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Report the click."""
         self.clicked.emit(self._neighbour.task)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Report Return as a click."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.clicked.emit(self._neighbour.task)
+        else:
+            super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the four parts."""

@@ -74,6 +74,8 @@ class Session(QObject):
         self._newest: TakeKey | None = None
         self._scene_used = False
         self._saving_when_done = False
+        self._saving = False
+        self._record_when_saved = False
         self._left: list[Recoverable] = []
         self._connect()
 
@@ -155,7 +157,7 @@ class Session(QObject):
             self._keep_on_exit()
         self.desk.disconnect_arm()
         self.studies.close()
-        self.errands.wait()
+        self.errands.close()
 
     def _keep_on_exit(self) -> None:
         """Save what is being recorded; if that fails its scratch file is offered at the next start."""
@@ -317,6 +319,9 @@ class Session(QObject):
 
     def record(self) -> None:
         """Begin a take of the chosen task, or of a new one that its clicks name."""
+        if self._saving:
+            self._record_when_saved = True
+            return
         if self._scene_used:
             self.randomise()
         self._forget_newest()
@@ -354,16 +359,20 @@ class Session(QObject):
         def stored(info: TakeInfo) -> None:
             self._on_saved(replace(take, task=info.task, name=info.name), info)
 
-        self.shelf.save(take, stored, self._on_unsaved)
+        self._saving = True
+        self.shelf.save(take, self.desk.recorder.forget, stored, self._on_unsaved)
 
     def _on_saved(self, take: Demonstration, info: TakeInfo) -> None:
-        self.desk.recorder.forget()
+        self._saving = False
         self._newest = TakeKey(info.task, info.name)
         self.new_name = ""
         self.shelf.keep(take)
         self.shelf.refresh()
         self.saved.emit(info)
         self.studies.embed(take, lambda: self._tell_saved(take))
+        if self._record_when_saved:
+            self._record_when_saved = False
+            self.record()
 
     def _tell_saved(self, take: Demonstration) -> None:
         """Say how the take went, and how it compares with the others of its task."""
@@ -378,6 +387,7 @@ class Session(QObject):
         self._say(words, "warning" if timing.marked else "success", "undo")
 
     def _on_unsaved(self, error: Exception) -> None:
+        self._saving = self._record_when_saved = False
         self._on_error(error)
         self._offer_left([])
         self.errands.run(lambda: recoverable(self.shelf.library.root), self._on_recoverable)

@@ -164,14 +164,25 @@ class Shelf(QObject):
 
     # Changing
 
-    def save(self, take: Demonstration, then: Callable[[TakeInfo], None], failed: Callable[[Exception], None]) -> None:
-        """Store a new take; it can be undone."""
+    def save(
+        self,
+        take: Demonstration,
+        stored: Callable[[], None],
+        then: Callable[[TakeInfo], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Store a new take; it can be undone. ``stored`` is called in the other thread, once the take is safe."""
 
-        def stored(info: TakeInfo) -> None:
+        def work() -> TakeInfo:
+            info = self.library.add(take)
+            stored()
+            return info
+
+        def done(info: TakeInfo) -> None:
             self._push_saved(info)
             then(info)
 
-        self._errands.run(lambda: self.library.add(take), stored, failed)
+        self._errands.run(work, done, failed)
 
     def _push_saved(self, info: TakeInfo) -> None:
         bin_: list[TrashEntry] = []
@@ -217,8 +228,11 @@ class Shelf(QObject):
 
     def set_success(self, key: TakeKey, success: bool) -> None:
         """Say whether a take succeeded; saying the same twice takes it back."""
-        row = self.task(key.task)
-        before = next((t.success for t in row.takes if t.name == key.take), None) if row else None
+        try:
+            before = self.library.info(*key).success
+        except LibraryError as error:
+            self.failed.emit(error)
+            return
         wanted = None if before is success else success
         self.undo_stack.push(
             Change(

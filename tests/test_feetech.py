@@ -31,7 +31,9 @@ from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_port import VirtualPort
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.judge import Judge
+from metagui.demonstrations.library import Library
 from metagui.demonstrations.programs import ClickProgram, ProgramController
+from metagui.demonstrations.takes import MemoryRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -534,6 +536,49 @@ def test_a_program_over_the_bus_really_moves_cubes() -> None:
         judge.end(last.observation)
         assert judge.achieved == [True, True]
         assert judge.success(last.observation)
+
+
+def test_a_take_recorded_over_the_bus_is_a_take(tmp_path: Path) -> None:
+    setup = Bench()
+    setup.virtual.faults.lost = 0.01
+    controller = ProgramController(setup.virtual.anchors)
+    controller.add(Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}), Click("press", "blue cube"))
+    with setup.arm:
+        loop, recorder = ControlLoop(setup.arm, setup.virtual), MemoryRecorder("x", setup.arm, "", setup.virtual)
+        loop.add_sink(recorder.on_tick)
+        loop.run_inline(controller, 1500)
+        setup.virtual.faults.lost = 0.0
+    library = Library(tmp_path)
+    take = library.load("x", library.add(recorder.stop()).name)
+    assert [segment.click.verb for segment in take.segments] == ["reach", "press"]
+    assert take.timing.retries.sum() > 0
+    assert np.all(take.timing.latency > 0)
+    assert take.states is None
+    steps = np.abs(np.diff(take.command_sent, axis=0))
+    assert np.all(steps <= [joint.max_velocity * 0.02 + 2 * TICK for joint in JOINTS])
+    np.testing.assert_allclose(take.command_sent[:, :-1], take.command_asked[:, :-1], atol=0.1)
+
+
+def test_a_take_led_by_hand_says_where_the_hand_was() -> None:
+    setup = Bench()
+    with setup.arm:
+        setup.arm.guide()
+        loop, recorder = ControlLoop(setup.arm, setup.virtual), MemoryRecorder("x", setup.arm, "", setup.virtual)
+        loop.add_sink(recorder.on_tick)
+        for angle in np.linspace(0.0, 0.8, 60):
+            setup.virtual.guide(0, float(angle))
+            setup.virtual.advance()
+            loop.step_once()
+        setup.virtual.guide(0, None)
+        assert not any(setup.torque())
+        with loop.between_ticks():
+            setup.arm.hold()
+        for _ in range(20):
+            loop.step_once()
+    take = recorder.stop()
+    assert take.joint_positions[59, 0] == pytest.approx(0.8, abs=0.05)
+    np.testing.assert_allclose(take.command_sent[:60], take.joint_positions[:60], atol=0.01)
+    assert np.ptp(take.joint_positions[60:, 0]) < 0.01
 
 
 def test_the_loop_runs_live_over_a_terminal() -> None:

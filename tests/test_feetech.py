@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -24,7 +25,7 @@ from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import PortError, SerialPort, UsbPort
 from metagui.arms.servo_bus import ServoBus, ServoRefusedError, ServoSilentError
 from metagui.arms.servo_chain import WrongServoError, bench
-from metagui.arms.servo_protocol import BROADCAST, Instruction, Packet
+from metagui.arms.servo_protocol import BROADCAST, Instruction, Packet, encode, ping
 from metagui.arms.servo_registers import TICK
 from metagui.arms.servo_reports import ServosLostError
 from metagui.arms.virtual import VirtualArm
@@ -632,6 +633,21 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(ports.sys, "platform", "linux")
     with pytest.raises(PortError, match=r"sudo usermod -aG \w+ \$USER"):
         SerialPort(str(plain))
+
+
+def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
+    for use in (lambda p: p.read(6), lambda p: p.write(b"\xff"), lambda p: p.discard()):
+        with VirtualPort(VirtualArm(), physics=False) as terminal:
+            port = SerialPort(terminal.name)
+            port.write(encode(ping(1)))
+            time.sleep(0.05)
+        for _ in range(2):
+            with contextlib.suppress(ConnectionLostError):
+                use(port)
+        port.close()
+        port.close()
+        with pytest.raises(ConnectionLostError, match="has vanished"):
+            use(port)
 
 
 def test_a_port_is_for_one_program() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -12,6 +13,15 @@ import serial
 from serial.tools import list_ports
 
 from metagui.arms.arm import ArmError, ConnectionLostError
+
+_GONE: tuple[type[Exception], ...] = (OSError, TypeError)
+"""What pyserial raises when the device is gone; TypeError: it was closed in another thread."""
+with contextlib.suppress(ImportError):  # Windows has none
+    import termios
+
+    _GONE += (termios.error,)
+_CLOSED: tuple[type[Exception], ...] = (*_GONE, ValueError)
+"""What it raises for a port that cannot be opened."""
 
 BAUD = 1_000_000
 REPLY_TIME = 0.010
@@ -81,21 +91,23 @@ class SerialPort:
         self.device = device
         try:
             self._serial = _open(device, reply_time)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except _CLOSED as error:
             raise PortError(explain(device, error)) from error
 
     def write(self, data: bytes) -> None:
         """Send bytes. Raises ConnectionLostError."""
         try:
             self._serial.write(data)
-        except (serial.SerialException, OSError, TypeError) as error:
+        except _GONE as error:
             raise self._lost() from error
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes; fewer mean that the time was up. Raises ConnectionLostError."""
         try:
             data: bytes = self._serial.read(size)
-        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: closed in another thread
+            if len(data) < size and self._serial.in_waiting:  # they came in time, but this thread did not run
+                data += self._serial.read(min(self._serial.in_waiting, size - len(data)))
+        except _GONE as error:
             raise self._lost() from error
         return data
 
@@ -105,16 +117,14 @@ class SerialPort:
             waiting: int = self._serial.in_waiting
             if waiting:
                 self._serial.reset_input_buffer()
-        except (serial.SerialException, OSError, TypeError) as error:
+        except _GONE as error:
             raise self._lost() from error
         return waiting
 
     def close(self) -> None:
         """Let the port go, also one that has vanished."""
-        try:
+        with contextlib.suppress(*_GONE):
             self._serial.close()
-        except (serial.SerialException, OSError):
-            return
 
     def _lost(self) -> ConnectionLostError:
         return ConnectionLostError(

@@ -71,11 +71,6 @@ class ServoBus:
         self._stream = frames.PacketStream()
         self._turn = threading.RLock()
 
-    @property
-    def rejected(self) -> int:
-        """How many frames had a wrong checksum."""
-        return self._stream.rejected
-
     def find_echo(self, ident: int) -> None:
         """Notice whether the adapter repeats what is sent."""
         request = frames.read(ident, reg.ID.address, reg.ID.size)

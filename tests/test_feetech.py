@@ -685,6 +685,28 @@ def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
         again.find("leader")
 
 
+def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
+    virtual, plugged = virtual_arm(), []
+    book = ArmBook(tmp_path, lambda: tuple(plugged))
+    with VirtualPort(virtual, physics=False) as port:
+        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
+        book.remember("left arm", port.name)
+        arm = book.arm("left arm")
+        arm.connect()
+        pulled, pulled_from = VirtualPort(virtual, physics=False), port.name
+    with pytest.raises(ConnectionLostError):
+        arm.observe()
+    plugged.clear()
+    with pytest.raises(PortError, match="left arm is not plugged in"):
+        arm.connect()
+    with pulled as port:
+        assert port.name != pulled_from
+        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
+        arm.connect()
+        assert (arm.name, arm.device) == ("left arm", port.name)
+        arm.disconnect()
+
+
 def test_adapters_that_look_alike(tmp_path: Path) -> None:
     plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
     book = ArmBook(tmp_path, lambda: tuple(plugged))

@@ -59,7 +59,8 @@ class FeetechSettings:
 class FeetechArm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
-    ``open_port`` turns a device name into an open port. A context manager: leaving it holds, then closes.
+    ``find`` says at every connect on which device the arm is now, ``open_port`` turns a device's name into an open
+    port. A context manager: leaving it holds, then closes.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class FeetechArm:
         name: str = "SO-101",
         settings: FeetechSettings | None = None,
         open_port: Callable[[str], Port] = SerialPort,
+        find: Callable[[], str] | None = None,
     ) -> None:
         self.device = device
         self.name = name
@@ -79,6 +81,7 @@ class FeetechArm:
         self.calibration = calibration
         self.joints: tuple[Joint, ...] = JOINTS if calibration is None else JointMap(calibration).joints
         self._open_port = open_port
+        self._find = find
         self._turn = threading.RLock()
         self._chain: ServoChain | None = None
         self._readings = 0
@@ -92,6 +95,8 @@ class FeetechArm:
         with self._turn:
             if self.connected:
                 return
+            if self._find is not None:
+                self.device = self._find()
             port = self._open_port(self.device)
             try:
                 self._take_over(ServoChain(ServoBus(port, self.settings.retries)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from platformdirs import user_config_path
 
 from metagui.arms import calibration
+from metagui.arms.feetech import FeetechArm
 from metagui.arms.ports import PortError, UsbPort, usb_ports
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class ArmBook:
         there = ", ".join(port.device for port in self._ports()) or "none"
         what = "cannot be told from others like it" if present else "is not plugged in"
         raise PortError(f"{name} {what}; ports on USB: {there}. Plug it in, or choose its port by hand.")
+
+    def arm(self, name: str) -> FeetechArm:
+        """Return a named arm, which is looked for at every connect. Raises PortError, CalibrationError."""
+        known = self._named(name)
+        return FeetechArm(known.device, self.calibration(name), name, find=lambda: self.find(name))
 
     def name_of(self, port: UsbPort) -> str | None:
         """Return the name of the arm on a port."""

@@ -15,6 +15,9 @@ TOLERANCE = 0.01
 GAP = 1.5
 """Samples farther apart than this many periods have a gap between them."""
 
+TICK = 1e-3
+"""Differences below this, rad, are a servo's own rounding, not the gate's doing."""
+
 
 @dataclass(frozen=True)
 class TimingSummary:
@@ -70,7 +73,7 @@ def summarise(demonstration: Demonstration) -> TimingSummary:
     duration = demonstration.duration
     asked = timing.rate_asked
     asked_of_arm, sent_to_arm = demonstration.command_asked[:, :-1], demonstration.command_sent[:, :-1]
-    kept = np.isclose(asked_of_arm, sent_to_arm, rtol=0.0, atol=1e-9)
+    kept = np.isclose(asked_of_arm, sent_to_arm, rtol=0.0, atol=TICK)
     lateness = timing.lateness[np.isfinite(timing.lateness)]
     median, p99 = np.percentile(lateness, (50, 99)) if len(lateness) else (0.0, 0.0)
     return TimingSummary(

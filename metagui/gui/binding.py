@@ -246,7 +246,8 @@ class Binding(QObject):
     def _show_cancelled(self, what: str) -> None:
         if what == Learning.ADAPTING.value:
             self._window.losses.clear("Cancelled; nothing was changed. Press Adapt to start again.")
-        self._say(f"{what} was cancelled; nothing was changed.", "info", "")
+        if what != Learning.COMPARING.value:
+            self._say(f"{what} was cancelled; nothing was changed.", "info", "")
 
     def _explain_similarity(self) -> None:
         s = self._situation

@@ -29,11 +29,11 @@ class Trip(QObject):
     over = Signal()
     failed = Signal(object)
 
-    def __init__(self, errand: Errand, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, errand: Errand) -> None:
+        super().__init__()
         self._errand = errand
         self._dropped = False
-        self._job = Job(_once(errand.function), self)
+        self._job = Job(_once(errand.function))
         self._job.succeeded.connect(self._on_success)
         self._job.failed.connect(self._on_failure)
         self._job.finished.connect(self._on_end)
@@ -62,7 +62,6 @@ class Trip(QObject):
     def _on_end(self) -> None:
         self._job.wait()
         self.over.emit()
-        self.deleteLater()
 
 
 class Errands(QObject):
@@ -75,6 +74,8 @@ class Errands(QObject):
         super().__init__()
         self._waiting: deque[Errand] = deque()
         self._trip: Trip | None = None
+        self._last: Trip | None = None
+        """The trip before: it is not freed while one of its own signals is being delivered."""
         self._closed = False
 
     def run(
@@ -91,27 +92,26 @@ class Errands(QObject):
     @property
     def busy(self) -> bool:
         """Whether anything waits or runs."""
-        return self._trip is not None or bool(self._waiting)
+        return not self._closed and (self._trip is not None or bool(self._waiting))
 
     def close(self) -> None:
         """Finish everything that was queued, bring no results back, and take nothing more."""
         self._closed = True
         if self._trip is not None:
             self._trip.drop()
-            self._trip = None
         while self._waiting:
             self._waiting.popleft().function()
 
     def _next(self) -> None:
         if self._trip is None and self._waiting:
-            self._trip = Trip(self._waiting.popleft(), self)
+            self._trip = Trip(self._waiting.popleft())
             self._trip.over.connect(self._on_over)
             self._trip.failed.connect(self.failed)
             self._trip.start()
 
     def _on_over(self) -> None:
         if not self._closed:
-            self._trip = None
+            self._last, self._trip = self._trip, None
             self._next()
 
 

@@ -40,21 +40,23 @@ class Learner(QObject):
         super().__init__()
         self.state = Learning.IDLE
         self._job: Job | None = None
+        self._last: Job | None = None
+        """The job before: it is not freed while one of its own signals is being delivered."""
+        self._closed = False
         self._assignment: Assignment | None = None
         self._began = 0.0
 
     def start(self, assignment: Assignment) -> bool:
         """Begin; return False if another job is still running."""
-        if self._job is not None:
+        if self._job is not None or self._closed:
             return False
         self._assignment = assignment
         self._began = time.monotonic()
-        self._job = job = Job(assignment.work, self)
+        self._job = job = Job(assignment.work)
         job.progressed.connect(self._on_progress)
         job.succeeded.connect(self._on_success)
         job.failed.connect(self._on_failure)
         job.cancelled.connect(self._on_cancel)
-        job.finished.connect(self._on_end)
         self._become(assignment.kind)
         self.progress.emit(0.0, "")
         job.start()
@@ -71,18 +73,18 @@ class Learner(QObject):
             self._job.cancel()
 
     def close(self) -> None:
-        """Drop the job and wait for its thread; for the end of the program."""
+        """Drop the job, wait for its thread, and take no more; for the end of the program."""
+        self._closed = True
         if self._job is not None:
             self._job.cancel()
             self._job.wait()
-            self._job = None
 
     def _become(self, state: Learning) -> None:
         self.state = step_learning(self.state, state)
         self.state_changed.emit()
 
     def _on_progress(self, batch: list[Any]) -> None:
-        if self._assignment is not None and batch:
+        if self._assignment is not None and batch and not self._closed:
             share = self._assignment.share(batch)
             self.progress.emit(share, self._estimate(share))
             self._assignment.progressed(batch)
@@ -111,14 +113,12 @@ class Learner(QObject):
 
     def _end(self) -> Assignment | None:
         """Wait for the thread, which has nothing left to do, and become idle."""
+        if self._closed:
+            return None
         assignment, self._assignment = self._assignment, None
         if self._job is not None:
             self._job.wait()
-            self._job.deleteLater()
-            self._job = None
-        self._become(Learning.IDLE)
+            self._last, self._job = self._job, None
         self.progress.emit(None, "")
+        self._become(Learning.IDLE)
         return assignment
-
-    def _on_end(self) -> None:
-        """The thread ended; whatever it said before has been dealt with."""

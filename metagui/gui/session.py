@@ -76,6 +76,8 @@ class Session(QObject):
         self._saving_when_done = False
         self._saving = False
         self._record_when_saved = False
+        self._adapt_next: str | None = None
+        self._compare_next = False
         self._left: list[Recoverable] = []
         self._connect()
 
@@ -93,7 +95,7 @@ class Session(QObject):
         studies.ready.connect(self._on_prior)
         studies.failed.connect(self._on_error)
         studies.adapted.connect(self._on_adapted)
-        studies.learner.state_changed.connect(self.update)
+        studies.learner.state_changed.connect(self._on_learner)
         self.errands.failed.connect(self._on_error)
         running.ended.connect(self._on_run_end)
         running.failed.connect(self._on_run_failure)
@@ -463,10 +465,26 @@ class Session(QObject):
 
     def adapt(self) -> None:
         """Adapt to the chosen task's takes."""
-        if self.studies.learner.state is Learning.COMPARING:
-            self.studies.learner.close()
-        if self.situation.task and not self.studies.adapt(self.situation.task):
+        task, learner = self.situation.task, self.studies.learner
+        if task is None:
+            return
+        if learner.state is Learning.COMPARING:
+            self._adapt_next, self._compare_next = task, True
+            learner.cancel()
+        elif not self.studies.adapt(task):
             self._say("Adapting did not begin: another job is still running.", "warning")
+
+    def _on_learner(self) -> None:
+        """Begin what waited for the learner."""
+        self.update()
+        if self.studies.learner.state is not Learning.IDLE:
+            return
+        if self._adapt_next:
+            task, self._adapt_next = self._adapt_next, None
+            self.studies.adapt(task)
+        elif self._compare_next:
+            self._compare_next = False
+            self.compare()
 
     def _on_adapted(self, adapted: object) -> None:
         self.shelf.refresh()

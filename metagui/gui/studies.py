@@ -61,15 +61,15 @@ class Studies(QObject):
         self.encoder_problem: str | None = "the encoder is still loading"
         self.comparison = Comparison()
         self._loading: Job | None = None
+        self._closed = False
 
     # The prior
 
     def load_prior(self) -> None:
         """Read the prior and warm the learner up, in a thread."""
-        self._loading = job = Job(self._loading_work, self)
+        self._loading = job = Job(self._loading_work)
         job.succeeded.connect(self._on_prior)
         job.failed.connect(self._on_no_prior)
-        job.finished.connect(self._on_loading_end)
         job.start()
 
     def _loading_work(self, _stop: Callable[[], bool]) -> Generator[None, None, Prior]:
@@ -80,27 +80,25 @@ class Studies(QObject):
         return self._load_prior()
 
     def _on_prior(self, prior: Prior) -> None:
+        if self._closed:
+            return
         self.prior, self.problem = prior, None
         self.encoder_problem = None if prior.encoder.trained else "the encoder is not trained yet"
         self.ready.emit()
 
     def _on_no_prior(self, error: Exception) -> None:
+        if self._closed:
+            return
         self.problem = self.encoder_problem = _lower(str(error))
         self.failed.emit(error)
         self.ready.emit()
 
-    def _on_loading_end(self) -> None:
-        if self._loading is not None:
-            self._loading.wait()
-            self._loading.deleteLater()
-            self._loading = None
-
     def close(self) -> None:
         """End every thread."""
         if self._loading is not None:
+            self._closed = True
             self._loading.cancel()
             self._loading.wait()
-            self._loading = None
         self.learner.close()
 
     # Adapting

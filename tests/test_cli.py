@@ -243,6 +243,14 @@ def test_evaluate_counts_every_episode(prior, tmp_path):
     assert (0, "scripted demonstrator") in counted
     assert len(document["episodes"]) == sum(r["episodes"] for r in document["success"] if r["family"] == "all")
     assert "1,x" in complaint(*words, "--shots", "1,x")
+    assert "reach" in complaint(*words, "--families", "raech")
+
+
+def test_evaluate_gives_the_same_figures_with_several_processes(prior, tmp_path):
+    save_programs(tmp_path / "two.json", PROGRAMS[:2])
+    words = ("evaluate", "--programs", tmp_path / "two.json", "--scenes", 1, "--shots", "1", "--prior", prior)
+    alone, together = (answer(*words, "--workers", n)["success"] for n in (1, 2))
+    assert alone == together
 
 
 def test_check_speaks_json_and_fails_when_something_is_lacking(tmp_path, monkeypatch):

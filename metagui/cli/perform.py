@@ -91,6 +91,8 @@ def evaluate(
     ] = None,
     shots: Annotated[str, typer.Option(help="Numbers of takes to adapt to, separated by commas.")] = "1,3",
     scenes: Annotated[int, typer.Option(min=1, help="Unseen scenes of each program.")] = 5,
+    families: Annotated[str, typer.Option(help="Only these families of the file, separated by commas.")] = "",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
     seed: Seed = 0,
     prior: PriorFile = None,
     episodes: Annotated[bool, typer.Option("--episodes", help="With --json, also list every episode.")] = False,
@@ -102,8 +104,8 @@ def evaluate(
     from metagui.paths import resources_dir
 
     path = programs or resources_dir() / "programs" / "test.json"
-    settings = EvaluateSettings(numbers(shots), scenes, seed)
-    tasks, start = load_programs(path), prior_at(prior)
+    settings = EvaluateSettings(numbers(shots), scenes, seed, workers=workers)
+    tasks, start = of_families(load_programs(path), families), prior_at(prior)
     total = len(tasks) * scenes * (1 + len(settings.shots) * len(settings.candidates))
     seen, success = _evaluated(start, tasks, settings, total)
     document: dict[str, Any] = {"programs": path.name, "prior": start.id, "settings": asdict(settings)}
@@ -113,6 +115,16 @@ def evaluate(
     columns, rows = table_of(success)
     title = f"Success in unseen scenes (95 % interval): {path.name}, prior {start.id}"
     show(document, columns, rows, as_json, title)
+
+
+def of_families(programs: "tuple[ClickProgram, ...]", text: str) -> "tuple[ClickProgram, ...]":
+    """Return the programs of the families named in ``text``, all if it is empty. Raises VerbError."""
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    known = dict.fromkeys(program.family for program in programs)
+    for name in wanted:
+        if name not in known:
+            raise VerbError(f"There is no family {name!r}; the file has {', '.join(known)}. Nothing was run.")
+    return tuple(program for program in programs if not wanted or program.family in wanted)
 
 
 def table_of(success: "Iterable[Success]") -> tuple[list[str], list[list[str]]]:

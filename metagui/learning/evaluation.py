@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
 import zlib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from metagui.arms.control import ControlLoop
 from metagui.arms.simulated import SimulatedArm
@@ -19,7 +23,7 @@ from metagui.learning.race import RaceSettings
 from metagui.learning.rollout import PolicyChain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from metagui.arms.arm import Observation
     from metagui.arms.kinematics import Motion
@@ -45,6 +49,8 @@ class EvaluateSettings:
     """Which policies to run: the race's choice, or a candidate of that name whatever the race says."""
     solvable_only: bool = True
     """Leave out scenes that the scripted demonstrator does not solve."""
+    workers: int | None = 1
+    """Processes, each with whole programs; None for one a core."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +131,35 @@ def evaluate(
     """
     settings = settings or EvaluateSettings()
     episodes: list[Episode] = []
-    for program in programs:
-        for episode in _program(prior, program, settings):
-            episodes.append(episode)
-            yield episode
-            if should_stop():
-                return summarise(episodes)
+    for episode in _episodes(prior, programs, settings):
+        episodes.append(episode)
+        yield episode
+        if should_stop():
+            break
     return summarise(episodes)
 
 
-def _program(prior: Prior, program: ClickProgram, settings: EvaluateSettings) -> Generator[Episode, None, None]:
+def _episodes(prior: Prior, programs: Sequence[ClickProgram], settings: EvaluateSettings) -> Iterator[Episode]:
+    """Run all programs, one after the other or side by side, in the same order and with the same results."""
+    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
+    if workers <= 1:
+        for program in programs:
+            yield from _program(prior, program, settings)
+        return
+    # More threads than free cores spin: one each.
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        done = pool.map(_whole_program, itertools.repeat(prior), programs, itertools.repeat(settings))
+        try:
+            yield from itertools.chain.from_iterable(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _whole_program(prior: Prior, program: ClickProgram, settings: EvaluateSettings) -> list[Episode]:
+    return list(_program(prior, program, settings))
+
+
+def _program(prior: Prior, program: ClickProgram, settings: EvaluateSettings) -> Iterator[Episode]:
     """Run all episodes of one program."""
     takes = takes_of(program, GenerateSettings(max(settings.shots), settings.seed))
     rng = np.random.default_rng([settings.seed, 1, zlib.crc32(program.name.encode())])

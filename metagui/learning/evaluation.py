@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import pickle
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -148,15 +149,17 @@ def _episodes(prior: Prior, programs: Sequence[ClickProgram], settings: Evaluate
         return
     # More threads than free cores spin: one each.
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        done = pool.map(_whole_program, itertools.repeat(prior), programs, itertools.repeat(settings))
+        # As bytes: tensors would be handed over through shared memory and a thread that outlives the pool.
+        packed = itertools.repeat(pickle.dumps(prior))
+        done = pool.map(_whole_program, packed, programs, itertools.repeat(settings))
         try:
             yield from itertools.chain.from_iterable(done)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _whole_program(prior: Prior, program: ClickProgram, settings: EvaluateSettings) -> list[Episode]:
-    return list(_program(prior, program, settings))
+def _whole_program(prior: bytes, program: ClickProgram, settings: EvaluateSettings) -> list[Episode]:
+    return list(_program(pickle.loads(prior), program, settings))
 
 
 def _program(prior: Prior, program: ClickProgram, settings: EvaluateSettings) -> Iterator[Episode]:

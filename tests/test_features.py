@@ -92,3 +92,21 @@ def test_trimmed_and_tiny_segments_are_no_accident() -> None:
     assert len(tiny[0]) <= 2
     whole = encode(replace(take, segments=()))
     assert len(whole) == 1
+
+
+def test_a_mirrored_take_is_the_mirrored_features() -> None:
+    take = shown()["put red on violet"][0]
+    side, turned = np.array([1.0, -1.0, 1.0]), np.array([-1.0, 1.0, 1.0, 1.0, -1.0, 1.0])
+    mirrored = replace(
+        take,
+        tool_positions=take.tool_positions * side,
+        tool_yaws=-take.tool_yaws,
+        anchor_positions=take.anchor_positions * side,
+        anchor_yaws=-take.anchor_yaws,
+        command_asked=take.command_asked * turned,
+    )
+    anchors, globals_, actions = features.MIRROR
+    for a, b in zip(encode(take), encode(mirrored), strict=True):
+        np.testing.assert_allclose(a.anchors * anchors, b.anchors, atol=1e-5)
+        np.testing.assert_allclose(a.globals * globals_, b.globals, atol=1e-5)
+        np.testing.assert_allclose(a.actions * actions, b.actions, atol=1e-4)

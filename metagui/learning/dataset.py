@@ -148,6 +148,8 @@ class Draw:
     """Support points come from 1 … this many takes."""
     permute: bool = True
     """Shuffle every task's anchors, so that none can be known by its place."""
+    mirrored: float = 0.5
+    """Share of the tasks shown left-right mirrored: the arm cannot tell, so it is one more task for free."""
     nudged: float = 0.0
     """Share of the tasks whose inferred start is displaced, see ``policy.Points``."""
 
@@ -177,11 +179,12 @@ class TaskSampler:
         order = np.tile(np.arange(anchors), (draw.tasks, 1))
         if draw.permute:
             order = rng.permuted(order, axis=1)
-        shown = self._points(np.array(support), order)
+        mirrored = rng.random(draw.tasks) < draw.mirrored
+        shown = self._points(np.array(support), order, mirrored)
         if draw.nudged > 0:
             nudge = rng.normal(size=(draw.tasks, NUDGES)) * (rng.random((draw.tasks, 1)) < draw.nudged)
             shown = replace(shown, nudge=torch.from_numpy(nudge.astype(np.float32)))
-        return shown, self._points(np.array(query), order)
+        return shown, self._points(np.array(query), order, mirrored)
 
     def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw one task's support and query rows, from different takes."""
@@ -193,12 +196,16 @@ class TaskSampler:
             rows_of(starts[shown:], lengths[shown:], self.draw.query, rng),
         )
 
-    def _points(self, rows: NDArray[np.int64], order: NDArray[np.int64]) -> Points:
-        """Gather (tasks, N) rows."""
+    def _points(self, rows: NDArray[np.int64], order: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> Points:
+        """Gather (tasks, N) rows, with each task's order of anchors, mirrored or not."""
         anchors, globals_, actions, done = self._columns
         index = torch.from_numpy(rows)
         seen = anchors[index.unsqueeze(-1), torch.from_numpy(order).unsqueeze(1)]
-        return Points(seen, globals_[index], actions[index], done[index])
+        signs = [torch.from_numpy(np.where(mirrored[:, None], sign, np.float32(1.0))) for sign in features.MIRROR]
+        return Points(
+            seen * signs[0][:, None, None], globals_[index] * signs[1][:, None], actions[index] * signs[2][:, None],
+            done[index],
+        )  # fmt: skip
 
 
 def points_from(segments: Sequence[SegmentArrays], points: int, rng: np.random.Generator) -> list[Array]:

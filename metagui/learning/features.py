@@ -51,6 +51,13 @@ GRIPPER_SCALE = 0.7
 COARSE, FINE, FINEST = 0.1, 0.02, 0.008
 """Lengths, m, at which relative positions are shown."""
 
+MIRROR = (
+    np.array([1, -1, 1, 1, -1, 1, 1, -1, 1, -1, *(1,) * KIND_FEATURES, 1, 1, 1, -1, 1, -1, 1], dtype=np.float32),
+    np.array([1, 1, 1, 1, -1, 1, -1], dtype=np.float32),
+    np.array([1, -1, 1, -1, 1], dtype=np.float32),
+)
+"""Signs that turn anchor features, global ones and actions into those of the left-right mirrored take."""
+
 
 class FeatureError(Exception):
     """A take cannot be learnt from; the message names it and says why."""

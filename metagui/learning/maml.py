@@ -53,6 +53,8 @@ class MetaSettings:
     lr: float = 1e-3
     """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
     final_lr: float = 0.0
+    rate_lr: float = 10.0
+    """How many times faster the logarithms of the inner rates are learnt."""
     clip: float = 1.0
     """Largest norm of the outer gradient."""
     multi_step: float = 0.5
@@ -125,7 +127,9 @@ def meta_train(
     that continues from a saved state ends with exactly the same numbers. Close the generator to stop.
     """
     tensors = state.meta.tensors()
-    optimiser = torch.optim.Adam(tensors, lr=settings.lr, fused=True)
+    rates = list(state.meta.log_rates.values())
+    groups = [{"params": list(state.meta.params.values())}, {"params": rates}] if rates else [{"params": tensors}]
+    optimiser = torch.optim.Adam(groups, lr=settings.lr, fused=True)
     state.load_into(optimiser)
     while state.step < settings.steps:
         report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps
@@ -135,7 +139,8 @@ def meta_train(
         _backward(objective, tensors)
         norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
         if math.isfinite(norm) and math.isfinite(float(objective.detach())):
-            optimiser.param_groups[0]["lr"] = learning_rate(settings, state.step)
+            for group, times in zip(optimiser.param_groups, (1.0, settings.rate_lr), strict=False):
+                group["lr"] = learning_rate(settings, state.step) * times
             optimiser.step()
         else:
             state.skipped += 1

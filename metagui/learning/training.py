@@ -51,6 +51,8 @@ class TrainSettings:
     """Phase 3: multi-task pretraining."""
     siamese: SiameseSettings = field(default_factory=SiameseSettings)
     """Phase 4."""
+    nudged: float = 0.3
+    """Share of the tasks whose inferred start is displaced in phase 2, so that there is something to put right."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
     validate_every: int = 1_000
@@ -128,7 +130,9 @@ class _Run:
         begin = MetaState(fresh, np.random.default_rng(seed))
         first = yield from self._phase("encoder", model, begin, self.settings.encoder, Draw())
         second = MetaState(first.meta.trainable(), np.random.default_rng(seed + 1))
-        final = yield from self._phase("inner steps", model, second, self.settings.inner, Draw(12, 48, 48))
+        final = yield from self._phase(
+            "inner steps", model, second, self.settings.inner, Draw(12, 48, 48, nudged=self.settings.nudged)
+        )
         blind = PolicyModel(blind=True)
         rival = MetaState(maml.initial(blind.initial(seed), {}, 1), np.random.default_rng(seed + 2))
         rival = yield from self._phase("multi-task rival", blind, rival, self.settings.rival, Draw())
@@ -207,7 +211,7 @@ def _validation_batches(data: MetaDataset, tasks: list[int], seed: int) -> list[
     """Draw the batches that every validation uses; none if nothing is held out."""
     if not any(len(data.takes_of(task)) >= 2 for task in tasks):
         return []
-    sampler = TaskSampler(data, tasks, Draw(24, permute=False))
+    sampler = TaskSampler(data, tasks, Draw(24, permute=False, mirrored=0.0))
     return [sampler(np.random.default_rng(seed + i)) for i in range(4)]
 
 

@@ -80,7 +80,7 @@ def record(qtbot: QtBot, session: Session, *clicks: Click) -> None:
     session.toggle_recording()
     assert session.situation.state is State.RECORDING
     for click in clicks:
-        session.propose(Proposal("", click))
+        session.steering.propose(Proposal("", click))
     until(qtbot, lambda: session.desk.pending == 0)
     session.toggle_recording()
     until(qtbot, lambda: said(session, "Saved"))
@@ -110,16 +110,16 @@ def test_a_take_of_a_chosen_task_joins_it_and_says_how_far_it_is(qtbot: QtBot, s
 
 def test_finish_waits_for_the_last_click_and_stop_saves_at_once(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
-    session.new_name = "two ways"
+    session.taking.new_name = "two ways"
     session.toggle_recording()
-    session.click(REACH)
+    session.steering.click(REACH)
     session.toggle_recording()
     assert session.situation.state is State.RECORDING
     assert said(session, "when the last click is done")
     until(qtbot, lambda: said(session, "Saved “two ways”"))
     session.choose("two ways", None)
     session.toggle_recording()
-    session.click(REACH)
+    session.steering.click(REACH)
     until(qtbot, lambda: session.desk.recorder.samples > 10)
     session.stop()
     assert session.situation.state is State.READY
@@ -128,7 +128,7 @@ def test_finish_waits_for_the_last_click_and_stop_saves_at_once(qtbot: QtBot, se
 
 def test_take_again_replaces_the_newest_and_discard_takes_it_out(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
-    session.new_name = "again"
+    session.taking.new_name = "again"
     record(qtbot, session, REACH)
     until(qtbot, lambda: session.situation.just_saved)
     session.take_again()
@@ -181,11 +181,11 @@ def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session
 
 def test_unreachable_clicks_and_useless_ones_are_explained(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
-    session.click(Click("reach", "table", None, {"offset": (0.3, 0.3, 0.05)}))
+    session.steering.click(Click("reach", "table", None, {"offset": (0.3, 0.3, 0.05)}))
     until(qtbot, lambda: said(session, "cannot get to"))
-    session.propose(Proposal("Out of the arm's reach", refused=True))
+    session.steering.propose(Proposal("Out of the arm's reach", refused=True))
     assert said(session, "The arm stays where it is")
-    session.click(Click("place", "yellow zone"))
+    session.steering.click(Click("place", "yellow zone"))
     until(qtbot, lambda: said(session, "Nothing is held"))
     assert session.situation.state is State.READY
 
@@ -225,11 +225,11 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
     recorder.stop()  # and never forgotten, as if the program had died here
     session = Session(SimulatedArm, library, small_prior, seed=5)
     offers: list[str] = []
-    session.offered.connect(offers.append)
+    session.leftovers.offered.connect(offers.append)
     session.open()
     until(qtbot, lambda: bool(offers))
     assert "cut short" in offers[0]
-    session.keep_left()
+    session.leftovers.keep()
     until(qtbot, lambda: len(offers) == 2)
     assert offers[1] == ""
     assert len(library.takes("cut short")) == 1
@@ -240,9 +240,9 @@ def test_closing_while_recording_keeps_the_take(qtbot: QtBot, library: Library) 
     session = Session(SimulatedArm, library, small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.situation.state is State.READY)
-    session.new_name = "closed early"
+    session.taking.new_name = "closed early"
     session.toggle_recording()
-    session.click(REACH)
+    session.steering.click(REACH)
     until(qtbot, lambda: session.desk.recorder.samples > 20)
     session.close()
     assert len(library.takes("closed early")) == 1
@@ -252,11 +252,11 @@ def test_closing_right_after_a_take_leaves_nothing_to_offer(qtbot: QtBot, librar
     session = Session(SimulatedArm, library, small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.situation.state is State.READY)
-    session.new_name = "quick"
+    session.taking.new_name = "quick"
     session.toggle_recording()
-    session.click(REACH)
+    session.steering.click(REACH)
     until(qtbot, lambda: session.desk.recorder.samples > 20)
-    session.finish()
+    session.taking.finish()
     session.close()
     assert len(library.takes("quick")) == 1
     assert recoverable(library.root) == []
@@ -264,11 +264,11 @@ def test_closing_right_after_a_take_leaves_nothing_to_offer(qtbot: QtBot, librar
 
 def test_recording_again_at_once_waits_for_the_take_before(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
-    session.new_name = "one after the other"
+    session.taking.new_name = "one after the other"
     session.toggle_recording()
-    session.click(REACH)
+    session.steering.click(REACH)
     until(qtbot, lambda: session.desk.recorder.samples > 20)
-    session.finish()
+    session.taking.finish()
     session.record()
     until(qtbot, lambda: session.situation.state is State.RECORDING)
     assert len(session.shelf.library.takes("one after the other")) == 1
@@ -318,6 +318,6 @@ def test_a_controller_that_fails_leaves_a_message_and_a_usable_arm(qtbot: QtBot,
     broken = Broken()
     session.desk.drive(broken, broken)
     until(qtbot, lambda: said(session, "odd numbers"))
-    session.click(REACH)
+    session.steering.click(REACH)
     until(qtbot, lambda: session.desk.pending == 0)
     assert session.situation.state is State.READY

@@ -45,7 +45,7 @@ class MainWindow(QMainWindow):
         self.top = TopBar(theme, self.actions_, [session.desk.arm.name])
         self.banner = Banner(theme, "Keep it", "Throw it away")
         self.tasks = TaskList(theme, self.actions_, session.shelf.sparkline)
-        self.arm = ArmPanel(theme, self.actions_, session.teacher)
+        self.arm = ArmPanel(theme, self.actions_, session.steering.teacher)
         self.traces = Traces(theme, [j.name for j in session.desk.arm.joints])
         self.losses = LossPanel(theme, self.actions_["adapt"])
         self.similarity = SimilarityPanel(theme, self.actions_["train"])

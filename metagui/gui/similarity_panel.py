@@ -18,9 +18,9 @@ from metagui.gui.task_map import TaskMap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import ArrayLike
     from PySide6.QtGui import QAction
 
-    from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.comparison import Comparison, TakeKey
     from metagui.gui.theme import Theme
@@ -113,8 +113,8 @@ class SimilarityPanel(Panel):
         self.place.fill(True)
         self._pile.setCurrentWidget(self.overlay)
 
-    def show_training(self, same: FloatArray, different: FloatArray) -> None:
+    def show_training(self, same: ArrayLike, different: ArrayLike) -> None:
         """Fill the strip while the encoder trains or embeds."""
         self.place.fill(True)
         self.show_view(len(VIEWS) - 1)
-        self.strip.show_distances(np.asarray(same), np.asarray(different))
+        self.strip.show_distances(np.asarray(same, np.float64), np.asarray(different, np.float64))

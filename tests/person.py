@@ -38,6 +38,10 @@ class Person:
                 return widget
         raise AssertionError(f"there is nothing called {name!r} to be seen")
 
+    def sees(self, name: str) -> bool:
+        """Whether a widget with an accessible name can be seen."""
+        return any(w.isVisible() and w.accessibleName() == name for w in self.window.findChildren(QWidget))
+
     def button(self, words: str) -> QAbstractButton:
         """Return the visible button whose name begins with these words."""
         for made in self.window.findChildren(QAbstractButton):

@@ -43,7 +43,6 @@ def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     window.activateWindow()  # there may be no window manager to do it
     found = Person(window)
     found.wait_until(lambda: found.state() == "Ready" and found.button("Record").isEnabled(), 60, "the arm")
-    found.wait_until(lambda: found.state() == "Ready", 60, "the comparison")
     yield found
     window.close()
 
@@ -124,7 +123,9 @@ def test_stop_is_always_within_reach(person: Person) -> None:
 @PRIOR
 def test_two_demonstrations_are_overlaid_from_the_heat_map(person: Person) -> None:
     person.press("Heat map")
-    heat = person.named("Heat map of distances between tasks")
+    name = "Heat map of distances between tasks"
+    person.wait_until(lambda: person.sees(name), 60, "the comparison")
+    heat = person.named(name)
     person.click(heat, QPoint(heat.width() * 2 // 3, heat.height() // 3))
     person.wait_until(lambda: person.reads(", take "), 20, "both demonstrations")
     person.press("Back")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ from metagui.arms.arm import ArmError
 from metagui.arms.rendering import Camera, Look, Mark, RenderingError, SceneRenderer
 from metagui.arms.scene import ANCHORS
 from metagui.arms.simulated import SimulatedArm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 graphics.choose_backend()
 WIDTH, HEIGHT = 320, 240

@@ -80,6 +80,7 @@ class Actions(QObject):
     def __init__(self, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
         self._theme = theme
+        self._recording = False
         self._actions = {info.key: self._made(info, window) for info in ACTIONS}
         theme.changed.connect(self._tint)
         self._tint()
@@ -100,7 +101,8 @@ class Actions(QObject):
         colours = self._theme.colours
         for info in ACTIONS:
             tint, dull = getattr(colours, info.tint), faded(colours).name()
-            self._actions[info.key].setIcon(icon(info.icon, tint, dull))
+            name = "finish" if info.key == "record" and self._recording else info.icon
+            self._actions[info.key].setIcon(icon(name, tint, dull))
 
     def refresh(self, situation: Situation) -> None:
         """Enable what the situation allows; whatever is disabled says in its tooltip what it lacks."""
@@ -114,6 +116,9 @@ class Actions(QObject):
         """Put the words on the buttons that depend on what is going on."""
         recording = s.state is State.RECORDING
         self["record"].setText("Finish" if recording else "Record")
+        if recording is not self._recording:
+            self._recording = recording
+            self._tint()
         many = "demonstration" if s.takes == 1 else "demonstrations"
         self["adapt"].setText(f"Adapt to {s.takes} {many}" if s.takes else "Adapt")
         self["connect"].setText("Connect" if s.state in (State.NO_ARM, State.ERROR) else "Disconnect")

@@ -15,7 +15,7 @@ from metagui.gui.marks import marks_for
 from metagui.gui.theme import unit_rgb
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QEnterEvent, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
+    from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.rendering import Mark
@@ -56,6 +56,8 @@ class ArmView(QWidget):
         self._pointer: QPointF | None = None
         self._pressed: QPointF | None = None
         self._dragged = False
+        self._ringed = False
+        """Whether the focus came by key, so that its ring helps."""
         self._bubble = QLabel(self)
         self._prepare()
 
@@ -171,7 +173,7 @@ class ArmView(QWidget):
             painter.setPen(self.palette().color(self.foregroundRole()))
             wrap = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignCenter
             painter.drawText(self.rect().adjusted(32, 32, -32, -32), wrap, self.problem)
-        if self.hasFocus():
+        if self._ringed:
             painter.setPen(self._theme.colours.accent)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
 
@@ -180,6 +182,17 @@ class ArmView(QWidget):
         self._moved()
 
     # What the person does
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show a ring if the focus came by key."""
+        keys = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason, Qt.FocusReason.ShortcutFocusReason)
+        self._ringed = event.reason() in keys
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Take the ring away."""
+        self._ringed = False
+        self.update()
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Begin to hint."""

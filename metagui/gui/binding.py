@@ -65,6 +65,7 @@ class Binding(QObject):
         self._opened = True
         view, arm = self._window.arm.view, self._session.desk.arm
         view.open()
+        view.setFocus()
         view.show_state(arm.state(), None)
         self._window.status.folder.say(str(self._session.folder()))
         self._traces.start()

@@ -12,6 +12,7 @@ from metagui.gui.actions import Actions
 from metagui.gui.arm_panel import ArmPanel
 from metagui.gui.banner import Banner
 from metagui.gui.binding import Binding
+from metagui.gui.icons import icon
 from metagui.gui.keys_page import KeysPage
 from metagui.gui.loss_plot import LossPanel
 from metagui.gui.panel import Panel
@@ -39,6 +40,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session, self.theme, self._settings = session, theme, settings
         self.setWindowTitle("metagui")
+        self.setWindowIcon(icon("arm", theme.colours.accent))
         self.resize(1440, 900)
         self.setMinimumSize(1024, 680)
         self.actions_ = Actions(self, theme)
@@ -63,7 +65,7 @@ class MainWindow(QMainWindow):
         self._traces_panel = traces
         above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))
         below = _splitter("below", Qt.Orientation.Horizontal, (self.losses, self.similarity), (50, 50))
-        centre = _splitter("centre", Qt.Orientation.Vertical, (above, below), (61, 39))
+        centre = _splitter("centre", Qt.Orientation.Vertical, (above, below), (63, 37))
         main = _splitter("main", Qt.Orientation.Horizontal, (self._left(), centre), (20, 80))
         canvas = QWidget()
         canvas.setObjectName("canvas")
@@ -95,7 +97,7 @@ class MainWindow(QMainWindow):
         actions = self.actions_
         actions["search"].triggered.connect(self.tasks.search.setFocus)
         actions["tasks_region"].triggered.connect(self.tasks.tree.setFocus)
-        actions["arm_region"].triggered.connect(self.arm.view.setFocus)
+        actions["arm_region"].triggered.connect(self._focus_arm)
         actions["plots_region"].triggered.connect(self.losses.axes.setFocus)
         actions["keys"].triggered.connect(self.keys.open)
         actions["view"].triggered.connect(self.arm.view.reset_camera)
@@ -108,6 +110,9 @@ class MainWindow(QMainWindow):
             actions[key].setData(key)
         actions[self.theme.choice].setChecked(True)
         self._looks.triggered.connect(self._choose_look)
+
+    def _focus_arm(self) -> None:
+        self.arm.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def _choose_look(self, action: object) -> None:
         self.theme.choose(action.data())  # type: ignore[attr-defined]

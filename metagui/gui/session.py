@@ -55,7 +55,7 @@ class Session(QObject):
         self.errands = Errands()
         self.desk = ArmDesk(make_arm, library.root)
         self.shelf = Shelf(library, self.errands)
-        self.studies = Studies(self.shelf, self.errands, load_prior)
+        self.studies = Studies(self.shelf, self.errands, load_prior, self.desk.arm)
         self.running = Running(self.desk, self.shelf, self.errands)
         self.steering = Steering(self.desk, seed)
         self.situation = Situation()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 VIEWS = ("Ranked", "Heat map", "Map", "Distances")
+RANKED, HEAT_MAP = 0, 1
 NOT_TRAINED = "Not trained yet: the encoder learns from your tasks which takes look alike."
 
 
@@ -38,6 +39,8 @@ class SimilarityPanel(Panel):
     def __init__(self, theme: Theme, train: QAction) -> None:
         super().__init__("Similarity")
         self._task: str | None = None
+        self._untouched = True
+        """Whether nobody has chosen a view yet."""
         self._views = Segments("View of the comparison", VIEWS)
         self.neighbours = NeighbourList(theme)
         self.heat_map = HeatMap(theme)
@@ -52,6 +55,7 @@ class SimilarityPanel(Panel):
         self.body.addWidget(self.place)
         self.header.addWidget(self._views)
         self._connect()
+        self.show_view(HEAT_MAP)
 
     def _with_hint(self) -> QWidget:
         out = QWidget()
@@ -63,11 +67,15 @@ class SimilarityPanel(Panel):
         return out
 
     def _connect(self) -> None:
-        self._views.chosen.connect(self._pile.setCurrentIndex)
+        self._views.chosen.connect(self._choose_view)
         self.heat_map.hovered.connect(self._say)
         self.heat_map.chosen.connect(self.pair_chosen)
         self.neighbours.chosen.connect(self._choose_neighbour)
         self.overlay.back.connect(self._back)
+
+    def _choose_view(self, index: int) -> None:
+        self._untouched = False
+        self._pile.setCurrentIndex(index)
 
     def _say(self, words: str) -> None:
         self._hint.setText(words or "Dark is alike. Click a cell to see both demonstrations.")
@@ -102,6 +110,8 @@ class SimilarityPanel(Panel):
         self, task: str | None, neighbours: Sequence[Ranked], footnote: str = "", prompt: str = ""
     ) -> None:
         """Rank the tasks that look like ``task``."""
+        if self._untouched and task != self._task:
+            self.show_view(RANKED if task else HEAT_MAP)
         self._task = task
         self.map.show_task(task)
         sentence = f"Tasks that look like “{task}”, nearest first" if task else prompt or "Choose a task in the list."

@@ -20,6 +20,7 @@ from metagui.learning.similarity import Calibration, Neighbour, calibration_for,
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from metagui.arms.simulated import SimulatedArm
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.errands import Errands
     from metagui.gui.shelf import Shelf
@@ -52,8 +53,9 @@ class Studies(QObject):
     """A SiameseStep."""
     trained = Signal()
 
-    def __init__(self, shelf: Shelf, errands: Errands, load_prior: Callable[[], Prior]) -> None:
+    def __init__(self, shelf: Shelf, errands: Errands, load_prior: Callable[[], Prior], arm: SimulatedArm) -> None:
         super().__init__()
+        self._arm = arm
         self._shelf, self._errands, self._load_prior = shelf, errands, load_prior
         self.learner = Learner()
         self.prior: Prior | None = None
@@ -77,7 +79,9 @@ class Studies(QObject):
 
         warm_up()
         yield
-        return self._load_prior()
+        prior = self._load_prior()
+        prior.check([joint.name for joint in self._arm.joints], self._arm.anchors)
+        return prior
 
     def _on_prior(self, prior: Prior) -> None:
         if self._closed:

@@ -41,7 +41,7 @@ ANCHOR_FEATURES = 21
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
 """Column of an anchor's features that says whether it is held."""
-GOAL_FEATURES = 52
+GOAL_FEATURES = 55
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
 
@@ -284,14 +284,14 @@ def _globals(track: Track, rows: slice) -> FloatArray:
     return np.stack(columns, axis=-1)
 
 
-def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any], globals_: Any, xp: Any) -> Any:
+def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any, Any], globals_: Any, xp: Any) -> Any:
     """Return (..., GOAL_FEATURES) of two attended anchors, for numpy or for torch.
 
     ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``goals``
     are where the two anchors shall be from the tool at the end, and where the first is from the centre of the motion,
-    (..., 3) each in units of COARSE. So there are four ways to go: the tool's to each anchor's goal and to the centre,
-    and the first anchor's to its goal from the second. ``xp`` has ``stack``, ``concat``, ``tanh``, ``sqrt`` and
-    ``arctan2``.
+    (..., 3) each, and how far from that centre the motion is, (..., 1), all in units of COARSE. So there are four
+    ways to go: the tool's to each anchor's goal and to the centre, and the first anchor's to its goal from the second.
+    ``xp`` has ``stack``, ``concat``, ``tanh``, ``sqrt`` and ``arctan2``.
     """
     to_first, to_second, to_centre = first[..., :3] - goals[0], second[..., :3] - goals[1], first[..., :3] - goals[2]
     between = to_second - to_first
@@ -309,7 +309,9 @@ def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any], globals_
     scales = (COARSE / FINE, COARSE / FINEST)
     ways = (to_first, to_second, to_centre, between)
     scaled = [part for way in ways for part in (way, *(xp.tanh(way * k) for k in scales))]
-    return xp.concat([*scaled, line, *(_polar(way, xp) for way in (first, to_centre))], -1)
+    polar = [_polar(way, xp) for way in (first, to_centre)]
+    outside = polar[1][..., :1] - goals[3]
+    return xp.concat([*scaled, line, *polar, outside, *(xp.tanh(outside * k) for k in scales)], -1)
 
 
 def _polar(way: Any, xp: Any) -> Any:

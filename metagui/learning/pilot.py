@@ -17,7 +17,9 @@ LAYERS = 3
 def act(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> tuple[Array, float]:
     """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
     first, second = (softmax(policy[name])[: len(anchors)] @ anchors for name in ("attention1", "attention2"))
-    ways = goal_features(first, second, (policy["goal1"], policy["goal2"], policy["centre"]), globals_, np)
+    ways = goal_features(
+        first, second, (policy["goal1"], policy["goal2"], policy["centre"], policy["radius"]), globals_, np
+    )
     values = np.concatenate([first, second, ways, globals_, policy["context"]])
     for layer in range(LAYERS):
         values = values @ policy[f"policy.{layer}.weight"] + policy[f"policy.{layer}.bias"]

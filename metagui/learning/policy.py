@@ -20,9 +20,9 @@ from metagui.learning.networks import Params, init_mlp, mlp, per_task
 
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
-INFERRED = ("context", "attention1", "attention2", "goal1", "goal2", "centre")
-"""What the encoder gives every task of its own: (tasks, context), (tasks, A), (tasks, A + 1), (tasks, 3) thrice."""
-GOALS = INFERRED[3:]
+INFERRED = ("context", "attention1", "attention2", "goal1", "goal2", "centre", "radius")
+"""What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), (B, 3) three times, (B, 1)."""
+GOALS = INFERRED[3:6]
 ADAPTED = INFERRED + POLICY_TENSORS
 
 
@@ -67,6 +67,8 @@ class PolicyModel:
     context: int = 16
     ending: float = 4.0
     """How much sooner a point at the end is picked to say where the goal is."""
+    level: float = 30.0
+    """How much sooner points at the height of the last ones are picked for the centre, a 0.1 m."""
     apart: float = 30.0
     """How much the second attention avoids the first anchor."""
     thumb: float = 10.0
@@ -89,7 +91,12 @@ class PolicyModel:
         seen = 2 * ANCHOR_FEATURES + GOAL_FEATURES + GLOBAL_FEATURES + self.context
         policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
         if self.blind:
-            return policy | {"context": torch.zeros(self.context)} | {name: torch.zeros(3) for name in GOALS}
+            return (
+                policy
+                | {"context": torch.zeros(self.context)}
+                | {name: torch.zeros(3) for name in GOALS}
+                | {"radius": torch.zeros(1)}
+            )
         shown = ANCHOR_FEATURES + GLOBAL_FEATURES + ACTIONS + 1
         s = self.summary
         return (
@@ -100,7 +107,7 @@ class PolicyModel:
             | init_mlp("second", (2 * s + 5, s // 2, 1), generator, last_scale=0.1)
             | init_mlp("moment", (self.encoder, 3), generator, last_scale=0.1)
             | init_mlp("context", (2 * s, s, self.context), generator)
-            | init_mlp("goals", (2 * s, s, 9), generator, last_scale=0.1)
+            | init_mlp("goals", (2 * s, s, 6), generator, last_scale=0.1)
         )
 
     def start(self, params: Params, support: Points) -> Params:
@@ -108,7 +115,7 @@ class PolicyModel:
         tasks, anchors = len(support.anchors), support.anchors.shape[2]
         fast = per_task(params, POLICY_TENSORS, tasks)
         if self.blind:
-            shared = per_task(params, ("context", *GOALS), tasks)
+            shared = per_task(params, ("context", *GOALS, "radius"), tasks)
             even = {"attention1": torch.zeros(tasks, anchors), "attention2": torch.zeros(tasks, anchors + 1)}
             return fast | shared | even
         rows = self.shown(params, support)
@@ -123,10 +130,10 @@ class PolicyModel:
             "context": mlp(params, "context", attended, 2),
             "attention1": attention1,
             "attention2": attention2,
-            "goal1": self._moment(attention1, moments[..., :1], support, self.ending) + moved[:, :3],
-            "goal2": self._moment(attention2, moments[..., 1:2], support, self.ending) + moved[:, 3:6],
-            "centre": self._moment(attention1, moments[..., 2:], support, 0.0) + moved[:, 6:],
+            "goal1": self._goal(attention1, moments[..., :1], support) + moved[:, :3],
+            "goal2": self._goal(attention2, moments[..., 1:2], support) + moved[:, 3:6],
         }
+        inferred |= self._circle(attention1, moments[..., 2:], support)
         if support.nudge is not None:
             _displace(inferred, support.nudge)
         return fast | inferred
@@ -170,20 +177,33 @@ class PolicyModel:
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
 
-    def _moment(self, attention: torch.Tensor, moments: torch.Tensor, support: Points, ending: float) -> torch.Tensor:
-        """Return where the attended anchor lay at the points that the encoder picks, (tasks, 3).
+    def _goal(self, attention: torch.Tensor, moments: torch.Tensor, support: Points) -> torch.Tensor:
+        """Return where the attended anchor lay at the points that the encoder picks, at first the last, (tasks, 3).
 
-        ``moments`` (tasks, N, A, 1) is how much every point speaks for itself; the last ones get ``ending`` more.
+        ``moments`` (tasks, N, A, 1) is how much every point speaks for itself.
         """
-        picked = torch.softmax(attend(attention, moments).squeeze(-1) + ending * support.done, -1)
+        picked = torch.softmax(attend(attention, moments).squeeze(-1) + self.ending * support.done, -1)
         return torch.einsum("bn,bnf->bf", picked, attend(attention, support.anchors[..., :3]))
+
+    def _circle(self, attention: torch.Tensor, moments: torch.Tensor, support: Points) -> Params:
+        """Return the centre (tasks, 3) and radius (tasks, 1) of the points that the encoder picks.
+
+        At first these are the points as high as the last ones: a motion in a plane, without the way there.
+        """
+        where = attend(attention, support.anchors[..., :3])
+        height = (_ending(support.done) * where[..., 2]).sum(-1, keepdim=True)
+        level = -self.level * (where[..., 2] - height).abs()
+        picked = torch.softmax(attend(attention, moments).squeeze(-1) + level, -1)
+        centre = torch.einsum("bn,bnf->bf", picked, where)
+        squared = (where - centre.unsqueeze(1))[..., :2].square().sum(-1)
+        return {"centre": centre, "radius": torch.sqrt((picked * squared).sum(-1, keepdim=True) + 1e-4)}
 
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
         first = attend(fast["attention1"], points.anchors)
         second = attend(fast["attention2"], points.anchors)
-        goal1, goal2, centre = (fast[name].unsqueeze(1) for name in GOALS)
-        ways = features.goal_features(first, second, (goal1, goal2, centre), points.globals, _Torch)
+        goal1, goal2, centre, radius = (fast[name].unsqueeze(1) for name in (*GOALS, "radius"))
+        ways = features.goal_features(first, second, (goal1, goal2, centre, radius), points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
         return mlp(fast, "policy", torch.cat([first, second, ways, points.globals, context], -1), POLICY_LAYERS)
 
@@ -197,7 +217,7 @@ class PolicyModel:
     def rates(self) -> dict[str, float]:
         """Return which tensors the inner loop adapts, and the rates to begin with: what was inferred moves most."""
         inferred = {"context": 0.3, "attention1": 0.1, "attention2": 0.1}
-        return inferred | dict.fromkeys(GOALS, 0.02) | dict.fromkeys(POLICY_TENSORS, 0.003)
+        return inferred | dict.fromkeys((*GOALS, "radius"), 0.02) | dict.fromkeys(POLICY_TENSORS, 0.003)
 
 
 def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

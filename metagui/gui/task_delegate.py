@@ -91,7 +91,7 @@ class TaskDelegate(QStyledItemDelegate):
         painter.drawText(QRect(left, place.top(), 34, place.height()), _LEFT, row.name)
         right = place.right() - 34
         painter.setPen(QColor(colours.muted))
-        facts = f"{row.duration:.1f} s · {row.samples}"
+        facts = f"{row.duration:.1f} s · {row.samples}" if row.samples else "cannot be read"
         width = painter.fontMetrics().horizontalAdvance(facts)
         painter.drawText(QRect(right - width - 4, place.top(), width, place.height()), _LEFT, facts)
         room = QRectF(left + 34, place.top() + 7, right - width - left - 50, place.height() - 14)

@@ -159,7 +159,7 @@ class Teacher:
 
 
 def _proposal(click: Click) -> Proposal:
-    words = describe(click)
+    words = describe(click).replace("table", "this point")
     return Proposal(words[0].upper() + words[1:], click)
 
 

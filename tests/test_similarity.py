@@ -59,7 +59,7 @@ def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
     assert calibration is None
     assert "ranked only" in why
     assert rank(library["task 1"], library, None)[0].verdict == "unranked"
-    shipped, why = calibration_for(library, Calibration(20.0, 0.5, 60))
+    shipped, why = calibration_for(library, Calibration(20.0, 0.5, 60, 0.4, 0.6))
     assert shipped is not None
     assert "came with the encoder" in why
     own, why = calibration_for(_library(LEAST_TASKS), None)
@@ -75,7 +75,7 @@ def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:
 
 
 def test_calibration_survives_json() -> None:
-    calibration = Calibration(12.5, 0.4, 33)
+    calibration = Calibration(12.5, 0.4, 33, 0.3, 0.6)
     assert Calibration.from_dict(calibration.as_dict()) == calibration
     assert Calibration.from_dict(None) is None
     assert calibration.probability(0.1) > 0.9 > calibration.probability(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from metagui.learning import prior as priors
 from metagui.learning.dataset import DatasetError, Draw, TaskSampler, gather
 from metagui.learning.features import encode
 from metagui.learning.maml import MetaSettings
+from metagui.learning.meta_state import Meta
 from metagui.learning.prior import Prior, PriorError, PriorMismatch
 from metagui.learning.siamese import SiameseSettings
 from metagui.learning.training import TrainSettings, TrainStep, meta_train_prior, split_tasks
@@ -135,3 +137,12 @@ def test_a_prior_says_what_it_does_not_fit(data: TrainingData) -> None:
     strange = Anchor("ball", "sphere", 0.02, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
     with pytest.raises(PriorMismatch, match="sphere"):
         prior.check(take.joint_names, (strange,))
+
+
+def test_a_prior_of_another_network_is_refused_in_words(data: TrainingData, tmp_path: Path) -> None:
+    _, prior = _train(data, should_stop=lambda: True)
+    stale = dict(prior.meta.params) | {"policy.0.weight": torch.zeros(3, 3)}
+    replace(prior, meta=Meta(stale, prior.meta.log_rates)).save(tmp_path / "stale")
+    with pytest.raises(PriorMismatch, match="another network"):
+        priors.load(tmp_path / "stale")
+    assert (tmp_path / "stale").stat().st_mode & 0o044 == 0o044

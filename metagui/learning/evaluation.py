@@ -90,6 +90,16 @@ class JudgedChain:
         self.chain, self.judge = chain, judge
         self._watched = -1
 
+    @property
+    def current_click(self) -> str | None:
+        """What the chain is doing."""
+        return self.chain.current_click
+
+    @property
+    def click_index(self) -> int:
+        """How many clicks the chain has ended."""
+        return self.chain.click_index
+
     def decide(self, observation: Observation) -> Motion | None:
         """Return the chain's motion; tell the judge when a click begins and ends."""
         motion = self.chain.decide(observation)

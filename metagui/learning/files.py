@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     import torch
 
+READABLE = 0o644
+"""Permissions of a finished file; safetensors leaves its files to their owner alone."""
+
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
     """Write a safetensors file beside ``path``, then rename it into place. Raises OSError."""
@@ -23,6 +26,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
         save_file(plain, beside, dict(metadata))
         with beside.open("rb") as file:
             os.fsync(file.fileno())
+        beside.chmod(READABLE)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
@@ -20,13 +20,14 @@ from metagui.learning.siamese import Encoder
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from metagui.arms.arm import Anchor
     from metagui.learning.networks import Params
 
 FORMAT = 1
+_AGAIN = "Nothing was changed; run 'metagui train' to make one that fits."
 
 
 class PriorError(Exception):
@@ -107,10 +108,26 @@ def load(path: Path) -> Prior:
             f"{path} was made for features of version {header['features']} (format {header['format']}); this program "
             f"uses version {features.VERSION} (format {FORMAT}). Nothing was changed; run 'metagui train' to make one."
         )
+    try:
+        model = PolicyModel(**header["model"])
+    except TypeError as error:
+        raise PriorMismatch(f"{path} holds another kind of policy ({error}). {_AGAIN}") from error
+    _check_shapes(path, model, groups)
     rates = {name: groups["rates"][name] for name in header["rates"]}
     encoder = Encoder(groups["encoder"], *header["encoder"])
-    meta = Meta(groups["params"], rates)
-    return Prior(PolicyModel(**header["model"]), meta, groups["rival"], encoder, header["metadata"])
+    return Prior(model, Meta(groups["params"], rates), groups["rival"], encoder, header["metadata"])
+
+
+def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) -> None:
+    """Raise PriorMismatch if the stored tensors are not this program's network's."""
+    blind = replace(model, blind=True)
+    for group, wanted in (("params", model.initial(0)), ("rival", blind.initial(0))):
+        found = groups[group]
+        if found and {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
+            raise PriorMismatch(f"{path} was made for another network than this program's. {_AGAIN}")
+    unknown = set(groups["rates"]) - set(model.rates())
+    if unknown:
+        raise PriorMismatch(f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_AGAIN}")
 
 
 def shipped_path() -> Path:

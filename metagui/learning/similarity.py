@@ -1,13 +1,14 @@
 """Which stored tasks are like this one: ranked neighbours, a matrix, and how far a distance can be trusted.
 
-A verdict is calibrated: from the distances of takes to their own task and to the nearest other one, each left out
-of its task in turn, comes the probability that a distance means the same task, by logistic regression; above 95 %
-it says *similar*, below 5 % *new*, between *unsure*. With fewer than twenty tasks there is too little to fit.
+Verdicts are calibrated on the distances of takes to their own task, each left out of it in turn, and to all others.
+*Similar* is said where at most one in twenty such verdicts would have been wrong, *new* where at most one task in
+twenty would have been taken for new, and *unsure* between. The probability beside it weighs a take's own task against
+the nearest other one, by logistic regression. With fewer than twenty tasks there is too little to fit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 LEAST_TASKS = 20
 """Fewer tasks than this are ranked without a verdict of their own."""
+
+WRONG = 0.05
+"""Share of the verdicts that may be wrong."""
+
+FARTHEST = 2.0
+"""Distance between opposite embeddings."""
 
 Verdict = Literal["similar", "unsure", "new", "unranked"]
 
@@ -47,8 +54,10 @@ class Calibration:
     centre: float
     tasks: int
     """How many tasks it was fitted on."""
-    similar_at: float = 0.95
-    new_at: float = 0.05
+    similar_below: float
+    """Distances up to this are called similar."""
+    new_above: float
+    """Distances from this on are called new."""
 
     def probability(self, distance: float) -> float:
         """Return the probability that a distance means the same task."""
@@ -56,17 +65,16 @@ class Calibration:
 
     def verdict(self, distance: float) -> Verdict:
         """Say it in a word."""
-        p = self.probability(distance)
-        return "similar" if p >= self.similar_at else "new" if p <= self.new_at else "unsure"
+        return "similar" if distance <= self.similar_below else "new" if distance >= self.new_above else "unsure"
 
     def as_dict(self) -> dict[str, float]:
         """Return plain JSON values."""
-        return {"slope": self.slope, "centre": self.centre, "tasks": self.tasks}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> Calibration | None:
         """Return the calibration in a prior's metadata, if there is one."""
-        return cls(float(values["slope"]), float(values["centre"]), int(values["tasks"])) if values else None
+        return cls(**values) if values else None
 
 
 def distances(a: Array, b: Array) -> FloatArray:
@@ -109,26 +117,51 @@ def distance_matrix(library: Mapping[str, Array]) -> tuple[tuple[str, ...], Floa
     return names, matrix
 
 
-def leave_one_out(library: Mapping[str, Array]) -> tuple[FloatArray, FloatArray]:
-    """Return every take's distance to the others of its own task, and to the nearest other task."""
-    tasks = [vectors for vectors in library.values() if len(vectors) >= 2]
-    same, different = [], []
+def leave_one_out(
+    library: Mapping[str, Array], alike: Mapping[str, str] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return every take's distance to the others of its own task (n,), and to all other tasks (n, tasks - 1).
+
+    Tasks with the same word in ``alike`` are neither the same nor different: infinitely far.
+    """
+    names = [name for name, vectors in library.items() if len(vectors) >= 2]
+    tasks = [library[name] for name in names]
+    words = [(alike or {}).get(name, name) for name in names]
+    same: list[float] = []
+    different: list[FloatArray] = []
     for i, own in enumerate(tasks):
-        inner = distances(own, own)
-        same += list(inner.sum(axis=1) / (len(own) - 1))
-        others = [distances(own, other).mean(axis=1) for j, other in enumerate(tasks) if j != i]
-        different += list(np.min(others, axis=0)) if others else []
+        same += list(distances(own, own).sum(axis=1) / (len(own) - 1))
+        others = [
+            distances(own, other).mean(axis=1) if words[j] != words[i] else np.full(len(own), np.inf)
+            for j, other in enumerate(tasks)
+            if j != i
+        ]
+        different += list(np.stack(others, axis=1)) if others else []
     return np.array(same), np.array(different)
 
 
-def calibrate(library: Mapping[str, Array]) -> Calibration | None:
-    """Fit a calibration on a library; None if it has fewer than ``LEAST_TASKS`` tasks with two takes."""
+def calibrate(library: Mapping[str, Array], alike: Mapping[str, str] | None = None) -> Calibration | None:
+    """Fit a calibration on a library; None if it has fewer than ``LEAST_TASKS`` tasks with two takes.
+
+    ``alike`` gives tasks that differ in hidden numbers only the same word; they do not count as different.
+    """
     tasks = sum(len(vectors) >= 2 for vectors in library.values())
     if tasks < LEAST_TASKS:
         return None
-    same, different = leave_one_out(library)
-    slope, centre = _logistic(np.append(same, different), np.arange(len(same) + len(different)) < len(same))
-    return Calibration(slope, centre, tasks)
+    same, different = leave_one_out(library, alike)
+    nearest = np.minimum(different.min(axis=1), FARTHEST)
+    slope, centre = _logistic(np.append(same, nearest), np.arange(2 * len(same)) < len(same))
+    cuts = _similar_cut(same, different[np.isfinite(different)]), float(np.quantile(same, 1.0 - WRONG))
+    return Calibration(slope, centre, tasks, min(cuts), max(cuts))
+
+
+def _similar_cut(same: FloatArray, different: FloatArray) -> float:
+    """Return the largest distance up to which at most ``WRONG`` of all pairs are of different tasks; 0 if none."""
+    values = np.append(same, different)
+    order = np.argsort(values)
+    wrong = np.cumsum(order >= len(same)) / np.arange(1, len(values) + 1)
+    good = np.flatnonzero(wrong <= WRONG)
+    return float(values[order][good[-1]]) if len(good) else 0.0
 
 
 def calibration_for(library: Mapping[str, Array], prior: Calibration | None) -> tuple[Calibration | None, str]:

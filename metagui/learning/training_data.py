@@ -63,6 +63,15 @@ def prepare(demonstrations: Iterable[Demonstration]) -> TrainingData:
     return TrainingData(dataset.gather(segments), {name: joined(parts) for name, parts in series.items()})
 
 
+def alike(shown: str) -> str:
+    """Return what ``shown_by`` said without the clicks' hidden numbers."""
+    try:
+        clicks = json.loads(shown)
+    except json.JSONDecodeError:
+        return shown
+    return json.dumps([click[:3] for click in clicks]) if isinstance(clicks, list) else shown
+
+
 def shown_by(take: Demonstration) -> str:
     """Return what a take shows, in words that are equal for equal clicks; the task's name if it has no clicks."""
     clicks = [segment.click for segment in take.segments]

@@ -52,6 +52,11 @@ def test_the_laws_achieve_their_family(family: str) -> None:
     assert sum(won) >= 6, won
 
 
+@pytest.mark.parametrize("seed", [287335975, 792406699])
+def test_a_way_that_leads_too_close_past_the_arm_goes_round_it(seed: int) -> None:
+    assert execute(ClickProgram("across", (Click("grasp", "blue cube"), Click("place", "yellow zone"))), seed)
+
+
 def test_the_judge_is_not_fooled() -> None:
     """What was done is judged against what was asked: a right motion for another task fails."""
     done = ClickProgram("done", (Click("grasp", "red cube"), Click("place", "yellow zone")))

@@ -202,7 +202,7 @@ class CartesianServo:
     def step(self, observation: Observation, motion: Motion, fraction: float = 0.5) -> Command:
         """Move the commanded pose by a fraction of ``motion`` and return the joint targets for it.
 
-        An unreachable pose leaves the commanded one where it was: the arm stops at the border of its reach.
+        At the border of its reach the arm slides along it; where even that is impossible it stays.
         """
         wanted = self._position + fraction * motion.displacement
         offset = wanted - observation.tool_position
@@ -211,11 +211,24 @@ class CartesianServo:
             wanted = observation.tool_position + offset * (self.leash / stretch)
         wanted[2] = max(wanted[2], self.floor)
         yaw = self._yaw + fraction * motion.turn
-        try:
-            angles = inverse(wanted, yaw)
-        except UnreachableError:
-            angles = self._last[:5]
-        else:
-            self._position, self._yaw = wanted, yaw
-        self._last = np.append(angles, motion.gripper)
+        for position in (wanted, _along_border(self._position, wanted)):
+            try:
+                angles = inverse(position, yaw)
+            except UnreachableError:
+                continue
+            self._position, self._yaw = position, yaw
+            self._last = np.append(angles, motion.gripper)
+            return Command(self._last)
+        self._last = np.append(self._last[:5], motion.gripper)
         return Command(self._last)
+
+
+def _along_border(present: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Return ``wanted`` (3,) brought back to the present height and distance from the pan axis, a hair off the border.
+
+    So a straight way that leads too close past the arm goes round it.
+    """
+    x, y = wanted[0] - PAN_AXIS_X, wanted[1]
+    distance, here = max(math.hypot(x, y), 1e-9), math.hypot(present[0] - PAN_AXIS_X, present[1])
+    scale = (here + math.copysign(0.0005, here - distance)) / distance
+    return np.array([PAN_AXIS_X + x * scale, y * scale, present[2]])

@@ -42,9 +42,7 @@ def _plain_objective(model: Any, meta: Meta, support: Any, query: Any, steps: in
             if model.context:
                 x = torch.cat([x, weights["context"].expand(len(x), -1)], dim=-1)
             for layer in range(3):
-                x = torch.nn.functional.linear(
-                    x, weights[f"net.{layer}.weight"].T, weights[f"net.{layer}.bias"]
-                )
+                x = torch.nn.functional.linear(x, weights[f"net.{layer}.weight"].T, weights[f"net.{layer}.bias"])
                 x = torch.relu(x) if layer < 2 else x
             return x
 

@@ -168,7 +168,7 @@ def test_training_stopped_by_ctrl_c_keeps_what_there_is(prior, programs, folder,
     (folder / "run" / "data").rename(tmp_path / "run" / "data")
     process = in_own_process("train", *words, "--length", 0.01, "--checkpoint", tmp_path / "run")
     try:
-        assert process.stderr.readline().startswith("encoder 150 of 150")
+        assert process.stderr.readline().startswith("encoder ")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode == 0

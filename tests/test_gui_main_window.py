@@ -62,6 +62,8 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
 
 def ready(window: MainWindow) -> Person:
     person = Person(window)
+    window.activateWindow()  # there may be no window manager to do it
+    person.wait_until(window.isActiveWindow, 10, "the window to be active")
     person.wait_until(lambda: person.state() == "Ready", 30)
     return person
 

@@ -223,6 +223,8 @@ class Session(QObject):
         self.taking.forget_missing()
         self.studies.drop_missing()
         self.update()
+        if not len(self.studies.comparison):  # the prior may have been there before the list of takes
+            self.compare()
 
     def rename(self, task: str, name: str) -> None:
         """Give a task another name."""

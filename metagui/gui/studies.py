@@ -164,6 +164,8 @@ class Studies(QObject):
         if prior is None or not prior.encoder.trained:
             return False
         keys = [TakeKey(t.name, k.name) for t in self._shelf.tasks for k in t.takes if k.samples]
+        if not keys or self.learner.state is not Learning.IDLE:
+            return False
         self.comparison = Comparison()
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, None]:

@@ -53,7 +53,9 @@ def make(out: Path, look: str, size: str, prior: Path | None) -> None:
     window = app.make_window(theme, settings, seed=12, prior=prior)
     window.resize(*(int(n) for n in size.split("x")))
     window.show()
+    window.activateWindow()  # there may be no window manager to do it
     person, taken = Person(window), []
+    person.wait_until(window.isActiveWindow, 10, "the window to be active")
 
     def shoot(name: str) -> None:
         person.pause(0.5)

@@ -33,8 +33,6 @@ NEAREST = "nearest: {}"
 MARGINS = {FIVE_STEP: 0.0, ZERO_STEP: 0.02, ADAM: 0.05, FINE_TUNE: 0.1, SCRATCH: 0.1}
 """By how much a candidate must beat those before it; the closer to the demonstrations alone, the more."""
 NEAREST_MARGIN = 0.05
-ONE_TAKE_MARGIN = 0.3
-"""Extra margin for Adam with one take: held-out stretches of the same take flatter it. Rivals cannot win then."""
 
 
 class AdaptationError(Exception):
@@ -185,17 +183,15 @@ class _Click:
 def choose(held_out: Mapping[str, float], held_out_by: str, takes: int) -> tuple[str, str]:
     """Return the winner of a race by held-out loss, and why in words.
 
-    A candidate that moves farther from what was meta-learnt must win by more.
+    A candidate that moves farther from what was meta-learnt must win by more; with one take it cannot win.
     """
     order = [FIVE_STEP, ZERO_STEP, ADAM, *(n for n in held_out if n.startswith(NEAREST.format(""))), FINE_TUNE, SCRATCH]
     racing = [name for name in order if name in held_out]
     best = racing[0]
     for name in racing[1:]:
         margin = MARGINS.get(name, NEAREST_MARGIN)
-        if takes == 1:
-            if name not in (ZERO_STEP, ADAM):
-                continue
-            margin += ONE_TAKE_MARGIN if name == ADAM else 0.0
+        if takes == 1 and name != ZERO_STEP:  # held-out stretches of the very take flatter long training
+            continue
         if held_out[name] < held_out[best] * (1.0 - margin):
             best = name
     second = min((held_out[n], n) for n in racing if n != best) if len(racing) > 1 else None

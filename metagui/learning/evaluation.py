@@ -234,4 +234,4 @@ def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
     """Return Wilson's interval of a proportion."""
     p, n = won / of, float(of)
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))

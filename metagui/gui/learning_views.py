@@ -48,6 +48,8 @@ class LearningViews(QObject):
         if situation.task != before.task:
             self._show_task_curves()
             self._show_neighbours()
+        elif (situation.takes, situation.adapted) != (before.takes, before.adapted) and not situation.adapted:
+            self._show_task_curves()
         if (situation.encoder_problem, situation.tasks) != (before.encoder_problem, before.tasks):
             self._explain()
 

@@ -96,6 +96,7 @@ class StatusBar(QFrame):
         self.progress.setRange(0, 1000 if share is None or share > 0 else 0)
         self.progress.setValue(round(1000 * (share or 0.0)))
         self.estimate.setText(words)
+        self.estimate.setMinimumWidth(self.estimate.sizeHint().width())  # the message gives way, not the estimate
 
     def _tint(self) -> None:
         name, tint = _LOOKS[self._situation.state]

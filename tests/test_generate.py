@@ -3,12 +3,21 @@
 import numpy as np
 import pytest
 
+from metagui.arms.control import ControlLoop
 from metagui.arms.kinematics import MAX_STEP, forward
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import generate as module
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.families import draw_programs
-from metagui.demonstrations.generate import GenerateSettings, ImpossibleProgramError, generate, takes_of
+from metagui.demonstrations.generate import (
+    Demonstrator,
+    GenerateSettings,
+    ImpossibleProgramError,
+    execute,
+    generate,
+    takes_of,
+)
+from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import ClickProgram
 
 TIDY = ClickProgram("tidy", (Click("grasp", "red cube"), Click("place", "yellow zone")))
@@ -56,3 +65,13 @@ def test_an_impossible_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     far = ClickProgram("far", (Click("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
     with pytest.raises(ImpossibleProgramError, match="'far'"):
         takes_of(far, GenerateSettings(takes=1))
+
+
+def test_a_demonstrator_asked_on_after_its_end_is_judged_once() -> None:
+    arm = SimulatedArm(4)
+    arm.connect()
+    demonstrator = Demonstrator(TIDY, arm, Style())
+    loop = ControlLoop(arm, arm)
+    assert execute(loop, demonstrator)
+    loop.run_inline(demonstrator, 10)
+    assert demonstrator.judge.achieved == [True, True]

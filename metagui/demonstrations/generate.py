@@ -58,7 +58,6 @@ class Demonstrator:
     def __init__(self, program: ClickProgram, arm: SimulatedArm, style: Style) -> None:
         self._controller = ProgramController(arm.anchors, style)
         self._controller.add(*program.clicks)
-        self._last: Observation | None = None
         self.judge = Judge(program, arm.anchors)
 
     @property
@@ -74,10 +73,9 @@ class Demonstrator:
     def decide(self, observation: Observation) -> Motion | None:
         """Return the next motion, or None when the program is over or given up."""
         before = self.click_index
-        if self._last is not None and self.current_click is None and before >= 0:
+        if self.current_click is None and len(self.judge.achieved) == before:
             self.judge.end(observation)
         motion = self._controller.decide(observation)
-        self._last = observation
         if self.click_index != before:
             self.judge.begin(observation)
         if motion is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -109,8 +109,8 @@ class Situation:
         return float(self.click.parameters.get(name, default))
 
 
-def wrap_square(angle: float) -> float:
-    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4)."""
+def wrap_square(angle: Any) -> Any:
+    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4), of numbers, arrays or tensors."""
     return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4
 
 

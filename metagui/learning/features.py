@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, MAX_TURN, Motion, forward
+from metagui.demonstrations.motions import wrap_square
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,11 +211,6 @@ def wrapped(angle: FloatArray) -> FloatArray:
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
-def square_turn(angle: Any) -> Any:
-    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4), of arrays or tensors."""
-    return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4
-
-
 def kinds_of(anchors: Sequence[Anchor]) -> FloatArray:
     """Return (A, KIND_FEATURES): which kind each anchor is, one-hot."""
     return np.array([[float(anchor.kind == kind) for kind in (*KINDS, "start")] for anchor in anchors])
@@ -233,7 +229,7 @@ def _relative(track: Track, rows: slice) -> FloatArray:
     way = track.positions[rows] - track.tool[rows, None]
     cosine, sine = np.cos(track.yaw[rows, None]), np.sin(track.yaw[rows, None])
     jaw = np.stack([way[..., 0] * cosine + way[..., 1] * sine, way[..., 1] * cosine - way[..., 0] * sine], -1)
-    turn = square_turn(track.yaws[rows] - track.yaw[rows, None]) * (4 / math.pi)
+    turn = wrap_square(track.yaws[rows] - track.yaw[rows, None]) * (4 / math.pi)
     return np.concatenate(
         [
             way / COARSE,
@@ -301,8 +297,8 @@ def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any, Any], glo
     along = -(first[..., 0] * ahead_x + first[..., 1] * ahead_y)  # the tool from the first anchor
     across = first[..., 0] * ahead_y - first[..., 1] * ahead_x
     quarter = 4 / math.pi
-    turn = square_turn(xp.arctan2(y, x) - globals_[..., 4] * 0.8) * quarter
-    twist = square_turn((second[..., 9] - first[..., 9]) / quarter) * quarter
+    turn = wrap_square(xp.arctan2(y, x) - globals_[..., 4] * 0.8) * quarter
+    twist = wrap_square((second[..., 9] - first[..., 9]) / quarter) * quarter
     line = xp.stack(
         [ahead_x, ahead_y, along, across, xp.tanh(along * 8), xp.tanh(across * 8), turn, twist], -1
     )  # fmt: skip

@@ -91,10 +91,13 @@ def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
     command = [sys.executable, "-m", "metagui", "virtual-arm", "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        name = process.stdout.readline().strip()
-        with FeetechArm(name) as driver:
-            assert np.isfinite(driver.observe().positions).all()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
+        try:
+            name = process.stdout.readline().strip()
+            with FeetechArm(name) as driver:
+                assert np.isfinite(driver.observe().positions).all()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

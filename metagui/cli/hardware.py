@@ -1,7 +1,7 @@
 """``metagui arms``, ``metagui calibrate`` and ``metagui virtual-arm``: an arm on a cable, or one as good as that."""
 
+import signal
 import threading
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,8 +92,11 @@ def virtual_arm(
         arm.calibrate()
     if hands:
         arm.lead(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
-    with suppress(KeyboardInterrupt):
-        serve(arm, typer.echo, threading.Event())
+    stop = threading.Event()
+    # Handlers of our own: a program started in the background of a script inherits an ignored Control-C.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    serve(arm, typer.echo, stop)
 
 
 def _sweep(chain: "ServoChain") -> "Calibration":

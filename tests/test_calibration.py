@@ -75,6 +75,19 @@ def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> 
         watched.finish((1,))
 
 
+@pytest.mark.parametrize(("joint", "kept"), [(0, True), (4, False)])
+def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bool) -> None:
+    """The wrist's roll may have been turned by more than half a turn meanwhile: only that one begins again."""
+    watched = Sweep(JOINTS[joint : joint + 1])
+    for position in range(3600, 5000, 50):
+        watched.feed([position % TURN])
+    watched.interrupted()
+    after = watched.feed([5050 % TURN])[0]
+    assert after.present == 5050
+    assert after.travel == (5050 - 3600 if kept else 0)
+    assert watched.feed([5100 % TURN])[0].travel == after.travel + 50
+
+
 def test_progress_compares_with_the_model() -> None:
     watched = Sweep(JOINTS[:1])
     watched.feed([4000])

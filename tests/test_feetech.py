@@ -21,8 +21,7 @@ from metagui.arms.control import ControlLoop
 from metagui.arms.direct_port import DirectPort
 from metagui.arms.feetech import FeetechArm, FeetechSettings, HotError, TorqueLostError
 from metagui.arms.kinematics import HOME, JOINTS
-from metagui.arms.known_arms import ArmBook
-from metagui.arms.ports import PortError, SerialPort, UsbPort
+from metagui.arms.ports import PortError, SerialPort
 from metagui.arms.servo_bus import ServoBus, ServoRefusedError, ServoSilentError
 from metagui.arms.servo_chain import WrongServoError, bench
 from metagui.arms.servo_protocol import BROADCAST, Instruction, Packet, encode, ping
@@ -657,75 +656,3 @@ def test_a_port_is_for_one_program() -> None:
             SerialPort(port.name)
         first.close()
         SerialPort(port.name).close()
-
-
-BOARD = UsbPort("/dev/ttyACM0", 0x1A86, 0x55D3, "5A46", "USB Single Serial")
-
-
-def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
-    plugged = [BOARD]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    assert BOARD.adapter == "CH343, the SO-101's own board"
-    book.remember("left arm", "/dev/ttyACM0")
-    assert book.find("left arm") == "/dev/ttyACM0"
-    plugged[:] = [UsbPort("/dev/ttyACM1", 0x1A86, 0x55D3, "5A46")]
-    again = ArmBook(tmp_path, lambda: tuple(plugged))
-    assert again.find("left arm") == "/dev/ttyACM1"
-    assert again.name_of(plugged[0]) == "left arm"
-    assert again.calibration("left arm") is None
-    calibration = virtual_arm().calibration()
-    calibration.save(again.calibration_path("left arm"))
-    assert again.calibration("left arm") == calibration
-    again.remember("follower", "/dev/ttyACM1")
-    assert [arm.name for arm in again.arms()] == ["follower"]
-    plugged.clear()
-    with pytest.raises(PortError, match="follower is not plugged in; ports on USB: none"):
-        again.find("follower")
-    with pytest.raises(PortError, match="No arm is called 'leader'; known: follower"):
-        again.find("leader")
-
-
-def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
-    virtual, plugged = virtual_arm(), []
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    with VirtualPort(virtual, physics=False) as port:
-        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        book.remember("left arm", port.name)
-        arm = book.arm("left arm")
-        arm.connect()
-        pulled, pulled_from = VirtualPort(virtual, physics=False), port.name
-    with pytest.raises(ConnectionLostError):
-        arm.observe()
-    plugged.clear()
-    with pytest.raises(PortError, match="left arm is not plugged in"):
-        arm.connect()
-    with pulled as port:
-        assert port.name != pulled_from
-        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        arm.connect()
-        assert (arm.name, arm.device) == ("left arm", port.name)
-        arm.disconnect()
-
-
-def test_adapters_that_look_alike(tmp_path: Path) -> None:
-    plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    book.remember("arm", "COM4")
-    assert book.find("arm") == "COM4"
-    plugged[1] = UsbPort("COM9", 0x1A86, 0x7523)
-    with pytest.raises(PortError, match="cannot be told from others"):
-        book.find("arm")
-    book.remember("virtual", "/dev/pts/7")
-    assert book.find("virtual") == "/dev/pts/7"
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a/b", " x", "x" * 90, ".hidden"])
-def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PortError, match="cannot name an arm"):
-        ArmBook(tmp_path, lambda: ()).remember(name, "COM1")
-
-
-def test_a_broken_book_says_so(tmp_path: Path) -> None:
-    (tmp_path / "arms.json").write_text("[{")
-    with pytest.raises(PortError, match="cannot be understood"):
-        ArmBook(tmp_path, lambda: ()).arms()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from platformdirs import user_config_path
@@ -18,10 +19,10 @@ from metagui.arms.ports import PortError, UsbPort, usb_ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from metagui.arms.calibration import Calibration
 
+_LIST = Path("arms.json")
 _NAME = re.compile(r"\w[\w .+-]{0,59}")
 
 
@@ -42,6 +43,14 @@ class KnownArm:
         return self.vendor is not None and mine == (port.vendor, port.product, port.serial_number)
 
 
+def check_name(name: str) -> None:
+    """Raise PortError unless an arm, and the file of its calibration, may be called so."""
+    if not _NAME.fullmatch(name) or name != name.strip(" ."):
+        raise PortError(f"{name!r} cannot name an arm; use letters, digits, spaces and -, _, + or a dot.")
+    if name.casefold() == _LIST.stem:
+        raise PortError(f"{name!r} cannot name an arm: the list of arms is called so. Choose another name.")
+
+
 class ArmBook:
     """Remembers arms in ``folder``: ``arms.json``, and a calibration in LeRobot's shape for each.
 
@@ -54,7 +63,7 @@ class ArmBook:
 
     def arms(self) -> tuple[KnownArm, ...]:
         """Return all that were named. Raises PortError if the file is broken."""
-        path = self.folder / "arms.json"
+        path = self.folder / _LIST
         if not path.exists():
             return ()
         try:
@@ -67,15 +76,14 @@ class ArmBook:
 
     def remember(self, name: str, device: str) -> KnownArm:
         """Give the arm on ``device`` a name; the same adapter or name is replaced. Raises PortError."""
-        if not _NAME.fullmatch(name):
-            raise PortError(f"{name!r} cannot name an arm; use letters, digits, spaces and -, _, + or a dot.")
+        check_name(name)
         port = next((port for port in self._ports() if port.device == device), UsbPort(device))
         arm = KnownArm(name, device, port.vendor, port.product, port.serial_number)
         others = [other for other in self.arms() if other.name != name and not other.is_at(port)]
         self.folder.mkdir(parents=True, exist_ok=True)
-        draft = self.folder / "arms.json.new"
+        draft = self.folder / f"{_LIST}.new"
         draft.write_text(json.dumps([asdict(each) for each in (*others, arm)], indent=2), encoding="utf-8")
-        draft.replace(self.folder / "arms.json")
+        draft.replace(self.folder / _LIST)
         return arm
 
     def find(self, name: str) -> str:

@@ -73,6 +73,12 @@ class Sweep:
         self._last: list[int] = []
         self._lowest: list[int] = []
         self._highest: list[int] = []
+        self._unsure: set[int] = set()
+
+    def interrupted(self) -> None:
+        """Note that nothing was read for a while: what may have gone round the other way begins again."""
+        ambiguous = TURN - self._settings.jump
+        self._unsure = {i for i in range(len(self._last)) if _travel(self._joints[i]) > ambiguous}
 
     def feed(self, positions: Sequence[int]) -> tuple[JointSweep, ...]:
         """Take one reading of all encoders, 0 … 4095, at 20 Hz or more; return how far every joint is."""
@@ -80,11 +86,13 @@ class Sweep:
             self._last, self._lowest, self._highest = list(positions), list(positions), list(positions)
         for i, position in enumerate(positions):
             step = (position - self._last[i] + MIDDLE) % TURN - MIDDLE
-            if abs(step) > self._settings.jump:  # nobody knows which way round: this joint begins again
+            if i in self._unsure or abs(step) > self._settings.jump:
+                # Nobody knows which way round: this joint begins again.
                 self._lowest[i] = self._highest[i] = self._last[i] + step
             self._last[i] += step
             self._lowest[i] = min(self._lowest[i], self._last[i])
             self._highest[i] = max(self._highest[i], self._last[i])
+        self._unsure.clear()
         return self.progress()
 
     def progress(self) -> tuple[JointSweep, ...]:
@@ -94,18 +102,15 @@ class Sweep:
     def finish(self, ids: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> Calibration:
         """Return the calibration. Raises SweepError, naming every joint that is not done and why."""
         swept = self.progress()
-        problems = [f"{joint.name} {joint.problem}" for joint in swept if joint.problem]
-        if problems or not swept:
-            raise SweepError(
-                f"The sweep is not complete: {'; '.join(problems) or 'nothing was read'}. "
-                "Nothing was written to the arm; go on moving the joints, or start again."
-            )
+        reason = refusal(swept)
+        if reason:
+            raise SweepError(reason)
         joints = (calibrate(i, joint.lowest, joint.highest) for i, joint in zip(ids, swept, strict=True))
         return Calibration(tuple(joints))
 
     def _joint(self, i: int) -> JointSweep:
         joint, lowest, highest = self._joints[i], self._lowest[i], self._highest[i]
-        expected = round((joint.upper - joint.lower) / TICK)
+        expected = _travel(joint)
         problem = self._problem(highest - lowest, expected)
         return JointSweep(joint.name, lowest, highest, self._last[i], expected, problem)
 
@@ -116,6 +121,22 @@ class Sweep:
         if travel > self._settings.most * expected or travel >= TURN - 2:
             return f"was moved by {degrees:.0f}° where about {wanted:.0f}° are possible; does its horn slip?"
         return None
+
+
+def refusal(swept: Sequence[JointSweep]) -> str | None:
+    """Say why there is no calibration in what was swept so far, naming every joint that is not done."""
+    problems = [f"{joint.name} {joint.problem}" for joint in swept if joint.problem]
+    if swept and not problems:
+        return None
+    return (
+        f"The sweep is not complete: {'; '.join(problems) or 'nothing was read'}. "
+        "Nothing was written to the arm; go on moving the joints, or start again."
+    )
+
+
+def _travel(joint: Joint) -> int:
+    """Return the model's travel, ticks."""
+    return round((joint.upper - joint.lower) / TICK)
 
 
 def calibrate(ident: int, lowest: int, highest: int) -> JointCalibration:
@@ -131,15 +152,19 @@ def calibrate(ident: int, lowest: int, highest: int) -> JointCalibration:
 
 
 def sweep(
-    chain: ServoChain, settled: float = 2.0, pause: Callable[[float], None] = time.sleep
+    chain: ServoChain,
+    settled: float = 2.0,
+    pause: Callable[[float], None] = time.sleep,
+    watched: Sweep | None = None,
 ) -> Generator[tuple[JointSweep, ...], None, Calibration]:
     """Watch limp joints being led about: yield how far each is, 50 times a second; return the calibration.
 
     It ends by itself when every joint is done and no travel has grown for ``settled`` s. Closing it early changes
-    nothing. Raises ServoSilentError, ConnectionLostError.
+    nothing. ``watched`` goes on with an interrupted sweep. Raises ServoSilentError, ConnectionLostError.
     """
     chain.begin_sweep()
-    watched, quiet, before = Sweep(), 0, 0
+    watched, quiet, before = watched or Sweep(), 0, 0
+    watched.interrupted()
     while quiet * PERIOD < settled:
         progress = watched.feed(chain.encoders())
         yield progress

@@ -76,6 +76,29 @@ def test_adapters_that_look_alike(tmp_path: Path) -> None:
     assert book.find("virtual") == "/dev/pts/7"
 
 
+def test_two_adapters_that_look_alike_keep_a_name_each(tmp_path: Path) -> None:
+    plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
+    book = ArmBook(tmp_path, lambda: tuple(plugged))
+    book.remember("leader", "COM3")
+    book.remember("follower", "COM4")
+    assert [book.name_of(port) for port in plugged] == ["leader", "follower"]
+
+
+def test_another_arm_on_the_same_port_does_not_inherit_the_name(tmp_path: Path) -> None:
+    plugged = [BOARD]
+    book = ArmBook(tmp_path, lambda: tuple(plugged))
+    book.remember("left arm", BOARD.device)
+    plugged[:] = [UsbPort(BOARD.device, 0x1A86, 0x55D3, "another")]
+    assert book.name_of(plugged[0]) is None
+    new = book.on(BOARD.device)
+    assert (new.name, new.serial_number) == ("", "another")
+    plugged[:] = [BOARD, UsbPort("/dev/ttyACM5", 0x1A86, 0x55D3, "another")]
+    assert book.locate(new) == "/dev/ttyACM5"
+    plugged.pop()
+    with pytest.raises(PortError, match=r"The arm is not plugged in; ports on USB: /dev/ttyACM0"):
+        book.locate(new)
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", " x", "x" * 90, ".hidden", "x ", "x.", "Arms"])
 def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(PortError, match="cannot name an arm"):

@@ -42,6 +42,11 @@ class KnownArm:
         mine = (self.vendor, self.product, self.serial_number)
         return self.vendor is not None and mine == (port.vendor, port.product, port.serial_number)
 
+    def hangs_on(self, port: UsbPort) -> bool:
+        """Whether a port is this very arm's: adapters that look alike are told apart by where they were last."""
+        certain = self.vendor is not None and self.serial_number is not None
+        return self.is_at(port) if certain else self.device == port.device
+
 
 def check_name(name: str) -> None:
     """Raise PortError unless an arm, and the file of its calibration, may be called so."""
@@ -77,18 +82,26 @@ class ArmBook:
     def remember(self, name: str, device: str) -> KnownArm:
         """Give the arm on ``device`` a name; the same adapter or name is replaced. Raises PortError."""
         check_name(name)
-        port = next((port for port in self._ports() if port.device == device), UsbPort(device))
+        port = self._port(device)
         arm = KnownArm(name, device, port.vendor, port.product, port.serial_number)
-        others = [other for other in self.arms() if other.name != name and not other.is_at(port)]
+        others = [other for other in self.arms() if other.name != name and not other.hangs_on(port)]
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f"{_LIST}.new"
         draft.write_text(json.dumps([asdict(each) for each in (*others, arm)], indent=2), encoding="utf-8")
         draft.replace(self.folder / _LIST)
         return arm
 
+    def on(self, device: str) -> KnownArm:
+        """Return the arm on a device as it can be recognised later, by an empty name if it has none."""
+        port = self._port(device)
+        return KnownArm(self.name_of(port) or "", device, port.vendor, port.product, port.serial_number)
+
     def find(self, name: str) -> str:
         """Return the device on which a named arm is now. Raises PortError, listing what is there."""
-        arm = self._named(name)
+        return self.locate(self._named(name))
+
+    def locate(self, arm: KnownArm) -> str:
+        """Return the device on which an arm is now, named or not. Raises PortError, listing what is there."""
         if arm.vendor is None:
             return arm.device
         present = [port.device for port in self._ports() if arm.is_at(port)]
@@ -96,7 +109,8 @@ class ArmBook:
             return arm.device if arm.device in present else present[0]
         there = ", ".join(port.device for port in self._ports()) or "none"
         what = "cannot be told from others like it" if present else "is not plugged in"
-        raise PortError(f"{name} {what}; ports on USB: {there}. Plug it in, or choose its port by hand.")
+        who = arm.name or "The arm"
+        raise PortError(f"{who} {what}; ports on USB: {there}. Plug it in, or choose its port by hand.")
 
     def arm(self, name: str) -> FeetechArm:
         """Return a named arm, which is looked for at every connect. Raises PortError, CalibrationError."""
@@ -105,7 +119,7 @@ class ArmBook:
 
     def name_of(self, port: UsbPort) -> str | None:
         """Return the name of the arm on a port."""
-        return next((arm.name for arm in self.arms() if arm.is_at(port) or arm.device == port.device), None)
+        return next((arm.name for arm in self.arms() if arm.hangs_on(port)), None)
 
     def calibration_path(self, name: str) -> Path:
         """Return where a named arm's calibration lies, or will."""
@@ -121,3 +135,6 @@ class ArmBook:
         if name not in known:
             raise PortError(f"No arm is called {name!r}; known: {', '.join(known) or 'none'}. Name it first.")
         return known[name]
+
+    def _port(self, device: str) -> UsbPort:
+        return next((port for port in self._ports() if port.device == device), UsbPort(device))

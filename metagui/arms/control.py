@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, Observation, frozen
+from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, ConnectionLostError, Guidable, Observation, frozen
 from metagui.arms.decisions import Decisions
 from metagui.arms.kinematics import CartesianServo, tool_observation
 from metagui.arms.safety import SafetyGate
@@ -209,18 +209,37 @@ class ControlLoop:
     def _tick(self, started: float, lateness: float, live: bool) -> Tick:
         observation = self._observe(started)
         state = None if self._state is None else frozen(self._state())
-        asked = self._ask(observation)
-        age = time.perf_counter() - started if live else 0.0
-        held = self._hold.is_set()
-        allowed = self.gate.gate(None if held else asked, observation.joints, age, held)
-        sent = self.arm.command(allowed)
+        asked, sent = self._be_led(observation) if self._led else self._drive(observation, started, live)
         tick = Tick(
-            self._index, started, lateness, self._missed, observation, _kept(asked) or allowed, sent, state,
+            self._index, started, lateness, self._missed, observation, asked, sent, state,
             *self._decisions.mark, self.gate.alarm,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)
         return tick
+
+    @property
+    def _led(self) -> bool:
+        """Whether a person leads the arm by hand; an emergency hold ends that."""
+        if not isinstance(self.arm, Guidable) or not self.arm.guiding:
+            return False
+        if self._hold.is_set():
+            self.arm.hold()
+        return self.arm.guiding
+
+    def _be_led(self, observation: Observation) -> tuple[Command, Command]:
+        """Follow the hand: nothing is sent, nobody is asked, and whoever comes next starts from here."""
+        self._decisions.forget()
+        here = self.gate.follow(observation.joints)
+        return here, here
+
+    def _drive(self, observation: Observation, started: float, live: bool) -> tuple[Command, Command]:
+        """Ask, let through what is safe, send it; return what was asked and what was sent."""
+        asked = self._ask(observation)
+        age = time.perf_counter() - started if live else 0.0
+        held = self._hold.is_set()
+        allowed = self.gate.gate(None if held else asked, observation.joints, age, held)
+        return _kept(asked) or allowed, self.arm.command(allowed)
 
     def _observe(self, started: float) -> Observation:
         joints = self.arm.observe()
@@ -254,7 +273,7 @@ class ControlLoop:
             _log.error("control loop of %s", self.arm.name, exc_info=error)
         advice = "Connect again." if fatal else "The arm is holding its position."
         message = str(error) if isinstance(error, ArmError) else f"{error or type(error).__name__}. {advice}"
-        self.error = LoopError(message, fatal)
+        self.error = LoopError(message, fatal, isinstance(error, ConnectionLostError))
         if self._on_error is not None:
             self._on_error(self.error)
         return fatal

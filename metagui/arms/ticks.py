@@ -87,7 +87,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class LoopError:
-    """What went wrong in the loop, in words; ``fatal`` if the loop has ended."""
+    """What went wrong in the loop, in words; ``fatal`` if the loop has ended, ``lost`` if the arm may come back."""
 
     message: str
     fatal: bool
+    lost: bool = False
+    lost: bool = False
+    """Whether the arm does not answer any more: it may come back."""

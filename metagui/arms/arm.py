@@ -140,6 +140,17 @@ class Arm(Protocol):
         """Hold, then close; never drops the arm."""
 
 
+@runtime_checkable
+class Guidable(Protocol):
+    """An arm that a person can lead by hand; ``Arm.hold`` ends that."""
+
+    guiding: bool
+    """Whether it is limp so that a person can lead it."""
+
+    def guide(self) -> None:
+        """Switch the torque off. Raises ArmError."""
+
+
 class Scene(Protocol):
     """What knows where the anchors are: the simulator, or a twin in which a person marked them."""
 

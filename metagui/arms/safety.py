@@ -139,6 +139,13 @@ class SafetyGate:
         self._sent = self._step(sent, self._within_limits(goal))
         return Command(frozen(self._sent))
 
+    def follow(self, state: JointState) -> Command:
+        """Return where the arm is while a person leads it by hand; the next target starts there."""
+        self._counts["ticks"] += 1
+        self.reset()
+        self._health.observe(state)
+        return Command(state.positions)
+
     def _start(self, present: list[float]) -> list[float]:
         """Take the present pose for the last target."""
         tolerance = self.settings.start_tolerance

@@ -30,6 +30,10 @@ class CalibrationError(ArmError):
     """A calibration cannot be read, or does not fit the arm."""
 
 
+class NotCalibratedError(CalibrationError):
+    """The arm has no calibration, or another one than its file: calibrating it mends that."""
+
+
 @dataclass(frozen=True)
 class JointCalibration:
     """One joint, in LeRobot's words. ``drive_mode`` 1 turns the other way."""
@@ -64,11 +68,11 @@ class Calibration:
     joints: tuple[JointCalibration, ...]
 
     def require_in_servos(self, held: Calibration) -> None:
-        """Raise CalibrationError unless the servos hold this very calibration; of directions they know nothing."""
+        """Raise NotCalibratedError unless the servos hold this very calibration; of directions they know nothing."""
         pairs = zip(JOINTS, self.joints, held.joints, strict=True)
         odd = [joint.name for joint, ours, theirs in pairs if replace(ours, drive_mode=0) != theirs]
         if odd:
-            raise CalibrationError(
+            raise NotCalibratedError(
                 f"The servos hold another calibration than this arm's file ({', '.join(odd)} differ), so the arm was "
                 "not switched on. Write the file's to the arm, or calibrate again."
             )

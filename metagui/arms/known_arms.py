@@ -16,6 +16,7 @@ from platformdirs import user_config_path
 from metagui.arms import calibration
 from metagui.arms.feetech import FeetechArm
 from metagui.arms.ports import PortError, UsbPort, usb_ports
+from metagui.arms.twinned import TwinnedArm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,3 +139,18 @@ class ArmBook:
 
     def _port(self, device: str) -> UsbPort:
         return next((port for port in self._ports() if port.device == device), UsbPort(device))
+
+
+def open_arm(device_or_name: str, book: ArmBook | None = None) -> TwinnedArm:
+    """Return the arm of a name, or on a device, with its twin; ``connect`` opens it, on whatever port it is then.
+
+    Raises PortError, CalibrationError; ``connect`` raises those too, and NotCalibratedError where the wizard helps.
+    """
+    book = book or ArmBook()
+    known = {arm.name for arm in book.arms()}
+    if device_or_name in known:
+        return TwinnedArm(book.arm(device_or_name))
+    there = book.on(device_or_name)
+    if there.name:
+        return TwinnedArm(book.arm(there.name))
+    return TwinnedArm(FeetechArm(device_or_name, find=lambda: book.locate(there)))

@@ -41,6 +41,16 @@ STATE = int(
 """What has to be kept so that a take replays exactly."""
 
 _NEAREST, _FARTHEST, _WIDEST = 0.135, 0.235, math.radians(58)
+_TABLE = ((-0.14, 0.42), (-0.34, 0.34))
+"""Where the middle of a thing may lie, x and y, m."""
+_BASE = ((-0.06, 0.09), (-0.06, 0.06))
+"""Where the arm itself stands."""
+_ASIDE = ((-0.08, 0.33), (0.0, 0.33), (0.08, 0.33), (-0.04, -0.32), (0.06, -0.32))
+"""Beyond the arm's reach, in the order of ANCHORS."""
+
+
+class PlaceError(ArmError):
+    """Something cannot stand where it was to be put; the message says why. Nothing was moved."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +115,22 @@ def _random_point(rng: np.random.Generator) -> FloatArray:
 
 
 def _layout(points: FloatArray, rng: np.random.Generator) -> Layout:
-    """Give every point its height and a turn; the table's own anchor comes last."""
-    heights = np.array([CUBE / 2 if a.kind == "cube" else 0.0 for a in ANCHORS[:-1]])
-    positions = np.vstack([np.column_stack([points, heights]), TABLE_CENTRE])
+    """Give every point a turn; the table's own anchor comes last."""
     turn = np.array([math.pi / 4 if a.kind == "cube" else 0.4 for a in ANCHORS[:-1]])
     yaws = np.append(rng.uniform(-turn, turn), 0.0)
-    return Layout(positions, yaws)
+    return Layout(_positions(points), yaws)
+
+
+def _positions(points: FloatArray) -> FloatArray:
+    """Return the centres (A, 3) of things that lie on the table at ``points`` (A - 1, 2)."""
+    heights = np.array([CUBE / 2 if a.kind == "cube" else 0.0 for a in ANCHORS[:-1]])
+    return np.vstack([np.column_stack([points, heights]), TABLE_CENTRE])
+
+
+def aside() -> Layout:
+    """Return a layout with everything on the table's edges, out of the way until somebody says where it is."""
+    points = np.array(_ASIDE)
+    return Layout(_positions(points), np.zeros(len(ANCHORS)))
 
 
 def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: Layout) -> None:
@@ -118,13 +138,48 @@ def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: Layout) -> 
     mujoco.mj_resetData(model, data)
     data.qpos[: len(HOME)] = HOME
     data.ctrl[:] = HOME
-    for anchor, position, yaw in zip(ANCHORS, layout.positions, layout.yaws, strict=True):
-        quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
-        if anchor.kind == "cube":
-            start = model.joint(model.body(anchor.name).jntadr[0]).qposadr[0]
-            data.qpos[start : start + 7] = (*position, *quaternion)
-        elif anchor.kind == "zone":
-            mocap = model.body(anchor.name).mocapid[0]
-            data.mocap_pos[mocap] = position + (0.0, 0.0, 0.0005)
-            data.mocap_quat[mocap] = quaternion
+    for anchor, position, yaw in zip(ANCHORS[:-1], layout.positions, layout.yaws, strict=False):
+        lay(model, data, anchor, position, yaw)
     mujoco.mj_forward(model, data)
+
+
+def lay(model: mujoco.MjModel, data: mujoco.MjData, anchor: Anchor, position: FloatArray, yaw: float) -> None:
+    """Put one thing, at rest, where ``position`` (3,) says; ``mj_forward`` has to follow."""
+    quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
+    if anchor.kind == "cube":
+        joint = model.joint(model.body(anchor.name).jntadr[0])
+        data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = (*position, *quaternion)
+        data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
+    elif anchor.kind == "zone":
+        mocap = model.body(anchor.name).mocapid[0]
+        data.mocap_pos[mocap] = position + (0.0, 0.0, 0.0005)
+        data.mocap_quat[mocap] = quaternion
+
+
+def place_on_table(name: str, x: float, y: float, positions: FloatArray) -> tuple[Anchor, FloatArray]:
+    """Return which anchor is meant and where its centre (3,) comes to lie. Raises PlaceError.
+
+    ``positions`` (A - 1, 3) are those of all anchors but the table.
+    """
+    movable = {anchor.name: anchor for anchor in ANCHORS if anchor.kind != "table"}
+    if name not in movable:
+        raise PlaceError(f"There is no {name!r} that could be put anywhere; there is {', '.join(movable)}.")
+    anchor, problem = movable[name], ""
+    if not _inside(x, y, _TABLE):
+        problem = "that is not on the table"
+    elif _inside(x, y, _BASE):
+        problem = "the arm stands there"
+    for other, position in zip(ANCHORS[:-1], positions, strict=True):
+        near = math.hypot(position[0] - x, position[1] - y) < CUBE
+        if near and anchor.kind == other.kind == "cube" and other is not anchor:
+            problem = f"the {other.name} stands there"
+    if problem:
+        raise PlaceError(
+            f"The {name} cannot be put at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. Nothing was changed; "
+            "choose another place."
+        )
+    return anchor, np.array([x, y, CUBE / 2 if anchor.kind == "cube" else 0.0])
+
+
+def _inside(x: float, y: float, area: tuple[tuple[float, float], tuple[float, float]]) -> bool:
+    return area[0][0] <= x <= area[0][1] and area[1][0] <= y <= area[1][1]

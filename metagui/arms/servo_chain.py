@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from metagui.arms import servo_registers as reg
 from metagui.arms.arm import ArmError
-from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration
+from metagui.arms.calibration import Calibration, JointCalibration, NotCalibratedError
 from metagui.arms.ports import SerialPort
 from metagui.arms.servo_bus import ServoBus, ServoSilentError, silence
 
@@ -109,14 +109,14 @@ class ServoChain:
             self._settle(ident, {**SETTINGS, **(GRIPPER_SETTINGS if ident == self.ids[-1] else {})})
 
     def read_calibration(self) -> Calibration:
-        """Return what the servos themselves hold. Raises CalibrationError if they are as from the factory."""
+        """Return what the servos themselves hold. Raises NotCalibratedError if they are as from the factory."""
         lowest, highest = self._read_all(reg.MIN_POSITION), self._read_all(reg.MAX_POSITION)
         offsets = self._read_all(reg.HOMING_OFFSET)
         joints = tuple(JointCalibration(i, 0, offsets[i], lowest[i], highest[i]) for i in self.ids)
         problems = [f"servo {joint.id}: {problem}" for joint in joints if (problem := joint.problem())]
         bare = [joint.id for joint in joints if joint.range_max - joint.range_min >= reg.TURN - 1]
         if problems or len(bare) > 1:  # one: LeRobot leaves the wrist's roll without a range
-            raise CalibrationError(
+            raise NotCalibratedError(
                 f"The arm is not calibrated ({'; '.join(problems) or 'its servos have no ranges'}). "
                 "It was not switched on; calibrate it, or import its LeRobot calibration."
             )

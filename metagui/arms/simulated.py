@@ -72,6 +72,12 @@ class SimulatedArm:
         self._since_contact = np.full(len(self.anchors), _LET_GO)
         self._touched: BoolArray = np.zeros(len(self.anchors), dtype=bool)
 
+    def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
+        """Put a thing on the table at x and y, m, turned by ``yaw``, rad. Raises PlaceError."""
+        meant, position = scene.place_on_table(anchor, x, y, self._data.xpos[self._bodies])
+        scene.lay(self.model, self._data, meant, position, yaw)
+        mujoco.mj_forward(self.model, self._data)
+
     def connect(self) -> None:
         """Nothing to open; the arm holds where it is."""
         self.connected = True

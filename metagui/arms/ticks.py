@@ -92,5 +92,3 @@ class LoopError:
     message: str
     fatal: bool
     lost: bool = False
-    lost: bool = False
-    """Whether the arm does not answer any more: it may come back."""

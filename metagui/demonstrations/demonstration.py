@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metagui.arms.arm import Anchor, BoolArray, FloatArray
+
+Leading = Literal["clicks", "hand", "leader", "velocity"]
+"""How a person showed a take: clicked, led the arm by hand or with a second arm, or drove it."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,9 @@ class Demonstration:
     touched: BoolArray
     """(N, A)"""
     command_asked: FloatArray
-    """(N, J) rad, before the safety gate."""
+    """(N, J) rad, before the safety gate; in a take led by hand, where nobody asks, the next sample's positions."""
     command_sent: FloatArray
-    """(N, J) rad, after the safety gate."""
+    """(N, J) rad, after the safety gate; in a take led by hand as ``command_asked``."""
     segments: tuple[Segment, ...]
     timing: Timing
     states: FloatArray | None = None
@@ -89,6 +92,7 @@ class Demonstration:
     """The simulated arm's MJCF text."""
     success: bool | None = None
     notes: str = ""
+    led_by: Leading = "clicks"
     trim: tuple[int, int] | None = None
     """Samples to keep, [start, stop); nothing outside is ever destroyed."""
 

@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import h5py
 import numpy as np
@@ -16,7 +16,7 @@ from metagui.arms.arm import frozen
 from metagui.demonstrations import layout
 from metagui.demonstrations.atomic import commit
 from metagui.demonstrations.checks import check
-from metagui.demonstrations.demonstration import Demonstration, Segment, Timing
+from metagui.demonstrations.demonstration import Demonstration, Leading, Segment, Timing
 from metagui.demonstrations.errors import BrokenFileError, InvalidTakeError, NewerFormatError
 from metagui.demonstrations.plain import anchor_from_dict, anchor_to_dict, click_from_dict, click_to_dict
 from metagui.demonstrations.timing import TimingSummary, summarise
@@ -162,7 +162,7 @@ def _image(file: Any) -> bytes:
 def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     timing = summarise(demonstration)
     file.attrs["format_version"] = FORMAT_VERSION
-    for name in ("task", "arm", "notes"):
+    for name in ("task", "arm", "notes", "led_by"):
         file.attrs[name] = getattr(demonstration, name)
     file.attrs["joint_names"] = list(demonstration.joint_names)
     file.attrs["units"] = json.dumps(UNITS)
@@ -235,6 +235,7 @@ def _read(file: Any) -> Demonstration:
         success=_success(attributes),
         notes=str(attributes["notes"]),
         trim=_trim(attributes),
+        led_by=_led_by(attributes),
         **exact,
         **layout.from_observations({key: values[()] for key, values in demo["obs"].items()}),
     )
@@ -250,6 +251,12 @@ def _segments(dataset: Any) -> tuple[Segment, ...]:
 
 def _success(attributes: dict[str, Any]) -> bool | None:
     return {word: value for value, word in _SUCCESS.items()}[str(attributes["success"])]
+
+
+def _led_by(attributes: dict[str, Any]) -> Leading:
+    """Return how a take was shown; older ones, and those of newer kinds, count as clicked."""
+    found: Any = attributes.get("led_by")
+    return found if found in get_args(Leading) else "clicks"
 
 
 def _trim(attributes: dict[str, Any]) -> tuple[int, int] | None:

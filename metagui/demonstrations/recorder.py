@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import Arm, Scene
     from metagui.arms.ticks import Tick
-    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.demonstration import Demonstration, Leading
 
 __all__ = [
     "MemoryRecorder",
@@ -63,9 +63,9 @@ class Recorder:
         builder = self._builder
         return 0 if builder is None else len(builder)
 
-    def start(self, task: str, arm: Arm, scene: Scene) -> None:
+    def start(self, task: str, arm: Arm, scene: Scene, led_by: Leading = "clicks") -> None:
         """Begin a take. Call it before adding ``on_tick`` to a loop, or between ticks. Raises RecordingError."""
-        header = TakeHeader.of(task, arm, scene)
+        header = TakeHeader.of(task, arm, scene, led_by=led_by)
         with self._lock:
             if self._builder is not None:
                 raise RecordingError("A take is being recorded already; stop it before starting the next.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import Anchor, Arm, Scene
     from metagui.arms.ticks import Tick
+    from metagui.demonstrations.demonstration import Leading
 
 _BLOCK = 256
 """Rows allocated at a time: five seconds."""
@@ -45,9 +46,12 @@ class TakeHeader:
     """Numbers in the simulator's state, 0 for an arm without one."""
     model: str | None = None
     """The simulated arm's MJCF text."""
+    led_by: Leading = "clicks"
 
     @classmethod
-    def of(cls, task: str, arm: Arm, scene: Scene, rate: float = CONTROL_RATE) -> TakeHeader:
+    def of(
+        cls, task: str, arm: Arm, scene: Scene, rate: float = CONTROL_RATE, led_by: Leading = "clicks"
+    ) -> TakeHeader:
         """Describe what is about to be recorded from ``arm`` among the anchors of ``scene``."""
         state = getattr(arm, "state", None)
         return cls(
@@ -58,6 +62,7 @@ class TakeHeader:
             rate=rate,
             state_size=len(state()) if callable(state) else 0,
             model=getattr(arm, "model_xml", None),
+            led_by=led_by,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,10 +168,13 @@ class TakeBuilder:
 class MemoryRecorder:
     """A sink that records one take without any file, for demonstrations made faster than real time."""
 
-    def __init__(self, task: str, arm: Arm, name: str = "", scene: Scene | None = None) -> None:
+    def __init__(
+        self, task: str, arm: Arm, name: str = "", scene: Scene | None = None, led_by: Leading = "clicks"
+    ) -> None:
         """Record from ``arm``, which is its own scene where none is given, as the simulated one."""
         self._name = name
-        self._builder = TakeBuilder(TakeHeader.of(task, arm, scene or arm))  # type: ignore[arg-type]
+        header = TakeHeader.of(task, arm, scene or arm, led_by=led_by)  # type: ignore[arg-type]
+        self._builder = TakeBuilder(header)
 
     def on_tick(self, tick: Tick) -> None:
         """Keep one tick."""
@@ -189,6 +197,9 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
         rate_asked=header.rate,
         missed=int(rows["missed"][-1] - rows["missed"][0]),
     )
+    if header.led_by == "hand":
+        following = frozen(np.concatenate([rows["joint_positions"][1:], rows["joint_positions"][-1:]]))
+        columns |= {"asked": following, "sent": following}
     return Demonstration(
         task=header.task,
         name=name,
@@ -210,6 +221,7 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
         timing=timing,
         states=columns["state"] if header.state_size else None,
         model=header.model,
+        led_by=header.led_by,
     )
 
 

@@ -38,11 +38,22 @@ def led_by_hand(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstr
     held = take.held[nearest] & (rng.random((len(at), 1)) > 0.01)
     zeros = np.zeros(len(at))
     return replace(
-        take, time=np.arange(len(at)) / RATE, joint_positions=joints, joint_velocities=np.gradient(joints, axis=0) * RATE,
-        tool_positions=tool.position, tool_yaws=tool.yaw, anchor_positions=between(take.anchor_positions),
-        anchor_yaws=between(take.anchor_yaws), held=held, touched=take.touched[nearest], command_asked=asked,
-        command_sent=asked, segments=(), timing=Timing(zeros, zeros, zeros, RATE, 0), states=None,
-    ), bounds  # fmt: skip
+        take,
+        time=np.arange(len(at)) / RATE,
+        joint_positions=joints,
+        joint_velocities=np.gradient(joints, axis=0) * RATE,
+        tool_positions=tool.position,
+        tool_yaws=tool.yaw,
+        anchor_positions=between(take.anchor_positions),
+        anchor_yaws=between(take.anchor_yaws),
+        held=held,
+        touched=take.touched[nearest],
+        command_asked=asked,
+        command_sent=asked,
+        segments=(),
+        timing=Timing(zeros, zeros, zeros, RATE, 0),
+        states=None,
+    ), bounds
 
 
 def _timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int]]]:

@@ -193,6 +193,13 @@ def test_adapt_then_run(library, prior, programs):
         assert (outcome["achieved"] is None) == (how == ("--fast",))
 
 
+def test_the_nearest_task_that_was_learnt_is_a_start_too(library, prior):
+    answer("adapt", "hover", "--library", library, "--prior", prior)
+    document = answer("adapt", "press blue", "--library", library, "--prior", prior)
+    assert document["nearest"] in ("hover", "press twice")
+    assert f"nearest: {document['nearest']}" in document["clicks"][0]["held_out_losses"]
+
+
 def test_adapt_to_chosen_takes_only(library, prior):
     words = ("adapt", "press twice", "--library", library, "--prior", prior)
     document = answer(*words, "--take", "002")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from shown import shown
@@ -12,12 +14,17 @@ from metagui.learning.series import series_of
 from metagui.learning.similarity import (
     LEAST_TASKS,
     Calibration,
+    Neighbour,
     calibrate,
     calibration_for,
     distance_matrix,
+    nearest_learnt,
     rank,
     warped_distance,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _library(tasks: int, takes: int = 4, spread: float = 0.02, seed: int = 0) -> dict[str, np.ndarray]:
@@ -65,6 +72,14 @@ def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
     own, why = calibration_for(_library(LEAST_TASKS), None)
     assert own is not None
     assert "your own" in why
+
+
+def test_only_a_near_task_with_policies_is_worth_starting_from(tmp_path: Path) -> None:
+    ranked = [Neighbour(n, None, d, 0.5, "unsure") for n, d in (("far", 1.2), ("near", 0.4), ("nearest", 0.2))]
+    (tmp_path / "far").touch()
+    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {}
+    (tmp_path / "near").touch()
+    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {"near": tmp_path / "near"}
 
 
 def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:

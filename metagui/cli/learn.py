@@ -1,8 +1,10 @@
 """``metagui adapt`` and ``metagui similar``: what the takes of a library teach, without the window."""
 
+import contextlib
 import math
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,8 +34,10 @@ def adapt(
     shelf = library_at(library)
     takes = takes_of(shelf, task, take)
     started = time.perf_counter()
-    adapted = _adapted(prior_at(prior), takes)
-    path = shelf.path(task) / "adapted.safetensors"
+    start = prior_at(prior)
+    near = _near(start, shelf, takes)
+    adapted = _adapted(start, takes, near)
+    path = _file(shelf, task)
     path.parent.mkdir(parents=True, exist_ok=True)
     adapted.save(path)
     clicks = [
@@ -42,12 +46,37 @@ def adapt(
     ]
     document: dict[str, Any] = {"task": task, "file": str(path), "takes": [t.name for t in takes], "clicks": clicks}
     document |= {"seconds": round(time.perf_counter() - started, 3), "notes": adapted.provenance["notes"]}
+    document["nearest"] = next(iter(near), None)
     rows = [(index + 1, click.choice, click.reason) for index, click in enumerate(adapted.clicks)]
     show(document, ("click", "policy", "why"), rows, as_json, f"{task}, adapted to {len(takes)} takes")
 
 
-def _adapted(prior: "Prior", takes: "list[Demonstration]") -> "AdaptedTask":
+def _file(shelf: "Library", task: str) -> Path:
+    return shelf.path(task) / "adapted.safetensors"
+
+
+def _near(prior: "Prior", shelf: "Library", takes: "list[Demonstration]") -> "dict[str, Path]":
+    """Return the policies' file of the task most like this one, if there is one to start from."""
+    from metagui.learning.features import FeatureError
+    from metagui.learning.siamese import embed
+    from metagui.learning.similarity import nearest_learnt, rank
+
+    learnt = [
+        name for name in shelf.tasks() if name != takes[0].task and _file(shelf, name).is_file() and shelf.takes(name)
+    ]
+    if not learnt or not prior.encoder.trained:
+        return {}
+    vectors = {}
+    for name in learnt:
+        with contextlib.suppress(FeatureError):  # another task's broken take is no reason not to adapt
+            if found := shelf.load_all(name):
+                vectors[name] = embed(prior.encoder, found)
+    return nearest_learnt(rank(embed(prior.encoder, takes), vectors, None), lambda name: _file(shelf, name))
+
+
+def _adapted(prior: "Prior", takes: "list[Demonstration]", near: "dict[str, Path]") -> "AdaptedTask":
     from metagui.learning.adaptation import adapt_task
+    from metagui.learning.adapted import load_readable
 
     with progress() as bar:
         job = bar.add_task("adapting", total=None, says="")
@@ -56,7 +85,7 @@ def _adapted(prior: "Prior", takes: "list[Demonstration]") -> "AdaptedTask":
             words = f"{step.candidate}: held-out loss {step.query_loss:.3f}, {step.baseline:.3f} before"
             bar.update(job, total=step.clicks, completed=step.click, says=words)
 
-        return follow(adapt_task(prior, takes), tell)
+        return follow(adapt_task(prior, takes, neighbours=load_readable(near)), tell)
 
 
 @app.command()

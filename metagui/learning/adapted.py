@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,15 @@ class AdaptedTask:
             own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}
             clicks.append(AdaptedClick(policy=own, reference=own.pop("reference"), **row))
         return cls(header["task"], tuple(clicks), tuple(header["anchors"]), header["provenance"])
+
+
+def load_readable(files: Mapping[str, Path]) -> dict[str, AdaptedTask]:
+    """Read other tasks' policies; a file that cannot be read is no reason not to adapt, and is left out."""
+    found = {}
+    for name, path in files.items():
+        with contextlib.suppress(AdaptedError):
+            found[name] = AdaptedTask.load(path)
+    return found
 
 
 def outline(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> Array:

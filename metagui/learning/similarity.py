@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from metagui.arms.arm import FloatArray
     from metagui.learning.features import Array
@@ -28,6 +29,9 @@ WRONG = 0.05
 
 FARTHEST = 2.0
 """Distance between opposite embeddings."""
+
+NEAR = 1.0
+"""Farthest distance of a task whose policies are worth starting from."""
 
 Verdict = Literal["similar", "unsure", "new", "unranked"]
 
@@ -104,6 +108,14 @@ def rank(
         verdict: Verdict = calibration.verdict(distance) if calibration else "unranked"
         found.append(Neighbour(task, take, distance, probability, verdict))
     return sorted(found, key=lambda n: n.distance)
+
+
+def nearest_learnt(ranked: Sequence[Neighbour], file_of: Callable[[str], Path]) -> dict[str, Path]:
+    """Return the file of the nearest task that has policies of its own to start from; nothing if none is near."""
+    for neighbour in sorted(ranked, key=lambda n: n.distance):
+        if neighbour.distance < NEAR and file_of(neighbour.task).is_file():
+            return {neighbour.task: file_of(neighbour.task)}
+    return {}
 
 
 def distance_matrix(library: Mapping[str, Array]) -> tuple[tuple[str, ...], FloatArray]:

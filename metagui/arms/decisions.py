@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metagui.arms.arm import ArmError, Command, frozen
 from metagui.arms.kinematics import Motion
 from metagui.arms.ticks import DECISION_TICKS, Controller, ControllerError
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import Command, FloatArray, Observation
+    from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.kinematics import CartesianServo
 
 Mark = tuple[object | None, int]
@@ -23,6 +24,7 @@ class Decisions:
         self._controller: Controller | None = None
         self.plan: Motion | Command | None = None
         """What was decided last."""
+        self._from: FloatArray | None = None
         self.mark: Mark = (None, -1)
 
     def forget(self) -> None:
@@ -41,7 +43,10 @@ class Decisions:
             self._decide(controller, observation, sent)
         if isinstance(self.plan, Motion):
             return self._servo.step(observation, self.plan, 1.0 / DECISION_TICKS)
-        return self.plan
+        if self.plan is None or self._from is None or self._from.shape != self.plan.positions.shape:
+            return self.plan
+        share = (index % DECISION_TICKS + 1) / DECISION_TICKS
+        return Command(frozen(self._from + share * (self.plan.positions - self._from)))
 
     def _decide(self, controller: Controller | None, observation: Observation, sent: FloatArray | None) -> None:
         moving = controller is self._controller and isinstance(self.plan, Motion)
@@ -51,11 +56,13 @@ class Decisions:
         before = _mark_of(controller)
         try:
             plan = controller.decide(observation)
+        except ArmError as error:
+            raise ControllerError(str(error)) from error
         except Exception as error:
             raise ControllerError(f"{type(controller).__name__} failed: {error or type(error).__name__}") from error
         if isinstance(plan, Motion) and not moving:
             self._servo.reset(observation, sent)
-        self._controller, self.plan, self.mark = controller, plan, _mark_of(controller)
+        self._controller, self.plan, self.mark, self._from = controller, plan, _mark_of(controller), sent
         if plan is not None and self.mark[0] is None:
             self.mark = before  # the decision that ends a click still belongs to it
 

@@ -12,15 +12,12 @@ import mujoco
 import numpy as np
 
 from metagui.arms import scene
+from metagui.arms.grip import Grip
 from metagui.arms.simulated import SimulatedArm
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
-SQUEEZE = 0.1
-"""How much farther than the real gripper the twin's closes, rad: a cube held between measured angles would fall."""
-PLAY = 0.01
-"""How far the gripper must turn back before it counts as opening, rad; below that it is the servo's own rounding."""
 JUMP = 0.5
 """Joints that moved farther than this between two readings are put there: nobody knows how they came."""
 
@@ -35,7 +32,7 @@ class Twin(SimulatedArm):
         self._lead = (model.dof_damping[: len(self.joints)] - model.actuator_biasprm[:, 2]) / servo
         """How far ahead of its joint a moving servo's target is, s."""
         self._before: FloatArray | None = None
-        self._play = 0.0
+        self._grip = Grip(0.0)
         self.reset(scene.aside())
         self.connect()
 
@@ -53,7 +50,7 @@ class Twin(SimulatedArm):
         steps = periods * self._substeps
         change = positions - before
         ahead = self._lead * change / (steps * self.model.opt.timestep)
-        ahead[-1] -= SQUEEZE * self._closing(positions[-1])
+        ahead[-1] -= self._grip.squeeze(float(positions[-1]))
         for step in range(1, steps + 1):
             self._data.ctrl[:] = np.clip(before + change * (step / steps) + ahead, *self._limits)
             mujoco.mj_step(self.model, self._data)
@@ -64,10 +61,5 @@ class Twin(SimulatedArm):
         self._data.qpos[: len(positions)] = positions
         self._data.qvel[:] = 0.0
         self._data.ctrl[:] = np.clip(positions, *self._limits)
-        self._play = positions[-1] - PLAY
+        self._grip = Grip(float(positions[-1]))
         mujoco.mj_forward(self.model, self._data)
-
-    def _closing(self, gripper: float) -> float:
-        """Return 1 after the gripper has been closing, 0 after it has been opening: what play in a gear remembers."""
-        self._play = min(max(self._play, gripper - PLAY), gripper + PLAY)
-        return (self._play - gripper + PLAY) / (2 * PLAY)

@@ -120,9 +120,17 @@ class Observation:
 class Arm(Protocol):
     """What a person can connect; ``joints`` is readable while disconnected."""
 
-    name: str
-    joints: tuple[Joint, ...]
-    connected: bool
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def joints(self) -> tuple[Joint, ...]:
+        """Its joints in bus order, the gripper last."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is open."""
 
     def connect(self) -> None:
         """Open the arm; it holds where it is. Raises ArmError."""
@@ -144,8 +152,9 @@ class Arm(Protocol):
 class Guidable(Protocol):
     """An arm that a person can lead by hand; ``Arm.hold`` ends that."""
 
-    guiding: bool
-    """Whether it is limp so that a person can lead it."""
+    @property
+    def guiding(self) -> bool:
+        """Whether it is limp so that a person can lead it."""
 
     def guide(self) -> None:
         """Switch the torque off. Raises ArmError."""
@@ -154,7 +163,9 @@ class Guidable(Protocol):
 class Scene(Protocol):
     """What knows where the anchors are: the simulator, or a twin in which a person marked them."""
 
-    anchors: tuple[Anchor, ...]
+    @property
+    def anchors(self) -> tuple[Anchor, ...]:
+        """What can be referred to."""
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor is now."""

@@ -62,10 +62,14 @@ def make_window(theme: Theme, settings: QSettings, seed: int | None = None, prio
 
 
 def load_prior(path: Path | None = None) -> Prior:
-    """Read a prior, by default the shipped one; imports torch, so call it in a thread. Raises PriorError."""
-    from metagui.learning import prior
+    """Read a prior, by default the library's own or the shipped one. Raises PriorError.
 
-    return prior.shipped() if path is None else prior.load(path)
+    Imports torch, so call it in a thread.
+    """
+    from metagui.learning import prior
+    from metagui.paths import recordings_dir
+
+    return prior.of_library(recordings_dir()) if path is None else prior.load(path)
 
 
 def examples_dir() -> Path | None:

@@ -34,7 +34,7 @@ def adapt(
     shelf = library_at(library)
     takes = takes_of(shelf, task, take)
     started = time.perf_counter()
-    start = prior_at(prior)
+    start = prior_at(prior, shelf)
     near = _near(start, shelf, takes)
     adapted = _adapted(start, takes, near)
     path = _file(shelf, task)
@@ -102,7 +102,8 @@ def similar(
     from metagui.learning import similarity
     from metagui.learning.siamese import embed
 
-    shelf, start = library_at(library), prior_at(prior)
+    shelf = library_at(library)
+    start = prior_at(prior, shelf)
     if not start.encoder.trained:
         raise VerbError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
     everything = {task: takes_of(shelf, task)}

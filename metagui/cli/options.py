@@ -19,7 +19,9 @@ LibraryFolder = Annotated[
 ]
 PriorFile = Annotated[
     Path | None,
-    typer.Option("--prior", help="What to adapt from, made by metagui train; the shipped one if not given."),
+    typer.Option(
+        "--prior", help="What to adapt from, made by metagui train; the library's own or the shipped one if not given."
+    ),
 ]
 
 
@@ -32,8 +34,10 @@ def library_at(folder: Path | None) -> Library:
     return Library(folder) if folder else Library(recordings_dir(), examples_dir())
 
 
-def prior_at(path: Path | None) -> Prior:
-    """Read a prior, or the shipped one. Raises PriorError."""
-    from metagui.learning.prior import load, shipped
+def prior_at(path: Path | None, shelf: Library | None = None) -> Prior:
+    """Read a prior; if none is named the library's own, or the shipped one. Raises PriorError."""
+    from metagui.learning.prior import load, of_library, shipped
 
-    return shipped() if path is None else load(path)
+    if path is not None:
+        return load(path)
+    return shipped() if shelf is None else of_library(shelf.root)

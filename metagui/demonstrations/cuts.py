@@ -42,18 +42,32 @@ def with_cuts(take: Demonstration) -> Demonstration:
 def reconciled(takes: Sequence[Demonstration]) -> tuple[Demonstration, ...]:
     """Cut several takes of one task alike: at the kinds of places, in their order, that agree best with all takes.
 
-    A take in which those are not to be found keeps its own cuts. Takes with clicks stay as they are.
+    A take that has as many segments already stays as it is, since a person may have moved its cuts; so does one with
+    clicks, and these say how many there are to be. A take in which no such cuts are to be found keeps its own.
     """
+    counts = {len(take.segments) for take in takes}
     found = {index: possible_cuts(take) for index, take in enumerate(takes) if not _clicked(take)}
-    if not found:
+    if not found or (len(counts) == 1 and counts != {0}):
         return tuple(takes)
-    votes = Counter(_sure(each) for each in found.values())
+    clicked = Counter(len(take.segments) for take in takes if _clicked(take)).most_common(1)
+    votes = Counter(_strongest(each, clicked[0][0] - 1) if clicked else _sure(each) for each in found.values())
     usual = min(votes, key=lambda kinds: (_disagreement(kinds, found.values()), -votes[kinds], len(kinds)))
-    chosen = {index: _matching(each, usual) for index, each in found.items()}
     return tuple(
-        replace(take, segments=_segments(take, own)) if (own := chosen.get(index)) is not None else with_cuts(take)
+        _cut_like(take, found[index], usual) if index in found and len(take.segments) != len(usual) + 1 else take
         for index, take in enumerate(takes)
     )
+
+
+def _cut_like(take: Demonstration, found: Sequence[Cut], kinds: tuple[Kind, ...]) -> Demonstration:
+    """Cut a take at these kinds of places; if it has no such, at its own."""
+    chosen = _matching(found, kinds)
+    return with_cuts(take) if chosen is None else replace(take, segments=_segments(take, chosen))
+
+
+def _strongest(found: Sequence[Cut], count: int) -> tuple[Kind, ...]:
+    """Return the kinds of so many of the strongest cuts, in the take's order."""
+    kept = sorted(found, key=lambda cut: -cut.strength)[:count]
+    return tuple(cut.kind for cut in found if cut in kept)
 
 
 def _sure(found: Sequence[Cut]) -> tuple[Kind, ...]:

@@ -1,6 +1,7 @@
 """What ships with the program: the meta-learnt policy, its multi-task rival, the Siamese encoder, the calibration.
 
-One safetensors file with a JSON header; no pickle. The header says which command, seeds and data made it.
+One safetensors file with a JSON header; no pickle. The header says which command, seeds and data made it. A library
+may have a prior and an encoder of its own, trained on its tasks; they lie in a hidden folder of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
 
 FORMAT = 1
+OWN_FOLDER = ".metagui"
+"""Where in a library its own prior and encoder lie; no task is looked for there."""
 _AGAIN = "Nothing was changed; run 'metagui train' to make one that fits."
 
 
@@ -140,3 +143,51 @@ def shipped() -> Prior:
     if not shipped_path().is_file():
         raise PriorError(f"The shipped prior is missing: {shipped_path()}. Reinstall metagui, or run 'metagui train'.")
     return load(shipped_path())
+
+
+def own_path(library: Path) -> Path:
+    """Return where the prior trained on a library's tasks lies, if there is one."""
+    return library / OWN_FOLDER / "prior.safetensors"
+
+
+def of_library(library: Path) -> Prior:
+    """Return what a library's tasks are adapted from: its own prior if there is one, else the shipped one.
+
+    With the encoder trained on the library, if there is one; the shipped calibration says nothing about that. Where
+    own files cannot be used any more, the shipped ones are, and ``metadata["problem"]`` says why. Raises PriorError.
+    """
+    prior, problems = shipped(), []
+    for path, read in ((own_path(library), _instead), (_own_encoder_path(library), _with_encoder)):
+        if path.is_file():
+            try:
+                prior = read(prior, path)
+            except PriorError as error:
+                problems.append(str(error))
+    return replace(prior, metadata=prior.metadata | {"problem": " ".join(problems)}) if problems else prior
+
+
+def _instead(_shipped: Prior, path: Path) -> Prior:
+    return load(path)
+
+
+def save_encoder(library: Path, encoder: Encoder) -> None:
+    """Keep an encoder trained on a library's takes with it. Raises OSError."""
+    sizes = json.dumps([encoder.width, encoder.per_anchor, encoder.outputs])
+    save_tensors(_own_encoder_path(library), encoder.params, {"encoder": sizes, "format": str(FORMAT)})
+
+
+def _own_encoder_path(library: Path) -> Path:
+    return library / OWN_FOLDER / "encoder.safetensors"
+
+
+def _with_encoder(prior: Prior, path: Path) -> Prior:
+    """Return the prior with the encoder of a file. Raises PriorError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            sizes = json.loads(file.metadata()["encoder"])
+            encoder = Encoder({name: file.get_tensor(name) for name in file.keys()}, *sizes)  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise PriorError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
+    if {n: t.shape for n, t in encoder.params.items()} != {n: t.shape for n, t in prior.encoder.params.items()}:
+        raise PriorMismatch(f"{path} was made for another network than this program's. Train it again.")
+    return replace(prior, encoder=encoder, metadata=prior.metadata | {"calibration": None})

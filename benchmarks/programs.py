@@ -1,62 +1,95 @@
 """Draw the three disjoint sets of programs by seed: ``python -m benchmarks.programs`` rewrites resources/programs/.
 
 *train* is what the shipped prior learns from, *validation* is for every choice, *test* is touched only to report.
-Test holds new instances of every family, compositions never trained, and offsets outside the trained range.
+Test and validation hold new instances of the families, compositions and pairs of objects never trained, numbers
+outside the trained ranges and motions never trained: ``metagui.demonstrations.rows`` says which. ``--check N`` says
+instead in how many of N random scenes the scripted demonstrator achieves each family's programs.
 """
 
 from __future__ import annotations
 
+import argparse
+from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
 
-from metagui.demonstrations.families import FAMILIES, Ranges, draw_program, draw_programs
+from metagui.demonstrations.families import NEW_MOTIONS, Ranges, draw_programs, in_words, random_style
+from metagui.demonstrations.generate import demonstrate
 from metagui.demonstrations.programs import ClickProgram, save_programs
+from metagui.demonstrations.rows import (
+    BEYOND,
+    NEW_OF_MORE,
+    NEW_OF_TWO,
+    NEW_PAIR,
+    OUTSIDE,
+    SINGLES,
+    TRAINED,
+    new_pairs,
+    trained_pairs,
+)
 from metagui.paths import resources_dir
 
-SINGLES = tuple(FAMILIES)
-TRAINED = ("press+trace", "place+reach", "push+press", "stack+trace", "lift+reach", "reach+push", "trace+lift")
-NEVER_TRAINED = ("press+push", "place+trace", "lift+trace", "push+reach", "stack+press")
-LONGER = ("press+place+trace", "push+place+reach")
-OUTSIDE = Ranges(reach=0.055, spread=0.022, beside=(0.055, 0.065), radius=(0.040, 0.048))
-TRAIN_COUNT, TRAIN_SEED = 700, 1
-VALIDATION_SEED, TEST_SEED = 2, 3
+SHARES = {"reach": 80, "lift": 40, "place": 105, "stack": 45, "press": 35, "push": 115, "trace": 115, "slide": 45}
+"""Programs of each single family to train on; pushing and tracing are the hardest to learn."""
+COMPOSED = 120
+CHOSEN_BY = ("reach", "push", "trace") * 4
+"""Validated with more programs than the rest: they tell settings apart."""
+TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 3
 
 
 def train() -> tuple[ClickProgram, ...]:
-    """Singles for four fifths, compositions for the rest."""
-    compositions = TRAIN_COUNT // 5
-    singles = draw_programs(TRAIN_SEED, TRAIN_COUNT - compositions, SINGLES)
-    return singles + _named(draw_programs(TRAIN_SEED + 1000, compositions, TRAINED), len(singles))
+    """Singles for five sixths, compositions for the rest: 700."""
+    families = tuple(family for family, share in SHARES.items() for _ in range(share))
+    singles = draw_programs(TRAIN_SEED, len(families), families, suits=trained_pairs)
+    return numbered(singles + draw_programs(TRAIN_SEED + 1000, COMPOSED, TRAINED, suits=trained_pairs))
 
 
-def held_out(seed: int, each: int) -> tuple[ClickProgram, ...]:
-    """``each`` new instances of every family and composition, and as many outside the trained ranges."""
-    families = SINGLES + TRAINED + NEVER_TRAINED + LONGER
-    drawn = draw_programs(seed, each * len(families), families)
-    outside = []
-    rng = np.random.default_rng(seed + 2000)
-    for index in range(3 * each):
-        family = ("reach", "place", "trace")[index % 3]
-        program = draw_program(rng, family, "", OUTSIDE)
-        outside.append(replace(program, name=f"{family} outside", family=f"{family} outside"))
-    return drawn + _named(tuple(outside), len(drawn))
+def held_out(seed: int, each: int, more: tuple[str, ...] = ()) -> tuple[ClickProgram, ...]:
+    """``each`` programs of every family and composition, trained or not, outside the ranges, of new pairs; and more."""
+    plain = (SINGLES + TRAINED + NEW_OF_TWO + NEW_OF_MORE + tuple(NEW_MOTIONS)) * each + more
+    drawn = draw_programs(seed, len(plain), plain, suits=trained_pairs)
+    beyond = _marked(seed + 2000, each, ("reach", "place", "trace"), BEYOND, OUTSIDE)
+    return numbered(drawn + beyond + _marked(seed + 3000, each, ("place", "push"), NEW_PAIR))
 
 
-def _named(programs: tuple[ClickProgram, ...], first: int) -> tuple[ClickProgram, ...]:
-    """Number names on, so that no two are the same."""
-    return tuple(replace(p, name=f"{p.name.split(' #')[0]} #{first + i + 1}") for i, p in enumerate(programs))
+def _marked(
+    seed: int, each: int, families: tuple[str, ...], mark: str, ranges: Ranges | None = None
+) -> tuple[ClickProgram, ...]:
+    suits = trained_pairs if ranges else new_pairs
+    drawn = draw_programs(seed, each * len(families), families, ranges, suits)
+    return tuple(replace(program, family=program.family + mark) for program in drawn)
+
+
+def numbered(programs: tuple[ClickProgram, ...]) -> tuple[ClickProgram, ...]:
+    """Number the names, so that no two are the same."""
+    return tuple(replace(p, name=f"{in_words(p.clicks)} #{i + 1}") for i, p in enumerate(programs))
+
+
+def check(programs: tuple[ClickProgram, ...], scenes: int) -> None:
+    """Print in how many random scenes the scripted demonstrator achieves each family's programs."""
+    rng, won = np.random.default_rng(0), defaultdict[str, list[bool]](list)
+    for program in programs:
+        for scene in rng.integers(2**31, size=scenes):
+            take = demonstrate(program, int(scene), random_style(rng), program.setup, "check", choosy=False)
+            won[program.family].append(take is not None)
+    for family, results in won.items():
+        print(f"{family:32} {np.mean(results):6.1%} of {len(results)}", flush=True)
 
 
 def main() -> None:
-    """Write the three files."""
-    folder = resources_dir() / "programs"
-    for name, programs in (
-        ("train", train()),
-        ("validation", held_out(VALIDATION_SEED, 3)),
-        ("test", held_out(TEST_SEED, 10)),
-    ):
-        save_programs(folder / f"{name}.json", programs)
+    """Write the three files, or check the test set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", type=int, default=0, metavar="N", help="scenes a program of the test set")
+    parser.add_argument("--families", nargs="*", help="check only these")
+    options = parser.parse_args()
+    sets = {"train": train(), "validation": held_out(VALIDATION_SEED, 2, CHOSEN_BY), "test": held_out(TEST_SEED, 10)}
+    if options.check:
+        wanted = options.families
+        check(tuple(p for p in sets["test"] if not wanted or p.family in wanted), options.check)
+        return
+    for name, programs in sets.items():
+        save_programs(resources_dir() / "programs" / f"{name}.json", programs)
         print(f"{name}: {len(programs)} programs")
 
 

@@ -5,14 +5,16 @@ import pytest
 
 from metagui.arms.control import ControlLoop
 from metagui.arms.kinematics import MAX_STEP, forward
+from metagui.arms.scene import ANCHORS
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import generate as module
-from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.demonstration import Click, Demonstration
 from metagui.demonstrations.families import draw_programs
 from metagui.demonstrations.generate import (
     Demonstrator,
     GenerateSettings,
     ImpossibleProgramError,
+    demonstrate,
     execute,
     generate,
     takes_of,
@@ -36,7 +38,7 @@ def test_takes_are_cut_at_the_clicks_and_succeed() -> None:
 
 
 def test_the_tool_moves_no_faster_than_a_decision_allows() -> None:
-    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=1))
+    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=3))
     asked = forward(take.command_asked).position
     assert np.linalg.norm(asked[2:] - asked[:-2], axis=1).max() < MAX_STEP * 1.05
 
@@ -65,6 +67,21 @@ def test_an_impossible_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     far = ClickProgram("far", (Click("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
     with pytest.raises(ImpossibleProgramError, match="'far'"):
         takes_of(far, GenerateSettings(takes=1))
+
+
+def test_teachers_avoid_takes_that_look_like_another_task() -> None:
+    point = ClickProgram("point", (Click("reach", "table", None, {"offset": (0.0, 0.02, 0.06)}),))
+    shown = [demonstrate(point, seed, Style(), (), "x", choosy) for choosy in (False, True) for seed in range(12)]
+    assert all(take is not None for take in shown[:12]), "it can be done everywhere"
+
+    def nearest(take: Demonstration) -> int:
+        return int(np.linalg.norm((take.anchor_positions[-1] - take.tool_positions[-1])[:, :2], axis=1).argmin())
+
+    table = len(ANCHORS) - 1
+    assert {nearest(take) for take in shown[:12] if take} != {table}
+    chosen = [take for take in shown[12:] if take]
+    assert chosen
+    assert {nearest(take) for take in chosen} == {table}
 
 
 def test_a_demonstrator_asked_on_after_its_end_is_judged_once() -> None:

@@ -6,12 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import programs as benchmark
 from metagui.arms.arm import UnreachableError
+from metagui.arms.control import ControlLoop
 from metagui.arms.kinematics import CartesianServo
 from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations import rows
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.families import FAMILIES, draw_program, draw_programs
+from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, draw_program, draw_programs, pairs, sensible
+from metagui.demonstrations.generate import Demonstrator
+from metagui.demonstrations.generate import execute as execute_in_loop
 from metagui.demonstrations.judge import Judge
+from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import (
     ClickProgram,
     ProgramController,
@@ -45,7 +51,7 @@ def execute(program: ClickProgram, seed: int) -> bool:
     return judge.success(arm.observation())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *NEW_MOTIONS])
 def test_the_laws_achieve_their_family(family: str) -> None:
     rng = np.random.default_rng(7)
     won = [execute(draw_program(rng, family, "x"), seed) for seed in range(8)]
@@ -88,9 +94,31 @@ def test_programs_survive_the_disk(tmp_path: Path) -> None:
     assert load_programs(tmp_path / "p.json") == programs
 
 
-def test_the_shipped_programs_are_valid() -> None:
-    for path in (resources_dir() / "programs").glob("*.json"):
-        assert load_programs(path)
+def test_the_three_sets_are_as_drawn_and_disjoint() -> None:
+    """The committed files are what the script draws, and training leaves to the tests what it says it does."""
+    shipped = {path.stem: load_programs(path) for path in (resources_dir() / "programs").glob("*.json")}
+    assert shipped["train"] == benchmark.train()
+    assert shipped["test"] == benchmark.held_out(benchmark.TEST_SEED, 10)
+    shown = {repr(p.clicks) for p in shipped["train"] if p.family not in ("press", "stack")}  # these have no numbers
+    assert not shown & {repr(p.clicks) for p in (*shipped["validation"], *shipped["test"])}
+    assert not set().union(*(pairs(p.clicks) for p in shipped["train"])) & rows.NEVER_PAIRED
+    assert {rows.row_of(p.family) for p in shipped["train"]} == {"singles", "trained compositions"}
+    assert {rows.row_of(p.family) for p in shipped["test"]} == set(rows.ROWS)
+    assert all(sensible(p.clicks) for programs in shipped.values() for p in programs)
+
+
+@pytest.mark.parametrize("high", [False, True])
+def test_a_cube_that_was_lifted_did_not_slide(high: bool) -> None:
+    """The same place reached through the air is another task."""
+    carry = Click("reach", "table", None, {"offset": (0.0, 0.0, 0.07)})
+    ways = (carry,) if high else ()
+    clicks = (Click("grasp", "red cube", None, {"height": 0.016}), *ways, Click("slide", "yellow zone"))
+    arm = SimulatedArm(5)
+    arm.connect()
+    demonstrator = Demonstrator(ClickProgram("slide", clicks), arm, Style())
+    assert execute_in_loop(ControlLoop(arm, arm), demonstrator) is not high
+    end = arm.observe_scene().positions
+    assert np.linalg.norm(end[0, :2] - end[3, :2]) < 0.01, "either way it lies there"
 
 
 @pytest.mark.parametrize(

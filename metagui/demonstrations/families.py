@@ -6,8 +6,9 @@ A *task* hides its numbers (offsets, sizes, directions) from the observation; on
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,25 +17,24 @@ from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import ClickProgram, describe
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 CUBES = tuple(a.name for a in ANCHORS if a.kind == "cube")
 ZONES = tuple(a.name for a in ANCHORS if a.kind == "zone")
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """How far hidden numbers reach; the test set's are wider than the training set's."""
+    """How far hidden numbers reach, each from and to; the test set has some that lie beyond the training set's."""
 
-    reach: float = 0.035
+    reach: tuple[float, float] = (0.0, 0.035)
     """Horizontal offset of a reach, m."""
-    spread: float = 0.012
+    spread: tuple[float, float] = (0.0, 0.012)
     """Horizontal offset of a cube put on a zone, m."""
     beside: tuple[float, float] = (0.045, 0.055)
     """Distance of a cube put beside another, m."""
     radius: tuple[float, float] = (0.020, 0.038)
     """Radius of a traced circle, m."""
+    length: tuple[float, float] = (0.04, 0.07)
+    """Length of a traced line, m."""
 
 
 def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
@@ -55,7 +55,7 @@ def reach(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
     """Go to a point near an anchor."""
     anchor = _pick(rng, CUBES + ZONES + ("table",))
     height = round(rng.uniform(0.04, 0.085), 4)
-    return (Click("reach", anchor, None, {"offset": (*_disc(rng, 0.0, ranges.reach), height)}),)
+    return (Click("reach", anchor, None, {"offset": (*_disc(rng, *ranges.reach), height)}),)
 
 
 def lift(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
@@ -66,7 +66,7 @@ def lift(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
 def _put(rng: np.random.Generator, ranges: Ranges, cube: str, kind: str) -> tuple[Click, ...]:
     grasp = Click("grasp", cube, None, {"height": 0.07})
     if kind == "on zone":
-        return grasp, Click("place", _pick(rng, ZONES), None, {"offset": (*_disc(rng, 0.0, ranges.spread), 0.0)})
+        return grasp, Click("place", _pick(rng, ZONES), None, {"offset": (*_disc(rng, *ranges.spread), 0.0)})
     if kind == "stack":
         return grasp, Click("place", _other(rng, CUBES, cube))
     offset = (*_disc(rng, *ranges.beside), 0.0)
@@ -90,30 +90,76 @@ def press(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
 
 def push(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
     """Push a cube onto a zone."""
-    offset = (*_disc(rng, 0.0, ranges.spread), 0.0)
+    offset = (*_disc(rng, *ranges.spread), 0.0)
     return (Click("push", _pick(rng, CUBES), _pick(rng, ZONES), {"offset": offset}),)
+
+
+def slide(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Drag a cube along the table onto a zone, never lifting it."""
+    grasp = Click("grasp", _pick(rng, CUBES), None, {"height": 0.016})
+    return grasp, Click("slide", _pick(rng, ZONES), None, {"offset": (*_disc(rng, *ranges.spread), 0.0)})
+
+
+def sort(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Put two cubes on the two zones."""
+    cubes, zones = rng.permutation(CUBES)[:2], rng.permutation(ZONES)
+    clicks: list[Click] = []
+    for cube, zone in zip(cubes, zones, strict=True):
+        offset = (*_disc(rng, *ranges.spread), 0.0)
+        clicks += Click("grasp", str(cube), None, {"height": 0.07}), Click("place", str(zone), None, {"offset": offset})
+    return tuple(clicks)
 
 
 def trace(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
     """Trace a circle or a line above an anchor."""
-    height = round(rng.uniform(0.05, 0.08), 4)
-    anchor = _pick(rng, CUBES + ZONES)
-    offset = (*_disc(rng, 0.0, 0.01), height)
     if rng.random() < 0.6:
-        radius = round(rng.uniform(*ranges.radius), 4)
-        numbers = {
-            "shape": "circle",
-            "radius": radius,
-            "direction": float(rng.choice((-1.0, 1.0))),
-            "offset": offset,
-        }
-    else:
-        angle, length = round(rng.uniform(-math.pi, math.pi), 3), round(rng.uniform(0.04, 0.07), 4)
-        numbers = {"shape": "line", "angle": angle, "length": length, "offset": offset}
-    return (Click("trace", anchor, None, numbers),)
+        return _traced(rng, {"shape": "circle", "radius": round(rng.uniform(*ranges.radius), 4), **_way_round(rng)})
+    return _traced(rng, {"shape": "line", "length": round(rng.uniform(*ranges.length), 4), **_heading(rng)})
 
 
-FAMILIES: dict[str, Callable[[np.random.Generator, Ranges], tuple[Click, ...]]] = {
+def _traced(rng: np.random.Generator, numbers: dict[str, Any], low: float = 0.05) -> tuple[Click, ...]:
+    offset = (*_disc(rng, 0.0, 0.01), round(rng.uniform(low, 0.08), 4))
+    return (Click("trace", _pick(rng, CUBES + ZONES), None, numbers | {"offset": offset}),)
+
+
+def _way_round(rng: np.random.Generator) -> dict[str, float]:
+    return {"direction": float(rng.choice((-1.0, 1.0)))}
+
+
+def _heading(rng: np.random.Generator) -> dict[str, float]:
+    return {"angle": round(rng.uniform(-math.pi, math.pi), 3)}
+
+
+def ellipse(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Trace an ellipse, one half-axis clearly the longer."""
+    ratio, long = rng.uniform(0.45, 0.65), rng.uniform(0.030, 0.038)
+    if rng.random() < 0.5:
+        long, ratio = long * ratio, 1.0 / ratio
+    numbers = {"shape": "ellipse", "radius": round(long, 4), "ratio": round(ratio, 3)}
+    return _traced(rng, numbers | _way_round(rng))
+
+
+def vertical_circle(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Trace an upright circle."""
+    numbers = {"shape": "circle", "plane": "vertical", "radius": round(rng.uniform(0.020, 0.028), 4)}
+    return _traced(rng, numbers | _way_round(rng), low=0.07)
+
+
+def zigzag(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Trace three strokes, there, back and there again."""
+    size = {"length": round(rng.uniform(0.06, 0.08), 4), "width": round(rng.uniform(0.030, 0.040), 4)}
+    return _traced(rng, {"shape": "zigzag"} | size | _heading(rng))
+
+
+def push_beside(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Push a cube beside another."""
+    cube = _pick(rng, CUBES)
+    return (Click("push", cube, _other(rng, CUBES, cube), {"offset": (*_disc(rng, *ranges.beside), 0.0)}),)
+
+
+Drawn = Callable[[np.random.Generator, Ranges], tuple[Click, ...]]
+
+FAMILIES: dict[str, Drawn] = {
     "reach": reach,
     "lift": lift,
     "place": place,
@@ -121,7 +167,18 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Ranges], tuple[Click, ...]]] 
     "press": press,
     "push": push,
     "trace": trace,
+    "slide": slide,
+    "sort": sort,
 }
+"""What the shipped prior is trained on."""
+
+NEW_MOTIONS: dict[str, Drawn] = {
+    "ellipse": ellipse,
+    "vertical circle": vertical_circle,
+    "push beside": push_beside,
+    "zigzag": zigzag,
+}
+"""What it never sees: only for tests."""
 
 
 def sensible(clicks: tuple[Click, ...]) -> bool:
@@ -129,14 +186,16 @@ def sensible(clicks: tuple[Click, ...]) -> bool:
     held, busy = None, set[str]()
     for click in clicks:
         if click.verb == "grasp":
-            held = click.anchor
-            if held in busy:
+            if held or click.anchor in busy:
                 return False
+            held = click.anchor
         elif click.anchor == held or (click.verb != "reach" and click.anchor in busy):
             return False
-        if click.verb == "place":
+        elif click.verb in ("place", "slide"):
             busy.add(click.anchor)
             held = None
+        elif click.verb in ("push", "press") and held:
+            return False
         elif click.verb == "push":
             if click.target in busy:
                 return False
@@ -144,31 +203,65 @@ def sensible(clicks: tuple[Click, ...]) -> bool:
     return True
 
 
-def draw_program(rng: np.random.Generator, family: str, name: str, ranges: Ranges | None = None) -> ClickProgram:
-    """Draw one program of a family, or of a composition such as ``"press+trace"``."""
+def pairs(clicks: tuple[Click, ...]) -> set[tuple[str, str]]:
+    """Return which cube goes to which anchor."""
+    found, held = set(), ""
+    for click in clicks:
+        if click.verb == "grasp":
+            held = click.anchor
+        elif click.verb in ("place", "slide"):
+            found.add((held, click.anchor))
+        elif click.verb == "push":
+            found.add((click.anchor, str(click.target)))
+    return found
+
+
+def draw_program(
+    rng: np.random.Generator,
+    family: str,
+    name: str,
+    ranges: Ranges | None = None,
+    suits: Callable[[tuple[Click, ...]], bool] = lambda clicks: True,
+) -> ClickProgram:
+    """Draw one program of a family, or of a composition such as ``"press+trace"``, that ``suits``."""
+    drawn = FAMILIES | NEW_MOTIONS
     while True:
-        parts = [FAMILIES[part](rng, ranges or Ranges()) for part in family.split("+")]
+        parts = [drawn[part](rng, ranges or Ranges()) for part in family.split("+")]
         clicks = tuple(click for part in parts for click in part)
-        if sensible(clicks):
+        if sensible(clicks) and suits(clicks):
             return ClickProgram(name, clicks, family=family)
 
 
 def draw_programs(
-    seed: int, count: int, families: tuple[str, ...] = tuple(FAMILIES), ranges: Ranges | None = None
+    seed: int,
+    count: int,
+    families: tuple[str, ...] = tuple(FAMILIES),
+    ranges: Ranges | None = None,
+    suits: Callable[[tuple[Click, ...]], bool] = lambda clicks: True,
 ) -> tuple[ClickProgram, ...]:
-    """Draw ``count`` programs, the families in turn, by seed."""
+    """Draw ``count`` programs that suit, the families in turn, by seed."""
     rng = np.random.default_rng(seed)
     drawn = []
     for index in range(count):
-        program = draw_program(rng, families[index % len(families)], "", ranges)
-        words = ", then ".join(describe(c) for c in program.clicks)
-        drawn.append(ClickProgram(f"{words} #{index + 1}", program.clicks, family=program.family))
+        program = draw_program(rng, families[index % len(families)], "", ranges, suits)
+        drawn.append(replace(program, name=f"{in_words(program.clicks)} #{index + 1}"))
     return tuple(drawn)
+
+
+def in_words(clicks: tuple[Click, ...]) -> str:
+    """Say a program in words."""
+    return ", then ".join(describe(click) for click in clicks)
 
 
 def random_style(rng: np.random.Generator) -> Style:
     """Draw how one demonstrator moves in one take."""
-    return Style(rng.uniform(0.7, 1.0), rng.uniform(1.8, 3.2), rng.uniform(0.05, 0.06))
+    return Style(
+        speed=rng.uniform(0.7, 1.0),
+        slope=rng.uniform(1.8, 3.2),
+        clearance=rng.uniform(0.05, 0.06),
+        wobble=rng.uniform(0.0, 0.3),
+        seed=int(rng.integers(2**31)),
+    )
 
 
 def random_prefix(rng: np.random.Generator, first: Click) -> tuple[Click, ...]:

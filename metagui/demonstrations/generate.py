@@ -1,7 +1,9 @@
 """Scripted demonstrators: whole libraries of takes from click programs, as fast as the machine allows.
 
 Every take runs through the same control loop, safety gate and recorder as a person's; only the clock is missing.
-A scene in which the script does not achieve the program is thrown away and the next one is tried.
+A scene in which the script does not achieve the program is thrown away and the next one is tried, and so is one in
+which a take could not be told from another task's: a person who teaches puts things so that it is plain which is
+meant. Scenes in which a policy is tried are never chosen like this.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from metagui.arms.control import ControlLoop
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations.families import random_prefix, random_style
 from metagui.demonstrations.judge import Judge
-from metagui.demonstrations.programs import ClickProgram, ProgramController
+from metagui.demonstrations.plainness import is_plain
+from metagui.demonstrations.programs import ClickProgram, ProgramController, situation
 from metagui.demonstrations.takes import MemoryRecorder
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 LONGEST = 6000
 """Ticks (two minutes) after which an execution is given up, whatever it does."""
-TRIES = 20
+TRIES = 60
 """Scenes to try before a program is called impossible."""
 
 
@@ -53,9 +56,13 @@ class GenerateSettings:
 
 
 class Demonstrator:
-    """A scripted person: carries out a program's clicks, watched by a judge. Implements Controller."""
+    """A scripted person: carries out a program's clicks, watched by a judge. Implements Controller.
 
-    def __init__(self, program: ClickProgram, arm: SimulatedArm, style: Style) -> None:
+    One who is ``choosy`` stops where it would not be plain what a click is about; ``unclear`` tells.
+    """
+
+    def __init__(self, program: ClickProgram, arm: SimulatedArm, style: Style, choosy: bool = False) -> None:
+        self._choosy, self.unclear = choosy, False
         self._controller = ProgramController(arm.anchors, style)
         self._controller.add(*program.clicks)
         self.judge = Judge(program, arm.anchors)
@@ -78,6 +85,12 @@ class Demonstrator:
         motion = self._controller.decide(observation)
         if self.click_index != before:
             self.judge.begin(observation)
+            if self._choosy and self.current_click is not None:
+                anchors = self._controller.anchors
+                self.unclear = not is_plain(situation(self.current_click, anchors, observation), anchors)
+        if self.unclear:
+            self._controller.clear()
+            return None
         if motion is not None:
             self.judge.watch(observation)
         return motion
@@ -90,9 +103,12 @@ def execute(loop: ControlLoop, demonstrator: Demonstrator) -> bool:
 
 
 def demonstrate(
-    program: ClickProgram, seed: int, style: Style, setup: Sequence[Click], name: str
+    program: ClickProgram, seed: int, style: Style, setup: Sequence[Click], name: str, choosy: bool = True
 ) -> Demonstration | None:
-    """Record one take of ``program`` in the scene of ``seed``, after ``setup``; None if it was not achieved."""
+    """Record one take of ``program`` in the scene of ``seed``, after ``setup``.
+
+    Returns None if it was not achieved, or, for the ``choosy``, if another task would have looked the same.
+    """
     arm = SimulatedArm(seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -100,7 +116,7 @@ def demonstrate(
         return None
     recorder = MemoryRecorder(program.name, arm, name)
     loop.add_sink(recorder.on_tick)
-    achieved = execute(loop, Demonstrator(program, arm, style))
+    achieved = execute(loop, Demonstrator(program, arm, style, choosy))
     arm.disconnect()
     return replace(recorder.stop(), success=True) if achieved else None
 

@@ -10,10 +10,11 @@ import numpy as np
 from metagui.demonstrations.motions import (
     Memory,
     Situation,
-    line_ends,
     place_goal,
     push_goal,
     reach_goal,
+    slide_goal,
+    traced_corners,
     traced_ellipse,
 )
 from metagui.demonstrations.programs import ClickProgram, situation
@@ -30,6 +31,8 @@ PLACED = 0.015
 """How near counts as there, for a cube, m."""
 LIFTED = 0.040
 """How high a lifted cube's centre must be, m."""
+DRAGGED = 0.026
+"""How high a dragged cube's centre may come, m: half its edge off the table."""
 ON_CURVE = 0.008
 """How near a traced curve the tool must pass, m."""
 
@@ -45,6 +48,7 @@ class Judge:
         self._path: list[FloatArray] = []
         self._touched = np.zeros(len(anchors), dtype=bool)
         self._cube = -1
+        self._highest = 0.0
         self._lasting: dict[int, FloatArray] = {}
 
     def begin(self, now: Observation) -> None:
@@ -55,11 +59,13 @@ class Judge:
         self._touched = now.scene.touched.copy()
         held = np.flatnonzero(now.scene.held)
         self._cube = int(held[0]) if len(held) else -1
+        self._highest = 0.0
 
     def watch(self, now: Observation) -> None:
         """Take in one decision's state."""
         self._path.append(now.tool_position)
         self._touched |= now.scene.touched
+        self._highest = max(self._highest, float(now.scene.positions[self._cube, 2]) if self._cube >= 0 else 0.0)
 
     def end(self, now: Observation) -> bool:
         """The click is said to be done; return whether it was."""
@@ -86,7 +92,9 @@ class Judge:
 
     def _grasped(self, s: Situation) -> bool:
         self._lasting.pop(s.anchor, None)
-        return bool(s.now.scene.held[s.anchor]) and float(s.where(s.anchor)[2]) > LIFTED
+        height = float(s.where(s.anchor)[2])
+        lifted = height < DRAGGED if s.number("height", 0.075) < LIFTED else height > LIFTED
+        return bool(s.now.scene.held[s.anchor]) and lifted
 
     def _placed(self, s: Situation) -> bool:
         if self._cube < 0 or s.now.scene.held.any() or self._start is None:
@@ -94,6 +102,13 @@ class Judge:
         goal = place_goal(s if s.anchor != self._cube else self._start, self._cube)
         self._lasting[self._cube] = goal
         return _distance(s.where(self._cube), goal) < PLACED
+
+    def _slid(self, s: Situation) -> bool:
+        if self._cube < 0 or s.now.scene.held.any():
+            return False
+        goal = slide_goal(s)
+        self._lasting[self._cube] = goal
+        return self._highest < DRAGGED and _distance(s.where(self._cube), goal) < PLACED
 
     def _released(self, s: Situation) -> bool:
         return not s.now.scene.held.any()
@@ -121,6 +136,7 @@ _TESTS = {
     "move": Judge._moved,
     "grasp": Judge._grasped,
     "place": Judge._placed,
+    "slide": Judge._slid,
     "release": Judge._released,
     "push": Judge._pushed,
     "press": Judge._pressed,
@@ -134,11 +150,13 @@ def _distance(a: FloatArray, b: FloatArray) -> float:
 
 def _curve_points(s: Situation, count: int = 40) -> FloatArray:
     """(count, 3) points along the curve a trace click asks for."""
-    if s.click.parameters.get("shape") == "line":
-        first, last = line_ends(s)
-        return first + np.linspace(0.0, 1.0, count)[:, None] * (last - first)
+    share = np.linspace(0.0, 1.0, count)
+    if s.click.parameters.get("shape") in ("line", "zigzag"):
+        corners = traced_corners(s)
+        at = np.linspace(0.0, 1.0, len(corners))
+        return np.column_stack([np.interp(share, at, corners[:, axis]) for axis in range(3)])
     curve = traced_ellipse(s)
-    angle = np.linspace(0.0, 2 * math.pi, count, endpoint=False)[:, None]
+    angle = 2 * math.pi * share[:, None]
     return curve.centre + np.cos(angle) * curve.first + np.sin(angle) * curve.second
 
 

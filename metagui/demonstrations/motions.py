@@ -29,6 +29,11 @@ TIP = -0.010
 """Middle of the closed fingers, from the tool along the jaw, m."""
 RISE = 0.050
 """How far the tool rises above a cube it has finished with, m."""
+LOW = 0.014
+"""Height of a cube's centre that is dragged along the table, m: hardly above it."""
+ROUND = 0.052
+"""How far from the middle of another cube a pushed one goes round it, m; nearer than CLEAR they touch."""
+CLEAR = 0.034
 STILL = np.zeros(3)
 
 
@@ -42,6 +47,10 @@ class Style:
     """How steeply the tool comes down on a target."""
     clearance: float = 0.055
     """How high above its target the tool travels, m."""
+    wobble: float = 0.0
+    """How unsteady the hand is: standard deviation of every step, as a share of its length."""
+    seed: int = 0
+    """Of the wobble."""
 
 
 @dataclass
@@ -53,7 +62,7 @@ class Memory:
     touched: BoolArray
     """(A,) what has been touched since."""
     swept: float = 0.0
-    """How far round a traced curve the tool has gone, rad, in the traced direction; for a line, whether it began."""
+    """How far round a traced curve the tool has gone, rad, in the traced direction; of a path, the corners it met."""
     decisions: int = 0
 
     @classmethod
@@ -214,6 +223,29 @@ def place(s: Situation) -> Motion:
     return Motion(funnel(s, s.where(cube), goal), _turn(error), GRIPPER_CLOSED)
 
 
+def slide(s: Situation) -> Motion:
+    """Drag what is held along the table, let go, step aside, rise."""
+    held = np.flatnonzero(s.now.scene.held)
+    if not len(held):
+        return _withdraw(s)
+    cube = int(held[0])
+    way = slide_goal(s) - s.where(cube)
+    low = GAIN * way[2]
+    way[2] = 0.0
+    if _near(way, 0.003):
+        return Motion(STILL, 0.0, GRIPPER_OPEN)
+    error = wrap_square(float(s.now.scene.yaws[s.anchor] - s.now.scene.yaws[cube]))
+    step = _limited(way, 0.8 * MAX_STEP * s.style.speed) + (0.0, 0.0, low)
+    return Motion(step, _turn(error), GRIPPER_CLOSED)
+
+
+def slide_goal(s: Situation) -> FloatArray:
+    """(3,) where the centre of a dragged cube ends."""
+    goal = s.where(s.anchor) + s.offset
+    goal[2] = LOW
+    return goal
+
+
 def release(s: Situation) -> Motion:
     """Open here, step aside, rise."""
     if s.now.scene.held.any():
@@ -246,13 +278,15 @@ def push_goal(s: Situation) -> FloatArray:
 def push(s: Situation) -> Motion:
     """Get behind a cube on the line to its goal, low and closed, then drive along the line, correcting sideways."""
     cube, goal = s.where(s.anchor), push_goal(s)
-    way = (goal - cube)[:2]
-    left = math.hypot(way[0], way[1])
-    if left < 0.005:
+    left = (goal - cube)[:2]
+    beyond = float((s.tool + TIP * s.jaw - cube)[:2] @ left) > 0.0  # pushed past it: better than going round it
+    if _near(left, 0.006 if beyond else 0.003):
         rise = cube[2] + RISE - s.tool[2]
         step = np.array([0.0, 0.0, min(MAX_STEP * s.style.speed, GAIN * rise + 0.001)])
         return Motion(step, neutral(s), GRIPPER_CLOSED, done=rise < 0.004)
-    ahead = np.array([way[0] / left, way[1] / left, 0.0])
+    way = _round(s, left)
+    distance = math.hypot(way[0], way[1])
+    ahead = np.array([way[0] / distance, way[1] / distance, 0.0])
     side = np.array([-ahead[1], ahead[0], 0.0])
     turn = _turn(wrap_square(math.atan2(ahead[1], ahead[0]) - s.now.tool_yaw))  # push with a face, not an edge
     tip = s.tool + TIP * s.jaw
@@ -260,13 +294,27 @@ def push(s: Situation) -> Motion:
     along, across = float(relative @ ahead), float(relative @ side)
     low = 0.012 - s.tool[2]
     if low > -0.010 and -0.055 < along < -0.012 and abs(across) < 0.012:
-        drive = min(0.006 * s.style.speed, 0.3 * left + 0.001)
+        drive = min(0.006 * s.style.speed, 0.25 * distance + 0.0007)
         drive *= 1.0 - min(abs(across) / 0.014, 0.8)
         step = ahead * drive - side * (GAIN * across) + (0.0, 0.0, GAIN * low)
         return Motion(step, turn, GRIPPER_CLOSED)
     behind = cube - 0.036 * ahead - TIP * s.jaw
     behind[2] = 0.012
     return Motion(funnel(s, s.tool, behind), turn, GRIPPER_CLOSED)
+
+
+def _round(s: Situation, way: FloatArray) -> FloatArray:
+    """(2,) the way that a pushed cube goes: straight, or round the other cube that it is to lie beside."""
+    if s.target == s.anchor or s.target not in s.cubes:
+        return way
+    other = (s.where(s.target) - s.where(s.anchor))[:2]
+    share = min(max(float(other @ way) / float(way @ way), 0.0), 1.0)
+    nearest = share * way - other  # from the other cube to the straight way
+    off = math.hypot(nearest[0], nearest[1])
+    if share in (0.0, 1.0) or off > CLEAR:
+        return way
+    aside = nearest / off if off > 0.001 else np.array([-way[1], way[0]]) / math.hypot(way[0], way[1])
+    return np.asarray(other + ROUND * aside)
 
 
 def press(s: Situation) -> Motion:
@@ -310,9 +358,9 @@ def traced_ellipse(s: Situation) -> Ellipse:
 
 
 def trace(s: Situation) -> Motion:
-    """Follow a line or go once round a circle or an ellipse."""
-    if s.click.parameters.get("shape", "circle") == "line":
-        return _trace_line(s)
+    """Follow a line or a zigzag, or go once round a circle or an ellipse."""
+    if s.click.parameters.get("shape", "circle") in ("line", "zigzag"):
+        return _trace_path(s)
     curve = traced_ellipse(s)
     u, v, out = curve.coordinates(s.tool)
     rho = max(math.hypot(u, v), 1e-6)
@@ -336,34 +384,46 @@ def _square(curve: Ellipse) -> float:
     return float(curve.first @ curve.first + curve.second @ curve.second) / 2
 
 
-def line_ends(s: Situation) -> tuple[FloatArray, FloatArray]:
-    """(3,) and (3,) ends of a traced line."""
+def traced_corners(s: Situation) -> FloatArray:
+    """(C, 3) the corners of a traced line (its two ends) or zigzag (four, in three strokes)."""
     angle, half = s.number("angle", 0.0), s.number("length", 0.06) / 2
-    middle = s.where(s.anchor) + s.offset
-    along = half * np.array([math.cos(angle), math.sin(angle), 0.0])
-    return middle - along, middle + along
+    ahead = np.array([math.cos(angle), math.sin(angle), 0.0])
+    aside = np.array([-ahead[1], ahead[0], 0.0])
+    along, across = np.array([-half, half]), np.zeros(2)
+    if s.click.parameters.get("shape") == "zigzag":
+        width = s.number("width", 0.03) / 2
+        along, across = np.linspace(-half, half, 4), np.array([-width, width, -width, width])
+    return np.asarray(s.where(s.anchor) + s.offset + along[:, None] * ahead + across[:, None] * aside)
 
 
-def _trace_line(s: Situation) -> Motion:
-    first, last = line_ends(s)
+def _trace_path(s: Situation) -> Motion:
+    """Go to the first corner, then from corner to corner, correcting sideways and slowing before each."""
+    corners = traced_corners(s)
+    if s.memory.swept == 0.0 and _near(corners[0] - s.tool, 0.005):
+        s.memory.swept = 1.0
+    stroke = max(int(s.memory.swept), 1)
+    first, last = corners[stroke - 1], corners[stroke]
     length = math.sqrt(float((last - first) @ (last - first)))
     ahead = (last - first) / length
     along = float((s.tool - first) @ ahead)
     astray = s.tool - first - along * ahead
     off = math.sqrt(float(astray @ astray))
-    if s.memory.swept == 0.0 and _near(first - s.tool, 0.005):
-        s.memory.swept = 1.0
     if s.memory.swept == 0.0 or along < -0.006 or off > 0.010:
         return Motion(funnel(s, s.tool, first), neutral(s), s.keep)
+    there = along > length - 0.003
+    if there and stroke < len(corners) - 1:
+        s.memory.swept += 1.0
     most = 0.7 * MAX_STEP * s.style.speed
     drive = min(most, GAIN * max(length - along, 0.0) + 0.001) * (1.0 - 0.8 * off / 0.010)
-    return Motion(ahead * drive - GAIN * astray, neutral(s), s.keep, done=along > length - 0.003)
+    done = there and stroke == len(corners) - 1
+    return Motion(ahead * drive - GAIN * astray, neutral(s), s.keep, done=done)
 
 
 LAWS: dict[str, Callable[[Situation], Motion]] = {
     "reach": reach,
     "grasp": grasp,
     "place": place,
+    "slide": slide,
     "release": release,
     "push": push,
     "press": press,

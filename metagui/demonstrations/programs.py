@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse
 from metagui.demonstrations.demonstration import Click
@@ -17,10 +19,11 @@ from metagui.demonstrations.motions import (
     Memory,
     Situation,
     Style,
-    line_ends,
     place_goal,
     push_goal,
     reach_goal,
+    slide_goal,
+    traced_corners,
     traced_ellipse,
 )
 
@@ -38,10 +41,11 @@ VERBS: Mapping[str, tuple[str, ...]] = {
     "reach": ("offset",),
     "grasp": ("height",),
     "place": ("offset",),
+    "slide": ("offset",),
     "release": (),
     "push": ("offset",),
     "press": (),
-    "trace": ("shape", "radius", "ratio", "plane", "direction", "offset", "angle", "length"),
+    "trace": ("shape", "radius", "ratio", "plane", "direction", "offset", "angle", "length", "width"),
     "move": ("offset",),
     "home": ("offset",),
 }
@@ -72,6 +76,7 @@ def describe(click: Click) -> str:
     words = {
         "reach": "go to",
         "place": "place on",
+        "slide": "slide to",
         "trace": f"trace a {click.parameters.get('shape', 'circle')} at",
     }
     if click.verb in ("move", "home", "release"):
@@ -109,7 +114,7 @@ def click_from_dict(values: Any, place: str = "click") -> Click:
 def _checked(value: Any, name: str, place: str) -> Any:
     """Return one parameter, offsets as tuples. Raises ProgramError."""
     if name in ("shape", "plane"):
-        valid = ("circle", "ellipse", "line") if name == "shape" else ("horizontal", "vertical")
+        valid = ("circle", "ellipse", "line", "zigzag") if name == "shape" else ("horizontal", "vertical")
         if value not in valid:
             raise ProgramError(f"{place}: {name} is {value!r}; it can be {', '.join(valid)}.")
         return value
@@ -215,12 +220,14 @@ def goals(s: Situation) -> list[FloatArray]:
         return [cube, cube + (0.0, 0.0, s.number("height", 0.075))]
     if click.verb == "place":
         return [place_goal(s, -1)]
+    if click.verb == "slide":
+        return [slide_goal(s)]
     if click.verb == "push":
         return [s.where(s.anchor), push_goal(s)]
     if click.verb == "press":
         return [s.where(s.anchor) + (0.0, 0.0, 0.03)]
-    if click.verb == "trace" and click.parameters.get("shape") == "line":
-        return list(line_ends(s))
+    if click.verb == "trace" and click.parameters.get("shape") in ("line", "zigzag"):
+        return list(traced_corners(s))
     if click.verb == "trace":
         curve = traced_ellipse(s)
         return [curve.centre + side for h in (curve.first, curve.second) for side in (h, -h)]
@@ -234,8 +241,8 @@ def check_reachable(click: Click, anchors: Sequence[Anchor], now: Observation) -
         if goal[2] < 0.0:
             raise UnreachableError("That point lies below the table. The arm stays where it is; choose a higher one.")
         inverse(goal, 0.0)
-    if click.verb == "place" and not now.scene.held.any():
-        raise ProgramError("Nothing is held that could be placed. The arm stays where it is; grasp a cube first.")
+    if click.verb in ("place", "slide") and not now.scene.held.any():
+        raise ProgramError("Nothing is held that could be put there. The arm stays where it is; grasp a cube first.")
 
 
 @dataclass
@@ -255,6 +262,7 @@ class ProgramController:
     def __post_init__(self) -> None:
         self._queue: deque[Click] = deque()
         self._memory: Memory | None = None
+        self._unsteady = np.random.default_rng(self.style.seed)
 
     def add(self, *clicks: Click) -> None:
         """Queue clicks behind what is being done."""
@@ -283,7 +291,13 @@ class ProgramController:
             self.current_click = None
         elif memory.decisions > PATIENCE:
             self._give_up(f"Gave up on '{describe(click)}' after {PATIENCE / 25:.0f} s; the arm holds.")
-        return motion
+        return motion if self.style.wobble == 0.0 else self._wobbled(motion)
+
+    def _wobbled(self, motion: Motion) -> Motion:
+        """Return the motion as an unsteady hand does it: beside every path there is something to learn, too."""
+        step = motion.displacement
+        length = math.sqrt(float(step @ step))
+        return replace(motion, displacement=step + self._unsteady.normal(0.0, self.style.wobble * length, 3))
 
     def _begin(self, observation: Observation) -> bool:
         """Start the next click, if there is one and it can be done."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 SQUEEZE = 0.1
 """How much farther than measured to close, rad."""
+EMPTY = 0.03
+"""Below this angle there is nothing between the fingers, rad."""
 PLAY = 0.01
 """How far a gripper must turn back before its direction has changed, rad; less is a servo's own rounding."""
 
@@ -19,6 +21,8 @@ class Grip:
         self._play = gripper - PLAY
 
     def squeeze(self, gripper: float) -> float:
-        """Return how much farther to close now that it is at ``gripper``, rad: nothing if it was opening."""
+        """Return how much farther to close now that it is at ``gripper``, rad: nothing if it was opening or is shut."""
         self._play = min(max(self._play, gripper - PLAY), gripper + PLAY)
+        if gripper < EMPTY:
+            return 0.0
         return SQUEEZE * (self._play - gripper + PLAY) / (2 * PLAY)

@@ -24,10 +24,9 @@ from metagui.arms.arm import (
     frozen,
     frozen_flags,
 )
+from metagui.arms.grip import EMPTY
 from metagui.arms.kinematics import JOINTS, tool_observation
 
-_EMPTY = 0.03
-"""Gripper angle, rad, below which there is nothing between the fingers, whatever they both touch."""
 _LET_GO = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
@@ -135,7 +134,7 @@ class SimulatedArm:
             hit = (fingers >= 0) & (cubes >= 0)
             both[fingers[hit], cubes[hit]] = True
         self._touched = both[0] | both[1]
-        grasping = both.all(axis=0) & (self._data.qpos[len(JOINTS) - 1] > _EMPTY)
+        grasping = both.all(axis=0) & (self._data.qpos[len(JOINTS) - 1] > EMPTY)
         self._since_contact = np.where(grasping, 0, self._since_contact + 1)
 
     def hold(self) -> None:

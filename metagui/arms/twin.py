@@ -6,6 +6,7 @@ twin's fingers push, grasp and carry the twin's cubes as the real fingers do wit
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import mujoco
@@ -16,10 +17,12 @@ from metagui.arms.grip import Grip
 from metagui.arms.simulated import SimulatedArm
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import FloatArray
+    from metagui.arms.arm import Anchor, FloatArray
 
 JUMP = 0.5
 """Joints that moved farther than this between two readings are put there: nobody knows how they came."""
+DEEP = 0.002
+"""How far a finger may reach into a cube, m, before it counts as being where the cube cannot be."""
 
 
 class Twin(SimulatedArm):
@@ -27,18 +30,27 @@ class Twin(SimulatedArm):
 
     def __init__(self) -> None:
         super().__init__()
-        model = self.model
+        self.model = model = _stiff(self.model)
         servo = model.actuator_gainprm[:, 0]
         self._lead = (model.dof_damping[: len(self.joints)] - model.actuator_biasprm[:, 2]) / servo
         """How far ahead of its joint a moving servo's target is, s."""
         self._before: FloatArray | None = None
         self._grip = Grip(0.0)
+        self._buried: dict[str, tuple[Anchor, FloatArray, float]] = {}
+        """Cubes that were put where a finger was."""
         self.reset(scene.aside())
         self.connect()
 
     def forget(self) -> None:
         """The real arm may be anywhere when it is measured next."""
         self._before = None
+
+    def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
+        """Put a thing on the table, also where a finger is: it stays until the finger has left. Raises PlaceError."""
+        super().put(anchor, x, y, yaw)
+        meant = next(each for each in self.anchors if each.name == anchor)
+        if meant.kind == "cube":
+            self._buried[anchor] = (meant, self._data.body(anchor).xpos.copy(), yaw)
 
     def follow(self, positions: FloatArray, periods: int = 1) -> None:
         """Let ``periods`` control periods pass, in which the joints go to ``positions`` (J,), rad."""
@@ -54,6 +66,7 @@ class Twin(SimulatedArm):
         for step in range(1, steps + 1):
             self._data.ctrl[:] = np.clip(before + change * (step / steps) + ahead, *self._limits)
             mujoco.mj_step(self.model, self._data)
+        self._unbury()
         self._update_contacts()
 
     def _place(self, positions: FloatArray) -> None:
@@ -63,3 +76,29 @@ class Twin(SimulatedArm):
         self._data.ctrl[:] = np.clip(positions, *self._limits)
         self._grip = Grip(float(positions[-1]))
         mujoco.mj_forward(self.model, self._data)
+
+    def _unbury(self) -> None:
+        """Keep what was put where a finger is from being flung away, until the finger has left."""
+        for name, (anchor, position, yaw) in list(self._buried.items()):
+            scene.lay(self.model, self._data, anchor, position, yaw)
+            mujoco.mj_forward(self.model, self._data)
+            if self.anchors.index(anchor) not in self._reached_into():
+                del self._buried[name]
+
+    def _reached_into(self) -> set[int]:
+        """Return the cubes into which a finger reaches."""
+        pairs = self._data.contact.geom[self._data.contact.dist < -DEEP]
+        fingers, cubes = self._finger_of_geom[pairs], self._cube_of_geom[pairs]
+        return set(cubes[(fingers >= 0).any(axis=1)].max(axis=1, initial=-1).tolist())
+
+
+def _stiff(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return a copy of the model whose joints, but the gripper, go where they are told whatever is in the way."""
+    model = copy.deepcopy(model)
+    arm = slice(0, model.nu - 1)
+    model.actuator_gainprm[arm, 0] *= 4.0
+    model.actuator_biasprm[arm, 1] *= 4.0
+    model.actuator_biasprm[arm, 2] *= 3.0
+    model.actuator_forcerange[arm] *= 10.0
+    model.dof_frictionloss[arm] = 0.0
+    return model

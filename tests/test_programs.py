@@ -107,6 +107,13 @@ def test_the_three_sets_are_as_drawn_and_disjoint() -> None:
     assert all(sensible(p.clicks) for programs in shipped.values() for p in programs)
 
 
+def test_a_point_that_always_lies_nearer_to_a_neighbour_is_not_asked_for() -> None:
+    put = (Click("grasp", "red cube"), Click("place", "blue cube", None, {"offset": (0.05, 0.0, 0.0)}))
+    away, towards = ((Click("reach", "red cube", None, {"offset": (x, 0.0, 0.06)}),) for x in (0.03, -0.03))
+    assert sensible(put + away)
+    assert not sensible(put + towards)
+
+
 @pytest.mark.parametrize("high", [False, True])
 def test_a_cube_that_was_lifted_did_not_slide(high: bool) -> None:
     """The same place reached through the air is another task."""

@@ -54,8 +54,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep recordings and settings of the person who runs the tests out of them."""
+    """Keep recordings, arms and settings of the person who runs the tests out of them."""
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
+    monkeypatch.setattr("metagui.arms.known_arms.user_config_path", lambda _name: tmp_path / "config")
     for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
         for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
             QSettings.setPath(form, scope, str(tmp_path / "settings"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metagui.gui.actions import ACTIONS, tooltip
+from metagui.gui.actions import ACTIONS, connect_word, tooltip
 from metagui.gui.state import (
     CONDITIONS,
     LEARNING_TRANSITIONS,
@@ -20,7 +20,7 @@ from metagui.gui.state import (
 
 FULL = Situation(
     State.READY, task="t", takes=3, take="001", tasks=2, adapted=True, prior_problem=None, encoder_problem=None,
-    undo="x", redo="y", just_saved=True,
+    undo="x", redo="y", just_saved=True, port=True,
 )  # fmt: skip
 
 
@@ -33,7 +33,9 @@ def test_every_state_has_a_way_on() -> None:
 def test_legal_steps_are_taken_and_others_say_what_would_be_legal() -> None:
     assert step(State.READY, State.RECORDING) is State.RECORDING
     assert step(State.READY, State.READY) is State.READY
-    with pytest.raises(IllegalTransitionError, match="no_arm cannot become recording; it can become error, ready"):
+    with pytest.raises(
+        IllegalTransitionError, match="no_arm cannot become recording; it can become connecting, error, ready"
+    ):
         step(State.NO_ARM, State.RECORDING)
     with pytest.raises(IllegalTransitionError):
         step_learning(Learning.ADAPTING, Learning.TRAINING)
@@ -50,7 +52,7 @@ def test_every_condition_belongs_to_an_action() -> None:
 
 def test_what_is_enabled_when_everything_is_there() -> None:
     lacking = {key for key in CONDITIONS if why_not(key, FULL)}
-    assert lacking == {"stop_learning", "cancel_learning"}
+    assert lacking == {"stop_learning", "cancel_learning", "mark"}
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,17 @@ def test_what_is_enabled_when_everything_is_there() -> None:
         ("run", {"state": State.RECORDING}, "Stop the recording"),
         ("record", {"state": State.NO_ARM}, "Connect an arm"),
         ("record", {"state": State.ERROR}, "Reconnect"),
-        ("motion", {"state": State.RUNNING}, "running a policy"),
+        ("motion", {"state": State.RUNNING}, "The arm is running"),
         ("undo", {"undo": None}, "Nothing to undo"),
+        ("record", {"state": State.CONNECTING}, "being connected"),
+        ("record", {"state": State.COUNTDOWN}, "about to move"),
+        ("run", {"limp": True}, "press Hold"),
+        ("replay_arm", {"take": None}, "Choose a take"),
+        ("replay_arm", {"limp": True}, "press Hold"),
+        ("motion", {"mode": "hand"}, "by clicks first"),
+        ("randomise", {"simulated": False}, "moved by hand"),
+        ("mark", {}, "nothing has to be marked"),
+        ("calibrate", {"port": False}, "Choose an arm on a port"),
     ],
 )
 def test_what_is_disabled_says_what_is_missing(key: str, changes: dict[str, object], words: str) -> None:
@@ -82,6 +93,13 @@ def test_one_can_record_while_adapting_and_stop_always() -> None:
 def test_a_disabled_tooltip_names_what_is_missing_and_the_key() -> None:
     info = next(a for a in ACTIONS if a.key == "adapt")
     assert tooltip(info, "Choose a task first.").startswith("Choose a task first.  (Ctrl+Return")
+
+
+def test_what_connect_would_do_is_written_on_it() -> None:
+    assert connect_word(Situation()) == "Connect"
+    assert connect_word(Situation(State.CONNECTING)) == "Cancel"
+    assert connect_word(FULL) == "Disconnect"
+    assert connect_word(Situation(**(vars(FULL) | {"same_arm": False}))) == "Connect"
 
 
 def test_no_bare_letters_or_space_as_shortcuts() -> None:

@@ -36,6 +36,12 @@ class ActionInfo:
 
 ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
+    ActionInfo(
+        "calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."
+    ),
+    ActionInfo(
+        "copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."
+    ),
     ActionInfo("record", "Record", "record", "Record a new take while you click in the view.", "F9", tint="danger"),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),
     ActionInfo("discard", "Discard", "delete", "Take the newest take out again; undo brings it back."),
@@ -50,11 +56,26 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("success", "Mark as success", "success", "Say that this take shows the task done."),
     ActionInfo("failure", "Mark as failure", "failure", "Say that this take did not succeed."),
     ActionInfo("replay", "Replay in the view", "view", "Show the chosen take in the 3-D view.", "Ctrl+P"),
+    ActionInfo("replay_arm", "Replay on the arm", "run", "Let the arm repeat the chosen take, slowly at first."),
     ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
     ActionInfo("folder", "Open folder", "folder", "Show where the recordings lie on disk."),
     ActionInfo("train", "Train the encoder", "compare", "Learn on your tasks which takes look alike."),
     ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
     ActionInfo("randomise", "New scene", "shuffle", "Scatter the cubes and zones anew.", "Ctrl+R"),
+    ActionInfo(
+        "mark", "Mark things", "place", "Drag cubes and zones to where they stand.", checkable=True
+    ),
+    ActionInfo(
+        "limp",
+        "Lead by hand",
+        "hand",
+        "Make the arm limp so that you can lead it; hold it first.",
+        "Ctrl+G",
+        checkable=True,
+    ),
+    ActionInfo(
+        "countdown", "Count down before recording", "clock", "Count 3-2-1 before a recording begins.", checkable=True
+    ),
     ActionInfo("home", "Home", "home", "Bring the arm back over the table, open.", "Ctrl+H", condition="motion"),
     ActionInfo("up", "Up", "up", "Raise the gripper by 2 cm.", "Ctrl+Up", condition="motion"),
     ActionInfo("down", "Down", "down", "Lower the gripper by 2 cm.", "Ctrl+Down", condition="motion"),
@@ -121,9 +142,19 @@ class Actions(QObject):
             self._tint()
         many = "demonstration" if s.takes == 1 else "demonstrations"
         self["adapt"].setText(f"Adapt to {s.takes} {many}" if s.takes else "Adapt")
-        self["connect"].setText("Connect" if s.state in (State.NO_ARM, State.ERROR) else "Disconnect")
+        self["connect"].setText(connect_word(s))
+        self["limp"].setText("Hold" if s.limp else "Lead by hand")
+        self["limp"].setChecked(s.limp)
+        self["countdown"].setChecked(s.counts_in)
         self["undo"].setText(f"Undo {s.undo}" if s.undo else "Undo")
         self["redo"].setText(f"Redo {s.redo}" if s.redo else "Redo")
+
+
+def connect_word(s: Situation) -> str:
+    """Return what pressing Connect does now."""
+    if s.state is State.CONNECTING:
+        return "Cancel"
+    return "Connect" if s.state in (State.NO_ARM, State.ERROR) or not s.same_arm else "Disconnect"
 
 
 def tooltip(info: ActionInfo, missing: str | None) -> str:

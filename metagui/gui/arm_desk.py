@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from metagui.arms.arm import ArmError
+from metagui.arms.arm import ArmError, Guidable
 from metagui.arms.control import ControlLoop
 from metagui.demonstrations.programs import ProgramController
 from metagui.demonstrations.recorder import Recorder
+from metagui.gui.abilities import Restoring, Scattering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from metagui.arms.simulated import SimulatedArm
+    from metagui.arms.arm import FloatArray
     from metagui.arms.ticks import Controller, Tick
-    from metagui.demonstrations.demonstration import Click, Demonstration
+    from metagui.demonstrations.demonstration import Click, Demonstration, Leading
+    from metagui.gui.abilities import DeskArm
 
 POLL_PERIOD = 33
 """ms."""
@@ -50,12 +52,16 @@ class ArmDesk(QObject):
     alarmed = Signal(str)
     """Why the safety gate holds, in words."""
 
-    def __init__(self, make_arm: Callable[[], SimulatedArm], library: Path) -> None:
+    def __init__(self, arm: DeskArm, library: Path) -> None:
         super().__init__()
-        self.arm = make_arm()
+        self.arm = arm
         self.recorder = Recorder(library)
         self.clicks = ProgramController(self.arm.anchors)
         self.loop: ControlLoop | None = None
+        self._teacher: Controller | None = None
+        """Who moves the arm while nothing runs; None for clicks."""
+        self.lost = False
+        """Whether the last error was a broken connection, so that the arm may come back."""
         self._run: Run | None = None
         self._held_at: int | None = None
         self._seen = -1
@@ -73,32 +79,60 @@ class ArmDesk(QObject):
         """The newest tick."""
         return None if self.loop is None else self.loop.latest
 
-    def connect_arm(self) -> None:
-        """Connect and begin to tick; the arm stays where it is. Raises ArmError."""
-        self.arm.connect()
-        self.loop = ControlLoop(self.arm, self.arm)
-        self._give_to_clicks()
+    def take_over(self, arm: DeskArm) -> None:
+        """Begin to tick with a connected arm; it stays where it is."""
+        self.arm = arm
+        self.loop = ControlLoop(arm, arm)
+        self._teacher, self._held_at = None, None
+        self._give_to_teacher()
         self._seen = -1
         self.loop.start()
         self._timer.start()
 
-    def disconnect_arm(self) -> None:
-        """Hold, end the thread, let go. Raises ArmError if the thread does not end."""
+    def let_go(self) -> Callable[[], None] | None:
+        """Stop listening to the arm; return what ends its thread, holds and closes it. Raises ArmError when called."""
         self._timer.stop()
         self._run = None
-        if self.loop is not None:
-            self.loop.stop()
-            self.loop = None
-        if self.arm.connected:
-            self.arm.disconnect()
+        loop, arm, self.loop = self.loop, self.arm, None
+        if loop is None:
+            return None
+
+        def end() -> None:
+            loop.stop()
+            if arm.connected:
+                arm.disconnect()
+
+        return end
 
     # Teaching
 
-    def _give_to_clicks(self) -> None:
-        """Let a person's clicks move the arm, with nothing left over from before."""
+    def teach_with(self, controller: Controller | None) -> None:
+        """Let another controller than clicks move the arm while nothing runs; None is clicks again."""
+        self._teacher = controller
+        if self._run is None and self._held_at is None:
+            self._give_to_teacher()
+
+    def _give_to_teacher(self) -> None:
+        """Let whoever teaches move the arm, with nothing left over from before."""
         self.clicks = ProgramController(self.arm.anchors)
         if self.loop is not None:
-            self.loop.set_controller(self.clicks)
+            self.loop.set_controller(self._teacher or self.clicks)
+
+    @property
+    def limp(self) -> bool:
+        """Whether a person can lead the arm by hand."""
+        return isinstance(self.arm, Guidable) and self.arm.guiding
+
+    def set_limp(self, limp: bool) -> None:
+        """Switch the torque off so that a person can lead the arm, or hold where it is. Raises ArmError."""
+        if self.loop is None or not isinstance(self.arm, Guidable):
+            raise ArmError(f"{self.arm.name} cannot be led by hand. Nothing was changed.")
+        with self.loop.between_ticks():
+            if limp:
+                self.arm.guide()
+            else:
+                self.arm.hold()
+            self._give_to_teacher()
 
     def click(self, *clicks: Click) -> None:
         """Queue what was clicked."""
@@ -111,21 +145,27 @@ class ArmDesk(QObject):
         return self.clicks.pending
 
     def randomise(self, seed: int) -> None:
-        """Scatter the scene anew; the arm goes home."""
-        if self.loop is None:
-            return
-        with self.loop.between_ticks():
-            self.arm.randomise(seed)
-            self._give_to_clicks()
+        """Scatter the scene anew, the arm at home, where that is possible: things on a real table stay."""
+        if self.loop is not None and isinstance(self.arm, Scattering):
+            with self.loop.between_ticks():
+                self.arm.randomise(seed)
+                self._give_to_teacher()
+
+    def restore(self, state: FloatArray) -> None:
+        """Go back to a stored state (D,), where that is possible. Raises ArmError."""
+        if self.loop is not None and isinstance(self.arm, Restoring):
+            with self.loop.between_ticks():
+                self.arm.restore(state)
+                self._give_to_teacher()
 
     # Recording
 
-    def record(self, task: str) -> None:
+    def record(self, task: str, led_by: Leading = "clicks") -> None:
         """Begin a take. Raises RecordingError."""
         if self.loop is None:
             raise ArmError("No arm is connected, so nothing can be recorded. Press Connect first.")
         with self.loop.between_ticks():
-            self.recorder.start(task, self.arm, self.arm)
+            self.recorder.start(task, self.arm, self.arm, led_by)
             self.loop.add_sink(self.recorder.on_tick)
 
     def finish_recording(self) -> Demonstration:
@@ -151,7 +191,7 @@ class ArmDesk(QObject):
             self.loop.set_controller(controller)
 
     def halt(self) -> None:
-        """Hold the arm now, past all queues, and forget whatever moved it."""
+        """Hold the arm now, a limp one too, past all queues, and forget whatever moved it."""
         self.clicks.clear()
         self._run = None
         if self.loop is not None:
@@ -167,6 +207,7 @@ class ArmDesk(QObject):
             return
         if loop.error is not None:
             error, loop.error = loop.error, None
+            self.lost = error.lost
             self._on_error(error.message, error.fatal)
         tick = loop.latest
         if tick is not None and tick.index != self._seen:
@@ -180,16 +221,16 @@ class ArmDesk(QObject):
             self.recording_failed.emit(self.recorder.failure)
 
     def _on_error(self, message: str, fatal: bool) -> None:
-        self._run = None
+        self._run = self._teacher = None
         if not fatal:
-            self._give_to_clicks()
+            self._give_to_teacher()
         self.failed.emit(message, fatal)
 
     def _end_hold(self, tick: Tick) -> None:
         if self._held_at is not None and tick.index > self._held_at + _HOLD_TICKS and self.loop is not None:
             self._held_at = None
             self.loop.release()
-            self._give_to_clicks()
+            self._give_to_teacher()
 
     def _tell_problem(self) -> None:
         if self.clicks.problem and self.clicks.problem != self._told_problem:
@@ -205,5 +246,5 @@ class ArmDesk(QObject):
     def _tell_end(self) -> None:
         if self._run is not None and self._run.finished:
             self._run = None
-            self._give_to_clicks()
+            self._give_to_teacher()
             self.run_ended.emit()

@@ -9,6 +9,10 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWid
 
 from metagui.gui.arm_view import ArmView
 from metagui.gui.buttons import button
+from metagui.gui.count_overlay import CountOverlay
+from metagui.gui.mark_bar import MarkBar
+from metagui.gui.mode_bar import ModeBar
+from metagui.gui.notice import Notice
 from metagui.gui.panel import GAP, Panel, muted
 from metagui.gui.teach_bar import TeachBar
 
@@ -24,7 +28,11 @@ class ArmPanel(Panel):
     def __init__(self, theme: Theme, actions: Actions, teacher: Teacher) -> None:
         super().__init__("Arm")
         self.view = ArmView(theme, teacher)
+        self.count = CountOverlay(theme, self.view)
+        self.notice = Notice(theme, actions, ("mark", "connect", "limp"))
         self.tools = TeachBar(theme, actions)
+        self.modes = ModeBar(theme, actions, self.tools)
+        self.things = MarkBar(theme, actions)
         self.name = QLineEdit()
         self.name.setPlaceholderText("named by your clicks")
         self.name.setAccessibleName("Task that the next take belongs to")
@@ -39,13 +47,14 @@ class ArmPanel(Panel):
         self._again = button(actions["again"], "flat", icon=16)
         self._discard = button(actions["discard"], "flat", icon=16)
         self._distance = self._distance_widget()
-        self.header.insertWidget(1, button(actions["randomise"], "flat", icon=16))
+        self.header.insertWidget(1, self.things)
         self.header.insertWidget(2, button(actions["view"], "flat", words=False, icon=16))
         for widget in (self._again, self._discard, self.elapsed, self._distance, self._label):
             self.header.addWidget(widget)
         self.header.addWidget(self.name, 2)
         self.body.addWidget(self.view, 1)
-        self.body.addWidget(self.tools)
+        self.body.addWidget(self.notice)
+        self.body.addWidget(self.modes)
         self.show_saved(False)
         self.show_distance(None)
 

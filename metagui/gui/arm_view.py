@@ -12,14 +12,17 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 from metagui.arms.arm import ArmError
 from metagui.arms.rendering import Camera, Look, SceneRenderer
 from metagui.gui.marks import marks_for
+from metagui.gui.teaching import Proposal
 from metagui.gui.theme import unit_rgb
+from metagui.gui.thing_drag import ThingDrag
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QEnterEvent, QFocusEvent, QKeyEvent, QMouseEvent, QPaintEvent, QResizeEvent, QWheelEvent
 
     from metagui.arms.arm import FloatArray, Observation
-    from metagui.arms.rendering import Mark
-    from metagui.gui.teaching import Proposal, Teacher
+    from metagui.arms.rendering import Mark, Pick
+    from metagui.gui.key_pilot import KeyPilot
+    from metagui.gui.teaching import Teacher
     from metagui.gui.theme import Theme
 
 _log = logging.getLogger(__name__)
@@ -39,12 +42,17 @@ class ArmView(QWidget):
 
     clicked = Signal(object)
     """A Proposal: what the person asked for, or why it cannot be done."""
+    placed = Signal(str, float, float, float)
+    """A thing was dragged somewhere: its name, x and y, m, and its turn, rad."""
 
     def __init__(self, theme: Theme, teacher: Teacher) -> None:
         super().__init__()
         self._theme, self._teacher = theme, teacher
         self.camera = Camera()
-        self.teaching = False
+        self.teaching = self.marking = False
+        """Whether clicks mean motions, and whether things can be dragged."""
+        self.pilot: KeyPilot | None = None
+        """Takes keys before the camera does, while it is active."""
         self.calm = True
         """Whether nothing else needs the processor, so that the fine picture may be drawn."""
         self.problem = ""
@@ -56,6 +64,7 @@ class ArmView(QWidget):
         self._pointer: QPointF | None = None
         self._pressed: QPointF | None = None
         self._dragged = False
+        self._thing: ThingDrag | None = None
         self._ringed = False
         """Whether the focus came by key, so that its ring helps."""
         self._bubble = QLabel(self)
@@ -147,9 +156,11 @@ class ArmView(QWidget):
         self.update()
 
     def _marks(self) -> list[Mark]:
+        colours = self._theme.colours
+        if self._thing is not None:
+            return self._thing.marks(unit_rgb(colours.accent))
         if self._renderer is None or self._proposal is None:
             return []
-        colours = self._theme.colours
         return marks_for(self._proposal, self._renderer.anchor_pose, unit_rgb(colours.accent), self._teacher.anchors)
 
     def _recolour(self) -> None:
@@ -190,8 +201,10 @@ class ArmView(QWidget):
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Take the ring away."""
+        """Take the ring away; keys that are down steer nothing any more."""
         self._ringed = False
+        if self.pilot is not None:
+            self.pilot.release_all()
         self.update()
 
     def enterEvent(self, event: QEnterEvent) -> None:
@@ -206,6 +219,21 @@ class ArmView(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Remember where a click or a drag begins."""
         self._pressed, self._dragged = event.position(), False
+        if self.marking and event.button() == Qt.MouseButton.LeftButton:
+            self._thing = self._taken(event.position())
+
+    def _taken(self, at: QPointF) -> ThingDrag | None:
+        """Return the thing under the pointer, in hand."""
+        found = self._picked(at)
+        if found is None or self._renderer is None or self._teacher.kind(found.anchor) == "table":
+            return None
+        centre, yaw = self._renderer.anchor_pose(found.anchor)
+        return ThingDrag.begin(found.anchor, self._teacher.kind(found.anchor), found.point, centre, yaw)
+
+    def _picked(self, at: QPointF) -> Pick | None:
+        if self._renderer is None:
+            return None
+        return self._renderer.pick(self.camera, at.x(), at.y(), self.width(), self.height())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Orbit with the left button, pan with another, hint with none."""
@@ -218,29 +246,51 @@ class ArmView(QWidget):
     def _drag(self, event: QMouseEvent, way: QPointF) -> None:
         self._dragged = True
         self._set_proposal(None)
+        if self._thing is not None:
+            at = event.position()
+            self._carry(self._thing.moved(self.camera, at.x(), at.y(), self.width(), self.height()))
+            return
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if event.buttons() & Qt.MouseButton.LeftButton and not shift:
             self._look(self.camera.orbited(-_TURN * way.x(), -_TURN * way.y()))
         else:
             self._look(self.camera.panned(way.x() / self.height(), way.y() / self.height()))
 
+    def _carry(self, thing: ThingDrag) -> None:
+        """Show where the thing in hand would stand."""
+        self._thing = thing
+        self._say(thing.hint)
+        self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        self._moved()
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Report a click, if it was not a drag."""
+        """Report a click, or where a thing was dragged."""
+        thing, self._thing = self._thing, None
+        if thing is not None and self._dragged:
+            self._bubble.hide()
+            self.placed.emit(thing.anchor, float(thing.point[0]), float(thing.point[1]), thing.yaw)
         left = event.button() == Qt.MouseButton.LeftButton
         was_click = self._pressed is not None and not self._dragged and left
         self._pressed = None
         self._pointer = event.position()
         self._hover()
-        if was_click and self._proposal is not None:
+        if was_click and self._proposal is not None and not self.marking:
             self.clicked.emit(self._proposal)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom."""
+        """Zoom, or turn the thing in hand."""
+        if self._thing is not None:
+            self._dragged = True
+            self._carry(self._thing.turned(event.angleDelta().y() / 120))
+            event.accept()
+            return
         self._look(self.camera.zoomed(0.9 ** (event.angleDelta().y() / 120)))
         event.accept()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Turn with the arrow keys, zoom with plus and minus."""
+        """Steer if that is the mode; else turn with the arrow keys, zoom with plus and minus."""
+        if self.pilot is not None and self.pilot.press(event.key(), event.modifiers()):
+            return
         turns = {Qt.Key.Key_Left: (-5, 0), Qt.Key.Key_Right: (5, 0), Qt.Key.Key_Up: (0, -4), Qt.Key.Key_Down: (0, 4)}
         zooms = {Qt.Key.Key_Plus: 0.9, Qt.Key.Key_Equal: 0.9, Qt.Key.Key_Minus: 1.1}
         key = Qt.Key(event.key())
@@ -251,32 +301,46 @@ class ArmView(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Stop steering that way."""
+        if event.isAutoRepeat() or self.pilot is None or not self.pilot.release(event.key()):
+            super().keyReleaseEvent(event)
+
     def _hover(self) -> None:
         """Say what a click where the pointer is would do."""
-        if self._renderer is None or self._pointer is None or not self.teaching or (self._dragged and self._pressed):
-            self._set_proposal(None)
+        if self._thing is not None:
             return
-        found = self._renderer.pick(self.camera, self._pointer.x(), self._pointer.y(), self.width(), self.height())
-        if found is None:
+        busy = self._pointer is None or (self._dragged and self._pressed)
+        found = self._picked(self._pointer) if self._pointer is not None and not busy else None
+        if found is not None and self.marking:
+            self._set_proposal(_to_drag(found.anchor, self._teacher.kind(found.anchor)))
+        elif found is not None and self.teaching:
+            self._set_proposal(self._teacher.propose(found.anchor, found.point, self._observation))
+        else:
             self._set_proposal(None)
-            return
-        self._set_proposal(self._teacher.propose(found.anchor, found.point, self._observation))
 
     def _set_proposal(self, proposal: Proposal | None) -> None:
         changed = proposal != self._proposal
         self._proposal = proposal
         self._bubble.setVisible(proposal is not None)
         if proposal is not None and self._pointer is not None:
-            self._bubble.setText(proposal.hint)
-            self._bubble.setEnabled(not proposal.refused)
-            self._bubble.adjustSize()
-            self._move_bubble(self._pointer)
+            self._say(proposal.hint, not proposal.refused)
             refused = Qt.CursorShape.ForbiddenCursor
-            self.setCursor(refused if proposal.refused else Qt.CursorShape.PointingHandCursor)
+            usual = Qt.CursorShape.OpenHandCursor if self.marking else Qt.CursorShape.PointingHandCursor
+            self.setCursor(refused if proposal.refused else usual)
         else:
             self.unsetCursor()
         if changed:
             self._moved()
+
+    def _say(self, words: str, possible: bool = True) -> None:
+        """Write into the bubble beside the pointer."""
+        self._bubble.setText(words)
+        self._bubble.setEnabled(possible)
+        self._bubble.adjustSize()
+        self._bubble.show()
+        if self._pointer is not None:
+            self._move_bubble(self._pointer)
 
     def _move_bubble(self, pointer: QPointF) -> None:
         x = min(pointer.x() + 16, self.width() - self._bubble.width() - 4)
@@ -284,3 +348,8 @@ class ArmView(QWidget):
         if y + self._bubble.height() > self.height():
             y = pointer.y() - 12 - self._bubble.height()
         self._bubble.move(round(x), round(y))
+
+
+def _to_drag(anchor: str, kind: str) -> Proposal | None:
+    """Return the hint of a thing that can be dragged."""
+    return None if kind == "table" else Proposal(f"Drag the {anchor} to where it stands")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer
 
 from metagui.arms.arm import CONTROL_RATE
+from metagui.gui.arm_views import ArmViews
 from metagui.gui.commands import Commands
 from metagui.gui.learning_views import LearningViews
 from metagui.gui.marks import path_marks
@@ -36,6 +37,7 @@ class Binding(QObject):
         self._rate = RateMeter()
         self._wanted_task: str | None = None
         self._commands = Commands(window, session)
+        self._arms = ArmViews(window, session)
         self._learning = LearningViews(session, window.losses, window.similarity)
         self._traces = QTimer(self, interval=TRACE_PERIOD)
         self._traces.timeout.connect(window.traces.refresh)
@@ -71,6 +73,10 @@ class Binding(QObject):
         self._traces.start()
         self._session.open()
 
+    def close(self) -> None:
+        """The window is closed."""
+        self._arms.close()
+
     def _show_situation(self, situation: Situation) -> None:
         window, before = self._window, self._situation
         self._situation = situation
@@ -85,6 +91,7 @@ class Binding(QObject):
             window.arm.show_recording("")
         if situation.state is not before.state:
             self._commands.replay.stop()
+            window.arm.show_title("Arm")
         if (situation.task, situation.state) != (before.task, before.state) and not window.arm.name.hasFocus():
             window.arm.show_name(situation.task or self._session.taking.new_name)
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.calibration import CalibrationError, load
-from metagui.arms.known_arms import check_name
+from metagui.arms.known_arms import KnownArm, check_name
 from metagui.arms.sweep import Sweep
 from metagui.gui.calibration_page import CalibrationPage, Stage
 from metagui.gui.calibration_reach import Reach, compared, moving, shortcomings, unknown
@@ -52,7 +52,7 @@ class CalibrationWizard(CalibrationPage):
         """The job before: it is not freed while one of its own signals is being delivered."""
         self._then: Callable[[], None] = self.begin
         self._closed = False
-        self._arm = book.on("")
+        self._arm = KnownArm("", device)
         self._others: frozenset[str] = frozenset()
         self._swept: tuple[Reach, ...] = ()
         self.primary.clicked.connect(self._go_on)

@@ -35,7 +35,12 @@ class Commands(QObject):
             "discard": session.discard_newest,
             "adapt": session.adapt,
             "run": session.run,
-            "stop": session.stop,
+            "stop": self._stop,
+            "calibrate": self._calibrate,
+            "copy_command": session.arm_flow.copy_command,
+            "limp": session.modes.toggle_limp,
+            "countdown": self._choose_countdown,
+            "replay_arm": session.replay_on_arm,
             "undo": undo.undo,
             "redo": undo.redo,
             "randomise": steering.randomise,
@@ -43,8 +48,8 @@ class Commands(QObject):
             "up": steering.up,
             "down": steering.down,
             "release": steering.release,
-            "compare": session.compare,
-            "train": session.train,
+            "compare": session.studies.compare,
+            "train": session.studies.train,
             "stop_learning": learner.stop,
             "cancel_learning": learner.cancel,
             "new_task": self._new_task,
@@ -66,10 +71,45 @@ class Commands(QObject):
         window.arm.tools.chosen.connect(session.steering.choose_tool)
         window.arm.name.textEdited.connect(self._name_new_task)
         window.arm.name.editingFinished.connect(self._finish_name)
+        window.arm.view.placed.connect(session.marking.put)
+        window.arm.things.here.connect(session.marking.put_here)
+        window.arm.modes.chosen.connect(session.modes.choose)
+        window.arm.modes.followed.connect(self._follow)
+        window.top.arms.chosen.connect(session.station.choose)
+        window.top.arms.port_named.connect(session.station.add_port)
+        window.calibration.finished.connect(session.arm_flow.use)
+        window.calibration.cancelled.connect(self._tell)
         window.banner.accepted.connect(session.leftovers.keep)
         window.banner.declined.connect(session.leftovers.throw_away)
         self.replay.shown.connect(self._show_replay)
         self.replay.ended.connect(self._end_replay)
+
+    # The arm
+
+    def _calibrate(self) -> None:
+        """Let go of the arm and open the page that calibrates it."""
+        session, choice = self._session, self._session.station.chosen
+        session.arm_flow.let_go()
+        self._window.calibration.open(choice.device, session.station.book)
+
+    def _stop(self) -> None:
+        """Halt everything; a calibration is cancelled."""
+        self._session.stop()
+        self._window.calibration.cancel()
+
+    def _tell(self, words: str) -> None:
+        if words:
+            self._session.said.emit(words, "info", "")
+
+    def _follow(self, key: str) -> None:
+        found = next((choice for choice in self._session.modes.leaders() if choice.key == key), None)
+        if found is None:
+            self._session.modes.unfollow()
+        else:
+            self._session.modes.follow(found)
+
+    def _choose_countdown(self) -> None:
+        self._session.count_before_recording(self._window.actions_["countdown"].isChecked())
 
     # Naming
 

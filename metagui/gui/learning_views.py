@@ -35,7 +35,7 @@ class LearningViews(QObject):
         studies.ended.connect(self._show_cancelled)
         studies.compared.connect(self._show_comparison)
         studies.training.connect(self._show_training)
-        studies.trained.connect(session.compare)
+        studies.trained.connect(studies.compare)
         similarity.pair_chosen.connect(self._show_pair)
         session.shelf.loaded.connect(self._on_loaded)
         session.shelf.changed.connect(self._show_neighbours)
@@ -85,7 +85,7 @@ class LearningViews(QObject):
         if what == Learning.ADAPTING.value:
             self._losses.clear("Cancelled; nothing was changed. Press Adapt to start again.")
         else:
-            self._session.compare()
+            self._session.studies.compare()
 
     # Similarity
 

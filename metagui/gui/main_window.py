@@ -12,6 +12,7 @@ from metagui.gui.actions import Actions
 from metagui.gui.arm_panel import ArmPanel
 from metagui.gui.banner import Banner
 from metagui.gui.binding import Binding
+from metagui.gui.calibration_place import CalibrationPlace
 from metagui.gui.icons import icon
 from metagui.gui.keys_page import KeysPage
 from metagui.gui.loss_plot import LossPanel
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from metagui.gui.session import Session
     from metagui.gui.theme import Theme
 
-GEOMETRY = "window/geometry"
+GEOMETRY, CHOSEN = "window/geometry", "arm/chosen"
+COUNTDOWN = {True: "recording/countdown-simulated", False: "recording/countdown"}
 MARGIN = 8
 
 
@@ -44,7 +46,7 @@ class MainWindow(QMainWindow):
         self.resize(1440, 900)
         self.setMinimumSize(1024, 680)
         self.actions_ = Actions(self, theme)
-        self.top = TopBar(theme, self.actions_, [session.desk.arm.name])
+        self.top = TopBar(theme, self.actions_)
         self.banner = Banner(theme, "Keep it", "Throw it away")
         self.tasks = TaskList(theme, self.actions_, session.shelf.sparkline)
         self.arm = ArmPanel(theme, self.actions_, session.steering.teacher)
@@ -53,6 +55,7 @@ class MainWindow(QMainWindow):
         self.similarity = SimilarityPanel(theme, self.actions_["train"])
         self.status = StatusBar(theme, self.actions_)
         self.toasts = Toasts(theme)
+        self.calibration = CalibrationPlace(theme)
         self._splitters = self._lay_out()
         self.keys = KeysPage(self)
         self._connect_own()
@@ -72,11 +75,12 @@ class MainWindow(QMainWindow):
         inside = QVBoxLayout(canvas)
         inside.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         inside.addWidget(main)
+        self.calibration.cover(canvas)
         frame = QWidget()
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for widget, stretch in ((self.top, 0), (self.banner, 0), (canvas, 1), (self.status, 0)):
+        for widget, stretch in ((self.top, 0), (self.banner, 0), (self.calibration, 1), (self.status, 0)):
             outer.addWidget(widget, stretch)
         self.setCentralWidget(frame)
         return {s.objectName(): s for s in (above, below, centre, main)}
@@ -132,12 +136,24 @@ class MainWindow(QMainWindow):
         self._settings.setValue(GEOMETRY, self.saveGeometry())
         for name, splitter in self._splitters.items():
             self._settings.setValue(f"window/{name}", splitter.saveState())
+        self._save_countdown()
+        self._binding.close()
+        self.calibration.end()
         self.session.close()
         self.arm.view.close_renderer()
         super().closeEvent(event)
 
+    def _save_countdown(self) -> None:
+        for simulated, wanted in self.session.counts_in.items():
+            self._settings.setValue(COUNTDOWN[simulated], wanted)
+        self._settings.setValue(CHOSEN, self.session.station.chosen.key)
+
     def _restore(self) -> None:
-        """Take up the sizes of the last time."""
+        """Take up the sizes and choices of the last time."""
+        for simulated, key in COUNTDOWN.items():
+            if self._settings.contains(key):
+                self.session.counts_in[simulated] = bool(self._settings.value(key, type=bool))
+        self.session.station.wish(str(self._settings.value(CHOSEN, "")))
         geometry = self._settings.value(GEOMETRY)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
+from metagui.arms.arm import ArmError
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.judge import Judge
 from metagui.demonstrations.programs import ClickProgram
+from metagui.demonstrations.replaying import ReplayController, ReplayError
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
@@ -25,11 +27,15 @@ class Running(QObject):
     distance_changed = Signal(object)
     """How far the state is from the demonstrations, 1 as far as the farthest of those; None when nothing runs."""
 
+    progress_changed = Signal(float)
+    """How much of a take that is being repeated is done, from 0 to 1."""
+
     def __init__(self, desk: ArmDesk, shelf: Shelf, errands: Errands) -> None:
         super().__init__()
         self._desk, self._shelf, self._errands = desk, shelf, errands
         self._chain: Any = None
         self._judge: Judge | None = None
+        self._replay: ReplayController | None = None
         desk.run_ended.connect(self._on_end)
         desk.ticked.connect(self._on_tick)
 
@@ -56,6 +62,25 @@ class Running(QObject):
         self._judge = judged.judge if judged is not None else None
         self._desk.drive(judged or self._chain, self._chain)
 
+    def replay(self, take: Demonstration) -> None:
+        """Let the arm repeat a take; a simulated one in the scene it was shown in."""
+        try:
+            replay = ReplayController(take)
+            if take.states is not None:
+                self._desk.restore(take.states[0])
+        except (ArmError, ReplayError) as error:
+            self.failed.emit(error)
+            return
+        self._replay = replay
+        self._desk.drive(replay, replay)
+
+    def drop(self) -> None:
+        """The arm broke off: the run is over, and others say why."""
+        if self._chain is not None:
+            self._chain.stop()
+        self._chain = self._replay = None
+        self.distance_changed.emit(None)
+
     def stop(self) -> None:
         """The arm was halted: the run is over."""
         if self._chain is not None:
@@ -65,16 +90,21 @@ class Running(QObject):
     def _on_tick(self, _tick: object) -> None:
         if self._chain is not None:
             self.distance_changed.emit(self._chain.distance)
+        elif self._replay is not None:
+            self.progress_changed.emit(self._replay.progress)
 
     def _on_end(self) -> None:
-        chain, self._chain = self._chain, None
+        (chain, self._chain), (replay, self._replay) = (self._chain, None), (self._replay, None)
         self.distance_changed.emit(None)
-        if chain is None:
+        if replay is not None and replay.finished:
+            take = replay.demonstration
+            self.ended.emit(f"Repeated take {take.name} of “{take.task}”; the arm holds.", "success")
+        elif chain is None:
             self.ended.emit("Stopped; the arm holds.", "info")
-            return
-        now = self._desk.latest
-        achieved = now is not None and self._judge is not None and self._judge.success(now.observation)
-        self.ended.emit(*verdict(chain.adapted.task, chain.outcome, self._judge, achieved))
+        else:
+            now = self._desk.latest
+            achieved = now is not None and self._judge is not None and self._judge.success(now.observation)
+            self.ended.emit(*verdict(chain.adapted.task, chain.outcome, self._judge, achieved))
 
 
 def verdict(task: str, outcome: str, judge: Judge | None, achieved: bool) -> tuple[str, str]:

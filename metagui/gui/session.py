@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from metagui.arms.arm import ArmError
+from metagui.arms.known_arms import ArmBook
+from metagui.arms.ports import usb_ports
 from metagui.demonstrations.programs import describe
+from metagui.gui.abilities import Markable
 from metagui.gui.arm_desk import ArmDesk
+from metagui.gui.arm_flow import ArmFlow
 from metagui.gui.comparison import TakeKey
+from metagui.gui.countdown import Countdown
 from metagui.gui.errands import Errands
 from metagui.gui.leftovers import Leftovers
+from metagui.gui.lessons import Lessons
+from metagui.gui.marking import Marking
 from metagui.gui.running import Running
 from metagui.gui.shelf import Shelf
 from metagui.gui.state import Learning, Situation, State, step
+from metagui.gui.station import Station
 from metagui.gui.steering import Steering
 from metagui.gui.studies import Studies
 from metagui.gui.taking import Taking
+from metagui.gui.teach_modes import TeachModes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from metagui.arms.simulated import SimulatedArm
+    from metagui.arms.ports import UsbPort
     from metagui.arms.ticks import Tick
     from metagui.demonstrations.demonstration import Click, Demonstration
     from metagui.demonstrations.library import Library
+    from metagui.gui.abilities import DeskArm
     from metagui.gui.toast import Kind
     from metagui.learning.prior import Prior
 
@@ -46,50 +56,68 @@ class Session(QObject):
 
     def __init__(
         self,
-        make_arm: Callable[[], SimulatedArm],
+        make_arm: Callable[[], DeskArm],
         library: Library,
         load_prior: Callable[[], Prior],
         seed: int | None = None,
+        book: ArmBook | None = None,
+        ports: Callable[[], tuple[UsbPort, ...]] = usb_ports,
     ) -> None:
+        """``make_arm`` makes the simulated arm; ``book`` knows the named ones, ``ports`` lists what is plugged in."""
         super().__init__()
+        simulated = make_arm()
         self.errands = Errands()
-        self.desk = ArmDesk(make_arm, library.root)
+        self.desk = ArmDesk(simulated, library.root)
+        self.station = Station(self.desk, simulated, book or ArmBook(ports=ports), ports)
+        self.arm_flow = ArmFlow(self.station, self.desk)
+        self.modes = TeachModes(self.desk, self.station)
         self.shelf = Shelf(library, self.errands)
-        self.studies = Studies(self.shelf, self.errands, load_prior, self.desk.arm)
+        self.studies = Studies(self.shelf, self.errands, load_prior, simulated)
+        self.lessons = Lessons(self.studies, self.shelf)
         self.running = Running(self.desk, self.shelf, self.errands)
         self.steering = Steering(self.desk, seed)
+        self.marking = Marking(self.desk, self.shelf.undo_stack)
         self.situation = Situation()
-        self.taking = Taking(self.desk, self.shelf, self.studies)
+        self.taking = Taking(self.desk, self.shelf, self.studies, self.modes)
         self.leftovers = Leftovers(self.shelf, self.errands)
-        self._adapt_next: str | None = None
-        self._compare_next = False
+        self.countdown = Countdown()
+        self.counts_in = {True: False, False: True}
+        """Whether it is counted down before a recording, with the simulated arm and with others."""
         self._connect()
 
     def _connect(self) -> None:
         desk, shelf, studies, running = self.desk, self.shelf, self.studies, self.running
         desk.ticked.connect(self._on_tick)
-        desk.failed.connect(self._on_arm_failure)
+        desk.alarmed.connect(self._on_alarm)
+        self.arm_flow.became.connect(self._on_arm)
+        self.arm_flow.interrupted.connect(self._on_interruption)
+        self.station.listed.connect(self.update)
+        self.modes.changed.connect(self.update)
         self.steering.clicked.connect(self._on_click)
         self.steering.rested.connect(self.taking.on_rest)
-        desk.alarmed.connect(self._on_alarm)
         shelf.changed.connect(self._on_shelf)
         shelf.undo_changed.connect(self.update)
-        shelf.failed.connect(self._on_error)
         shelf.loaded.connect(self._on_loaded)
         studies.ready.connect(self._on_prior)
-        studies.failed.connect(self._on_error)
-        studies.adapted.connect(self._on_adapted)
-        studies.learner.state_changed.connect(self._on_learner)
-        self.errands.failed.connect(self._on_error)
+        self.lessons.changed.connect(self.update)
         self.taking.began.connect(self._on_take_began)
         self.taking.ended.connect(self._on_take_ended)
         self.taking.saved.connect(self.update)
         self.taking.unsaved.connect(self.leftovers.look)
-        self.leftovers.failed.connect(self._on_error)
-        for part in (self.taking, self.leftovers, self.steering):
-            part.said.connect(self.said)
         running.ended.connect(self._on_run_end)
         running.failed.connect(self._on_run_failure)
+        for failing in (shelf, studies, self.errands, self.leftovers):
+            failing.failed.connect(self._on_error)
+        for speaking in (
+            self.taking,
+            self.leftovers,
+            self.steering,
+            self.arm_flow,
+            self.modes,
+            self.lessons,
+            self.marking,
+        ):
+            speaking.said.connect(self.said)
 
     # The situation
 
@@ -115,10 +143,25 @@ class Session(QObject):
             redo=shelf.undo_stack.redoText() or None,
             just_saved=self.taking.newest is not None,
             busy=self.desk.pending > 0,
+            **self._arm_situation(),
         )
         if found != s:
             self.situation = found
             self.situation_changed.emit(found)
+
+    def _arm_situation(self) -> dict[str, Any]:
+        """Return what the situation says about arms."""
+        station, current = self.station, self.station.current
+        return {
+            "mode": self.modes.mode,
+            "limp": self.desk.limp,
+            "simulated": current is None or current.simulated,
+            "markable": current is not None and isinstance(self.desk.arm, Markable),
+            "port": not station.chosen.simulated,
+            "same_arm": current is None or current.key == station.chosen.key,
+            "looking": station.looking,
+            "counts_in": self.counts_in[current is None or current.simulated],
+        }
 
     def _become(self, state: State) -> None:
         self.situation = replace(self.situation, state=step(self.situation.state, state))
@@ -136,22 +179,25 @@ class Session(QObject):
 
     def open(self) -> None:
         """Read the library, look for what a crash left behind, load the prior; then connect the arm."""
+        self.station.open()
         self.shelf.refresh()
         self.leftovers.look()
         self.studies.load_prior()
 
     def _on_prior(self) -> None:
         """The learner is warm: nothing will hold up the control thread for long any more."""
-        if self.situation.state is State.NO_ARM:
+        if self.situation.state is State.NO_ARM and self.station.chosen.simulated:
             self.toggle_connection()
         self.update()
-        self.compare()
+        self.studies.compare()
 
     def close(self) -> None:
         """Hold the arm, keep the take being recorded, end every thread."""
+        self.countdown.cancel()
         if self.taking.recording:
             self.taking.finish()
-        self.desk.disconnect_arm()
+        self.modes.close()
+        self.station.close()
         self.studies.close()
         self.errands.close()
 
@@ -162,33 +208,33 @@ class Session(QObject):
     # The arm
 
     def toggle_connection(self) -> None:
-        """Connect the arm, or let it go."""
-        if self.situation.state is State.READY:
-            self.desk.disconnect_arm()
-            self._become(State.NO_ARM)
-            return
-        try:
-            self.desk.disconnect_arm()
-            self.desk.connect_arm()
-        except ArmError as error:
-            self._become(State.ERROR)
-            self._on_error(error)
-            return
-        self._become(State.READY)
+        """Connect the chosen arm, or let it go."""
+        self.arm_flow.toggle(self.situation.state)
+
+    def _on_arm(self, state: State) -> None:
+        """Another arm is connected, or none."""
+        if state is not self.situation.state:
+            self.modes.reset()
+        self.steering.begin(self.desk.arm)
+        self._become(state)
 
     def _on_tick(self, tick: Tick) -> None:
-        if self.situation.busy != (self.desk.pending > 0):
+        if (self.situation.busy, self.situation.limp) != (self.desk.pending > 0, self.desk.limp):
             self.update()
         self.ticked.emit(tick)
 
-    def _on_arm_failure(self, message: str, fatal: bool) -> None:
-        if self.taking.recording:
-            self.taking.finish()
-        if fatal and self.situation.state is not State.ERROR:
-            self._become(State.ERROR)
-        elif self.situation.state is State.RUNNING:
+    def _on_interruption(self, lost: bool) -> None:
+        """What the arm did is over; a take is kept."""
+        state = self.situation.state
+        if self.countdown.cancel():
             self._become(State.READY)
-        self._say(message, "error", "connect" if fatal else "")
+        elif self.taking.recording:
+            self.taking.finish()
+        elif state is State.RUNNING:
+            self.running.drop()
+            self._become(State.READY)
+        if lost:
+            self.modes.reset()
 
     def _on_alarm(self, words: str) -> None:
         self._say(words, "warning")
@@ -224,7 +270,7 @@ class Session(QObject):
         self.studies.drop_missing()
         self.update()
         if not len(self.studies.comparison):  # the prior may have been there before the list of takes
-            self.compare()
+            self.studies.compare()
 
     def rename(self, task: str, name: str) -> None:
         """Give a task another name."""
@@ -257,10 +303,28 @@ class Session(QObject):
             self.record()
 
     def record(self) -> None:
-        """Begin a take, in a new scene unless this one is still untouched."""
+        """Begin a take, in a new scene unless this one is still untouched; counted in if that is wanted."""
+        if self.situation.counts_in and self.situation.state is State.READY:
+            self._count("Recording begins", self._record_now)
+        else:
+            self._record_now()
+
+    def count_before_recording(self, wanted: bool) -> None:
+        """Say whether it is counted down before a recording with an arm like this."""
+        self.counts_in[self.situation.simulated] = wanted
+        self.update()
+
+    def _record_now(self) -> None:
         if self.steering.scene_used:
             self.steering.randomise()
         self.taking.begin(self.situation.task)
+        if not self.taking.recording and self.situation.state is State.COUNTDOWN:
+            self._become(State.READY)
+
+    def _count(self, words: str, then: Callable[[], None]) -> None:
+        """Count down to what the arm or the person is about to do."""
+        self._become(State.COUNTDOWN)
+        self.countdown.start(words, then)
 
     def _on_take_began(self) -> None:
         self._become(State.RECORDING)
@@ -283,49 +347,35 @@ class Session(QObject):
 
     def adapt(self) -> None:
         """Adapt to the chosen task's takes."""
-        task, learner = self.situation.task, self.studies.learner
-        if task is None:
-            return
-        if learner.state is Learning.COMPARING:
-            self._adapt_next, self._compare_next = task, True
-            learner.cancel()
-        elif not self.studies.adapt(task):
-            self._say("Adapting did not begin: another job is still running.", "warning")
-
-    def _on_learner(self) -> None:
-        """Begin what waited for the learner."""
-        self.update()
-        if self.studies.learner.state is not Learning.IDLE:
-            return
-        if self._adapt_next:
-            task, self._adapt_next = self._adapt_next, None
-            self.studies.adapt(task)
-        elif self._compare_next:
-            self._compare_next = False
-            self.compare()
-
-    def _on_adapted(self, adapted: object) -> None:
-        self.shelf.refresh()
-        self._say(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")  # type: ignore[attr-defined]
-
-    def compare(self) -> None:
-        """Embed every take and rank the tasks."""
-        self.studies.compare()
-
-    def train(self) -> None:
-        """Train the encoder on the library's takes."""
-        self.studies.train()
+        self.lessons.adapt(self.situation.task)
 
     # Running
 
     def run(self) -> None:
-        """Let the arm do the chosen task in a new scene."""
+        """Let the arm do the chosen task in a new scene, or on a real table as it is, after a countdown."""
         task = self.situation.task
-        if task is None:
-            return
-        self.steering.randomise()
-        self._become(State.RUNNING)
-        self.running.start(task)
+        if task is not None:
+            self.steering.randomise()
+            self._perform(f"“{task}” begins", partial(self.running.start, task))
+
+    def replay_on_arm(self) -> None:
+        """Let the arm repeat the chosen take."""
+        take = self.chosen_take()
+        if take is not None:
+            self._perform(f"Take {take.name} is repeated", partial(self.running.replay, take))
+
+    def _perform(self, words: str, begin: Callable[[], None]) -> None:
+        """Let the arm move by itself: a real one after a countdown."""
+
+        def now() -> None:
+            self._become(State.RUNNING)
+            begin()
+
+        self.modes.choose("click")
+        if self.situation.simulated:
+            now()
+        else:
+            self._count(words, now)
 
     def _on_run_end(self, words: str, kind: Kind) -> None:
         self.steering.scene_used = True
@@ -340,15 +390,23 @@ class Session(QObject):
 
     def stop(self) -> None:
         """Halt whatever runs and hold the arm."""
+        was_limp = self.desk.limp
         self.desk.halt()
+        self.modes.halt()
+        self._end_what_runs(was_limp)
+        self.steering.teacher.first = None
+        self.update()
+
+    def _end_what_runs(self, was_limp: bool) -> None:
         state = self.situation.state
-        if state is State.RUNNING:
+        if self.countdown.cancel():
+            self._become(State.READY)
+            self._say("Cancelled before anything moved; the arm holds.")
+        elif state is State.RUNNING:
             self.running.stop()
         elif state is State.RECORDING:
             self.taking.finish()
-        elif self.studies.learner.state is not Learning.IDLE:
+        elif self.studies.learner.state is not Learning.IDLE and not was_limp:
             self.studies.learner.stop()
         elif state is State.READY:
             self._say("Stopped; the arm holds.")
-        self.steering.teacher.first = None
-        self.update()

@@ -18,7 +18,9 @@ class State(Enum):
     """What the arm is doing; the value is the word the status bar shows."""
 
     NO_ARM = "No arm"
+    CONNECTING = "Connecting"
     READY = "Ready"
+    COUNTDOWN = "Starting"
     RECORDING = "Recording"
     RUNNING = "Running"
     ERROR = "Error"
@@ -38,11 +40,15 @@ class IllegalTransitionError(Exception):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NO_ARM: frozenset({State.READY, State.ERROR}),
-    State.READY: frozenset({State.NO_ARM, State.RECORDING, State.RUNNING, State.ERROR}),
+    State.NO_ARM: frozenset({State.CONNECTING, State.READY, State.ERROR}),
+    State.CONNECTING: frozenset({State.NO_ARM, State.READY, State.ERROR}),
+    State.READY: frozenset(
+        {State.NO_ARM, State.CONNECTING, State.COUNTDOWN, State.RECORDING, State.RUNNING, State.ERROR}
+    ),
+    State.COUNTDOWN: frozenset({State.READY, State.RECORDING, State.RUNNING, State.ERROR}),
     State.RECORDING: frozenset({State.READY, State.ERROR}),
     State.RUNNING: frozenset({State.READY, State.ERROR}),
-    State.ERROR: frozenset({State.NO_ARM, State.READY}),
+    State.ERROR: frozenset({State.NO_ARM, State.CONNECTING, State.READY}),
 }
 
 LEARNING_TRANSITIONS: dict[Learning, frozenset[Learning]] = {
@@ -92,6 +98,22 @@ class Situation:
     """Whether the newest take can still be discarded with one press."""
     busy: bool = field(default=False)
     """Whether the arm still carries out what was clicked."""
+    mode: str = "click"
+    """How the arm is taught; see ``modes.MODES``."""
+    limp: bool = False
+    """Whether a person leads the arm by hand."""
+    simulated: bool = True
+    """Whether the connected arm is the simulated one, whose things can be scattered anew."""
+    markable: bool = False
+    """Whether a person has to say where things stand."""
+    port: bool = False
+    """Whether the chosen arm hangs on a port."""
+    same_arm: bool = True
+    """Whether the chosen arm is the one that is connected."""
+    looking: bool = False
+    """Whether a lost arm is being looked for."""
+    counts_in: bool = False
+    """Whether it is counted down before a recording."""
 
 
 Condition = Callable[[Situation], str | None]
@@ -101,6 +123,8 @@ Condition = Callable[[Situation], str | None]
 def _connected(s: Situation) -> str | None:
     if s.state is State.NO_ARM:
         return "Connect an arm first."
+    if s.state is State.CONNECTING:
+        return "The arm is being connected."
     return "Reconnect the arm first." if s.state is State.ERROR else None
 
 
@@ -109,7 +133,29 @@ def _not_recording(s: Situation) -> str | None:
 
 
 def _not_running(s: Situation) -> str | None:
-    return "The arm is running a policy; stop it first." if s.state is State.RUNNING else None
+    if s.state is State.COUNTDOWN:
+        return "The arm is about to move; stop it first."
+    return "The arm is running; stop it first." if s.state is State.RUNNING else None
+
+
+def _not_limp(s: Situation) -> str | None:
+    return "The arm is limp; press Hold first." if s.limp else None
+
+
+def _clicking(s: Situation) -> str | None:
+    return None if s.mode == "click" else "Choose to teach by clicks first."
+
+
+def _scattered(s: Situation) -> str | None:
+    return None if s.simulated else "Things on a real table are moved by hand; mark where they stand."
+
+
+def _marked(s: Situation) -> str | None:
+    return None if s.markable else "This arm knows where things stand; nothing has to be marked."
+
+
+def _on_port(s: Situation) -> str | None:
+    return None if s.port else "Choose an arm on a port first; the simulated one needs no calibration."
 
 
 def _not_learning(s: Situation) -> str | None:
@@ -167,13 +213,17 @@ _IDLE_ARM = (_connected, _not_recording, _not_running)
 
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running),
+    "calibrate": (_on_port, _not_recording, _not_running),
     "record": _STEER,
     "again": (_connected, _not_running, _saved),
     "discard": (_not_recording, _saved),
     "adapt": (_task, _takes, _prior, _not_learning),
-    "run": (*_IDLE_ARM, _task, _adapted),
-    "randomise": _IDLE_ARM,
-    "motion": _STEER,
+    "run": (*_IDLE_ARM, _task, _adapted, _not_limp),
+    "replay_arm": (*_IDLE_ARM, _take, _not_limp),
+    "randomise": (*_IDLE_ARM, _scattered),
+    "mark": (_marked, *_IDLE_ARM),
+    "motion": (*_STEER, _clicking),
+    "limp": _STEER,
     "undo": (_not_recording, _undo),
     "redo": (_not_recording, _redo),
     "rename": (_not_recording, _task, _not_learning),

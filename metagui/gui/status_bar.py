@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 _LOOKS = {
     State.NO_ARM: ("disconnect", "muted"),
+    State.CONNECTING: ("connect", "accent"),
     State.READY: ("success", "success"),
+    State.COUNTDOWN: ("clock", "warning"),
     State.RECORDING: ("record", "danger"),
     State.RUNNING: ("run", "accent"),
     State.ERROR: ("error", "danger"),
 }
-SAYS = {State.NO_ARM: "Connect an arm, or use the simulated one", State.ERROR: "Press Connect to try again"}
+SAYS = {
+    State.NO_ARM: "Connect an arm, or use the simulated one",
+    State.CONNECTING: "Opening the port and asking the servos",
+    State.ERROR: "Press Connect to try again",
+}
+LIMP = "limp: lead it by hand"
 
 
 class StatusBar(QFrame):
@@ -76,13 +83,13 @@ class StatusBar(QFrame):
     def show_situation(self, situation: Situation) -> None:
         """Say what the arm and the learner are doing."""
         self._situation = situation
-        words = situation.state.value
+        words = f"{situation.state.value} · {LIMP}" if situation.limp else situation.state.value
         if situation.learning is not Learning.IDLE:
             words = f"{words} · {situation.learning.value.lower()}"
         self.state.setText(words)
         self.state.setAccessibleName(f"State: {words}")
         if situation.state in SAYS:
-            self.rate.setText(SAYS[situation.state])
+            self.rate.setText("Looking for the arm" if situation.looking else SAYS[situation.state])
         self._tint()
 
     def show_rate(self, words: str) -> None:
@@ -99,6 +106,6 @@ class StatusBar(QFrame):
         self.estimate.setMinimumWidth(self.estimate.sizeHint().width())  # the message gives way, not the estimate
 
     def _tint(self) -> None:
-        name, tint = _LOOKS[self._situation.state]
+        name, tint = ("hand", "warning") if self._situation.limp else _LOOKS[self._situation.state]
         colour = getattr(self._theme.colours, tint)
         self._picture.setPixmap(pixmap(name, colour, 18, self.devicePixelRatioF()))

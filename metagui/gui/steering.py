@@ -12,6 +12,7 @@ from metagui.gui.teaching import Hand, Teacher, home, nudge, release
 if TYPE_CHECKING:
     from metagui.arms.ticks import Tick
     from metagui.demonstrations.demonstration import Click
+    from metagui.gui.abilities import DeskArm
     from metagui.gui.arm_desk import ArmDesk
     from metagui.gui.teaching import Proposal
 
@@ -35,6 +36,12 @@ class Steering(QObject):
         """Whether anything was done in this scene."""
         desk.ticked.connect(self._on_tick)
         desk.refused.connect(self._on_refusal)
+
+    def begin(self, arm: DeskArm) -> None:
+        """Another arm is connected: what its hand holds and what stands where is its own."""
+        self.teacher.anchors = arm.anchors
+        self.teacher.first, self.teacher.hand = None, Hand()
+        self.scene_used = False
 
     def choose_tool(self, verb: str) -> None:
         """Take up another tool."""

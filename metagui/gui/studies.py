@@ -15,13 +15,13 @@ from metagui.gui.comparison import Comparison, TakeKey
 from metagui.gui.jobs import Job
 from metagui.gui.learner import Assignment, Learner
 from metagui.gui.state import Learning
-from metagui.learning.similarity import Calibration, Neighbour, calibration_for, rank
+from metagui.learning.similarity import Calibration, Neighbour, calibration_for, nearest_learnt, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
 
-    from metagui.arms.simulated import SimulatedArm
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.abilities import DeskArm
     from metagui.gui.errands import Errands
     from metagui.gui.shelf import Shelf
     from metagui.learning.adapted import AdaptedTask
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _TOGETHER = 4
 """Takes embedded at once."""
-_NEAR = 1.0
-"""Farthest distance of a task whose policies are worth starting from."""
 
 
 class Studies(QObject):
@@ -53,7 +51,7 @@ class Studies(QObject):
     """A SiameseStep."""
     trained = Signal()
 
-    def __init__(self, shelf: Shelf, errands: Errands, load_prior: Callable[[], Prior], arm: SimulatedArm) -> None:
+    def __init__(self, shelf: Shelf, errands: Errands, load_prior: Callable[[], Prior], arm: DeskArm) -> None:
         super().__init__()
         self._arm = arm
         self._shelf, self._errands, self._load_prior = shelf, errands, load_prior
@@ -116,9 +114,10 @@ class Studies(QObject):
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, AdaptedTask]:
             from metagui.learning.adaptation import adapt_task
+            from metagui.learning.adapted import load_readable
 
             takes = [library.load(*key) for key in keys]
-            return (yield from adapt_task(prior, takes, None, should_stop, _loaded(near)))
+            return (yield from adapt_task(prior, takes, None, should_stop, load_readable(near)))
 
         counter = _Counter(len(self._clicks(keys[0])), len(near))
         return self._start(Learning.ADAPTING, work, self.steps.emit, self._keep_adapted, counter)
@@ -129,11 +128,7 @@ class Studies(QObject):
 
     def _near(self, task: str) -> dict[str, Any]:
         """Return the file of the nearest task that has policies of its own."""
-        for neighbour in self.neighbours(task)[0]:
-            path = self._shelf.adapted_path(neighbour.task)
-            if neighbour.distance < _NEAR and path.is_file():
-                return {neighbour.task: path}
-        return {}
+        return dict(nearest_learnt(self.neighbours(task)[0], self._shelf.adapted_path))
 
     def _keep_adapted(self, adapted: AdaptedTask) -> None:
         path = self._shelf.adapted_path(adapted.task)
@@ -288,20 +283,6 @@ class _Counter:
     def __call__(self, batch: list[Any]) -> float:
         self._seen += len(batch)
         return min(self._seen / self._expected, 0.99)
-
-
-def _loaded(paths: dict[str, Any]) -> dict[str, AdaptedTask]:
-    """Read neighbours' policies; a file that cannot be read is no reason not to adapt."""
-    from metagui.learning.adapted import AdaptedError, AdaptedTask
-
-    def read() -> Iterator[tuple[str, AdaptedTask]]:
-        for name, path in paths.items():
-            try:
-                yield name, AdaptedTask.load(path)
-            except AdaptedError:
-                continue
-
-    return dict(read())
 
 
 def _lower(text: str) -> str:

@@ -49,6 +49,10 @@ QPushButton#tool { background: transparent; border: 1px solid transparent; paddi
 QPushButton#tool:hover { background: $raised; }
 QPushButton#tool:checked { background: $selection; border-color: $accent; }
 QPushButton#tool:focus { border: 2px solid $accent; padding: 3px 6px; }
+QPushButton#toggle { background: transparent; border: 1px solid transparent; padding: 4px 6px; }
+QPushButton#toggle:hover { background: $raised; }
+QPushButton#toggle:checked { background: $selection; border-color: $accent; }
+QPushButton#toggle:focus { border: 2px solid $accent; padding: 3px 5px; }
 QPushButton#segment { background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 2px 9px;
   color: $muted; }
 QPushButton#segment:hover { color: $text; }

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
+from metagui.demonstrations.cuts import with_cuts
 from metagui.demonstrations.recorder import RecordingError
 from metagui.demonstrations.timing import summarise
 from metagui.gui.comparison import TakeKey
+from metagui.gui.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER
 from metagui.gui.teaching import name_of
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.demonstration import Click, Demonstration
+    from metagui.demonstrations.demonstration import Click, Demonstration, Leading
     from metagui.demonstrations.library import TakeInfo
     from metagui.gui.arm_desk import ArmDesk
     from metagui.gui.shelf import Shelf
     from metagui.gui.studies import Studies
+    from metagui.gui.teach_modes import TeachModes
 
+LED_BY: dict[str, Leading] = {CLICK: "clicks", HAND: "hand", LEADER: "leader", KEYS: "velocity", GAMEPAD: "velocity"}
+"""How a take of every mode is marked."""
+LEADERS: dict[Leading, str] = {"hand": "hand", "leader": "a leader", "velocity": "keys"}
+"""Who led the arm, as it appears in the name of a task that nobody named."""
 UNNAMED = "new task"
 """What a take is called in its scratch file until its clicks have named it."""
 
@@ -36,15 +44,16 @@ class Taking(QObject):
     said = Signal(str, str, str)
     """Text, kind, and the key of the action that belongs to it."""
 
-    def __init__(self, desk: ArmDesk, shelf: Shelf, studies: Studies) -> None:
+    def __init__(self, desk: ArmDesk, shelf: Shelf, studies: Studies, modes: TeachModes) -> None:
         super().__init__()
-        self._desk, self._shelf, self._studies = desk, shelf, studies
+        self._desk, self._shelf, self._studies, self._modes = desk, shelf, studies, modes
         self.recording = False
         self.new_name = ""
         """What a person typed as the name of a new task; its clicks name it otherwise."""
         self.newest: TakeKey | None = None
         self._task: str | None = None
         self._clicks: list[Click] = []
+        self._led_by: Leading = "clicks"
         self._finishing = False
         self._saving = False
         self._record_when_saved = False
@@ -56,9 +65,10 @@ class Taking(QObject):
             self._record_when_saved = True
             return
         self._task, self._clicks, self.newest = task, [], None
+        self._led_by = LED_BY[self._modes.mode]
         self._finishing = False
         try:
-            self._desk.record(self._name())
+            self._desk.record(self._name(), self._led_by)
         except (ArmError, RecordingError, OSError) as error:
             self.said.emit(str(error), "error", "")
             return
@@ -66,7 +76,17 @@ class Taking(QObject):
         self.began.emit()
 
     def _name(self) -> str:
-        return self._task or self.new_name or (name_of(self._clicks) if self._clicks else UNNAMED)
+        if self._task or self.new_name:
+            return self._task or self.new_name
+        if self._clicks:
+            return name_of(self._clicks)
+        return UNNAMED if self._led_by == "clicks" else self._fresh(f"led by {LEADERS[self._led_by]}")
+
+    def _fresh(self, name: str) -> str:
+        """Return a name that no task has yet."""
+        taken = {row.name for row in self._shelf.tasks}
+        names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
+        return next(each for each in names if each not in taken)
 
     def note(self, click: Click) -> None:
         """Take note of what was clicked."""
@@ -106,12 +126,12 @@ class Taking(QObject):
         self.ended.emit()
         if problem:
             self.said.emit(problem, "error", "")
-        elif not self._clicks:
+        elif not self._clicks and self._led_by == "clicks":
             self._desk.recorder.forget()
             words = "Nothing was clicked, so there was nothing to save. Press Record, then click in the view."
             self.said.emit(words, "info", "record")
             return None
-        return None if take is None else replace(take, task=self._name())
+        return None if take is None else with_cuts(replace(take, task=self._name()))
 
     def _save(self, take: Demonstration) -> None:
         def stored(info: TakeInfo) -> None:

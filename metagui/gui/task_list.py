@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 TASK_MENU = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
-TAKE_MENU = ("replay", "", "success", "failure", "", "delete", "", "folder")
+TAKE_MENU = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
 
 
 class TaskTree(QTreeView):

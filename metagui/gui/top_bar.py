@@ -5,35 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLabel, QMenu, QToolButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton
 
+from metagui.gui.arm_picker import ArmPicker
 from metagui.gui.buttons import button, separator
 from metagui.gui.icons import icon
 from metagui.gui.panel import GAP
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from metagui.gui.actions import Actions
     from metagui.gui.theme import Theme
 
-MENU = ("undo", "redo", "", "new_task", "rename", "delete", "folder", "", "train", "compare", "", "view")
+MENU = (
+    "undo", "redo", "", "new_task", "rename", "delete", "folder", "", "train", "compare", "",
+    "calibrate", "countdown", "replay_arm", "", "view",
+)  # fmt: skip
 LOOKS = ("system", "light", "dark")
 
 
 class TopBar(QFrame):
     """Arm picker, Record, Adapt, Run, menu, Stop."""
 
-    def __init__(self, theme: Theme, actions: Actions, arms: Sequence[str]) -> None:
+    def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
         self._theme, self._actions = theme, actions
         self.setObjectName("topBar")
         self.setAccessibleName("Main commands")
-        self.arms = QComboBox()
-        self.arms.addItems(list(arms))
-        self.arms.setAccessibleName("Arm")
-        self.arms.setToolTip("Which arm to connect")
-        self.arms.setMinimumWidth(156)
+        self.arms = ArmPicker(theme)
         self.record = button(actions["record"], "record", icon=20)
         self.adapt = button(actions["adapt"], "primary", icon=20)
         self.run = button(actions["run"], "big", icon=20)
@@ -50,7 +48,7 @@ class TopBar(QFrame):
         row.setSpacing(GAP)
         label = QLabel("Arm")
         label.setObjectName("muted")
-        label.setBuddy(self.arms)
+        label.setBuddy(self.arms.list)
         for widget in (label, self.arms, button(self._actions["connect"], "big"), separator()):
             row.addWidget(widget)
         for widget in (self.record, self.adapt, self.run):

@@ -1,0 +1,56 @@
+"""What the learner is asked to do, one thing after the other: adapt, compare, train."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+
+from metagui.gui.state import Learning
+
+if TYPE_CHECKING:
+    from metagui.gui.shelf import Shelf
+    from metagui.gui.studies import Studies
+
+
+class Lessons(QObject):
+    """Comparing gives way to adapting, and is taken up again afterwards."""
+
+    changed = Signal()
+    """The learner does something else."""
+    said = Signal(str, str, str)
+
+    def __init__(self, studies: Studies, shelf: Shelf) -> None:
+        super().__init__()
+        self._studies, self._shelf = studies, shelf
+        self._adapt_next: str | None = None
+        self._compare_next = False
+        studies.adapted.connect(self._on_adapted)
+        studies.learner.state_changed.connect(self._on_learner)
+
+    def adapt(self, task: str | None) -> None:
+        """Adapt to a task's takes."""
+        learner = self._studies.learner
+        if task is None:
+            return
+        if learner.state is Learning.COMPARING:
+            self._adapt_next, self._compare_next = task, True
+            learner.cancel()
+        elif not self._studies.adapt(task):
+            self.said.emit("Adapting did not begin: another job is still running.", "warning", "")
+
+    def _on_learner(self) -> None:
+        """Begin what waited for the learner."""
+        self.changed.emit()
+        if self._studies.learner.state is not Learning.IDLE:
+            return
+        if self._adapt_next:
+            task, self._adapt_next = self._adapt_next, None
+            self._studies.adapt(task)
+        elif self._compare_next:
+            self._compare_next = False
+            self._studies.compare()
+
+    def _on_adapted(self, adapted: object) -> None:
+        self._shelf.refresh()
+        self.said.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")  # type: ignore[attr-defined]

@@ -1,0 +1,323 @@
+"""The flow with an arm on a port: the virtual one behind a pseudo-terminal, without a window."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from shown import shown
+from test_gui_session import REACH, small_prior, until
+
+from metagui.arms.kinematics import HOME
+from metagui.arms.known_arms import ArmBook
+from metagui.arms.ports import UsbPort
+from metagui.arms.simulated import SimulatedArm
+from metagui.arms.virtual import VirtualArm
+from metagui.demonstrations.library import Library
+from metagui.gui.comparison import TakeKey
+from metagui.gui.modes import CLICK, HAND, KEYS, LEADER
+from metagui.gui.session import Session
+from metagui.gui.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from metagui.arms.virtual_port import VirtualPort
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+
+
+class Socket:
+    """Where the virtual arm is plugged in and pulled out; it comes back under another port's name."""
+
+    def __init__(self, calibrated: bool = True) -> None:
+        self.arm = VirtualArm(SimulatedArm(4))
+        if calibrated:
+            self.arm.calibrate()
+        self.port: VirtualPort | None = None
+        self.plug()
+
+    def plug(self) -> None:
+        from metagui.arms.virtual_port import VirtualPort
+
+        self.port = VirtualPort(self.arm)
+
+    def pull(self) -> None:
+        if self.port is not None:
+            self.port.close()
+            self.port = None
+
+    def ports(self) -> tuple[UsbPort, ...]:
+        port = self.port
+        return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "virtual"),)
+
+    @property
+    def device(self) -> str:
+        assert self.port is not None
+        return self.port.name
+
+    def powered(self) -> list[bool]:
+        return [bool(servo.torque) for servo in self.arm.servos]
+
+
+@pytest.fixture
+def socket() -> Iterator[Socket]:
+    made = Socket()
+    yield made
+    made.pull()
+
+
+@pytest.fixture
+def session(qtbot: QtBot, tmp_path: Path, socket: Socket) -> Iterator[Session]:
+    library = Library(tmp_path / "library")
+    for take in shown()["above red"][:2]:
+        library.add(take)
+    book = ArmBook(tmp_path / "arms", ports=socket.ports)
+    book.remember("mine", socket.device)
+    made = Session(SimulatedArm, library, small_prior, seed=5, book=book, ports=socket.ports)
+    made.words = []  # type: ignore[attr-defined]
+    made.said.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
+    made.countdown._timer.setInterval(30)
+    made.open()
+    until(qtbot, lambda: made.situation.state is State.READY and len(made.station.choices) == 2)
+    yield made
+    made.close()
+
+
+def heard(session: Session, words: str) -> bool:
+    return any(words in text for _, text, _ in session.words)  # type: ignore[attr-defined]
+
+
+def connect(qtbot: QtBot, session: Session) -> None:
+    session.station.choose("arm:mine")
+    session.toggle_connection()
+    assert session.situation.state is State.CONNECTING
+    until(qtbot, lambda: session.situation.state is State.READY)
+    until(qtbot, lambda: session.desk.latest is not None)
+
+
+def lead_to(socket: Socket, joint: int, change: float) -> None:
+    """Move one joint of the limp arm by hand, a little at a time."""
+    start = socket.arm.angles()[joint]
+    socket.arm.lead([(joint, float(angle)) for angle in np.linspace(start, start + change, 40)])
+
+
+def test_a_named_arm_is_chosen_connected_and_changed_for_the_simulated_one(
+    qtbot: QtBot, session: Session, socket: Socket
+) -> None:
+    until(qtbot, lambda: session.situation.tasks == 1)
+    connect(qtbot, session)
+    assert heard(session, "Connected “mine”")
+    assert all(socket.powered())
+    assert session.situation.same_arm
+    assert not session.situation.simulated
+    assert session.situation.tasks == 1
+    session.choose("above red", None)
+    session.station.choose("simulated")
+    assert not session.situation.same_arm
+    session.toggle_connection()
+    assert session.situation.state is State.READY
+    assert session.situation.simulated
+    assert session.situation.task == "above red"
+    assert session.studies.prior is not None
+    assert all(socket.powered()), "letting go of an arm must not drop it"
+
+
+def test_a_port_named_by_hand_and_one_that_is_not_there(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    session.station.add_port("/dev/ttyNOT")
+    assert session.station.chosen.device == "/dev/ttyNOT"
+    session.toggle_connection()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    assert heard(session, "There is no port /dev/ttyNOT")
+    session.station.add_port(socket.device)
+    assert session.station.chosen.name == "mine", "the same port by path is the arm of that name"
+    session.toggle_connection()
+    until(qtbot, lambda: session.situation.state is State.READY)
+
+
+def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    connect(qtbot, session)
+    session.modes.toggle_limp()
+    until(qtbot, lambda: session.situation.limp)
+    assert session.modes.mode == HAND
+    assert not any(socket.powered())
+    session.counts_in[False] = False
+    session.update()
+    session.toggle_recording()
+    assert session.situation.state is State.RECORDING
+    lead_to(socket, 0, 0.5)
+    until(qtbot, lambda: not socket.arm.led)
+    until(qtbot, lambda: session.desk.recorder.samples > 60)
+    session.toggle_recording()
+    until(qtbot, lambda: heard(session, "Saved “led by hand”"))
+    take = session.shelf.library.load("led by hand", "001")
+    assert take.led_by == "hand"
+    assert float(np.ptp(take.joint_positions[:, 0])) > 0.4
+    session.stop()
+    until(qtbot, lambda: not session.situation.limp)
+    assert all(socket.powered()), "Stop makes a limp arm hold at once"
+
+
+def test_pulled_out_in_mid_recording_the_take_is_kept_and_the_arm_comes_back_by_name(
+    qtbot: QtBot, session: Session, socket: Socket
+) -> None:
+    connect(qtbot, session)
+    session.counts_in[False] = False
+    session.update()
+    session.marking.put("red cube", 0.2, 0.05, 0.0)
+    session.taking.new_name = "cut short"
+    session.toggle_recording()
+    session.steering.click(REACH)
+    until(qtbot, lambda: session.desk.recorder.samples > 20)
+    socket.pull()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    until(qtbot, lambda: len(session.shelf.library.takes("cut short")) == 1)
+    assert session.station.looking
+    assert heard(session, "vanished")
+    assert heard(session, "comes back by itself")
+    until(qtbot, lambda: "not plugged in" in session.station.reason)
+    socket.plug()
+    until(qtbot, lambda: session.situation.state is State.READY)
+    assert heard(session, "“mine” is back")
+    assert not session.station.looking
+    assert not session.marking.missing, "what was marked stays marked"
+    session.steering.click(REACH)
+    until(qtbot, lambda: session.desk.pending == 0 and session.desk.latest is not None)
+
+
+def test_pulled_out_while_limp_while_counting_and_while_idle(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    connect(qtbot, session)
+    session.modes.toggle_limp()
+    until(qtbot, lambda: session.situation.limp)
+    socket.pull()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    assert session.modes.mode == CLICK
+    assert not session.situation.limp
+    socket.plug()
+    until(qtbot, lambda: session.situation.state is State.READY)
+    session.countdown._timer.setInterval(60_000)
+    session.toggle_recording()
+    assert session.situation.state is State.COUNTDOWN
+    socket.pull()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    assert not session.countdown.counting
+    session.station.choose("simulated")
+    session.toggle_connection()
+    assert session.situation.state is State.READY
+    assert not session.station.looking
+    assert session.situation.simulated
+
+
+def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
+    qtbot: QtBot, session: Session, socket: Socket
+) -> None:
+    connect(qtbot, session)
+    until(qtbot, lambda: session.situation.tasks == 1)
+    session.choose("above red", "001")
+    until(qtbot, lambda: session.chosen_take() is not None)
+    counted: list[int] = []
+    session.countdown.shown.connect(lambda left, words: counted.append(left))
+    session.replay_on_arm()
+    assert session.situation.state is State.COUNTDOWN
+    before = np.array(socket.arm.angles())
+    session.stop()
+    assert session.situation.state is State.READY
+    assert heard(session, "Cancelled before anything moved")
+    np.testing.assert_allclose(socket.arm.angles(), before, atol=0.02)
+    session.replay_on_arm()
+    until(qtbot, lambda: session.situation.state is State.RUNNING)
+    assert counted[-4:] == [3, 2, 1, 0]
+    until(qtbot, lambda: heard(session, "Repeated take 001"))
+    last = session.shelf.take(TakeKey("above red", "001"))
+    assert last is not None
+    np.testing.assert_allclose(socket.arm.angles(), last.joint_positions[-1], atol=0.1)
+    session.replay_on_arm()
+    until(qtbot, lambda: session.situation.state is State.RUNNING)
+    socket.pull()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    socket.plug()
+    until(qtbot, lambda: session.situation.state is State.READY)
+
+
+def test_things_are_marked_by_dragging_and_by_touch_and_that_is_undone(qtbot: QtBot, session: Session) -> None:
+    connect(qtbot, session)
+    assert session.situation.markable
+    assert session.marking.missing
+    session.marking.put("red cube", 0.22, -0.05, 0.3)
+    session.marking.put("red cube", 0.20, 0.06, 0.0)
+    where = [a.name for a in session.desk.arm.anchors].index("red cube")
+    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002)
+    session.shelf.undo_stack.undo()
+    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.22, -0.05], atol=0.002)
+    session.shelf.undo_stack.redo()
+    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002)
+    session.marking.put("blue cube", 0.20, 0.06, 0.0)
+    assert session.words[-1][0] == "warning", "two cubes in one place"  # type: ignore[attr-defined]
+    zone = [a.name for a in session.desk.arm.anchors].index("yellow zone")
+    session.marking.put_here("yellow zone")
+    tool = session.desk.latest
+    assert tool is not None
+    np.testing.assert_allclose(
+        session.desk.arm.observe_scene().positions[zone, :2], tool.observation.tool_position[:2], atol=0.005
+    )
+
+
+def test_keys_steer_and_stop_steering_when_the_mode_ends(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    session.modes.choose(HAND)
+    assert heard(session, "no joints to take hold of")
+    session.modes.choose(KEYS)
+    assert session.modes.velocity is not None
+    start = session.desk.latest
+    assert start is not None
+
+    def push() -> bool:
+        assert session.modes.velocity is not None
+        session.modes.velocity.set_velocity(0.0, 0.1, 0.0, 0.0, True)
+        now = session.desk.latest
+        return now is not None and now.observation.tool_position[1] > start.observation.tool_position[1] + 0.02
+
+    until(qtbot, push)
+    session.taking.new_name = "steered"
+    session.toggle_recording()
+    until(qtbot, lambda: push() and session.desk.recorder.samples > 20)
+    session.toggle_recording()
+    until(qtbot, lambda: heard(session, "Saved “steered”"))
+    assert session.shelf.library.load("steered", "001").led_by == "velocity"
+    session.modes.choose(CLICK)
+    session.steering.click(REACH)
+    until(qtbot, lambda: session.desk.pending == 0)
+
+
+def test_the_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    session.modes.choose(LEADER)
+    assert session.modes.mode == LEADER
+    session.modes.follow(session.modes.leaders()[0])
+    until(qtbot, lambda: session.modes.following)
+    assert not any(socket.powered()), "a leader is limp"
+    lead_to(socket, 0, 0.6)
+    until(qtbot, lambda: not socket.arm.led)
+    until(
+        qtbot,
+        lambda: abs(session.desk.latest.observation.joints.positions[0] - socket.arm.angles()[0]) < 0.05,  # type: ignore[union-attr]
+    )
+    assert abs(session.desk.latest.observation.joints.positions[0] - HOME[0]) > 0.4  # type: ignore[union-attr]
+    socket.pull()
+    until(qtbot, lambda: heard(session, "leader was lost"))
+    assert session.modes.mode == CLICK
+    assert session.situation.state is State.READY
+
+
+def test_an_arm_that_was_never_calibrated_is_explained(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    socket.pull()
+    new = Socket(calibrated=False)
+    socket.arm, socket.port = new.arm, new.port
+    session.station.add_port(socket.device)
+    session.toggle_connection()
+    until(qtbot, lambda: session.situation.state is State.ERROR)
+    kind, text, action = session.words[-1]  # type: ignore[attr-defined]
+    assert (kind, action) == ("error", "calibrate"), text

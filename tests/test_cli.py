@@ -193,6 +193,24 @@ def test_adapt_then_run(library, prior, programs):
         assert (outcome["achieved"] is None) == (how == ("--fast",))
 
 
+def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, monkeypatch):
+    few = {"GENERATED": 3, "GENERATED_TAKES": 2, "JUDGED": 2}
+    for name, value in few.items():
+        monkeypatch.setattr(f"metagui.cli.train_library.{name}", value)
+    clicks = [Click("press", cube) for cube in ("red cube", "green cube", "blue cube")]
+    clicks += [Click("reach", zone, None, {"offset": (0.0, 0.0, 0.05)}) for zone in ("yellow zone", "violet zone")]
+    save_programs(tmp_path / "own.json", [ClickProgram(f"{c.verb} {c.anchor}", (c,)) for c in clicks])
+    folder = tmp_path / "library"
+    answer("generate", "--programs", tmp_path / "own.json", "--takes", 3, "--out", folder, "--workers", 1)
+    document = answer("train", "--library", folder, "--length", 0.004, "--workers", 1)
+    assert (document["tasks"], document["judged_tasks"]) == (5, 5)
+    assert document["better"] == (folder / ".metagui" / "prior.safetensors").is_file()
+    assert set(document["before"]) == {"own", "own_zero", "shipped", "shipped_zero"}
+    assert not (folder / ".metagui" / "training").exists()
+    assert Library(folder).tasks() == sorted(f"{c.verb} {c.anchor}" for c in clicks)
+    assert "Record more" in complaint("train", "--library", tmp_path / "nothing")
+
+
 def test_the_nearest_task_that_was_learnt_is_a_start_too(library, prior):
     answer("adapt", "hover", "--library", library, "--prior", prior)
     document = answer("adapt", "press blue", "--library", library, "--prior", prior)

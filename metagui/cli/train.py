@@ -1,10 +1,7 @@
 """``metagui train``: make the prior that everything starts from, on takes generated from click programs."""
 
 import json
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,10 +12,14 @@ import typer
 
 from metagui.cli.options import AsJson, Seed
 from metagui.cli.output import VerbError, follow, progress, remark, show
+from metagui.cli.signals import until_interrupted
+from metagui.cli.train_library import train_library
 from metagui.cli.verbs import app
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.progress import Progress
 
     from metagui.demonstrations.demonstration import Demonstration
@@ -55,9 +56,21 @@ def train(
     checkpoint: Annotated[
         Path, typer.Option(help="Folder that keeps what was reached: the same command continues from there.")
     ] = Path("runs/train"),
+    library: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train the shipped prior on, on the tasks of this library, and use it there if it is better."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Meta-train a prior: generate takes, then learn from them. Ctrl+C stops early and keeps what there is."""
+    """Meta-train a prior: generate takes, then learn from them. Ctrl+C stops early and keeps what there is.
+
+    With --library the shipped prior is trained on, on your own tasks among generated ones, in minutes.
+    """
+    if library is not None:
+        train_library(library, length, seed, workers, as_json)
+        return
     path = programs or resources_dir() / "programs" / "train.json"
     lessons = Lessons(sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length)
     claim(checkpoint, lessons)
@@ -164,19 +177,3 @@ def describe(step: "TrainStep") -> str:
     blind = step.phase == "multi-task rival"
     ignores = found.ignores_demonstrations and not blind
     return words + ("; the policy ignores the demonstration" if ignores else "")
-
-
-@contextmanager
-def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Give a function that becomes true at the first Ctrl+C; the second interrupts as usual."""
-    interrupted: list[int] = []
-
-    def note(signum: int, frame: object) -> None:
-        interrupted.append(signum)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(interrupted)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,134 @@
+"""Training on a person's library: takes are held out, the better prior is kept and the worse one not, runs resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from shown import shown
+from test_adaptation import _prior
+
+from metagui.learning import prior as priors
+from metagui.learning.dataset import DatasetError
+from metagui.learning.library_data import lesson_from
+from metagui.learning.library_training import LibraryResult, LibrarySettings, LibraryStep, train_on_library
+from metagui.learning.maml import MetaSettings
+from metagui.learning.siamese import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from metagui.learning.library_data import Lesson
+    from metagui.learning.prior import Prior
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Lesson:
+    return lesson_from(shown().values(), _prior())
+
+
+def _settings(steps: int = 40, lr: float = 2e-3) -> LibrarySettings:
+    return LibrarySettings(
+        encoder=MetaSettings(steps=steps, inner_steps=0, lr=lr, report_every=10),
+        inner=MetaSettings(steps=10, inner_steps=2, lr=lr / 4, report_every=5),
+        judge_every=10,
+    )
+
+
+def _train(
+    lesson: Lesson, settings: LibrarySettings, folder: Path | None = None, stop: Callable[[], bool] = lambda: False
+) -> tuple[list[LibraryStep], LibraryResult]:
+    training = train_on_library(_prior(), _prior(), lesson, lesson, settings, folder, stop)
+    steps = []
+    while True:
+        try:
+            steps.append(next(training))
+        except StopIteration as finished:
+            return steps, finished.value
+
+
+def test_the_last_of_three_takes_is_held_out_and_never_learnt_from(lesson: Lesson) -> None:
+    assert (lesson.tasks, lesson.judged) == (6, 6)
+    (data,) = lesson.training
+    assert set(np.bincount(data.tasks)) == {2}
+    (trials,) = lesson.trials
+    assert len(trials[0].done) == len(data.names) == 7
+    two = lesson_from([takes[:2] for takes in shown().values()], _prior())
+    assert (two.tasks, two.judged, two.trials) == (6, 0, ())
+
+
+def test_takes_without_clicks_are_cut_and_what_cannot_be_used_is_named() -> None:
+    bare = [replace(take, segments=()) for take in shown()["put red on violet"]]
+    lesson = lesson_from([bare, shown()["press red"][:1]], _prior())
+    assert [name.rsplit(" / ")[-1] for name in lesson.training[0].names] == ["1", "2"]
+    assert "'press red' was left out" in lesson.notes[0]
+    with pytest.raises(DatasetError, match="no task has two takes"):
+        lesson_from([shown()["press red"][:1]], _prior())
+
+
+def test_a_better_prior_is_kept_with_its_numbers(lesson: Lesson) -> None:
+    steps, result = _train(lesson, _settings())
+    assert list(dict.fromkeys(step.phase for step in steps)) == ["encoder", "inner steps"]
+    assert result.better
+    assert result.finished
+    assert result.after.own < 0.98 * result.before.own
+    assert result.after.shipped <= 1.03 * result.before.shipped
+    judged = [step.judgement.own for step in steps if step.judgement]
+    assert result.after.own == pytest.approx(min(judged))
+    assert result.prior.metadata["library"]["started_from"] == _prior().id != result.prior.id
+
+
+def test_what_is_no_gain_is_not_used(lesson: Lesson) -> None:
+    _, result = _train(lesson, _settings(4, lr=0.0))
+    assert not result.better
+    assert "stays as it was" in result.reason
+
+
+def test_forgetting_is_no_gain_either(lesson: Lesson) -> None:
+    _, result = _train(lesson, replace(_settings(), forgotten=-0.99))
+    assert not result.better
+    assert result.prior.id == _prior().id
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(lesson: Lesson, tmp_path: Path) -> None:
+    _, whole = _train(lesson, _settings(20))
+    calls = iter([False] * 1 + [True] * 9)
+    _, stopped = _train(lesson, _settings(20), tmp_path, lambda: next(calls))
+    assert not stopped.finished
+    steps, resumed = _train(lesson, _settings(20), tmp_path)
+    assert resumed.finished
+    assert (resumed.prior.id, resumed.after) == (whole.prior.id, whole.after)
+    assert [step.phase for step in steps] == ["inner steps"] * 2
+
+
+def test_too_small_a_library_is_said() -> None:
+    few = lesson_from([shown()["press red"], shown()["circle"]], _prior())
+    with pytest.raises(DatasetError, match="2 tasks to learn from"):
+        next(train_on_library(_prior(), _prior(), few, few))
+
+
+def test_a_library_has_a_prior_and_an_encoder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    anchors = len(shown()["circle"][0].anchors)
+    shipped = replace(_prior(calibration={"slope": 1.0}), encoder=Encoder().initial(anchors, 0))
+    shipped.save(tmp_path / "shipped")
+    monkeypatch.setattr(priors, "shipped_path", lambda: tmp_path / "shipped")
+    library = tmp_path / "library"
+    assert priors.of_library(library).id == shipped.id
+    moved = {name: tensor + 1.0 for name, tensor in shipped.meta.params.items()}
+    own: Prior = replace(shipped, meta=replace(shipped.meta, params=moved))
+    own.save(priors.own_path(library))
+    trained = Encoder().initial(anchors, 1)
+    priors.save_encoder(library, trained)
+    found = priors.of_library(library)
+    assert found.id == own.id != shipped.id
+    assert torch.equal(found.encoder.params["head.0.weight"], trained.params["head.0.weight"])
+    assert found.metadata["calibration"] is None
+    assert "problem" not in found.metadata
+    priors.own_path(library).write_bytes(b"no prior")
+    fallen = priors.of_library(library)
+    assert fallen.id == shipped.id
+    assert "is not a prior" in fallen.metadata["problem"]

@@ -194,9 +194,11 @@ def sensible(clicks: tuple[Click, ...]) -> bool:
             if held or click.anchor in busy:
                 return False
             held = click.anchor
-        elif click.anchor == held or (click.verb != "reach" and click.anchor in busy):
-            return False
-        elif click.verb in ("reach", "trace") and _nearer_to_neighbour(click, beside):
+        elif (
+            click.anchor == held
+            or (click.verb != "reach" and click.anchor in busy)
+            or (click.verb in ("reach", "trace") and _nearer_to_neighbour(click, beside))
+        ):
             return False
         elif click.verb in ("place", "slide"):
             x, y, _ = click.parameters.get("offset", (0.0, 0.0, 0.0))

@@ -129,7 +129,7 @@ class SerialPort:
     def _lost(self) -> ConnectionLostError:
         return ConnectionLostError(
             f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. The servos "
-            "hold their last position while they are supplied. Plug it in and connect again."
+            "hold their last position while they are supplied. Plug it in again."
         )
 
 

@@ -103,7 +103,7 @@ def read_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim`` or ``notes`` of a stored take; samples are never touched.
+    """Change ``success``, ``trim``, ``notes`` or ``segments`` of a stored take; samples are never touched.
 
     Raises BrokenFileError, NewerFormatError, OSError.
     """
@@ -116,6 +116,9 @@ def update(path: Path, **changes: Any) -> None:
             file.attrs["notes"] = changes["notes"]
         if "trim" in changes:
             _write_trim(file, changes["trim"])
+        if "segments" in changes:
+            del file["data/demo_0/segments"]
+            _write_segments(file["data/demo_0"], changes["segments"])
         image = _image(file)
     commit(path, image, replace=True)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.demonstration import Demonstration, Segment
 
 __all__ = [
     "BrokenFileError",
@@ -198,6 +198,11 @@ class Library:
         if trim is not None:
             check_range(trim, self.info(task, take).samples, "The trim")
         return self._update(task, take, trim=trim)
+
+    def set_segments(self, task: str, take: str, segments: tuple[Segment, ...]) -> TakeInfo:
+        """Cut a take elsewhere; no sample is destroyed. Raises InvalidTakeError, and as ``remove``."""
+        check(replace(self.load(task, take), segments=segments))
+        return self._update(task, take, segments=segments)
 
     # Within
 

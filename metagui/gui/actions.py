@@ -36,12 +36,8 @@ class ActionInfo:
 
 ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
-    ActionInfo(
-        "calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."
-    ),
-    ActionInfo(
-        "copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."
-    ),
+    ActionInfo("calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."),
+    ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo("record", "Record", "record", "Record a new take while you click in the view.", "F9", tint="danger"),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),
     ActionInfo("discard", "Discard", "delete", "Take the newest take out again; undo brings it back."),
@@ -62,9 +58,7 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("train", "Train the encoder", "compare", "Learn on your tasks which takes look alike."),
     ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
     ActionInfo("randomise", "New scene", "shuffle", "Scatter the cubes and zones anew.", "Ctrl+R"),
-    ActionInfo(
-        "mark", "Mark things", "place", "Drag cubes and zones to where they stand.", checkable=True
-    ),
+    ActionInfo("mark", "Mark things", "place", "Drag cubes and zones to where they stand.", checkable=True),
     ActionInfo(
         "limp",
         "Lead by hand",

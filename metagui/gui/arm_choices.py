@@ -55,7 +55,7 @@ def simulated_choice() -> ArmChoice:
 
 def port_choice(device: str, description: str = "", present: bool = True) -> ArmChoice:
     """Return the entry of a port on which no known arm is."""
-    label = Path(device).name or device
+    label = device.removeprefix("/dev/")
     words = f"{device}: {description}" if description else f"Whatever arm is on {device}."
     return ArmChoice(f"port:{device}", f"Port {label}", words, device, "", present)
 

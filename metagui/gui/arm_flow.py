@@ -95,7 +95,7 @@ class ArmFlow(QObject):
             self.became.emit(State.ERROR)
             if lost is not None and not lost.simulated and self._desk.lost:
                 self.station.look_for_lost()
-                message = f"{message} Looking for {lost.called}; it comes back by itself."
+                message = f"{message} {_capital(lost.called)} is looked for and comes back by itself."
                 self.said.emit(message, "error", "")
                 return
         self.said.emit(message, "error", "connect" if fatal else "")

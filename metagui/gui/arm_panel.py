@@ -29,7 +29,7 @@ class ArmPanel(Panel):
         super().__init__("Arm")
         self.view = ArmView(theme, teacher)
         self.count = CountOverlay(theme, self.view)
-        self.notice = Notice(theme, actions, ("mark", "connect", "limp"))
+        self.notice = Notice(theme, actions, ("mark",))
         self.tools = TeachBar(theme, actions)
         self.modes = ModeBar(theme, actions, self.tools)
         self.things = MarkBar(theme, actions)

@@ -61,7 +61,7 @@ class ArmPicker(QStackedWidget):
             for choice in self._choices:
                 tint = colours.text if choice.present else dull
                 picture = icon("arm" if choice.present else "disconnect", tint)
-                self.list.addItem(picture, choice.label if choice.present else f"{choice.label} (not plugged in)")
+                self.list.addItem(picture, choice.label if choice.present else f"{choice.label} (unplugged)")
                 row = self.list.count() - 1
                 self.list.setItemData(row, choice.detail, Qt.ItemDataRole.ToolTipRole)
                 if not choice.present:

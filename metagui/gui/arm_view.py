@@ -228,7 +228,8 @@ class ArmView(QWidget):
         if found is None or self._renderer is None or self._teacher.kind(found.anchor) == "table":
             return None
         centre, yaw = self._renderer.anchor_pose(found.anchor)
-        return ThingDrag.begin(found.anchor, self._teacher.kind(found.anchor), found.point, centre, yaw)
+        anchor = next(a for a in self._teacher.anchors if a.name == found.anchor)
+        return ThingDrag.begin(anchor, found.point, centre, yaw)
 
     def _picked(self, at: QPointF) -> Pick | None:
         if self._renderer is None:
@@ -268,7 +269,7 @@ class ArmView(QWidget):
         thing, self._thing = self._thing, None
         if thing is not None and self._dragged:
             self._bubble.hide()
-            self.placed.emit(thing.anchor, float(thing.point[0]), float(thing.point[1]), thing.yaw)
+            self.placed.emit(thing.anchor.name, float(thing.point[0]), float(thing.point[1]), thing.yaw)
         left = event.button() == Qt.MouseButton.LeftButton
         was_click = self._pressed is not None and not self._dragged and left
         self._pressed = None

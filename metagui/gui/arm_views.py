@@ -40,10 +40,8 @@ UNMARKED = Said(
 DRAGGING = Said(
     "Drag cubes and zones to where they stand on your table; the wheel turns what you hold. Undo takes it back.",
     "place",
-    "accent",
-    "mark",
 )
-LIMP = Said("Limp: lead it by hand. Stop, Esc or Hold makes it hold where it is.", "hand", "warning", "limp")
+LIMP = Said("Limp: lead it by hand. Stop, Esc or Hold makes it hold where it is.", "hand", "warning")
 UNFOCUSED = Said("Click the view, so that your keys steer the gripper.", "keys")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Qt
 
 from metagui.gui.comparison import TakeKey
 from metagui.gui.replay import Replay
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
+    from metagui.demonstrations.demonstration import Segment
     from metagui.gui.main_window import MainWindow
     from metagui.gui.session import Session
 
@@ -64,6 +65,7 @@ class Commands(QObject):
     def _connect_widgets(self) -> None:
         window, session = self._window, self._session
         window.tasks.chosen.connect(session.choose)
+        window.traces.recut.connect(self._recut, Qt.ConnectionType.QueuedConnection)
         window.tasks.model.renamed.connect(session.rename)
         window.tasks.tree.doubleClicked.connect(window.actions_["replay"].trigger)
         window.arm.view.clicked.connect(session.steering.propose)
@@ -144,6 +146,11 @@ class Commands(QObject):
         s = self._session.situation
         if s.task and s.take:
             self._session.shelf.set_success(TakeKey(s.task, s.take), success)
+
+    def _recut(self, segments: tuple[Segment, ...]) -> None:
+        s = self._session.situation
+        if s.task and s.take:
+            self._session.shelf.set_segments(TakeKey(s.task, s.take), segments)
 
     # Replay
 

@@ -6,13 +6,15 @@ Reading and writing takes happens in errands; moving files about is quick and is
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoCommand, QUndoStack
+from PySide6.QtGui import QUndoStack
 
 from metagui.demonstrations.errors import LibraryError
+from metagui.gui.change import Change
 from metagui.gui.comparison import TakeKey
 from metagui.gui.task_model import TakeRow, TaskRow
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.library import Library, TakeInfo, TrashEntry
     from metagui.gui.errands import Errands
 
@@ -30,32 +32,6 @@ ADAPTED = "adapted.safetensors"
 _KEPT = 240
 """Takes kept in memory."""
 _SPARKS = 28
-
-
-class Change(QUndoCommand):
-    """One change of the library: what does it and what takes it back, either of which may fail."""
-
-    def __init__(self, shelf: Shelf, words: str, do: Callable[[], Any], undo: Callable[[], Any]) -> None:
-        super().__init__(words)
-        self._shelf, self._do, self._undo = shelf, do, undo
-        self.ok = True
-
-    def redo(self) -> None:
-        """Do it, or do it again."""
-        self._try(self._do)
-
-    def undo(self) -> None:
-        """Take it back."""
-        self._try(self._undo)
-
-    def _try(self, function: Callable[[], Any]) -> None:
-        try:
-            function()
-        except LibraryError as error:
-            self.ok = False
-            self.setObsolete(True)
-            self._shelf.failed.emit(error)
-        self._shelf.refresh()
 
 
 class Shelf(QObject):
@@ -234,14 +210,25 @@ class Shelf(QObject):
             self.failed.emit(error)
             return
         wanted = None if before is success else success
-        self.undo_stack.push(
-            Change(
-                self,
-                f"marking {key.task} {key.take}",
-                lambda: self.library.set_success(key.task, key.take, wanted),
-                lambda: self.library.set_success(key.task, key.take, before),
-            )
+        self._edit(
+            f"marking {key.task} {key.take}", lambda value: self.library.set_success(*key, value), wanted, before
         )
+
+    def set_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
+        """Cut a take that is in memory elsewhere."""
+        take = self._takes.get(key)
+        if take is not None:
+            self._edit(f"cutting {' '.join(key)}", lambda value: self._recut(key, value), segments, take.segments)
+
+    def _recut(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
+        self.library.set_segments(*key, segments)
+        take = self._takes.get(key)
+        if take is not None:
+            self._takes[key] = replace(take, segments=segments)
+            self.loaded.emit(key)
+
+    def _edit(self, words: str, put: Callable[[Any], Any], wanted: Any, before: Any) -> None:
+        self.undo_stack.push(Change(self, words, lambda: put(wanted), lambda: put(before)))
 
 
 def sparks(take: Demonstration) -> FloatArray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from metagui.demonstrations.cuts import reconciled
 from metagui.gui.comparison import Comparison, TakeKey
 from metagui.gui.jobs import Job
 from metagui.gui.learner import Assignment, Learner
@@ -116,7 +117,7 @@ class Studies(QObject):
             from metagui.learning.adaptation import adapt_task
             from metagui.learning.adapted import load_readable
 
-            takes = [library.load(*key) for key in keys]
+            takes = reconciled([library.load(*key) for key in keys])
             return (yield from adapt_task(prior, takes, None, should_stop, load_readable(near)))
 
         counter = _Counter(len(self._clicks(keys[0])), len(near))

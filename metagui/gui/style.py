@@ -64,6 +64,7 @@ QLineEdit, QComboBox, QSpinBox { background: $raised; border: 1px solid $border;
   color: $text; selection-background-color: $accent; selection-color: $on_accent; min-height: 20px; }
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus { border: 2px solid $accent; padding: 3px 7px; }
 QLineEdit#editor { padding: 0px 4px; border-radius: 4px; }
+QComboBox { combobox-popup: 0; }
 QComboBox::drop-down { border: none; width: 20px; }
 QComboBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 14px; height: 14px; }
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $border; selection-background-color: $selection; }

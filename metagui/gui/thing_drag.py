@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.rendering import Mark
-from metagui.arms.scene import CUBE, ZONE
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import FloatArray
+    from metagui.arms.arm import Anchor, FloatArray
     from metagui.arms.rendering import Camera, Colour
 
 TURN = math.radians(15)
@@ -25,8 +24,7 @@ FARTHEST = 0.45
 class ThingDrag:
     """One cube or zone on its way over the table."""
 
-    anchor: str
-    kind: str
+    anchor: Anchor
     point: FloatArray
     """(3,) where its centre would be, m."""
     grip: FloatArray
@@ -36,9 +34,9 @@ class ThingDrag:
     """Of the plane it is dragged on: where it was taken, m."""
 
     @classmethod
-    def begin(cls, anchor: str, kind: str, taken: FloatArray, centre: FloatArray, yaw: float) -> ThingDrag:
+    def begin(cls, anchor: Anchor, taken: FloatArray, centre: FloatArray, yaw: float) -> ThingDrag:
         """Take a thing whose centre is at ``centre`` (3,) by the point ``taken`` (3,) of it."""
-        return cls(anchor, kind, centre.copy(), taken[:2] - centre[:2], yaw, float(taken[2]))
+        return cls(anchor, centre.copy(), taken[:2] - centre[:2], yaw, float(taken[2]))
 
     def moved(self, camera: Camera, x: float, y: float, width: float, height: float) -> ThingDrag:
         """Return the thing as dragged to a pixel: it stays on its plane and on the table."""
@@ -56,18 +54,18 @@ class ThingDrag:
         return replace(self, yaw=self.yaw + notches * TURN)
 
     def marks(self, colour: Colour) -> list[Mark]:
-        """Return the ghost to draw."""
-        half = (CUBE if self.kind == "cube" else ZONE) / 2
-        height = half if self.kind == "cube" else 0.0015
+        """Return the ghost to draw, on a disc of ``colour``."""
+        half = self.anchor.size / 2
+        height = half if self.anchor.kind == "cube" else 0.0015
         foot = np.array([self.point[0], self.point[1], 0.0008])
         return [
-            Mark("box", self.point, (half, half, height), (*colour, 0.55), yaw=self.yaw),
-            Mark("disc", foot, (half * 1.6, half * 1.6, 0.0006), (*colour, 0.25)),
+            Mark("box", self.point, (half, half, height), (*self.anchor.colour, 0.7), yaw=self.yaw),
+            Mark("disc", foot, (half * 1.6, half * 1.6, 0.0006), (*colour, 0.3)),
         ]
 
     @property
     def hint(self) -> str:
         """Say what letting go would do."""
         x, y = 100 * self.point[0], 100 * self.point[1]
-        side = "left" if y >= 0 else "right"
-        return f"{self.anchor.capitalize()}: {x:.1f} cm ahead, {abs(y):.1f} cm {side} · wheel turns"
+        ahead, side = "ahead" if x >= 0 else "behind", "left" if y >= 0 else "right"
+        return f"{self.anchor.name.capitalize()}: {abs(x):.1f} cm {ahead}, {abs(y):.1f} cm {side} · wheel turns"

@@ -7,30 +7,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontMetricsF
+from PySide6.QtCore import Signal
 
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.programs import describe
+from metagui.gui.cut_edges import edges, joined, movable, moved, split
+from metagui.gui.cut_lines import HEAD, Cut
 from metagui.gui.plots import Plot, curve, pen
 from metagui.gui.theme import scaled_font
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QResizeEvent
+    from PySide6.QtGui import QMouseEvent, QResizeEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.cut_edges import Segments
     from metagui.gui.theme import Theme
 
 SECONDS = 12.0
 """How much of the past the live view shows."""
 LEAST_SPAN = 0.5
 """Smallest range of a lane, rad, so that noise does not look like motion."""
-HEAD = 0.45
-"""Room above the lanes for what was clicked, in lanes."""
 _FILL = 0.8
+_NEAR = 6
+"""How near to a cut a double click means that cut, pixels."""
 _SHORT = {"shoulder_": "", "_flex": "", "gripper": "grip", "wrist_roll": "roll"}
 
 
@@ -47,50 +49,11 @@ def lane(values: FloatArray) -> tuple[float, float]:
     return (low + high) / 2, max(high - low, LEAST_SPAN)
 
 
-class Cut:
-    """Where a click began: a line through all lanes with its words above."""
-
-    def __init__(self, plot: pg.PlotWidget, began: float, words: str, lanes: int) -> None:
-        self.began = began
-        self.words = words
-        self._plot = plot
-        self._line = pg.InfiniteLine(began, angle=90, movable=False)
-        self._words = pg.TextItem(words, anchor=(0, 0.5))
-        self._words.setFont(scaled_font(0.85))
-        self._words.setPos(began, lanes + HEAD / 2)
-        for item in (self._line, self._words):
-            plot.addItem(item, ignoreBounds=True)
-
-    @property
-    def x(self) -> float:
-        """Where it is on the time axis."""
-        return float(self._line.value())
-
-    def move(self, x: float) -> None:
-        """Put it elsewhere on the time axis."""
-        self._line.setValue(x)
-        self._words.setPos(x, self._words.pos().y())
-
-    def fit(self, room: float) -> None:
-        """Shorten the words to the room there is, pixels."""
-        metrics = QFontMetricsF(scaled_font(0.85))
-        shown = metrics.elidedText(self.words, Qt.TextElideMode.ElideRight, max(room - 10, 0.0))
-        if self._words.toPlainText() != shown:
-            self._words.setText(shown if len(shown) > 2 else "")
-
-    def recolour(self, colour: str) -> None:
-        """Give it the theme's colour."""
-        self._line.setPen(pen(colour, 1.0, 2))
-        self._words.setColor(colour)
-
-    def remove(self) -> None:
-        """Take it off the plot."""
-        self._plot.removeItem(self._line)
-        self._plot.removeItem(self._words)
-
-
 class Traces(Plot):
     """Six lanes on one time axis; the right edge shows the angles now, or under the pointer."""
+
+    recut = Signal(object)
+    """The segments of the take shown, cut elsewhere by a person."""
 
     def __init__(self, theme: Theme, joints: Sequence[str]) -> None:
         self._curves: list[pg.PlotDataItem] = []
@@ -102,6 +65,7 @@ class Traces(Plot):
         self._shown = np.zeros(0), np.zeros((0, len(joints)))
         self._click_index = -1
         self._live = True
+        self._take: Demonstration | None = None
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._cursor.hide()
         self._lay_out()
@@ -127,7 +91,7 @@ class Traces(Plot):
         for index, line in enumerate(self._curves):
             line.setPen(pen(colours.series[index % len(colours.series)], 1.0))
         for cut in self._cuts:
-            cut.recolour(colours.muted)
+            cut.recolour(colours)
         if self._curves:
             self._cursor.setPen(pen(colours.muted))
 
@@ -147,7 +111,7 @@ class Traces(Plot):
     def live(self) -> None:
         """Show the arm again."""
         if not self._live:
-            self._live = True
+            self._live, self._take = True, None
             self._clear_cuts()
         self.refresh()
 
@@ -169,15 +133,52 @@ class Traces(Plot):
 
     def show_take(self, take: Demonstration) -> None:
         """Show a whole take with its cuts."""
-        self._live = False
+        self._live, self._take = False, take
         self._clear_cuts()
         times = take.time - take.time[0]
-        for segment in take.segments:
-            if segment.start < len(times):
+        if movable(take):
+            self._show_edges(take, times)
+        else:
+            for segment in take.segments:
                 self._cut(float(times[segment.start]), describe(segment.click) if segment.click else "")
         self._draw(times, take.joint_positions)
         self.setXRange(0.0, max(float(times[-1]), 1.0), padding=0.01)
         self._fit_cuts()
+
+    def _show_edges(self, take: Demonstration, times: FloatArray) -> None:
+        """Show where a take was cut that nobody clicked in; a person may know better."""
+        starts = {segment.start: f"part {number + 1}" for number, segment in enumerate(take.segments)}
+        for edge in edges(take.segments):
+            self._cut(float(times[min(edge, len(times) - 1)]), starts.get(edge, ""), edge)
+
+    def _on_dropped(self, cut: Cut) -> None:
+        take = self._take
+        if take is not None and cut.edge is not None:
+            self._cut_again(take, moved(take.segments, cut.edge, self._sample(cut.x), len(take)))
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Cut a take that nobody clicked in here, or remove the cut that is here."""
+        take = self._take
+        if take is None or self._live or not movable(take):
+            super().mouseDoubleClickEvent(event)
+            return
+        x = self.plotItem.vb.mapSceneToView(self.mapToScene(event.position().toPoint())).x()
+        near = [cut for cut in self._cuts if cut.edge is not None and abs(cut.x - x) < _NEAR * self._seconds_a_pixel()]
+        if near:
+            self._cut_again(take, joined(take.segments, near[0].edge or 0))
+        else:
+            self._cut_again(take, split(take.segments, self._sample(x)))
+
+    def _cut_again(self, take: Demonstration, segments: Segments) -> None:
+        if segments == take.segments:
+            self.show_take(take)
+        else:
+            self.recut.emit(segments)
+
+    def _sample(self, x: float) -> int:
+        """Return the sample of the take at a time on the axis."""
+        times = self._shown[0]
+        return len(times) if x > times[-1] else int(np.searchsorted(times, x))
 
     def show_progress(self, share: float | None) -> None:
         """Show how far a replay of the take has come; None hides the line."""
@@ -200,13 +201,15 @@ class Traces(Plot):
 
     def _fit_cuts(self) -> None:
         """Give every cut's words the room up to the next cut."""
-        box = self.plotItem.vb
-        (low, high), width = box.viewRange()[0], box.width()
-        scale = width / max(high - low, 1e-6)
-        end = high
+        scale, end = 1.0 / self._seconds_a_pixel(), self.plotItem.vb.viewRange()[0][1]
         for cut in reversed(self._cuts):
             cut.fit((end - cut.x) * scale)
             end = cut.x
+
+    def _seconds_a_pixel(self) -> float:
+        box = self.plotItem.vb
+        low, high = box.viewRange()[0]
+        return float(max(high - low, 1e-6) / max(box.width(), 1.0))
 
     def _show_values(self, sample: int) -> None:
         angles = self._shown[1]
@@ -218,7 +221,7 @@ class Traces(Plot):
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Fit the words over the cuts anew."""
         super().resizeEvent(event)
-        if self._cuts:
+        if self._cuts and self.plotItem is not None:  # it is gone while the plot closes
             self._fit_cuts()
 
     def _point(self, position: object) -> None:
@@ -231,9 +234,11 @@ class Traces(Plot):
             self._cursor.setPos(x)
             self._show_values(int(np.clip(np.searchsorted(times, x), 0, len(times) - 1)))
 
-    def _cut(self, time: float, words: str) -> None:
-        """Mark where a click began."""
-        self._cuts.append(Cut(self, time, words, len(self._joints)))
+    def _cut(self, time: float, words: str, edge: int | None = None) -> None:
+        """Mark where a click began, or at which sample a part can be cut elsewhere."""
+        cut = Cut(self, time, words, len(self._joints), edge)
+        cut.dropped.connect(self._on_dropped)
+        self._cuts.append(cut)
         self.recolour()
 
     def _drop_old_cuts(self, before: float) -> None:

@@ -94,7 +94,7 @@ class Finding:
 
 def check() -> list[Finding]:
     """Look at everything the program needs, in the order in which it would be missed."""
-    return [python(), qt_libraries(), display(), rendering(), torch(), prior(), recordings()]
+    return [python(), qt_libraries(), display(), rendering(), torch(), prior(), recordings(), *usb_arm()]
 
 
 def missing_packages() -> list[str]:
@@ -180,6 +180,35 @@ def recordings() -> Finding:
         mend = "free some space, or choose another disk: export METAGUI_RECORDINGS=/path/to/folder"
         return Finding("Recordings", "lacking", f"{folder} has only {free / 1e6:.0f} MB left", mend)
     return Finding("Recordings", "good", f"{folder} is writable, {free / 1e9:.1f} GB free")
+
+
+def usb_arm() -> list[Finding]:
+    """Check that this user may open the port of an arm, and that no other program takes it away."""
+    part = "USB arm"
+    if find_spec("serial") is None:
+        return [Finding(part, "lacking", "pyserial is not installed: no arm can be reached", _pip("pyserial>=3.5"))]
+    from metagui.arms import port_access
+    from metagui.arms.ports import usb_ports
+
+    ports = [port for port in usb_ports() if port.adapter]
+    others = port_access.meddlers([(port.vendor, port.product) for port in ports]) if ports else []
+    return [_may_open([port.device for port in ports]), *(Finding(part, "note", *words) for words in others)]
+
+
+def _may_open(devices: list[str]) -> Finding:
+    """Say whether this user may open an arm's port; a lack of it is one only where an arm is plugged in."""
+    from metagui.arms import port_access
+
+    part, closed = "USB arm", port_access.closed_to_us(devices)
+    if closed:
+        return Finding(part, "lacking", f"you may not open {', '.join(closed)}", port_access.mend(closed[0]))
+    if devices:
+        return Finding(part, "good", f"plugged in at {', '.join(devices)}, and you may open it")
+    mend = port_access.mend()
+    says = (
+        "none is plugged in, and you could not open its port" if mend else "none is plugged in; you may open its port"
+    )
+    return Finding(part, "note" if mend else "good", says, mend)
 
 
 @cache

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from metagui import check
+from metagui.arms import port_access, ports
+from metagui.arms.port_access import Membership
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +21,7 @@ def ask_anew():
 
 def test_this_machine_is_described_completely():
     findings = check.check()
-    assert [f.part for f in findings] == [
+    assert list(dict.fromkeys(f.part for f in findings)) == [
         "Python",
         "Qt libraries",
         "Display",
@@ -27,6 +29,7 @@ def test_this_machine_is_described_completely():
         "Learning",
         "Prior",
         "Recordings",
+        "USB arm",
     ]
     assert all(f.says for f in findings)
     assert all(f.mend for f in findings if f.verdict != "good")
@@ -88,3 +91,60 @@ def test_a_full_disk_is_called_short(monkeypatch):
 def test_recordings_are_not_made_by_looking(tmp_path):
     assert check.recordings().verdict == "good"
     assert not (tmp_path / "recordings").exists()
+
+
+def plug_in(monkeypatch, device):
+    arm = ports.UsbPort(str(device), 0x1A86, 0x55D3, "5A46")
+    monkeypatch.setattr(ports, "usb_ports", lambda: (arm,))
+
+
+def test_an_arm_that_may_be_opened(tmp_path, monkeypatch):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    plug_in(monkeypatch, device)
+    finding = check.usb_arm()[0]
+    assert finding.verdict == "good"
+    assert str(device) in finding.says
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    plug_in(monkeypatch, device)
+    monkeypatch.setattr(port_access, "closed_to_us", list)
+    monkeypatch.setattr(port_access, "membership", lambda _=None: Membership("dialout", listed=False, in_force=False))
+    finding = check.usb_arm()[0]
+    assert finding.verdict == "lacking"
+    assert finding.mend.startswith("sudo usermod -aG dialout ")
+    monkeypatch.setattr(port_access, "membership", lambda _=None: Membership("dialout", listed=True, in_force=False))
+    assert "log out and in again" in check.usb_arm()[0].mend
+    monkeypatch.setattr(port_access, "membership", lambda _=None: None)
+    assert "udev" in check.usb_arm()[0].mend
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_without_an_arm_a_closed_door_is_only_a_note(monkeypatch):
+    monkeypatch.setattr(ports, "usb_ports", lambda: ())
+    monkeypatch.setattr(port_access, "membership", lambda _=None: Membership("uucp", listed=False, in_force=False))
+    (finding,) = check.usb_arm()
+    assert finding.verdict == "note"
+    assert "usermod -aG uucp" in finding.mend
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_groups_are_read_from_the_device_and_never_roots(tmp_path):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    found = port_access.membership(str(device))
+    assert found is None if os.stat(device).st_gid == 0 else found.in_force
+    assert port_access.membership(str(tmp_path / "gone")) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="udev is Linux's")
+def test_brltty_is_named_only_for_the_adapter_it_takes(tmp_path, monkeypatch):
+    (tmp_path / "85-brltty.rules").touch()
+    monkeypatch.setattr(port_access, "_RULES", (tmp_path,))
+    words = [what for what, _ in port_access.meddlers([(0x1A86, 0x7523)])]
+    assert any("Braille" in what for what in words)
+    assert not any("Braille" in what for what, _ in port_access.meddlers([(0x1A86, 0x55D3)]))

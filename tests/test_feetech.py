@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metagui.arms import ports
+from metagui.arms import port_access, ports
 from metagui.arms import servo_registers as reg
 from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, NotConnectedError
 from metagui.arms.calibration import Calibration, CalibrationError, JointCalibration, JointMap
@@ -629,8 +629,10 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
         SerialPort(str(plain))
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr(ports.serial, "serial_for_url", lambda *_, **__: (_ for _ in ()).throw(denied))
-    monkeypatch.setattr(ports.sys, "platform", "linux")
-    with pytest.raises(PortError, match=r"sudo usermod -aG \w+ \$USER"):
+    stranger = port_access.Membership("dialout", listed=False, in_force=False)
+    monkeypatch.setattr(port_access, "membership", lambda _: stranger)
+    monkeypatch.setattr(port_access.sys, "platform", "linux")
+    with pytest.raises(PortError, match=r"You may not open .*sudo usermod -aG dialout \w+"):
         SerialPort(str(plain))
 
 

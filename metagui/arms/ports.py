@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import sys
 from dataclasses import dataclass
 from typing import Protocol
 
 import serial
 from serial.tools import list_ports
 
+from metagui.arms import port_access
 from metagui.arms.arm import ArmError, ConnectionLostError
 
 _GONE: tuple[type[Exception], ...] = (OSError, TypeError)
@@ -158,17 +158,6 @@ def explain(device: str, error: Exception) -> str:
 
 
 def _permission(device: str) -> str:
-    """Return the command that lets this user open the device."""
-    if not sys.platform.startswith("linux"):
-        return "Close other programs that use it, and connect again."
-    return f"Run `sudo usermod -aG {_group(device)} $USER`, then log out and in again."
-
-
-def _group(device: str) -> str:
-    """Return the group that may open a device."""
-    import grp
-
-    try:
-        return grp.getgrgid(os.stat(device).st_gid).gr_name
-    except (OSError, KeyError):
-        return "dialout"
+    """Say what lets this user open the device."""
+    mend = port_access.mend(device)
+    return f"What helps: {mend}" if mend else "Close other programs that use it, and connect again."

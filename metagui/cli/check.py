@@ -27,8 +27,12 @@ def check(
         return
     findings = machine.check()
     lacking = any(finding.verdict == "lacking" for finding in findings)
-    rows = [(f.part, WORDS[f.verdict], f.says, f.mend) for f in findings]
+    rows = [(f.part, WORDS[f.verdict], f.says) for f in findings]
     document = {"ready": not lacking, "findings": [asdict(finding) for finding in findings]}
-    show(document, ("part", "verdict", "what was found", "what mends it"), rows, as_json)
+    show(document, ("part", "verdict", "what was found"), rows, as_json)
+    if not as_json:
+        for finding in findings:
+            if finding.mend:  # apart from the table, whose cells break commands into pieces
+                typer.echo(f"{finding.part}: {finding.mend}")
     if lacking:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ and a loop with one runs in real time. Nothing here may be read while another th
 
 from __future__ import annotations
 
+import math
 import time
 
 import mujoco
@@ -27,6 +28,8 @@ from metagui.arms.arm import (
 from metagui.arms.grip import EMPTY
 from metagui.arms.kinematics import JOINTS, tool_observation
 
+_STEADY = 0.93
+"""How much of a tremble is left after one tick; it is forgotten in a quarter of a second."""
 _LET_GO = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
@@ -38,8 +41,11 @@ class SimulatedArm:
     joints = JOINTS
     anchors = scene.ANCHORS
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, tremble: float = 0.0) -> None:
+        """Lay out the scene of ``seed``; ``tremble`` is how far off its goals the arm wanders, rad, by that seed too."""
         self.connected = False
+        self._tremble = tremble
+        self._off = np.zeros(len(JOINTS))
         self.model = scene.load_model()
         self._data = mujoco.MjData(self.model)
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
@@ -63,6 +69,7 @@ class SimulatedArm:
     def randomise(self, seed: int) -> None:
         """Lay out a new scene and put the arm back home, at rest."""
         self.reset(scene.random_layout(np.random.default_rng(seed)))
+        self._unsteady = np.random.default_rng([seed, 1])
         self.seed = seed
 
     def reset(self, layout: scene.Layout) -> None:
@@ -120,9 +127,20 @@ class SimulatedArm:
             self.hold()
         else:
             self._data.ctrl[:] = np.clip(command.positions, *self._limits)
+        sent = frozen(self._data.ctrl)
+        if self._tremble:
+            self._data.ctrl[:] += self._wander()
         mujoco.mj_step(self.model, self._data, self._substeps)
+        self._data.ctrl[:] = sent
         self._update_contacts()
-        return Command(frozen(self._data.ctrl))
+        return Command(sent)
+
+    def _wander(self) -> FloatArray:
+        """(J,) how far the joints are pushed off their goals now, rad: a slow random walk about them."""
+        push = self._unsteady.normal(0.0, self._tremble, len(JOINTS))
+        self._off = _STEADY * self._off + math.sqrt(1.0 - _STEADY**2) * push
+        self._off[-1] = 0.0  # what is held stays held
+        return self._off
 
     def _update_contacts(self) -> None:
         """Remember which cubes both fingers touch; a few ticks without contact are no letting go."""

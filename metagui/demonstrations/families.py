@@ -277,7 +277,8 @@ def random_style(rng: np.random.Generator) -> Style:
         speed=rng.uniform(0.7, 1.0),
         slope=rng.uniform(1.8, 3.2),
         clearance=rng.uniform(0.05, 0.06),
-        wobble=rng.uniform(0.0, 0.3),
+        wobble=rng.uniform(0.0, 0.08),
+        tremble=rng.uniform(0.0, 0.012),
         seed=int(rng.integers(2**31)),
     )
 

@@ -109,7 +109,7 @@ def demonstrate(
 
     Returns None if it was not achieved, or, for the ``choosy``, if another task would have looked the same.
     """
-    arm = SimulatedArm(seed)
+    arm = SimulatedArm(seed, style.tremble)
     arm.connect()
     loop = ControlLoop(arm, arm)
     if setup and not execute(loop, Demonstrator(replace(program, clicks=tuple(setup)), arm, style)):

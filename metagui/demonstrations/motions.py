@@ -51,6 +51,9 @@ class Style:
     """How unsteady the hand is: standard deviation of every step, as a share of its length."""
     seed: int = 0
     """Of the wobble."""
+    tremble: float = 0.0
+    """How far off its goals the arm wanders meanwhile, rad: so there is something to learn beside every path, and
+    what is commanded there is right, where a wobble is wrong."""
 
 
 @dataclass

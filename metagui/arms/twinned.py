@@ -25,10 +25,12 @@ class TwinnedArm:
     """Any arm without a scene, among the anchors of a twin. Implements Arm, Scene, Replayable and Guidable.
 
     ``put`` and ``put_here`` may be called from any thread; the arm's own methods as those of the arm inside.
+    ``lockstep`` lets one control period pass in the twin at every observation, whatever the clock says.
     """
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: Arm, lockstep: bool = False) -> None:
         self.arm = arm
+        self._most_periods = 1 if lockstep else MOST_PERIODS
         self._twin = Twin()
         self._turn = threading.RLock()
         self._tool: FloatArray | None = None
@@ -78,7 +80,7 @@ class TwinnedArm:
         with self._turn:
             late = round((state.time - self._followed) / CONTROL_PERIOD)
             self._followed = state.time
-            self._twin.follow(state.positions, min(max(late, 1), MOST_PERIODS))
+            self._twin.follow(state.positions, min(max(late, 1), self._most_periods))
             self._tool, self._tool_yaw = pose.position, float(pose.yaw)
         return state
 

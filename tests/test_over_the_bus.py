@@ -1,0 +1,102 @@
+"""From the first click to a policy that does it, over the servo bus; judged by the virtual arm's own table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from test_twinned import Table
+
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.judge import Judge
+from metagui.demonstrations.library import Library
+from metagui.demonstrations.programs import ClickProgram
+from metagui.demonstrations.replaying import ReplayController
+from metagui.demonstrations.takes import MemoryRecorder
+from metagui.learning.adaptation import adapt_task
+from metagui.learning.evaluation import JudgedChain
+from metagui.learning.prior import shipped
+from metagui.learning.race import RaceSettings
+from metagui.learning.rollout import PolicyChain
+
+if TYPE_CHECKING:
+    from metagui.arms.arm import Observation
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.adapted import AdaptedTask
+
+PROGRAM = ClickProgram("put red on yellow", (Click("grasp", "red cube"), Click("place", "yellow zone")))
+SHOWN, UNSEEN = (3, 8), 5
+
+
+class Witness(Judge):
+    """A judge who stands beside the virtual arm, and sees what really happened there."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(PROGRAM, table.arm.anchors)
+        self.table = table
+
+    def really(self, now: Observation) -> Observation:
+        return replace(now, scene=self.table.real())
+
+    def begin(self, now: Observation) -> None:
+        super().begin(self.really(now))
+
+    def watch(self, now: Observation) -> None:
+        super().watch(self.really(now))
+
+    def end(self, now: Observation) -> bool:
+        return super().end(self.really(now))
+
+    def success(self, now: Observation) -> bool:
+        return super().success(self.really(now))
+
+
+def show(seed: int) -> Demonstration:
+    """Record one take by clicks."""
+    table = Table(seed)
+    recorder = MemoryRecorder(PROGRAM.name, table.arm, f"{seed:03}")
+    table.loop.add_sink(recorder.on_tick)
+    table.do(*PROGRAM.clicks)
+    table.arm.disconnect()
+    return recorder.stop()
+
+
+@pytest.fixture(scope="module")
+def takes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demonstration, ...]:
+    """Two takes, through files."""
+    library = Library(tmp_path_factory.mktemp("library"))
+    return tuple(library.load(PROGRAM.name, library.add(show(seed)).name) for seed in SHOWN)
+
+
+def adapt(takes: tuple[Demonstration, ...]) -> AdaptedTask:
+    steps = adapt_task(shipped(), takes, RaceSettings(adam_steps=20))
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
+def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tuple[Demonstration, ...]) -> None:
+    assert all(take.states is not None and take.arm == "SO-101" for take in takes)
+    assert [segment.click.verb for segment in takes[0].segments if segment.click] == ["grasp", "place"]
+    table = Table(UNSEEN)
+    before = table.real().positions[0]
+    chain = JudgedChain(PolicyChain(adapt(takes), table.arm.anchors), Witness(table))
+    last = table.loop.run_inline(chain, 3000)
+    assert last is not None
+    assert chain.chain.outcome == "done"
+    assert chain.judge.achieved == [True, True]
+    assert chain.judge.success(last.observation)
+    assert np.linalg.norm(table.real().positions[0] - before) > 0.05
+
+
+def test_a_take_is_done_again_on_the_same_table(takes: tuple[Demonstration, ...]) -> None:
+    table = Table(SHOWN[0])
+    replay = ReplayController(takes[0])
+    table.loop.run_inline(replay, 3000)
+    assert replay.finished
+    assert replay.progress == 1.0
+    assert np.linalg.norm(table.real().positions[0, :2] - table.real().positions[3, :2]) < 0.012

@@ -55,7 +55,7 @@ class VelocityController:
         velocity = np.array([vx, vy, vz, turn], dtype=np.float64)
         if not np.isfinite(velocity).all():
             velocity[:] = 0.0
-        speed = float(np.linalg.norm(velocity[:3]))
+        speed = math.hypot(*velocity[:3].tolist())
         if not math.isfinite(speed):  # finite numbers, but no finite length
             velocity[:], speed = 0.0, 0.0
         if speed > TOP_SPEED:

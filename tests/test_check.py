@@ -116,7 +116,7 @@ def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
     monkeypatch.setattr(port_access, "membership", lambda _=None: Membership("dialout", listed=False, in_force=False))
     finding = check.usb_arm()[0]
     assert finding.verdict == "lacking"
-    assert finding.mend.startswith("sudo usermod -aG dialout ")
+    assert finding.mend.startswith("`sudo usermod -aG dialout ")
     monkeypatch.setattr(port_access, "membership", lambda _=None: Membership("dialout", listed=True, in_force=False))
     assert "log out and in again" in check.usb_arm()[0].mend
     monkeypatch.setattr(port_access, "membership", lambda _=None: None)

@@ -632,7 +632,7 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
     stranger = port_access.Membership("dialout", listed=False, in_force=False)
     monkeypatch.setattr(port_access, "membership", lambda _: stranger)
     monkeypatch.setattr(port_access.sys, "platform", "linux")
-    with pytest.raises(PortError, match=r"You may not open .*sudo usermod -aG dialout \w+"):
+    with pytest.raises(PortError, match=r"You may not open .*`sudo usermod -aG dialout \w+`"):
         SerialPort(str(plain))
 
 

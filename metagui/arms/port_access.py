@@ -43,17 +43,20 @@ def closed_to_us(devices: Sequence[str]) -> list[str]:
 
 
 def mend(device: str | None = None) -> str:
-    """Return the command that lets this user open a device, or serial ports at all; empty if nothing is missing."""
+    """Return what lets this user open a device, or serial ports at all; empty if nothing is missing.
+
+    A command stands between backticks, as the window finds it to copy.
+    """
     if not sys.platform.startswith("linux"):
         return ""
     found = membership(device)
     if found is None:
-        return _UDEV
+        return f"`{_UDEV}`"
     if found.in_force:
-        return _UDEV if device is not None and closed_to_us([device]) else ""
+        return f"`{_UDEV}`" if device is not None and closed_to_us([device]) else ""
     if found.listed:
         return f"log out and in again: you are in the group {found.name}, but this session does not know it yet"
-    return f"sudo usermod -aG {found.name} {_user()}, then log out and in again"
+    return f"`sudo usermod -aG {found.name} {_user()}`, then log out and in again"
 
 
 def membership(device: str | None = None) -> Membership | None:
@@ -78,14 +81,14 @@ def meddlers(adapters: Iterable[tuple[int | None, int | None]]) -> list[tuple[st
         found.append(
             (
                 "brltty takes the CH340 adapter for a Braille display, and its port vanishes",
-                "sudo apt-get remove brltty",
+                "`sudo apt-get remove brltty`",
             )
         )
     if _running("ModemManager"):
         found.append(
             (
                 "ModemManager holds a port for half a minute after it is plugged in, looking for a modem",
-                "wait and connect again, or sudo systemctl disable --now ModemManager if you use no modem",
+                "wait and connect again, or `sudo systemctl disable --now ModemManager` if you use no modem",
             )
         )
     return found

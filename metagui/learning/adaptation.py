@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from metagui.demonstrations.cuts import reconciled
 from metagui.learning import features, maml, race
 from metagui.learning.adapted import AdaptedClick, AdaptedTask, reference_of
 from metagui.learning.dataset import LEAST_ROWS
 from metagui.learning.policy import Points, PolicyModel, as_numpy
 from metagui.learning.race import RaceSettings
+from metagui.learning.take_verdicts import odd_takes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -79,10 +81,11 @@ def adapt_task(
     """
     settings = settings or RaceSettings()
     _check(prior, takes)
-    encoded = [features.encode(take) for take in takes]
+    encoded = [features.encode(take) for take in reconciled(takes)]
     _check_clicks(takes, encoded)
+    odd = odd_takes(prior, [take.name for take in takes], encoded)
     clicks: list[AdaptedClick] = []
-    notes: list[str] = []
+    notes = [take.reason for take in odd]
     curves: list[dict[str, list[list[float]]]] = []
     held_out_by = ""
     count = len(encoded[0])
@@ -102,6 +105,7 @@ def adapt_task(
         "prior": prior.id,
         "takes": [take.name for take in takes],
         "notes": notes,
+        "odd_takes": [asdict(take) for take in odd],
         "curves": curves,
         "held_out_by": held_out_by,
         "settings": asdict(settings),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from metagui.learning import features
+from metagui.learning import features, pilot
 from metagui.learning.features import HELD
 from metagui.learning.files import save_tensors
 from metagui.learning.pilot import softmax
@@ -54,6 +54,10 @@ class AdaptedClick:
     others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     """Policies of all candidates, if they were asked for; never saved."""
 
+    def act(self, anchors: Array, globals_: Array) -> tuple[Array, float]:
+        """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
+        return pilot.act(self.policy, anchors, globals_)
+
     def distance(self, anchors: Array, globals_: Array) -> float:
         """Return how far a state is from the demonstrations; 1 is as far as the farthest of those is."""
         here = outline(self.policy, anchors[None], globals_[None])
@@ -69,7 +73,7 @@ class AdaptedTask:
     anchors: tuple[str, ...]
     """Names of the anchors, in the order that the policies expect."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """``prior``, ``takes``, ``notes``, ``curves``, ``held_out_by``, ``settings``."""
+    """``prior``, ``takes``, ``notes``, ``odd_takes``, ``curves``, ``held_out_by``, ``settings``."""
 
     def with_candidate(self, name: str) -> AdaptedTask:
         """Return the same task with another candidate's policies; they must have been kept."""

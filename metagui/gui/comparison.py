@@ -121,3 +121,32 @@ class Comparison:
         axes = axes * np.where(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)] < 0, -1.0, 1.0)[:, None]
         flat = (rows - rows.mean(axis=0)) @ axes.T
         return np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
+
+
+@dataclass(frozen=True)
+class Acts:
+    """How well the policy adapted to one task imitates another's takes; the other lens of similarity."""
+
+    tasks: tuple[str, ...]
+    task_matrix: FloatArray
+    """(t, t) imitation loss on the other's takes beyond the loss on one's own; 0 on the diagonal."""
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def ranked(self, task: str) -> list[ActsLike]:
+        """Return the other tasks, those that act alike first; nothing for a task that was not compared."""
+        if task not in self.tasks:
+            return []
+        row = self.task_matrix[self.tasks.index(task)]
+        others = [ActsLike(name, float(d)) for name, d in zip(self.tasks, row, strict=True) if name != task]
+        return sorted(others, key=lambda other: other.distance)
+
+
+@dataclass(frozen=True)
+class ActsLike:
+    """One task as seen from another; nothing calibrates this distance, so there is no verdict."""
+
+    task: str
+    distance: float
+    verdict: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyqtgraph as pg
@@ -13,6 +13,9 @@ from metagui.gui.plots import Plot
 from metagui.gui.theme import scaled_font
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import FloatArray
     from metagui.gui.theme import Theme
 
 LONGEST_NAME = 22
@@ -23,7 +26,22 @@ def elided(name: str, most: int = LONGEST_NAME) -> str:
     return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
-def _levels(comparison: Comparison) -> tuple[float, float]:
+class TaskMatrix(Protocol):
+    """Distances between tasks: a ``Comparison`` of looks, or ``Acts``."""
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Their names."""
+
+    @property
+    def task_matrix(self) -> FloatArray:
+        """(t, t) distances."""
+
+    def __len__(self) -> int:
+        """0 where nothing was compared."""
+
+
+def _levels(comparison: TaskMatrix) -> tuple[float, float]:
     """Return the distances at the two ends of the colours."""
     matrix = comparison.task_matrix
     low, high = float(matrix.min()), float(matrix.max())
@@ -39,7 +57,7 @@ class HeatMap(Plot):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Heat map of distances between tasks")
-        self._comparison = Comparison()
+        self._comparison: TaskMatrix = Comparison()
         self._image = pg.ImageItem()
         self._image.setColorMap(pg.colormap.get("cividis"))
         self.addItem(self._image)
@@ -51,7 +69,7 @@ class HeatMap(Plot):
         self.scene().sigMouseClicked.connect(self._click)
         self.scene().sigMouseMoved.connect(self._hover)
 
-    def show_comparison(self, comparison: Comparison) -> None:
+    def show_comparison(self, comparison: TaskMatrix) -> None:
         """Draw the matrix."""
         self._comparison = comparison
         count = len(comparison.tasks)

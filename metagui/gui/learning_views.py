@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from metagui.gui.curves import Curves
+from metagui.gui.lessons import ALARM
 from metagui.gui.state import Learning, Situation
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class LearningViews(QObject):
         studies.training.connect(self._show_training)
         studies.trained.connect(studies.compare)
         similarity.pair_chosen.connect(self._show_pair)
+        similarity.lens_chosen.connect(self._show_lens)
+        session.acting.compared.connect(self._show_acts)
+        session.acting.missing.connect(similarity.explain)
         session.shelf.loaded.connect(self._on_loaded)
         session.shelf.changed.connect(self._show_neighbours)
         session.situation_changed.connect(self._on_situation)
@@ -57,7 +61,9 @@ class LearningViews(QObject):
 
     def _show_adapted(self, adapted: AdaptedTask) -> None:
         clicks = dict(enumerate(adapted.clicks))
-        self._losses.conclude({i: c.choice for i, c in clicks.items()}, {i: c.reason for i, c in clicks.items()})
+        alarm = f"{ALARM} " if adapted.provenance.get("ignores demonstrations") else ""
+        reasons = {i: alarm + c.reason for i, c in clicks.items()}
+        self._losses.conclude({i: c.choice for i, c in clicks.items()}, reasons)
 
     def _show_earlier(self, adapted: AdaptedTask) -> None:
         """Show what an earlier adaptation of the chosen task looked like."""
@@ -91,6 +97,8 @@ class LearningViews(QObject):
 
     def _explain(self) -> None:
         s = self._situation
+        if self._similarity.acting:
+            return
         if s.encoder_problem:
             self._similarity.explain(f"Nothing to compare yet: {s.encoder_problem}.")
         elif s.tasks < 2:
@@ -100,8 +108,23 @@ class LearningViews(QObject):
         self._similarity.show_comparison(self._session.studies.comparison, newest)
         self._show_neighbours()
 
+    def _show_lens(self, acting: bool) -> None:
+        """Look at what policies do, or at how takes look."""
+        if acting:
+            self._similarity.explain("Comparing what the policies of your tasks do …")
+            self._session.acting.compare()
+        else:
+            self._show_comparison(None)
+            self._explain()
+
+    def _show_acts(self) -> None:
+        self._similarity.show_acts(self._session.acting.acts, self._situation.task)
+
     def _show_neighbours(self) -> None:
         task = self._situation.task
+        if self._similarity.acting:
+            self._show_acts()
+            return
         found, why = self._session.studies.neighbours(task) if task else ([], "")
         prompt = "Choose a task in the list to see which others look like it."
         if task and not found:

@@ -11,6 +11,12 @@ from metagui.gui.state import Learning
 if TYPE_CHECKING:
     from metagui.gui.shelf import Shelf
     from metagui.gui.studies import Studies
+    from metagui.learning.adapted import AdaptedTask
+
+ALARM = (
+    "But the policy ignores your demonstrations: after another task's it would do as well. Record more takes, in "
+    "scenes that differ, or train a prior on tasks like this."
+)
 
 
 class Lessons(QObject):
@@ -51,6 +57,9 @@ class Lessons(QObject):
             self._compare_next = False
             self._studies.compare()
 
-    def _on_adapted(self, adapted: object) -> None:
+    def _on_adapted(self, adapted: AdaptedTask) -> None:
         self._shelf.refresh()
-        self.said.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")  # type: ignore[attr-defined]
+        if adapted.provenance.get("ignores demonstrations"):
+            self.said.emit(f"Adapted “{adapted.task}”. {ALARM}", "warning", "run")
+        else:
+            self.said.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")

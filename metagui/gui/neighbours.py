@@ -45,14 +45,14 @@ class NeighbourRow(QWidget):
 
     clicked = Signal(str)
 
-    def __init__(self, theme: Theme, neighbour: Ranked) -> None:
+    def __init__(self, theme: Theme, neighbour: Ranked, farthest: float = FARTHEST) -> None:
         super().__init__()
-        self._theme, self._neighbour = theme, neighbour
+        self._theme, self._neighbour, self._farthest = theme, neighbour, farthest
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFixedHeight(28)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        words = f"{neighbour.task}, distance {neighbour.distance:.2f}, {neighbour.verdict}"
+        words = ", ".join(filter(None, (neighbour.task, f"distance {neighbour.distance:.2f}", neighbour.verdict)))
         self.setAccessibleName(words)
         self.setToolTip(f"{words}. Click to see both demonstrations.")
 
@@ -97,7 +97,7 @@ class NeighbourRow(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.raised))
         painter.drawRoundedRect(place, 4, 4)
-        alike = max(0.0, 1.0 - self._neighbour.distance / FARTHEST)
+        alike = max(0.0, 1.0 - self._neighbour.distance / self._farthest)
         painter.setBrush(QColor(colours.accent))
         painter.drawRoundedRect(QRectF(place.x(), place.y(), max(8.0, place.width() * alike), place.height()), 4, 4)
 
@@ -134,8 +134,10 @@ class NeighbourList(QScrollArea):
         self._rows.setSpacing(2)
         self.setWidget(inside)
 
-    def show_neighbours(self, sentence: str, neighbours: Sequence[Ranked], footnote: str = "") -> None:
-        """Replace the list."""
+    def show_neighbours(
+        self, sentence: str, neighbours: Sequence[Ranked], footnote: str = "", farthest: float = FARTHEST
+    ) -> None:
+        """Replace the list; a bar is empty at the distance ``farthest``."""
         while self._rows.count():
             item = self._rows.takeAt(0)
             widget = item.widget() if item is not None else None
@@ -143,7 +145,7 @@ class NeighbourList(QScrollArea):
                 widget.deleteLater()
         self._rows.addWidget(_line(sentence))
         for neighbour in neighbours:
-            row = NeighbourRow(self._theme, neighbour)
+            row = NeighbourRow(self._theme, neighbour, farthest)
             row.clicked.connect(self.chosen)
             self._rows.addWidget(row)
         if footnote:

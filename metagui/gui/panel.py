@@ -152,6 +152,12 @@ class Segments(QFrame):
         if found is not None:
             found.setChecked(True)
 
+    def enable(self, index: int, enabled: bool) -> None:
+        """Let one be chosen, or not."""
+        found = self._group.button(index)
+        if found is not None:
+            found.setEnabled(enabled)
+
     @property
     def current(self) -> int:
         """Which one is chosen."""

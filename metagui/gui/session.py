@@ -12,6 +12,7 @@ from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import usb_ports
 from metagui.demonstrations.programs import describe
 from metagui.gui.abilities import Markable
+from metagui.gui.acting import Acting
 from metagui.gui.arm_desk import ArmDesk
 from metagui.gui.arm_flow import ArmFlow
 from metagui.gui.comparison import TakeKey
@@ -74,6 +75,7 @@ class Session(QObject):
         self.shelf = Shelf(library, self.errands)
         self.studies = Studies(self.shelf, self.errands, load_prior, simulated)
         self.lessons = Lessons(self.studies, self.shelf)
+        self.acting = Acting(self.studies, self.shelf)
         self.running = Running(self.desk, self.shelf, self.errands)
         self.steering = Steering(self.desk, seed)
         self.marking = Marking(self.desk, self.shelf.undo_stack)
@@ -99,6 +101,7 @@ class Session(QObject):
         shelf.undo_changed.connect(self.update)
         shelf.loaded.connect(self._on_loaded)
         studies.ready.connect(self._on_prior)
+        studies.remarked.connect(self._say)
         self.lessons.changed.connect(self.update)
         self.taking.began.connect(self._on_take_began)
         self.taking.ended.connect(self._on_take_ended)

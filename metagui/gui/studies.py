@@ -6,6 +6,7 @@ torch is imported inside the jobs: it costs seconds, and the window should be th
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from metagui.learning.similarity import Calibration, Neighbour, calibration_for,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.abilities import DeskArm
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from metagui.gui.shelf import Shelf
     from metagui.learning.adapted import AdaptedTask
     from metagui.learning.prior import Prior
+    from metagui.learning.siamese import Encoder
 
 _TOGETHER = 4
 """Takes embedded at once."""
+_OTHERS = 3
+"""Other tasks' takes by which it is told whether a policy heeds its own."""
 
 
 class Studies(QObject):
@@ -46,6 +51,8 @@ class Studies(QObject):
     ended = Signal(str)
     """A job came to nothing: what it was."""
     failed = Signal(object)
+    remarked = Signal(str)
+    """Something about the prior that a person should know, in words."""
     compared = Signal(object)
     """The newest take that was embedded, or None."""
     training = Signal(object)
@@ -86,6 +93,8 @@ class Studies(QObject):
         if self._closed:
             return
         self.prior, self.problem = prior, None
+        if prior.metadata.get("problem"):
+            self.remarked.emit(str(prior.metadata["problem"]))
         self.encoder_problem = None if prior.encoder.trained else "the encoder is not trained yet"
         self.ready.emit()
 
@@ -111,14 +120,17 @@ class Studies(QObject):
         prior, keys, library = self.prior, self._shelf.usable(task), self._shelf.library
         if prior is None or not keys:
             return False
-        near = self._near(task)
+        near, others = self._near(task), self._some_others(task)
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, AdaptedTask]:
             from metagui.learning.adaptation import adapt_task
             from metagui.learning.adapted import load_readable
+            from metagui.learning.alarm import ignores_demonstrations
 
             takes = reconciled([library.load(*key) for key in keys])
-            return (yield from adapt_task(prior, takes, None, should_stop, load_readable(near)))
+            adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable(near))
+            ignored = ignores_demonstrations(prior, takes, [[library.load(*key)] for key in others])
+            return replace(adapted, provenance=adapted.provenance | {"ignores demonstrations": ignored})
 
         counter = _Counter(len(self._clicks(keys[0])), len(near))
         return self._start(Learning.ADAPTING, work, self.steps.emit, self._keep_adapted, counter)
@@ -127,9 +139,15 @@ class Studies(QObject):
         take = self._shelf.take(key)
         return take.segments if take is not None else ((),)
 
-    def _near(self, task: str) -> dict[str, Any]:
+    def _near(self, task: str) -> dict[str, Path]:
         """Return the file of the nearest task that has policies of its own."""
-        return dict(nearest_learnt(self.neighbours(task)[0], self._shelf.adapted_path))
+        return nearest_learnt(self.neighbours(task)[0], self._shelf.adapted_path)
+
+    def _some_others(self, task: str) -> list[TakeKey]:
+        """Return a take of each of a few tasks that look most unlike this one."""
+        unlike = [neighbour.task for neighbour in reversed(self.neighbours(task)[0])]
+        names = unlike or [row.name for row in self._shelf.tasks if row.name != task]
+        return [keys[0] for name in names if (keys := self._shelf.usable(name))][:_OTHERS]
 
     def _keep_adapted(self, adapted: AdaptedTask) -> None:
         path = self._shelf.adapted_path(adapted.task)
@@ -254,8 +272,9 @@ class Studies(QObject):
 
     def _on_trained(self, encoder: Any) -> None:
         if self.prior is not None:
-            self.prior = replace(self.prior, encoder=encoder)
+            self.prior = replace(self.prior, encoder=encoder, metadata=self.prior.metadata | {"calibration": None})
             self.encoder_problem = None
+            self._errands.run(partial(_keep_encoder, self._shelf.library.root, encoder), None, self.failed.emit)
         self.trained.emit()
 
     # Common to all jobs
@@ -284,6 +303,13 @@ class _Counter:
     def __call__(self, batch: list[Any]) -> float:
         self._seen += len(batch)
         return min(self._seen / self._expected, 0.99)
+
+
+def _keep_encoder(library: Path, encoder: Encoder) -> None:
+    """Store an encoder beside the takes it was trained on. Raises OSError."""
+    from metagui.learning.prior import save_encoder
+
+    save_encoder(library, encoder)
 
 
 def _lower(text: str) -> str:

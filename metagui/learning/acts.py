@@ -42,7 +42,7 @@ def acts_matrix(
     clicks: list[Points] = []
     owners: list[list[int]] = []
     for demonstrations in takes.values():
-        found = _clicks([features.encode(take) for take in demonstrations], points, rng)
+        found = clicks_of([features.encode(take) for take in demonstrations], points, rng)
         owners.append(list(range(len(clicks), len(clicks) + len(found))))
         clicks += found
     everything = Points(
@@ -61,8 +61,8 @@ def acts_matrix(
     return tuple(takes), matrix
 
 
-def _clicks(takes: list[tuple[features.SegmentArrays, ...]], points: int, rng: np.random.Generator) -> list[Points]:
-    """Return one batch of one task for every click that all takes have."""
+def clicks_of(takes: list[tuple[features.SegmentArrays, ...]], points: int, rng: np.random.Generator) -> list[Points]:
+    """Return one batch of one task for every click that all the encoded takes have."""
     found = []
     for segments in zip(*takes, strict=False):
         usable = [s for s in segments if len(s) >= LEAST_ROWS]

@@ -16,7 +16,7 @@ from metagui.demonstrations.programs import ClickProgram
 from metagui.demonstrations.replaying import ReplayController
 from metagui.demonstrations.takes import MemoryRecorder
 from metagui.learning.adaptation import adapt_task
-from metagui.learning.evaluation import JudgedChain
+from metagui.learning.judged import JudgedChain
 from metagui.learning.prior import shipped
 from metagui.learning.race import RaceSettings
 from metagui.learning.rollout import PolicyChain

@@ -46,7 +46,7 @@ class Running(QObject):
 
         def prepare() -> tuple[Any, Any]:
             from metagui.learning.adapted import AdaptedTask
-            from metagui.learning.evaluation import JudgedChain
+            from metagui.learning.judged import JudgedChain
             from metagui.learning.rollout import PolicyChain
 
             chain = PolicyChain(AdaptedTask.load(path), anchors)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metagui.learning import pilot
 from metagui.learning.adapted import AdaptedError
 from metagui.learning.features import Tracker, motion_from_action
 
@@ -85,7 +84,7 @@ class PolicyChain:
         while not self.finished:
             click = self.adapted.clicks[self.click_index]
             anchors, globals_ = self._tracker.observe(observation)
-            action, self.done_probability = pilot.act(click.policy, anchors, globals_)
+            action, self.done_probability = click.act(anchors, globals_)
             self.distance = click.distance(anchors, globals_)
             self._decisions += 1
             motion = motion_from_action(action, done=False)

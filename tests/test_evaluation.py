@@ -10,7 +10,7 @@ import pytest
 from shown import shown
 from test_adaptation import MODEL, _prior
 
-from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.demonstration import Click, Demonstration
 from metagui.demonstrations.generate import GenerateSettings, takes_of
 from metagui.demonstrations.programs import ClickProgram
 from metagui.demonstrations.rows import ROWS, row_of

@@ -84,6 +84,8 @@ class Track:
     """(T, A)"""
     kinds: FloatArray
     """(A, KIND_FEATURES) one-hot."""
+    swept: FloatArray | None = None
+    """(A + 1,) angles swept until the last row but one, of a track that leaves out rows between first and last two."""
 
     def with_start(self) -> Track:
         """Return the track with one more anchor: the tool where the segment began."""
@@ -257,7 +259,10 @@ def _swept(track: Track) -> FloatArray:
     way = track.tool[:, None, :2] - track.positions[..., :2]
     angle, radius = np.arctan2(way[..., 1], way[..., 0]), np.hypot(way[..., 0], way[..., 1])
     near = (radius[1:] < 0.005) | (radius[:-1] < 0.005)
-    return _accumulated(np.where(near, 0.0, wrapped(np.diff(angle, axis=0))))
+    increments = np.where(near, 0.0, wrapped(np.diff(angle, axis=0)))
+    if track.swept is not None:
+        increments[-2] = track.swept
+    return _accumulated(increments)
 
 
 def _accumulated(increments: FloatArray) -> FloatArray:
@@ -318,7 +323,7 @@ def _polar(way: Any, xp: Any) -> Any:
 
 
 class Tracker:
-    """Keeps the track of the present segment while a policy runs."""
+    """Keeps the track of the present segment while a policy runs: its first row, the last two, and what adds up."""
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         self._kinds = kinds_of(anchors)
@@ -327,22 +332,28 @@ class Tracker:
     def begin(self) -> None:
         """Start a new segment."""
         self._rows: list[Observation] = []
+        self._swept: FloatArray | None = None
+        self._touched = self._held = np.zeros(len(self._kinds), dtype=bool)
 
     def observe(self, observation: Observation) -> tuple[Array, Array]:
         """Take in one decision's observation; return its (A + 1, ANCHOR_FEATURES) and (GLOBAL_FEATURES,)."""
-        self._rows.append(observation)
+        self._rows = [*self._rows[:1], *self._rows[-1:], observation] if self._rows else [observation]
         scenes = [row.scene for row in self._rows]
+        now, earlier = scenes[-1], len(scenes) - 1
         track = Track(
             np.array([row.tool_position for row in self._rows]),
             np.array([row.tool_yaw for row in self._rows]),
             np.array([row.gripper for row in self._rows]),
             np.array([s.positions for s in scenes]),
             np.array([s.yaws for s in scenes]),
-            np.array([s.held for s in scenes]),
-            np.array([s.touched for s in scenes]),
+            np.array([*[self._held] * earlier, now.held]),
+            np.array([*[self._touched] * earlier, now.touched]),
             self._kinds,
+            self._swept,
         )
         anchors, globals_ = observe(track, last=True)
+        self._swept = _swept(track.with_start())[-1]
+        self._touched, self._held = self._touched | now.touched, self._held | now.held
         return anchors[0], globals_[0]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtCore import QSettings
 
+    from metagui.arms.known_arms import ArmBook
     from metagui.gui.main_window import MainWindow
     from metagui.gui.theme import Theme
     from metagui.learning.prior import Prior
@@ -46,10 +47,17 @@ def prepare() -> None:
         import torch  # noqa: F401
 
 
-def make_window(theme: Theme, settings: QSettings, seed: int | None = None, prior: Path | None = None) -> MainWindow:
+def make_window(
+    theme: Theme,
+    settings: QSettings,
+    seed: int | None = None,
+    prior: Path | None = None,
+    book: ArmBook | None = None,
+) -> MainWindow:
     """Put all parts together around the simulated arm and the default library.
 
-    ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one.
+    ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one, ``book`` knows
+    other arms than this person's.
     """
     from metagui.arms.simulated import SimulatedArm
     from metagui.demonstrations.library import Library
@@ -57,7 +65,7 @@ def make_window(theme: Theme, settings: QSettings, seed: int | None = None, prio
     from metagui.gui.session import Session
     from metagui.paths import recordings_dir
 
-    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed)
+    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, book)
     return MainWindow(session, theme, settings)
 
 

@@ -131,7 +131,7 @@ def _policies(
     if NEAREST_NEIGHBOUR in settings.candidates:
         yield "", NEAREST_NEIGHBOUR, remember(takes)
     for prior in priors:
-        adapted = _adapted(prior, takes, settings)
+        adapted = adapted_to(prior, takes, settings)
         for name in settings.candidates:
             if name == CHOSEN:
                 yield prior.id, name, adapted
@@ -139,7 +139,8 @@ def _policies(
                 yield prior.id, name, adapted.with_candidate(name)
 
 
-def _adapted(prior: Prior, takes: Sequence[Demonstration], settings: EvaluateSettings) -> AdaptedTask:
+def adapted_to(prior: Prior, takes: Sequence[Demonstration], settings: EvaluateSettings) -> AdaptedTask:
+    """Adapt to a task's takes, keeping every candidate. Raises AdaptationError, FeatureError and PriorMismatch."""
     race = adapt_task(prior, takes, RaceSettings(keep_all=True, seed=settings.seed))
     while True:
         try:

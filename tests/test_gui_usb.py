@@ -82,9 +82,10 @@ def session(qtbot: QtBot, tmp_path: Path, socket: Socket) -> Iterator[Session]:
     made = Session(SimulatedArm, library, small_prior, seed=5, book=book, ports=socket.ports)
     made.words = []  # type: ignore[attr-defined]
     made.said.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
-    made.countdown._timer.setInterval(30)
+    made.performing.countdown._timer.setInterval(30)
     made.open()
     until(qtbot, lambda: made.situation.state is State.READY and len(made.station.choices) == 2)
+    until(qtbot, lambda: made.desk.latest is not None)
     yield made
     made.close()
 
@@ -140,6 +141,27 @@ def test_a_port_named_by_hand_and_one_that_is_not_there(qtbot: QtBot, session: S
     until(qtbot, lambda: session.situation.state is State.READY)
 
 
+def test_an_arm_that_is_given_a_name_keeps_it_while_it_is_connected(
+    qtbot: QtBot, session: Session, socket: Socket
+) -> None:
+    (session.station.book.folder / "arms.json").unlink()
+    until(qtbot, lambda: not any(choice.name for choice in session.station.choices))
+    session.station.add_port(socket.device)
+    session.toggle_connection()
+    until(qtbot, lambda: session.situation.state is State.READY and not session.situation.simulated)
+    session.station.name_chosen("../bad")
+    until(qtbot, lambda: heard(session, "cannot name an arm"))
+    session.station.name_chosen("my arm")
+    until(qtbot, lambda: session.station.chosen.name == "my arm")
+    assert session.station.current is not None
+    assert session.station.current.key == "arm:my arm"
+    assert session.situation.same_arm
+    socket.pull()
+    until(qtbot, lambda: session.station.looking)
+    socket.plug()
+    until(qtbot, lambda: heard(session, "“my arm” is back"))
+
+
 def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: Socket) -> None:
     connect(qtbot, session)
     session.modes.toggle_limp()
@@ -176,7 +198,8 @@ def test_pulled_out_in_mid_recording_the_take_is_kept_and_the_arm_comes_back_by_
     until(qtbot, lambda: session.desk.recorder.samples > 20)
     socket.pull()
     until(qtbot, lambda: session.situation.state is State.ERROR)
-    until(qtbot, lambda: len(session.shelf.library.takes("cut short")) == 1)
+    until(qtbot, lambda: heard(session, "Saved “cut short”"))
+    assert len(session.shelf.library.takes("cut short")) == 1
     assert session.station.looking
     assert heard(session, "vanished")
     assert heard(session, "comes back by itself")
@@ -200,12 +223,12 @@ def test_pulled_out_while_limp_while_counting_and_while_idle(qtbot: QtBot, sessi
     assert not session.situation.limp
     socket.plug()
     until(qtbot, lambda: session.situation.state is State.READY)
-    session.countdown._timer.setInterval(60_000)
+    session.performing.countdown._timer.setInterval(60_000)
     session.toggle_recording()
     assert session.situation.state is State.COUNTDOWN
     socket.pull()
     until(qtbot, lambda: session.situation.state is State.ERROR)
-    assert not session.countdown.counting
+    assert not session.performing.countdown.counting
     session.station.choose("simulated")
     session.toggle_connection()
     assert session.situation.state is State.READY
@@ -221,7 +244,7 @@ def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
     session.choose("above red", "001")
     until(qtbot, lambda: session.chosen_take() is not None)
     counted: list[int] = []
-    session.countdown.shown.connect(lambda left, words: counted.append(left))
+    session.performing.countdown.shown.connect(lambda left, words: counted.append(left))
     session.replay_on_arm()
     assert session.situation.state is State.COUNTDOWN
     before = np.array(socket.arm.angles())
@@ -272,6 +295,7 @@ def test_keys_steer_and_stop_steering_when_the_mode_ends(qtbot: QtBot, session: 
     assert heard(session, "no joints to take hold of")
     session.modes.choose(KEYS)
     assert session.modes.velocity is not None
+    until(qtbot, lambda: session.desk.latest is not None)
     start = session.desk.latest
     assert start is not None
 

@@ -37,6 +37,7 @@ class ActionInfo:
 ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."),
+    ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo("record", "Record", "record", "Record a new take while you click in the view.", "F9", tint="danger"),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),

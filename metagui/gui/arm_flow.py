@@ -34,6 +34,8 @@ class ArmFlow(QObject):
         station.opened.connect(self._on_open)
         station.failed.connect(self._on_failure)
         station.problem.connect(self._on_problem)
+        station.named.connect(self._on_named)
+        station.failed_to_name.connect(self._on_no_name)
         desk.failed.connect(self._on_arm_failure)
         self._desk = desk
 
@@ -57,6 +59,17 @@ class ArmFlow(QObject):
         self.station.wish(f"arm:{name}")
         self.station.scan()
         self.connect_chosen()
+
+    def calibrate(self) -> None:
+        """Let go of the arm, so that it can be calibrated."""
+        self.let_go()
+        self.became.emit(State.CALIBRATING)
+
+    def end_calibration(self, words: str) -> None:
+        """The calibration was cancelled; ``words`` say what that leaves."""
+        self.became.emit(State.NO_ARM)
+        if words:
+            self.said.emit(words, "info", "")
 
     def let_go(self) -> None:
         """Hold and let go of the arm."""
@@ -83,6 +96,12 @@ class ArmFlow(QObject):
         """Put the command of the last message where it can be pasted from."""
         QGuiApplication.clipboard().setText(self._command)
         self.said.emit(f"Copied: {self._command}", "info", "")
+
+    def _on_named(self, name: str) -> None:
+        self.said.emit(f"This arm is called “{name}” from now on, whatever port it is on.", "success", "")
+
+    def _on_no_name(self, error: Exception) -> None:
+        self.said.emit(str(error), "warning", "name_arm")
 
     def _on_problem(self, words: str) -> None:
         self.said.emit(words, "error", "")

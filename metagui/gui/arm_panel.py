@@ -55,8 +55,8 @@ class ArmPanel(Panel):
         self.body.addWidget(self.view, 1)
         self.body.addWidget(self.notice)
         self.body.addWidget(self.modes)
-        self.show_saved(False)
         self.show_distance(None)
+        self.show_saved(False)
 
     def _distance_widget(self) -> QWidget:
         out = QWidget()
@@ -78,6 +78,7 @@ class ArmPanel(Panel):
     def show_saved(self, saved: bool) -> None:
         """Offer to take again or to discard right after a take."""
         self._again.setVisible(saved)
+        self._label.setVisible(not saved)
         self._discard.setVisible(saved)
 
     def show_recording(self, words: str) -> None:
@@ -89,7 +90,7 @@ class ArmPanel(Panel):
     def show_distance(self, distance: float | None) -> None:
         """Say how far a run is from the demonstrations; 1 is as far as the farthest of those. None hides it."""
         self._distance.setVisible(distance is not None)
-        self._label.setVisible(distance is None)
+        self._label.setVisible(distance is None and self._again.isHidden())
         self.name.setVisible(distance is None)
         if distance is not None:
             self._bar.setValue(round(100 * min(distance, 2.0)))

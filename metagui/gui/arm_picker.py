@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 OTHER = "Another port…"
+PORT = "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
+NAME = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
 
 
 class ArmPicker(QStackedWidget):
@@ -29,6 +31,8 @@ class ArmPicker(QStackedWidget):
     """The key of an ArmChoice."""
     port_named = Signal(str)
     """A path that a person typed."""
+    named = Signal(str)
+    """A name that a person typed for the chosen arm."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -38,11 +42,13 @@ class ArmPicker(QStackedWidget):
         self.list = _List()
         self.list.setAccessibleName("Arm")
         self.list.activated.connect(self._on_activated)
-        self.path = _Path()
+        self.path = _Field("/dev/ttyACM0, COM3 …", "Port of the arm", PORT)
         self.path.entered.connect(self._on_path)
-        self.addWidget(self.list)
-        self.addWidget(self.path)
-        self.setMinimumWidth(176)
+        self.name = _Field("a name for this arm", "Name of the arm", NAME)
+        self.name.entered.connect(self._on_name)
+        for page in (self.list, self.path, self.name):
+            self.addWidget(page)
+        self.setMinimumWidth(208)
         self.setMaximumWidth(240)
         self.setFixedHeight(self.list.sizeHint().height())
         theme.changed.connect(self._show)
@@ -87,6 +93,18 @@ class ArmPicker(QStackedWidget):
         self.setCurrentWidget(self.path)
         self.path.setFocus()
 
+    def ask_name(self, name: str) -> None:
+        """Let a person type a name for the chosen arm, in place of the list."""
+        self.setCurrentWidget(self.name)
+        self.name.setText(name)
+        self.name.selectAll()
+        self.name.setFocus()
+
+    def _on_name(self, name: str) -> None:
+        self.setCurrentWidget(self.list)
+        if name:
+            self.named.emit(name)
+
     def _on_path(self, path: str) -> None:
         self.setCurrentWidget(self.list)
         if path:
@@ -114,24 +132,22 @@ class _List(QComboBox):
         super().showPopup()
 
 
-class _Path(QLineEdit):
-    """Where a path is typed; leaving it empty goes back."""
+class _Field(QLineEdit):
+    """Where something is typed in place of the list; leaving it empty goes back."""
 
     entered = Signal(str)
 
-    def __init__(self) -> None:
+    def __init__(self, placeholder: str, name: str, tooltip: str) -> None:
         super().__init__()
-        self.setPlaceholderText("/dev/ttyACM0, COM3 …")
-        self.setAccessibleName("Port of the arm")
-        self.setToolTip(
-            "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
-        )
+        self.setPlaceholderText(placeholder)
+        self.setAccessibleName(name)
+        self.setToolTip(tooltip)
         self.returnPressed.connect(self._enter)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Take what was typed, if anything."""
         super().focusOutEvent(event)
-        if event.reason() != Qt.FocusReason.PopupFocusReason:
+        if event.reason() != Qt.FocusReason.PopupFocusReason and self.isVisible():
             self._enter()
 
     def _enter(self) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from metagui.gui.key_pilot import KeyPilot
-from metagui.gui.modes import KEYS
+from metagui.gui.modes import CLICK, KEYS
 from metagui.gui.state import State
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ArmViews(QObject):
         session.station.looked.connect(self._show_notice)
         session.modes.changed.connect(self._show_modes)
         session.marking.changed.connect(self._show_notice)
-        session.countdown.shown.connect(window.arm.count.show_count)
+        session.performing.countdown.shown.connect(window.arm.count.show_count)
         session.running.progress_changed.connect(self._show_progress)
         window.actions_["mark"].toggled.connect(self._on_marking)
         QApplication.instance().focusChanged.connect(self._on_focus)  # type: ignore[union-attr]
@@ -73,6 +73,8 @@ class ArmViews(QObject):
         window.arm.things.show_kind(situation.markable, arm.anchors)
         if not situation.markable or situation.state is not State.READY:
             window.actions_["mark"].setChecked(False)
+        window.top.arms.setEnabled(situation.state is not State.CALIBRATING)
+        window.arm.name.setPlaceholderText("named by your clicks" if situation.mode == CLICK else "named for you")
         self._show_modes()
         self._show_notice()
 

@@ -41,10 +41,10 @@ class Banner(QFrame):
         self.hide()
 
     def offer(self, words: str) -> None:
-        """Show the offer."""
+        """Show the offer; without words there is none."""
         self._words.setText(words)
         self.setAccessibleDescription(words)
-        self.show()
+        self.setVisible(bool(words))
 
     def _tint(self) -> None:
         self._picture.setPixmap(pixmap("warning", self._theme.colours.warning, 20, self.devicePixelRatioF()))

@@ -54,7 +54,8 @@ class Binding(QObject):
         session.renamed.connect(self._expect)
         session.steering.tool_changed.connect(self._show_tool)
         session.taking.saved.connect(self._show_saved)
-        session.leftovers.offered.connect(self._show_offer)
+        session.leftovers.offered.connect(window.banner.offer)
+        session.lessons.offered.connect(window.odd.offer)
         session.shelf.changed.connect(self._show_tasks)
         session.shelf.loaded.connect(self._repaint_tasks)
         session.studies.learner.progress.connect(window.status.show_progress)
@@ -82,6 +83,7 @@ class Binding(QObject):
         self._situation = situation
         window.actions_.refresh(situation)
         window.status.show_situation(situation)
+        window.tasks.show_recording(situation.state is State.RECORDING)
         missing = why_not("motion", situation)
         window.arm.tools.refresh(missing)
         window.arm.view.teaching = missing is None
@@ -145,9 +147,3 @@ class Binding(QObject):
         found = self._window.actions_[action] if action else None
         self._window.toasts.say(Message(text, kind, found))  # type: ignore[arg-type]
         self._window.status.message.say(text)
-
-    def _show_offer(self, words: str) -> None:
-        if words:
-            self._window.banner.offer(words)
-        else:
-            self._window.banner.hide()

@@ -38,6 +38,7 @@ class Commands(QObject):
             "run": session.run,
             "stop": self._stop,
             "calibrate": self._calibrate,
+            "name_arm": self._name_arm,
             "copy_command": session.arm_flow.copy_command,
             "limp": session.modes.toggle_limp,
             "countdown": self._choose_countdown,
@@ -76,12 +77,16 @@ class Commands(QObject):
         window.arm.view.placed.connect(session.marking.put)
         window.arm.things.here.connect(session.marking.put_here)
         window.arm.modes.chosen.connect(session.modes.choose)
+        window.arm.modes.opened.connect(session.modes.look_for_gamepad)
         window.arm.modes.followed.connect(self._follow)
         window.top.arms.chosen.connect(session.station.choose)
+        window.top.arms.named.connect(session.station.name_chosen)
         window.top.arms.port_named.connect(session.station.add_port)
         window.calibration.finished.connect(session.arm_flow.use)
-        window.calibration.cancelled.connect(self._tell)
+        window.calibration.cancelled.connect(session.arm_flow.end_calibration)
         window.banner.accepted.connect(session.leftovers.keep)
+        window.odd.accepted.connect(session.lessons.leave_odd_out)
+        window.odd.declined.connect(session.lessons.keep_odd)
         window.banner.declined.connect(session.leftovers.throw_away)
         self.replay.shown.connect(self._show_replay)
         self.replay.ended.connect(self._end_replay)
@@ -91,17 +96,16 @@ class Commands(QObject):
     def _calibrate(self) -> None:
         """Let go of the arm and open the page that calibrates it."""
         session, choice = self._session, self._session.station.chosen
-        session.arm_flow.let_go()
+        session.arm_flow.calibrate()
         self._window.calibration.open(choice.device, session.station.book)
+
+    def _name_arm(self) -> None:
+        self._window.top.arms.ask_name(self._session.station.chosen.name)
 
     def _stop(self) -> None:
         """Halt everything; a calibration is cancelled."""
         self._session.stop()
         self._window.calibration.cancel()
-
-    def _tell(self, words: str) -> None:
-        if words:
-            self._session.said.emit(words, "info", "")
 
     def _follow(self, key: str) -> None:
         found = next((choice for choice in self._session.modes.leaders() if choice.key == key), None)

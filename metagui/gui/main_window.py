@@ -48,6 +48,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, theme)
         self.top = TopBar(theme, self.actions_)
         self.banner = Banner(theme, "Keep it", "Throw it away")
+        self.odd = Banner(theme, "Leave it out and adapt again", "Keep it")
         self.tasks = TaskList(theme, self.actions_, session.shelf.sparkline)
         self.arm = ArmPanel(theme, self.actions_, session.steering.teacher)
         self.traces = Traces(theme, [j.name for j in session.desk.arm.joints])
@@ -80,7 +81,13 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for widget, stretch in ((self.top, 0), (self.banner, 0), (self.calibration, 1), (self.status, 0)):
+        for widget, stretch in (
+            (self.top, 0),
+            (self.banner, 0),
+            (self.odd, 0),
+            (self.calibration, 1),
+            (self.status, 0),
+        ):
             outer.addWidget(widget, stretch)
         self.setCentralWidget(frame)
         return {s.objectName(): s for s in (above, below, centre, main)}

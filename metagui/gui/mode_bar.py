@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 HAND_IN_WORDS = "Pause half a second after each step; gripping and letting go are seen."
-GAMEPAD_IN_WORDS = "Left stick moves · right stick lifts and turns · a button opens and closes"
+GAMEPAD_IN_WORDS = "Left stick moves · right stick lifts and turns · A opens and closes"
 
 
 class ModeBar(QWidget):
@@ -34,6 +34,8 @@ class ModeBar(QWidget):
     """The key of a Mode."""
     followed = Signal(str)
     """The key of the arm that is to lead; empty to stop following."""
+    opened = Signal()
+    """The menu is about to be shown."""
 
     def __init__(self, theme: Theme, actions: Actions, tools: TeachBar) -> None:
         super().__init__()
@@ -83,6 +85,7 @@ class ModeBar(QWidget):
         out.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         out.setMenu(self._menu)
         self._menu.setToolTipsVisible(True)
+        self._menu.aboutToShow.connect(self.opened)
         self._group.triggered.connect(self._on_chosen)
         return out
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import usb_ports
 from metagui.demonstrations.programs import describe
-from metagui.gui.abilities import Markable
 from metagui.gui.acting import Acting
 from metagui.gui.arm_desk import ArmDesk
 from metagui.gui.arm_flow import ArmFlow
 from metagui.gui.comparison import TakeKey
-from metagui.gui.countdown import Countdown
 from metagui.gui.errands import Errands
 from metagui.gui.leftovers import Leftovers
 from metagui.gui.lessons import Lessons
 from metagui.gui.marking import Marking
+from metagui.gui.outlook import outlook
+from metagui.gui.performing import Performing
 from metagui.gui.running import Running
 from metagui.gui.shelf import Shelf
 from metagui.gui.state import Learning, Situation, State, step
@@ -82,13 +81,13 @@ class Session(QObject):
         self.situation = Situation()
         self.taking = Taking(self.desk, self.shelf, self.studies, self.modes)
         self.leftovers = Leftovers(self.shelf, self.errands)
-        self.countdown = Countdown()
+        self.performing = Performing(self.running, self.steering, self.modes)
         self.counts_in = {True: False, False: True}
         """Whether it is counted down before a recording, with the simulated arm and with others."""
         self._connect()
 
     def _connect(self) -> None:
-        desk, shelf, studies, running = self.desk, self.shelf, self.studies, self.running
+        desk, shelf, studies = self.desk, self.shelf, self.studies
         desk.ticked.connect(self._on_tick)
         desk.alarmed.connect(self._on_alarm)
         self.arm_flow.became.connect(self._on_arm)
@@ -107,20 +106,12 @@ class Session(QObject):
         self.taking.ended.connect(self._on_take_ended)
         self.taking.saved.connect(self.update)
         self.taking.unsaved.connect(self.leftovers.look)
-        running.ended.connect(self._on_run_end)
-        running.failed.connect(self._on_run_failure)
-        for failing in (shelf, studies, self.errands, self.leftovers):
+        self.performing.became.connect(self._become)
+        for failing in (shelf, studies, self.errands, self.leftovers, self.performing):
             failing.failed.connect(self._on_error)
-        for speaking in (
-            self.taking,
-            self.leftovers,
-            self.steering,
-            self.arm_flow,
-            self.modes,
-            self.lessons,
-            self.marking,
-        ):
-            speaking.said.connect(self.said)
+        speaking = (self.taking, self.leftovers, self.steering, self.arm_flow, self.modes, self.lessons, self.marking)
+        for speaker in (*speaking, self.performing):
+            speaker.said.connect(self.said)
 
     # The situation
 
@@ -130,41 +121,10 @@ class Session(QObject):
 
     def _consider(self, task: str | None, take: str | None) -> None:
         """Take up what is chosen, and work out what that enables."""
-        s, shelf = self.situation, self.shelf
-        row = shelf.task(task)
-        found = replace(
-            s,
-            task=task,
-            take=take,
-            learning=self.studies.learner.state,
-            takes=len(shelf.usable(task)),
-            tasks=len(shelf.tasks),
-            adapted=row is not None and row.adapted,
-            prior_problem=self.studies.problem,
-            encoder_problem=self.studies.encoder_problem,
-            undo=shelf.undo_stack.undoText() or None,
-            redo=shelf.undo_stack.redoText() or None,
-            just_saved=self.taking.newest is not None,
-            busy=self.desk.pending > 0,
-            **self._arm_situation(),
-        )
-        if found != s:
+        found = outlook(self, task, take)
+        if found != self.situation:
             self.situation = found
             self.situation_changed.emit(found)
-
-    def _arm_situation(self) -> dict[str, Any]:
-        """Return what the situation says about arms."""
-        station, current = self.station, self.station.current
-        return {
-            "mode": self.modes.mode,
-            "limp": self.desk.limp,
-            "simulated": current is None or current.simulated,
-            "markable": current is not None and isinstance(self.desk.arm, Markable),
-            "port": not station.chosen.simulated,
-            "same_arm": current is None or current.key == station.chosen.key,
-            "looking": station.looking,
-            "counts_in": self.counts_in[current is None or current.simulated],
-        }
 
     def _become(self, state: State) -> None:
         self.situation = replace(self.situation, state=step(self.situation.state, state))
@@ -196,7 +156,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """Hold the arm, keep the take being recorded, end every thread."""
-        self.countdown.cancel()
+        self.performing.countdown.cancel()
         if self.taking.recording:
             self.taking.finish()
         self.modes.close()
@@ -228,14 +188,9 @@ class Session(QObject):
 
     def _on_interruption(self, lost: bool) -> None:
         """What the arm did is over; a take is kept."""
-        state = self.situation.state
-        if self.countdown.cancel():
-            self._become(State.READY)
-        elif self.taking.recording:
+        if self.taking.recording:
             self.taking.finish()
-        elif state is State.RUNNING:
-            self.running.drop()
-            self._become(State.READY)
+        self.performing.interrupt()
         if lost:
             self.modes.reset()
 
@@ -308,7 +263,7 @@ class Session(QObject):
     def record(self) -> None:
         """Begin a take, in a new scene unless this one is still untouched; counted in if that is wanted."""
         if self.situation.counts_in and self.situation.state is State.READY:
-            self._count("Recording begins", self._record_now)
+            self.performing.count("Recording begins", self._record_now)
         else:
             self._record_now()
 
@@ -323,11 +278,6 @@ class Session(QObject):
         self.taking.begin(self.situation.task)
         if not self.taking.recording and self.situation.state is State.COUNTDOWN:
             self._become(State.READY)
-
-    def _count(self, words: str, then: Callable[[], None]) -> None:
-        """Count down to what the arm or the person is about to do."""
-        self._become(State.COUNTDOWN)
-        self.countdown.start(words, then)
 
     def _on_take_began(self) -> None:
         self._become(State.RECORDING)
@@ -356,40 +306,14 @@ class Session(QObject):
 
     def run(self) -> None:
         """Let the arm do the chosen task in a new scene, or on a real table as it is, after a countdown."""
-        task = self.situation.task
-        if task is not None:
-            self.steering.randomise()
-            self._perform(f"“{task}” begins", partial(self.running.start, task))
+        if self.situation.task is not None:
+            self.performing.run(self.situation.task, not self.situation.simulated)
 
     def replay_on_arm(self) -> None:
         """Let the arm repeat the chosen take."""
         take = self.chosen_take()
         if take is not None:
-            self._perform(f"Take {take.name} is repeated", partial(self.running.replay, take))
-
-    def _perform(self, words: str, begin: Callable[[], None]) -> None:
-        """Let the arm move by itself: a real one after a countdown."""
-
-        def now() -> None:
-            self._become(State.RUNNING)
-            begin()
-
-        self.modes.choose("click")
-        if self.situation.simulated:
-            now()
-        else:
-            self._count(words, now)
-
-    def _on_run_end(self, words: str, kind: Kind) -> None:
-        self.steering.scene_used = True
-        if self.situation.state is State.RUNNING:
-            self._become(State.READY)
-        self._say(words, kind)
-
-    def _on_run_failure(self, error: Exception) -> None:
-        if self.situation.state is State.RUNNING:
-            self._become(State.READY)
-        self._on_error(error)
+            self.performing.replay(take, not self.situation.simulated)
 
     def stop(self) -> None:
         """Halt whatever runs and hold the arm."""
@@ -401,15 +325,12 @@ class Session(QObject):
         self.update()
 
     def _end_what_runs(self, was_limp: bool) -> None:
-        state = self.situation.state
-        if self.countdown.cancel():
-            self._become(State.READY)
-            self._say("Cancelled before anything moved; the arm holds.")
-        elif state is State.RUNNING:
-            self.running.stop()
-        elif state is State.RECORDING:
+        learner = self.studies.learner
+        if self.performing.stop():
+            return
+        if self.taking.recording:
             self.taking.finish()
-        elif self.studies.learner.state is not Learning.IDLE and not was_limp:
-            self.studies.learner.stop()
-        elif state is State.READY:
+        elif learner.state is not Learning.IDLE and not was_limp:
+            learner.stop()
+        elif self.situation.state is State.READY:
             self._say("Stopped; the arm holds.")

@@ -18,6 +18,7 @@ class State(Enum):
     """What the arm is doing; the value is the word the status bar shows."""
 
     NO_ARM = "No arm"
+    CALIBRATING = "Calibrating"
     CONNECTING = "Connecting"
     READY = "Ready"
     COUNTDOWN = "Starting"
@@ -40,7 +41,8 @@ class IllegalTransitionError(Exception):
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.NO_ARM: frozenset({State.CONNECTING, State.READY, State.ERROR}),
+    State.NO_ARM: frozenset({State.CALIBRATING, State.CONNECTING, State.READY, State.ERROR}),
+    State.CALIBRATING: frozenset({State.NO_ARM, State.CONNECTING, State.ERROR}),
     State.CONNECTING: frozenset({State.NO_ARM, State.READY, State.ERROR}),
     State.READY: frozenset(
         {State.NO_ARM, State.CONNECTING, State.COUNTDOWN, State.RECORDING, State.RUNNING, State.ERROR}
@@ -125,6 +127,8 @@ def _connected(s: Situation) -> str | None:
         return "Connect an arm first."
     if s.state is State.CONNECTING:
         return "The arm is being connected."
+    if s.state is State.CALIBRATING:
+        return "The arm is being calibrated."
     return "Reconnect the arm first." if s.state is State.ERROR else None
 
 
@@ -136,6 +140,10 @@ def _not_running(s: Situation) -> str | None:
     if s.state is State.COUNTDOWN:
         return "The arm is about to move; stop it first."
     return "The arm is running; stop it first." if s.state is State.RUNNING else None
+
+
+def _not_calibrating(s: Situation) -> str | None:
+    return "Finish the calibration or cancel it first." if s.state is State.CALIBRATING else None
 
 
 def _not_limp(s: Situation) -> str | None:
@@ -212,8 +220,9 @@ _STEER = (_connected, _not_running)
 _IDLE_ARM = (_connected, _not_recording, _not_running)
 
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
-    "connect": (_not_recording, _not_running),
-    "calibrate": (_on_port, _not_recording, _not_running),
+    "connect": (_not_recording, _not_running, _not_calibrating),
+    "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
+    "name_arm": (_on_port, _not_calibrating),
     "record": _STEER,
     "again": (_connected, _not_running, _saved),
     "discard": (_not_recording, _saved),

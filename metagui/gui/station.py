@@ -19,7 +19,7 @@ from metagui.gui.errands import Errands
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.arms.known_arms import ArmBook
+    from metagui.arms.known_arms import ArmBook, KnownArm
     from metagui.arms.ports import UsbPort
     from metagui.gui.abilities import DeskArm
     from metagui.gui.arm_desk import ArmDesk
@@ -39,6 +39,10 @@ class Station(QObject):
     """The chosen arm is connected and ticks; whether it had been lost and came back."""
     failed = Signal(object)
     """An ArmError: it could not be connected."""
+    named = Signal(str)
+    """The chosen arm has this name now."""
+    failed_to_name = Signal(object)
+    """A PortError."""
     looked = Signal()
     """A lost arm was looked for in vain; see ``reason``."""
     problem = Signal(str)
@@ -100,9 +104,21 @@ class Station(QObject):
         if chosen is None:
             chosen = self.chosen if self._is_open(self.chosen) else listed[0]
             listed = listed if chosen in listed else (*listed, chosen)
+        if self.current is not None and self.current.key not in {c.key for c in listed}:
+            self.current = next((c for c in listed if c.device == self.current.device), self.current)
         if (listed, chosen) != (self.choices, self.chosen):
             self.choices, self.chosen = listed, chosen
             self.listed.emit()
+
+    def name_chosen(self, name: str) -> None:
+        """Give the chosen arm a name by which it is found again."""
+        device = self.chosen.device
+        self._scans.run(lambda: self.book.remember(name, device), self._on_named, self.failed_to_name.emit)
+
+    def _on_named(self, arm: KnownArm) -> None:
+        self._by_hand = [device for device in self._by_hand if device != arm.device]
+        self.named.emit(arm.name)
+        self.scan()
 
     def _is_open(self, choice: ArmChoice) -> bool:
         return self.looking or self.connecting or (self.current is not None and self.current.key == choice.key)

@@ -32,6 +32,10 @@ QPushButton:focus, QToolButton:focus { border: 2px solid $accent; padding: 4px 9
 QPushButton:disabled, QToolButton:disabled { color: $faded; background: $panel; border-color: $border; }
 QPushButton:checked, QToolButton:checked { background: $selection; border-color: $accent; color: $text; }
 QToolButton::menu-indicator { image: none; }
+QToolButton#mode { padding-right: 24px; }
+QToolButton#mode:focus { padding-right: 23px; }
+QToolButton#mode::menu-indicator { image: url($icons/chevron-$tone.svg); width: 14px; height: 14px;
+  subcontrol-origin: padding; subcontrol-position: right center; right: 6px; }
 
 QPushButton#big, QPushButton#primary, QPushButton#record, QPushButton#stop { padding: 6px 14px; min-height: 24px; }
 QPushButton#big:focus, QPushButton#primary:focus, QPushButton#record:focus, QPushButton#stop:focus {

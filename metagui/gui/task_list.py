@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme import Theme
 
 TASK_MENU = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
+UNDER_WAY = "The first take is being recorded. Press Finish to keep it."
 TAKE_MENU = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
 
 
@@ -90,6 +91,7 @@ class TaskList(Panel):
         for key in ("undo", "redo", "delete"):
             self.header.addWidget(button(actions[key], "flat", words=False))
         sentence = "No tasks yet. Record one: click in the view what the gripper should do."
+        self._sentence = sentence
         self.place = Filled(self.tree, EmptyState(theme, "folder", sentence, actions["record"]))
         self.body.addWidget(self.search)
         self.body.addWidget(self.place, 1)
@@ -157,3 +159,9 @@ class TaskList(Panel):
 
     def _tint(self) -> None:
         self._magnifier.setIcon(icon("search", self._theme.colours.muted))
+
+    def show_recording(self, recording: bool) -> None:
+        """Say in an empty list that the first take is under way."""
+        self.place.empty.say(
+            "The first take is being recorded. Press Finish to keep it." if recording else self._sentence
+        )

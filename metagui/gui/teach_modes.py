@@ -14,6 +14,7 @@ from metagui.arms.leading import LeaderController
 from metagui.demonstrations.velocity import VelocityController
 from metagui.gui.errands import Errands
 from metagui.gui.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER, Offer, why_no_mode
+from metagui.gui.pad_pilot import PadPilot
 
 if TYPE_CHECKING:
     from metagui.gui.arm_choices import ArmChoice
@@ -41,6 +42,8 @@ class TeachModes(QObject):
         self._desk, self._station = desk, station
         self._leader: FeetechArm | None = None
         self._lines = Errands()
+        self._pad = PadPilot(self)
+        self._pad.lost.connect(self._on_pad_lost)
         self._turn = 0
         desk.failed.connect(self._on_failure)
 
@@ -51,7 +54,7 @@ class TeachModes(QObject):
         arm = self._desk.arm
         if not self._desk.connected:
             return Offer()
-        return Offer(arm.name, isinstance(arm, Guidable), len(self.leaders()), self._gamepad_problem())
+        return Offer(arm.name, isinstance(arm, Guidable), len(self.leaders()), self._pad.problem)
 
     def leaders(self) -> list[ArmChoice]:
         """Return the arms that could lead the connected one."""
@@ -62,8 +65,10 @@ class TeachModes(QObject):
             if not choice.simulated and choice.present and (current is None or choice.device != current.device)
         ]
 
-    def _gamepad_problem(self) -> str:
-        return "No gamepad is plugged in."
+    def look_for_gamepad(self) -> None:
+        """See whether a gamepad is there; called before the modes are shown, because looking takes a moment."""
+        self._pad.look()
+        self.changed.emit()
 
     # Choosing
 
@@ -78,6 +83,8 @@ class TeachModes(QObject):
             if key in (KEYS, GAMEPAD) and self._desk.connected:
                 self.velocity = VelocityController()
                 self._desk.teach_with(self.velocity)
+            if key == GAMEPAD:
+                self._pad.steer(self.velocity, self.gripper_open())
         self.changed.emit()
 
     def gripper_open(self) -> bool:
@@ -90,13 +97,21 @@ class TeachModes(QObject):
         self.unfollow()
         if self._desk.limp:
             self._set_limp(False)
-        self.velocity = None
+        self._end_steering()
         self._desk.teach_with(None)
+
+    def _end_steering(self) -> None:
+        self._pad.steer(None)
+        self.velocity = None
+
+    def _on_pad_lost(self) -> None:
+        self.choose(CLICK)
+        self.said.emit("The gamepad was unplugged; the arm holds. Plug it in and choose it again.", "warning", "")
 
     def reset(self) -> None:
         """Another arm, or none: teach by clicks again."""
         self.unfollow()
-        self.velocity = None
+        self._end_steering()
         self.mode = CLICK
         self.changed.emit()
 
@@ -171,4 +186,5 @@ class TeachModes(QObject):
     def close(self) -> None:
         """Let a leader go, end every thread."""
         self.unfollow()
+        self._pad.close()
         self._lines.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MENU = (
     "undo", "redo", "", "new_task", "rename", "delete", "folder", "", "train", "compare", "",
-    "calibrate", "countdown", "replay_arm", "", "view",
+    "calibrate", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
 LOOKS = ("system", "light", "dark")
 

@@ -79,12 +79,18 @@ def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("{}")
     result = metagui("calibrate", "--port", "/dev/ttyNOT", "--import", tmp_path / "bad.json")
     assert "is no calibration of this arm" in result.stderr
+    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--name", "a/b")
+    assert "cannot name an arm" in result.stderr, "before anything is moved"
 
 
 def test_ports_are_listed() -> None:
     result = metagui("arms", "--json")
     assert result.exit_code == 0
     assert isinstance(json.loads(result.stdout)["ports"], list)
+    ArmBook().remember("mine", "/dev/ttyNOT")
+    assert "mine" in metagui("arms").stdout
+    assert "not plugged in" in metagui("arms").stdout
+    assert json.loads(metagui("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
 
 
 def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:

@@ -31,6 +31,8 @@ GRIPPER_SETTINGS: Mapping[Register, int] = {
 }
 """What keeps a gripper that squeezes from burning."""
 ACCELERATION = 254
+BENCH_RETRIES = 9
+"""How often a question is repeated on the bench, where nothing is in a hurry and half a calibration would be a pity."""
 
 
 class WrongServoError(ArmError):
@@ -45,7 +47,7 @@ def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterato
     """
     port = open_port(device)
     try:
-        chain = ServoChain(ServoBus(port))
+        chain = ServoChain(ServoBus(port, BENCH_RETRIES))
         chain.find()
         yield chain
     finally:

@@ -27,14 +27,17 @@ BAR = 24
 
 @app.command()
 def arms(as_json: AsJson = False) -> None:
-    """List the serial ports on USB, and which named arm is on which."""
+    """List the serial ports on USB, which named arm is on which, and the named ones that are elsewhere."""
     from metagui.arms.known_arms import ArmBook
     from metagui.arms.ports import usb_ports
 
     book = ArmBook()
     found = [asdict(port) | {"adapter": port.adapter, "name": book.name_of(port)} for port in usb_ports()]
     rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
-    show({"ports": found}, ("port", "arm", "adapter"), rows, as_json)
+    elsewhere = [arm for arm in book.arms() if arm.name not in {port["name"] for port in found}]
+    rows += [(arm.device, arm.name, _whereabouts(arm.device, arm.vendor)) for arm in elsewhere]
+    document = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
+    show(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
         remark("Nothing is plugged in. `metagui virtual-arm` makes an arm to try things on.")
 
@@ -50,9 +53,11 @@ def calibrate(
 ) -> None:
     """Lead every joint from stop to stop by hand; ends by itself. Control-C cancels and changes nothing."""
     from metagui.arms.calibration import load
-    from metagui.arms.known_arms import ArmBook
+    from metagui.arms.known_arms import ArmBook, check_name
     from metagui.arms.servo_chain import bench
 
+    if name is not None:
+        check_name(name)
     known = None if file is None else load(file)
     with bench(port) as chain:
         found = known or _sweep(chain)
@@ -97,6 +102,12 @@ def virtual_arm(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     serve(arm, typer.echo, stop)
+
+
+def _whereabouts(device: str, vendor: int | None) -> str:
+    """Say of a named arm that is on no USB port where it may be."""
+    there = vendor is None and Path(device).exists()
+    return "a port that is not on USB" if there else "not plugged in; it was here last"
 
 
 def _sweep(chain: "ServoChain") -> "Calibration":

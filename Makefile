@@ -34,9 +34,10 @@ $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 $(VENV)/.ready-to-test: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh test $(VENV)
 
-# The window at every stage, light and dark.
+# The window at every stage, light and dark, and the story of a new arm.
 pictures: $(VENV)/.ready-to-test
 	scripts/under_xvfb.sh $(BIN)/python -m benchmarks.screenshots docs/pictures
+	scripts/under_xvfb.sh $(BIN)/python -m benchmarks.screenshots_usb docs/pictures
 
 clean:
 	rm -rf $(VENV) build dist

@@ -121,7 +121,7 @@ class Story:
             self.person.wait_until(lambda: self.person.state().startswith("Recording"), 10, "recording")
             self.tell_hands("show")
             if take == 1:
-                self.person.pause(4.5)
+                self.person.pause(3.0)
                 self.shoot("usb-by-hand")
             self.listen()
             self.person.press("Finish")

@@ -119,9 +119,18 @@ class PacketStream:
     def feed(self, data: bytes) -> list[Packet]:
         """Take bytes in; return the frames they complete."""
         self._buffer += data
-        packets = []
-        while (packet := self._next()) is not None:
-            packets.append(packet)
+        line, packets, place = bytes(self._buffer), [], 0
+        while (place := self._candidate(line, place)) + 4 <= len(line):
+            end = place + 4 + line[place + 3]
+            if len(line) < end:
+                break
+            if checksum(line[place + 2 : end - 1]) == line[end - 1]:
+                packets.append(Packet(line[place + 2], line[place + 4], line[place + 5 : end - 1]))
+                place = end
+            else:
+                self.rejected += 1
+                place += 1
+        del self._buffer[:place]
         return packets
 
     def finish(self) -> list[Packet]:
@@ -132,32 +141,10 @@ class PacketStream:
             packets += self.feed(b"")
         return packets
 
-    def _next(self) -> Packet | None:
-        """Take the first whole frame out of the buffer."""
-        buffer = self._buffer
-        while self._at_header():
-            end = 4 + buffer[3]
-            if len(buffer) < end:
-                return None
-            body = buffer[2 : end - 1]
-            if checksum(body) == buffer[end - 1]:
-                del buffer[:end]
-                return Packet(body[0], body[2], bytes(body[3:]))
-            self.rejected += 1
-            del buffer[0]
-        return None
-
-    def _at_header(self) -> bool:
-        """Drop bytes until a frame could begin with the first; return whether its LEN is there to be read."""
-        buffer = self._buffer
-        while len(buffer) >= 4:
-            start = buffer.find(HEADER)
-            if start < 0:
-                del buffer[: len(buffer) - (buffer[-1] == 0xFF)]
-            elif start > 0:
-                del buffer[:start]
-            elif buffer[2] == 0xFF or not 2 <= buffer[3] <= self.longest:
-                del buffer[0]
-            else:
-                return True
-        return False
+    def _candidate(self, line: bytes, place: int) -> int:
+        """Return where from ``place`` on a frame could begin, though its LEN may still be missing."""
+        while (start := line.find(HEADER, place)) >= 0:
+            if start + 4 > len(line) or (line[start + 2] != 0xFF and 2 <= line[start + 3] <= self.longest):
+                return start
+            place = start + 1
+        return max(place, len(line) - line.endswith(HEADER[:1]))

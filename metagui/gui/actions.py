@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QAction, QIcon, QKeySequence
 
 from metagui.gui.icons import icon
 from metagui.gui.state import Situation, State, why_not
@@ -87,6 +87,8 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("stop_learning", "Stop and keep", "stop", "End the learning now and keep what is learnt so far."),
     ActionInfo("cancel_learning", "Cancel", "close", "End the learning now and discard it."),
 )
+TICKED = ("countdown", "light", "dark", "system")
+"""Entries of the menu that are chosen or not; a tick stands in place of their icon."""
 ALWAYS = ("stop", "search", "folder", "keys", "view", "quit")
 
 
@@ -110,6 +112,8 @@ class Actions(QObject):
         if info.shortcut:
             action.setShortcuts(_sequences(info))
         action.setToolTip(tooltip(info, None))
+        if info.key in TICKED:
+            action.toggled.connect(self._tick_all)
         window.addAction(action)
         return action
 
@@ -119,6 +123,12 @@ class Actions(QObject):
             tint, dull = getattr(colours, info.tint), faded(colours).name()
             name = "finish" if info.key == "record" and self._recording else info.icon
             self._actions[info.key].setIcon(icon(name, tint, dull))
+        self._tick_all()
+
+    def _tick_all(self) -> None:
+        """Show in the menu which entries are chosen."""
+        for action in (self._actions[key] for key in TICKED):
+            action.setIcon(icon("check", self._theme.colours.text) if action.isChecked() else QIcon())
 
     def refresh(self, situation: Situation) -> None:
         """Enable what the situation allows; whatever is disabled says in its tooltip what it lacks."""

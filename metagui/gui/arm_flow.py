@@ -89,7 +89,7 @@ class ArmFlow(QObject):
         self.became.emit(State.ERROR)
         command = _COMMAND.search(str(error))
         self._command = command.group(1) if command else ""
-        mends = "calibrate" if isinstance(error, NotCalibratedError) else "copy_command" if command else ""
+        mends = "calibrate" if isinstance(error, NotCalibratedError) else "copy_command" if command else "connect"
         self.said.emit(str(error), "error", mends)
 
     def copy_command(self) -> None:
@@ -115,7 +115,7 @@ class ArmFlow(QObject):
             if lost is not None and not lost.simulated and self._desk.lost:
                 self.station.look_for_lost()
                 message = f"{message} {_capital(lost.called)} is looked for and comes back by itself."
-                self.said.emit(message, "error", "")
+                self.said.emit(message, "error", "connect")
                 return
         self.said.emit(message, "error", "connect" if fatal else "")
 

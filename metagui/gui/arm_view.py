@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QPainter, QPainterPath
-from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from metagui.arms.arm import ArmError
 from metagui.arms.rendering import Camera, Look, SceneRenderer
+from metagui.gui.bubble import Bubble
 from metagui.gui.marks import marks_for
 from metagui.gui.teaching import Proposal
 from metagui.gui.theme import unit_rgb
@@ -67,7 +68,7 @@ class ArmView(QWidget):
         self._thing: ThingDrag | None = None
         self._ringed = False
         """Whether the focus came by key, so that its ring helps."""
-        self._bubble = QLabel(self)
+        self._bubble = Bubble(self)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -77,10 +78,6 @@ class ArmView(QWidget):
         self.setAccessibleDescription("Click to ask for a motion, drag to orbit, wheel to zoom, arrow keys to turn.")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(320, 220)
-        self._bubble.setObjectName("bubble")
-        self._bubble.setContentsMargins(8, 4, 8, 4)
-        self._bubble.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._bubble.hide()
         self._frame = QTimer(self, singleShot=True, interval=FRAME_PERIOD)
         self._frame.timeout.connect(self._draw)
         self._settle = QTimer(self, singleShot=True, interval=SETTLED)
@@ -260,7 +257,7 @@ class ArmView(QWidget):
     def _carry(self, thing: ThingDrag) -> None:
         """Show where the thing in hand would stand."""
         self._thing = thing
-        self._say(thing.hint)
+        self._bubble.say(thing.hint, self._pointer)
         self.setCursor(Qt.CursorShape.ClosedHandCursor)
         self._moved()
 
@@ -325,7 +322,7 @@ class ArmView(QWidget):
         self._proposal = proposal
         self._bubble.setVisible(proposal is not None)
         if proposal is not None and self._pointer is not None:
-            self._say(proposal.hint, not proposal.refused)
+            self._bubble.say(proposal.hint, self._pointer, not proposal.refused)
             refused = Qt.CursorShape.ForbiddenCursor
             usual = Qt.CursorShape.OpenHandCursor if self.marking else Qt.CursorShape.PointingHandCursor
             self.setCursor(refused if proposal.refused else usual)
@@ -333,22 +330,6 @@ class ArmView(QWidget):
             self.unsetCursor()
         if changed:
             self._moved()
-
-    def _say(self, words: str, possible: bool = True) -> None:
-        """Write into the bubble beside the pointer."""
-        self._bubble.setText(words)
-        self._bubble.setEnabled(possible)
-        self._bubble.adjustSize()
-        self._bubble.show()
-        if self._pointer is not None:
-            self._move_bubble(self._pointer)
-
-    def _move_bubble(self, pointer: QPointF) -> None:
-        x = min(pointer.x() + 16, self.width() - self._bubble.width() - 4)
-        y = pointer.y() + 20
-        if y + self._bubble.height() > self.height():
-            y = pointer.y() - 12 - self._bubble.height()
-        self._bubble.move(round(x), round(y))
 
 
 def _to_drag(anchor: str, kind: str) -> Proposal | None:

@@ -29,6 +29,8 @@ class Said(NamedTuple):
     action: str = ""
 
 
+MENDING = ("connect", "calibrate", "copy_command")
+"""Actions that errors about an arm offer."""
 NOTHING = Said("")
 UNMARKED = Said(
     "This arm has no camera. Mark where the cubes and zones stand: drag them in the view, or touch one with the "
@@ -51,6 +53,7 @@ class ArmViews(QObject):
     def __init__(self, window: MainWindow, session: Session) -> None:
         super().__init__(window)
         self._window, self._session = window, session
+        self._state = session.situation.state
         self._steered: VelocityController | None = None
         view = window.arm.view
         self.pilot = KeyPilot(lambda: view.camera, self)
@@ -73,6 +76,9 @@ class ArmViews(QObject):
         window.arm.things.show_kind(situation.markable, arm.anchors)
         if not situation.markable or situation.state is not State.READY:
             window.actions_["mark"].setChecked(False)
+        if situation.state is State.READY and self._state in (State.CONNECTING, State.ERROR):
+            window.toasts.settle([window.actions_[key] for key in MENDING])
+        self._state = situation.state
         window.top.arms.setEnabled(situation.state is not State.CALIBRATING)
         window.arm.name.setPlaceholderText("named by your clicks" if situation.mode == CLICK else "named for you")
         self._show_modes()

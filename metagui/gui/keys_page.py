@@ -22,6 +22,8 @@ MOUSE = (
     ("Shift + drag", "shift the view"),
     ("Wheel", "zoom"),
     ("Arrow keys, + −", "turn and zoom, with the view focused"),
+    ("WASD or arrows, R F, Q E, Space", "steer the gripper, when taught by keyboard"),
+    ("Drag or double-click a cut", "cut a take elsewhere that nobody clicked in"),
 )
 
 

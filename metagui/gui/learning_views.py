@@ -135,7 +135,12 @@ class LearningViews(QObject):
         self._similarity.show_training(step.same_distances, step.different_distances)
 
     def _show_pair(self, first: str, second: str) -> None:
-        self._wanted_pair = self._session.studies.comparison.closest_pair(first, second)
+        comparison = self._session.studies.comparison
+        if {first, second} <= set(comparison.tasks):
+            self._wanted_pair = comparison.closest_pair(first, second)
+        else:  # only what policies do was compared
+            keys = [self._session.shelf.usable(task) for task in (first, second)]
+            self._wanted_pair = (keys[0][0], keys[1][-1]) if all(keys) else None
         self._on_loaded(None)
 
     def _on_loaded(self, _key: object) -> None:

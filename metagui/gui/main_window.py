@@ -13,6 +13,7 @@ from metagui.gui.arm_panel import ArmPanel
 from metagui.gui.banner import Banner
 from metagui.gui.binding import Binding
 from metagui.gui.calibration_place import CalibrationPlace
+from metagui.gui.elided import Elided
 from metagui.gui.icons import icon
 from metagui.gui.keys_page import KeysPage
 from metagui.gui.loss_plot import LossPanel
@@ -66,6 +67,11 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> dict[str, QSplitter]:
         traces = Panel("Joint angles")
         traces.body.addWidget(self.traces)
+        hint = Elided()
+        hint.say("Drag a cut, or double-click to add or remove one")
+        hint.hide()
+        traces.header.insertWidget(1, hint, 1)
+        self.traces.recuttable.connect(hint.setVisible)
         self._traces_panel = traces
         above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))
         below = _splitter("below", Qt.Orientation.Horizontal, (self.losses, self.similarity), (50, 50))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from PySide6.QtGui import QAction, QColor, QIcon, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QWidget
 
 from metagui.gui.buttons import button
@@ -33,6 +32,7 @@ class MarkBar(QWidget):
         self._scatter = button(actions["randomise"], "flat", icon=16)
         self._mark = button(self._action, "toggle", icon=16)
         self._menu = QMenu(self)
+        self._menu.triggered.connect(self._on_here)
         self._here = QToolButton()
         self._here.setObjectName("flat")
         self._here.setText("Here is …")
@@ -62,8 +62,10 @@ class MarkBar(QWidget):
             self._menu.clear()
             for anchor in anchors:
                 if anchor.kind != "table":
-                    entry = self._menu.addAction(_swatch(anchor), f"the {anchor.name}")
-                    entry.triggered.connect(partial(self.here.emit, anchor.name))
+                    self._menu.addAction(_swatch(anchor), f"the {anchor.name}").setData(anchor.name)
+
+    def _on_here(self, entry: QAction) -> None:
+        self.here.emit(entry.data())
 
     def _follow(self) -> None:
         self._here.setEnabled(self._action.isEnabled())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LOOKS = {
     State.NO_ARM: ("disconnect", "muted"),
-    State.CALIBRATING: ("hand", "warning"),
+    State.CALIBRATING: ("arm", "accent"),
     State.CONNECTING: ("connect", "accent"),
     State.READY: ("success", "success"),
     State.COUNTDOWN: ("clock", "warning"),
@@ -29,7 +29,7 @@ _LOOKS = {
 }
 SAYS = {
     State.NO_ARM: "Connect an arm, or use the simulated one",
-    State.CALIBRATING: "The arm is limp while it is calibrated",
+    State.CALIBRATING: "Follow the steps; Stop cancels",
     State.CONNECTING: "Opening the port and asking the servos",
     State.ERROR: "Press Connect to try again",
 }

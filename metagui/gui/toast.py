@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from metagui.gui.icons import icon, pixmap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PySide6.QtGui import QAction
 
     from metagui.gui.theme import Theme
@@ -116,6 +118,11 @@ class Toasts(QWidget):
         self.toasts.append(toast)
         self._rows.addWidget(toast)
         self.show()
+
+    def settle(self, actions: Sequence[QAction]) -> None:
+        """Put away the errors that any of these actions would have mended: it is mended."""
+        for old in [t for t in self.toasts if t.message.kind == "error" and t.message.action in actions]:
+            old.dismiss()
 
     def forget(self, toast: Toast) -> None:
         """A message was put away."""

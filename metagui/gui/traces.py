@@ -52,6 +52,8 @@ def lane(values: FloatArray) -> tuple[float, float]:
 class Traces(Plot):
     """Six lanes on one time axis; the right edge shows the angles now, or under the pointer."""
 
+    recuttable = Signal(bool)
+    """Whether the cuts of what is shown can be moved."""
     recut = Signal(object)
     """The segments of the take shown, cut elsewhere by a person."""
 
@@ -113,6 +115,7 @@ class Traces(Plot):
         if not self._live:
             self._live, self._take = True, None
             self._clear_cuts()
+            self.recuttable.emit(False)
         self.refresh()
 
     def refresh(self) -> None:
@@ -135,6 +138,7 @@ class Traces(Plot):
         """Show a whole take with its cuts."""
         self._live, self._take = False, take
         self._clear_cuts()
+        self.recuttable.emit(movable(take))
         times = take.time - take.time[0]
         if movable(take):
             self._show_edges(take, times)

@@ -1,0 +1,40 @@
+"""A few words beside the pointer in the 3-D view; the mouse goes through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QWidget
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QPointF
+
+
+class Bubble(QLabel):
+    """Says what a click would do, or why it cannot be done."""
+
+    def __init__(self, view: QWidget) -> None:
+        super().__init__(view)
+        self._view = view
+        self.setObjectName("bubble")
+        self.setContentsMargins(8, 4, 8, 4)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.hide()
+
+    def say(self, words: str, pointer: QPointF | None, possible: bool = True) -> None:
+        """Write beside ``pointer``, pale if it is not possible."""
+        self.setText(words)
+        self.setEnabled(possible)
+        self.adjustSize()
+        self.show()
+        if pointer is not None:
+            self._place(pointer)
+
+    def _place(self, pointer: QPointF) -> None:
+        """Stay within the view."""
+        x = min(pointer.x() + 16, self._view.width() - self.width() - 4)
+        y = pointer.y() + 20
+        if y + self.height() > self._view.height():
+            y = pointer.y() - 12 - self.height()
+        self.move(round(x), round(y))

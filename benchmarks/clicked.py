@@ -43,6 +43,8 @@ TASKS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Buttons and the colours of things to click; without a button the tool in hand goes on."""
 CHECKED_SHOTS = (1, 3)
+RIM = 2
+"""Nearer to a thing's edge than this nobody clicks on purpose, pixels."""
 
 
 def main() -> None:
@@ -87,12 +89,17 @@ def record(library: Path, names: list[str], prior: Path | None) -> None:
     window.activateWindow()  # there may be no window manager to do it
     person = _imprecise(window)
     person.wait_until(lambda: person.state() == "Ready" and person.button("Record").isEnabled(), 90, "the arm")
-    for name in missing:
-        person.press("New task")
-        person.type(name)
-        for take in (1, 2, 3):
-            show(person, TASKS[name], take)
-            print(f"clicked {name!r}, take {take}", flush=True)
+    try:
+        for name in missing:
+            person.press("New task")
+            person.type(name)
+            for take in (1, 2, 3):
+                show(person, TASKS[name], take)
+                print(f"clicked {name!r}, take {take}", flush=True)
+    except AssertionError:
+        person.keep_picture(library / ".failed.png")
+        person.write_pictures()
+        raise
     window.close()
     window.deleteLater()
     application.processEvents()
@@ -126,15 +133,17 @@ def watch(person: Person) -> None:
 
 
 def _imprecise(window: object) -> Person:
-    """Return a person who hits anything of a thing's colour, not its middle."""
+    """Return a person who hits anything of a thing's colour but its very rim, not its middle."""
     from person import HUES, VIEW, Person, _hue_mask
     from PySide6.QtCore import QPoint
 
     rng, person = np.random.default_rng(5), Person(window)
 
     def somewhere(colour: str) -> QPoint:
-        rows, columns = np.nonzero(_hue_mask(person.picture(person.named(VIEW)), *HUES[colour]))
-        assert len(rows) > 12, f"nothing {colour} is to be seen"
+        seen = _hue_mask(person.picture(person.named(VIEW)), *HUES[colour])
+        near = [np.roll(seen, shift, axis) for axis in (0, 1) for shift in (-RIM, RIM)]
+        rows, columns = np.nonzero(np.logical_and.reduce([seen, *near]))
+        assert len(rows), f"nothing {colour} is to be seen"
         hit = int(rng.integers(len(rows)))
         return QPoint(int(columns[hit]), int(rows[hit]))
 

@@ -1,0 +1,154 @@
+"""How well the shipped encoder tells tasks apart: ``python -m benchmarks.similarity [--prior FILE]``.
+
+200 tasks that it was never trained on, six takes each, in the training set's mixture of families. Printed are: recall
+at 1 (is the nearest other take of the same task, and of the same family), the area under the ROC curve over all pairs
+of takes, and how often verdicts are wrong when they are calibrated on one half of the tasks and given on the other.
+Time warping, which needs no training, is measured beside it on fewer takes: it is slow. Tasks that differ in hidden
+numbers only (alike) count as different in recall and AUROC, and as neither in verdicts. ``--cache FILE`` keeps the
+takes, which take three minutes to make.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.programs import SHARES, numbered
+from metagui.demonstrations.families import draw_program
+from metagui.demonstrations.generate import GenerateSettings, generate
+from metagui.demonstrations.rows import TRAINED, trained_pairs
+from metagui.learning import prior as priors
+from metagui.learning import similarity
+from metagui.learning.series import Series, series_of
+from metagui.learning.siamese import embed
+
+if TYPE_CHECKING:
+    from metagui.demonstrations.programs import ClickProgram
+
+SEED = 4
+LABELS, TAKES = 200, 6
+WARPED_LABELS, WARPED_TAKES = 60, 2
+Distances = NDArray[np.float64]
+
+
+def tasks(count: int) -> tuple[ClickProgram, ...]:
+    """Draw tasks with different clicks, a sixth of them compositions."""
+    rng = np.random.default_rng(SEED)
+    singles, shares = list(SHARES), np.array(list(SHARES.values())) / sum(SHARES.values())
+    drawn: dict[str, ClickProgram] = {}
+    while len(drawn) < count:
+        family = str(rng.choice(TRAINED) if rng.random() < 1 / 6 else rng.choice(singles, p=shares))
+        program = draw_program(rng, family, "", suits=trained_pairs)
+        drawn.setdefault(repr(program.clicks), program)
+    return numbered(tuple(drawn.values()))
+
+
+def takes_of(programs: tuple[ClickProgram, ...], cache: Path | None, workers: int | None) -> Series:
+    """Return all takes as series, task by task."""
+    if cache and cache.is_file():
+        with np.load(cache) as file:
+            return Series(file["anchors"], file["globals"], file["durations"])
+    settings = GenerateSettings(takes=TAKES, seed=SEED, workers=workers)
+    series = series_of([take for _, takes in generate(programs, settings) for take in takes])
+    if cache:
+        np.savez(cache, anchors=series.anchors, globals=series.globals, durations=series.durations)
+    return series
+
+
+def report(name: str, distances: Distances, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
+    """Print how well distances (n, n) between takes find the takes of the same task."""
+    apart = distances + np.diag(np.full(len(distances), np.inf))
+    nearest = apart.argmin(axis=1)
+    recall, family = np.mean(labels[nearest] == labels), np.mean(families[nearest] == families)
+    above = np.triu_indices(len(labels), 1)
+    same = (labels[:, None] == labels)[above]
+    within = same | (families[:, None] == families)[above]
+    print(
+        f"{name:14} {len(set(labels.tolist()))} tasks x {len(labels) // len(set(labels.tolist()))}: recall@1 "
+        f"{recall:.1%}, family {family:.1%}, AUROC {auroc(distances[above], same):.4f}, within a family "
+        f"{auroc(distances[above][within], same[within]):.4f}",
+        flush=True,
+    )
+
+
+def by_family(distances: Distances, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
+    """Print recall at 1 of every family, the worst first: where tasks differ in little only."""
+    nearest = (distances + np.diag(np.full(len(distances), np.inf))).argmin(axis=1)
+    right = labels[nearest] == labels
+    rates = sorted((float(right[families == f].mean()), str(f)) for f in set(families.tolist()))
+    print("recall@1 by family: " + ", ".join(f"{family} {rate:.0%}" for rate, family in rates), flush=True)
+
+
+def auroc(distances: Distances, same: NDArray[np.bool_]) -> float:
+    """Return the share of (same, different) pairs of pairs in which the same are nearer."""
+    ranks = np.empty(len(distances))
+    ranks[np.argsort(distances)] = np.arange(1, len(distances) + 1)
+    won = ranks[~same].sum() - (~same).sum() * ((~same).sum() + 1) / 2
+    return float(won / (same.sum() * (~same).sum()))
+
+
+def verdicts(embeddings: NDArray[np.float32], programs: tuple[ClickProgram, ...], rng: np.random.Generator) -> None:
+    """Print how often verdicts are wrong on tasks that calibration has not seen, over ten splits."""
+    names = [program.name for program in programs]
+    alike = {p.name: repr([(c.verb, c.anchor, c.target) for c in p.clicks]) for p in programs}
+    library = {name: embeddings[TAKES * i : TAKES * (i + 1)] for i, name in enumerate(names)}
+    rates = []
+    for _ in range(10):
+        order = rng.permutation(names)
+        fitted, asked = ({n: library[n] for n in part} for part in np.array_split(order, 2))
+        calibration = similarity.calibrate(fitted, alike)
+        assert calibration is not None
+        same, different = similarity.leave_one_out(asked, alike)
+        _, all_others = similarity.leave_one_out(asked)
+        said = same <= calibration.similar_below
+        wrong, strictly = (np.sum(d <= calibration.similar_below) for d in (different, all_others))
+        rates.append((
+            wrong / (wrong + said.sum()), strictly / (strictly + said.sum()), said.mean(),
+            np.mean(same >= calibration.new_above), np.mean(different.min(axis=1) >= calibration.new_above),
+        ))  # fmt: skip
+    similar, strict, certain, new, found = np.mean(rates, axis=0)
+    print(
+        f"verdicts: 'similar' wrong {similar:.1%} ({strict:.1%} if tasks with other hidden numbers count as wrong), "
+        f"said of {certain:.0%} of the takes' own tasks; 'new' wrong {new:.1%}, said of {found:.0%} of new tasks' takes"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--prior", type=Path)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--quick", action="store_true", help="leave time warping out")
+    options = parser.parse_args()
+    prior = priors.load(options.prior) if options.prior else priors.shipped()
+    programs = tasks(LABELS)
+    series = takes_of(programs, options.cache, options.workers)
+    labels = np.repeat(np.arange(LABELS), TAKES)
+    families = np.array([program.family for program in programs])[labels]
+    embeddings = embed(prior.encoder, series)
+    report("encoder", similarity.distances(embeddings, embeddings), labels, families)
+    by_family(similarity.distances(embeddings, embeddings), labels, families)
+    verdicts(embeddings, programs, np.random.default_rng(SEED))
+    if options.quick:
+        return
+    few = np.flatnonzero((labels < WARPED_LABELS) & (np.arange(len(labels)) % TAKES < WARPED_TAKES))
+    report("encoder", similarity.distances(embeddings[few], embeddings[few]), labels[few], families[few])
+    report("time warping", warped(series, few), labels[few], families[few])
+
+
+def warped(series: Series, rows: NDArray[np.int64]) -> Distances:
+    """Return the distances (n, n) by time warping."""
+    found = np.zeros((len(rows), len(rows)))
+    for i, j in itertools.combinations(range(len(rows)), 2):
+        found[i, j] = found[j, i] = similarity.warped_distance(series[rows[i : i + 1]], series[rows[j : j + 1]])
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -49,6 +49,7 @@ if [ ! -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv"
 fi
 
+echo "Setting up $venv. The first time this takes a few minutes: PyTorch and Qt are large."
 what=.
 [ "$purpose" = test ] && what='.[test]'
 "$venv/bin/pip" install --quiet --editable "$what"

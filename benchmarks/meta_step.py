@@ -1,0 +1,189 @@
+"""One meta-step, batched by hand over tasks, against the same step task by task as learn2learn does it.
+
+Both solve one problem with one thread: 16 tasks of 64 support and 64 query points, five second-order inner steps on a
+network of two hidden layers, then the gradient of the mean query loss. Run ``python -m benchmarks.meta_step`` for
+medians of interleaved repetitions in processor time, and how far the two gradients are apart. Where learn2learn can be
+imported it is the rival; else a loop that clones, adapts and differentiates one task after the other in the same way.
+learn2learn 0.2.0 does not build for Python 3.11 and later (its compiled data sets include a header that is gone), so it
+is no dependency; its ``algorithms`` and ``utils`` alone, put on the path, are enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from metagui.learning import maml
+from metagui.learning.meta_state import Meta
+from metagui.learning.networks import Params, init_mlp, mlp, per_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INPUTS, OUTPUTS = 32, 6
+RATE = 0.01
+
+
+@dataclass(frozen=True)
+class Points:
+    """Inputs (tasks, points, INPUTS) and outputs (tasks, points, OUTPUTS) of several tasks."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Network:
+    """The model as ``maml`` wants it."""
+
+    width: int
+
+    def initial(self, seed: int) -> Params:
+        """Return θ."""
+        generator = torch.Generator().manual_seed(seed)
+        sizes = (INPUTS, self.width, self.width, OUTPUTS)
+        return {n: t.to(torch.get_default_dtype()) for n, t in init_mlp("net", sizes, generator).items()}
+
+    def start(self, params: Params, support: Points) -> Params:
+        """Every task starts from θ."""
+        return per_task(params, params, len(support.x))
+
+    def loss(self, fast: Params, batch: Points) -> torch.Tensor:
+        """Mean squared error of every task, (tasks,)."""
+        return (mlp(fast, "net", batch.x, 3) - batch.y).square().mean(dim=(1, 2))
+
+
+def problem(tasks: int = 16, points: int = 64, seed: int = 0) -> tuple[Points, Points]:
+    """Return support and query points of random tasks."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def side() -> Points:
+        x, y = (torch.randn(tasks, points, size, generator=generator) for size in (INPUTS, OUTPUTS))
+        return Points(x.to(torch.get_default_dtype()), y.to(torch.get_default_dtype()))
+
+    return side(), side()
+
+
+def batched(width: int, support: Points, query: Points, steps: int) -> Callable[[], list[torch.Tensor]]:
+    """Return this program's meta-step, which returns the gradients of θ."""
+    model = Network(width)
+    params = model.initial(1)
+    fixed = maml.initial({}, dict.fromkeys(params, RATE), steps).frozen().log_rates  # as the rival's
+    meta = Meta({name: tensor.requires_grad_() for name, tensor in params.items()}, fixed)
+    wanted = list(meta.params.values())
+
+    def step() -> list[torch.Tensor]:
+        *_, fast = maml.adapt(model, meta, support, steps, order=2)
+        return list(torch.autograd.grad(model.loss(fast, query).mean(), wanted))
+
+    return step
+
+
+def one_by_one(
+    width: int, support: Points, query: Points, steps: int, learner: Callable[[torch.nn.Module], Any]
+) -> Callable[[], list[torch.Tensor]]:
+    """Return the same meta-step, one task after the other, by a learner that can ``clone`` and ``adapt``."""
+    meta = learner(module(width))
+    wanted = list(meta.parameters())
+    mse = torch.nn.functional.mse_loss
+
+    def step() -> list[torch.Tensor]:
+        total = torch.zeros(())
+        for task in range(len(support.x)):
+            clone = meta.clone()
+            for _ in range(steps):
+                clone.adapt(mse(clone(support.x[task]), support.y[task]))
+            total = total + mse(clone(query.x[task]), query.y[task])
+        gradients = torch.autograd.grad(total / len(support.x), wanted)
+        return [g.T if g.dim() == 2 else g for g in gradients]  # nn.Linear keeps its weights the other way round
+
+    return step
+
+
+def module(width: int) -> torch.nn.Module:
+    """Return the network as a module, with the same θ."""
+    sizes = (INPUTS, width, width, OUTPUTS)
+    linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+    for layer, values in enumerate(zip(*[iter(Network(width).initial(1).values())] * 2, strict=True)):
+        linear[layer].weight.data, linear[layer].bias.data = values[0].T.clone(), values[1].clone()
+    return torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
+
+
+class PlainLearner:
+    """What learn2learn's MAML does: clones of the parameters that are replaced by stepped ones, graph and all."""
+
+    def __init__(self, net: torch.nn.Module, params: dict[str, torch.Tensor] | None = None) -> None:
+        self._net = net
+        self._params = dict(net.named_parameters()) if params is None else params
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return the parameters in order."""
+        return list(self._params.values())
+
+    def clone(self) -> PlainLearner:
+        """Return a learner whose steps can be differentiated back to this one."""
+        return PlainLearner(self._net, {name: value.clone() for name, value in self._params.items()})
+
+    def adapt(self, loss: torch.Tensor) -> None:
+        """Take one gradient step."""
+        gradients = torch.autograd.grad(loss, self.parameters(), create_graph=True)
+        stepped = zip(self._params.items(), gradients, strict=True)
+        self._params = {name: value - RATE * gradient for (name, value), gradient in stepped}
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the network's outputs."""
+        return torch.func.functional_call(self._net, self._params, (x,))  # type: ignore[no-any-return]
+
+
+def rival() -> tuple[str, Callable[[torch.nn.Module], Any]]:
+    """Return learn2learn's learner if it is installed, else the plain one, and its name."""
+    if importlib.util.find_spec("learn2learn") is None:
+        return "plain loop", PlainLearner
+    import learn2learn
+
+    return "learn2learn", lambda net: learn2learn.algorithms.MAML(net, lr=RATE)
+
+
+def difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
+    """Return the largest difference of any gradient, as a share of the largest gradient."""
+    largest = max(float(g.abs().max()) for g in theirs)
+    return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) / largest
+
+
+def measure(width: int, repetitions: int, steps: int = 5) -> dict[str, Any]:
+    """Return medians in ms, their ratio and how far the gradients are apart."""
+    name, learner = rival()
+    support, query = problem()
+    ours, theirs = batched(width, support, query, steps), one_by_one(width, support, query, steps, learner)
+    apart = difference(ours(), theirs())
+    times: dict[str, list[float]] = {"batched": [], name: []}
+    for _ in range(repetitions):
+        for label, step in (("batched", ours), (name, theirs)):
+            began = time.process_time()
+            step()
+            times[label].append((time.process_time() - began) * 1e3)
+    medians = {label: round(statistics.median(values), 1) for label, values in times.items()}
+    ratio = statistics.median(times[name]) / statistics.median(times["batched"])
+    return {"width": width, "ms": medians, "ratio": round(ratio, 2), "gradients_apart": apart}
+
+
+def main() -> None:
+    """Measure at both widths and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=40)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for width in (64, 128):
+        print(json.dumps(measure(width, options.repetitions)))
+
+
+if __name__ == "__main__":
+    main()

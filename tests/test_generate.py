@@ -19,8 +19,8 @@ from metagui.demonstrations.generate import (
     generate,
     takes_of,
 )
-from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import ClickProgram
+from metagui.demonstrations.steps import Style
 
 TIDY = ClickProgram("tidy", (Click("grasp", "red cube"), Click("place", "yellow zone")))
 

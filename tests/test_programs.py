@@ -17,7 +17,6 @@ from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, draw_program,
 from metagui.demonstrations.generate import Demonstrator
 from metagui.demonstrations.generate import execute as execute_in_loop
 from metagui.demonstrations.judge import Judge
-from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import (
     ClickProgram,
     ProgramController,
@@ -26,6 +25,7 @@ from metagui.demonstrations.programs import (
     load_programs,
     save_programs,
 )
+from metagui.demonstrations.steps import Style
 from metagui.paths import resources_dir
 
 

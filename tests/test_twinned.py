@@ -19,8 +19,8 @@ from metagui.arms.ticks import Replayable
 from metagui.arms.twinned import TwinnedArm
 from metagui.arms.virtual import VirtualArm
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.motions import Style
 from metagui.demonstrations.programs import ProgramController
+from metagui.demonstrations.steps import Style
 
 if TYPE_CHECKING:
     from metagui.arms.arm import SceneState

@@ -67,9 +67,9 @@ def record(
     from metagui.arms.simulated import SimulatedArm
     from metagui.cli.live import carry_out, new_seed
     from metagui.demonstrations.generate import Demonstrator
-    from metagui.demonstrations.motions import Style
     from metagui.demonstrations.programs import load_programs
     from metagui.demonstrations.recorder import Recorder
+    from metagui.demonstrations.steps import Style
     from metagui.demonstrations.timing import summarise
 
     chosen = choose(load_programs(program), task, program)
@@ -109,7 +109,7 @@ def record(
 def set_up(loop: "ControlLoop", program: "ClickProgram", arm: "SimulatedArm") -> None:
     """Carry out the unrecorded clicks that a program begins with, as fast as the machine."""
     from metagui.demonstrations.generate import Demonstrator, execute
-    from metagui.demonstrations.motions import Style
+    from metagui.demonstrations.steps import Style
 
     if program.setup:
         execute(loop, Demonstrator(replace(program, clicks=program.setup), arm, Style()))

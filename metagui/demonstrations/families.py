@@ -14,9 +14,9 @@ import numpy as np
 
 from metagui.arms.scene import ANCHORS
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.motions import Style
 from metagui.demonstrations.plainness import MARGIN, PILED
 from metagui.demonstrations.programs import ClickProgram, describe
+from metagui.demonstrations.steps import Style
 
 CUBES = tuple(a.name for a in ANCHORS if a.kind == "cube")
 ZONES = tuple(a.name for a in ANCHORS if a.kind == "zone")

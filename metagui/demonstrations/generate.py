@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.kinematics import Motion
     from metagui.demonstrations.demonstration import Click, Demonstration
-    from metagui.demonstrations.motions import Style
+    from metagui.demonstrations.steps import Style
 
 LONGEST = 6000
 """Ticks (two minutes) after which an execution is given up, whatever it does."""

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.motions import (
-    Memory,
-    Situation,
-    place_goal,
-    push_goal,
-    reach_goal,
-    slide_goal,
-    traced_corners,
-    traced_ellipse,
-)
+from metagui.demonstrations.carrying import place_goal, slide_goal
+from metagui.demonstrations.motions import reach_goal
 from metagui.demonstrations.programs import ClickProgram, situation
+from metagui.demonstrations.steps import Memory, Situation
+from metagui.demonstrations.touching import push_goal
+from metagui.demonstrations.tracing import traced_corners, traced_ellipse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.motions import place_goal, push_goal, reach_goal, slide_goal
+from metagui.demonstrations.carrying import place_goal, slide_goal
+from metagui.demonstrations.motions import reach_goal
+from metagui.demonstrations.touching import push_goal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.arms.arm import Anchor, FloatArray
-    from metagui.demonstrations.motions import Situation
+    from metagui.demonstrations.steps import Situation
 
 MARGIN = 0.008
 """By how much the thing that is meant must be the nearest, m."""

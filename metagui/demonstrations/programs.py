@@ -13,19 +13,12 @@ import numpy as np
 
 from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse
+from metagui.demonstrations.carrying import place_goal, slide_goal
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.motions import (
-    LAWS,
-    Memory,
-    Situation,
-    Style,
-    place_goal,
-    push_goal,
-    reach_goal,
-    slide_goal,
-    traced_corners,
-    traced_ellipse,
-)
+from metagui.demonstrations.motions import LAWS, reach_goal
+from metagui.demonstrations.steps import Memory, Situation, Style
+from metagui.demonstrations.touching import push_goal
+from metagui.demonstrations.tracing import traced_corners, traced_ellipse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, MAX_TURN, Motion, forward
-from metagui.demonstrations.motions import wrap_square
+from metagui.demonstrations.steps import wrap_square
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

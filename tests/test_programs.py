@@ -13,7 +13,7 @@ from metagui.arms.kinematics import CartesianServo
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import rows
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, draw_program, draw_programs, pairs, sensible
+from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, draw_program, draw_programs
 from metagui.demonstrations.generate import Demonstrator
 from metagui.demonstrations.generate import execute as execute_in_loop
 from metagui.demonstrations.judge import Judge
@@ -25,6 +25,7 @@ from metagui.demonstrations.programs import (
     load_programs,
     save_programs,
 )
+from metagui.demonstrations.sense import pairs, sensible
 from metagui.demonstrations.steps import Style
 from metagui.paths import resources_dir
 

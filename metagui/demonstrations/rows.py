@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, Ranges, pairs
+from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, Ranges
+from metagui.demonstrations.sense import pairs
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Click

@@ -10,6 +10,7 @@ import pytest
 from shown import shown
 from test_adaptation import MODEL, _prior
 
+from benchmarks import similarity
 from metagui.demonstrations.demonstration import Click, Demonstration
 from metagui.demonstrations.generate import GenerateSettings, takes_of
 from metagui.demonstrations.programs import ClickProgram
@@ -109,3 +110,11 @@ def test_rows_and_intervals() -> None:
     assert found["all"].rate == 0.75
     assert wilson(100, 100) == pytest.approx((0.963, 1.0), abs=1e-3)
     assert wilson(50, 100) == pytest.approx((0.404, 0.596), abs=1e-3)
+
+
+def test_the_similarity_benchmark_counts_right() -> None:
+    same = np.array([True, True, False, False])
+    assert similarity.auroc(np.array([0.1, 0.2, 0.3, 0.4]), same) == 1.0
+    assert similarity.auroc(np.array([0.1, 0.4, 0.2, 0.3]), same) == 0.5
+    programs = similarity.tasks(30)
+    assert len({repr(program.clicks) for program in programs}) == len({program.name for program in programs}) == 30

@@ -37,7 +37,9 @@ WIRE_TIME = BYTES * BITS_A_BYTE / BAUD
 
 def serve(paced: bool, physics: bool) -> None:
     """Serve a virtual arm until standard input ends."""
-    with VirtualPort(VirtualArm(), BAUD if paced else None, physics) as port:
+    arm = VirtualArm()
+    arm.calibrate()
+    with VirtualPort(arm, BAUD if paced else None, physics) as port:
         print(port.name, flush=True)
         sys.stdin.read()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +27,11 @@ _CLOSED: tuple[type[Exception], ...] = (*_GONE, ValueError)
 BAUD = 1_000_000
 REPLY_TIME = 0.010
 """How long the line may be silent before a reply counts as lost, s; a USB adapter holds bytes back for up to 4 ms."""
+BYTE_TIME = 10 / BAUD
+"""A byte on the line with start and stop bit, s."""
+EARLY, LATE = 80e-6, 150e-6
+"""From how long before a reply can be there until how long after it is looked for without pause, s: whoever sleeps
+until it comes wakes late, by a twentieth of the whole exchange."""
 ADAPTERS = {
     (0x1A86, 0x55D3): "CH343, the SO-101's own board",
     (0x1A86, 0x55D4): "CH9102",
@@ -89,6 +95,7 @@ class SerialPort:
 
     def __init__(self, device: str, reply_time: float = REPLY_TIME) -> None:
         self.device = device
+        self._sent_at = 0.0
         try:
             self._serial = _open(device, reply_time)
         except _CLOSED as error:
@@ -98,12 +105,14 @@ class SerialPort:
         """Send bytes. Raises ConnectionLostError."""
         try:
             self._serial.write(data)
+            self._sent_at = time.perf_counter() + len(data) * BYTE_TIME
         except _GONE as error:
             raise self._lost() from error
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes; fewer mean that the time was up. Raises ConnectionLostError."""
         try:
+            self._look_out(size)
             data: bytes = self._serial.read(size)
             if len(data) < size and self._serial.in_waiting:  # they came in time, but this thread did not run
                 data += self._serial.read(min(self._serial.in_waiting, size - len(data)))
@@ -125,6 +134,13 @@ class SerialPort:
         """Let the port go, also one that has vanished."""
         with contextlib.suppress(*_GONE):
             self._serial.close()
+
+    def _look_out(self, size: int) -> None:
+        """Sleep until shortly before ``size`` bytes can have come, then look for them for a moment."""
+        due = self._sent_at + size * BYTE_TIME
+        time.sleep(max(due - EARLY - time.perf_counter(), 0.0))
+        while time.perf_counter() < due + LATE and self._serial.in_waiting < size:
+            pass
 
     def _lost(self) -> ConnectionLostError:
         return ConnectionLostError(

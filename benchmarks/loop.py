@@ -1,0 +1,150 @@
+"""Whether the control loop keeps 100 Hz over the servo bus while something is learnt: ``python -m benchmarks.loop``.
+
+The virtual arm answers from a process of its own at the pace of 1 Mbaud, and moves. In this process the loop drives
+it through the twin and the safety gate; a second thread adapts a policy again and again, with one torch thread, as
+the window's learner does. The same without a learner stands beside it: what is late there, the machine did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import math
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from benchmarks.bus import server
+from metagui.arms.control import ControlLoop
+from metagui.arms.feetech import FeetechArm
+from metagui.arms.twinned import TwinnedArm
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.generate import GenerateSettings, takes_of
+from metagui.demonstrations.programs import ClickProgram
+from metagui.demonstrations.velocity import VelocityController
+from metagui.learning.adaptation import adapt_task
+from metagui.learning.prior import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metagui.arms.arm import Observation
+    from metagui.arms.kinematics import Motion
+    from metagui.arms.ticks import Tick
+
+RATE = 100.0
+"""Hz."""
+WARM_UP = 1.0
+"""Seconds before anything counts."""
+PROGRAM = ClickProgram("put red on violet", (Click("grasp", "red cube"), Click("place", "violet zone")))
+
+
+class Waving:
+    """Drives the gripper to and fro. Implements Controller."""
+
+    def __init__(self) -> None:
+        self._drive = VelocityController()
+
+    def decide(self, observation: Observation) -> Motion | None:
+        """Return the next motion."""
+        self._drive.set_velocity(0.0, 0.05 * math.sin(2.0 * observation.time), 0.0, 0.0, True)
+        return self._drive.decide(observation)
+
+
+@contextlib.contextmanager
+def learner(busy: bool) -> Iterator[list[int]]:
+    """Adapt in another thread meanwhile; yield a list with the number of adaptation's steps so far."""
+    steps, over = [0], threading.Event()
+    takes = takes_of(PROGRAM, GenerateSettings(takes=3, seed=1)) if busy else []
+    prior = shipped() if busy else None
+
+    def learn() -> None:
+        torch.set_num_threads(1)
+        for _ in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
+            for _ in adapt_task(prior, takes, should_stop=over.is_set):  # type: ignore[arg-type]
+                steps[0] += 1
+
+    thread = threading.Thread(target=learn, name="learner")
+    if busy:
+        thread.start()
+    try:
+        yield steps
+    finally:
+        over.set()
+        if busy:
+            thread.join()
+
+
+def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
+    """Run the loop for a while; return its rate, what it missed and how late it was."""
+    arm = TwinnedArm(FeetechArm(port))
+    ticks: list[Tick] = []
+    with learner(busy) as steps, arm:
+        loop = ControlLoop(arm, arm, period=1.0 / RATE)
+        loop.set_controller(Waving())
+        loop.start()
+        time.sleep(WARM_UP)
+        loop.add_sink(ticks.append)
+        learnt = steps[0]
+        time.sleep(seconds)
+        learnt = steps[0] - learnt
+        loop.stop()
+    if loop.error is not None:
+        raise SystemExit(loop.error.message)
+    return summary(ticks, learnt)
+
+
+def summary(ticks: list[Tick], learnt: int) -> dict[str, float]:
+    """Return the rate, what was missed, and lateness and time on the bus in ms."""
+    lateness = np.array([tick.lateness for tick in ticks]) * 1e3
+    latency = np.array([tick.latency for tick in ticks]) * 1e3
+    return {
+        "rate_hz": (len(ticks) - 1) / (ticks[-1].time - ticks[0].time),
+        "ticks": len(ticks),
+        "missed": ticks[-1].missed - ticks[0].missed,
+        "late_p50_ms": float(np.percentile(lateness, 50)),
+        "late_p99_ms": float(np.percentile(lateness, 99)),
+        "late_max_ms": float(lateness.max()),
+        "bus_p50_ms": float(np.percentile(latency, 50)),
+        "bus_p99_ms": float(np.percentile(latency, 99)),
+        "retries": sum(tick.retries for tick in ticks),
+        "learner_steps": learnt,
+    }
+
+
+def main() -> None:
+    """Measure with the learner idle and busy; print what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--switch-interval", type=float, help="let the interpreter switch threads this often, s")
+    options = parser.parse_args()
+    if options.switch_interval:
+        sys.setswitchinterval(options.switch_interval)
+    results = {}
+    for title, busy in (("learner idle", False), ("learner busy", True)):
+        with server(paced=True, physics=True) as port:
+            results[title] = measure(port, options.seconds, busy)
+    if options.json:
+        print(json.dumps(results, indent=2))
+        return
+    for title, r in results.items():
+        print(
+            f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, late by "
+            f"{r['late_p50_ms']:.2f} ms (p99 {r['late_p99_ms']:.2f}, worst {r['late_max_ms']:.1f}), on the bus "
+            f"{r['bus_p50_ms']:.2f} ms (p99 {r['bus_p99_ms']:.2f}), {r['retries']:.0f} retries, "
+            f"{r['learner_steps']:.0f} steps learnt"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from metagui.arms.simulated import SimulatedArm
 from metagui.arms.virtual import VirtualArm
 from metagui.demonstrations.library import Library
 from metagui.gui.comparison import TakeKey
-from metagui.gui.modes import CLICK, HAND, KEYS, LEADER
+from metagui.gui.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER
 from metagui.gui.session import Session
 from metagui.gui.state import State
 
@@ -345,3 +345,42 @@ def test_an_arm_that_was_never_calibrated_is_explained(qtbot: QtBot, session: Se
     until(qtbot, lambda: session.situation.state is State.ERROR)
     kind, text, action = session.words[-1]  # type: ignore[attr-defined]
     assert (kind, action) == ("error", "calibrate"), text
+
+
+def test_a_limp_arm_is_announced_so_that_somebody_can_hold_it(qtbot: QtBot, session: Session, socket: Socket) -> None:
+    connect(qtbot, session)
+    counted: list[str] = []
+    session.performing.countdown.shown.connect(lambda left, words: counted.append(words))
+    session.toggle_limp()
+    assert session.situation.state is State.COUNTDOWN
+    assert all(socket.powered())
+    session.stop()
+    assert session.situation.state is State.READY
+    session.toggle_limp()
+    until(qtbot, lambda: session.situation.limp)
+    assert "The arm goes limp: hold it" in counted
+    session.toggle_limp()
+    until(qtbot, lambda: not session.situation.limp)
+    assert all(socket.powered()), "holding needs no countdown"
+
+
+def test_a_gamepad_steers_and_is_missed_when_it_is_pulled_out(qtbot: QtBot, session: Session) -> None:
+    pytest.importorskip("pygame", reason="the extra `gamepad` is not installed")
+    from test_gamepad import VirtualPad
+
+    session.modes.look_for_gamepad()
+    assert "No gamepad" in session.modes.offer().gamepad
+    pad = VirtualPad()
+    session.modes.look_for_gamepad()
+    assert session.modes.offer().gamepad == ""
+    session.modes.choose(GAMEPAD)
+    start = session.desk.latest
+    assert start is not None
+    pad.push(0.0, -1.0, 0.0, 0.0)
+    until(
+        qtbot,
+        lambda: session.desk.latest.observation.tool_position[0] > start.observation.tool_position[0] + 0.015,  # type: ignore[union-attr]
+    )
+    pad.pull_out()
+    until(qtbot, lambda: heard(session, "gamepad was unplugged"))
+    assert session.modes.mode == CLICK

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication
 
 from metagui.gui.key_pilot import KeyPilot
-from metagui.gui.modes import CLICK, KEYS
+from metagui.gui.modes import CLICK, HAND, KEYS
 from metagui.gui.state import State
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ DRAGGING = Said(
     "place",
 )
 LIMP = Said("Limp: lead it by hand. Stop, Esc or Hold makes it hold where it is.", "hand", "warning")
+STILL_HOLDING = Said("It records, but the arm still holds: press Lead by hand, and hold it.", "hand", "warning")
+MOVED = Said("If you have moved things by hand, mark where they stand now.", "place", "accent", "mark")
 UNFOCUSED = Said("Click the view, so that your keys steer the gripper.", "keys")
 
 
@@ -62,7 +64,7 @@ class ArmViews(QObject):
         session.station.listed.connect(self._show_choices)
         session.station.looked.connect(self._show_notice)
         session.modes.changed.connect(self._show_modes)
-        session.marking.changed.connect(self._show_notice)
+        session.marking.changed.connect(self._on_marked)
         session.performing.countdown.shown.connect(window.arm.count.show_count)
         session.running.progress_changed.connect(self._show_progress)
         window.actions_["mark"].toggled.connect(self._on_marking)
@@ -80,6 +82,8 @@ class ArmViews(QObject):
             window.toasts.settle([window.actions_[key] for key in MENDING])
         self._state = situation.state
         window.top.arms.setEnabled(situation.state is not State.CALIBRATING)
+        busy = situation.state in (State.COUNTDOWN, State.RECORDING, State.RUNNING, State.CALIBRATING)
+        window.arm.modes.button.setEnabled(not busy)
         window.arm.name.setPlaceholderText("named by your clicks" if situation.mode == CLICK else "named for you")
         self._show_modes()
         self._show_notice()
@@ -99,6 +103,11 @@ class ArmViews(QObject):
             self.pilot.steer(steered, modes.gripper_open())
             if steered is not None:
                 self._window.arm.view.setFocus()
+        self._show_notice()
+
+    def _on_marked(self) -> None:
+        """Where things stand is known anew."""
+        self._session.steering.scene_used = False
         self._show_notice()
 
     def _on_marking(self, marking: bool) -> None:
@@ -121,10 +130,14 @@ class ArmViews(QObject):
             return Said(f"Looking for {station.chosen.called}. {station.reason}".strip(), "disconnect", "danger")
         if situation.limp:
             return LIMP
+        if situation.state is State.RECORDING and situation.mode == HAND:
+            return STILL_HOLDING
         if self._window.actions_["mark"].isChecked():
             return DRAGGING
         if situation.state is State.READY and session.marking.missing:
             return UNMARKED
+        if situation.state is State.READY and situation.markable and session.steering.scene_used:
+            return MOVED
         if self._steered is not None and not self._window.arm.view.hasFocus():
             return UNFOCUSED
         return NOTHING

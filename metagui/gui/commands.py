@@ -40,7 +40,7 @@ class Commands(QObject):
             "calibrate": self._calibrate,
             "name_arm": self._name_arm,
             "copy_command": session.arm_flow.copy_command,
-            "limp": session.modes.toggle_limp,
+            "limp": session.toggle_limp,
             "countdown": self._choose_countdown,
             "replay_arm": session.replay_on_arm,
             "undo": undo.undo,

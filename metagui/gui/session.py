@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -18,6 +19,7 @@ from metagui.gui.errands import Errands
 from metagui.gui.leftovers import Leftovers
 from metagui.gui.lessons import Lessons
 from metagui.gui.marking import Marking
+from metagui.gui.modes import HAND
 from metagui.gui.outlook import outlook
 from metagui.gui.performing import Performing
 from metagui.gui.running import Running
@@ -251,6 +253,20 @@ class Session(QObject):
             return []
         return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
 
+    # Leading by hand
+
+    def toggle_limp(self) -> None:
+        """Hold a limp arm; let one that holds go limp, once the person had time to take hold of it."""
+        if self.desk.limp or self.situation.state is not State.READY:
+            self.modes.toggle_limp()
+        else:
+            self.modes.choose(HAND)
+            self.performing.count("The arm goes limp: hold it", self._go_limp)
+
+    def _go_limp(self) -> None:
+        self._become(State.READY)
+        self.modes.toggle_limp()
+
     # Recording
 
     def toggle_recording(self) -> None:
@@ -260,22 +276,23 @@ class Session(QObject):
         else:
             self.record()
 
-    def record(self) -> None:
-        """Begin a take, in a new scene unless this one is still untouched; counted in if that is wanted."""
+    def record(self, task: str | None = None) -> None:
+        """Begin a take of a task, by default the chosen one, in a new scene; counted in if that is wanted."""
+        begin = partial(self._record_now, task or self.situation.task)
         if self.situation.counts_in and self.situation.state is State.READY:
-            self.performing.count("Recording begins", self._record_now)
+            self.performing.count("Recording begins", begin)
         else:
-            self._record_now()
+            begin()
 
     def count_before_recording(self, wanted: bool) -> None:
         """Say whether it is counted down before a recording with an arm like this."""
         self.counts_in[self.situation.simulated] = wanted
         self.update()
 
-    def _record_now(self) -> None:
+    def _record_now(self, task: str | None) -> None:
         if self.steering.scene_used:
             self.steering.randomise()
-        self.taking.begin(self.situation.task)
+        self.taking.begin(task)
         if not self.taking.recording and self.situation.state is State.COUNTDOWN:
             self._become(State.READY)
 
@@ -293,8 +310,10 @@ class Session(QObject):
 
     def take_again(self) -> None:
         """Discard the newest take, or the one being recorded, and record anew in another scene."""
-        self.steering.randomise()
-        self.taking.again(self.situation.task)
+        task = self.taking.repeated(self.situation.task)
+        self.taking.discard()
+        self.steering.scene_used = True
+        self.record(task)
 
     # Learning
 

@@ -154,6 +154,10 @@ def _clicking(s: Situation) -> str | None:
     return None if s.mode == "click" else "Choose to teach by clicks first."
 
 
+def _leading_or_idle(s: Situation) -> str | None:
+    return _not_recording(s) if s.mode != "hand" else None
+
+
 def _scattered(s: Situation) -> str | None:
     return None if s.simulated else "Things on a real table are moved by hand; mark where they stand."
 
@@ -232,7 +236,7 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "randomise": (*_IDLE_ARM, _scattered),
     "mark": (_marked, *_IDLE_ARM),
     "motion": (*_STEER, _clicking),
-    "limp": _STEER,
+    "limp": (*_STEER, _leading_or_idle),
     "undo": (_not_recording, _undo),
     "redo": (_not_recording, _redo),
     "rename": (_not_recording, _task, _not_learning),

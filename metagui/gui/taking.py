@@ -187,11 +187,9 @@ class Taking(QObject):
             self._shelf.remove(*newest)
             self.said.emit(f"Discarded “{newest.task}” take {newest.take}", "info", "undo")
 
-    def again(self, task: str | None) -> None:
-        """Discard the newest take, or the one being recorded, and record anew."""
-        task = self._task if self.recording else self.newest.task if self.newest else task
-        self.discard()
-        self.begin(task)
+    def repeated(self, task: str | None) -> str | None:
+        """Return the task of which another take would be taken again, ``task`` if there is none yet."""
+        return self._task if self.recording else self.newest.task if self.newest else task
 
     def forget_missing(self) -> None:
         """The newest take cannot be discarded any more once it is gone."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GAIN = 0.35
 """Share of the remaining way covered in one decision, so that everything slows near its target."""
+TIP = -0.010
+"""Middle of the closed fingers, from the tool along the jaw, m."""
 RISE = 0.050
 """How far the tool rises above a cube it has finished with, m."""
 STILL = np.zeros(3)

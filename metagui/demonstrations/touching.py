@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED, MAX_STEP, Motion
-from metagui.demonstrations.steps import GAIN, RISE, Situation, funnel, near, neutral, turning, wrap_square
+from metagui.demonstrations.steps import GAIN, RISE, TIP, Situation, funnel, near, neutral, turning, wrap_square
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
-TIP = -0.010
-"""Middle of the closed fingers, from the tool along the jaw, m."""
 ROUND = 0.052
 """How far from the middle of another cube a pushed one goes round it, m; nearer than CLEAR they touch."""
 CLEAR = 0.034

@@ -6,10 +6,22 @@ to standard error. Heavy libraries are imported inside the verbs, so that ``meta
 
 from __future__ import annotations
 
-from metagui.cli import check, demonstrate, evaluate, hardware, learn, perform, servos, train
+from metagui.cli import check, demonstrate, evaluate, exchange, hardware, learn, perform, servos, train
 from metagui.cli.verbs import app
 
-__all__ = ["app", "check", "demonstrate", "evaluate", "hardware", "learn", "main", "perform", "servos", "train"]
+__all__ = [
+    "app",
+    "check",
+    "demonstrate",
+    "evaluate",
+    "exchange",
+    "hardware",
+    "learn",
+    "main",
+    "perform",
+    "servos",
+    "train",
+]
 
 
 def main() -> None:

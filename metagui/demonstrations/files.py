@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import h5py
@@ -23,11 +22,12 @@ from metagui.demonstrations.timing import TimingSummary, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 FORMAT_VERSION = 1
 """Raised when an older metagui could no longer read what is written."""
 UNITS = {"time": "s", "length": "m", "angle": "rad"}
-_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
+READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
 """What h5py and numpy raise over a file that is not what it should be, depending on where they notice."""
 _SUCCESS = {True: "yes", False: "no", None: "not said"}
 _GYM = 2
@@ -71,8 +71,8 @@ def write(path: Path, demonstration: Demonstration) -> None:
 
 def read(path: Path) -> Demonstration:
     """Return the take in ``path``. Raises BrokenFileError, NewerFormatError."""
-    with _opened(path) as file:
-        demonstration = _read(file)
+    with opened(path) as file:
+        demonstration = read_demo(file["data/demo_0"], dict(file.attrs), path.stem)
     try:
         check(demonstration)
     except InvalidTakeError as error:
@@ -83,7 +83,7 @@ def read(path: Path) -> Demonstration:
 def read_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
     """Return what a listing shows; never raises, a file that cannot be used says why in ``error``."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             attributes = dict(file.attrs)
             return TakeInfo(
                 task=task,
@@ -107,7 +107,7 @@ def update(path: Path, **changes: Any) -> None:
 
     Raises BrokenFileError, NewerFormatError, OSError.
     """
-    with _opened(path):
+    with opened(path):
         image = path.read_bytes()
     with h5py.File(io.BytesIO(image), "r+") as file:
         if "success" in changes:
@@ -119,12 +119,12 @@ def update(path: Path, **changes: Any) -> None:
         if "segments" in changes:
             del file["data/demo_0/segments"]
             _write_segments(file["data/demo_0"], changes["segments"])
-        image = _image(file)
+        image = image_of(file)
     commit(path, image, replace=True)
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
     """Open a take of a known format for reading. Raises BrokenFileError, NewerFormatError."""
     try:
         with h5py.File(path, "r") as file:
@@ -139,7 +139,7 @@ def _opened(path: Path) -> Iterator[Any]:
                     f"{FORMAT_VERSION}). It is left as it is; update metagui to open it."
                 )
             yield file
-    except _ERRORS as error:
+    except READ_ERRORS as error:
         raise BrokenFileError(
             f"{path.name} cannot be read as a take: {error}. It is left as it is; restore it from a copy, or remove it."
         ) from error
@@ -154,10 +154,11 @@ def _encode(demonstration: Demonstration) -> bytes:
         environment = {"env_name": demonstration.arm, "type": _GYM, "env_kwargs": {}}
         data.attrs["env_args"] = json.dumps(environment)
         _write_demo(data.create_group("demo_0"), demonstration)
-        return _image(file)
+        return image_of(file)
 
 
-def _image(file: Any) -> bytes:
+def image_of(file: Any) -> bytes:
+    """Return the bytes of a file in memory."""
     file.flush()
     return bytes(file.id.get_file_image())
 
@@ -220,13 +221,13 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
 
 
-def _read(file: Any) -> Demonstration:
-    demo, attributes = file["data/demo_0"], dict(file.attrs)
+def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration:
+    """Return the take in a group ``demo_…`` with the attributes of its file; raises any of ``READ_ERRORS``."""
     exact: dict[str, Any] = {name: frozen(demo[name]) for name in layout.EXACT}
     timing = {name: frozen(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
     return Demonstration(
         task=str(attributes["task"]),
-        name=Path(file.filename).stem,
+        name=name,
         arm=str(attributes["arm"]),
         joint_names=tuple(str(name) for name in attributes["joint_names"]),
         anchors=tuple(anchor_from_dict(values) for values in json.loads(attributes["anchors"])),

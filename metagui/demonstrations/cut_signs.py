@@ -94,9 +94,10 @@ class Motion:
         moving = moving[(moving >= first) & (moving < last)]
         if not len(moving):
             return first, last
-        half = self.samples(REST_WINDOW) // 2
+        half = self.samples(REST_WINDOW) // 2  # windows about a sample reach into the rest after it
         begin = first if moving[0] - first < self.samples(PAUSE) else int(moving[0])
-        return begin, min(int(moving[-1]) + half + 1, last)
+        end = int(moving[-1]) + 1 - half + self.samples(KEPT_REST)
+        return begin, last if last - end < 2 * self.samples(KEPT_REST) else max(end, begin + 1)
 
 
 def _smooth(values: FloatArray, width: int) -> FloatArray:

@@ -321,3 +321,46 @@ def test_a_controller_that_fails_leaves_a_message_and_a_usable_arm(qtbot: QtBot,
     session.steering.click(REACH)
     until(qtbot, lambda: session.desk.pending == 0)
     assert session.situation.state is State.READY
+
+
+def test_what_policies_do_is_compared_and_an_odd_take_can_be_left_out(qtbot: QtBot, session: Session) -> None:
+    from dataclasses import replace
+
+    ready(qtbot, session)
+    session.acting.compare()
+    until(qtbot, lambda: len(session.acting.acts) == 2)
+    assert session.acting.acts.task_matrix.shape == (2, 2)
+    assert [other.task for other in session.acting.acts.ranked("above red")] == ["press red"]
+    until(qtbot, lambda: session.situation.learning is Learning.IDLE)
+    session.choose("above red", None)
+    offers: list[str] = []
+    session.lessons.offered.connect(offers.append)
+    found: list[object] = []
+    session.studies.adapted.connect(found.append)
+    session.adapt()
+    until(qtbot, lambda: bool(found))
+    assert said(session, "Adapted “above red”")
+    odd = {"take": "002", "reason": "Take 002 shows something else."}
+    noted = {"odd_takes": [odd], "ignores demonstrations": True}
+    session.studies.adapted.emit(replace(found[0], provenance=noted))  # type: ignore[type-var]
+    assert said(session, "ignores your demonstrations")
+    assert offers[-1] == odd["reason"]
+    session.lessons.leave_odd_out()
+    until(qtbot, lambda: len(found) == 3)
+    assert found[-1].provenance["takes"] == ["001"]  # type: ignore[attr-defined]
+    session.shelf.undo_stack.undo()
+    assert session.shelf.library.info("above red", "002").success is True
+
+
+def test_an_encoder_trained_here_is_there_after_a_restart(qtbot: QtBot, session: Session, library: Library) -> None:
+    from metagui.learning.siamese import Encoder
+
+    ready(qtbot, session)
+    assert session.studies.train()
+    session.studies.learner.stop()
+    with qtbot.waitSignal(session.studies.trained, timeout=60_000):
+        pass
+    until(qtbot, lambda: not session.errands.busy)
+    assert (library.root / ".metagui" / "encoder.safetensors").is_file()
+    assert isinstance(session.studies.prior.encoder, Encoder)  # type: ignore[union-attr]
+    assert library.tasks() == ["above red", "press red"], "it is no task"

@@ -56,7 +56,7 @@ class Shelf(QObject):
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparks: dict[TakeKey, FloatArray] = {}
         self._asked: set[TakeKey] = set()
-        self._waiting = False
+        self._waiting = self._again = False
 
     def _on_undo(self, _index: int) -> None:
         self.undo_changed.emit()
@@ -64,7 +64,8 @@ class Shelf(QObject):
     # Looking
 
     def refresh(self) -> None:
-        """Look at the disk again."""
+        """Look at the disk again; once more if that is asked for while it is being looked at."""
+        self._again = self._waiting
         if not self._waiting:
             self._waiting = True
             self._errands.run(self._scan, self._on_scan, self._on_failed_scan)
@@ -82,6 +83,8 @@ class Shelf(QObject):
     def _on_scan(self, rows: tuple[TaskRow, ...]) -> None:
         self._waiting = False
         self.tasks = rows
+        if self._again:
+            self.refresh()
         self.changed.emit()
 
     def _on_failed_scan(self, error: Exception) -> None:

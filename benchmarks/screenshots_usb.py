@@ -113,6 +113,7 @@ class Story:
         """Lead the limp arm through the task in three scenes."""
         self.choose_mode("hand")
         self.person.press("Lead by hand")
+        self.person.wait_until(lambda: self.person.reads("Limp:"), 10, "the arm to go limp")
         self.person.press("New task")
         self.person.type("red cube onto yellow")
         for take, seed in enumerate(TAUGHT, 1):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from metagui.cli.output import follow, progress, remark, show
 from metagui.cli.signals import until_interrupted
-from metagui.demonstrations.library import Library
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.library import Library
     from metagui.learning.library_data import Lesson
     from metagui.learning.library_training import LibraryResult, LibrarySettings, LibraryStep
     from metagui.learning.prior import Prior
@@ -31,6 +31,7 @@ JUDGED, JUDGED_TAKES = 48, 3
 
 def train_library(folder: Path, length: float, seed: int, workers: int | None, as_json: bool) -> None:
     """Train on a library's tasks, say what that brought, and keep the prior in the library if it is better."""
+    from metagui.demonstrations.library import Library
     from metagui.learning import prior as priors
     from metagui.learning.library_data import lesson_from
     from metagui.learning.library_training import require_enough

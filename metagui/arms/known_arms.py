@@ -141,16 +141,18 @@ class ArmBook:
         return next((port for port in self._ports() if port.device == device), UsbPort(device))
 
 
-def open_arm(device_or_name: str, book: ArmBook | None = None) -> TwinnedArm:
-    """Return the arm of a name, or on a device, with its twin; ``connect`` opens it, on whatever port it is then.
+def usb_arm(address: str, book: ArmBook | None = None) -> FeetechArm:
+    """Return the arm of a name, or on a device; ``connect`` opens it, on whatever port it is then.
 
     Raises PortError, CalibrationError; ``connect`` raises those too, and NotCalibratedError where the wizard helps.
     """
     book = book or ArmBook()
-    known = {arm.name for arm in book.arms()}
-    if device_or_name in known:
-        return TwinnedArm(book.arm(device_or_name))
-    there = book.on(device_or_name)
-    if there.name:
-        return TwinnedArm(book.arm(there.name))
-    return TwinnedArm(FeetechArm(device_or_name, find=lambda: book.locate(there)))
+    if address in {arm.name for arm in book.arms()}:
+        return book.arm(address)
+    there = book.on(address)
+    return book.arm(there.name) if there.name else FeetechArm(address, find=lambda: book.locate(there))
+
+
+def open_arm(address: str, book: ArmBook | None = None) -> TwinnedArm:
+    """Return the arm of a name, or on a device, with its twin; as ``usb_arm``."""
+    return TwinnedArm(usb_arm(address, book))

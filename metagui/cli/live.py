@@ -44,20 +44,24 @@ class UntilDone:
 
 
 def carry_out(
-    loop: ControlLoop, controller: Controller, seconds: float, sinks: Sequence[Callable[[Tick], None]] = ()
+    loop: ControlLoop, controller: Controller | None, seconds: float, sinks: Sequence[Callable[[Tick], None]] = ()
 ) -> Tick:
     """Run a loop's thread under ``controller`` until that is over or its time is; return the last tick.
+
+    Without a controller only its time ends it: a person leads the arm by hand.
 
     Whatever happens, the loop is stopped and the arm holds. Raises VerbError if the loop failed.
     """
     deadline = time.monotonic() + seconds
-    asked = UntilDone(controller)
+    asked = None if controller is None else UntilDone(controller)
     loop.set_controller(asked)
     for sink in sinks:
         loop.add_sink(sink)
     loop.start()
     try:
-        while loop.running and loop.error is None and not asked.finished and time.monotonic() < deadline:
+        while loop.running and loop.error is None and time.monotonic() < deadline:
+            if asked is not None and asked.finished:
+                break
             time.sleep(LOOK_EVERY)
     finally:
         loop.stop()

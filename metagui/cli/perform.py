@@ -7,6 +7,7 @@ import typer
 
 from metagui.cli.options import AsJson, LibraryFolder, library_at
 from metagui.cli.output import VerbError, remark, show
+from metagui.cli.rig import ArmAddress, Places, rig
 from metagui.cli.verbs import app
 
 if TYPE_CHECKING:
@@ -23,13 +24,14 @@ def run(
     program: Annotated[
         Path | None, typer.Option(help="Click programs (JSON): the task's own judges whether it was achieved.")
     ] = None,
+    arm: ArmAddress = None,
+    put: Places = None,
     fast: Annotated[bool, typer.Option("--fast", help="As fast as the machine, instead of in real time.")] = False,
     library: LibraryFolder = None,
     as_json: AsJson = False,
 ) -> None:
     """Let the arm do a task in a scene it has not seen; fails unless it was done."""
     from metagui.arms.control import ControlLoop
-    from metagui.arms.simulated import SimulatedArm
     from metagui.cli.demonstrate import choose, set_up
     from metagui.cli.live import carry_out, new_seed
     from metagui.demonstrations.judge import Judge
@@ -38,31 +40,61 @@ def run(
     from metagui.learning.rollout import PolicyChain
 
     adapted = adapted_at(library, task)
+    if fast and arm is not None:
+        raise VerbError("An arm on a cable moves in real time: leave --fast out. Nothing moved.")
     scene = new_seed() if seed is None else seed
-    arm = SimulatedArm(scene)
-    arm.connect()
-    loop = ControlLoop(arm, arm)
-    chain = PolicyChain(adapted, arm.anchors)
-    judged = None
-    if program is not None:
-        chosen = choose(load_programs(program), task, program)
-        set_up(loop, chosen, arm)
-        judged = JudgedChain(chain, Judge(chosen, arm.anchors))
-    remark(f"Doing {task!r} in scene {scene} …")
-    try:
-        if fast:
-            last = loop.run_inline(judged or chain, round(LONGEST / loop.period))
-        else:
-            last = carry_out(loop, judged or chain, LONGEST)
-    finally:
-        chain.stop()
-        arm.disconnect()
+    with rig(arm, put, scene) as body:
+        loop = ControlLoop(body, body)
+        chain = PolicyChain(adapted, body.anchors)
+        judged = None
+        if program is not None:
+            chosen = choose(load_programs(program), task, program)
+            set_up(loop, chosen)
+            judged = JudgedChain(chain, Judge(chosen, body.anchors))
+        remark(f"Doing {task!r} {f'in scene {scene}' if arm is None else f'on {body.name}'} …")
+        try:
+            if fast:
+                last = loop.run_inline(judged or chain, round(LONGEST / loop.period))
+            else:
+                last = carry_out(loop, judged or chain, LONGEST)
+        finally:
+            chain.stop()
     success = None if judged is None or last is None else judged.judge.success(last.observation)
     done = chain.outcome == "done" and success is not False
-    document = {"task": task, "scene": scene, "outcome": chain.outcome, "achieved": success, "done": done}
+    where = scene if arm is None else arm
+    document = {"task": task, "scene": where, "outcome": chain.outcome, "achieved": success, "done": done}
     verdict = {None: "not judged: name its --program", True: "yes", False: "no"}[success]
-    show(document, ("task", "scene", "outcome", "achieved"), [(task, scene, chain.outcome, verdict)], as_json)
+    show(document, ("task", "scene", "outcome", "achieved"), [(task, where, chain.outcome, verdict)], as_json)
     if not done:
+        raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    task: Annotated[str, typer.Argument(help="The task that the take belongs to.")],
+    take: Annotated[str, typer.Argument(help="The take to do again, by name.")],
+    arm: ArmAddress = None,
+    put: Places = None,
+    speed: Annotated[float, typer.Option(min=0.1, max=1.0, help="Share of the take's own speed.")] = 1.0,
+    library: LibraryFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the arm do a stored take again: gently to where it began, then as it was shown."""
+    from metagui.arms.control import ControlLoop
+    from metagui.arms.simulated import SimulatedArm
+    from metagui.cli.live import carry_out
+    from metagui.demonstrations.replaying import ReplayController
+
+    shown = library_at(library).load(task, take)
+    controller = ReplayController(shown, speed)
+    with rig(arm, put, 0) as body:
+        if isinstance(body, SimulatedArm) and shown.states is not None:
+            body.restore(shown.states[0])
+        remark(f"Doing take {take!r} of {task!r} again on {body.name} …")
+        carry_out(ControlLoop(body, body), controller, LONGEST + shown.duration / speed)
+    document = {"task": task, "take": take, "arm": body.name, "progress": round(controller.progress, 3)}
+    show(document, ("task", "take", "arm", "done"), [(task, take, body.name, f"{controller.progress:.0%}")], as_json)
+    if not controller.finished:
         raise typer.Exit(1)
 
 

@@ -28,7 +28,7 @@ from metagui.demonstrations.takes import MemoryRecorder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from metagui.arms.arm import Observation
+    from metagui.arms.arm import Observation, Scene
     from metagui.arms.kinematics import Motion
     from metagui.demonstrations.demonstration import Click, Demonstration
     from metagui.demonstrations.steps import Style
@@ -61,11 +61,11 @@ class Demonstrator:
     One who is ``choosy`` stops where it would not be plain what a click is about; ``unclear`` tells.
     """
 
-    def __init__(self, program: ClickProgram, arm: SimulatedArm, style: Style, choosy: bool = False) -> None:
+    def __init__(self, program: ClickProgram, scene: Scene, style: Style, choosy: bool = False) -> None:
         self._choosy, self.unclear = choosy, False
-        self._controller = ProgramController(arm.anchors, style)
+        self._controller = ProgramController(scene.anchors, style)
         self._controller.add(*program.clicks)
-        self.judge = Judge(program, arm.anchors)
+        self.judge = Judge(program, scene.anchors)
 
     @property
     def current_click(self) -> Click | None:

@@ -74,6 +74,7 @@ class ControlLoop:
         self.latest: Tick | None = None
         self.error: LoopError | None = None
         self._on_error = on_error
+        self._guidable = arm if isinstance(arm, Guidable) else None
         self._state = arm.state if isinstance(arm, Replayable) else None
         self._sinks: tuple[Callable[[Tick], None], ...] = ()
         self._controller: Controller | None = None
@@ -226,11 +227,11 @@ class ControlLoop:
     @property
     def _led(self) -> bool:
         """Whether a person leads the arm by hand; an emergency hold ends that."""
-        if not isinstance(self.arm, Guidable) or not self.arm.guiding:
+        if self._guidable is None or not self._guidable.guiding:
             return False
         if self._hold.is_set():
             self.arm.hold()
-        return self.arm.guiding
+        return self._guidable.guiding
 
     def _be_led(self, observation: Observation) -> tuple[Command, Command]:
         """Follow the hand: nothing is sent, nobody is asked, and whoever comes next starts from here."""

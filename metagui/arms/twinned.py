@@ -30,6 +30,7 @@ class TwinnedArm:
 
     def __init__(self, arm: Arm, lockstep: bool = False) -> None:
         self.arm = arm
+        self._guidable = arm if isinstance(arm, Guidable) else None
         self._most_periods = 1 if lockstep else MOST_PERIODS
         self._twin = Twin()
         self._turn = threading.RLock()
@@ -65,7 +66,7 @@ class TwinnedArm:
     @property
     def guiding(self) -> bool:
         """Whether a person leads the arm."""
-        return isinstance(self.arm, Guidable) and self.arm.guiding
+        return self._guidable is not None and self._guidable.guiding
 
     def connect(self) -> None:
         """Connect the real arm; it holds where it is, and so does the twin. Raises ArmError."""
@@ -94,9 +95,9 @@ class TwinnedArm:
 
     def guide(self) -> None:
         """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
-        if not isinstance(self.arm, Guidable):
+        if self._guidable is None:
             raise ArmError(f"{self.name} cannot be led by hand; it holds its position. Click instead.")
-        self.arm.guide()
+        self._guidable.guide()
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm. Raises ArmError."""

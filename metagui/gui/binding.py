@@ -91,6 +91,8 @@ class Binding(QObject):
         window.arm.show_saved(situation.just_saved and situation.state is State.READY)
         if situation.state is not State.RECORDING:
             window.arm.show_recording("")
+        if situation.state is State.READY and before.state in (State.NO_ARM, State.CONNECTING, State.ERROR):
+            window.traces.forget()
         if situation.state is not before.state:
             self._commands.replay.stop()
             window.arm.show_title("Arm")

@@ -13,11 +13,10 @@ from metagui.gui.arm_panel import ArmPanel
 from metagui.gui.banner import Banner
 from metagui.gui.binding import Binding
 from metagui.gui.calibration_place import CalibrationPlace
-from metagui.gui.elided import Elided
 from metagui.gui.icons import icon
 from metagui.gui.keys_page import KeysPage
 from metagui.gui.loss_plot import LossPanel
-from metagui.gui.panel import Panel
+from metagui.gui.panel import Panel, muted
 from metagui.gui.similarity_panel import SimilarityPanel
 from metagui.gui.status_bar import StatusBar
 from metagui.gui.task_list import TaskList
@@ -67,10 +66,10 @@ class MainWindow(QMainWindow):
     def _lay_out(self) -> dict[str, QSplitter]:
         traces = Panel("Joint angles")
         traces.body.addWidget(self.traces)
-        hint = Elided()
-        hint.say("Drag a cut, or double-click to add or remove one")
+        hint = muted("Drag a cut to where it belongs; a double click adds or removes one.")
+        hint.setWordWrap(True)
         hint.hide()
-        traces.header.insertWidget(1, hint, 1)
+        traces.body.addWidget(hint)
         self.traces.recuttable.connect(hint.setVisible)
         self._traces_panel = traces
         above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))

@@ -18,11 +18,11 @@ class Mode:
 CLICK, HAND, LEADER, KEYS, GAMEPAD = "click", "hand", "leader", "keys", "gamepad"
 
 MODES: tuple[Mode, ...] = (
-    Mode(CLICK, "By clicks", "goto", "Click in the view where the gripper should go."),
-    Mode(HAND, "By hand", "hand", "The arm goes limp and you lead it."),
-    Mode(LEADER, "By a leader", "leader", "Move a second arm by hand; this one follows it."),
-    Mode(KEYS, "By keyboard", "keys", "Steer the gripper with keys while the view has the focus."),
-    Mode(GAMEPAD, "By gamepad", "gamepad", "Steer the gripper with a gamepad."),
+    Mode(CLICK, "Clicks", "goto", "Click in the view where the gripper should go."),
+    Mode(HAND, "Hand", "hand", "The arm goes limp and you lead it."),
+    Mode(LEADER, "Leader", "leader", "Move a second arm by hand; this one follows it."),
+    Mode(KEYS, "Keyboard", "keys", "Steer the gripper with keys while the view has the focus."),
+    Mode(GAMEPAD, "Gamepad", "gamepad", "Steer the gripper with a gamepad."),
 )
 
 

@@ -49,10 +49,10 @@ QPushButton#stop:hover, QPushButton#stop:focus { border-color: $text; }
 QPushButton#flat, QToolButton#flat { background: transparent; border: 1px solid transparent; padding: 4px 6px; }
 QPushButton#flat:hover, QToolButton#flat:hover { background: $raised; }
 QPushButton#flat:focus, QToolButton#flat:focus { border: 2px solid $accent; padding: 3px 5px; }
-QPushButton#tool { background: transparent; border: 1px solid transparent; padding: 4px 7px; }
+QPushButton#tool { background: transparent; border: 1px solid transparent; padding: 4px 5px; }
 QPushButton#tool:hover { background: $raised; }
 QPushButton#tool:checked { background: $selection; border-color: $accent; }
-QPushButton#tool:focus { border: 2px solid $accent; padding: 3px 6px; }
+QPushButton#tool:focus { border: 2px solid $accent; padding: 3px 4px; }
 QPushButton#toggle { background: transparent; border: 1px solid transparent; padding: 4px 6px; }
 QPushButton#toggle:hover { background: $raised; }
 QPushButton#toggle:checked { background: $selection; border-color: $accent; }

@@ -110,6 +110,14 @@ class Traces(Plot):
             if self._live:
                 self._cut(time, describe(click) if isinstance(click, Click) else str(click))
 
+    def forget(self) -> None:
+        """Another arm is there: what the one before did is of no interest."""
+        self._times.clear()
+        self._angles.clear()
+        self._click_index = -1
+        if self._live:
+            self._clear_cuts()
+
     def live(self) -> None:
         """Show the arm again."""
         if not self._live:

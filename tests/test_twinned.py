@@ -203,6 +203,16 @@ def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
     assert not table.arm.guiding
 
 
+def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(table: Table) -> None:
+    table.virtual.simulated.put("red cube", 0.0, 0.3)
+    controller = ProgramController(table.arm.anchors)
+    controller.add(Click("grasp", "red cube"))
+    table.loop.run_inline(controller, 200)
+    scene = table.arm.observe_scene()
+    assert not scene.held.any()
+    assert scene.positions[0, 2] < 0.02
+
+
 def test_an_arm_that_cannot_be_led_says_so() -> None:
     arm = TwinnedArm(SimulatedArm(0))
     arm.connect()

@@ -178,7 +178,12 @@ def place_on_table(name: str, x: float, y: float, positions: FloatArray) -> tupl
             f"The {name} cannot be put at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. Nothing was changed; "
             "choose another place."
         )
-    return anchor, np.array([x, y, CUBE / 2 if anchor.kind == "cube" else 0.0])
+    return anchor, on_table(anchor, x, y)
+
+
+def on_table(anchor: Anchor, x: float, y: float) -> FloatArray:
+    """Return the centre (3,) of a thing that lies on the table."""
+    return np.array([x, y, CUBE / 2 if anchor.kind == "cube" else 0.0])
 
 
 def _inside(x: float, y: float, area: tuple[tuple[float, float], tuple[float, float]]) -> bool:

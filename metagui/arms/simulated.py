@@ -30,7 +30,7 @@ from metagui.arms.kinematics import JOINTS, tool_observation
 
 _STEADY = 0.93
 """How much of a tremble is left after one tick; it is forgotten in a quarter of a second."""
-_LET_GO = 3
+LET_GO = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
 
@@ -75,7 +75,7 @@ class SimulatedArm:
     def reset(self, layout: scene.Layout) -> None:
         """Start again from ``layout``."""
         scene.apply_layout(self.model, self._data, layout)
-        self._since_contact = np.full(len(self.anchors), _LET_GO)
+        self._since_contact = np.full(len(self.anchors), LET_GO)
         self._touched: BoolArray = np.zeros(len(self.anchors), dtype=bool)
 
     def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
@@ -110,7 +110,7 @@ class SimulatedArm:
         return SceneState(
             positions=frozen(np.vstack([self._data.xpos[self._bodies], scene.TABLE_CENTRE])),
             yaws=frozen(np.append(yaws, 0.0)),
-            held=frozen_flags(self._since_contact < _LET_GO),
+            held=frozen_flags(self._since_contact < LET_GO),
             touched=frozen_flags(self._touched),
         )
 
@@ -171,7 +171,7 @@ class SimulatedArm:
     def restore(self, state: FloatArray) -> None:
         """Go back to a stored state. Raises ArmError if it is another model's."""
         scene.set_state(self.model, self._data, state)
-        self._since_contact[:] = _LET_GO
+        self._since_contact[:] = LET_GO
         self._touched[:] = False
         self._update_contacts()
 

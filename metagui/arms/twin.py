@@ -13,8 +13,8 @@ import mujoco
 import numpy as np
 
 from metagui.arms import scene
-from metagui.arms.grip import Grip
-from metagui.arms.simulated import SimulatedArm
+from metagui.arms.grip import EMPTY, Grip
+from metagui.arms.simulated import LET_GO, SimulatedArm
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Anchor, FloatArray
@@ -37,7 +37,7 @@ class Twin(SimulatedArm):
         self._before: FloatArray | None = None
         self._grip = Grip(0.0)
         self._buried: dict[str, tuple[Anchor, FloatArray, float]] = {}
-        """Cubes that were put where a finger was."""
+        """Cubes that were put where a finger was, until it has left."""
         self.reset(scene.aside())
         self.connect()
 
@@ -68,6 +68,8 @@ class Twin(SimulatedArm):
             mujoco.mj_step(self.model, self._data)
         self._unbury()
         self._update_contacts()
+        if positions[-1] < EMPTY:
+            self._drop()
 
     def _place(self, positions: FloatArray) -> None:
         """Put the arm somewhere at once; what stands on the table stays there."""
@@ -76,6 +78,15 @@ class Twin(SimulatedArm):
         self._data.ctrl[:] = np.clip(positions, *self._limits)
         self._grip = Grip(float(positions[-1]))
         mujoco.mj_forward(self.model, self._data)
+
+    def _drop(self) -> None:
+        """The real fingers are shut, so nothing is between them: what the twin's hold was missed or lost."""
+        scene_now = self.observe_scene()
+        for index in np.flatnonzero(scene_now.held):
+            anchor, (x, y, _) = self.anchors[index], scene_now.positions[index]
+            under = scene.on_table(anchor, float(x), float(y))
+            self._buried[anchor.name] = (anchor, under, float(scene_now.yaws[index]))
+            self._since_contact[index] = LET_GO
 
     def _unbury(self) -> None:
         """Keep what was put where a finger is from being flung away, until the finger has left."""

@@ -8,6 +8,7 @@ import torch
 from shown import shown
 
 from metagui.learning import siamese
+from metagui.learning.networks import init_mlp
 from metagui.learning.series import POINTS, series_of
 from metagui.learning.siamese import Encoder, SiameseError, SiameseSettings, contrastive_loss, embed, train
 
@@ -60,3 +61,32 @@ def test_augmentation_keeps_shapes_and_ends_near() -> None:
     changed = siamese._augmented(series, np.random.default_rng(0))
     assert changed.anchors.shape == series.anchors.shape == (3, POINTS, 6, 11)
     assert np.abs(changed.globals[:, 0] - series.globals[:, 0]).max() < 0.5
+
+
+def test_where_a_thing_was_put_is_seen_to_the_millimetre() -> None:
+    series = series_of(shown()["put red on violet"])
+    anchors = torch.from_numpy(series.anchors)
+    moved = anchors.clone()
+    moved[..., -2:, 0, 0:1] += 0.05  # the red cube ends 5 mm farther
+    moved[..., -2:, 0, 6:7] += 0.05
+    offset, other = siamese._put(anchors), siamese._put(moved)
+    assert (other - offset)[:, 0].abs().min() > 0.04, "whatever the tool does, the cube lies elsewhere from its zone"
+    gone = anchors.clone()
+    gone[..., -2:, :, :3] += 0.3  # the tool goes somewhere else
+    torch.testing.assert_close(siamese._put(gone), offset, atol=1e-5, rtol=1e-5)
+
+
+def test_encoders_made_before_things_were_looked_at_in_pairs_still_work() -> None:
+    new = Encoder().initial(6, 0)
+    old = {name: tensor for name, tensor in new.params.items() if not name.startswith(("pair", "head"))}
+    old |= init_mlp("head", (6 * new.per_anchor + 1, 64, 16), torch.Generator().manual_seed(1))
+    assert embed(Encoder(old, outputs=16), shown()["circle"]).shape == (3, 16)
+
+
+def test_tasks_that_are_alike_meet_in_a_batch() -> None:
+    groups = siamese._groups(["push", "lift", "push", "push"])
+    assert sorted(map(len, groups)) == [1, 3]
+    first = np.arange(0, 9, 2)
+    rng = np.random.default_rng(0)
+    drawn = [siamese._draw(first, groups, SiameseSettings(tasks=3, takes=2, like=2), rng)[1] for _ in range(40)]
+    assert all(len(set(labels.tolist()) & {0, 2, 3}) == 2 for labels in drawn)

@@ -5,6 +5,8 @@
 f is one network, applied to both takes; its outputs are scaled to length one, so that d lies in [0, 2]; m = 1. All
 pairs of a batch of P tasks x K takes are used, those of two tasks averaged over the ones within the margin. One
 convolution over time is shared by all anchors; what it found at each anchor is put together in the scene's order.
+Beside it one small network sees every pair of anchors as they lie at the end: where something was put is what tells
+many tasks apart, to the millimetre, and by then the tool has left.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from metagui.learning.features import COARSE, FINE, FINEST
 from metagui.learning.networks import Params, init_mlp, linear, mlp
 from metagui.learning.series import ANCHOR_CHANNELS, GLOBAL_CHANNELS, POINTS, Series, joined, series_of
 
@@ -28,6 +31,14 @@ if TYPE_CHECKING:
     from metagui.learning.features import Array
 
 MARGIN = 1.0
+PAIR_FEATURES, PER_PAIR = 21, 8
+"""What is seen of two anchors, and the numbers that it is summarised in."""
+PUT_FEATURES, SHARP = 13, 20.0
+"""What is seen of the thing put somewhere, and how sharply it is told which that is, a 0.1 m."""
+MIDDLE, FINER = COARSE / FINE, COARSE / FINEST
+"""Scales at which lengths in 0.1 m are shown beside that one."""
+LAST_POINTS = 2
+"""The end of a take is the mean of so many points."""
 
 
 class SiameseError(Exception):
@@ -43,6 +54,8 @@ class SiameseSettings:
     """P, tasks a batch."""
     takes: int = 3
     """K, takes a task."""
+    like: int = 2
+    """Tasks that differ in hidden numbers only come into a batch in groups of up to so many: they are the hard ones."""
     lr: float = 1.5e-3
     seed: int = 0
     report_every: int = 20
@@ -66,7 +79,7 @@ class Encoder:
     params: Params = field(default_factory=dict)
     width: int = 48
     per_anchor: int = 24
-    outputs: int = 16
+    outputs: int = 24
 
     def initial(self, anchors: int, seed: int) -> Encoder:
         """Return an untrained network for a number of anchors."""
@@ -74,7 +87,9 @@ class Encoder:
         channels, w = ANCHOR_CHANNELS + GLOBAL_CHANNELS, self.width
         params = init_mlp("conv", (5 * channels, w), generator) | init_mlp("deep", (5 * w, w), generator)
         params |= init_mlp("anchor", (2 * w + 2 * channels, 2 * w, self.per_anchor), generator)
-        params |= init_mlp("head", (anchors * self.per_anchor + 1, 64, self.outputs), generator)
+        params |= init_mlp("pair", (PAIR_FEATURES, 2 * PER_PAIR, PER_PAIR), generator)
+        found = anchors * self.per_anchor + anchors * anchors * PER_PAIR + PUT_FEATURES
+        params |= init_mlp("head", (found + 1, 2 * w, self.outputs), generator)
         return Encoder(params, w, self.per_anchor, self.outputs)
 
     @property
@@ -93,8 +108,50 @@ def forward(params: Params, anchors: torch.Tensor, globals_: torch.Tensor, durat
     x = torch.relu(_convolve(params, "deep", x))
     pooled = torch.cat([x.mean(1), x.amax(1), ends], -1)
     found = torch.relu(mlp(params, "anchor", pooled, 2)).reshape(takes, -1)
+    if "pair.0.weight" in params:  # encoders made before 0.2 have none
+        pairs = torch.relu(mlp(params, "pair", _pairs(anchors, globals_), 2)).flatten(1)
+        found = torch.cat([found, pairs, _put(anchors)], -1)
     out = mlp(params, "head", torch.cat([found, durations.unsqueeze(-1) * 0.3], -1), 2)
     return torch.nn.functional.normalize(out, dim=-1)
+
+
+def _pairs(anchors: torch.Tensor, globals_: torch.Tensor) -> torch.Tensor:
+    """Return what is seen of every pair of anchors at the end, (n, A, A, PAIR_FEATURES).
+
+    How the second lies from the first (of an anchor and itself: how the tool does), at three scales; how each was
+    moved, whether it was held or touched; how high the tool is.
+    """
+    count = anchors.shape[2]
+    last = anchors[:, -LAST_POINTS:].mean(1)
+    way, moved = last[..., :3], last[..., 6:9] * MIDDLE
+    same = torch.eye(count).view(1, count, count, 1)
+    between = way.unsqueeze(1) - way.unsqueeze(2) * (1 - same)
+    contact = anchors[..., 9:11].amax(1)
+    each = torch.cat([moved, contact], -1)
+    first, second = each.unsqueeze(2).expand(-1, -1, count, -1), each.unsqueeze(1).expand(-1, count, -1, -1)
+    height = (globals_[:, -LAST_POINTS:, 1].mean(1) * MIDDLE).view(-1, 1, 1, 1).expand(-1, count, count, -1)
+    itself = same.expand(len(anchors), -1, -1, -1)
+    scales = (between, (between * MIDDLE).clamp(-3.0, 3.0), torch.tanh(between * FINER))
+    return torch.cat([*scales, first, second, height, itself], -1)
+
+
+def _put(anchors: torch.Tensor) -> torch.Tensor:
+    """Return where what moved most lies at the end from what is nearest to it, (n, PUT_FEATURES), at three scales.
+
+    The same numbers whichever things these are, so that all tasks teach what a millimetre means.
+    """
+    count = anchors.shape[2]
+    last = anchors[:, -LAST_POINTS:].mean(1)
+    way, moved = last[..., :3], last[..., 6:9]
+    far = moved.norm(dim=-1)
+    subject = torch.softmax(SHARP * far, -1)
+    between = way.unsqueeze(1) - way.unsqueeze(2)  # (n, A, A, 3): the second from the first
+    near = torch.softmax(-SHARP * between.norm(dim=-1) - 1e3 * torch.eye(count), -1)
+    offset = torch.einsum("na,nab,nabf->nf", subject, near, between)
+    lifted = torch.einsum("na,naf->nf", subject, moved) * MIDDLE
+    gate = torch.tanh(far.amax(-1, keepdim=True) * MIDDLE)
+    scales = (offset, (offset * MIDDLE).clamp(-3.0, 3.0), torch.tanh(offset * FINER), lifted)
+    return torch.cat([torch.cat(scales, -1) * gate, gate], -1)
 
 
 def _convolve(params: Params, name: str, x: torch.Tensor) -> torch.Tensor:
@@ -115,13 +172,16 @@ def train(
     settings: SiameseSettings | None = None,
     start: Encoder | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    alike: Mapping[str, str] | None = None,
 ) -> Generator[SiameseStep, None, Encoder]:
     """Train on the series of every task's takes; tasks with one take serve as different ones only.
 
-    Begins with ``start`` if given. Raises SiameseError if there are no two tasks or no task with two takes.
+    Begins with ``start`` if given. Tasks with the same word in ``alike`` come into batches together. Raises
+    SiameseError if there are no two tasks or no task with two takes.
     """
     settings = settings or SiameseSettings()
     tasks = [task for task in takes.values() if len(task)]
+    groups = _groups([(alike or {}).get(name, name) for name, task in takes.items() if len(task)])
     if len(tasks) < 2 or all(len(task) < 2 for task in tasks):
         raise SiameseError(
             "An encoder needs two tasks or more, at least one of them with two takes. Nothing was changed; record more."
@@ -136,7 +196,7 @@ def train(
     for step in range(settings.steps):
         if should_stop():
             break
-        rows, labels = _draw(first, settings, rng)
+        rows, labels = _draw(first, groups, settings, rng)
         batch = _augmented(data[rows], rng)
         distances, same = pair_distances(forward(params, *_tensors(batch)), labels)
         loss = contrastive_loss(distances, same)
@@ -160,7 +220,7 @@ def pair_distances(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torc
 
 
 def embed(encoder: Encoder, takes: Sequence[Demonstration] | Series) -> Array:
-    """Return the embeddings (n, 16) of takes. Raises SiameseError if the encoder is not trained."""
+    """Return the embeddings (n, outputs) of takes. Raises SiameseError if the encoder is not trained."""
     if not encoder.trained:
         raise SiameseError("The encoder is not trained yet, so distances would mean nothing. Train it first.")
     series = takes if isinstance(takes, Series) else series_of(takes)
@@ -172,16 +232,28 @@ def _tensors(series: Series) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.from_numpy(series.anchors), torch.from_numpy(series.globals), torch.from_numpy(series.durations)
 
 
+def _groups(words: Sequence[str]) -> list[NDArray[np.int64]]:
+    """Return the tasks that have the same word, for every word."""
+    _, which = np.unique(np.array(words), return_inverse=True)
+    return [np.flatnonzero(which == group) for group in range(which.max() + 1)]
+
+
 def _draw(
-    first: NDArray[np.int64], settings: SiameseSettings, rng: np.random.Generator
+    first: NDArray[np.int64], groups: list[NDArray[np.int64]], settings: SiameseSettings, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], torch.Tensor]:
-    """Draw P tasks and K takes of each: their rows and labels."""
-    count = len(first) - 1
+    """Draw P tasks, some of them alike, and K takes of each: their rows and labels."""
+    wanted = min(settings.tasks, len(first) - 1)
+    sizes = np.array([len(group) for group in groups])
+    chosen: list[int] = []
+    for group in rng.choice(len(groups), size=len(groups), replace=False, p=sizes / sizes.sum()):
+        chosen += rng.permutation(groups[group])[: settings.like].tolist()
+        if len(chosen) >= wanted:
+            break
     rows, labels = [], []
-    for task in rng.choice(count, size=min(settings.tasks, count), replace=False):
+    for task in chosen[:wanted]:
         takes = rng.permutation(np.arange(first[task], first[task + 1]))[: settings.takes]
         rows.append(takes)
-        labels += [int(task)] * len(takes)
+        labels += [task] * len(takes)
     return np.concatenate(rows), torch.tensor(labels)
 
 

@@ -138,7 +138,12 @@ class Commands(QObject):
     # What is chosen
 
     def _delete(self) -> None:
-        self._session.delete_chosen()
+        """Move the chosen take or task to the trash."""
+        s = self._session.situation
+        if s.task:
+            self._session.shelf.remove(s.task, s.take)
+            what = f"“{s.task}” take {s.take}" if s.take else f"“{s.task}”"
+            self._session.said.emit(f"Moved {what} to the trash", "info", "undo")
 
     def _mark_success(self) -> None:
         self._mark(True)

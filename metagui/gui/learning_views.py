@@ -48,7 +48,7 @@ class LearningViews(QObject):
     def _on_situation(self, situation: Situation) -> None:
         before, self._situation = self._situation, situation
         if situation.learning is Learning.ADAPTING and before.learning is not Learning.ADAPTING:
-            self._losses.begin(self._session.clicks_in_words(situation.task))
+            self._losses.begin(self._session.shelf.clicks_in_words(situation.task))
         if situation.task != before.task:
             self._show_task_curves()
             self._show_neighbours()
@@ -69,7 +69,7 @@ class LearningViews(QObject):
         """Show what an earlier adaptation of the chosen task looked like."""
         if self._situation.learning is not Learning.ADAPTING and adapted.task == self._situation.task:
             curves = Curves.from_provenance(adapted.provenance.get("curves", []))
-            self._losses.restore(self._session.clicks_in_words(adapted.task), curves)
+            self._losses.restore(self._session.shelf.clicks_in_words(adapted.task), curves)
             self._show_adapted(adapted)
 
     def _show_task_curves(self) -> None:

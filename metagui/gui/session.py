@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import usb_ports
-from metagui.demonstrations.programs import describe
 from metagui.gui.acting import Acting
 from metagui.gui.arm_desk import ArmDesk
 from metagui.gui.arm_flow import ArmFlow
@@ -236,22 +235,6 @@ class Session(QObject):
         """Give a task another name."""
         if self.shelf.rename(task, name):
             self.renamed.emit(name)
-
-    def delete_chosen(self) -> None:
-        """Move the chosen take or task to the trash."""
-        s = self.situation
-        if s.task:
-            self.shelf.remove(s.task, s.take)
-            what = f"“{s.task}” take {s.take}" if s.take else f"“{s.task}”"
-            self._say(f"Moved {what} to the trash", "info", "undo")
-
-    def clicks_in_words(self, task: str | None) -> list[str]:
-        """Return what a task's first take shows, click by click, if it has been read."""
-        keys = self.shelf.usable(task)
-        take = self.shelf.take(keys[0]) if keys else None
-        if take is None:
-            return []
-        return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
 
     # Leading by hand
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
 from metagui.demonstrations.errors import LibraryError
+from metagui.demonstrations.programs import describe
 from metagui.gui.change import Change
 from metagui.gui.comparison import TakeKey
 from metagui.gui.task_model import TakeRow, TaskRow
@@ -133,6 +134,14 @@ class Shelf(QObject):
 
     def _on_unreadable(self, error: Exception) -> None:
         self.failed.emit(error)
+
+    def clicks_in_words(self, task: str | None) -> list[str]:
+        """Return what a task's first take shows, click by click, if it has been read."""
+        keys = self.usable(task)
+        take = self.take(keys[0]) if keys else None
+        if take is None:
+            return []
+        return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
 
     def sparkline(self, row: TakeRow) -> FloatArray | None:
         """Return a take's shape, the height of the tool from 0 to 1; None until it is known."""

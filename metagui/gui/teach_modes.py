@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from metagui.arms import known_arms
 from metagui.arms.arm import ArmError, Guidable
-from metagui.arms.feetech import FeetechArm
 from metagui.arms.leading import LeaderController
 from metagui.demonstrations.velocity import VelocityController
 from metagui.gui.errands import Errands
@@ -17,6 +17,7 @@ from metagui.gui.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER, Offer, why_no_
 from metagui.gui.pad_pilot import PadPilot
 
 if TYPE_CHECKING:
+    from metagui.arms.feetech import FeetechArm
     from metagui.gui.arm_choices import ArmChoice
     from metagui.gui.arm_desk import ArmDesk
     from metagui.gui.station import Station
@@ -140,7 +141,7 @@ class TeachModes(QObject):
 
     def _opened(self, choice: ArmChoice) -> FeetechArm:
         """Return the leader, limp; called in another thread. Raises ArmError."""
-        leader = self._station.book.arm(choice.name) if choice.name else FeetechArm(choice.device)
+        leader = known_arms.usb_arm(choice.address, self._station.book)
         leader.connect()
         try:
             leader.guide()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,15 +19,13 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 from metagui.arms import servo_registers as reg
 from metagui.arms.calibration import Calibration
 from metagui.arms.feetech import FeetechArm
-from metagui.arms.kinematics import JOINTS
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import SerialPort, UsbPort
-from metagui.arms.sweep import Sweep
 from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_hands import sweep_by_hand
 from metagui.arms.virtual_port import VirtualPort
 from metagui.gui.calibration_page import Stage
-from metagui.gui.calibration_reach import compared, moving, shortcomings, unknown
+from metagui.gui.calibration_reach import compared, shortcomings, unknown
 from metagui.gui.calibration_wizard import CalibrationWizard
 from metagui.gui.theme import Theme
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 PATIENCE = 30_000
 
 
@@ -94,9 +94,11 @@ class Desk:
         self.arm.lead(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
 
         def hurry() -> None:
-            while not over.wait(0.002):
-                if not self.done():
-                    self.arm.advance()
+            seen = 0
+            while not over.wait(0.001):  # a few steps a reading, however busy the machine is
+                if len(self.sent) > seen and not self.done():
+                    seen = len(self.sent)
+                    self.arm.advance(12)
 
         time = threading.Thread(target=hurry)
         time.start()
@@ -375,39 +377,3 @@ def test_the_keyboard_is_enough(desk: Desk, page: CalibrationWizard) -> None:
     person.key(Qt.Key.Key_Escape)
     assert desk.said[-1][0] == "cancelled"
     page.end()
-
-
-def swept(*travels: int) -> tuple[object, ...]:
-    watched = Sweep()
-    for step in range(0, max(travels) + 40, 40):
-        shown = watched.feed([min(step, travel) % 4096 for travel in travels])
-    return shown
-
-
-def test_what_is_missing_is_said_joint_by_joint() -> None:
-    full = [round((joint.upper - joint.lower) / reg.TICK) for joint in JOINTS]
-    assert shortcomings(moving(swept(*full))) == ""
-    shown = moving(swept(full[0], 10, 1000, *full[3:5], 2 * full[5]))
-    assert [joint.words for joint in shown] == [
-        "done", "not moved yet", "93° to go", "done", "done", "too far: does its horn slip?",
-    ]  # fmt: skip
-    words = shortcomings(shown)
-    assert "hardly moved: shoulder lift; elbow flex: 93° to go; gripper: too far" in words
-    assert shown[0].place == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    ("range_min", "range_max", "words"),
-    [
-        (0, 4095, "a whole turn: the model's limits hold"),
-        (1000, 2252, "as the model"),
-        (1000, 2200, "5° less: it stays within these"),
-        (1000, 2400, "13° more: the model's limits hold"),
-        (1000, 1500, "66° less: angles will be off"),
-        (1000, 3000, "66° more: angles will be off"),
-    ],
-)
-def test_a_calibration_is_compared_with_the_model(range_min: int, range_max: int, words: str) -> None:
-    joints = VirtualArm().calibration().joints
-    gripper = replace(joints[5], range_min=range_min, range_max=range_max)
-    assert compared(Calibration((*joints[:5], gripper)))[5].words == words

@@ -40,10 +40,15 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
     arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
     arm.lead(sweep_by_hand())
     over = threading.Event()
+    sent: list[object] = []
+    arm.bus.log = sent.append
 
     def hurry() -> None:
-        while not over.wait(0.002):
-            arm.advance()
+        seen = 0
+        while not over.wait(0.001):  # a few steps a reading, however busy the machine is
+            if len(sent) > seen:
+                seen = len(sent)
+                arm.advance(12)
 
     with VirtualPort(arm, physics=False) as port:
         time = threading.Thread(target=hurry)

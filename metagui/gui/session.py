@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from metagui.gui.toast import Kind
     from metagui.learning.prior import Prior
 
+UNMARKED = "Nothing is marked on this table, so the policy does not know where things stand. Stop, and mark them."
+
 
 class Session(QObject):
     """The flow: choose, record, adapt, run. Everything it does is told in words through ``said``."""
@@ -309,6 +311,8 @@ class Session(QObject):
     def run(self) -> None:
         """Let the arm do the chosen task in a new scene, or on a real table as it is, after a countdown."""
         if self.situation.task is not None:
+            if self.marking.missing:
+                self._say(UNMARKED, "warning", "mark")
             self.performing.run(self.situation.task, not self.situation.simulated)
 
     def replay_on_arm(self) -> None:

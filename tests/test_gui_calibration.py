@@ -98,7 +98,7 @@ class Desk:
             while not over.wait(0.001):  # a few steps a reading, however busy the machine is
                 if len(self.sent) > seen and not self.done():
                     seen = len(self.sent)
-                    self.arm.advance(12)
+                    self.arm.advance(6)
 
         time = threading.Thread(target=hurry)
         time.start()

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from metagui.arms import known_arms
 from metagui.arms.feetech import FeetechArm
 from metagui.arms.known_arms import ArmBook
+from metagui.arms.servo_protocol import Instruction, Packet
 from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_hands import sweep_by_hand
 from metagui.arms.virtual_port import VirtualPort
@@ -40,15 +41,15 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
     arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
     arm.lead(sweep_by_hand())
     over = threading.Event()
-    sent: list[object] = []
-    arm.bus.log = sent.append
+    readings: list[Packet] = []
+    arm.bus.log = lambda packet: readings.append(packet) if packet.code == Instruction.SYNC_READ else None
 
     def hurry() -> None:
         seen = 0
         while not over.wait(0.001):  # a few steps a reading, however busy the machine is
-            if len(sent) > seen:
-                seen = len(sent)
-                arm.advance(12)
+            if len(readings) > seen:
+                seen = len(readings)
+                arm.advance(8)
 
     with VirtualPort(arm, physics=False) as port:
         time = threading.Thread(target=hurry)

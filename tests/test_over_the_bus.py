@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from test_twinned import Table
 
+from metagui.arms.control import ControlLoop
+from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations.cuts import reconciled
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.judge import Judge
 from metagui.demonstrations.library import Library
-from metagui.demonstrations.programs import ClickProgram
+from metagui.demonstrations.programs import ClickProgram, ProgramController
 from metagui.demonstrations.replaying import ReplayController
 from metagui.demonstrations.takes import MemoryRecorder
 from metagui.learning.adaptation import adapt_task
@@ -23,6 +26,7 @@ from metagui.learning.rollout import PolicyChain
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation
+    from metagui.arms.ticks import Tick
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adapted import AdaptedTask
 
@@ -91,6 +95,41 @@ def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tupl
     assert chain.judge.achieved == [True, True]
     assert chain.judge.success(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
+
+
+def led_by_hand(seed: int) -> Demonstration:
+    """Record one take in which hands lead the limp arm along the way that the script goes in the simulator."""
+    simulated = SimulatedArm(seed)
+    simulated.connect()
+    loop, script = ControlLoop(simulated, simulated), ProgramController(simulated.anchors)
+    script.add(*PROGRAM.clicks)
+    way: list[Tick] = []
+    loop.add_sink(way.append)
+    loop.run_inline(script, 1000)
+    loop.run_inline(None, 30)
+    table = Table(seed)
+    table.arm.guide()
+    recorder = MemoryRecorder(PROGRAM.name, table.arm, f"{seed:03}", led_by="hand")
+    table.loop.add_sink(recorder.on_tick)
+    for tick in way:
+        for joint, angle in enumerate(tick.sent.positions.tolist()):
+            table.virtual.guide(joint, angle)
+        table.virtual.advance()
+        table.loop.step_once()
+    assert not any(servo.torque for servo in table.virtual.servos)
+    table.arm.disconnect()
+    return recorder.stop()
+
+
+def test_what_hands_showed_is_cut_learnt_and_done_over_the_bus() -> None:
+    takes = reconciled([led_by_hand(seed) for seed in SHOWN])
+    assert [len(take.segments) for take in takes] == [2, 2]
+    table = Table(UNSEEN)
+    chain = JudgedChain(PolicyChain(adapt(takes), table.arm.anchors), Witness(table))
+    last = table.loop.run_inline(chain, 3000)
+    assert last is not None
+    assert chain.chain.outcome == "done"
+    assert chain.judge.success(last.observation)
 
 
 def test_a_take_is_done_again_on_the_same_table(takes: tuple[Demonstration, ...]) -> None:

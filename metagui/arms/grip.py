@@ -20,9 +20,12 @@ class Grip:
     def __init__(self, gripper: float) -> None:
         self._play = gripper - PLAY
 
+    def closing(self, gripper: float) -> float:
+        """Return 1 if it was closing when it came to ``gripper``, rad, 0 if it was opening; between where it turns."""
+        self._play = min(max(self._play, gripper - PLAY), gripper + PLAY)
+        return (self._play - gripper + PLAY) / (2 * PLAY)
+
     def squeeze(self, gripper: float) -> float:
         """Return how much farther to close now that it is at ``gripper``, rad: nothing if it was opening or is shut."""
-        self._play = min(max(self._play, gripper - PLAY), gripper + PLAY)
-        if gripper < EMPTY:
-            return 0.0
-        return SQUEEZE * (self._play - gripper + PLAY) / (2 * PLAY)
+        closing = self.closing(gripper)
+        return SQUEEZE * closing if gripper >= EMPTY else 0.0

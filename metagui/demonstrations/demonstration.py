@@ -81,9 +81,9 @@ class Demonstration:
     touched: BoolArray
     """(N, A)"""
     command_asked: FloatArray
-    """(N, J) rad, before the safety gate; in a take led by hand, where nobody asks, the next sample's positions."""
+    """(N, J) rad, before the safety gate; led by hand, the next sample's positions, the gripper open or closed."""
     command_sent: FloatArray
-    """(N, J) rad, after the safety gate; in a take led by hand as ``command_asked``."""
+    """(N, J) rad, after the safety gate; led by hand, the next sample's positions."""
     segments: tuple[Segment, ...]
     timing: Timing
     states: FloatArray | None = None

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_RATE, frozen, frozen_flags
+from metagui.arms.arm import CONTROL_RATE, FloatArray, frozen, frozen_flags
+from metagui.arms.grip import Grip
+from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN
 from metagui.demonstrations.demonstration import Click, Demonstration, Segment, Timing
 from metagui.demonstrations.plain import anchor_from_dict
 
@@ -198,8 +200,7 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
         missed=int(rows["missed"][-1] - rows["missed"][0]),
     )
     if header.led_by == "hand":
-        following = frozen(np.concatenate([rows["joint_positions"][1:], rows["joint_positions"][-1:]]))
-        columns |= {"asked": following, "sent": following}
+        columns |= _of_a_hand(columns["joint_positions"])
     return Demonstration(
         task=header.task,
         name=name,
@@ -223,6 +224,17 @@ def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], n
         model=header.model,
         led_by=header.led_by,
     )
+
+
+def _of_a_hand(positions: FloatArray) -> dict[str, FloatArray]:
+    """Return what a hand asked and sent: to go to the next ``positions`` (N, J), and to open or to close the gripper.
+
+    Where a cube stopped the fingers, only the direction they came from tells that they were to close.
+    """
+    following = np.concatenate([positions[1:], positions[-1:]])
+    asked, grip = following.copy(), Grip(float(positions[0, -1]))
+    asked[:, -1] = [GRIPPER_CLOSED if grip.closing(float(p)) > 0.5 else GRIPPER_OPEN for p in following[:, -1]]
+    return {"asked": frozen(asked), "sent": frozen(following)}
 
 
 def cut(column: NDArray[np.int64], clicks: Sequence[Click]) -> tuple[Segment, ...]:

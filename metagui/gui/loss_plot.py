@@ -247,8 +247,8 @@ class LossPanel(Panel):
 
 
 def short_click(index: int, words: str) -> str:
-    """Return a click's number and verb."""
-    return f"{index + 1} {words.split(' ')[0]}"
+    """Return a click's number and verb; the parts of a take that nobody clicked in are numbered already."""
+    return words if words.startswith("part ") else f"{index + 1} {words.split(' ')[0]}"
 
 
 def _number(value: float) -> str:

@@ -129,7 +129,7 @@ class SimilarityPanel(Panel):
     def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
         """Draw all views but the ranked list."""
         if not self.acting:
-            self.place.fill(len(comparison) > 0)
+            self.place.fill(len(comparison.tasks) > 1)
             self.heat_map.show_comparison(comparison)
         self.map.show_comparison(comparison, newest)
         self.strip.show_distances(comparison.same_task, comparison.different_task)

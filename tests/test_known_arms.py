@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metagui.arms.arm import ConnectionLostError
-from metagui.arms.known_arms import ArmBook
+from metagui.arms.calibration import NotCalibratedError
+from metagui.arms.known_arms import ArmBook, open_arm
 from metagui.arms.ports import PortError, UsbPort
 from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_port import VirtualPort
@@ -110,3 +111,23 @@ def test_a_broken_book_says_so(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("[{")
     with pytest.raises(PortError, match="cannot be understood"):
         ArmBook(tmp_path, lambda: ()).arms()
+
+
+def test_an_arm_is_opened_by_name_or_port_and_says_what_it_lacks(tmp_path: Path) -> None:
+    virtual = VirtualArm()
+    book = ArmBook(tmp_path, lambda: ())
+    with VirtualPort(virtual, physics=False) as port:
+        bare = open_arm(port.name, book)
+        assert not bare.connected
+        with pytest.raises(NotCalibratedError, match=r"is not calibrated.*calibrate it"):
+            bare.connect()
+        virtual.calibrate()
+        book.remember("left arm", port.name)
+        with open_arm("left arm", book) as arm:
+            assert (arm.name, arm.device) == ("left arm", port.name)
+        assert open_arm(port.name, book).name == "left arm"
+        VirtualArm(mounts=(100,) * 6).calibration().save(book.calibration_path("left arm"))
+        with pytest.raises(NotCalibratedError, match="another calibration"):
+            open_arm("left arm", book).connect()
+    with pytest.raises(PortError, match="There is no port"):
+        open_arm("/dev/ttyNOT", book).connect()

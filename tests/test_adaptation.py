@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from shown import shown
 
 from metagui.demonstrations.demonstration import Demonstration, Segment
-from metagui.learning import adaptation, maml
+from metagui.learning import adaptation, maml, race
 from metagui.learning.adaptation import AdaptationError, AdaptationStep, adapt_task, choose
 from metagui.learning.adapted import AdaptedError, AdaptedTask
 from metagui.learning.features import FeatureError, encode
@@ -52,7 +53,7 @@ def test_every_candidate_of_every_click_is_seen_live() -> None:
     assert all(np.isfinite([step.support_loss, step.query_loss, step.baseline]).all() for step in steps)
     five = [step for step in steps if step.candidate == "adapted" and step.click == 0]
     assert [step.step for step in five] == [0, 1, 2, 3, 4, 5]
-    assert five[0].query_loss == pytest.approx(five[0].baseline)
+    assert five[0].query_loss <= five[0].baseline * 1.001
     assert len(adapted.clicks) == 2
     assert "each of 3 takes left out in turn" in adapted.clicks[0].reason
 
@@ -118,6 +119,35 @@ def test_a_click_that_did_nothing_is_left_out_with_a_note() -> None:
     assert "left out" in adapted.provenance["notes"][0]
 
 
+def _folds(task: str) -> race.Folds:
+    return race.make_folds([encode(take)[0] for take in shown()[task]], QUICK)
+
+
+def test_other_anchors_are_looked_at_only_where_that_explains_the_takes_clearly_better() -> None:
+    prior, folds = _prior(), _folds("circle")
+    before = race.losses(MODEL, race.zero_step(prior, folds), folds)[1]
+    found = race.looked_again(prior, folds)
+    if found is not folds:
+        after = race.losses(MODEL, race.zero_step(prior, found), folds)[1]
+        assert after < before * (1.0 - race.LOOK_MARGIN)
+        first, second = found.support.attended[-1].tolist()  # type: ignore[index]
+        assert first != second
+
+
+def test_what_is_well_explained_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = _folds("circle")
+    monkeypatch.setattr(race, "LOOK_AGAIN", 1e9)
+    assert race.looked_again(_prior(), folds) is folds
+
+
+def test_attention_can_be_directed() -> None:
+    folds = _folds("circle")
+    support = replace(folds.support, attended=torch.tensor([[2, 7]]).expand(folds.count + 1, 2))
+    fast = MODEL.start(_prior().meta.params, support)
+    assert torch.softmax(fast["attention1"], -1)[:, 2].min() > 0.99
+    assert torch.softmax(fast["attention2"], -1)[:, 7].min() > 0.99
+
+
 def test_another_arm_is_refused() -> None:
     with pytest.raises(PriorMismatch, match="choose a prior made for this arm"):
         next(adapt_task(_prior(joints=["a", "b"]), shown()["press red"]))
@@ -126,7 +156,7 @@ def test_another_arm_is_refused() -> None:
 def test_choosing_is_cautious() -> None:
     losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
     assert choose(losses, "", 3)[0] == "adapted"
-    assert choose(losses | {"adapted + Adam": 0.08}, "", 3)[0] == "adapted + Adam"
+    assert choose(losses | {"adapted + Adam": 0.06}, "", 3)[0] == "adapted + Adam"
     assert choose(losses | {"adapted + Adam": 0.01}, "", 1)[0] == "adapted"
     assert choose(losses | {"from scratch": 0.01}, "", 1)[0] == "adapted"
     assert choose(losses | {"zero-step": 0.05}, "", 3)[0] == "zero-step"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import torch
 from shown import shown
 
-from metagui.learning import maml, pilot
+from metagui.learning import clues, inference, maml, pilot
 from metagui.learning.dataset import points_from
 from metagui.learning.features import encode
-from metagui.learning.policy import ADAPTED, Points, PolicyModel, as_numpy
+from metagui.learning.policy import ADAPTED, PLACES, Points, PolicyModel, as_numpy
 
 MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
 
@@ -69,7 +72,59 @@ def test_gradients_stay_finite_when_both_attentions_agree() -> None:
 def test_a_blind_policy_does_not_look_at_its_demonstration() -> None:
     blind = PolicyModel(hidden=32, encoder=32, summary=16, context=8, blind=True)
     points = _points()
-    other = Points(points.anchors, points.globals, points.actions + 1.0, points.done)
+    other = replace(points, actions=points.actions + 1.0)
     params = blind.initial(0)
     a, b = blind.start(params, points), blind.start(params, other)
     assert all(torch.equal(a[name], b[name]) for name in ADAPTED)
+
+
+def test_the_circle_of_a_demonstration_is_found_without_the_way_there() -> None:
+    angle = torch.linspace(0.0, 2 * math.pi, 40)
+    round_ = torch.stack([0.3 * angle.cos() + 0.05, 0.3 * angle.sin() - 0.02, torch.full((40,), 0.7)], -1)
+    there = torch.linspace(0.0, 1.0, 12).unsqueeze(1) * (round_[0] - torch.tensor([2.0, 1.0, 1.5])) + torch.tensor(
+        [2.0, 1.0, 1.5]
+    )
+    where = torch.cat([there, round_]).unsqueeze(0)
+    done = (torch.arange(52) >= 50).float().unsqueeze(0)
+    centre, radius = inference.circle(where, done)
+    assert torch.allclose(centre, torch.tensor([[0.05, -0.02, 0.7]]), atol=0.02)
+    assert abs(float(radius) - 0.3) < 0.02
+
+
+def test_a_line_begins_where_it_is_first_as_high_as_its_end() -> None:
+    line = torch.stack([torch.linspace(-0.3, 0.3, 30), torch.zeros(30), torch.full((30,), 0.6)], -1)
+    down = torch.stack([torch.linspace(1.5, -0.3, 20), torch.full((20,), 0.1), torch.linspace(1.2, 0.65, 20)], -1)
+    where = torch.cat([down, line]).unsqueeze(0)
+    done = (torch.arange(50) >= 48).float().unsqueeze(0)
+    phase = torch.linspace(0.0, 1.0, 50).unsqueeze(0)
+    begin = inference.picked(where, inference.earliness(where, done, phase))
+    assert torch.allclose(begin, line[:1], atol=0.06)
+
+
+def test_a_closed_gate_hides_what_was_inferred() -> None:
+    points = _points()
+    params = MODEL.initial(0)
+    closed = replace(points, distrust=torch.ones(1, clues.GATES))
+    fast = MODEL.start(params, replace(closed, nudge=torch.zeros(1, len(PLACES), 3)))
+    moved = MODEL.start(params, replace(closed, nudge=torch.full((1, len(PLACES), 3), 0.3)))
+    seen = MODEL.start(params, replace(points, nudge=torch.full((1, len(PLACES), 3), 0.3)))
+    plain = MODEL.outputs(fast, points)
+    torch.testing.assert_close(plain, MODEL.outputs(moved, points), rtol=0.0, atol=2e-2)
+    assert not torch.allclose(plain, MODEL.outputs(seen, points), atol=2e-2)
+
+
+def test_what_was_done_in_the_same_situation_is_recalled() -> None:
+    points = _points()
+    fast = MODEL.start(MODEL.initial(0), points)
+    sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
+    attended = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
+    found = MODEL._recalled(sharp, *attended, points)
+    torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
+
+
+def test_second_order_gradients_are_finite_where_a_situation_is_in_memory() -> None:
+    points = _points()
+    meta = maml.initial(MODEL.initial(0), MODEL.rates(), 2)
+    *_, fast = maml.adapt(MODEL, meta, points, 2, order=2)
+    gradients = torch.autograd.grad(MODEL.loss(fast, points).sum(), meta.tensors(), allow_unused=True)
+    assert all(torch.isfinite(g).all() for g in gradients if g is not None)

@@ -10,9 +10,10 @@ from shown import shown
 from test_adaptation import _adapt
 
 from metagui.arms.control import ControlLoop
+from metagui.arms.kinematics import MAX_STEP, Motion
 from metagui.arms.simulated import SimulatedArm
 from metagui.learning.adapted import AdaptedError, AdaptedTask
-from metagui.learning.rollout import PolicyChain, rollout
+from metagui.learning.rollout import PolicyChain, RunSettings, Shaker, rollout
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,26 @@ def test_a_policy_that_never_ends_is_timed_out(adapted: AdaptedTask) -> None:
     chain = PolicyChain(_certain(adapted, -9.0), arm.anchors)
     assert rollout(loop, chain) == "timed out in click 1"
     assert chain.timed_out
+
+
+def test_a_policy_that_stands_still_is_shaken_free_gently(adapted: AdaptedTask) -> None:
+    arm, loop = _loop()
+    tools: list[np.ndarray] = []
+    loop.add_sink(lambda tick: tools.append(tick.observation.tool_position))
+    chain = PolicyChain(_certain(adapted, -9.0), arm.anchors)
+    loop.run_inline(chain, 2 * chain.settings.stuck_decisions - 4)
+    assert np.ptp(np.array(tools), axis=0).max() < 0.002
+    loop.run_inline(chain, 40 * chain.settings.stuck_decisions)
+    way = np.linalg.norm(np.diff(np.array(tools), axis=0), axis=1)
+    assert np.ptp(np.array(tools), axis=0).max() > 0.01
+    assert way.max() < MAX_STEP
+
+
+def test_a_policy_that_comes_on_is_left_alone() -> None:
+    shaker = Shaker(RunSettings())
+    motion = Motion(np.array([0.001, 0.0, 0.0]), 0.0, 0.0)
+    for decision in range(100):
+        assert shaker.freed(motion, np.array([0.001 * decision, 0.0, 0.1])) is motion
 
 
 def test_stop_stops(adapted: AdaptedTask) -> None:

@@ -42,7 +42,7 @@ class SimulatedArm:
     anchors = scene.ANCHORS
 
     def __init__(self, seed: int = 0, tremble: float = 0.0) -> None:
-        """Lay out the scene of ``seed``; ``tremble`` is how far off its goals the arm wanders, rad, by that seed too."""
+        """Lay out the scene of ``seed``; ``tremble`` is how far off its goals the arm wanders, rad, by it too."""
         self.connected = False
         self._tremble = tremble
         self._off = np.zeros(len(JOINTS))

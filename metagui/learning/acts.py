@@ -46,7 +46,7 @@ def acts_matrix(
         owners.append(list(range(len(clicks), len(clicks) + len(found))))
         clicks += found
     everything = Points(
-        *(torch.cat([getattr(c, n) for c in clicks]) for n in ("anchors", "globals", "actions", "done"))
+        *(torch.cat([getattr(c, n) for c in clicks]) for n in ("anchors", "globals", "actions", "done", "phase"))
     )
     *_, adapted = maml.adapt(prior.model, prior.meta, everything, inner_steps)
     losses = np.zeros((len(clicks), len(clicks)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from metagui.learning.features import Array, SegmentArrays
 
-FORMAT = 1
+FORMAT = 2
 REFERENCE_ROWS = 200
 """Decisions kept of the demonstrations, to tell how far a run is from them."""
 LEAST_SCALE = 0.3
@@ -106,7 +106,7 @@ class AdaptedTask:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no dictionary
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise AdaptedError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
-        if header["format"] > FORMAT or header["features"] != features.VERSION:
+        if header["format"] != FORMAT or header["features"] != features.VERSION:
             raise AdaptedError(f"{path} was made by another version of the program. Adapt the task again.")
         clicks = []
         for index, row in enumerate(header["clicks"]):

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from metagui.learning import features
+from metagui.learning.clues import GATES
 from metagui.learning.features import Array, SegmentArrays
-from metagui.learning.policy import NUDGES, Points
+from metagui.learning.policy import PLACES, Points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = 2
 """Segments of fewer decisions teach nothing."""
+NUDGE = 0.3
+"""How far (in 0.1 m) a place is displaced, where it is."""
 TAIL_ROWS, TAIL_SHARE = 8, 0.25
 """A quarter of all points come from a segment's last decisions: what matters happens there."""
 
@@ -145,11 +148,15 @@ class Draw:
     """Points a task."""
     query: int = 64
     most_takes: int = 5
-    """Support points come from 1 … this many takes."""
+    """Support points come from 1 … this many takes, …"""
+    single: float = 0.3
+    """… in this share of the tasks from one in any case: the hardest, and what a person begins with."""
     permute: bool = True
     """Shuffle every task's anchors, so that none can be known by its place."""
     mirrored: float = 0.5
     """Share of the tasks shown left-right mirrored: the arm cannot tell, so it is one more task for free."""
+    distrusted: float = 0.0
+    """Share of the tasks in which the policy has to do without some clues, or all."""
     nudged: float = 0.0
     """Share of the tasks whose inferred start is displaced, see ``policy.Points``."""
 
@@ -165,7 +172,8 @@ class TaskSampler:
         if not self._takes:
             raise DatasetError("No task has two takes; support and query must come from different ones.")
         s = dataset.segments
-        self._columns = [torch.from_numpy(a) for a in (s.anchors, s.globals, s.actions, s.done)]
+        phase = phases(dataset.lengths)
+        self._columns = [torch.from_numpy(a) for a in (s.anchors, s.globals, s.actions, s.done, phase)]
 
     def __len__(self) -> int:
         return len(self._takes)
@@ -181,15 +189,27 @@ class TaskSampler:
             order = rng.permuted(order, axis=1)
         mirrored = rng.random(draw.tasks) < draw.mirrored
         shown = self._points(np.array(support), order, mirrored)
-        if draw.nudged > 0:
-            nudge = rng.normal(size=(draw.tasks, NUDGES)) * (rng.random((draw.tasks, 1)) < draw.nudged)
+        return self._harder(shown, rng), self._points(np.array(query), order, mirrored)
+
+    def _harder(self, shown: Points, rng: np.random.Generator) -> Points:
+        """Take some tasks' clues away, or displace what is inferred, so that the policy learns to do without."""
+        tasks = self.draw.tasks
+        if self.draw.distrusted > 0:
+            without = rng.random((tasks, GATES)) < rng.choice((0.5, 1.0), (tasks, 1))
+            without &= rng.random((tasks, 1)) < self.draw.distrusted
+            shown = replace(shown, distrust=torch.from_numpy(without.astype(np.float32)))
+        if self.draw.nudged > 0:
+            places = (rng.random((tasks, 1)) < self.draw.nudged) & (rng.random((tasks, len(PLACES))) < 0.5)
+            nudge = NUDGE * rng.normal(size=(tasks, len(PLACES), 3)) * places[..., None]
             shown = replace(shown, nudge=torch.from_numpy(nudge.astype(np.float32)))
-        return shown, self._points(np.array(query), order, mirrored)
+        return shown
 
     def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw one task's support and query rows, from different takes."""
         takes = rng.permutation(takes)
         shown = int(rng.integers(1, min(self.draw.most_takes, len(takes) - 1) + 1))
+        if rng.random() < self.draw.single:
+            shown = 1
         starts, lengths = self._dataset.starts[takes], self._dataset.lengths[takes]
         return (
             rows_of(starts[:shown], lengths[:shown], self.draw.support, rng),
@@ -198,20 +218,27 @@ class TaskSampler:
 
     def _points(self, rows: NDArray[np.int64], order: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> Points:
         """Gather (tasks, N) rows, with each task's order of anchors, mirrored or not."""
-        anchors, globals_, actions, done = self._columns
+        anchors, globals_, actions, done, phase = self._columns
         index = torch.from_numpy(rows)
         seen = anchors[index.unsqueeze(-1), torch.from_numpy(order).unsqueeze(1)]
         signs = [torch.from_numpy(np.where(mirrored[:, None], sign, np.float32(1.0))) for sign in features.MIRROR]
         return Points(
             seen * signs[0][:, None, None], globals_[index] * signs[1][:, None], actions[index] * signs[2][:, None],
-            done[index],
+            done[index], phase[index],
         )  # fmt: skip
 
 
 def points_from(segments: Sequence[SegmentArrays], points: int, rng: np.random.Generator) -> list[Array]:
-    """Draw ``points`` decisions from a few segments, as [anchors, globals, actions, done] arrays."""
+    """Draw ``points`` decisions from a few segments, as [anchors, globals, actions, done, phase] arrays."""
     lengths = np.array([len(s) for s in segments], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
     rows = rows_of(starts, lengths, points, rng)
     names = ("anchors", "globals", "actions", "done")
-    return [np.concatenate([getattr(s, name) for s in segments])[rows] for name in names]
+    columns = [np.concatenate([getattr(s, name) for s in segments])[rows] for name in names]
+    return [*columns, phases(lengths)[rows]]
+
+
+def phases(lengths: NDArray[np.int64]) -> Array:
+    """Return how much of its segment has passed at every row, 0 to 1, for segments of these lengths in a row."""
+    rows = np.concatenate([np.arange(n) / max(n - 1, 1) for n in lengths]) if len(lengths) else np.zeros(0)
+    return rows.astype(np.float32)

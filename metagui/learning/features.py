@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,6 @@ ANCHOR_FEATURES = 21
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
 """Column of an anchor's features that says whether it is held."""
-GOAL_FEATURES = 55
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
 
@@ -283,43 +282,6 @@ def _globals(track: Track, rows: slice) -> FloatArray:
         np.sin(yaw),
     ]
     return np.stack(columns, axis=-1)
-
-
-def goal_features(first: Any, second: Any, goals: tuple[Any, Any, Any, Any], globals_: Any, xp: Any) -> Any:
-    """Return (..., GOAL_FEATURES) of two attended anchors, for numpy or for torch.
-
-    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``goals``
-    are where the two anchors shall be from the tool at the end, and where the first is from the centre of the motion,
-    (..., 3) each, and how far from that centre the motion is, (..., 1), all in units of COARSE. So there are four
-    ways to go: the tool's to each anchor's goal and to the centre, and the first anchor's to its goal from the second.
-    ``xp`` has ``stack``, ``concat``, ``tanh``, ``sqrt`` and ``arctan2``.
-    """
-    to_first, to_second, to_centre = first[..., :3] - goals[0], second[..., :3] - goals[1], first[..., :3] - goals[2]
-    between = to_second - to_first
-    x, y = between[..., 0], between[..., 1]
-    distance = xp.sqrt(x * x + y * y + 0.0025)
-    ahead_x, ahead_y = x / distance, y / distance
-    along = -(first[..., 0] * ahead_x + first[..., 1] * ahead_y)  # the tool from the first anchor
-    across = first[..., 0] * ahead_y - first[..., 1] * ahead_x
-    quarter = 4 / math.pi
-    turn = wrap_square(xp.arctan2(y, x) - globals_[..., 4] * 0.8) * quarter
-    twist = wrap_square((second[..., 9] - first[..., 9]) / quarter) * quarter
-    line = xp.stack(
-        [ahead_x, ahead_y, along, across, xp.tanh(along * 8), xp.tanh(across * 8), turn, twist], -1
-    )  # fmt: skip
-    scales = (COARSE / FINE, COARSE / FINEST)
-    ways = (to_first, to_second, to_centre, between)
-    scaled = [part for way in ways for part in (way, *(xp.tanh(way * k) for k in scales))]
-    polar = [_polar(way, xp) for way in (first, to_centre)]
-    outside = polar[1][..., :1] - goals[3]
-    return xp.concat([*scaled, line, *polar, outside, *(xp.tanh(outside * k) for k in scales)], -1)
-
-
-def _polar(way: Any, xp: Any) -> Any:
-    """Return the horizontal distance along (..., 3 or more), at two scales, and its direction, (..., 4)."""
-    distance = xp.sqrt(way[..., 0] ** 2 + way[..., 1] ** 2 + 1e-4)
-    columns = [distance, xp.tanh(distance * 3), way[..., 0] / distance, way[..., 1] / distance]
-    return xp.stack(columns, -1)
 
 
 class Tracker:

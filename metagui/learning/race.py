@@ -6,7 +6,7 @@ made from everything: an adaptation costs no more for being validated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 
 from metagui.learning import maml
 from metagui.learning.dataset import points_from
-from metagui.learning.policy import ADAPTED, INFERRED, Points, PolicyModel
+from metagui.learning.policy import ADAPTED, INFERRED, MEMORY, Points, PolicyModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
     from metagui.learning.prior import Prior
 
+LOOK_AGAIN, LOOK_MARGIN = 0.4, 0.2
+"""Held-out loss before any step above which other anchors are tried, and by how much they must be better."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
 
@@ -93,6 +95,31 @@ def zero_step(prior: Prior, folds: Folds) -> Params:
         return prior.model.start(prior.meta.params, folds.support)
 
 
+def looked_again(prior: Prior, folds: Folds) -> Folds:
+    """Return the folds, looking at other anchors if the encoder's held-out loss is high and another's clearly lower.
+
+    The encoder's choice is as good as its training; for a motion it never saw, a thing of a kind that never mattered
+    there may matter. So the second anchor is tried through, then the first.
+    """
+    model, zero = prior.model, zero_step(prior, folds)
+    unlike = losses(model, zero, folds)[1]
+    if model.blind or not unlike > LOOK_AGAIN:
+        return folds
+    anchors = folds.support.anchors.shape[2]
+    chosen = [int(zero[name][-1].argmax()) for name in ("attention1", "attention2")]
+    best, found = unlike * (1.0 - LOOK_MARGIN), folds
+    for which, count in ((1, anchors + 1), (0, anchors)):
+        for anchor in range(count):
+            pair = [anchor if which == i else other for i, other in enumerate(chosen)]
+            tried = replace(
+                folds, support=replace(folds.support, attended=torch.tensor(pair).expand(folds.count + 1, 2))
+            )
+            loss = losses(model, zero_step(prior, tried), folds)[1]
+            if pair[0] != pair[1] and loss < best:
+                best, found, chosen = loss, tried, pair
+    return found
+
+
 def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
     """MAML's own steps."""
     yield from enumerate(maml.adapt(prior.model, prior.meta, folds.support, settings.inner_steps))
@@ -101,6 +128,7 @@ def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[t
 def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
     """Adam on everything that adapts, from ``start``; yields every few steps. The tasks share nothing."""
     fast = {name: start[name].detach().clone().requires_grad_() for name in ADAPTED}
+    kept = {name: start[name] for name in MEMORY}
     groups = [
         {"params": [fast[n] for n in INFERRED], "lr": settings.inferred_lr},
         {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
@@ -108,8 +136,8 @@ def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSet
     optimiser = torch.optim.Adam(groups)
     for step in range(settings.adam_steps + 1):
         if step % settings.check_every == 0:
-            yield step, fast
-        gradients = torch.autograd.grad(model.loss(fast, folds.support).sum(), list(fast.values()))
+            yield step, fast | kept
+        gradients = torch.autograd.grad(model.loss(fast | kept, folds.support).sum(), list(fast.values()))
         for tensor, gradient in zip(fast.values(), gradients, strict=True):
             tensor.grad = gradient
         optimiser.step()
@@ -126,10 +154,12 @@ def scratch_start(model: PolicyModel, folds: Folds, seed: int) -> Params:
     return sizes.start(sizes.initial(seed), folds.support)
 
 
-def neighbour_start(policy: Mapping[str, Array], folds: Folds) -> Params:
-    """Another task's adapted policy."""
-    tasks = len(folds.support.done)
-    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()}
+def neighbour_start(policy: Mapping[str, Array], zero: Params) -> Params:
+    """Another task's adapted policy, with what was shown of this one: its own memory, as at ``zero`` steps."""
+    tasks = len(zero["memory.keys"])
+    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()} | {
+        name: zero[name] for name in MEMORY
+    }
 
 
 def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:

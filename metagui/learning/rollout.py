@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from metagui.arms.kinematics import MAX_STEP
 from metagui.learning.adapted import AdaptedError
 from metagui.learning.features import Tracker, motion_from_action
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metagui.arms.arm import Anchor, Observation
+    from metagui.arms.arm import Anchor, FloatArray, Observation
     from metagui.arms.control import ControlLoop
     from metagui.arms.kinematics import Motion
     from metagui.learning.adapted import AdaptedTask
@@ -33,8 +37,16 @@ class RunSettings:
     """Asking for less than this in a decision is rest, m."""
     patience: float = 2.0
     """A click may take this many times as long as in its longest demonstration …"""
-    extra_decisions: int = 50
+    extra_decisions: int = 150
     """… and this many decisions more."""
+    stuck_decisions: int = 20
+    """A policy that has not come on for so many decisions …"""
+    stuck_way: float = 0.004
+    """… by this much, m, …"""
+    shake: float = 0.006
+    """… is shaken free by random steps of this size, m, …"""
+    shake_decisions: int = 4
+    """… so many of them."""
 
 
 class PolicyChain:
@@ -59,6 +71,7 @@ class PolicyChain:
         self.done_probability = 0.0
         self._tracker = Tracker(anchors)
         self._decisions = self._sure = self._settled = 0
+        self._shaker = Shaker(self.settings)
 
     @property
     def current_click(self) -> str | None:
@@ -93,7 +106,7 @@ class PolicyChain:
             elif self._decisions > click.decisions * self.settings.patience + self.settings.extra_decisions:
                 self.outcome = f"timed out in click {self.click_index + 1}"
             else:
-                return motion
+                return self._shaker.freed(motion, observation.tool_position)
         return None
 
     def _is_done(self, motion: Motion) -> bool:
@@ -107,11 +120,44 @@ class PolicyChain:
     def _next_click(self) -> None:
         """Go on to the next policy, or end."""
         self._decisions = self._sure = self._settled = 0
+        self._shaker = Shaker(self.settings)
         self._tracker.begin()
         if self.click_index + 1 == len(self.adapted.clicks):
             self.outcome = "done"
         else:
             self.click_index += 1
+
+
+class Shaker:
+    """Frees a policy that stands still between two ways to go on, as a ball on a ridge, by a few random steps."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        self._been: deque[FloatArray] = deque(maxlen=settings.stuck_decisions)
+        self._random = np.random.default_rng(0)
+        self._left = 0
+        self._step = np.zeros(3)
+
+    def freed(self, motion: Motion, tool: FloatArray) -> Motion:
+        """Return the motion, or a random one while the policy is stuck; ``tool`` (3,) is where it is now."""
+        self._been.append(tool)
+        if self._is_stuck():
+            self._been.clear()
+            self._left = self._settings.shake_decisions
+            self._step = self._random.normal(0.0, self._settings.shake, 3)
+        if not self._left:
+            return motion
+        self._left -= 1
+        return replace(motion, displacement=limited(self._step))
+
+    def _is_stuck(self) -> bool:
+        long_enough = len(self._been) == self._been.maxlen
+        return long_enough and float(np.ptp(np.array(self._been), axis=0).max()) < self._settings.stuck_way
+
+
+def limited(step: FloatArray) -> FloatArray:
+    """Return the step (3,), no longer than one decision may ask."""
+    return step * min(1.0, MAX_STEP / max(float(np.linalg.norm(step)), 1e-9))
 
 
 def rollout(loop: ControlLoop, chain: PolicyChain, seconds: float = 60.0) -> str:

@@ -1,0 +1,104 @@
+"""What demonstrations say of a click, in closed form: where it ends, where it begins, about which circle it goes.
+
+Functions of (tasks, N) points, differentiable, without parameters; what is learnt, ``policy`` adds. Lengths are in
+units of ``features.COARSE``, 0.1 m.
+"""
+
+from __future__ import annotations
+
+import torch
+
+RIDGE = 3e-3
+"""Keeps a circle's fit finite, in (0.1 m)^2."""
+LEVEL, OFF_CIRCLE = 100.0, 15.0
+"""How much less a point counts for the circle, a 0.1 m above or below the last ones, or off the circle."""
+ON_LEVEL, FADE = 0.04, 0.006
+"""Points within this of the last ones' height count for where the motion begins, and how sharply that ends, 0.1 m."""
+EARLIEST = 30.0
+"""How much less a point counts for that, one whole segment later."""
+
+
+def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Mix (tasks, A, F) or (tasks, N, A, F) over the anchors by (tasks, A) logits; one logit more is for nothing."""
+    weights = torch.softmax(logits, -1)[:, : values.shape[-2]]
+    if values.dim() == 3:
+        return torch.einsum("ba,baf->bf", weights, values)
+    tasks, points, anchors, size = values.shape
+    mixed = torch.bmm(weights.unsqueeze(1), values.permute(0, 2, 1, 3).reshape(tasks, anchors, points * size))
+    return mixed.view(tasks, points, size)
+
+
+def ending(done: torch.Tensor) -> torch.Tensor:
+    """Return weights (tasks, N) that average the points that are done."""
+    return done / done.sum(1, keepdim=True).clamp_min(1.0)
+
+
+def pooled(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Average (tasks, N, A, F) over the points with weights (tasks, W, N), to (tasks, A, W, F)."""
+    tasks, points, anchors, size = values.shape
+    mixed = torch.bmm(weights, values.reshape(tasks, points, anchors * size))
+    return mixed.view(tasks, -1, anchors, size).transpose(1, 2)
+
+
+def ends(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Summarise (tasks, N, A, 3) at the points that are done, (tasks, A, 5).
+
+    Mean position, its horizontal distance, and how much that position differs between takes.
+    """
+    weights = ending(done).unsqueeze(1)
+    mean = pooled(where, weights).squeeze(2)
+    spread = pooled((where - mean.unsqueeze(1)).square(), weights).squeeze(2)
+    distance = torch.sqrt(mean[..., :2].square().sum(-1, keepdim=True) + 1e-4)
+    return torch.cat([mean, distance, torch.sqrt(spread.sum(-1, keepdim=True) + 1e-4)], -1)
+
+
+def goal(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Return where the attended anchor, (tasks, N, 3), was when the demonstrations ended, (tasks, 3)."""
+    return torch.einsum("bn,bnf->bf", ending(done), where)
+
+
+def picked(where: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    """Return where the attended anchor was at the points that (tasks, N) ``logits`` pick, (tasks, 3)."""
+    return torch.einsum("bn,bnf->bf", torch.softmax(logits, -1), where)
+
+
+def above_end(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Return how far every point is above or below the end, (tasks, N)."""
+    return (where[..., 2] - goal(where, done)[:, 2:]).abs()
+
+
+def earliness(where: torch.Tensor, done: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
+    """Return logits (tasks, N) that pick where a motion at the height of its end begins, without the way there."""
+    on_level = torch.nn.functional.logsigmoid((ON_LEVEL - above_end(where, done)) / FADE)
+    return on_level - EARLIEST * phase
+
+
+def circle(where: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the centre (tasks, 3) and radius (tasks, 1) of the motion about the attended anchor.
+
+    A circle is fitted to the points as high as the last ones, and fitted again without those far off it: the way
+    there is left out. Of a motion that is no circle it is just some place and size.
+    """
+    level = -LEVEL * above_end(where, done)
+    centre, radius = fitted_circle(where, torch.softmax(level, -1))
+    for _ in range(2):
+        off = ((where - centre.unsqueeze(1))[..., :2].square().sum(-1) + 1e-6).sqrt() - radius
+        centre, radius = fitted_circle(where, torch.softmax(level - OFF_CIRCLE * off.abs(), -1))
+    return centre, radius
+
+
+def fitted_circle(where: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fit circles (Kåsa 1976) to (tasks, N, 3) points seen from above; return centres (tasks, 3), radii (tasks, 1).
+
+    Least squares of the algebraic distance, with a little ridge that keeps points and lines finite.
+    """
+    mean = torch.einsum("bn,bnf->bf", weights, where)
+    x, y = (where - mean.unsqueeze(1))[..., :2].unbind(-1)
+    squared = x * x + y * y
+    xx, yy, xy = ((weights * v).sum(-1) for v in (x * x, y * y, x * y))
+    bx, by = ((weights * v * squared).sum(-1) / 2 for v in (x, y))
+    xx, yy = xx + RIDGE, yy + RIDGE
+    determinant = xx * yy - xy * xy
+    aside = torch.stack([(bx * yy - by * xy) / determinant, (by * xx - bx * xy) / determinant], -1)
+    radius = torch.sqrt((weights * squared).sum(-1) + aside.square().sum(-1) + 1e-4)
+    return mean + torch.nn.functional.pad(aside, (0, 1)), radius.unsqueeze(-1)

@@ -31,24 +31,23 @@ if TYPE_CHECKING:
 
 BYTES = OVERHEAD + 2 + len(IDS) + len(IDS) * (OVERHEAD + reg.FEEDBACK_SIZE)
 """On the wire for one full reading: a sync read and its six replies."""
-PACED, BUSY = "1 Mbaud", "1 Mbaud, learner busy"
+IDLE, BUSY = "1 Mbaud", "1 Mbaud, learner busy"
 WIRE_TIME = BYTES * BITS_A_BYTE / BAUD
 
 
-def serve(paced: bool, physics: bool) -> None:
+def serve(physics: bool) -> None:
     """Serve a virtual arm until standard input ends."""
     arm = VirtualArm()
     arm.calibrate()
-    with VirtualPort(arm, BAUD if paced else None, physics) as port:
+    with VirtualPort(arm, BAUD, physics) as port:
         print(port.name, flush=True)
         sys.stdin.read()
 
 
 @contextlib.contextmanager
-def server(paced: bool, physics: bool) -> Iterator[str]:
+def server(physics: bool) -> Iterator[str]:
     """Run ``serve`` in a process of its own and yield the port's name."""
-    command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--unpaced"] * (not paced)]
-    command += ["--physics"] * physics
+    command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--physics"] * physics]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -143,21 +142,20 @@ def learner(busy: bool) -> Iterator[None]:
 
 
 def main() -> None:
-    """Measure with the wire's pace, with a busy learner beside, and without a wire; print what came out."""
+    """Measure at the wire's pace, without and with a busy learner beside; print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bursts", type=int, default=40)
     parser.add_argument("--length", type=int, default=50, help="readings a burst")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--physics", action="store_true", help="let the arm behind the port move as well")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--unpaced", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(not options.unpaced, options.physics)
+        serve(options.physics)
         return
     results = {}
-    for title, paced, busy in ((PACED, True, False), (BUSY, True, True), ("no wire", False, False)):
-        with server(paced, options.physics) as name, learner(busy):
+    for title, busy in ((IDLE, False), (BUSY, True)):
+        with server(options.physics) as name, learner(busy):
             results[title] = measure(name, options.bursts, options.length)
     if options.json:
         print(json.dumps({"bytes": BYTES, "wire_ms": WIRE_TIME * 1e3, "results": results}, indent=2))
@@ -166,10 +164,9 @@ def main() -> None:
     print(f"Full feedback of {len(IDS)} servos is {BYTES} bytes: {limit} at 1 Mbaud")
     for title, clients in results.items():
         for client, r in clients.items():
-            share = f"{r['share_of_wire']:.0%} of the wire's limit" if title in (PACED, BUSY) else ""
             print(
                 f"{title:22} {client:18} median {r['median_ms']:.3f} ms  p99 {r['p99_ms']:.3f} ms  "
-                f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {share}"
+                f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {r['share_of_wire']:.0%} of the wire's limit"
             )
 
 

@@ -132,7 +132,7 @@ def main() -> None:
         sys.setswitchinterval(options.switch_interval)
     results = {}
     for title, busy in (("learner idle", False), ("learner busy", True)):
-        with server(paced=True, physics=True) as port:
+        with server(physics=True) as port:
             results[title] = measure(port, options.seconds, busy)
     if options.json:
         print(json.dumps(results, indent=2))

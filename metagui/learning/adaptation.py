@@ -152,9 +152,10 @@ class _Click:
         starts: dict[str, Callable[[], Params]] = {ADAM: lambda: five}
         for name, policy in neighbours.items():
             starts[NEAREST.format(name)] = lambda policy=policy: race.neighbour_start(policy, zero)  # type: ignore[misc]
-        if self.prior.rival:
+        if self.prior.rival and settings.rivals:
             starts[FINE_TUNE] = lambda: race.rival_start(self.prior.rival, folds)
-        starts[SCRATCH] = lambda: race.scratch_start(model, folds, settings.seed)
+        if settings.rivals:
+            starts[SCRATCH] = lambda: race.scratch_start(model, folds, settings.seed)
         for name, start in starts.items():
             if self.should_stop():
                 break

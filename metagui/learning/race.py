@@ -45,6 +45,8 @@ class RaceSettings:
     points: int = 96
     """Support and query points of every fold."""
     seed: int = 0
+    rivals: bool = True
+    """Also race fine-tuning and from scratch; they hardly ever win, and a measurement may do without."""
     keep_all: bool = False
     """Keep every candidate's policy beside the chosen one, to run them all; they are not saved."""
 

@@ -111,7 +111,7 @@ def _descend(model: Model[Batch], meta: Meta, fast: Params, support: Batch, step
         gradients = torch.autograd.grad(loss, adapted, create_graph=order == 2)
     for (name, log_rate), gradient in zip(meta.log_rates.items(), gradients, strict=True):
         rate = log_rate[min(step, len(log_rate) - 1)].exp()
-        fast[name] = fast[name] - rate * gradient
+        fast[name] = torch.addcmul(fast[name], rate, gradient, value=-1)  # in one pass over memory
     return fast
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from shown import shown
 from test_gui_session import REACH, small_prior, until
 
+from metagui.arms import feetech
 from metagui.arms.kinematics import HOME
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import UsbPort
@@ -70,6 +72,12 @@ def socket() -> Iterator[Socket]:
     made = Socket()
     yield made
     made.pull()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servos, driver and window share one busy process here: silence for a moment means nothing."""
+    monkeypatch.setattr(feetech, "FeetechSettings", partial(feetech.FeetechSettings, retries=9, patience=4.0))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import QComboBox
 from shown import shown
 from test_gui_session import small_prior
 
+from metagui.arms import feetech
 from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import UsbPort
 from metagui.arms.simulated import SimulatedArm
@@ -55,6 +57,12 @@ class Cable:
 
     def ports(self) -> tuple[UsbPort, ...]:
         return (UsbPort(self.device, 0x1A86, 0x55D3, "S1", "virtual"),) if self.device else ()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that tests may be busy: silence for a moment means nothing."""
+    monkeypatch.setattr(feetech, "FeetechSettings", partial(feetech.FeetechSettings, retries=9, patience=4.0))
 
 
 @pytest.fixture

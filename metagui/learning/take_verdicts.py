@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEAST_TAKES = 3
 POINTS = 96
 """Decisions of every take that are adapted to and judged on."""
-OTHER, UNSTEADY = 2.0, 2.5
+OTHER, UNSTEADY = 2.5, 2.0
 """A take is odd if it is so many times farther from the others than they are apart, or harder to imitate."""
 LEAST_APART, LEAST_HARD = 0.3, 0.15
 """Losses below which takes are near each other, or easy to imitate, whatever the ratio."""

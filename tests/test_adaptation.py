@@ -136,7 +136,7 @@ def test_other_anchors_are_looked_at_only_where_that_explains_the_takes_clearly_
 
 def test_what_is_well_explained_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     folds = _folds("circle")
-    monkeypatch.setattr(race, "LOOK_AGAIN", 1e9)
+    monkeypatch.setattr(race, "UNLIKE", 1e9)
     assert race.looked_again(_prior(), folds) is folds
 
 
@@ -159,6 +159,7 @@ def test_choosing_is_cautious() -> None:
     assert choose(losses | {"adapted + Adam": 0.06}, "", 3)[0] == "adapted + Adam"
     assert choose(losses | {"adapted + Adam": 0.01}, "", 1)[0] == "adapted"
     assert choose(losses | {"from scratch": 0.01}, "", 1)[0] == "adapted"
+    assert choose({"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.2}, "", 1)[0] == "adapted + Adam"
     assert choose(losses | {"zero-step": 0.05}, "", 3)[0] == "zero-step"
 
 

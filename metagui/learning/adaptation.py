@@ -37,8 +37,6 @@ MARGINS = {FIVE_STEP: 0.0, ZERO_STEP: 0.02, ADAM: 0.3, FINE_TUNE: 0.3, SCRATCH: 
 
 Imitating held-out decisions a little better is not yet doing better: measured, Adam at 10 % less loss failed more."""
 NEAREST_MARGIN = 0.15
-ONE_TAKE_MARGIN = 0.1
-"""More, when stretches of the only take are held out: they flatter long training."""
 
 
 class AdaptationError(Exception):
@@ -205,15 +203,16 @@ class _Click:
 def choose(held_out: Mapping[str, float], held_out_by: str, takes: int) -> tuple[str, str]:
     """Return the winner of a race by held-out loss, and why in words.
 
-    A candidate that moves farther from what was meta-learnt must win by more, and by more still with one take.
+    A candidate that moves farther from what was meta-learnt must win by more. With one take, stretches of which are
+    held out, long training is flattered: it can win only on a motion that is unlike all that was meta-learnt.
     """
     order = [FIVE_STEP, ZERO_STEP, ADAM, *(n for n in held_out if n.startswith(NEAREST.format(""))), FINE_TUNE, SCRATCH]
     racing = [name for name in order if name in held_out]
     best = racing[0]
     for name in racing[1:]:
         margin = MARGINS.get(name, NEAREST_MARGIN)
-        if takes == 1 and name != ZERO_STEP:
-            margin += ONE_TAKE_MARGIN
+        if takes == 1 and name != ZERO_STEP and not held_out.get(ZERO_STEP, 0.0) > race.UNLIKE:
+            continue
         if held_out[name] < held_out[best] * (1.0 - margin):
             best = name
     second = min((held_out[n], n) for n in racing if n != best) if len(racing) > 1 else None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
     from metagui.learning.prior import Prior
 
-LOOK_AGAIN, LOOK_MARGIN = 0.4, 0.2
+UNLIKE, LOOK_MARGIN = 0.4, 0.2
 """Held-out loss before any step above which other anchors are tried, and by how much they must be better."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
@@ -105,7 +105,7 @@ def looked_again(prior: Prior, folds: Folds) -> Folds:
     """
     model, zero = prior.model, zero_step(prior, folds)
     unlike = losses(model, zero, folds)[1]
-    if model.blind or not unlike > LOOK_AGAIN:
+    if model.blind or not unlike > UNLIKE:
         return folds
     anchors = folds.support.anchors.shape[2]
     chosen = [int(zero[name][-1].argmax()) for name in ("attention1", "attention2")]

@@ -31,7 +31,7 @@ from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.generate import GenerateSettings, takes_of
 from metagui.demonstrations.programs import ClickProgram
 from metagui.demonstrations.velocity import VelocityController
-from metagui.learning.adaptation import adapt_task
+from metagui.learning.adaptation import adapt_task, warm_up
 from metagui.learning.prior import shipped
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def learner(busy: bool) -> Iterator[list[int]]:
     steps, over = [0], threading.Event()
     takes = takes_of(PROGRAM, GenerateSettings(takes=3, seed=1)) if busy else []
     prior = shipped() if busy else None
+    warm_up()  # as the window does before an arm is energised: the first call imports for a second
 
     def learn() -> None:
         torch.set_num_threads(1)

@@ -75,13 +75,15 @@ def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: VirtualAr
 
 def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
     def lead() -> None:
-        until(lambda: all(servo.torque for servo in virtual.servos))
-        until(lambda: not any(servo.torque for servo in virtual.servos))
-        for angle in np.linspace(0.0, 0.5, 25):
-            virtual.guide(0, float(angle))
-            time.sleep(0.03)
-        virtual.guide(0, None)
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            until(lambda: all(servo.torque for servo in virtual.servos))
+            until(lambda: not any(servo.torque for servo in virtual.servos))
+            for angle in np.linspace(0.0, 0.5, 25):
+                virtual.guide(0, float(angle))
+                time.sleep(0.03)
+            virtual.guide(0, None)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     hand = threading.Thread(target=lead)
     hand.start()

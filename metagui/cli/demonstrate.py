@@ -177,11 +177,13 @@ def _led(
 ) -> "Demonstration":
     """Record until Control-C, or until the time is over; cut where no clicks say how."""
     from metagui.cli.live import carry_out
+    from metagui.cli.signals import interruptible
     from metagui.demonstrations.cuts import with_cuts
 
     recorder.start(what.task, loop.arm, loop.scene, led_by)
     try:
-        carry_out(loop, controller, what.seconds, (recorder.on_tick,))
+        with interruptible():
+            carry_out(loop, controller, what.seconds, (recorder.on_tick,))
     except KeyboardInterrupt:
         remark("Stopped; the arm holds.")
     except VerbError as error:

@@ -116,11 +116,12 @@ def _sweep(chain: "ServoChain") -> "Calibration":
     from rich.live import Live
 
     from metagui.arms.sweep import sweep
+    from metagui.cli.signals import interruptible
 
     remark("The arm goes limp: hold it. Lead every joint from stop to stop.")
     steps = sweep(chain)
     try:
-        with Live(console=Console(stderr=True), refresh_per_second=15, transient=True) as live:
+        with interruptible(), Live(console=Console(stderr=True), refresh_per_second=15, transient=True) as live:
             while True:
                 live.update(_bars(next(steps)))
     except StopIteration as end:

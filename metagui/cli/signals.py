@@ -24,3 +24,13 @@ def until_interrupted() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(interrupted)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl+C raise KeyboardInterrupt, also where a script made what it starts in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -205,14 +205,17 @@ class ControlLoop:
             self._hold_arm()
 
     def _next_deadline(self, deadline: float) -> float:
-        """Return the first deadline still to come; those that have passed are missed, and waited past."""
+        """Return the next deadline, also one that has just passed: a tick is better late than never.
+
+        Where a whole period has passed, what cannot be made up for is missed, and waited past.
+        """
         deadline += self.period
         late = time.perf_counter() - deadline
-        if late > 0:
-            lost = int(late / self.period) + 1
-            self._missed += lost
-            deadline += lost * self.period
-        return deadline
+        if late < self.period:
+            return deadline
+        lost = int(late / self.period) + 1
+        self._missed += lost
+        return deadline + lost * self.period
 
     def _tick(self, started: float, lateness: float, live: bool) -> Tick:
         observation = self._observe(started)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import json
 import subprocess
 import sys
@@ -39,6 +40,8 @@ def serve(physics: bool) -> None:
     """Serve a virtual arm until standard input ends."""
     arm = VirtualArm()
     arm.calibrate()
+    sys.setswitchinterval(2e-4)  # servos answer at once; 5 ms between threads, as usual, would be held against the loop
+    gc.freeze()
     with VirtualPort(arm, BAUD, physics) as port:
         print(port.name, flush=True)
         sys.stdin.read()

@@ -45,15 +45,20 @@ def clues(first: Any, second: Any, inferred: Mapping[str, Any], globals_: Any, x
     push, heading = _line(between[..., :2], tip, xp)
     stroke, _ = _line((to_first - to_entry)[..., :2], -to_entry[..., :2], xp)
     groups = (
-        [*_scaled([to_first, to_second, between], xp), push, _turns(first, second, heading, globals_, xp)],
+        [
+            *_scaled([to_first, to_second, between], xp),
+            push,
+            _turns(first, second, heading, globals_, xp),
+            _polar(to_first, xp),
+        ],
         _scaled([to_mark, to_other, apart], xp),
         [*_scaled([to_centre], xp), _circle(to_centre, inferred["radius"], xp)],
         [*_scaled([to_entry], xp), stroke],
     )
-    groups[0].append(_polar(to_first, xp))
     gates = 0.5 + 0.5 * xp.tanh(0.5 * inferred["trust"])
     trusted = [xp.concat(group, -1) * gates[..., i : i + 1] for i, group in enumerate(groups)]
-    return xp.concat([*trusted, _polar(first, xp), gates + 0.0 * first[..., :1]], -1)
+    beside = gates + 0.0 * first[..., :1]  # the same in every row, whether there are rows or not
+    return xp.concat([*trusted, _polar(first, xp), beside], -1)
 
 
 def keys_of(first: Any, second: Any, globals_: Any, xp: Any) -> Any:

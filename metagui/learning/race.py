@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 UNLIKE, LOOK_MARGIN = 0.4, 0.2
-"""Held-out loss before any step above which other anchors are tried, and by how much they must be better."""
+"""Held-out loss before any step above which a motion is unlike all that was meta-trained: other anchors are tried
+then; and by what share they must be better."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
 

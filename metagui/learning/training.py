@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to make a prior; the defaults take about fourteen minutes on one thread."""
+    """How to make a prior; the defaults took nineteen minutes on one thread, beside other work."""
 
     seed: int = 0
     encoder: MetaSettings = field(

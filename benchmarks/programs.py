@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,8 +31,13 @@ from metagui.demonstrations.rows import (
 )
 from metagui.paths import resources_dir
 
-SHARES = {"reach": 80, "lift": 40, "place": 105, "stack": 45, "press": 35, "push": 115, "trace": 115, "slide": 45}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SHARES = {"reach": 80, "lift": 40, "place": 105, "stack": 45, "press": 35, "push": 115, "trace": 115, "slide": 75}
 """Programs of each single family to train on; pushing and tracing are the hardest to learn."""
+MORE = {"push off": 60, "corner": 45, "upright line": 45}
+"""And of each that only training has."""
 COMPOSED = 120
 CHOSEN_BY = ("reach", "push", "trace") * 4
 """Validated with more programs than the rest: they tell settings apart."""
@@ -39,10 +45,14 @@ TRAIN_SEED, VALIDATION_SEED, TEST_SEED = 1, 2, 3
 
 
 def train() -> tuple[ClickProgram, ...]:
-    """Singles for five sixths, compositions for the rest: 700."""
-    families = tuple(family for family, share in SHARES.items() for _ in range(share))
-    singles = draw_programs(TRAIN_SEED, len(families), families, suits=trained_pairs)
+    """Singles for five sixths, compositions for the rest: 880."""
+    singles = _shares(TRAIN_SEED, SHARES) + _shares(TRAIN_SEED + 500, MORE)
     return numbered(singles + draw_programs(TRAIN_SEED + 1000, COMPOSED, TRAINED, suits=trained_pairs))
+
+
+def _shares(seed: int, shares: Mapping[str, int]) -> tuple[ClickProgram, ...]:
+    families = tuple(family for family, share in shares.items() for _ in range(share))
+    return draw_programs(seed, len(families), families, suits=trained_pairs)
 
 
 def held_out(seed: int, each: int, more: tuple[str, ...] = ()) -> tuple[ClickProgram, ...]:

@@ -13,7 +13,7 @@ from metagui.arms.kinematics import CartesianServo
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import rows
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.families import FAMILIES, NEW_MOTIONS, draw_program, draw_programs
+from metagui.demonstrations.families import FAMILIES, LESSONS, NEW_MOTIONS, draw_program, draw_programs
 from metagui.demonstrations.generate import Demonstrator
 from metagui.demonstrations.generate import execute as execute_in_loop
 from metagui.demonstrations.judge import Judge
@@ -52,7 +52,7 @@ def execute(program: ClickProgram, seed: int) -> bool:
     return judge.success(arm.observation())
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, *NEW_MOTIONS])
+@pytest.mark.parametrize("family", [*FAMILIES, *LESSONS, *NEW_MOTIONS])
 def test_the_laws_achieve_their_family(family: str) -> None:
     rng = np.random.default_rng(7)
     won = [execute(draw_program(rng, family, "x"), seed) for seed in range(8)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
-from metagui.demonstrations.steps import GAIN, RISE, STILL, Situation, funnel, limited, near, turning, wrap_square
+from metagui.demonstrations.steps import GAIN, RISE, STILL, Situation, funnel, near, turning, wrap_square
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
@@ -17,6 +17,8 @@ SIDESTEP = 0.006
 """The fixed finger keeps this far off a cube while going down or letting go, m: rising straight up tips cubes."""
 LOW = 0.014
 """Height of a cube's centre that is dragged along the table, m: hardly above it."""
+CREEP = 0.0015
+"""Slowest that a cube is dragged towards its goal, m a decision: who learns from it must not come to rest before."""
 
 
 def grasp(s: Situation) -> Motion:
@@ -69,11 +71,12 @@ def slide(s: Situation) -> Motion:
     way = slide_goal(s) - s.where(cube)
     low = GAIN * way[2]
     way[2] = 0.0
-    if near(way, 0.003):
+    if near(way, 0.004):
         return Motion(STILL, 0.0, GRIPPER_OPEN)
     error = wrap_square(float(s.now.scene.yaws[s.anchor] - s.now.scene.yaws[cube]))
-    step = limited(way, 0.8 * MAX_STEP * s.style.speed) + (0.0, 0.0, low)
-    return Motion(step, turning(error), GRIPPER_CLOSED)
+    distance = math.hypot(way[0], way[1])
+    drive = min(0.8 * MAX_STEP * s.style.speed, GAIN * distance + CREEP)
+    return Motion(way * (drive / distance) + (0.0, 0.0, low), turning(error), GRIPPER_CLOSED)
 
 
 def slide_goal(s: Situation) -> FloatArray:

@@ -36,6 +36,8 @@ class Ranges:
     """Radius of a traced circle, m."""
     length: tuple[float, float] = (0.04, 0.07)
     """Length of a traced line, m."""
+    off: tuple[float, float] = (0.015, 0.055)
+    """Horizontal offset of a cube pushed to a point off a zone, m."""
 
 
 def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
@@ -95,6 +97,12 @@ def push(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
     return (Click("push", _pick(rng, CUBES), _pick(rng, ZONES), {"offset": offset}),)
 
 
+def push_off(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Push a cube to a point off a zone."""
+    offset = (*_disc(rng, *ranges.off), 0.0)
+    return (Click("push", _pick(rng, CUBES), _pick(rng, ZONES), {"offset": offset}),)
+
+
 def slide(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
     """Drag a cube along the table onto a zone, never lifting it."""
     grasp = Click("grasp", _pick(rng, CUBES), None, {"height": 0.016})
@@ -129,6 +137,19 @@ def _way_round(rng: np.random.Generator) -> dict[str, float]:
 
 def _heading(rng: np.random.Generator) -> dict[str, float]:
     return {"angle": round(rng.uniform(-math.pi, math.pi), 3)}
+
+
+def corner(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Trace two strokes at a right angle, to the left or to the right."""
+    bend = float(rng.choice((-1.0, 1.0))) * rng.uniform(0.025, 0.045)
+    size = {"length": round(rng.uniform(0.03, 0.06), 4), "width": round(bend, 4)}
+    return _traced(rng, {"shape": "corner"} | size | _heading(rng))
+
+
+def upright_line(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+    """Trace a line that rises or falls, in the plane of the arm's forward axis and the vertical."""
+    length = round(rng.uniform(*ranges.length), 4)
+    return _traced(rng, {"shape": "line", "plane": "vertical", "length": length} | _heading(rng), low=0.07)
 
 
 def ellipse(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
@@ -173,6 +194,9 @@ FAMILIES: dict[str, Drawn] = {
 }
 """What the shipped prior is trained on."""
 
+LESSONS: dict[str, Drawn] = {"push off": push_off, "corner": corner, "upright line": upright_line}
+"""Only to be trained on: no test asks for them, they are there to make what is learnt more general."""
+
 NEW_MOTIONS: dict[str, Drawn] = {
     "ellipse": ellipse,
     "vertical circle": vertical_circle,
@@ -190,7 +214,7 @@ def draw_program(
     suits: Callable[[tuple[Click, ...]], bool] = lambda clicks: True,
 ) -> ClickProgram:
     """Draw one program of a family, or of a composition such as ``"press+trace"``, that ``suits``."""
-    drawn = FAMILIES | NEW_MOTIONS
+    drawn = FAMILIES | LESSONS | NEW_MOTIONS
     while True:
         parts = [drawn[part](rng, ranges or Ranges()) for part in family.split("+")]
         clicks = tuple(click for part in parts for click in part)

@@ -12,7 +12,7 @@ from metagui.demonstrations.motions import reach_goal
 from metagui.demonstrations.programs import ClickProgram, situation
 from metagui.demonstrations.steps import Memory, Situation
 from metagui.demonstrations.touching import push_goal
-from metagui.demonstrations.tracing import traced_corners, traced_ellipse
+from metagui.demonstrations.tracing import PATHS, traced_corners, traced_ellipse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +146,7 @@ def _distance(a: FloatArray, b: FloatArray) -> float:
 def _curve_points(s: Situation, count: int = 40) -> FloatArray:
     """(count, 3) points along the curve a trace click asks for."""
     share = np.linspace(0.0, 1.0, count)
-    if s.click.parameters.get("shape") in ("line", "zigzag"):
+    if s.click.parameters.get("shape") in PATHS:
         corners = traced_corners(s)
         at = np.linspace(0.0, 1.0, len(corners))
         return np.column_stack([np.interp(share, at, corners[:, axis]) for axis in range(3)])

@@ -18,7 +18,7 @@ from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.motions import LAWS, reach_goal
 from metagui.demonstrations.steps import Memory, Situation, Style
 from metagui.demonstrations.touching import push_goal
-from metagui.demonstrations.tracing import traced_corners, traced_ellipse
+from metagui.demonstrations.tracing import PATHS, traced_corners, traced_ellipse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,7 +107,7 @@ def click_from_dict(values: Any, place: str = "click") -> Click:
 def _checked(value: Any, name: str, place: str) -> Any:
     """Return one parameter, offsets as tuples. Raises ProgramError."""
     if name in ("shape", "plane"):
-        valid = ("circle", "ellipse", "line", "zigzag") if name == "shape" else ("horizontal", "vertical")
+        valid = ("circle", "ellipse", *PATHS) if name == "shape" else ("horizontal", "vertical")
         if value not in valid:
             raise ProgramError(f"{place}: {name} is {value!r}; it can be {', '.join(valid)}.")
         return value
@@ -219,7 +219,7 @@ def goals(s: Situation) -> list[FloatArray]:
         return [s.where(s.anchor), push_goal(s)]
     if click.verb == "press":
         return [s.where(s.anchor) + (0.0, 0.0, 0.03)]
-    if click.verb == "trace" and click.parameters.get("shape") in ("line", "zigzag"):
+    if click.verb == "trace" and click.parameters.get("shape") in PATHS:
         return list(traced_corners(s))
     if click.verb == "trace":
         curve = traced_ellipse(s)

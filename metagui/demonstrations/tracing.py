@@ -1,4 +1,4 @@
-"""Laws of curves in the air: once round an ellipse, along a line, from corner to corner of a zigzag."""
+"""Laws of curves in the air: once round an ellipse, along a line, from corner to corner of a bent one or a zigzag."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from metagui.demonstrations.steps import GAIN, Situation, funnel, near, neutral
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
+
+
+PATHS = ("line", "corner", "zigzag")
+"""Shapes made of straight strokes; the others are closed curves."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ def traced_ellipse(s: Situation) -> Ellipse:
 
 
 def trace(s: Situation) -> Motion:
-    """Follow a line or a zigzag, or go once round a circle or an ellipse."""
-    if s.click.parameters.get("shape", "circle") in ("line", "zigzag"):
+    """Follow a path from corner to corner, or go once round a circle or an ellipse."""
+    if s.click.parameters.get("shape", "circle") in PATHS:
         return _trace_path(s)
     curve = traced_ellipse(s)
     u, v, out = curve.coordinates(s.tool)
@@ -71,12 +75,17 @@ def _square(curve: Ellipse) -> float:
 
 
 def traced_corners(s: Situation) -> FloatArray:
-    """(C, 3) the corners of a traced line (its two ends) or zigzag (four, in three strokes)."""
+    """(C, 3) the corners of a traced line (its two ends), corner (three: two strokes) or zigzag (four)."""
     angle, half = s.number("angle", 0.0), s.number("length", 0.06) / 2
+    shape, upright = s.click.parameters.get("shape"), s.click.parameters.get("plane") == "vertical"
     ahead = np.array([math.cos(angle), math.sin(angle), 0.0])
     aside = np.array([-ahead[1], ahead[0], 0.0])
+    if upright:
+        ahead, aside = ahead[[0, 2, 1]], aside[[0, 2, 1]]
     along, across = np.array([-half, half]), np.zeros(2)
-    if s.click.parameters.get("shape") == "zigzag":
+    if shape == "corner":
+        along, across = np.array([-half, half, half]), np.array([0.0, 0.0, s.number("width", 0.03)])
+    if shape == "zigzag":
         width = s.number("width", 0.03) / 2
         along, across = np.linspace(-half, half, 4), np.array([-width, width, -width, width])
     return np.asarray(s.where(s.anchor) + s.offset + along[:, None] * ahead + across[:, None] * aside)

@@ -128,13 +128,37 @@ def _folds(task: str) -> race.Folds:
 def test_other_anchors_are_looked_at_where_that_explains_the_takes_clearly_better() -> None:
     beside = ClickProgram("beside", (Click("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)}),))
     takes = takes_of(beside, GenerateSettings(takes=3, seed=0, workers=1))
-    prior, folds = shipped(), race.make_folds([encode(take)[0] for take in takes], RaceSettings())
-    found = race.looked_again(prior, folds)
     names = [anchor.name for anchor in takes[0].anchors]
+    prior, folds = shipped(), race.make_folds([encode(take)[0] for take in takes], RaceSettings())
+    wrong = torch.tensor([names.index("red cube"), names.index("violet zone")]).expand(folds.count + 1, 2)
+    folds = replace(folds, support=replace(folds.support, attended=wrong))
+    found = race.looked_again(prior, folds)
     assert found.support.attended is not None
     assert [names[i] for i in found.support.attended[-1]] == ["red cube", "green cube"]
     before, after = (race.losses(prior.model, race.zero_step(prior, f), folds)[1] for f in (folds, found))
     assert after < before * (1.0 - race.LOOK_MARGIN)
+
+
+def test_one_take_is_not_looked_at_again() -> None:
+    one = race.make_folds([encode(shown()["circle"][0])[0]], QUICK)
+    assert race.looked_again(_prior(), one) is one
+
+
+def test_adam_never_sees_the_same_batch_twice_in_a_row() -> None:
+    folds = _folds("circle")
+    batches = race._batches(folds.practice, QUICK.batch)
+    assert len(batches) == race.PRACTICE
+    assert all(batch.anchors.shape[1] == QUICK.batch for batch in batches)
+    assert not torch.equal(batches[0].anchors, batches[1].anchors)
+
+
+def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:
+    folds = _folds("circle")
+    assert folds.support.take is not None
+    assert folds.query.take is not None
+    for fold in range(folds.count):
+        assert not set(folds.query.take[fold].tolist()) & set(folds.support.take[fold].tolist())
+    assert set(folds.query.take[-1].tolist()) == set(folds.support.take[-1].tolist())
 
 
 def test_what_is_well_explained_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,12 +182,15 @@ def test_another_arm_is_refused() -> None:
 
 def test_choosing_is_cautious() -> None:
     losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
-    assert choose(losses, "", 3)[0] == "adapted"
-    assert choose(losses | {"adapted + Adam": 0.06}, "", 3)[0] == "adapted + Adam"
-    assert choose(losses | {"adapted + Adam": 0.01}, "", 1)[0] == "adapted"
-    assert choose(losses | {"from scratch": 0.01}, "", 1)[0] == "adapted"
-    assert choose({"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.2}, "", 1)[0] == "adapted + Adam"
-    assert choose(losses | {"zero-step": 0.05}, "", 3)[0] == "zero-step"
+    strange = {"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.2}
+    assert choose(losses, "", 3, False)[0] == "adapted"
+    assert choose(losses | {"adapted + Adam": 0.06}, "", 3, False)[0] == "adapted + Adam"
+    assert choose(losses | {"adapted + Adam": 0.01}, "", 1, False)[0] == "adapted"
+    assert choose(losses | {"from scratch": 0.01}, "", 1, False)[0] == "adapted"
+    assert choose(strange, "", 1, False)[0] == "adapted + Adam"
+    assert choose(strange, "", 1, True)[0] == "adapted"
+    assert choose(strange, "", 3, True)[0] == "adapted + Adam"
+    assert choose(losses | {"zero-step": 0.05}, "", 3, False)[0] == "zero-step"
 
 
 def test_warming_up_takes_no_data() -> None:

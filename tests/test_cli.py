@@ -13,6 +13,7 @@ from metagui.cli import app
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.library import Library
 from metagui.demonstrations.programs import ClickProgram, save_programs
+from metagui.learning import prior as priors
 
 PROGRAMS = (
     ClickProgram("hover", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach"),
@@ -159,6 +160,14 @@ def test_training_continues_where_it_was_and_refuses_other_lessons(prior, progra
     answer(*words, *SHORT)
     assert (tmp_path / "again.safetensors").read_bytes() == prior.read_bytes()
     assert "--checkpoint" in complaint(*words, *SHORT, "--seed", 1)
+
+
+def test_training_learns_from_takes_that_another_run_prepared(prior, programs, folder, tmp_path):
+    words = ("train", "--programs", programs, *SHORT, "--seed", 1, "--out", tmp_path / "other.safetensors")
+    document = answer(*words, "--checkpoint", tmp_path / "run", "--data", folder / "run" / "data")
+    assert document["id"] != priors.load(prior).id
+    assert not (tmp_path / "run" / "data").exists()
+    assert "Make it again" in complaint(*words, "--checkpoint", tmp_path / "no", "--data", tmp_path / "nowhere")
 
 
 def test_training_stopped_by_ctrl_c_keeps_what_there_is(prior, programs, folder, tmp_path):

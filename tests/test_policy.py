@@ -35,7 +35,7 @@ def test_the_order_of_the_anchors_does_not_matter() -> None:
 
 
 def test_the_pilot_flies_what_was_learnt() -> None:
-    points = _points()
+    points = replace(_points(), take=None)
     fast = MODEL.start(MODEL.initial(1), points)
     expected = MODEL.outputs(fast, points)[0].detach().numpy()
     policy = as_numpy(fast)
@@ -114,12 +114,28 @@ def test_a_closed_gate_hides_what_was_inferred() -> None:
 
 
 def test_what_was_done_in_the_same_situation_is_recalled() -> None:
-    points = _points()
+    points = replace(_points(), take=None)
     fast = MODEL.start(MODEL.initial(0), points)
     sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
     attended = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
     found = MODEL._recalled(sharp, *attended, points)
     torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
+
+
+def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() -> None:
+    points = _points()
+    fast = MODEL.start(MODEL.initial(0), points)
+    sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
+    attended = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
+    found = MODEL._recalled(sharp, *attended, points)
+    changed = fast["memory.values"].clone()
+    changed[:, 5, 3:8] += 1.0
+    again = MODEL._recalled(sharp | {"memory.values": changed}, *attended, points)
+    assert points.take is not None
+    near = (points.take[0] == points.take[0, 5]) & ((points.phase[0] - points.phase[0, 5]).abs() < 0.1)
+    assert near[5]
+    torch.testing.assert_close(found[0, near], again[0, near])
+    assert not torch.allclose(found, again)
 
 
 def test_second_order_gradients_are_finite_where_a_situation_is_in_memory() -> None:

@@ -12,10 +12,11 @@ from shown import shown
 
 from metagui.arms.arm import Anchor
 from metagui.learning import prior as priors
-from metagui.learning.dataset import DatasetError, Draw, TaskSampler, gather
-from metagui.learning.features import encode
+from metagui.learning.dataset import DatasetError, Draw, TaskSampler, disguised, gather
+from metagui.learning.features import COARSE, FINE, HELD, KIND_FEATURES, encode
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import Meta
+from metagui.learning.policy import PolicyModel
 from metagui.learning.prior import Prior, PriorError, PriorMismatch
 from metagui.learning.siamese import SiameseSettings
 from metagui.learning.training import TrainSettings, TrainStep, meta_train_prior, split_tasks
@@ -102,9 +103,45 @@ def test_support_and_query_never_share_a_take(data: TrainingData) -> None:
     sampler = TaskSampler(data.meta, range(len(data.meta.names)), Draw(4, 16, 16))
     rng = np.random.default_rng(0)
     for takes in sampler._takes:
-        support, query = sampler._split(takes, rng)
+        (support, _), (query, _) = sampler._split(takes, rng)
         owner = lambda rows: set(np.searchsorted(data.meta.starts, rows, side="right") - 1)  # noqa: E731
         assert not owner(support) & owner(query)
+
+
+def test_zones_in_disguise_pass_for_cubes_in_kind_and_height(data: TrainingData) -> None:
+    anchors = torch.from_numpy(data.meta.segments.anchors[None, :8])
+    kinds = HELD - KIND_FEATURES
+    zones = anchors[0, 0, :, kinds + 1] == 1
+    passing = zones.clone()
+    passing[zones.nonzero()[0]] = False
+    seen = disguised(anchors, passing[None])
+    torch.testing.assert_close(seen[:, :, ~passing], anchors[:, :, ~passing])
+    assert (seen[:, :, passing, kinds] == 1).all()
+    assert (seen[:, :, passing, kinds + 1] == 0).all()
+    torch.testing.assert_close(seen[:, :, passing, 2], anchors[:, :, passing, 2] + 0.0125 / COARSE)
+    torch.testing.assert_close(seen[:, :, passing, 5], torch.tanh(seen[:, :, passing, 2] * (COARSE / FINE)))
+
+
+def test_what_is_not_studied_is_remembered(data: TrainingData) -> None:
+    sampler = TaskSampler(data.meta, range(len(data.meta.names)), Draw(3, 32, 8, 12))
+    support, _ = sampler(np.random.default_rng(0))
+    model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
+    params = model.initial(0)
+    some, all_ = model.start(params, support), model.start(params, replace(support, studied=None))
+    few = model.start(params, replace(support.first(12), studied=None))
+    torch.testing.assert_close(some["attention1"], few["attention1"])
+    assert not torch.allclose(some["attention1"], all_["attention1"])
+    assert some["memory.keys"].shape[1] == 32
+
+
+def test_a_prior_is_kept_in_half_precision(data: TrainingData, tmp_path: Path) -> None:
+    _, prior = _train(data, should_stop=lambda: True)
+    exact = replace(prior, rival={name: tensor + 1e-4 for name, tensor in prior.rival.items()})
+    prior.save(tmp_path / "half")
+    exact.save(tmp_path / "exact")
+    spared = 2 * sum(tensor.numel() for tensor in prior.rival.values())
+    assert (tmp_path / "exact").stat().st_size - (tmp_path / "half").stat().st_size >= spared
+    assert all(torch.equal(exact.rival[n], t) for n, t in priors.load(tmp_path / "exact").rival.items())
 
 
 def test_clicks_of_one_program_stay_on_one_side(data: TrainingData) -> None:

@@ -38,6 +38,8 @@ class Lessons:
     prefixes: float
     seed: int
     length: float
+    data: str = ""
+    """Where the takes were prepared, if not here."""
 
 
 @app.command()
@@ -56,6 +58,10 @@ def train(
     checkpoint: Annotated[
         Path, typer.Option(help="Folder that keeps what was reached: the same command continues from there.")
     ] = Path("runs/train"),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Learn from the takes that another run prepared: the folder 'data' of its checkpoint."),
+    ] = None,
     library: Annotated[
         Path | None,
         typer.Option(
@@ -72,17 +78,19 @@ def train(
         train_library(library, length, seed, workers, as_json)
         return
     path = programs or resources_dir() / "programs" / "train.json"
-    lessons = Lessons(sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length)
+    lessons = Lessons(
+        sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length, str(data.resolve()) if data else ""
+    )
     claim(checkpoint, lessons)
-    data = prepared(path, lessons, checkpoint, workers)
+    learnt_from = prepared(path, lessons, checkpoint, workers)
     about = {
         "command": f"metagui train --programs {path.name} --takes {takes} --prefixes {prefixes} --length {length} "
-        f"--seed {seed}",
+        f"--seed {seed}" + (" --data of another run" if data else ""),
         "programs": lessons.programs,
         "date": datetime.now(UTC).date().isoformat(),
     }
     began = time.perf_counter()
-    prior = meta_train(data, lessons, checkpoint, about)
+    prior = meta_train(learnt_from, lessons, checkpoint, about)
     seconds = round(time.perf_counter() - began, 1)
     out.parent.mkdir(parents=True, exist_ok=True)
     prior.save(out)
@@ -99,7 +107,7 @@ def claim(checkpoint: Path, lessons: Lessons) -> None:
     if not note.is_file():
         checkpoint.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(asdict(lessons)), encoding="utf-8")
-    elif json.loads(note.read_text(encoding="utf-8")) != asdict(lessons):
+    elif Lessons(**json.loads(note.read_text(encoding="utf-8"))) != lessons:
         raise VerbError(
             f"{checkpoint} holds a run on other programs, takes, prefixes, length or seed. Nothing was changed; "
             "name another folder with --checkpoint, or remove that one."
@@ -108,8 +116,14 @@ def claim(checkpoint: Path, lessons: Lessons) -> None:
 
 def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None) -> "TrainingData":
     """Return the takes in the form that is learnt from: the checkpoint's, or generated now."""
+    from metagui.learning.dataset import DatasetError
     from metagui.learning.training_data import TrainingData, prepare
 
+    if lessons.data:
+        try:
+            return TrainingData.load(Path(lessons.data))
+        except DatasetError as error:
+            raise VerbError(str(error)) from error
     folder = checkpoint / "data"
     if not folder.is_dir():
         with progress() as bar:

@@ -16,6 +16,7 @@ from metagui.demonstrations.cuts import reconciled
 from metagui.learning import features, maml, race
 from metagui.learning.adapted import AdaptedClick, AdaptedTask, reference_of
 from metagui.learning.dataset import LEAST_ROWS
+from metagui.learning.features import HELD, TOUCHES
 from metagui.learning.policy import Points, PolicyModel, as_numpy
 from metagui.learning.race import RaceSettings
 from metagui.learning.take_verdicts import odd_takes
@@ -179,19 +180,21 @@ class _Click:
         """Choose, and say why."""
         if not self.finishes:
             raise AdaptationError("No candidate ended with finite numbers. Nothing was changed; leave odd takes out.")
-        name, reason = choose(
-            {n: f.held_out for n, f in self.finishes.items()}, self.folds.held_out_by, len(self.takes)
-        )
+        held_out = {n: f.held_out for n, f in self.finishes.items()}
+        name, reason = choose(held_out, self.folds.held_out_by, len(self.takes), self._touching())
         chosen = self.finishes[name]
         if self.attended is not None and name in (FIVE_STEP, ADAM):
             reason += f" It looks at {self._looked_at()}: that explains the takes better than what the encoder chose."
         if name not in (ZERO_STEP, FIVE_STEP):
             reason += f" Best after {chosen.step} steps of Adam."
         reference, scale = reference_of(chosen.policy, self.takes)
-        held_out = {n: f.held_out for n, f in self.finishes.items()}
         others = {n: f.policy for n, f in self.finishes.items()} if self.settings.keep_all else {}
         decisions = max(len(take) for take in self.takes)
         return AdaptedClick(chosen.policy, name, reason, held_out, decisions, reference, scale, others)
+
+    def _touching(self) -> bool:
+        """Return whether anything was touched or held."""
+        return any(bool(take.anchors[..., HELD : HELD + TOUCHES].any()) for take in self.takes)
 
     def _looked_at(self) -> str:
         """Say which anchors are looked at."""
@@ -200,18 +203,19 @@ class _Click:
         return " and ".join(names[int(index)] for index in self.attended[-1])
 
 
-def choose(held_out: Mapping[str, float], held_out_by: str, takes: int) -> tuple[str, str]:
+def choose(held_out: Mapping[str, float], held_out_by: str, takes: int, touching: bool) -> tuple[str, str]:
     """Return the winner of a race by held-out loss, and why in words.
 
     A candidate that moves farther from what was meta-learnt must win by more. With one take, stretches of which are
-    held out, long training is flattered: it can win only on a motion that is unlike all that was meta-learnt.
+    held out, long training is flattered: it can win only on a strange motion that touches nothing, for what comes of
+    a touch one take does not tell.
     """
     order = [FIVE_STEP, ZERO_STEP, ADAM, *(n for n in held_out if n.startswith(NEAREST.format(""))), FINE_TUNE, SCRATCH]
     racing = [name for name in order if name in held_out]
     best = racing[0]
     for name in racing[1:]:
         margin = MARGINS.get(name, NEAREST_MARGIN)
-        if takes == 1 and name != ZERO_STEP and not held_out.get(ZERO_STEP, 0.0) > race.UNLIKE:
+        if takes == 1 and name != ZERO_STEP and (touching or not held_out.get(ZERO_STEP, 0.0) > race.STRANGE):
             continue
         if held_out[name] < held_out[best] * (1.0 - margin):
             best = name
@@ -260,6 +264,6 @@ def warm_up() -> None:
     still = torch.zeros(1, 4)
     points = Points(torch.zeros(1, 4, 2, a), torch.zeros(1, 4, g), torch.zeros(1, 4, n), still, still)
     *_, fast = maml.adapt(model, meta, points, 1)
-    folds = race.Folds(points, points, 1, "")
+    folds = race.Folds(points, points, points, 1, "")
     for _ in race.adam_path(model, fast, folds, RaceSettings(adam_steps=1, check_every=1)):
         pass

@@ -31,6 +31,8 @@ LEAST_ROWS = 2
 """Segments of fewer decisions teach nothing."""
 NUDGE = 0.3
 """How far (in 0.1 m) a place is displaced, where it is."""
+PASSING, RAISED = 0.7, 0.125
+"""How many zones of a task in disguise pass for cubes, and how much higher those lie, in units of COARSE."""
 TAIL_ROWS, TAIL_SHARE = 8, 0.25
 """A quarter of all points come from a segment's last decisions: what matters happens there."""
 
@@ -126,9 +128,11 @@ def encode_all(demonstrations: Iterable[Demonstration]) -> MetaDataset:
     return gather(takes)
 
 
-def rows_of(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64], points: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+Rows = tuple["NDArray[np.int64]", "NDArray[np.int64]"]
+"""Some rows, and the number of the segment that each is from."""
+
+
+def rows_of(starts: NDArray[np.int64], lengths: NDArray[np.int64], points: int, rng: np.random.Generator) -> Rows:
     """Draw ``points`` rows from some segments: the segment uniformly, then a row of it, ends more often."""
     which = rng.integers(len(starts), size=points)
     length = lengths[which]
@@ -136,7 +140,7 @@ def rows_of(
     tail = rng.random(points) < TAIL_SHARE
     width = np.where(tail, np.minimum(length, TAIL_ROWS), length)
     back = (uniform * width).astype(np.int64)
-    return np.asarray(starts[which] + length - 1 - back, dtype=np.int64)
+    return np.asarray(starts[which] + length - 1 - back, dtype=np.int64), which
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class Draw:
     support: int = 64
     """Points a task."""
     query: int = 64
+    studied: int | None = None
+    """So many of the support points the encoder looks at, all if None; the rest is only remembered."""
     most_takes: int = 5
     """Support points come from 1 … this many takes, …"""
     single: float = 0.3
@@ -159,6 +165,8 @@ class Draw:
     """Share of the tasks in which the policy has to do without some clues, or all."""
     nudged: float = 0.0
     """Share of the tasks whose inferred start is displaced, see ``policy.Points``."""
+    disguised: float = 0.0
+    """Share of the tasks in which zones pass for cubes: what can be done to a thing is not in its name."""
 
 
 class TaskSampler:
@@ -188,8 +196,15 @@ class TaskSampler:
         if draw.permute:
             order = rng.permuted(order, axis=1)
         mirrored = rng.random(draw.tasks) < draw.mirrored
-        shown = self._points(np.array(support), order, mirrored)
-        return self._harder(shown, rng), self._points(np.array(query), order, mirrored)
+        rows, takes = (np.array(column) for column in zip(*support, strict=True))
+        owners = torch.from_numpy(takes.astype(np.float32))
+        shown = replace(self._points(rows, order, mirrored), take=owners, studied=draw.studied)
+        asked = self._points(np.array([rows for rows, _ in query]), order, mirrored)
+        if draw.disguised > 0:
+            some = (rng.random((draw.tasks, 1)) < draw.disguised) & (rng.random((draw.tasks, anchors)) < PASSING)
+            passing = torch.from_numpy(some)
+            shown, asked = (replace(side, anchors=disguised(side.anchors, passing)) for side in (shown, asked))
+        return self._harder(shown, rng), asked
 
     def _harder(self, shown: Points, rng: np.random.Generator) -> Points:
         """Take some tasks' clues away, or displace what is inferred, so that the policy learns to do without."""
@@ -204,8 +219,8 @@ class TaskSampler:
             shown = replace(shown, nudge=torch.from_numpy(nudge.astype(np.float32)))
         return shown
 
-    def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draw one task's support and query rows, from different takes."""
+    def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[Rows, Rows]:
+        """Draw one task's support and query rows, from different takes, and which takes they are from."""
         takes = rng.permutation(takes)
         shown = int(rng.integers(1, min(self.draw.most_takes, len(takes) - 1) + 1))
         if rng.random() < self.draw.single:
@@ -228,14 +243,28 @@ class TaskSampler:
         )  # fmt: skip
 
 
+def disguised(anchors: torch.Tensor, passing: torch.Tensor) -> torch.Tensor:
+    """Return the anchors (tasks, N, A, F) with the zones among ``passing`` (tasks, A) seen as cubes."""
+    cube, zone = (features.HELD - features.KIND_FEATURES + features.KINDS.index(kind) for kind in ("cube", "zone"))
+    share = anchors[..., zone] * passing.unsqueeze(1)
+    height = anchors[..., 2] + RAISED * share
+    seen = anchors.clone()
+    seen[..., 2] = height
+    seen[..., 5] = torch.tanh(height * (features.COARSE / features.FINE))
+    seen[..., 8] = torch.tanh(height * (features.COARSE / features.FINEST))
+    seen[..., cube] += share
+    seen[..., zone] -= share
+    return seen
+
+
 def points_from(segments: Sequence[SegmentArrays], points: int, rng: np.random.Generator) -> list[Array]:
-    """Draw ``points`` decisions from a few segments, as [anchors, globals, actions, done, phase] arrays."""
+    """Draw ``points`` decisions from a few segments, as [anchors, globals, actions, done, phase, take] arrays."""
     lengths = np.array([len(s) for s in segments], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
-    rows = rows_of(starts, lengths, points, rng)
+    rows, which = rows_of(starts, lengths, points, rng)
     names = ("anchors", "globals", "actions", "done")
     columns = [np.concatenate([getattr(s, name) for s in segments])[rows] for name in names]
-    return [*columns, phases(lengths)[rows]]
+    return [*columns, phases(lengths)[rows], which.astype(np.float32)]
 
 
 def phases(lengths: NDArray[np.int64]) -> Array:

@@ -41,7 +41,9 @@ KIND_FEATURES = len(KINDS) + 1
 ANCHOR_FEATURES = 21
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
-"""Column of an anchor's features that says whether it is held."""
+"""Column of an anchor's features that says whether it is held …"""
+TOUCHES = 3
+"""… and the first of so many that say whether it is or was held or touched."""
 ACTIONS = 5
 """Displacement (3), turn, gripper."""
 

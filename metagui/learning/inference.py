@@ -28,6 +28,15 @@ def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     return mixed.view(tasks, points, size)
 
 
+def attend_both(first: torch.Tensor, second: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mix (tasks, N, A, F) over the anchors by two attentions' logits at once, to (tasks, N, F) each."""
+    tasks, points, anchors, size = values.shape
+    weights = torch.stack([torch.softmax(logits, -1)[:, :anchors] for logits in (first, second)], 1)
+    mixed = torch.bmm(weights, values.transpose(1, 2).reshape(tasks, anchors, points * size))
+    both = mixed.view(tasks, 2, points, size)
+    return both[:, 0], both[:, 1]
+
+
 def ending(done: torch.Tensor) -> torch.Tensor:
     """Return weights (tasks, N) that average the points that are done."""
     return done / done.sum(1, keepdim=True).clamp_min(1.0)

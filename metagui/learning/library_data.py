@@ -6,7 +6,7 @@ on it. Tasks of two takes are learnt from only. Libraries may show scenes of dif
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,4 +105,4 @@ def _trials(
     shown, asked = (
         Points(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*side, strict=True))) for side in sides
     )
-    return shown, asked
+    return shown, replace(asked, take=None)

@@ -10,15 +10,15 @@ inner loop adapts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from metagui.learning import clues, inference
 from metagui.learning.features import ACTIONS, ANCHOR_FEATURES, GLOBAL_FEATURES
-from metagui.learning.inference import attend
-from metagui.learning.networks import Params, init_mlp, mlp, per_task
+from metagui.learning.inference import attend, attend_both
+from metagui.learning.networks import Params, init_mlp, linear, mlp, per_task
 
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
@@ -26,8 +26,12 @@ INFERRED = ("context", "attention1", "attention2", *clues.INFERRED)
 """What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), and see ``clues``."""
 PLACES = clues.INFERRED[:6]
 ADAPTED = INFERRED + POLICY_TENSORS
-MEMORY = ("memory.keys", "memory.values", "memory.scales")
-"""What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES) and (B, KEYS); it is not adapted."""
+MEMORY = ("memory.keys", "memory.values", "memory.scales", "memory.takes")
+"""What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES), (B, KEYS) and (B, N); it is not adapted."""
+NOBODY = -1000.0
+"""The take of a memory that is nobody's."""
+OWN, FORGOTTEN = 0.1, 1e4
+"""A point of several takes does not recall its own nearer in phase than this, or adapting would learn to copy."""
 
 
 TRUST, CLOSED, AWAY = 2.0, 10.0, 20.0
@@ -48,12 +52,28 @@ class Points:
     """(B, N)"""
     phase: torch.Tensor
     """(B, N) how much of its segment had passed, 0 to 1; only the encoder sees it."""
+    take: torch.Tensor | None = None
+    """(B, N) which of its task's takes a point is from; None for takes that the memory does not know."""
     attended: torch.Tensor | None = None
     """(B, 2) which anchors to look at, A for none as the second, whatever the encoder thinks."""
     distrust: torch.Tensor | None = None
     """(B, GATES) 1 for the clues that the policy shall do without; in training only."""
     nudge: torch.Tensor | None = None
     """(B, 6, 3) how far what is inferred is displaced, place by place; in training only."""
+    studied: int | None = field(default=None, kw_only=True)
+    """The encoder looks at so many of the points, the memory keeps them all: in training, where time is short."""
+
+    def first(self, count: int) -> Points:
+        """Return ``count`` points of every task; they are in no order, so they are a sample."""
+        return replace(
+            self,
+            anchors=self.anchors[:, :count],
+            globals=self.globals[:, :count],
+            actions=self.actions[:, :count],
+            done=self.done[:, :count],
+            phase=self.phase[:, :count],
+            take=None if self.take is None else self.take[:, :count],
+        )
 
 
 class _Torch:
@@ -125,6 +145,9 @@ class PolicyModel:
         fast = per_task(params, (*POLICY_TENSORS, "trust", "memory.scales"), tasks)
         if self.blind:
             return fast | self._blind(params, support)
+        everything = support
+        if support.studied is not None:
+            support = support.first(support.studied)
         rows = self.shown(params, support)
         summaries = self.summarise(params, rows, support)
         attention1 = directed(self._first(params, summaries, support), support.attended, 0)
@@ -140,7 +163,7 @@ class PolicyModel:
             fast["trust"] = fast["trust"] - CLOSED * support.distrust
         if support.nudge is not None:
             fast |= {name: fast[name] + support.nudge[:, i] for i, name in enumerate(PLACES)}
-        return fast | self._memory(fast, support)
+        return fast | self._memory(fast, everything)
 
     def _blind(self, params: Params, support: Points) -> Params:
         """Return the same start for every task: even attentions, and nothing remembered."""
@@ -150,6 +173,7 @@ class PolicyModel:
             "attention2": torch.zeros(tasks, anchors + 1),
             "memory.keys": torch.zeros(tasks, 1, clues.KEYS),
             "memory.values": torch.zeros(tasks, 1, clues.VALUES),
+            "memory.takes": torch.full((tasks, 1), NOBODY),
         }
 
     def _places(
@@ -178,11 +202,12 @@ class PolicyModel:
 
     def _memory(self, fast: Params, support: Points) -> Params:
         """Return what the policy may look up: every point's situation, and what was done in it."""
-        first, second = (attend(fast[name], support.anchors) for name in ("attention1", "attention2"))
+        first, second = attend_both(fast["attention1"], fast["attention2"], support.anchors)
         values = [first[..., :3], support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)]
         return {
             "memory.keys": clues.keys_of(first, second, support.globals, _Torch),
             "memory.values": torch.cat(values, -1),
+            "memory.takes": _owners(support),
         }
 
     def _first(self, params: Params, summaries: torch.Tensor, support: Points) -> torch.Tensor:
@@ -216,8 +241,10 @@ class PolicyModel:
         beside = torch.cat(
             [support.globals, support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)], -1
         )
-        beside = beside.unsqueeze(2).expand(-1, -1, support.anchors.shape[2], -1)
-        return torch.relu(mlp(params, "encoder", torch.cat([support.anchors, beside], -1), 2))
+        weight, bias = params["encoder.0.weight"], params["encoder.0.bias"]
+        own, common = weight[:ANCHOR_FEATURES], weight[ANCHOR_FEATURES:]  # what all anchors share, once only
+        hidden = torch.relu(support.anchors @ own + linear(beside, common, bias).unsqueeze(2))
+        return torch.relu(linear(hidden, params["encoder.1.weight"], params["encoder.1.bias"]))
 
     def summarise(self, params: Params, rows: torch.Tensor, support: Points) -> torch.Tensor:
         """Return what was shown about every anchor, (tasks, A, summary)."""
@@ -228,8 +255,7 @@ class PolicyModel:
 
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
-        first = attend(fast["attention1"], points.anchors)
-        second = attend(fast["attention2"], points.anchors)
+        first, second = attend_both(fast["attention1"], fast["attention2"], points.anchors)
         inferred = {name: fast[name].unsqueeze(1) for name in clues.INFERRED}
         ways = clues.clues(first, second, inferred, points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
@@ -243,6 +269,10 @@ class PolicyModel:
         known = fast["memory.keys"] * scales
         squares = keys.square().sum(-1, keepdim=True) + known.square().sum(-1).unsqueeze(1)
         apart = (squares - 2.0 * torch.bmm(keys, known.transpose(1, 2))).clamp_min(0.0)
+        if points.take is not None:
+            own = points.take.unsqueeze(-1) == fast["memory.takes"].unsqueeze(1)
+            own &= (points.phase.unsqueeze(-1) - fast["memory.values"][..., -1].unsqueeze(1)).abs() < OWN
+            apart = apart + FORGOTTEN * own
         like = torch.bmm(torch.softmax(-0.5 * apart, -1), fast["memory.values"])
         told: torch.Tensor = clues.recalled(like, first, apart.amin(-1, keepdim=True), _Torch)
         return told
@@ -261,6 +291,14 @@ class PolicyModel:
         """
         rates = dict.fromkeys(POLICY_TENSORS, 0.0008) | dict.fromkeys((*PLACES, "radius"), 0.003)
         return rates | {"context": 0.07, "attention1": 0.01, "attention2": 0.01, "trust": 1.5}
+
+
+def _owners(support: Points) -> torch.Tensor:
+    """Return which take every remembered point is from, (tasks, N); nobody's where there is only one."""
+    if support.take is None:
+        return torch.full_like(support.done, NOBODY)
+    single = support.take.amax(1, keepdim=True) == support.take.amin(1, keepdim=True)
+    return torch.where(single, NOBODY, support.take)
 
 
 def directed(logits: torch.Tensor, attended: torch.Tensor | None, which: int) -> torch.Tensor:

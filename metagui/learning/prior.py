@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning import features
@@ -78,12 +79,19 @@ class Prior:
                 f"The prior knows {', '.join(features.KINDS)} and cannot see {', '.join(unknown)}. Nothing was changed."
             )
 
+    def rounded(self) -> Prior:
+        """Return the prior with its tensors in half precision, more than a policy needs; its file is half as large."""
+        meta = Meta(_rounded(self.meta.params), self.meta.log_rates)
+        encoder = replace(self.encoder, params=_rounded(self.encoder.params))
+        return replace(self, meta=meta, rival=_rounded(self.rival), encoder=encoder)
+
     def save(self, path: Path) -> None:
-        """Write the prior. Raises OSError."""
+        """Write the prior, in half precision what is rounded to it. Raises OSError."""
         tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
         tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
         tensors |= {f"rival/{n}": t for n, t in self.rival.items()}
         tensors |= {f"encoder/{n}": t for n, t in self.encoder.params.items()}
+        tensors = {name: t.half() if torch.equal(t.half().float(), t) else t for name, t in tensors.items()}
         header = {
             "format": FORMAT,
             "features": features.VERSION,
@@ -103,7 +111,7 @@ def load(path: Path) -> Prior:
             groups: dict[str, Params] = {"params": {}, "rates": {}, "rival": {}, "encoder": {}}
             for key in file.keys():  # noqa: SIM118 - the file is no dictionary
                 group, name = key.split("/", 1)
-                groups[group][name] = file.get_tensor(key)
+                groups[group][name] = file.get_tensor(key).float()
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PriorError(f"{path} is not a prior of this program ({error}). Nothing was changed.") from error
     if header["format"] > FORMAT or header["features"] != features.VERSION:
@@ -119,6 +127,10 @@ def load(path: Path) -> Prior:
     rates = {name: groups["rates"][name] for name in header["rates"]}
     encoder = Encoder(groups["encoder"], *header["encoder"])
     return Prior(model, Meta(groups["params"], rates), groups["rival"], encoder, header["metadata"])
+
+
+def _rounded(params: Params) -> Params:
+    return {name: tensor.half().float() for name, tensor in params.items()}
 
 
 def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) -> None:

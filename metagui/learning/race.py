@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
     from metagui.learning.prior import Prior
 
-UNLIKE, LOOK_MARGIN = 0.4, 0.2
-"""Held-out loss before any step above which a motion is unlike all that was meta-trained: other anchors are tried
-then; and by what share they must be better."""
+STRANGE, UNLIKE, LOOK_MARGIN = 0.15, 0.4, 0.2
+"""Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
+meta-trained: other anchors are tried then; and by what share they must be better."""
+PRACTICE = 8
+"""How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
 
@@ -43,8 +45,10 @@ class RaceSettings:
     """For the policy's weights."""
     inferred_lr: float = 1e-2
     """For context and attentions."""
-    points: int = 96
-    """Support and query points of every fold."""
+    points: int = 192
+    """Support and query points of every fold: the denser the memory, the better what is recalled."""
+    batch: int = 96
+    """Points of every fold that one step of Adam learns from."""
     seed: int = 0
     rivals: bool = True
     """Also race fine-tuning and from scratch; they hardly ever win, and a measurement may do without."""
@@ -58,6 +62,8 @@ class Folds:
 
     support: Points
     query: Points
+    practice: Points
+    """More points of the support's takes, for candidates that take many steps."""
     count: int
     """Folds, without the last row."""
     held_out_by: str
@@ -74,8 +80,12 @@ def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
     pairs.append((list(takes), list(takes)))
     rng = np.random.default_rng(settings.seed)
     support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
+    practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
     query = [points_from(asked, settings.points, rng) for _, asked in pairs]
-    return Folds(_stacked(support), _stacked(query), len(pairs) - 1, words)
+    if len(takes) > 1:
+        for columns in query[:-1]:
+            columns[-1] -= len(takes)  # takes of which nothing is remembered
+    return Folds(_stacked(support), _stacked(query), _stacked(practice), len(pairs) - 1, words)
 
 
 def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
@@ -102,8 +112,11 @@ def looked_again(prior: Prior, folds: Folds) -> Folds:
     """Return the folds, looking at other anchors if the encoder's held-out loss is high and another's clearly lower.
 
     The encoder's choice is as good as its training; for a motion it never saw, a thing of a kind that never mattered
-    there may matter. So the second anchor is tried through, then the first.
+    there may matter. So the second anchor is tried through, then the first. One take cannot tell: in one scene the
+    way to one thing is as good as the way to any other.
     """
+    if folds.count < 2:
+        return folds
     model, zero = prior.model, zero_step(prior, folds)
     unlike = losses(model, zero, folds)[1]
     if model.blind or not unlike > UNLIKE:
@@ -137,13 +150,21 @@ def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSet
         {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
     ]
     optimiser = torch.optim.Adam(groups)
+    batches = _batches(folds.practice, settings.batch)
     for step in range(settings.adam_steps + 1):
         if step % settings.check_every == 0:
             yield step, fast | kept
-        gradients = torch.autograd.grad(model.loss(fast | kept, folds.support).sum(), list(fast.values()))
+        points = batches[step % len(batches)]
+        gradients = torch.autograd.grad(model.loss(fast | kept, points).sum(), list(fast.values()))
         for tensor, gradient in zip(fast.values(), gradients, strict=True):
             tensor.grad = gradient
         optimiser.step()
+
+
+def _batches(practice: Points, size: int) -> list[Points]:
+    """Cut (tasks, N, …) points into batches of so many each."""
+    columns = [torch.split(c, size, dim=1) for c in vars(practice).values() if isinstance(c, torch.Tensor)]
+    return [Points(*batch) for batch in zip(*columns, strict=True)]
 
 
 def rival_start(params: Params, folds: Folds) -> Params:

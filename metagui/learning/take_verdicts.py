@@ -7,7 +7,7 @@ to imitate even by the policy that was adapted to it. Two takes can only differ:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -76,7 +76,7 @@ def _click_losses(
     prior: Prior, segments: Sequence[SegmentArrays], inner_steps: int, rng: np.random.Generator
 ) -> FloatArray:
     columns = zip(*(points_from([segment], POINTS, rng) for segment in segments), strict=True)
-    points = Points(*(torch.from_numpy(np.stack(column)) for column in columns))
+    points = replace(Points(*(torch.from_numpy(np.stack(column)) for column in columns)), take=None)
     *_, adapted = maml.adapt(prior.model, prior.meta, points, inner_steps)
     count = len(segments)
     rows = []

@@ -52,9 +52,9 @@ class TrainSettings:
     """Phase 3: multi-task pretraining."""
     siamese: SiameseSettings = field(default_factory=SiameseSettings)
     """Phase 4."""
-    encoder_draw: Draw = field(default_factory=lambda: Draw(query=160, distrusted=0.25))
+    encoder_draw: Draw = field(default_factory=lambda: Draw(16, 128, 160, 64, distrusted=0.25, disguised=0.2))
     """A quarter of the tasks teach the policy to do without clues, from what was shown alone."""
-    inner_draw: Draw = field(default_factory=lambda: Draw(12, 48, 48, nudged=0.15))
+    inner_draw: Draw = field(default_factory=lambda: Draw(12, 64, 48, nudged=0.15, disguised=0.2))
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
@@ -149,7 +149,7 @@ class _Run:
             "calibration": calibration.as_dict() if calibration else None,
         }
         frozen = {name: tensor.detach() for name, tensor in rival.meta.params.items()}
-        return Prior(model, final.meta.frozen(), frozen, encoder, about | self.metadata)
+        return Prior(model, final.meta.frozen(), frozen, encoder, about | self.metadata).rounded()
 
     def _phase(
         self, name: str, model: PolicyModel, state: MetaState, settings: MetaSettings, draw: Draw

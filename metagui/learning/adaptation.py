@@ -158,6 +158,8 @@ class _Click:
         for name, start in starts.items():
             if self.should_stop():
                 break
+            if not (settings.rivals or may_win(name, self.baseline, len(self.takes), self._touching())):
+                continue
             yield from self._run(name, race.adam_path(model, start(), folds, settings), settings.adam_steps, False)
         return self._finish()
 
@@ -203,21 +205,29 @@ class _Click:
         return " and ".join(names[int(index)] for index in self.attended[-1])
 
 
+def may_win(name: str, zero: float, takes: int, touching: bool) -> bool:
+    """Return whether a candidate may become the policy, given the held-out loss ``zero`` before any step.
+
+    What is imitated well without long training is left alone. With one take, stretches of which are held out, every
+    training is flattered: it counts only where nothing was touched, for what comes of a touch one take does not tell.
+    """
+    if takes == 1 and touching:
+        return name == ZERO_STEP
+    return name in (ZERO_STEP, FIVE_STEP) or zero > race.STRANGE
+
+
 def choose(held_out: Mapping[str, float], held_out_by: str, takes: int, touching: bool) -> tuple[str, str]:
     """Return the winner of a race by held-out loss, and why in words.
 
-    A candidate that moves farther from what was meta-learnt must win by more. With one take, stretches of which are
-    held out, long training is flattered: it can win only on a strange motion that touches nothing, for what comes of
-    a touch one take does not tell.
+    A candidate that moves farther from what was meta-learnt must win by more.
     """
     order = [FIVE_STEP, ZERO_STEP, ADAM, *(n for n in held_out if n.startswith(NEAREST.format(""))), FINE_TUNE, SCRATCH]
     racing = [name for name in order if name in held_out]
-    best = racing[0]
-    for name in racing[1:]:
-        margin = MARGINS.get(name, NEAREST_MARGIN)
-        if takes == 1 and name != ZERO_STEP and (touching or not held_out.get(ZERO_STEP, 0.0) > race.STRANGE):
-            continue
-        if held_out[name] < held_out[best] * (1.0 - margin):
+    zero = held_out.get(ZERO_STEP, float("inf"))
+    able = [name for name in racing if may_win(name, zero, takes, touching)] or racing
+    best = able[0]
+    for name in able[1:]:
+        if held_out[name] < held_out[best] * (1.0 - MARGINS.get(name, NEAREST_MARGIN)):
             best = name
     second = min((held_out[n], n) for n in racing if n != best) if len(racing) > 1 else None
     words = f"Held-out loss {held_out[best]:.3f} ({held_out_by})"

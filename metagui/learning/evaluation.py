@@ -141,7 +141,7 @@ def _policies(
 
 def adapted_to(prior: Prior, takes: Sequence[Demonstration], settings: EvaluateSettings) -> AdaptedTask:
     """Adapt to a task's takes, keeping every candidate. Raises AdaptationError, FeatureError and PriorMismatch."""
-    rivals = not {FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
+    rivals = not {ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
     race = adapt_task(prior, takes, RaceSettings(keep_all=True, seed=settings.seed, rivals=rivals))
     while True:
         try:

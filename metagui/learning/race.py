@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
     from metagui.learning.prior import Prior
 
-STRANGE, UNLIKE, LOOK_MARGIN = 0.15, 0.4, 0.2
+STRANGE, UNLIKE, LOOK_MARGIN = 0.2, 0.4, 0.2
 """Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
 meta-trained: other anchors are tried then; and by what share they must be better."""
 PRACTICE = 8
@@ -51,7 +51,7 @@ class RaceSettings:
     """Points of every fold that one step of Adam learns from."""
     seed: int = 0
     rivals: bool = True
-    """Also race fine-tuning and from scratch; they hardly ever win, and a measurement may do without."""
+    """Also race who hardly ever wins, or cannot, for the sake of their curves; a measurement may do without."""
     keep_all: bool = False
     """Keep every candidate's policy beside the chosen one, to run them all; they are not saved."""
 

@@ -194,3 +194,10 @@ def test_choosing_is_cautious() -> None:
 
 def test_warming_up_takes_no_data() -> None:
     adaptation.warm_up()
+
+
+def test_the_reason_says_why_a_lower_loss_is_not_trusted() -> None:
+    losses = {"zero-step": 0.30, "adapted": 0.31, "adapted + Adam": 0.29}
+    assert "not better by enough" in choose(losses, "", 3, False)[1]
+    assert "one take does not tell" in choose(losses, "", 1, True)[1]
+    assert "good enough before" in choose({"zero-step": 0.1, "adapted": 0.1, "adapted + Adam": 0.01}, "", 3, False)[1]

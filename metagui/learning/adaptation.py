@@ -233,8 +233,11 @@ def choose(held_out: Mapping[str, float], held_out_by: str, takes: int, touching
     words = f"Held-out loss {held_out[best]:.3f} ({held_out_by})"
     if second:
         words += f"; next {second[1]} with {second[0]:.3f}"
-        if second[0] < held_out[best]:
+        if second[0] < held_out[best] and second[1] in able:
             words += ", not better by enough to be trusted"
+        elif second[0] < held_out[best]:
+            single = takes == 1 and touching
+            words += "; " + ("one take does not tell what comes of a touch" if single else "it was good enough before")
     return best, words + "."
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to make a prior; the defaults took nineteen minutes on one thread, beside other work."""
+    """How to make a prior; the defaults took 35 minutes on one slow thread, beside another run like it."""
 
     seed: int = 0
     encoder: MetaSettings = field(

@@ -103,7 +103,9 @@ def test_the_three_sets_are_as_drawn_and_disjoint() -> None:
     shown = {repr(p.clicks) for p in shipped["train"] if p.family not in ("press", "stack")}  # these have no numbers
     assert not shown & {repr(p.clicks) for p in (*shipped["validation"], *shipped["test"])}
     assert not set().union(*(pairs(p.clicks) for p in shipped["train"])) & rows.NEVER_PAIRED
-    assert {rows.row_of(p.family) for p in shipped["train"]} == {"singles", "trained compositions"}
+    assert {rows.row_of(p.family) for p in shipped["train"]} == {"singles", "trained compositions", *LESSONS}
+    assert not {p.family for p in (*shipped["validation"], *shipped["test"])} & set(LESSONS)
+    assert not LESSONS.keys() & NEW_MOTIONS.keys()
     assert {rows.row_of(p.family) for p in shipped["test"]} == set(rows.ROWS)
     assert all(sensible(p.clicks) for programs in shipped.values() for p in programs)
 

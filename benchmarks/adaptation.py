@@ -1,0 +1,77 @@
+"""How long a person waits after pressing Adapt: ``python -m benchmarks.adaptation``.
+
+For one click of every single family, shown three times by the script, in ms of one thread's processor time, medians:
+the policy alone (the encoder's start and MAML's five steps), and the whole race with all its rivals and folds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.cli.output import follow
+from metagui.demonstrations.families import draw_programs
+from metagui.demonstrations.generate import GenerateSettings, takes_of
+from metagui.demonstrations.rows import SINGLES
+from metagui.learning import maml, prior, race
+from metagui.learning.adaptation import adapt_task, warm_up
+from metagui.learning.dataset import points_from
+from metagui.learning.features import encode
+from metagui.learning.policy import Points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metagui.demonstrations.demonstration import Demonstration
+
+SEED = 31
+
+
+def shown() -> list[list[Demonstration]]:
+    """Return three takes of a task of every single family, each cut down to its last click."""
+    found = []
+    for program in draw_programs(SEED, len(SINGLES), SINGLES):
+        takes = takes_of(program, GenerateSettings(takes=3, seed=SEED))
+        found.append([replace(take, segments=take.segments[-1:]) for take in takes])
+    return found
+
+
+def everything(takes: list[Demonstration]) -> Points:
+    """Return the points of all takes, as the final policy is made from them."""
+    columns = points_from([encode(take)[0] for take in takes], race.RaceSettings().points, np.random.default_rng(SEED))
+    return Points(*(torch.from_numpy(column)[None] for column in columns))
+
+
+def median_ms(job: Callable[[], object], repetitions: int) -> float:
+    """Return the median of a job's processor time."""
+    times = []
+    for _ in range(repetitions):
+        began = time.process_time()
+        job()
+        times.append((time.process_time() - began) * 1e3)
+    return statistics.median(times)
+
+
+def main() -> None:
+    """Measure and print, family by family."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=9)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warm_up()
+    start = prior.shipped()
+    for family, takes in zip(SINGLES, shown(), strict=True):
+        support = everything(takes)
+        five = median_ms(lambda s=support: list(maml.adapt(start.model, start.meta, s, 5)), options.repetitions)  # type: ignore[misc]
+        whole = median_ms(lambda t=takes: follow(adapt_task(start, t), lambda _: None), options.repetitions)  # type: ignore[misc]
+        print(f"{family:8} five steps {five:6.1f} ms, the whole race {whole:7.0f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    main()

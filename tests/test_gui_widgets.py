@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from metagui.gui.comparison import Comparison, TakeKey
 from metagui.gui.distance_strip import shares
 from metagui.gui.loss_plot import LossPanel
 from metagui.gui.neighbours import NeighbourRow
+from metagui.gui.plots import LogAxis
 from metagui.gui.replay import Replay
 from metagui.gui.similarity_panel import VIEWS, SimilarityPanel
 from metagui.gui.status_bar import StatusBar
@@ -197,3 +199,19 @@ def test_the_status_bar_says_state_in_icon_and_word(qtbot: QtBot, theme: Theme) 
     assert bar.progress.isVisible()
     bar.show_progress(None)
     assert not bar.progress.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "numbers"),
+    [
+        (0.09, 2.1, ["0.1", "0.2", "0.5", "1", "2"]),
+        (0.055, 0.078, ["0.06", "0.07"]),
+        (0.0591, 0.0613, ["0.06", "0.061"]),
+    ],
+)
+def test_a_loss_axis_has_numbers_however_little_it_shows(
+    qtbot: QtBot, low: float, high: float, numbers: list[str]
+) -> None:
+    axis = LogAxis("left")
+    ((_, ticks),) = axis.tickValues(math.log10(low), math.log10(high), 180)
+    assert axis.tickStrings(ticks, 1.0, 1.0) == numbers

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QWidget
 from metagui.gui.theme import scaled_font
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from PySide6.QtGui import QPaintEvent
 
     from metagui.gui.theme import Theme
@@ -28,22 +30,29 @@ SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
 
 
 class LogAxis(pg.AxisItem):  # type: ignore[misc]
-    """A logarithmic axis with few, round numbers: 0.1, 0.2, 0.5, 1 ..."""
+    """A logarithmic axis with few, round numbers: 0.1, 0.2, 0.5, 1 ..., or finer ones where there would be none."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         """Return the ticks, in powers of ten, as few as there is room for."""
-        tens = range(math.floor(low), math.ceil(high) + 1)
         most = max(size / 22, 2)
         for digits in ((1, 2, 5), (1, 3), (1,)):
-            ticks = [t + math.log10(d) for t in tens for d in digits]
-            inside = [t for t in ticks if low <= t <= high]
+            inside = _ticks(low, high, digits)
             if len(inside) <= most:
                 break
+        if len(inside) < 2:
+            finer = (_ticks(low, high, [d / parts for d in range(parts, 10 * parts)]) for parts in (1, 10))
+            inside = next((ticks for ticks in finer if 2 <= len(ticks) <= most), inside)
         return [(1.0, inside)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Return the numbers themselves."""
         return [f"{10**value:.3g}" for value in values]
+
+
+def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
+    """Return the logarithms of all numbers with these digits between two powers of ten."""
+    tens = range(math.floor(low), math.ceil(high) + 1)
+    return [tick for t in tens for d in digits if low <= (tick := t + math.log10(d)) <= high]
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]
@@ -58,6 +67,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         for side in ("left", "bottom"):
+            self.getAxis(side).enableAutoSIPrefix(False)  # numbers are shown as they are
             self.getAxis(side).setStyle(tickFont=scaled_font(0.88), tickLength=-4, autoExpandTextSpace=True)
         theme.changed.connect(self._recolour_all)
         self._recolour_all()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.programs import numbered
 from metagui.cli.evaluate import table_of
-from metagui.cli.output import follow
+from metagui.cli.output import follow, show
 from metagui.demonstrations.families import draw_programs
 from metagui.demonstrations.generate import GenerateSettings, generate
 from metagui.demonstrations.rows import trained_pairs
@@ -73,9 +73,7 @@ def main() -> None:
     settings = EvaluateSettings((1, 3), options.scenes, options.seed, candidates)
     success = follow(evaluate([prior], tasks(NEW_TASKS, NEW_SEED + 10 * options.seed), settings), lambda _: None)
     columns, rows = table_of(success, detail=True)
-    print(f"A library of {options.tasks} tasks alone, seed {options.seed}")
-    for row in (columns, *rows):
-        print(" | ".join(str(cell) for cell in row))
+    show(None, columns, rows, as_json=False, title=f"A library of {options.tasks} tasks alone, seed {options.seed}")
 
 
 if __name__ == "__main__":

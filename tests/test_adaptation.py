@@ -17,7 +17,7 @@ from metagui.learning import adaptation, maml, race
 from metagui.learning.adaptation import AdaptationError, AdaptationStep, adapt_task, choose
 from metagui.learning.adapted import AdaptedError, AdaptedTask
 from metagui.learning.features import FeatureError, encode
-from metagui.learning.policy import PolicyModel
+from metagui.learning.policy import Points, PolicyModel
 from metagui.learning.prior import Prior, PriorMismatch, shipped
 from metagui.learning.race import RaceSettings
 from metagui.learning.siamese import Encoder
@@ -137,19 +137,30 @@ def test_other_anchors_are_looked_at_where_that_explains_the_takes_clearly_bette
     assert [names[i] for i in found.support.attended[-1]] == ["red cube", "green cube"]
     before, after = (race.losses(prior.model, race.zero_step(prior, f), folds)[1] for f in (folds, found))
     assert after < before * (1.0 - race.LOOK_MARGIN)
+    # One take cannot tell, however much better another anchor explains it.
+    assert race.looked_again(prior, replace(folds, count=1)).support.attended is wrong
 
 
-def test_one_take_is_not_looked_at_again() -> None:
-    one = race.make_folds([encode(shown()["circle"][0])[0]], QUICK)
-    assert race.looked_again(_prior(), one) is one
+class _Recorder:
+    """A model whose loss is small where its parameters are, and that keeps the points it was shown."""
+
+    def __init__(self) -> None:
+        self.seen: list[torch.Tensor] = []
+
+    def loss(self, fast: dict[str, torch.Tensor], points: Points) -> torch.Tensor:
+        self.seen.append(points.anchors)
+        return sum((tensor.square().sum() for tensor in fast.values()), torch.zeros(())).expand(1)
 
 
-def test_adam_never_sees_the_same_batch_twice_in_a_row() -> None:
+def test_adam_goes_through_all_batches_in_turn() -> None:
     folds = _folds("circle")
-    batches = race._batches(folds.practice, QUICK.batch)
-    assert len(batches) == race.PRACTICE
-    assert all(batch.anchors.shape[1] == QUICK.batch for batch in batches)
-    assert not torch.equal(batches[0].anchors, batches[1].anchors)
+    zero, model = race.zero_step(_prior(), folds), _Recorder()
+    for _ in race.adam_path(model, zero, folds, QUICK):  # type: ignore[arg-type]
+        pass
+    assert all(anchors.shape[1] == QUICK.batch for anchors in model.seen)
+    first, again = model.seen[0], model.seen[race.PRACTICE]
+    assert torch.equal(first, again)
+    assert not any(torch.equal(first, other) for other in model.seen[1 : race.PRACTICE])
 
 
 def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:

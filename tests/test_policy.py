@@ -122,6 +122,16 @@ def test_what_was_done_in_the_same_situation_is_recalled() -> None:
     torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
 
 
+def test_points_of_the_only_take_recall_it() -> None:
+    points = _points()
+    assert points.take is not None
+    only = replace(points, take=torch.zeros_like(points.take))
+    fast = MODEL.start(MODEL.initial(0), only)
+    torch.testing.assert_close(MODEL.loss(fast, only), MODEL.loss(fast, replace(only, take=None)))
+    several = MODEL.start(MODEL.initial(0), points)
+    assert not torch.equal(MODEL.loss(several, points), MODEL.loss(several, replace(points, take=None)))
+
+
 def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() -> None:
     points = _points()
     fast = MODEL.start(MODEL.initial(0), points)

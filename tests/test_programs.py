@@ -1,6 +1,7 @@
 """Program files, the laws on real physics, and the judge that says whether it worked."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +25,11 @@ from metagui.demonstrations.programs import (
     check_reachable,
     load_programs,
     save_programs,
+    situation,
 )
 from metagui.demonstrations.sense import pairs, sensible
 from metagui.demonstrations.steps import Style
+from metagui.demonstrations.tracing import traced_corners
 from metagui.paths import resources_dir
 
 
@@ -87,6 +90,14 @@ def test_the_judge_is_not_fooled() -> None:
             verdicts.append(judge.end(arm.observation()))
     assert verdicts == [True, False]
     assert not judge.success(arm.observation())
+
+
+def test_an_upright_line_rises_by_its_length() -> None:
+    numbers = {"shape": "line", "plane": "vertical", "length": 0.05, "angle": math.pi / 2, "offset": (0.0, 0.0, 0.07)}
+    arm = SimulatedArm(0)
+    arm.connect()
+    first, last = traced_corners(situation(Click("trace", "red cube", None, numbers), arm.anchors, arm.observation()))
+    np.testing.assert_allclose(last - first, (0.0, 0.0, 0.05), atol=1e-9)
 
 
 def test_programs_survive_the_disk(tmp_path: Path) -> None:

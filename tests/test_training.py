@@ -122,6 +122,21 @@ def test_zones_in_disguise_pass_for_cubes_in_kind_and_height(data: TrainingData)
     torch.testing.assert_close(seen[:, :, passing, 5], torch.tanh(seen[:, :, passing, 2] * (COARSE / FINE)))
 
 
+def test_what_is_shown_and_what_is_asked_are_disguised_alike(data: TrainingData) -> None:
+    draw = Draw(6, 32, 32, permute=False, mirrored=0.0)
+    kinds, across = [], []
+    for share in (0.0, 1.0):
+        sampler = TaskSampler(data.meta, range(len(data.meta.names)), replace(draw, disguised=share))
+        shown_, asked = sampler(np.random.default_rng(0))
+        kinds += [side.anchors[:, 0, :, HELD - KIND_FEATURES : HELD] for side in (shown_, asked)]
+        across += [side.anchors[..., :2] for side in (shown_, asked)]
+    assert torch.equal(kinds[0], kinds[1])
+    assert torch.equal(kinds[2], kinds[3])
+    assert torch.equal(across[0], across[2])
+    assert torch.equal(across[1], across[3])
+    assert kinds[2][..., 1].sum() < kinds[0][..., 1].sum()
+
+
 def test_what_is_not_studied_is_remembered(data: TrainingData) -> None:
     sampler = TaskSampler(data.meta, range(len(data.meta.names)), Draw(3, 32, 8, 12))
     support, _ = sampler(np.random.default_rng(0))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from metagui.learning.features import Array, SegmentArrays
 
-FORMAT = 3
+FORMAT = 2
 REFERENCE_ROWS = 200
 """Decisions kept of the demonstrations, to tell how far a run is from them."""
 LEAST_SCALE = 0.3

@@ -26,8 +26,10 @@ INFERRED = ("context", "attention1", "attention2", *clues.INFERRED)
 """What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), and see ``clues``."""
 PLACES = clues.INFERRED[:6]
 ADAPTED = INFERRED + POLICY_TENSORS
-MEMORY = ("memory.keys", "memory.values", "memory.scales", "memory.takes")
-"""What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES), (B, KEYS) and (B, N); it is not adapted."""
+REMEMBERED = ("memory.keys", "memory.values", "memory.scales")
+"""What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES) and (B, KEYS); it is not adapted."""
+MEMORY = (*REMEMBERED, "memory.takes")
+"""And while it adapts, which take every point is from, (B, N)."""
 NOBODY = -1000.0
 """The take of a memory that is nobody's."""
 OWN, FORGOTTEN = 0.1, 1e4
@@ -311,4 +313,4 @@ def directed(logits: torch.Tensor, attended: torch.Tensor | None, which: int) ->
 
 def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:
     """Return one task's adapted tensors and memory as float32 arrays, for ``pilot`` and for storage."""
-    return {name: fast[name][task].detach().numpy().copy() for name in (*ADAPTED, *MEMORY)}
+    return {name: fast[name][task].detach().numpy().copy() for name in (*ADAPTED, *REMEMBERED)}

@@ -149,7 +149,7 @@ def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSet
         {"params": [fast[n] for n in INFERRED], "lr": settings.inferred_lr},
         {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
     ]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam(groups, fused=True)
     batches = _batches(folds.practice, settings.batch)
     for step in range(settings.adam_steps + 1):
         if step % settings.check_every == 0:

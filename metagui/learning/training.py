@@ -52,9 +52,11 @@ class TrainSettings:
     """Phase 3: multi-task pretraining."""
     siamese: SiameseSettings = field(default_factory=SiameseSettings)
     """Phase 4."""
-    encoder_draw: Draw = field(default_factory=lambda: Draw(16, 128, 160, 64, distrusted=0.25, disguised=0.2))
+    encoder_draw: Draw = field(
+        default_factory=lambda: Draw(support=128, studied=64, query=160, distrusted=0.25, disguised=0.2)
+    )
     """A quarter of the tasks teach the policy to do without clues, from what was shown alone."""
-    inner_draw: Draw = field(default_factory=lambda: Draw(12, 64, 48, nudged=0.15, disguised=0.2))
+    inner_draw: Draw = field(default_factory=lambda: Draw(12, support=64, query=48, nudged=0.15, disguised=0.2))
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""

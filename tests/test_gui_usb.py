@@ -102,6 +102,15 @@ def heard(session: Session, words: str) -> bool:
     return any(words in text for _, text, _ in session.words)  # type: ignore[attr-defined]
 
 
+def hear(qtbot: QtBot, session: Session, words: str) -> None:
+    """Wait until the words are said; where they are not, say what was."""
+
+    def said() -> None:
+        assert heard(session, words), (session.situation.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
+
+    qtbot.waitUntil(said, timeout=30_000)
+
+
 def connect(qtbot: QtBot, session: Session) -> None:
     session.station.choose("arm:mine")
     session.toggle_connection()
@@ -158,7 +167,7 @@ def test_an_arm_that_is_given_a_name_keeps_it_while_it_is_connected(
     session.toggle_connection()
     until(qtbot, lambda: session.situation.state is State.READY and not session.situation.simulated)
     session.station.name_chosen("../bad")
-    until(qtbot, lambda: heard(session, "cannot name an arm"))
+    hear(qtbot, session, "cannot name an arm")
     session.station.name_chosen("my arm")
     until(qtbot, lambda: session.station.chosen.name == "my arm")
     assert session.station.current is not None
@@ -167,7 +176,7 @@ def test_an_arm_that_is_given_a_name_keeps_it_while_it_is_connected(
     socket.pull()
     until(qtbot, lambda: session.station.looking)
     socket.plug()
-    until(qtbot, lambda: heard(session, "“my arm” is back"))
+    hear(qtbot, session, "“my arm” is back")
 
 
 def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: Socket) -> None:
@@ -184,7 +193,7 @@ def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session
     until(qtbot, lambda: not socket.arm.led)
     until(qtbot, lambda: session.desk.recorder.samples > 60)
     session.toggle_recording()
-    until(qtbot, lambda: heard(session, "Saved “led by hand”"))
+    hear(qtbot, session, "Saved “led by hand”")
     take = session.shelf.library.load("led by hand", "001")
     assert take.led_by == "hand"
     assert float(np.ptp(take.joint_positions[:, 0])) > 0.4
@@ -206,7 +215,7 @@ def test_pulled_out_in_mid_recording_the_take_is_kept_and_the_arm_comes_back_by_
     until(qtbot, lambda: session.desk.recorder.samples > 20)
     socket.pull()
     until(qtbot, lambda: session.situation.state is State.ERROR)
-    until(qtbot, lambda: heard(session, "Saved “cut short”"))
+    hear(qtbot, session, "Saved “cut short”")
     assert len(session.shelf.library.takes("cut short")) == 1
     assert session.station.looking
     assert heard(session, "vanished")
@@ -263,7 +272,7 @@ def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
     session.replay_on_arm()
     until(qtbot, lambda: session.situation.state is State.RUNNING)
     assert counted[-4:] == [3, 2, 1, 0]
-    until(qtbot, lambda: heard(session, "Repeated take 001"))
+    hear(qtbot, session, "Repeated take 001")
     last = session.shelf.take(TakeKey("above red", "001"))
     assert last is not None
     np.testing.assert_allclose(socket.arm.angles(), last.joint_positions[-1], atol=0.1)
@@ -318,7 +327,7 @@ def test_keys_steer_and_stop_steering_when_the_mode_ends(qtbot: QtBot, session: 
     session.toggle_recording()
     until(qtbot, lambda: push() and session.desk.recorder.samples > 20)
     session.toggle_recording()
-    until(qtbot, lambda: heard(session, "Saved “steered”"))
+    hear(qtbot, session, "Saved “steered”")
     assert session.shelf.library.load("steered", "001").led_by == "velocity"
     session.modes.choose(CLICK)
     session.steering.click(REACH)
@@ -339,7 +348,7 @@ def test_the_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, sock
     )
     assert abs(session.desk.latest.observation.joints.positions[0] - HOME[0]) > 0.4  # type: ignore[union-attr]
     socket.pull()
-    until(qtbot, lambda: heard(session, "leader was lost"))
+    hear(qtbot, session, "leader was lost")
     assert session.modes.mode == CLICK
     assert session.situation.state is State.READY
 
@@ -390,5 +399,5 @@ def test_a_gamepad_steers_and_is_missed_when_it_is_pulled_out(qtbot: QtBot, sess
         lambda: session.desk.latest.observation.tool_position[0] > start.observation.tool_position[0] + 0.015,  # type: ignore[union-attr]
     )
     pad.pull_out()
-    until(qtbot, lambda: heard(session, "gamepad was unplugged"))
+    hear(qtbot, session, "gamepad was unplugged")
     assert session.modes.mode == CLICK

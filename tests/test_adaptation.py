@@ -17,7 +17,7 @@ from metagui.learning import adaptation, maml, race
 from metagui.learning.adaptation import AdaptationError, AdaptationStep, adapt_task, choose
 from metagui.learning.adapted import AdaptedError, AdaptedTask
 from metagui.learning.features import FeatureError, encode
-from metagui.learning.policy import Points, PolicyModel
+from metagui.learning.policy import ADAPTED, Points, PolicyModel
 from metagui.learning.prior import Prior, PriorMismatch, shipped
 from metagui.learning.race import RaceSettings
 from metagui.learning.siamese import Encoder
@@ -155,12 +155,25 @@ class _Recorder:
 def test_adam_goes_through_all_batches_in_turn() -> None:
     folds = _folds("circle")
     zero, model = race.zero_step(_prior(), folds), _Recorder()
-    for _ in race.adam_path(model, zero, folds, QUICK):  # type: ignore[arg-type]
+    for _ in race.adam_paths(model, [zero], folds, replace(QUICK, adam_steps=race.PRACTICE)):  # type: ignore[arg-type]
         pass
     assert all(anchors.shape[1] == QUICK.batch for anchors in model.seen)
     first, again = model.seen[0], model.seen[race.PRACTICE]
     assert torch.equal(first, again)
     assert not any(torch.equal(first, other) for other in model.seen[1 : race.PRACTICE])
+
+
+def test_candidates_trained_together_end_where_each_ends_alone() -> None:
+    prior, folds = _prior(), _folds("circle")
+    starts = [race.zero_step(prior, folds), race.scratch_start(prior.model, folds, 0)]
+    *_, (_, both) = race.adam_paths(prior.model, starts, race.repeated(folds, 2), QUICK)
+    found = race.losses_of_each(prior.model, both, race.repeated(folds, 2), 2)
+    for index, start in enumerate(starts):
+        *_, (_, alone) = race.adam_paths(prior.model, [start], folds, QUICK)
+        rows = slice(index * (folds.count + 1), (index + 1) * (folds.count + 1))
+        for name in ADAPTED:
+            torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
+        assert found[index] == pytest.approx(race.losses(prior.model, alone, folds), rel=1e-4)
 
 
 def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:

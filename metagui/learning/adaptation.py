@@ -135,6 +135,8 @@ class _Click:
         self.finishes: dict[str, _Finish] = {}
         self.curves: dict[str, list[list[float]]] = {}
         self.baseline = float("nan")
+        self.newest: Params = {}
+        """Where the last short path ended."""
         self.attended: torch.Tensor | None = None
         """(folds, 2) the anchors looked at, where not the encoder's."""
 
@@ -143,40 +145,49 @@ class _Click:
         model, folds, settings = self.prior.model, self.folds, self.settings
         zero = race.zero_step(self.prior, folds)
         self.baseline = race.losses(model, zero, folds)[1]
-        yield from self._run(ZERO_STEP, iter([(0, zero)]), 0, last_only=True)
+        yield from self._run(ZERO_STEP, iter([(0, zero)]), 0)
         looked = race.looked_again(self.prior, folds)
         self.attended = looked.support.attended
-        yield from self._run(FIVE_STEP, race.inner_path(self.prior, looked, settings), settings.inner_steps, True)
-        *_, five = maml.adapt(model, self.prior.meta, looked.support, settings.inner_steps)
-        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: five}
+        yield from self._run(FIVE_STEP, race.inner_path(self.prior, looked, settings), settings.inner_steps)
+        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: self.newest}
         for name, policy in neighbours.items():
             starts[NEAREST.format(name)] = lambda policy=policy: race.neighbour_start(policy, zero)  # type: ignore[misc]
         if self.prior.rival and settings.rivals:
             starts[FINE_TUNE] = lambda: race.rival_start(self.prior.rival, folds)
         if settings.rivals:
             starts[SCRATCH] = lambda: race.scratch_start(model, folds, settings.seed)
-        for name, start in starts.items():
-            if self.should_stop():
-                break
-            if not (settings.rivals or may_win(name, self.baseline, len(self.takes), self._touching())):
-                continue
-            yield from self._run(name, race.adam_path(model, start(), folds, settings), settings.adam_steps, False)
+        able = [n for n in starts if settings.rivals or may_win(n, self.baseline, len(self.takes), self._touching())]
+        if able and not self.should_stop():
+            yield from self._train({name: starts[name]() for name in able})
         return self._finish()
 
-    def _run(
-        self, name: str, path: Iterator[tuple[int, Params]], steps: int, last_only: bool
-    ) -> Generator[AdaptationStep, None, None]:
-        """Follow one candidate's path; it counts where it is best, or where it ends if ``last_only``."""
-        curve = self.curves.setdefault(name, [])
+    def _run(self, name: str, path: Iterator[tuple[int, Params]], steps: int) -> Generator[AdaptationStep, None, None]:
+        """Follow a short path to its end, where it counts."""
         for step, fast in path:
-            support, query = race.losses(self.prior.model, fast, self.folds)
-            curve.append([step, support, query])
-            best = self.finishes.get(name)
-            if np.isfinite(query) and (last_only or best is None or query < best.held_out):
-                self.finishes[name] = _Finish(query, step, as_numpy(fast, -1))
-            yield AdaptationStep(self.index, self.count, step, steps, name, support, query, self.baseline)
-            if self.should_stop() and not last_only:
+            self.newest = fast
+            found = race.losses(self.prior.model, fast, self.folds)
+            if np.isfinite(found[1]):
+                self.finishes[name] = _Finish(found[1], step, as_numpy(fast, -1))
+            yield self._record(name, step, steps, found)
+
+    def _train(self, starts: Mapping[str, Params]) -> Generator[AdaptationStep, None, None]:
+        """Train several candidates with Adam, all at once; each counts where it is best."""
+        model, rows, steps = self.prior.model, self.folds.count + 1, self.settings.adam_steps
+        folds = race.repeated(self.folds, len(starts))
+        for step, fast in race.adam_paths(model, list(starts.values()), folds, self.settings):
+            found = race.losses_of_each(model, fast, folds, len(starts))
+            for index, (name, losses) in enumerate(zip(starts, found, strict=True)):
+                best = self.finishes.get(name)
+                if np.isfinite(losses[1]) and (best is None or losses[1] < best.held_out):
+                    self.finishes[name] = _Finish(losses[1], step, as_numpy(fast, rows * (index + 1) - 1))
+                yield self._record(name, step, steps, losses)
+            if self.should_stop():
                 break
+
+    def _record(self, name: str, step: int, steps: int, losses: tuple[float, float]) -> AdaptationStep:
+        """Note one point of a candidate's curve."""
+        self.curves.setdefault(name, []).append([step, *losses])
+        return AdaptationStep(self.index, self.count, step, steps, name, *losses, self.baseline)
 
     def _finish(self) -> AdaptedClick:
         """Choose, and say why."""
@@ -278,5 +289,5 @@ def warm_up() -> None:
     points = Points(torch.zeros(1, 4, 2, a), torch.zeros(1, 4, g), torch.zeros(1, 4, n), still, still)
     *_, fast = maml.adapt(model, meta, points, 1)
     folds = race.Folds(points, points, points, 1, "")
-    for _ in race.adam_path(model, fast, folds, RaceSettings(adam_steps=1, check_every=1)):
+    for _ in race.adam_paths(model, [fast], folds, RaceSettings(adam_steps=1, check_every=1)):
         pass

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRANGE, UNLIKE, LOOK_MARGIN = 0.2, 0.4, 0.2
 """Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
 meta-trained: other anchors are tried then; and by what share they must be better."""
-PRACTICE = 8
+PRACTICE = 12
 """How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
@@ -46,8 +46,10 @@ class RaceSettings:
     inferred_lr: float = 1e-2
     """For context and attentions."""
     points: int = 192
-    """Support and query points of every fold: the denser the memory, the better what is recalled."""
-    batch: int = 96
+    """Support points of every fold: the denser the memory, the better what is recalled."""
+    asked: int = 96
+    """Held-out points of every fold."""
+    batch: int = 64
     """Points of every fold that one step of Adam learns from."""
     seed: int = 0
     rivals: bool = True
@@ -81,7 +83,7 @@ def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
     rng = np.random.default_rng(settings.seed)
     support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
     practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
-    query = [points_from(asked, settings.points, rng) for _, asked in pairs]
+    query = [points_from(asked, settings.asked, rng) for _, asked in pairs]
     if len(takes) > 1:
         for columns in query[:-1]:
             columns[-1] -= len(takes)  # takes of which nothing is remembered
@@ -141,10 +143,17 @@ def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[t
     yield from enumerate(maml.adapt(prior.model, prior.meta, folds.support, settings.inner_steps))
 
 
-def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
-    """Adam on everything that adapts, from ``start``; yields every few steps. The tasks share nothing."""
-    fast = {name: start[name].detach().clone().requires_grad_() for name in ADAPTED}
-    kept = {name: start[name] for name in MEMORY}
+def adam_paths(
+    model: PolicyModel, starts: Sequence[Params], folds: Folds, settings: RaceSettings
+) -> Iterator[tuple[int, Params]]:
+    """Adam on everything that adapts, from several starts at once, for each of which ``folds`` are ``repeated``.
+
+    Yields every few steps the parameters of all, the starts' folds in a row.
+    Neither folds nor starts share anything: as tasks of one batch they take the same steps as one after the other.
+    """
+    begin = together(starts)
+    fast = {name: begin[name].detach().clone().requires_grad_() for name in ADAPTED}
+    kept = {name: begin[name] for name in MEMORY}
     groups = [
         {"params": [fast[n] for n in INFERRED], "lr": settings.inferred_lr},
         {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
@@ -159,6 +168,30 @@ def adam_path(model: PolicyModel, start: Params, folds: Folds, settings: RaceSet
         for tensor, gradient in zip(fast.values(), gradients, strict=True):
             tensor.grad = gradient
         optimiser.step()
+
+
+def together(starts: Sequence[Params]) -> Params:
+    """Return all starts' tasks as one batch; a shorter memory is filled up with copies of what it holds."""
+    longest = max(start["memory.takes"].shape[1] for start in starts)
+    per_point = ("memory.keys", "memory.values", "memory.takes")
+
+    def columns(name: str) -> list[torch.Tensor]:
+        return [
+            start[name].repeat_interleave(longest // start[name].shape[1], dim=1) if name in per_point else start[name]
+            for start in starts
+        ]
+
+    return {name: torch.cat(columns(name)) for name in (*ADAPTED, *MEMORY)}
+
+
+def repeated(folds: Folds, times: int) -> Folds:
+    """Return the folds as many times in a row."""
+
+    def again(points: Points) -> Points:
+        columns = {name: value for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
+        return replace(points, **{name: torch.cat([column] * times) for name, column in columns.items()})  # type: ignore[arg-type]
+
+    return replace(folds, support=again(folds.support), query=again(folds.query), practice=again(folds.practice))
 
 
 def _batches(practice: Points, size: int) -> list[Points]:
@@ -188,7 +221,12 @@ def neighbour_start(policy: Mapping[str, Array], zero: Params) -> Params:
 
 def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
     """Return the mean support and held-out loss over the folds."""
+    return losses_of_each(model, fast, folds, 1)[0]
+
+
+def losses_of_each(model: PolicyModel, fast: Params, folds: Folds, times: int) -> list[tuple[float, float]]:
+    """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds."""
     with torch.no_grad():
-        support = model.loss(fast, folds.support)[: folds.count].mean()
-        query = model.loss(fast, folds.query)[: folds.count].mean()
-    return float(support), float(query)
+        sides = [model.loss(fast, side.first(folds.query.done.shape[1])) for side in (folds.support, folds.query)]
+    means = torch.stack(sides).view(2, times, folds.count + 1)[..., : folds.count].mean(-1)
+    return [(support, query) for support, query in means.T.tolist()]

@@ -17,6 +17,7 @@ from metagui.arms.known_arms import ArmBook
 from metagui.arms.ports import UsbPort
 from metagui.arms.simulated import SimulatedArm
 from metagui.arms.virtual import VirtualArm
+from metagui.demonstrations import replaying
 from metagui.demonstrations.library import Library
 from metagui.gui.comparison import TakeKey
 from metagui.gui.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER
@@ -282,6 +283,20 @@ def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
     until(qtbot, lambda: session.situation.state is State.ERROR)
     socket.plug()
     until(qtbot, lambda: session.situation.state is State.READY)
+
+
+def test_a_take_that_the_arm_cannot_follow_is_given_up_and_says_so(
+    qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "BEHIND", 1e-6)  # every arm is a little behind: this one is blocked
+    connect(qtbot, session)
+    until(qtbot, lambda: session.situation.tasks == 1)
+    session.choose("above red", "001")
+    until(qtbot, lambda: session.chosen_take() is not None)
+    session.replay_on_arm()
+    until(qtbot, lambda: session.situation.state is State.RUNNING)
+    hear(qtbot, session, "The arm cannot follow: ")
+    assert session.situation.state is State.READY
 
 
 def test_things_are_marked_by_dragging_and_by_touch_and_that_is_undone(qtbot: QtBot, session: Session) -> None:

@@ -94,6 +94,8 @@ def replay(
         carry_out(ControlLoop(body, body), controller, LONGEST + shown.duration / speed)
     document = {"task": task, "take": take, "arm": body.name, "progress": round(controller.progress, 3)}
     show(document, ("task", "take", "arm", "done"), [(task, take, body.name, f"{controller.progress:.0%}")], as_json)
+    if controller.blocked:
+        raise VerbError(f"The arm could not follow: {controller.blocked}. It holds; see what is in its way.")
     if not controller.finished:
         raise typer.Exit(1)
 

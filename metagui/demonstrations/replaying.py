@@ -23,6 +23,8 @@ SETTLE = 25
 """… or how many decisions it may stand beside it."""
 BEHIND = 0.3
 """The take waits while a joint is farther from it than this, rad."""
+PATIENCE = 3.0
+"""How long it waits for that, s, before it takes the arm for blocked and gives up."""
 LONGEST = 0.1
 """Most time that passes in the take from one decision to the next, s, however late that is."""
 
@@ -47,6 +49,9 @@ class ReplayController:
             )
         self.demonstration = demonstration
         self.finished = False
+        """Whether the take is over, or was given up."""
+        self.blocked = ""
+        """Why it was given up, in words."""
         self.approaching = True
         """Whether the arm is still on its way to where the take began."""
         self._speed = min(speed, 1.0)
@@ -56,6 +61,7 @@ class ReplayController:
         self._last: float | None = None
         self._target: FloatArray | None = None
         self._waited = 0
+        self._behind = 0.0
 
     @property
     def progress(self) -> float:
@@ -75,9 +81,21 @@ class ReplayController:
         if self._at >= self._times[-1]:
             self.finished = True
             return None
-        if np.abs(self._now() - here)[:-1].max() < BEHIND:
+        off = np.abs(self._now() - here)[:-1]
+        if off.max() < BEHIND:
             self._at += self._speed * passed
+            self._behind = 0.0
+        else:
+            self._behind += passed
+            if self._behind > PATIENCE:
+                self._give_up(self.demonstration.joint_names[int(off.argmax())], float(off.max()))
+                return None
         return Command(frozen(self._now()))
+
+    def _give_up(self, joint: str, off: float) -> None:
+        """Something is in the arm's way: to go on would press against it."""
+        self.blocked = f"{joint} stayed {off:.2f} rad behind for {PATIENCE:.0f} s, at {self.progress:.0%} of the take"
+        self.finished = True
 
     def _approach(self, here: FloatArray) -> Command:
         """Take a step towards the first pose, all joints together; begin the take where that is reached."""

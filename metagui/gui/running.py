@@ -96,7 +96,10 @@ class Running(QObject):
     def _on_end(self) -> None:
         (chain, self._chain), (replay, self._replay) = (self._chain, None), (self._replay, None)
         self.distance_changed.emit(None)
-        if replay is not None and replay.finished:
+        if replay is not None and replay.blocked:
+            words = f"The arm cannot follow: {replay.blocked}. It holds; see what is in its way, then repeat the take."
+            self.ended.emit(words, "warning")
+        elif replay is not None and replay.finished:
             take = replay.demonstration
             self.ended.emit(f"Repeated take {take.name} of “{take.task}”; the arm holds.", "success")
         elif chain is None:

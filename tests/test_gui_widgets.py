@@ -13,6 +13,7 @@ from shown import shown
 
 from metagui.gui.comparison import Comparison, TakeKey
 from metagui.gui.distance_strip import shares
+from metagui.gui.elided import Elided
 from metagui.gui.loss_plot import LossPanel
 from metagui.gui.neighbours import NeighbourRow
 from metagui.gui.plots import LogAxis
@@ -215,3 +216,20 @@ def test_a_loss_axis_has_numbers_however_little_it_shows(
     axis = LogAxis("left")
     ((_, ticks),) = axis.tickValues(math.log10(low), math.log10(high), 180)
     assert axis.tickStrings(ticks, 1.0, 1.0) == numbers
+
+
+def test_a_label_of_two_lines_breaks_between_words_and_shortens_the_second(qtbot: QtBot) -> None:
+    label = Elided(lines=2)
+    qtbot.addWidget(label)
+    label.resize(200, 40)
+    label.show()
+    words = "Held-out loss 0.093 (each of 3 takes left out in turn); next adapted + Adam with 0.102"
+    label.say(words)
+    first, second = label.text().split("\n")
+    assert words.startswith(first + " ")
+    assert second.endswith("…")
+    assert words.startswith(f"{first} {second[:-1]}")
+    label.resize(2000, 40)
+    assert label.text() == words
+    label.say("")
+    assert label.text() == ""

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QTextLayout, QTextOption
 from PySide6.QtWidgets import QLabel, QSizePolicy
 
 if TYPE_CHECKING:
-    from PySide6.QtGui import QResizeEvent
+    from PySide6.QtGui import QFont, QResizeEvent
 
 
 class Elided(QLabel):
-    """A label that shortens its text to the room there is, and shows all of it in its tooltip."""
+    """A label that shortens its text to the room there is, and shows all of it in its tooltip.
 
-    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight) -> None:
+    Of several ``lines`` the last is shortened; it takes as much room as needed, up to these.
+    """
+
+    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight, lines: int = 1) -> None:
         super().__init__()
-        self._mode, self._words = mode, ""
+        self._mode, self._words, self._lines = mode, "", lines
         self.setObjectName("muted")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
@@ -32,4 +36,28 @@ class Elided(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setText(self.fontMetrics().elidedText(self._words, self._mode, max(self.width() - 2, 0)))
+        width = max(self.width() - 2, 0)
+        *whole, rest = _broken(self._words, self.font(), width, self._lines)
+        self.setText("\n".join([*whole, self.fontMetrics().elidedText(rest, self._mode, width)]))
+
+
+def _broken(words: str, font: QFont, width: int, lines: int) -> list[str]:
+    """Break words into that many lines at most; the last may be too long."""
+    layout = QTextLayout(words, font)
+    option = QTextOption()
+    option.setWrapMode(QTextOption.WrapMode.WordWrap)
+    layout.setTextOption(option)
+    layout.beginLayout()
+    found, begin = [], 0
+    for _ in range(lines - 1):
+        line = layout.createLine()
+        if not line.isValid():
+            break
+        line.setLineWidth(width)
+        end = begin + line.textLength()
+        if end >= len(words):
+            break
+        found.append(words[begin:end].rstrip())
+        begin = end
+    layout.endLayout()
+    return [*found, words[begin:]]

@@ -171,7 +171,7 @@ class LossPanel(Panel):
         self._chip.setToolTip("Show every point again and keep up with new ones.")
         self._chip.setAccessibleName("Follow the newest point")
         self._chip.hide()
-        self._verdict = Elided()
+        self._verdict = Elided(lines=2)
         self._reasons: dict[int, str] = {}
         sentence = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
         self.place = Filled(self._content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))

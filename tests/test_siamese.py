@@ -83,10 +83,23 @@ def test_encoders_made_before_things_were_looked_at_in_pairs_still_work() -> Non
     assert embed(Encoder(old, outputs=16), shown()["circle"]).shape == (3, 16)
 
 
+def test_a_task_meets_the_one_that_was_last_seen_nearest_to_it() -> None:
+    first, rng = np.arange(0, 22, 2), np.random.default_rng(0)
+    seen = np.arange(10, dtype=np.float32)[:, None] ** 2 / 100
+    settings = SiameseSettings(tasks=2, takes=2, like=1)
+    for _ in range(20):
+        _, labels = siamese._draw(first, siamese._groups([str(i) for i in range(10)]), settings, seen, rng)
+        one, other = sorted({int(label) for label in labels})
+        assert other == one + 1
+    siamese._remember(seen, np.array([[2.0], [4.0]], np.float32), np.array([7, 7]))
+    assert seen[7] == 3.0
+
+
 def test_tasks_that_are_alike_meet_in_a_batch() -> None:
     groups = siamese._groups(["push", "lift", "push", "push"])
     assert sorted(map(len, groups)) == [1, 3]
     first = np.arange(0, 9, 2)
     rng = np.random.default_rng(0)
-    drawn = [siamese._draw(first, groups, SiameseSettings(tasks=3, takes=2, like=2), rng)[1] for _ in range(40)]
+    settings, unseen = SiameseSettings(tasks=3, takes=2, like=2), np.full((len(first) - 1, 2), np.nan, dtype=np.float32)
+    drawn = [siamese._draw(first, groups, settings, unseen, rng)[1] for _ in range(40)]
     assert all(len(set(labels.tolist()) & {0, 2, 3}) == 2 for labels in drawn)

@@ -54,8 +54,10 @@ class SiameseSettings:
     """P, tasks a batch."""
     takes: int = 3
     """K, takes a task."""
-    like: int = 2
-    """Tasks that differ in hidden numbers only come into a batch in groups of up to so many: they are the hard ones."""
+    like: int = 3
+    """Tasks that differ in hidden numbers only come into a batch in groups of up to so many: they are hard to tell …"""
+    near: int = 1
+    """… and so are those that were last seen nearest: with every group so many, whatever they are."""
     lr: float = 1.5e-3
     seed: int = 0
     report_every: int = 20
@@ -193,12 +195,15 @@ def train(
     params = {name: tensor.clone().requires_grad_() for name, tensor in encoder.params.items()}
     optimiser = torch.optim.Adam(params.values(), lr=settings.lr)
     rng = np.random.default_rng(settings.seed)
+    seen = np.full((len(tasks), encoder.outputs), np.nan, dtype=np.float32)  # every task's last mean embedding
     for step in range(settings.steps):
         if should_stop():
             break
-        rows, labels = _draw(first, groups, settings, rng)
+        rows, labels = _draw(first, groups, settings, seen, rng)
         batch = _augmented(data[rows], rng)
-        distances, same = pair_distances(forward(params, *_tensors(batch)), labels)
+        embeddings = forward(params, *_tensors(batch))
+        _remember(seen, embeddings.detach().numpy(), labels.numpy())
+        distances, same = pair_distances(embeddings, labels)
         loss = contrastive_loss(distances, same)
         optimiser.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
         optimiser.zero_grad()
@@ -239,14 +244,20 @@ def _groups(words: Sequence[str]) -> list[NDArray[np.int64]]:
 
 
 def _draw(
-    first: NDArray[np.int64], groups: list[NDArray[np.int64]], settings: SiameseSettings, rng: np.random.Generator
+    first: NDArray[np.int64],
+    groups: list[NDArray[np.int64]],
+    settings: SiameseSettings,
+    seen: Array,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], torch.Tensor]:
-    """Draw P tasks, some of them alike, and K takes of each: their rows and labels."""
+    """Draw P tasks, some of them alike or near each other, and K takes of each: their rows and labels."""
     wanted = min(settings.tasks, len(first) - 1)
     sizes = np.array([len(group) for group in groups])
     chosen: list[int] = []
     for group in rng.choice(len(groups), size=len(groups), replace=False, p=sizes / sizes.sum()):
-        chosen += rng.permutation(groups[group])[: settings.like].tolist()
+        drawn = rng.permutation(groups[group])[: settings.like].tolist()
+        chosen += [task for task in drawn if task not in chosen]
+        chosen += _nearest(seen, drawn[0], [*groups[group].tolist(), *chosen], settings.near)
         if len(chosen) >= wanted:
             break
     rows, labels = [], []
@@ -255,6 +266,20 @@ def _draw(
         rows.append(takes)
         labels += [task] * len(takes)
     return np.concatenate(rows), torch.tensor(labels)
+
+
+def _nearest(seen: Array, task: int, but: list[int], count: int) -> list[int]:
+    """Return the tasks last seen nearest to one, but for some; none that has not been seen."""
+    distances = np.square(seen - seen[task]).sum(axis=1)
+    distances[but] = np.nan
+    order = np.argsort(distances)[:count]  # what is not a number comes last
+    return [int(other) for other in order if np.isfinite(distances[other])]
+
+
+def _remember(seen: Array, embeddings: Array, labels: NDArray[np.int64]) -> None:
+    """Note the mean embedding of every task of a batch."""
+    for task in np.unique(labels):
+        seen[task] = embeddings[labels == task].mean(axis=0)
 
 
 def _augmented(series: Series, rng: np.random.Generator) -> Series:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STRANGE, UNLIKE, LOOK_MARGIN = 0.2, 0.4, 0.2
 """Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
 meta-trained: other anchors are tried then; and by what share they must be better."""
-PRACTICE = 12
+PRACTICE = 8
 """How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
 CHUNK = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
@@ -46,10 +46,8 @@ class RaceSettings:
     inferred_lr: float = 1e-2
     """For context and attentions."""
     points: int = 192
-    """Support points of every fold: the denser the memory, the better what is recalled."""
-    asked: int = 96
-    """Held-out points of every fold."""
-    batch: int = 64
+    """Support and query points of every fold: the denser the memory, the better what is recalled."""
+    batch: int = 96
     """Points of every fold that one step of Adam learns from."""
     seed: int = 0
     rivals: bool = True
@@ -83,7 +81,7 @@ def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
     rng = np.random.default_rng(settings.seed)
     support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
     practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
-    query = [points_from(asked, settings.asked, rng) for _, asked in pairs]
+    query = [points_from(asked, settings.points, rng) for _, asked in pairs]
     if len(takes) > 1:
         for columns in query[:-1]:
             columns[-1] -= len(takes)  # takes of which nothing is remembered
@@ -227,6 +225,6 @@ def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float
 def losses_of_each(model: PolicyModel, fast: Params, folds: Folds, times: int) -> list[tuple[float, float]]:
     """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds."""
     with torch.no_grad():
-        sides = [model.loss(fast, side.first(folds.query.done.shape[1])) for side in (folds.support, folds.query)]
+        sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
     means = torch.stack(sides).view(2, times, folds.count + 1)[..., : folds.count].mean(-1)
     return [(support, query) for support, query in means.T.tolist()]

@@ -1,7 +1,8 @@
 """How long a person waits after pressing Adapt: ``python -m benchmarks.adaptation``.
 
 For one click of every single family, shown three times by the script, in ms of one thread's processor time, medians:
-the policy alone (the encoder's start and MAML's five steps), and the whole race with all its rivals and folds.
+the policy alone (the encoder's start and MAML's five steps), and the whole race with all its rivals and folds. And how
+much training its three candidates in one batch saves: by turns with training one after the other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.networks import Params
 
 SEED = 31
 
@@ -60,14 +62,35 @@ def whole_race(start: prior.Prior, takes: list[Demonstration]) -> None:
     follow(adapt_task(start, takes), lambda _: None)
 
 
-def median_ms(job: Callable[[], object], repetitions: int) -> float:
-    """Return the median of a job's processor time."""
-    times = []
+def training(start: prior.Prior, takes: list[Demonstration]) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Return two jobs: to train the candidates of a race, and look at them, together and one after the other."""
+    model, settings = start.model, race.RaceSettings()
+    folds = race.make_folds([encode(take)[0] for take in takes], settings)
+    starts = [
+        race.zero_step(start, folds), race.rival_start(start.rival, folds), race.scratch_start(model, folds, SEED)
+    ]  # fmt: skip
+
+    def train(some: list[Params]) -> None:
+        again = race.repeated(folds, len(some))
+        for _, fast in race.adam_paths(model, some, again, settings):
+            race.losses_of_each(model, fast, again, len(some))
+
+    def apart() -> None:
+        for one in starts:
+            train([one])
+
+    return partial(train, starts), apart
+
+
+def median_ms(repetitions: int, *jobs: Callable[[], object]) -> list[float]:
+    """Return the medians of the processor times of jobs that take turns."""
+    times: list[list[float]] = [[] for _ in jobs]
     for _ in range(repetitions):
-        began = time.process_time()
-        job()
-        times.append((time.process_time() - began) * 1e3)
-    return statistics.median(times)
+        for job, row in zip(jobs, times, strict=True):
+            began = time.process_time()
+            job()
+            row.append((time.process_time() - began) * 1e3)
+    return [statistics.median(row) for row in times]
 
 
 def main() -> None:
@@ -80,9 +103,13 @@ def main() -> None:
     start = prior.shipped()
     for family, takes in zip(SINGLES, shown(), strict=True):
         support = everything(takes)
-        five = median_ms(partial(five_steps, start, support), options.repetitions)
-        whole = median_ms(partial(whole_race, start, takes), options.repetitions)
-        print(f"{family:8} five steps {five:6.1f} ms, the whole race {whole:7.0f} ms", flush=True)
+        jobs = partial(five_steps, start, support), partial(whole_race, start, takes), *training(start, takes)
+        five, whole, together, apart = median_ms(options.repetitions, *jobs)
+        print(
+            f"{family:8} five steps {five:6.1f} ms, the whole race {whole:6.0f} ms; training in it {together:6.0f} ms, "
+            f"{apart / together:.2f} times that one after the other",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ WARPED_LABELS, WARPED_TAKES = 60, 2
 Distances = NDArray[np.float64]
 
 
-def tasks(count: int) -> tuple[ClickProgram, ...]:
+def tasks(count: int, seed: int) -> tuple[ClickProgram, ...]:
     """Draw tasks with different clicks, a sixth of them compositions."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     singles, shares = list(SHARES), np.array(list(SHARES.values())) / sum(SHARES.values())
     drawn: dict[str, ClickProgram] = {}
     while len(drawn) < count:
@@ -48,12 +48,12 @@ def tasks(count: int) -> tuple[ClickProgram, ...]:
     return numbered(tuple(drawn.values()))
 
 
-def takes_of(programs: tuple[ClickProgram, ...], cache: Path | None, workers: int | None) -> Series:
+def takes_of(programs: tuple[ClickProgram, ...], cache: Path | None, workers: int | None, seed: int) -> Series:
     """Return all takes as series, task by task."""
     if cache and cache.is_file():
         with np.load(cache) as file:
             return Series(file["anchors"], file["globals"], file["durations"])
-    settings = GenerateSettings(takes=TAKES, seed=SEED, workers=workers)
+    settings = GenerateSettings(takes=TAKES, seed=seed, workers=workers)
     series = series_of([take for _, takes in generate(programs, settings) for take in takes])
     if cache:
         np.savez(cache, anchors=series.anchors, globals=series.globals, durations=series.durations)
@@ -124,17 +124,20 @@ def main() -> None:
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int)
+    parser.add_argument(
+        "--seed", type=int, default=SEED, help="of the tasks; choices are made on another than the report"
+    )
     parser.add_argument("--quick", action="store_true", help="leave time warping out")
     options = parser.parse_args()
     prior = priors.load(options.prior) if options.prior else priors.shipped()
-    programs = tasks(LABELS)
-    series = takes_of(programs, options.cache, options.workers)
+    programs = tasks(LABELS, options.seed)
+    series = takes_of(programs, options.cache, options.workers, options.seed)
     labels = np.repeat(np.arange(LABELS), TAKES)
     families = np.array([program.family for program in programs])[labels]
     embeddings = embed(prior.encoder, series)
     report("encoder", similarity.distances(embeddings, embeddings), labels, families)
     by_family(similarity.distances(embeddings, embeddings), labels, families)
-    verdicts(embeddings, programs, np.random.default_rng(SEED))
+    verdicts(embeddings, programs, np.random.default_rng(options.seed))
     if options.quick:
         return
     few = np.flatnonzero((labels < WARPED_LABELS) & (np.arange(len(labels)) % TAKES < WARPED_TAKES))

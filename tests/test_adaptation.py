@@ -10,6 +10,7 @@ import pytest
 import torch
 from shown import shown
 
+from metagui.cli.output import follow
 from metagui.demonstrations.demonstration import Click, Demonstration, Segment
 from metagui.demonstrations.generate import GenerateSettings, takes_of
 from metagui.demonstrations.programs import ClickProgram
@@ -174,6 +175,21 @@ def test_candidates_trained_together_end_where_each_ends_alone() -> None:
         for name in ADAPTED:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
         assert found[index] == pytest.approx(race.losses(prior.model, alone, folds), rel=1e-4)
+
+
+def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:
+    takes = shown()["circle"]
+    untrained = replace(QUICK, adam_steps=0, keep_all=True)
+    adapted = follow(adapt_task(_prior(), takes, untrained), lambda _: None)
+    kept, prior, folds = adapted.clicks[0].others, _prior(), _folds("circle")
+    starts = {
+        "fine-tune": race.rival_start(prior.rival, folds),
+        "from scratch": race.scratch_start(prior.model, folds, QUICK.seed),
+    }
+    for name, start in starts.items():
+        np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
+    np.testing.assert_array_equal(kept["adapted + Adam"]["context"], kept["adapted"]["context"])
+    assert not np.array_equal(kept["adapted"]["context"], kept["zero-step"]["context"])
 
 
 def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:

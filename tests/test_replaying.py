@@ -102,6 +102,22 @@ def test_a_replay_waits_for_an_arm_that_is_held_back(take: Demonstration) -> Non
     assert not replay.finished
 
 
+def test_an_arm_that_comes_on_again_is_waited_for_anew(take: Demonstration) -> None:
+    arm = PlainArm(HOME)
+    loop, replay = ControlLoop(arm, arm), ReplayController(take)
+    loop.run_inline(replay, 30)
+    follow = arm.command
+    for _ in range(3):
+        arm.command = lambda command: command  # type: ignore[method-assign]
+        loop.run_inline(replay, 100)
+        arm.command = follow  # type: ignore[method-assign]
+        loop.run_inline(replay, 10)
+    assert not replay.blocked
+    loop.run_inline(replay, 1000)
+    assert replay.finished
+    assert replay.progress == 1.0
+
+
 def test_a_replay_that_is_held_back_for_long_is_given_up_and_says_what_was_in_its_way(take: Demonstration) -> None:
     arm = PlainArm(HOME)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -93,6 +95,21 @@ def test_a_task_meets_the_one_that_was_last_seen_nearest_to_it() -> None:
         assert other == one + 1
     siamese._remember(seen, np.array([[2.0], [4.0]], np.float32), np.array([7, 7]))
     assert seen[7] == 3.0
+
+
+def test_what_was_seen_is_kept_while_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, known = siamese._draw, []
+
+    def watched(*args: Any) -> Any:
+        known.append(int(np.isfinite(args[3]).all(axis=1).sum()))
+        return draw(*args)
+
+    monkeypatch.setattr(siamese, "_draw", watched)
+    series = {name: series_of(takes) for name, takes in shown().items()}
+    for _ in siamese.train(series, SiameseSettings(steps=4, tasks=3)):
+        pass
+    assert known[0] == 0
+    assert 3 <= known[1] <= known[3]
 
 
 def test_tasks_that_are_alike_meet_in_a_batch() -> None:

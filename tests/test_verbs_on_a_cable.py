@@ -20,6 +20,7 @@ from metagui.arms.simulated import SimulatedArm
 from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_port import VirtualPort
 from metagui.cli import app
+from metagui.demonstrations import replaying
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.library import Library
 from metagui.demonstrations.programs import ClickProgram, save_programs
@@ -71,6 +72,21 @@ def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: VirtualAr
     assert all(servo.torque for servo in virtual.servos)
     assert answer("replay", "above red", made["take"], *on)["progress"] == 1.0
     np.testing.assert_allclose(virtual.angles()[:5], take.joint_positions[-1, :5], atol=0.03)
+
+
+def test_a_take_that_the_arm_cannot_follow_is_given_up(
+    tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_programs(tmp_path / "one.json", (ABOVE,))
+    on = ("--arm", port, "--library", tmp_path / "library")
+    made = answer("record", "above red", "--program", tmp_path / "one.json", "--put", "red cube=0.20,0.05,30", *on)
+    monkeypatch.setattr(replaying, "BEHIND", 1e-6)  # every arm is a little behind: this one is blocked
+    result = metagui("replay", "above red", made["take"], *on, "--json")
+    assert result.exit_code != 0
+    document = json.loads(result.stdout)
+    assert document["progress"] < 1.0
+    assert "rad behind for 3 s" in document["blocked"]
+    assert f"The arm could not follow: {document['blocked']}" in " ".join(result.stderr.split())
 
 
 def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: VirtualArm, port: str) -> None:

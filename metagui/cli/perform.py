@@ -92,10 +92,11 @@ def replay(
             body.restore(shown.states[0])
         remark(f"Doing take {take!r} of {task!r} again on {body.name} …")
         carry_out(ControlLoop(body, body), controller, LONGEST + shown.duration / speed)
-    document = {"task": task, "take": take, "arm": body.name, "progress": round(controller.progress, 3)}
-    show(document, ("task", "take", "arm", "done"), [(task, take, body.name, f"{controller.progress:.0%}")], as_json)
-    if controller.blocked:
-        raise VerbError(f"The arm could not follow: {controller.blocked}. It holds; see what is in its way.")
+    done, why = round(controller.progress, 3), controller.blocked
+    document = {"task": task, "take": take, "arm": body.name, "progress": done, "blocked": why}
+    show(document, ("task", "take", "arm", "done"), [(task, take, body.name, f"{done:.0%}")], as_json)
+    if why:
+        raise VerbError(f"The arm could not follow: {why}. It holds; see what is in its way.")
     if not controller.finished:
         raise typer.Exit(1)
 

@@ -135,8 +135,6 @@ class _Click:
         self.finishes: dict[str, _Finish] = {}
         self.curves: dict[str, list[list[float]]] = {}
         self.baseline = float("nan")
-        self.newest: Params = {}
-        """Where the last short path ended."""
         self.attended: torch.Tensor | None = None
         """(folds, 2) the anchors looked at, where not the encoder's."""
 
@@ -148,8 +146,9 @@ class _Click:
         yield from self._run(ZERO_STEP, iter([(0, zero)]), 0)
         looked = race.looked_again(self.prior, folds)
         self.attended = looked.support.attended
-        yield from self._run(FIVE_STEP, race.inner_path(self.prior, looked, settings), settings.inner_steps)
-        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: self.newest}
+        path = race.inner_path(self.prior, looked, settings)
+        five = yield from self._run(FIVE_STEP, path, settings.inner_steps)
+        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: five}
         for name, policy in neighbours.items():
             starts[NEAREST.format(name)] = lambda policy=policy: race.neighbour_start(policy, zero)  # type: ignore[misc]
         if self.prior.rival and settings.rivals:
@@ -161,14 +160,16 @@ class _Click:
             yield from self._train({name: starts[name]() for name in able})
         return self._finish()
 
-    def _run(self, name: str, path: Iterator[tuple[int, Params]], steps: int) -> Generator[AdaptationStep, None, None]:
-        """Follow a short path to its end, where it counts."""
+    def _run(
+        self, name: str, path: Iterator[tuple[int, Params]], steps: int
+    ) -> Generator[AdaptationStep, None, Params]:
+        """Follow a short path to its end, where it counts; return that."""
         for step, fast in path:
-            self.newest = fast
             found = race.losses(self.prior.model, fast, self.folds)
             if np.isfinite(found[1]):
                 self.finishes[name] = _Finish(found[1], step, as_numpy(fast, -1))
             yield self._record(name, step, steps, found)
+        return fast
 
     def _train(self, starts: Mapping[str, Params]) -> Generator[AdaptationStep, None, None]:
         """Train several candidates with Adam, all at once; each counts where it is best."""

@@ -20,6 +20,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from bench_arm import Bench
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
@@ -145,3 +146,17 @@ def _discard(widget: QWidget) -> None:
 
 def _app() -> QCoreApplication | None:
     return QApplication.instance()
+
+
+@pytest.fixture
+def setup() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def connected(setup: Bench) -> Iterator[Bench]:
+    setup.arm.connect()
+    yield setup
+    setup.port.vanished = False
+    setup.virtual.faults.silent.clear()
+    setup.arm.disconnect()

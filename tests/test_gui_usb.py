@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from shown import shown
 from test_gui_session import REACH, small_prior, until
+from usb_session import Socket, connect, hear, heard, lead_to
 
 from metagui.arms import feetech
 from metagui.arms.kinematics import HOME
 from metagui.arms.known_arms import ArmBook
-from metagui.arms.ports import UsbPort
 from metagui.arms.simulated import SimulatedArm
-from metagui.arms.virtual import VirtualArm
 from metagui.demonstrations import replaying
 from metagui.demonstrations.library import Library
 from metagui.gui.comparison import TakeKey
@@ -30,42 +29,8 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from metagui.arms.virtual_port import VirtualPort
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-
-
-class Socket:
-    """Where the virtual arm is plugged in and pulled out; it comes back under another port's name."""
-
-    def __init__(self, calibrated: bool = True) -> None:
-        self.arm = VirtualArm(SimulatedArm(4))
-        if calibrated:
-            self.arm.calibrate()
-        self.port: VirtualPort | None = None
-        self.plug()
-
-    def plug(self) -> None:
-        from metagui.arms.virtual_port import VirtualPort
-
-        self.port = VirtualPort(self.arm)
-
-    def pull(self) -> None:
-        if self.port is not None:
-            self.port.close()
-            self.port = None
-
-    def ports(self) -> tuple[UsbPort, ...]:
-        port = self.port
-        return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "virtual"),)
-
-    @property
-    def device(self) -> str:
-        assert self.port is not None
-        return self.port.name
-
-    def powered(self) -> list[bool]:
-        return [bool(servo.torque) for servo in self.arm.servos]
 
 
 @pytest.fixture
@@ -97,33 +62,6 @@ def session(qtbot: QtBot, tmp_path: Path, socket: Socket) -> Iterator[Session]:
     until(qtbot, lambda: made.desk.latest is not None)
     yield made
     made.close()
-
-
-def heard(session: Session, words: str) -> bool:
-    return any(words in text for _, text, _ in session.words)  # type: ignore[attr-defined]
-
-
-def hear(qtbot: QtBot, session: Session, words: str) -> None:
-    """Wait until the words are said; where they are not, say what was."""
-
-    def said() -> None:
-        assert heard(session, words), (session.situation.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
-
-    qtbot.waitUntil(said, timeout=30_000)
-
-
-def connect(qtbot: QtBot, session: Session) -> None:
-    session.station.choose("arm:mine")
-    session.toggle_connection()
-    assert session.situation.state is State.CONNECTING
-    until(qtbot, lambda: session.situation.state is State.READY)
-    until(qtbot, lambda: session.desk.latest is not None)
-
-
-def lead_to(socket: Socket, joint: int, change: float) -> None:
-    """Move one joint of the limp arm by hand, a little at a time."""
-    start = socket.arm.angles()[joint]
-    socket.arm.lead([(joint, float(angle)) for angle in np.linspace(start, start + change, 40)])
 
 
 def test_a_named_arm_is_chosen_connected_and_changed_for_the_simulated_one(

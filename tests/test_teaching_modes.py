@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
+from bench_arm import Bench, Witness
 from fakes import PlainArm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_feetech import Bench, Witness
 from test_replaying import Fixed, simulated_take
 
 from metagui.arms.arm import CONTROL_PERIOD, ArmError

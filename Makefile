@@ -21,6 +21,7 @@ style: $(VENV)/.ready-to-test
 
 types: $(VENV)/.ready-to-test
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests benchmarks
 
 architecture: $(VENV)/.ready-to-test
 	$(BIN)/lint-imports

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 if TYPE_CHECKING:
     from person import Person
+    from PySide6.QtWidgets import QWidget
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs import ClickProgram
@@ -132,7 +133,7 @@ def watch(person: Person) -> None:
     raise AssertionError("the arm does not come to rest")
 
 
-def _imprecise(window: object) -> Person:
+def _imprecise(window: QWidget) -> Person:
     """Return a person who hits anything of a thing's colour but its very rim, not its middle."""
     from person import HUES, VIEW, Person, _hue_mask
     from PySide6.QtCore import QPoint
@@ -147,7 +148,7 @@ def _imprecise(window: object) -> Person:
         hit = int(rng.integers(len(rows)))
         return QPoint(int(columns[hit]), int(rows[hit]))
 
-    person.where = somewhere
+    person.where = somewhere  # type: ignore[method-assign]
     return person
 
 

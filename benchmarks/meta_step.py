@@ -125,7 +125,7 @@ class PlainLearner:
 
     def __init__(self, net: torch.nn.Module, params: dict[str, torch.Tensor] | None = None) -> None:
         self._net = net
-        self._params = dict(net.named_parameters()) if params is None else params
+        self._params: dict[str, torch.Tensor] = dict(params or net.named_parameters())
 
     def parameters(self) -> list[torch.Tensor]:
         """Return the parameters in order."""

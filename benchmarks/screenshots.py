@@ -14,6 +14,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from metagui.gui.theme import Choice
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -32,10 +36,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(chosen.recordings, folder, dirs_exist_ok=True)
             os.environ["METAGUI_RECORDINGS"] = folder
-            make(chosen.out, look, chosen.size, chosen.prior)
+            make(chosen.out, cast("Choice", look), chosen.size, chosen.prior)
 
 
-def make(out: Path, look: str, size: str, prior: Path | None) -> None:
+def make(out: Path, look: Choice, size: str, prior: Path | None) -> None:
     """Click through the flow in one look."""
     from metagui import app
 

@@ -160,7 +160,8 @@ class Story:
         scene = arm.observe_scene()
         for name in ("red cube", "yellow zone"):
             index = [anchor.name for anchor in arm.anchors].index(name)
-            self.window.session.marking.put(name, *scene.positions[index, :2], scene.yaws[index])
+            x, y = scene.positions[index, :2]
+            self.window.session.marking.put(name, x, y, scene.yaws[index])
 
     def choose_mode(self, key: str) -> None:
         """Choose in the menu under the view how the arm is taught."""

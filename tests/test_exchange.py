@@ -20,7 +20,7 @@ from metagui.demonstrations.library import Library
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 TASKS = ("above red", "press red")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,12 +23,16 @@ from metagui.arms.servo_reports import ServosLostError
 from metagui.arms.virtual import VirtualArm
 from metagui.arms.virtual_port import VirtualPort
 
+if TYPE_CHECKING:
+    from metagui.arms.virtual_bus import Fault
+
 
 @pytest.mark.parametrize("fault", ["lost", "late", "corrupted", "partial", "garbage"])
-def test_a_spoilt_reply_is_asked_for_again(connected: Bench, fault: str) -> None:
+def test_a_spoilt_reply_is_asked_for_again(connected: Bench, fault: Fault) -> None:
     expected = connected.arm.observe()
     for place in range(6):
-        connected.virtual.faults.script.extend(["none"] * place + [fault])  # type: ignore[list-item]
+        before: list[Fault] = ["none"] * place
+        connected.virtual.faults.script.extend([*before, fault])
         state = connected.arm.observe()
         np.testing.assert_array_equal(state.positions, expected.positions)
         assert state.retries == (fault != "garbage")
@@ -71,7 +75,8 @@ def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
 
 def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: Bench) -> None:
     before = connected.goals()
-    connected.virtual.faults.script.extend(["none", "lost", *["none"] * 4, "lost", "lost"])
+    faults: list[Fault] = ["none", "lost", "none", "none", "none", "none", "lost", "lost"]
+    connected.virtual.faults.script.extend(faults)
     connected.arm.observe()
     connected.arm.command(Command(HOME + 0.1))
     assert [after != first for after, first in zip(connected.goals(), before, strict=True)][:3] == [True, False, True]

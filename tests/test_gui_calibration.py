@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from metagui.gui.theme import Choice
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 PATIENCE = 30_000
 
@@ -150,6 +152,7 @@ def test_a_new_arm_is_calibrated_and_named(desk: Desk, page: CalibrationWizard) 
     with desk.hands():
         desk.reach(Stage.CHECK)
     assert desk.eeprom() == desk.before
+    assert page._found is not None
     assert [joint.words for joint in compared(page._found)] == ["as the model"] * 6
     assert page.name.text() == "SO-101"
     page.name.selectAll()
@@ -197,6 +200,7 @@ def test_a_pulled_cable_is_told_and_gone_on_from(desk: Desk, page: CalibrationWi
     desk.qtbot.waitUntil(lambda: len(desk.sent) > seen + 40, timeout=PATIENCE)
     assert {joint.name for joint in page._swept if joint.mood == "done"} == before
     desk.sweep()
+    assert page._found is not None
     assert [joint.words for joint in compared(page._found)] == ["as the model"] * 6
 
 
@@ -335,7 +339,7 @@ def test_everything_has_a_name_and_fits(desk: Desk, page: CalibrationWizard) -> 
 
 
 @pytest.mark.parametrize("look", ["light", "dark"])
-def test_bars_show_how_far_and_where(desk: Desk, look: str, qapp: QApplication) -> None:
+def test_bars_show_how_far_and_where(desk: Desk, look: Choice, qapp: QApplication) -> None:
     theme = Theme(look)
     theme.apply()
     page = desk.open(theme)

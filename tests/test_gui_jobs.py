@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,10 +109,12 @@ def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> 
 
 
 def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
-    errands, done, unhandled = Errands(), [], []
+    errands = Errands()
+    done: list[object] = []
+    unhandled: list[BaseException] = []
     errands.failed.connect(unhandled.append)
     for number in range(4):
-        errands.run(lambda number=number: number, done.append)
+        errands.run(partial(int, number), done.append)
     errands.run(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
     errands.run(lambda: 1 / 0, done.append)
     qtbot.waitUntil(lambda: not errands.busy, timeout=5000)
@@ -120,9 +123,10 @@ def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
 
 
 def test_what_was_queued_is_done_even_when_the_program_ends(qtbot: QtBot) -> None:
-    errands, written = Errands(), []
+    errands = Errands()
+    written: list[int] = []
     for number in range(3):
-        errands.run(lambda number=number: written.append(number))
+        errands.run(partial(written.append, number))
     errands.close()
     assert written == [0, 1, 2]
     errands.run(lambda: written.append(3))

@@ -16,7 +16,7 @@ from metagui.gui.state import Learning, State
 from metagui.gui.teaching import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -67,7 +67,7 @@ def said(session: Session, words: str) -> bool:
     return any(words in text for _, text in session.words)  # type: ignore[attr-defined]
 
 
-def until(qtbot: QtBot, what: object, timeout: int = 30_000) -> None:
+def until(qtbot: QtBot, what: Callable[[], bool], timeout: int = 30_000) -> None:
     qtbot.waitUntil(what, timeout=timeout)
 
 

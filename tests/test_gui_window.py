@@ -61,8 +61,8 @@ def teach(person: Person, take: int) -> None:
 
 def points(person: Person) -> int:
     """Count the points on the loss curves."""
-    axes = person.window.findChild(LossAxes)
-    return sum(len(item.xData) for item in axes.getPlotItem().listDataItems() if item.xData is not None)
+    shown = [item.xData for item in person.window.findChild(LossAxes).getPlotItem().listDataItems()]
+    return sum(len(steps) for steps in shown if steps is not None)
 
 
 @PRIOR
@@ -77,7 +77,7 @@ def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: Person) -> No
 
     person.longest_pause = 0.0
     person.press("Adapt to 3 demonstrations")
-    seen = set()
+    seen: set[int] = set()
     person.wait_until(lambda: seen.add(points(person)) or person.reads("Adapted “my red"), 120, "adapting")
     assert len(seen) > 4, "curve points did not appear while it ran"
     assert person.longest_pause < 1.0, "the window did not answer"

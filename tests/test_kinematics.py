@@ -28,7 +28,7 @@ def test_forward_is_where_mujoco_puts_the_tool() -> None:
 
 
 def test_forward_is_vectorised() -> None:
-    joints = np.random.default_rng(1).uniform(*LIMITS.T, size=(3, 4, 6))
+    joints = np.random.default_rng(1).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(3, 4, 6))
     pose = forward(joints)
     assert pose.position.shape == (3, 4, 3)
     np.testing.assert_allclose(pose.position[2, 1], forward(joints[2, 1]).position)

@@ -117,8 +117,8 @@ def test_what_was_done_in_the_same_situation_is_recalled() -> None:
     points = replace(_points(), take=None)
     fast = MODEL.start(MODEL.initial(0), points)
     sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
-    attended = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
-    found = MODEL._recalled(sharp, *attended, points)
+    first, second = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
+    found = MODEL._recalled(sharp, first, second, points)
     torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
 
 
@@ -136,11 +136,11 @@ def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() 
     points = _points()
     fast = MODEL.start(MODEL.initial(0), points)
     sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
-    attended = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
-    found = MODEL._recalled(sharp, *attended, points)
+    first, second = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
+    found = MODEL._recalled(sharp, first, second, points)
     changed = fast["memory.values"].clone()
     changed[:, 5, 3:8] += 1.0
-    again = MODEL._recalled(sharp | {"memory.values": changed}, *attended, points)
+    again = MODEL._recalled(sharp | {"memory.values": changed}, first, second, points)
     assert points.take is not None
     near = (points.take[0] == points.take[0, 5]) & ((points.phase[0] - points.phase[0, 5]).abs() < 0.1)
     assert near[5]

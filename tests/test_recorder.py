@@ -84,6 +84,7 @@ def test_a_stored_state_replays_exactly(simulated):
     memory = MemoryRecorder("press", simulated)
     record(loop, memory, 40)
     take = memory.stop()
+    assert take.states is not None
     simulated.restore(take.states[10])
     np.testing.assert_array_equal(simulated.observe().positions, take.joint_positions[10])
 

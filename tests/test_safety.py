@@ -18,8 +18,8 @@ STEP = JOINTS[0].max_velocity * PERIOD
 
 
 def state(positions=HOME, loads=NAN, temperatures=NAN, voltages=NAN):
-    parts = (np.array(part, dtype=float) for part in (positions, NAN, loads, temperatures, voltages))
-    return JointState(0.0, *parts, 0.0, 0)
+    parts = [np.array(part, dtype=float) for part in (positions, NAN, loads, temperatures, voltages)]
+    return JointState(0.0, parts[0], parts[1], parts[2], parts[3], parts[4], 0.0, 0)
 
 
 def only(joint, value, others=0.0):
@@ -244,7 +244,8 @@ def test_after_a_reset_it_starts_from_wherever_the_arm_is():
 
 def test_the_gate_serves_any_number_of_joints():
     joints = (Joint("a", -1, 1, 1.0), Joint("b", -1, 1, 1.0))
-    parts = (np.zeros(2), *[np.full(2, np.nan)] * 4)
-    sent = SafetyGate(joints, PERIOD).gate(Command(np.ones(2)), JointState(0.0, *parts, 0.0, 0))
+    none = np.full(2, np.nan)
+    resting = JointState(0.0, np.zeros(2), none, none, none, none, 0.0, 0)
+    sent = SafetyGate(joints, PERIOD).gate(Command(np.ones(2)), resting)
     np.testing.assert_allclose(sent.positions, 0.3 * 0.02)
     assert not sent.positions.flags.writeable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from metagui.learning import siamese
 from metagui.learning.networks import init_mlp
 from metagui.learning.series import POINTS, series_of
 from metagui.learning.siamese import Encoder, SiameseError, SiameseSettings, contrastive_loss, embed, train
+
+if TYPE_CHECKING:
+    from metagui.learning.features import Array
 
 
 def test_the_loss_is_hadsells() -> None:
@@ -87,13 +90,13 @@ def test_encoders_made_before_things_were_looked_at_in_pairs_still_work() -> Non
 
 def test_a_task_meets_the_one_that_was_last_seen_nearest_to_it() -> None:
     first, rng = np.arange(0, 22, 2), np.random.default_rng(0)
-    seen = np.arange(10, dtype=np.float32)[:, None] ** 2 / 100
+    seen: Array = np.arange(10, dtype=np.float32)[:, None] ** 2 / np.float32(100)
     settings = SiameseSettings(tasks=2, takes=2, like=1)
     for _ in range(20):
         _, labels = siamese._draw(first, siamese._groups([str(i) for i in range(10)]), settings, seen, rng)
         one, other = sorted({int(label) for label in labels})
         assert other == one + 1
-    siamese._remember(seen, np.array([[2.0], [4.0]], np.float32), np.array([7, 7]))
+    siamese._remember(seen, np.array([[2.0], [4.0]], dtype=np.float32), np.array([7, 7]))
     assert seen[7] == 3.0
 
 

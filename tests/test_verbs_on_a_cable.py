@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 ABOVE = ClickProgram("above red", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)}),))
 

@@ -24,14 +24,37 @@ FEW = 6
 class Step(Protocol):
     """What the learner yields; see ``learning.adaptation.AdaptationStep``."""
 
-    click: int
-    clicks: int
-    step: int
-    steps: int
-    candidate: str
-    support_loss: float
-    query_loss: float
-    baseline: float
+    @property
+    def click(self) -> int:
+        """Which click it is about, from 0."""
+
+    @property
+    def clicks(self) -> int:
+        """Of how many."""
+
+    @property
+    def step(self) -> int:
+        """Gradient steps so far."""
+
+    @property
+    def steps(self) -> int:
+        """Of how many."""
+
+    @property
+    def candidate(self) -> str:
+        """Who learns."""
+
+    @property
+    def support_loss(self) -> float:
+        """On what was shown."""
+
+    @property
+    def query_loss(self) -> float:
+        """On what was held out."""
+
+    @property
+    def baseline(self) -> float:
+        """What was held out, before any step."""
 
 
 @dataclass

@@ -38,6 +38,8 @@ MARGINS = {FIVE_STEP: 0.0, ZERO_STEP: 0.02, ADAM: 0.3, FINE_TUNE: 0.3, SCRATCH: 
 
 Imitating held-out decisions a little better is not yet doing better: measured, Adam at 10 % less loss failed more."""
 NEAREST_MARGIN = 0.15
+_UNTOLD = {True: "one take does not tell what comes of a touch", False: "one take flatters long training"}
+"""Why a lower loss on the only take is no reason, by whether anything was touched."""
 
 
 class AdaptationError(Exception):
@@ -221,10 +223,11 @@ def may_win(name: str, zero: float, takes: int, touching: bool) -> bool:
     """Return whether a candidate may become the policy, given the held-out loss ``zero`` before any step.
 
     What is imitated well without long training is left alone. With one take, stretches of which are held out, every
-    training is flattered: it counts only where nothing was touched, for what comes of a touch one take does not tell.
+    training is flattered: five steps count only where nothing was touched, for what comes of a touch one take does not
+    tell, and long training never.
     """
-    if takes == 1 and touching:
-        return name == ZERO_STEP
+    if takes == 1:
+        return name == ZERO_STEP or (name == FIVE_STEP and not touching)
     return name in (ZERO_STEP, FIVE_STEP) or zero > race.STRANGE
 
 
@@ -248,8 +251,7 @@ def choose(held_out: Mapping[str, float], held_out_by: str, takes: int, touching
         if second[0] < held_out[best] and second[1] in able:
             words += ", not better by enough to be trusted"
         elif second[0] < held_out[best]:
-            single = takes == 1 and touching
-            words += "; " + ("one take does not tell what comes of a touch" if single else "it was good enough before")
+            words += "; " + (_UNTOLD[touching] if takes == 1 else "it was good enough before")
     return best, words + "."
 
 

@@ -11,7 +11,7 @@ from shown import shown
 from metagui.arms.arm import JointState, Observation, SceneState
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, forward
 from metagui.demonstrations.demonstration import Demonstration, Segment
-from metagui.learning import features
+from metagui.learning import clues, features
 from metagui.learning.features import FeatureError, Tracker, encode, motion_from_action
 
 
@@ -73,6 +73,16 @@ def test_features_do_not_depend_on_where_the_scene_is() -> None:
 def test_going_round_is_counted() -> None:
     (arrays,) = encode(shown()["circle"][0])
     assert abs(arrays.anchors[-1, 3, 17]) == pytest.approx(1.0, abs=0.35)
+
+
+def test_a_place_once_reached_is_never_ahead_again() -> None:
+    (arrays,) = encode(shown()["circle"][0])
+    first, rows = arrays.anchors[:, 3], len(arrays)
+    place = first[rows // 2, :3].astype(np.float64)
+    short = clues.ahead(first, {"entry": place}, np)[:, 0]
+    assert (np.diff(short) <= 1e-6).all()
+    assert short[0] > 0.9
+    assert (short[rows // 2 :] < 0.06).all()
 
 
 def test_a_number_that_is_not_finite_is_refused_by_name() -> None:

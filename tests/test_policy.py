@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from metagui.learning import clues, inference, maml, pilot
 from metagui.learning.dataset import points_from
 from metagui.learning.features import encode
 from metagui.learning.policy import ADAPTED, PLACES, Points, PolicyModel, as_numpy
+
+if TYPE_CHECKING:
+    from metagui.learning.networks import Params
 
 MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
 
@@ -97,28 +102,76 @@ def test_a_line_begins_where_it_is_first_as_high_as_its_end() -> None:
     where = torch.cat([down, line]).unsqueeze(0)
     done = (torch.arange(50) >= 48).float().unsqueeze(0)
     phase = torch.linspace(0.0, 1.0, 50).unsqueeze(0)
-    begin = inference.picked(where, inference.earliness(where, done, phase))
+    begin = inference.picked(where, inference.earliness(where, done, phase, None))
     assert torch.allclose(begin, line[:1], atol=0.06)
+
+
+def _segment(*heights: float) -> tuple[torch.Tensor, ...]:
+    """Return 20 points between every two heights above an anchor, moving on to the side; and done, phase, take."""
+    up = torch.cat([torch.linspace(low, high, 20) for low, high in itertools.pairwise(heights)])
+    aside = torch.linspace(0.5, 0.0, len(up))
+    where = torch.stack([aside, torch.zeros_like(up), -up], -1).unsqueeze(0)
+    done = (torch.arange(len(up)) >= len(up) - 2).float().unsqueeze(0)
+    return where, done, torch.linspace(0.0, 1.0, len(up)).unsqueeze(0), torch.zeros(1, len(up))
+
+
+def test_a_line_that_is_begun_beside_the_arm_does_not_begin_where_the_arm_was() -> None:
+    where, done, phase, take = _segment(0.6, 1.1, 0.6, 0.6)
+    begin = inference.picked(where, inference.earliness(where, done, phase, take))
+    assert torch.allclose(begin, where[:, 40], atol=0.06)
+    take[:, 0] = 1.0  # what another take rose from is no matter
+    begin = inference.picked(where, inference.earliness(where, done, phase, take))
+    assert torch.allclose(begin, where[:, 0], atol=0.06)
+
+
+def test_a_push_begins_where_it_is_first_as_high_as_its_end() -> None:
+    where, done, phase, take = _segment(1.1, 0.2, 0.2, 0.6)
+    begin = inference.picked(where, inference.earliness(where, done, phase, take))
+    assert torch.allclose(begin, where[:, 11], atol=0.06)
+
+
+def test_only_a_motion_that_stays_level_tells_what_is_remembered_apart_by_its_beginning() -> None:
+    shares = []
+    for heights in ((0.6, 1.1, 0.6, 0.6), (1.1, 0.2, 0.2, 0.6), (1.1, 1.1, 1.1, 0.6)):
+        where, done, phase, take = _segment(*heights)
+        begin = inference.earliness(where, done, phase, take)
+        shares.append(inference.stays_level(where, done, phase, begin).item())
+    assert shares[0] > 0.9  # a line
+    assert shares[1] < 0.3  # a push
+    assert shares[2] < 0.3  # a way there
+    points, params = _points(), MODEL.initial(0)
+    plain, told = (replace(MODEL, reached=more).start(params, points)["memory.scales"] for more in (0.0, 2.0))
+    assert torch.equal(plain[:, :-1], told[:, :-1])
+    assert (told[:, -1] > plain[:, -1]).all()
+    assert (told[:, -1] <= plain[:, -1] + 2.0).all()
 
 
 def test_a_closed_gate_hides_what_was_inferred() -> None:
     points = _points()
     params = MODEL.initial(0)
     closed = replace(points, distrust=torch.ones(1, clues.GATES))
-    fast = MODEL.start(params, replace(closed, nudge=torch.zeros(1, len(PLACES), 3)))
-    moved = MODEL.start(params, replace(closed, nudge=torch.full((1, len(PLACES), 3), 0.3)))
-    seen = MODEL.start(params, replace(points, nudge=torch.full((1, len(PLACES), 3), 0.3)))
+    nudge = torch.full((1, len(PLACES), 3), 0.3)
+    nudge[:, PLACES.index("entry")] = 0.0  # by which the memory tells situations apart, gate or no gate
+    fast = MODEL.start(params, replace(closed, nudge=torch.zeros_like(nudge)))
+    moved = MODEL.start(params, replace(closed, nudge=nudge))
+    seen = MODEL.start(params, replace(points, nudge=nudge))
     plain = MODEL.outputs(fast, points)
     torch.testing.assert_close(plain, MODEL.outputs(moved, points), rtol=0.0, atol=2e-2)
     assert not torch.allclose(plain, MODEL.outputs(seen, points), atol=2e-2)
 
 
+def _keys(fast: Params, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the points' situations and how their first anchor is seen."""
+    first = inference.attend(fast["attention1"], points.anchors)
+    assert len(fast["memory.keys"][0]) == len(first[0]), "the memory holds these very points"
+    return fast["memory.keys"], first
+
+
 def test_what_was_done_in_the_same_situation_is_recalled() -> None:
-    points = replace(_points(), take=None)
+    points = replace(_points(), take=None, attended=torch.tensor([[0, 5]]))
     fast = MODEL.start(MODEL.initial(0), points)
-    sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
-    first, second = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
-    found = MODEL._recalled(sharp, first, second, points)
+    sharp = fast | {"memory.scales": fast["memory.scales"] + 5.0}
+    found = MODEL._recalled(sharp, *_keys(fast, points), points)
     torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
 
 
@@ -133,14 +186,12 @@ def test_points_of_the_only_take_recall_it() -> None:
 
 
 def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() -> None:
-    points = _points()
+    points = replace(_points(), attended=torch.tensor([[0, 7]]))
     fast = MODEL.start(MODEL.initial(0), points)
-    sharp = fast | {"memory.scales": fast["memory.scales"] + 4.0}
-    first, second = [inference.attend(fast[name], points.anchors) for name in ("attention1", "attention2")]
-    found = MODEL._recalled(sharp, first, second, points)
+    found = MODEL._recalled(fast, *_keys(fast, points), points)
     changed = fast["memory.values"].clone()
     changed[:, 5, 3:8] += 1.0
-    again = MODEL._recalled(sharp | {"memory.values": changed}, first, second, points)
+    again = MODEL._recalled(fast | {"memory.values": changed}, *_keys(fast, points), points)
     assert points.take is not None
     near = (points.take[0] == points.take[0, 5]) & ((points.phase[0] - points.phase[0, 5]).abs() < 0.1)
     assert near[5]

@@ -62,6 +62,7 @@ def test_all_phases_make_a_prior_that_its_file_brings_back(data: TrainingData, t
     validation = next(s.validation for s in steps if s.validation)
     assert np.isfinite([validation.before, validation.after, validation.other]).all()
     assert prior.metadata["command"] == "test"
+    assert prior.model.reached == TrainSettings().reached > 0.0
     assert prior.metadata["data"] == data.meta.fingerprint()
     prior.save(tmp_path / "prior.safetensors")
     back = priors.load(tmp_path / "prior.safetensors")

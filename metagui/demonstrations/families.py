@@ -18,6 +18,9 @@ from metagui.demonstrations.programs import ClickProgram, describe
 from metagui.demonstrations.sense import sensible
 from metagui.demonstrations.steps import Style
 
+NEARBY = 0.2
+"""Share of the unrecorded motions that end above what the first click is about."""
+
 CUBES = tuple(a.name for a in ANCHORS if a.kind == "cube")
 ZONES = tuple(a.name for a in ANCHORS if a.kind == "zone")
 
@@ -258,10 +261,15 @@ def random_style(rng: np.random.Generator) -> Style:
 def random_prefix(rng: np.random.Generator, first: Click) -> tuple[Click, ...]:
     """Draw unrecorded clicks that come before ``first``, so that segments start from many states.
 
-    The arm is brought somewhere else, with an open hand, a closed one or, where ``first`` allows it, holding a cube.
+    The arm is brought somewhere else, or above what ``first`` is about, as clicks before it would leave it there; with
+    an open hand, a closed one or, where ``first`` allows it, holding a cube.
     """
-    offset = (*_disc(rng, 0.0, 0.06), round(rng.uniform(0.03, 0.10), 4))
-    away = Click("reach", "table", None, {"offset": offset})
+    if rng.random() < NEARBY:
+        offset = (*_disc(rng, 0.0, 0.045), round(rng.uniform(0.05, 0.09), 4))
+        away = Click("reach", first.anchor, None, {"offset": offset})
+    else:
+        offset = (*_disc(rng, 0.0, 0.06), round(rng.uniform(0.03, 0.10), 4))
+        away = Click("reach", "table", None, {"offset": offset})
     kind = rng.random()
     cube = _other(rng, CUBES, first.anchor, first.target or "")
     if kind < 0.2 and first.verb in ("reach", "trace"):

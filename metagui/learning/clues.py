@@ -11,59 +11,81 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from metagui.demonstrations.steps import TIP, wrap_square
-from metagui.learning.features import COARSE, FINE, FINEST, HELD
+from metagui.learning.features import COARSE, FINE, FINEST, HELD, SEEN_FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-INFERRED = ("goal1", "goal2", "mark1", "mark2", "centre", "entry", "radius", "trust")
+PLACES = ("goal1", "goal2", "mark1", "mark2", "centre", "entry")
+INFERRED = (*PLACES, "radius", "trust")
 """What the demonstrations say of a click, in units of COARSE: where the two attended anchors shall be from the tool at
 the end, and at a moment that matters; where the first is from the centre of the motion and from where it begins,
 (3,) each; how far from that centre the motion is, (1,); and how far each kind of clue is trusted, (GATES,) logits."""
 GATES = 4
 """Goals, marks, circle, stroke."""
-CLUES = 129
-KEYS, VALUES, RECALLED = 11, 10, 15
+CLUES = 130
+KEYS, VALUES, RECALLED = 12, 10, 15
 """Numbers of a remembered situation, of what was done in it, and of what the policy is told of that."""
-KEY_SCALES = (2.3, 2.3, 2.3, 0.7, 0.7, 0.7, 0.0, 0.7, 0.7, 0.7, 0.7)
+KEY_SCALES = (2.3, 2.3, 2.3, 0.7, 0.7, 0.7, 0.0, 0.7, 0.7, 0.7, 0.7, 0.0)
 """Logarithms at first: a centimetre from the first anchor counts as much as five from the second."""
 _SCALES = (COARSE / FINE, COARSE / FINEST)
 
 
-def clues(first: Any, second: Any, inferred: Mapping[str, Any], globals_: Any, xp: Any) -> Any:
+def clues(first: Any, second: Any, ahead: Any, inferred: Mapping[str, Any], globals_: Any, xp: Any) -> Any:
     """Return (..., CLUES) of two attended anchors, for numpy or for torch.
 
-    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures;
-    ``inferred`` has the names above. ``xp`` has ``stack``, ``concat``, ``tanh``, ``sqrt`` and ``arctan2``.
+    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``inferred``
+    has the names above, ``ahead`` is what the function of that name returns. ``xp`` has ``stack``, ``concat``,
+    ``tanh``, ``sqrt``, ``arctan2``, ``minimum`` and ``maximum``. What is done to several vectors is done to all at
+    once: small operations cost their number, not their size.
     """
-    to_first, to_mark, to_centre, to_entry = (
-        first[..., :3] - inferred[name] for name in ("goal1", "mark1", "centre", "entry")
+    where = first[..., :3], second[..., :3]
+    to_first, to_second, to_mark, to_other, to_centre, to_entry = (
+        where[which] - inferred[name] for name, which in zip(PLACES, (0, 1, 0, 1, 0, 0), strict=True)
     )
-    to_second, to_other = (second[..., :3] - inferred[name] for name in ("goal2", "mark2"))
-    between, apart = to_second - to_first, to_other - to_mark
-    tip = xp.stack([globals_[..., 5], globals_[..., 6]], -1) * (TIP / COARSE) - first[..., :2]
-    push, heading = _line(between[..., :2], tip, xp)
-    stroke, _ = _line((to_first - to_entry)[..., :2], -to_entry[..., :2], xp)
-    groups = (
+    between = to_second - to_first
+    ways = xp.stack([to_first, to_second, between, to_mark, to_other, to_other - to_mark, to_centre, to_entry], -2)
+    tip = xp.stack([globals_[..., 5], globals_[..., 6]], -1) * (TIP / COARSE) - where[0][..., :2]
+    strokes = xp.stack([between, to_first - to_entry], -2)[..., :2]
+    lines, headings = _lines(strokes, xp.stack([tip, -to_entry[..., :2]], -2), xp)
+    around = _polar(xp.stack([to_first, to_centre, where[0]], -2), xp)
+    trust = 0.5 + 0.5 * xp.tanh(0.5 * inferred["trust"])
+    goals, _, circle, stroke = gates = [trust[..., i : i + 1] for i in range(GATES)]
+    return xp.concat(
         [
-            *_scaled([to_first, to_second, between], xp),
-            push,
-            _turns(first, second, heading, globals_, xp),
-            _polar(to_first, xp),
+            _flat(_scaled(ways, xp) * xp.stack([gates[i] for i in (0, 0, 0, 1, 1, 1, 2, 3)], -2)),
+            _flat(lines * xp.stack([gates[i] for i in (0, 3)], -2)),
+            ahead * stroke,
+            around[..., 0, :] * goals,
+            _turns(first, second, headings[..., 0, :], globals_, xp) * goals,
+            around[..., 1, :] * circle,
+            _off_circle(around[..., 1, :], inferred["radius"], xp) * circle,
+            around[..., 2, :],
+            trust + 0.0 * first[..., :1],  # the same in every row, whether there are rows or not
         ],
-        _scaled([to_mark, to_other, apart], xp),
-        [*_scaled([to_centre], xp), _circle(to_centre, inferred["radius"], xp)],
-        [*_scaled([to_entry], xp), stroke],
+        -1,
     )
-    gates = 0.5 + 0.5 * xp.tanh(0.5 * inferred["trust"])
-    trusted = [xp.concat(group, -1) * gates[..., i : i + 1] for i, group in enumerate(groups)]
-    beside = gates + 0.0 * first[..., :1]  # the same in every row, whether there are rows or not
-    return xp.concat([*trusted, _polar(first, xp), beside], -1)
 
 
-def keys_of(first: Any, second: Any, globals_: Any, xp: Any) -> Any:
-    """Return (..., KEYS): by what situations are alike, where the two anchors are, what is held, was touched, swept."""
-    return xp.concat([first[..., :3], second[..., :3], globals_[..., :1], first[..., HELD : HELD + 4]], -1)
+def ahead(first: Any, inferred: Mapping[str, Any], xp: Any) -> Any:
+    """Return (..., 1): how far the entry lies outside the box where the first anchor has been, from 0 to 1.
+
+    Once the tool was there it is never ahead again: from the middle of a line nothing else tells whether the tool has
+    been at its beginning. It is a single number, since from more of them the past would be learnt by heart.
+    """
+    middle, half = first[..., SEEN_FEATURES : SEEN_FEATURES + 3], first[..., SEEN_FEATURES + 3 :]
+    away = inferred["entry"] - middle
+    short = away - xp.minimum(xp.maximum(away, -half), half)
+    return xp.tanh(xp.sqrt((short * short).sum(-1)[..., None] + 1e-6) * _SCALES[0])
+
+
+def keys_of(first: Any, second: Any, ahead: Any, globals_: Any, xp: Any) -> Any:
+    """Return (..., KEYS): by what situations are alike.
+
+    Where the two anchors are, the gripper, what is held, was touched, swept, and whether the entry is still ahead.
+    """
+    seen = [first[..., :3], second[..., :3], globals_[..., :1], first[..., HELD : HELD + 4]]
+    return xp.concat([*seen, ahead], -1)
 
 
 def recalled(like: Any, first: Any, apart: Any, xp: Any) -> Any:
@@ -76,9 +98,14 @@ def recalled(like: Any, first: Any, apart: Any, xp: Any) -> Any:
     return xp.concat([way, xp.tanh(way * _SCALES[0]), like[..., 3:], *unlike], -1)
 
 
-def _scaled(ways: list[Any], xp: Any) -> list[Any]:
-    """Return every way (..., 3) at three scales."""
-    return [part for way in ways for part in (way, *(xp.tanh(way * k) for k in _SCALES))]
+def _flat(values: Any) -> Any:
+    """Return (..., M, F) as (..., M * F)."""
+    return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])
+
+
+def _scaled(ways: Any, xp: Any) -> Any:
+    """Return every way (..., 3) at three scales, (..., 9)."""
+    return xp.concat([ways, *(xp.tanh(ways * k) for k in _SCALES)], -1)
 
 
 def _turns(first: Any, second: Any, heading: Any, globals_: Any, xp: Any) -> Any:
@@ -89,33 +116,31 @@ def _turns(first: Any, second: Any, heading: Any, globals_: Any, xp: Any) -> Any
     return xp.stack([turn, twist], -1)
 
 
-def _circle(to_centre: Any, radius: Any, xp: Any) -> Any:
-    """Return (..., 11): direction and distance of the centre, and how far outside the circle the tool is."""
-    around = _polar(to_centre, xp)
+def _off_circle(around: Any, radius: Any, xp: Any) -> Any:
+    """Return (..., 7): how far outside the circle the tool is, from the centre's ``_polar`` coordinates."""
     outside = around[..., :1] - radius
     off = outside * around[..., 2:4]
-    parts = [outside, *(xp.tanh(outside * k) for k in _SCALES), *(xp.tanh(off * k) for k in _SCALES)]
-    return xp.concat([around, *parts], -1)
+    return xp.concat([outside, *(xp.tanh(xp.concat([outside, off], -1) * k) for k in _SCALES)], -1)
 
 
-def _line(way: Any, point: Any, xp: Any) -> tuple[Any, Any]:
+def _lines(way: Any, point: Any, xp: Any) -> tuple[Any, Any]:
     """Return (..., 16) about ``point`` (..., 2) and the line from the origin along ``way`` (..., 2), and its direction.
 
     Direction, length, and the point's parts along and across it: as numbers, and as vectors at two scales.
     """
-    length = xp.sqrt(way[..., :1] ** 2 + way[..., 1:] ** 2 + 0.0025)
-    ahead = way / length
-    along = (point * ahead).sum(-1)[..., None]
-    straight = along * ahead
+    length = xp.sqrt((way * way).sum(-1)[..., None] + 0.0025)
+    direction = way / length
+    along = (point * direction).sum(-1)[..., None]
+    straight = along * direction
     aside = point - straight
-    across = point[..., :1] * ahead[..., 1:] - point[..., 1:] * ahead[..., :1]
-    numbers = [ahead, length, xp.tanh(length * 5), along, across, xp.tanh(along * 5), xp.tanh(across * 8)]
-    vectors = [straight, aside, xp.tanh(straight * 5), xp.tanh(aside * 8)]
-    return xp.concat([*numbers, *vectors], -1), ahead
+    across = point[..., :1] * direction[..., 1:] - point[..., 1:] * direction[..., :1]
+    fine = xp.tanh(xp.concat([length, along, straight], -1) * 5)
+    finer = xp.tanh(xp.concat([across, aside], -1) * 8)
+    return xp.concat([direction, length, along, across, straight, aside, fine, finer], -1), direction
 
 
 def _polar(way: Any, xp: Any) -> Any:
     """Return the horizontal distance along (..., 3 or more), at two scales, and its direction, (..., 4)."""
-    distance = xp.sqrt(way[..., 0] ** 2 + way[..., 1] ** 2 + 1e-4)
-    columns = [distance, xp.tanh(distance * 3), way[..., 0] / distance, way[..., 1] / distance]
-    return xp.stack(columns, -1)
+    flat = way[..., :2]
+    distance = xp.sqrt((flat * flat).sum(-1)[..., None] + 1e-4)
+    return xp.concat([distance, xp.tanh(distance * 3), flat / distance], -1)

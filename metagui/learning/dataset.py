@@ -252,6 +252,7 @@ def disguised(anchors: torch.Tensor, passing: torch.Tensor) -> torch.Tensor:
     seen[..., 2] = height
     seen[..., 5] = torch.tanh(height * (features.COARSE / features.FINE))
     seen[..., 8] = torch.tanh(height * (features.COARSE / features.FINEST))
+    seen[..., features.SEEN_FEATURES + 2] += RAISED * share
     seen[..., cube] += share
     seen[..., zone] -= share
     return seen

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a feature changes its meaning; a prior of another version does not fit."""
 DECISION_TICKS = 2
 """Samples between two decisions."""
@@ -38,7 +38,13 @@ DONE_ROWS = 2
 KINDS = ("cube", "zone", "table")
 KIND_FEATURES = len(KINDS) + 1
 """The last kind is the segment's start."""
-ANCHOR_FEATURES = 21
+SEEN_FEATURES = 21
+"""Those that networks see as they are; from the rest, the box, only clues are made."""
+BOX = 6
+"""Middle (3) and half size (3) of the box in which the anchor has been since the segment began, seen from the tool.
+
+How far the tool went would again be a shortcut past the scene; whether it has been at a place is not."""
+ANCHOR_FEATURES = SEEN_FEATURES + BOX
 GLOBAL_FEATURES = 7
 HELD = 10 + KIND_FEATURES
 """Column of an anchor's features that says whether it is held …"""
@@ -54,7 +60,10 @@ COARSE, FINE, FINEST = 0.1, 0.02, 0.008
 """Lengths, m, at which relative positions are shown."""
 
 MIRROR = (
-    np.array([1, -1, 1, 1, -1, 1, 1, -1, 1, -1, *(1,) * KIND_FEATURES, 1, 1, 1, -1, 1, -1, 1], dtype=np.float32),
+    np.array(
+        [1, -1, 1, 1, -1, 1, 1, -1, 1, -1, *(1,) * KIND_FEATURES, 1, 1, 1, -1, 1, -1, 1, 1, -1, 1, 1, 1, 1],
+        dtype=np.float32,
+    ),
     np.array([1, 1, 1, 1, -1, 1, -1], dtype=np.float32),
     np.array([1, -1, 1, -1, 1], dtype=np.float32),
 )
@@ -87,6 +96,8 @@ class Track:
     """(A, KIND_FEATURES) one-hot."""
     swept: FloatArray | None = None
     """(A + 1,) angles swept until the last row but one, of a track that leaves out rows between first and last two."""
+    been: FloatArray | None = None
+    """(2, A + 1, 3) least and greatest ways to the anchors until then, m."""
 
     def with_start(self) -> Track:
         """Return the track with one more anchor: the tool where the segment began."""
@@ -223,7 +234,7 @@ def observe(track: Track, last: bool = False) -> tuple[Array, Array]:
     """Return features of anchors (T, A + 1, ANCHOR_FEATURES) and global ones (T, GLOBAL_FEATURES), or the last."""
     track = track.with_start()
     rows = slice(-1, None) if last else slice(None)
-    anchors = np.concatenate([_relative(track, rows), _history(track, rows)], axis=-1)
+    anchors = np.concatenate([_relative(track, rows), _history(track, rows), _box(track, rows)], axis=-1)
     return anchors.astype(np.float32), _globals(track, rows).astype(np.float32)
 
 
@@ -253,6 +264,21 @@ def _history(track: Track, rows: slice) -> FloatArray:
     moved = (track.positions[rows] - track.positions[:1]) / COARSE
     columns = [track.held[rows], touched, was_held, _swept(track)[rows] / (2 * math.pi)]
     return np.concatenate([np.stack(columns, axis=-1), moved], axis=-1)
+
+
+def _box(track: Track, rows: slice) -> FloatArray:
+    """(T, A, BOX): middle and half size of the box in which the way to each anchor has been."""
+    least, greatest = (been[rows] for been in _been(track))
+    return np.concatenate([(least + greatest) / 2, (greatest - least) / 2], axis=-1) / COARSE
+
+
+def _been(track: Track) -> tuple[FloatArray, FloatArray]:
+    """(T, A, 3) least and greatest way to each anchor since the segment began, m."""
+    way = track.positions - track.tool[:, None]
+    least, greatest = np.minimum.accumulate(way, axis=0), np.maximum.accumulate(way, axis=0)
+    if track.been is not None:
+        least[-1], greatest[-1] = np.minimum(way[-1], track.been[0]), np.maximum(way[-1], track.been[1])
+    return least, greatest
 
 
 def _swept(track: Track) -> FloatArray:
@@ -297,6 +323,7 @@ class Tracker:
         """Start a new segment."""
         self._rows: list[Observation] = []
         self._swept: FloatArray | None = None
+        self._been: FloatArray | None = None
         self._touched = self._held = np.zeros(len(self._kinds), dtype=bool)
 
     def observe(self, observation: Observation) -> tuple[Array, Array]:
@@ -314,9 +341,12 @@ class Tracker:
             np.array([*[self._touched] * earlier, now.touched]),
             self._kinds,
             self._swept,
+            self._been,
         )
         anchors, globals_ = observe(track, last=True)
-        self._swept = _swept(track.with_start())[-1]
+        whole = track.with_start()
+        self._swept = _swept(whole)[-1]
+        self._been = np.stack([been[-1] for been in _been(whole)])
         self._touched, self._held = self._touched | now.touched, self._held | now.held
         return anchors[0], globals_[0]
 

@@ -16,6 +16,10 @@ ON_LEVEL, FADE = 0.04, 0.006
 """Points within this of the last ones' height count for where the motion begins, and how sharply that ends, 0.1 m."""
 EARLIEST = 30.0
 """How much less a point counts for that, one whole segment later."""
+RISEN, INTERRUPTED = 0.08, 30.0
+"""Higher than this above the end, 0.1 m, the tool has risen from it, and how much less what came before counts."""
+SOON, WHILE = 0.01, 0.2
+"""Of a segment: how sharply before and after are divided, and how long a motion is that is more than an end."""
 
 
 def attend(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -72,14 +76,36 @@ def picked(where: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 
 
 def above_end(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
-    """Return how far every point is above or below the end, (tasks, N)."""
-    return (where[..., 2] - goal(where, done)[:, 2:]).abs()
+    """Return how far the tool is above the end at every point, (tasks, N); below it is negative."""
+    return goal(where, done)[:, 2:] - where[..., 2]
 
 
-def earliness(where: torch.Tensor, done: torch.Tensor, phase: torch.Tensor) -> torch.Tensor:
-    """Return logits (tasks, N) that pick where a motion at the height of its end begins, without the way there."""
-    on_level = torch.nn.functional.logsigmoid((ON_LEVEL - above_end(where, done)) / FADE)
-    return on_level - EARLIEST * phase
+def earliness(where: torch.Tensor, done: torch.Tensor, phase: torch.Tensor, take: torch.Tensor | None) -> torch.Tensor:
+    """Return logits (tasks, N) that pick where a motion at the height of its end begins, without the way there.
+
+    The way there may begin at that height, too, and rise from it: what its ``take`` (tasks, N) rose from again counts
+    less. A motion that goes below its end on the way, as a push does, begins where it goes down.
+    """
+    above = above_end(where, done)
+    on_level = torch.nn.functional.logsigmoid((ON_LEVEL - above.abs()) / FADE)
+    earliest = on_level - EARLIEST * phase
+    if take is None:
+        return earliest
+    later = (take.unsqueeze(1) == take.unsqueeze(2)) & (phase.unsqueeze(1) > phase.unsqueeze(2))
+    risen = torch.sigmoid((above - RISEN) / FADE)
+    return earliest - INTERRUPTED * (later * risen.unsqueeze(1)).amax(-1)
+
+
+def stays_level(where: torch.Tensor, done: torch.Tensor, phase: torch.Tensor, begin: torch.Tensor) -> torch.Tensor:
+    """Return how much of a motion is at the height of its end from where it begins on, (tasks,), from 0 to 1.
+
+    ``begin`` (tasks, N) are logits as ``earliness`` gives. What only ends at that height stays there for nothing.
+    """
+    moment = (torch.softmax(begin, -1) * phase).sum(-1, keepdim=True)
+    after = torch.sigmoid((phase - moment) / SOON)
+    level = torch.sigmoid((ON_LEVEL - above_end(where, done).abs()) / FADE)
+    share = (after * level).sum(-1) / after.sum(-1).clamp_min(1.0)
+    return share * ((1.0 - moment.squeeze(-1)) / WHILE).clamp_max(1.0)
 
 
 def circle(where: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,7 +114,7 @@ def circle(where: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch
     A circle is fitted to the points as high as the last ones, and fitted again without those far off it: the way
     there is left out. Of a motion that is no circle it is just some place and size.
     """
-    level = -LEVEL * above_end(where, done)
+    level = -LEVEL * above_end(where, done).abs()
     centre, radius = fitted_circle(where, torch.softmax(level, -1))
     for _ in range(2):
         off = ((where - centre.unsqueeze(1))[..., :2].square().sum(-1) + 1e-6).sqrt() - radius

@@ -161,7 +161,8 @@ class _Run:
         if path and path.is_file():
             state, _ = MetaState.load(path)
         sampler = _Mixed(self.own, self.generated, self.settings.own, draw)
-        for record in maml.meta_train(self.start.model, sampler, settings, state):
+        model = replace(self.start.model, reached=0.0)  # what the prior's own training did without as well
+        for record in maml.meta_train(model, sampler, settings, state):
             due = record.step % self.settings.judge_every == 0 or record.step == record.steps
             judgement = self._judge_and_keep(state) if due else None
             if path and due:

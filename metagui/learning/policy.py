@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from metagui.learning import clues, inference
-from metagui.learning.features import ACTIONS, ANCHOR_FEATURES, GLOBAL_FEATURES
+from metagui.learning.features import ACTIONS, GLOBAL_FEATURES, SEEN_FEATURES
 from metagui.learning.inference import attend, attend_both
 from metagui.learning.networks import Params, init_mlp, linear, mlp, per_task
 
@@ -24,7 +24,7 @@ POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
 INFERRED = ("context", "attention1", "attention2", *clues.INFERRED)
 """What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), and see ``clues``."""
-PLACES = clues.INFERRED[:6]
+PLACES = clues.PLACES
 ADAPTED = INFERRED + POLICY_TENSORS
 REMEMBERED = ("memory.keys", "memory.values", "memory.scales")
 """What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES) and (B, KEYS); it is not adapted."""
@@ -84,6 +84,8 @@ class _Torch:
     stack = staticmethod(torch.stack)
     concat = staticmethod(torch.cat)
     tanh = staticmethod(torch.tanh)
+    maximum = staticmethod(torch.maximum)
+    minimum = staticmethod(torch.minimum)
     sqrt = staticmethod(torch.sqrt)
 
     @staticmethod
@@ -116,19 +118,22 @@ class PolicyModel:
     """Action errors beyond this count linearly."""
     done_weight: float = 0.3
     """Weight of the done output's cross-entropy beside the action error."""
+    reached: float = 0.0
+    """How much more, as a logarithm, what is remembered is told apart by whether the motion's beginning was reached, if
+    the motion stays level from there on. Imitation hardly asks for it, in closed loop a line depends on it."""
     blind: bool = False
     """Start every task alike, without looking at its demonstration: the multi-task rival."""
 
     def initial(self, seed: int) -> Params:
         """Return untrained parameters."""
         generator = torch.Generator().manual_seed(seed)
-        seen = 2 * ANCHOR_FEATURES + clues.CLUES + clues.RECALLED + GLOBAL_FEATURES + self.context
+        seen = 2 * SEEN_FEATURES + clues.CLUES + clues.RECALLED + GLOBAL_FEATURES + self.context
         policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
         policy |= {"trust": torch.full((clues.GATES,), TRUST), "memory.scales": torch.tensor(clues.KEY_SCALES)}
         if self.blind:
             sizes = {"context": self.context, "radius": 1} | dict.fromkeys(PLACES, 3)
             return policy | {name: torch.zeros(size) for name, size in sizes.items()}
-        shown = ANCHOR_FEATURES + GLOBAL_FEATURES + ACTIONS + 2
+        shown = SEEN_FEATURES + GLOBAL_FEATURES + ACTIONS + 2
         s = self.summary
         return (
             policy
@@ -181,7 +186,7 @@ class PolicyModel:
     def _places(
         self, params: Params, rows: torch.Tensor, attended: torch.Tensor, fast: Params, support: Points
     ) -> Params:
-        """Return where the two anchors were when it mattered, see ``clues.INFERRED``, and the circle's radius.
+        """Return where the two anchors were when it mattered, see ``clues.INFERRED``, the circle's radius, and scales.
 
         Goals, circle and entry are what the demonstrations say; for marks and entry the encoder picks the moment.
         """
@@ -191,6 +196,7 @@ class PolicyModel:
         mark2 = attend(fast["attention2"], moments[..., 1:2]).squeeze(-1)
         moved = mlp(params, "marks", attended, 2)
         late = self.ending * support.done
+        begin = begin + inference.earliness(where1, support.done, support.phase, support.take)
         centre, radius = inference.circle(where1, support.done)
         return {
             "goal1": inference.goal(where1, support.done),
@@ -198,16 +204,27 @@ class PolicyModel:
             "mark1": inference.picked(where1, mark1 + late) + moved[:, :3],
             "mark2": inference.picked(where2, mark2 + late) + moved[:, 3:],
             "centre": centre,
-            "entry": inference.picked(where1, begin + inference.earliness(where1, support.done, support.phase)),
+            "entry": inference.picked(where1, begin),
             "radius": radius,
+            "memory.scales": self._told_apart(fast["memory.scales"], where1, begin, support),
         }
+
+    def _told_apart(
+        self, scales: torch.Tensor, where: torch.Tensor, begin: torch.Tensor, support: Points
+    ) -> torch.Tensor:
+        """Return by what remembered situations are told apart, (tasks, KEYS)."""
+        if not self.reached:
+            return scales
+        level = inference.stays_level(where, support.done, support.phase, begin)
+        return torch.cat([scales[:, :-1], scales[:, -1:] + self.reached * level.unsqueeze(-1)], -1)
 
     def _memory(self, fast: Params, support: Points) -> Params:
         """Return what the policy may look up: every point's situation, and what was done in it."""
         first, second = attend_both(fast["attention1"], fast["attention2"], support.anchors)
+        ahead = clues.ahead(first, _beside_rows(fast), _Torch)
         values = [first[..., :3], support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)]
         return {
-            "memory.keys": clues.keys_of(first, second, support.globals, _Torch),
+            "memory.keys": clues.keys_of(first, second, ahead, support.globals, _Torch),
             "memory.values": torch.cat(values, -1),
             "memory.takes": _owners(support),
         }
@@ -244,8 +261,8 @@ class PolicyModel:
             [support.globals, support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)], -1
         )
         weight, bias = params["encoder.0.weight"], params["encoder.0.bias"]
-        own, common = weight[:ANCHOR_FEATURES], weight[ANCHOR_FEATURES:]  # what all anchors share, once only
-        hidden = torch.relu(support.anchors @ own + linear(beside, common, bias).unsqueeze(2))
+        own, common = weight[:SEEN_FEATURES], weight[SEEN_FEATURES:]  # what all anchors share, once only
+        hidden = torch.relu(support.anchors[..., :SEEN_FEATURES] @ own + linear(beside, common, bias).unsqueeze(2))
         return torch.relu(linear(hidden, params["encoder.1.weight"], params["encoder.1.bias"]))
 
     def summarise(self, params: Params, rows: torch.Tensor, support: Points) -> torch.Tensor:
@@ -258,16 +275,19 @@ class PolicyModel:
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
         first, second = attend_both(fast["attention1"], fast["attention2"], points.anchors)
-        inferred = {name: fast[name].unsqueeze(1) for name in clues.INFERRED}
-        ways = clues.clues(first, second, inferred, points.globals, _Torch)
+        inferred = _beside_rows(fast)
+        ahead = clues.ahead(first, inferred, _Torch)
+        ways = clues.clues(first, second, ahead, inferred, points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
-        seen = [first, second, ways, self._recalled(fast, first, second, points), points.globals, context]
-        return mlp(fast, "policy", torch.cat(seen, -1), POLICY_LAYERS)
+        seen = [side[..., :SEEN_FEATURES] for side in (first, second)]
+        keys = clues.keys_of(first, second, ahead, points.globals, _Torch)
+        told = [ways, self._recalled(fast, keys, first, points), points.globals, context]
+        return mlp(fast, "policy", torch.cat([*seen, *told], -1), POLICY_LAYERS)
 
-    def _recalled(self, fast: Params, first: torch.Tensor, second: torch.Tensor, points: Points) -> torch.Tensor:
+    def _recalled(self, fast: Params, keys: torch.Tensor, first: torch.Tensor, points: Points) -> torch.Tensor:
         """Return what was done in the most similar situations shown, (tasks, N, RECALLED)."""
         scales = fast["memory.scales"].exp().unsqueeze(1)
-        keys = clues.keys_of(first, second, points.globals, _Torch) * scales
+        keys = keys * scales
         known = fast["memory.keys"] * scales
         squares = keys.square().sum(-1, keepdim=True) + known.square().sum(-1).unsqueeze(1)
         apart = (squares - 2.0 * torch.bmm(keys, known.transpose(1, 2))).clamp_min(0.0)
@@ -293,6 +313,11 @@ class PolicyModel:
         """
         rates = dict.fromkeys(POLICY_TENSORS, 0.0008) | dict.fromkeys((*PLACES, "radius"), 0.003)
         return rates | {"context": 0.07, "attention1": 0.01, "attention2": 0.01, "trust": 1.5}
+
+
+def _beside_rows(fast: Params) -> Params:
+    """Return what is inferred of every task, to go with its rows, (tasks, 1, ...)."""
+    return {name: fast[name].unsqueeze(1) for name in clues.INFERRED}
 
 
 def _owners(support: Points) -> torch.Tensor:

@@ -7,7 +7,7 @@ then the rival, then the Siamese network. A checkpoint folder makes a killed run
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class TrainSettings:
     """A quarter of the tasks teach the policy to do without clues, from what was shown alone."""
     inner_draw: Draw = field(default_factory=lambda: Draw(12, support=64, query=48, nudged=0.15, disguised=0.2))
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
+    reached: float = 1.0
+    """What the finished policies add to ``PolicyModel.reached``. Training itself would take it back again."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
     validate_every: int = 1_000
@@ -151,7 +153,8 @@ class _Run:
             "calibration": calibration.as_dict() if calibration else None,
         }
         frozen = {name: tensor.detach() for name, tensor in rival.meta.params.items()}
-        return Prior(model, final.meta.frozen(), frozen, encoder, about | self.metadata).rounded()
+        finished = replace(model, reached=self.settings.reached)
+        return Prior(finished, final.meta.frozen(), frozen, encoder, about | self.metadata).rounded()
 
     def _phase(
         self, name: str, model: PolicyModel, state: MetaState, settings: MetaSettings, draw: Draw

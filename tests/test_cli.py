@@ -1,6 +1,7 @@
 """The verbs, as a person or a script uses them: a library is made, taught, compared and run, with nothing pretended."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -256,6 +257,17 @@ def test_an_unknown_task_is_answered_with_those_there_are(library, prior, verb):
 def test_what_is_no_prior_is_named(library, programs):
     for words in (("adapt", "hover", "--library", library), ("similar", "hover", "--library", library)):
         assert "programs.json" in complaint(*words, "--prior", programs)
+
+
+def test_a_library_s_own_prior_that_cannot_be_used_is_named(library, tmp_path):
+    shutil.copytree(library, tmp_path / "own")
+    (tmp_path / "own" / ".metagui").mkdir()
+    (tmp_path / "own" / ".metagui" / "prior.safetensors").write_bytes(b"of another version")
+    result = metagui("similar", "press blue", "--library", tmp_path / "own", "--json")
+    assert result.exit_code == 0
+    assert "is not a prior" in result.stderr
+    assert "What is shipped is used instead" in result.stderr
+    assert json.loads(result.stdout)
 
 
 def test_similar_ranks_all_other_tasks(library, prior):

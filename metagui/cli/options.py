@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metagui.cli.output import remark
+
 if TYPE_CHECKING:
     from metagui.demonstrations.library import Library
     from metagui.learning.prior import Prior
@@ -40,4 +42,7 @@ def prior_at(path: Path | None, shelf: Library | None = None) -> Prior:
 
     if path is not None:
         return load(path)
-    return shipped() if shelf is None else of_library(shelf.root)
+    found = shipped() if shelf is None else of_library(shelf.root)
+    if problem := found.metadata.get("problem"):
+        remark(problem)
+    return found

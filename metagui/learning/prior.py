@@ -175,7 +175,10 @@ def of_library(library: Path) -> Prior:
                 prior = read(prior, path)
             except PriorError as error:
                 problems.append(str(error))
-    return replace(prior, metadata=prior.metadata | {"problem": " ".join(problems)}) if problems else prior
+    if not problems:
+        return prior
+    words = " ".join([*problems, "What is shipped is used instead."])
+    return replace(prior, metadata=prior.metadata | {"problem": words})
 
 
 def _instead(_shipped: Prior, path: Path) -> Prior:

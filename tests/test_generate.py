@@ -9,7 +9,7 @@ from metagui.arms.scene import ANCHORS
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import generate as module
 from metagui.demonstrations.demonstration import Click, Demonstration
-from metagui.demonstrations.families import draw_programs
+from metagui.demonstrations.families import draw_programs, random_prefix
 from metagui.demonstrations.generate import (
     Demonstrator,
     GenerateSettings,
@@ -92,3 +92,12 @@ def test_a_demonstrator_asked_on_after_its_end_is_judged_once() -> None:
     assert execute(loop, demonstrator)
     loop.run_inline(demonstrator, 10)
     assert demonstrator.judge.achieved == [True, True]
+
+
+def test_some_segments_start_above_what_they_are_about() -> None:
+    rng, first = np.random.default_rng(0), Click("press", "red cube")
+    ends = [random_prefix(rng, first)[-1] for _ in range(1000)]
+    assert {click.verb for click in ends} == {"reach"}
+    near = sum(click.anchor == "red cube" for click in ends) / len(ends)
+    assert 0.15 < near < 0.25
+    assert {click.anchor for click in ends} == {"red cube", "table"}

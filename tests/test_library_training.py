@@ -40,9 +40,14 @@ def _settings(steps: int = 40, lr: float = 2e-3) -> LibrarySettings:
 
 
 def _train(
-    lesson: Lesson, settings: LibrarySettings, folder: Path | None = None, stop: Callable[[], bool] = lambda: False
+    lesson: Lesson,
+    settings: LibrarySettings,
+    folder: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    start: Prior | None = None,
 ) -> tuple[list[LibraryStep], LibraryResult]:
-    training = train_on_library(_prior(), _prior(), lesson, lesson, settings, folder, stop)
+    start = start or _prior()
+    training = train_on_library(start, start, lesson, lesson, settings, folder, stop)
     steps = []
     while True:
         try:
@@ -68,6 +73,14 @@ def test_takes_without_clicks_are_cut_and_what_cannot_be_used_is_named() -> None
     assert "'press red' was left out" in lesson.notes[0]
     with pytest.raises(DatasetError, match="no task has two takes"):
         lesson_from([shown()["press red"][:1]], _prior())
+
+
+def test_training_goes_on_without_what_finished_policies_add(lesson: Lesson) -> None:
+    plain = _prior()
+    told = replace(plain, model=replace(plain.model, reached=3.0))
+    (steps, _), (again, result) = (_train(lesson, _settings(steps=10), start=start) for start in (plain, told))
+    assert [step.loss for step in steps] == [step.loss for step in again]
+    assert result.prior.model.reached == 3.0
 
 
 def test_a_better_prior_is_kept_with_its_numbers(lesson: Lesson) -> None:

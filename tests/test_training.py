@@ -13,7 +13,7 @@ from shown import shown
 from metagui.arms.arm import Anchor
 from metagui.learning import prior as priors
 from metagui.learning.dataset import DatasetError, Draw, TaskSampler, disguised, gather
-from metagui.learning.features import COARSE, FINE, HELD, KIND_FEATURES, encode
+from metagui.learning.features import COARSE, FINE, HELD, KIND_FEATURES, SEEN_FEATURES, encode
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import Meta
 from metagui.learning.policy import PolicyModel
@@ -119,6 +119,8 @@ def test_zones_in_disguise_pass_for_cubes_in_kind_and_height(data: TrainingData)
     assert (seen[:, :, passing, kinds] == 1).all()
     assert (seen[:, :, passing, kinds + 1] == 0).all()
     torch.testing.assert_close(seen[:, :, passing, 2], anchors[:, :, passing, 2] + 0.0125 / COARSE)
+    box = SEEN_FEATURES + 2  # the height of its middle
+    torch.testing.assert_close(seen[:, :, passing, box], anchors[:, :, passing, box] + 0.0125 / COARSE)
     torch.testing.assert_close(seen[:, :, passing, 5], torch.tanh(seen[:, :, passing, 2] * (COARSE / FINE)))
 
 

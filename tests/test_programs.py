@@ -2,20 +2,22 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks import programs as benchmark
-from metagui.arms.arm import UnreachableError
+from metagui.arms.arm import Observation, UnreachableError
 from metagui.arms.control import ControlLoop
 from metagui.arms.kinematics import CartesianServo
 from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations import rows
+from metagui.demonstrations.carrying import slide
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.families import FAMILIES, LESSONS, NEW_MOTIONS, draw_program, draw_programs
-from metagui.demonstrations.generate import Demonstrator
+from metagui.demonstrations.generate import Demonstrator, demonstrate
 from metagui.demonstrations.generate import execute as execute_in_loop
 from metagui.demonstrations.judge import Judge
 from metagui.demonstrations.programs import (
@@ -30,6 +32,7 @@ from metagui.demonstrations.programs import (
 from metagui.demonstrations.sense import pairs, sensible
 from metagui.demonstrations.steps import Style
 from metagui.demonstrations.tracing import traced_corners
+from metagui.learning.features import HELD, encode
 from metagui.paths import resources_dir
 
 
@@ -140,6 +143,40 @@ def test_a_cube_that_was_lifted_did_not_slide(high: bool) -> None:
     assert execute_in_loop(ControlLoop(arm, arm), demonstrator) is not high
     end = arm.observe_scene().positions
     assert np.linalg.norm(end[0, :2] - end[3, :2]) < 0.01, "either way it lies there"
+
+
+def held_low(tool: float, cube: float) -> Observation:
+    """Return a state in which the first cube is held, the tool and the cube's middle at these heights, m."""
+    arm = SimulatedArm(5)
+    arm.connect()
+    now = arm.observation()
+    positions, held = now.scene.positions.copy(), now.scene.held.copy()
+    positions[0], held[0] = (0.2, 0.0, cube), True
+    scene = replace(now.scene, positions=positions, held=held)
+    return replace(now, scene=scene, tool_position=np.array([0.2, 0.0, tool]))
+
+
+@pytest.mark.parametrize(
+    ("tool", "cube", "rise"),
+    [(0.006, 0.0125, 0.0028), (0.014, 0.014, 0.0), (0.022, 0.022, -0.0028), (0.022, 0.0125, 0.0)],
+)
+def test_a_dragging_tool_keeps_its_height(tool: float, cube: float, rise: float) -> None:
+    """Fingers that slipped down a cube come up again, and none ever press a cube into the table."""
+    now, click = held_low(tool, cube), Click("slide", "yellow zone")
+    step = slide(situation(click, SimulatedArm(5).anchors, now)).displacement
+    assert step[2] == pytest.approx(rise)
+
+
+def test_a_cube_gripped_to_be_dragged_is_held_before_the_click_ends() -> None:
+    """Else learners would take closing the fingers for the end, whether there is something between them or not."""
+    grasp = Click("grasp", "green cube", None, {"height": 0.016})
+    program = ClickProgram("drag", (grasp, Click("slide", "yellow zone")))
+    for seed in range(3):
+        take = demonstrate(program, seed, Style(), (), "001", choosy=False)
+        assert take is not None
+        segment = encode(take)[0]
+        held = segment.anchors[:, [a.name for a in take.anchors].index("green cube"), HELD]
+        assert np.all(held[segment.done > 0] == 1.0)
 
 
 @pytest.mark.parametrize(

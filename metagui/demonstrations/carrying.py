@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 SIDESTEP = 0.006
 """The fixed finger keeps this far off a cube while going down or letting go, m: rising straight up tips cubes."""
+DEEP = 0.002
+"""The tool goes down to this far below a cube's middle to close around it, m, and low grasps rise from there."""
 LOW = 0.014
-"""Height of a cube's centre that is dragged along the table, m: hardly above it."""
+"""Height of the tool while it drags a cube along the table, m: the cube hangs hardly above it."""
+CUBE = 0.025
+"""Edge of a cube, m."""
 CREEP = 0.0015
 """Slowest that a cube is dragged towards its goal, m a decision: who learns from it must not come to rest before."""
 
@@ -27,24 +31,23 @@ def grasp(s: Situation) -> Motion:
     if s.now.scene.held[s.anchor]:
         rise = s.number("height", 0.075) - s.tool[2]
         step = np.array([0.0, 0.0, min(MAX_STEP * s.style.speed, GAIN * rise + 0.001)])
-        return Motion(step, 0.0, GRIPPER_CLOSED, done=rise < 0.004)
+        return Motion(step, 0.0, GRIPPER_CLOSED, done=rise < 0.001)
     relative = s.tool - cube
     along = float(relative @ s.jaw)
     across = float(relative[1] * s.jaw[0] - relative[0] * s.jaw[1])
-    if -0.010 < along < 0.005 and abs(across) < 0.005 and relative[2] < 0.004 and s.now.gripper > -0.05:
+    if -0.010 < along < 0.005 and abs(across) < 0.005 and relative[2] < 0.001 and s.now.gripper > -0.05:
         return Motion(STILL, 0.0, GRIPPER_CLOSED)
     error = wrap_square(float(s.now.scene.yaws[s.anchor]) - s.now.tool_yaw)
     ready = s.now.gripper > 0.32 and abs(error) < 0.15
-    goal = cube - SIDESTEP * s.jaw + (0.0, 0.0, 0.0 if ready else 0.04)
+    goal = cube - SIDESTEP * s.jaw + (0.0, 0.0, -DEEP if ready else 0.04)
     return Motion(funnel(s, s.tool, goal), turning(error), GRIPPER_OPEN)
 
 
 def place_goal(s: Situation, cube: int) -> FloatArray:
     """(3,) where the centre of the placed cube ends: on the anchor, or on the table if that is beside it."""
     goal = s.where(s.anchor) + s.offset
-    size = 0.025
-    on_cube = s.anchor in s.cubes and math.hypot(*s.offset[:2]) < size and s.anchor != cube
-    goal[2] = (s.where(s.anchor)[2] + size) if on_cube else size / 2
+    on_cube = s.anchor in s.cubes and math.hypot(*s.offset[:2]) < CUBE and s.anchor != cube
+    goal[2] = (s.where(s.anchor)[2] + CUBE) if on_cube else CUBE / 2
     return goal
 
 
@@ -69,7 +72,7 @@ def slide(s: Situation) -> Motion:
         return _withdraw(s)
     cube = int(held[0])
     way = slide_goal(s) - s.where(cube)
-    low = GAIN * way[2]
+    low = GAIN * max(LOW - s.tool[2], way[2])
     way[2] = 0.0
     if near(way, 0.004):
         return Motion(STILL, 0.0, GRIPPER_OPEN)
@@ -82,7 +85,7 @@ def slide(s: Situation) -> Motion:
 def slide_goal(s: Situation) -> FloatArray:
     """(3,) where the centre of a dragged cube ends."""
     goal = s.where(s.anchor) + s.offset
-    goal[2] = LOW
+    goal[2] = CUBE / 2
     return goal
 
 

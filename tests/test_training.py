@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from shown import shown
+from shown import PROGRAMS, shown
 
 from metagui.arms.arm import Anchor
 from metagui.learning import prior as priors
@@ -23,7 +23,7 @@ from metagui.learning.training import TrainSettings, TrainStep, meta_train_prior
 from metagui.learning.training_data import TrainingData, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 
@@ -35,9 +35,11 @@ def data() -> TrainingData:
 def _settings() -> TrainSettings:
     return TrainSettings(
         encoder=MetaSettings(steps=4, inner_steps=0, report_every=2),
+        corrected=MetaSettings(steps=4, inner_steps=0, report_every=2),
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         rival=MetaSettings(steps=4, inner_steps=0, report_every=2),
         siamese=SiameseSettings(steps=4, tasks=4, takes=2, report_every=2),
+        workers=1,
         held_out=0.3,
         validate_every=2,
     )
@@ -84,6 +86,30 @@ def test_a_run_that_was_killed_ends_with_the_same_prior(data: TrainingData, tmp_
     assert "encoder" not in {s.phase for s in steps}
 
 
+def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData, tmp_path: Path) -> None:
+    """And a run that was killed meanwhile ends with the same prior."""
+
+    def train(folder: Path) -> Generator[TrainStep, None, Prior]:
+        return meta_train_prior(data, _settings(), folder, programs=PROGRAMS)
+
+    def finished(steps: Generator[TrainStep, None, Prior]) -> tuple[list[str], Prior]:
+        phases = []
+        while True:
+            try:
+                phases.append(next(steps).phase)
+            except StopIteration as end:
+                return list(dict.fromkeys(phases)), end.value
+
+    phases, whole = finished(train(tmp_path / "whole"))
+    assert phases == ["encoder", "corrections", "corrected", "inner steps", "multi-task rival", "similarity"]
+    assert whole.metadata["corrected"] > 0
+    for phase in ("corrections", "corrected"):
+        killed = train(tmp_path / phase)
+        next(step for step in killed if step.phase == phase)
+        killed.close()
+        assert finished(train(tmp_path / phase))[1].id == whole.id
+
+
 def test_stopping_keeps_what_there_is(data: TrainingData) -> None:
     steps, prior = _train(data, should_stop=lambda: True)
     assert len(steps) < 6
@@ -102,8 +128,8 @@ def test_training_data_comes_back_from_its_cache(data: TrainingData, tmp_path: P
 def test_support_and_query_never_share_a_take(data: TrainingData) -> None:
     sampler = TaskSampler(data.meta, range(len(data.meta.names)), Draw(4, 16, 16))
     rng = np.random.default_rng(0)
-    for takes in sampler._takes:
-        (support, _), (query, _) = sampler._split(takes, rng)
+    for task in range(len(sampler)):
+        (support, _), (query, _) = sampler._split(task, rng)
         shown, asked = (np.searchsorted(data.meta.starts, rows, side="right") for rows in (support, query))
         assert not set(shown.tolist()) & set(asked.tolist())
 

@@ -18,11 +18,12 @@ from metagui.cli.verbs import app
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.progress import Progress
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.programs import ClickProgram
     from metagui.learning.prior import Prior
     from metagui.learning.training import TrainSettings, TrainStep
     from metagui.learning.training_data import TrainingData
@@ -77,6 +78,8 @@ def train(
     if library is not None:
         train_library(library, length, seed, workers, as_json)
         return
+    from metagui.demonstrations.programs import load_programs
+
     path = programs or resources_dir() / "programs" / "train.json"
     lessons = Lessons(
         sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length, str(data.resolve()) if data else ""
@@ -90,7 +93,7 @@ def train(
         "date": datetime.now(UTC).date().isoformat(),
     }
     began = time.perf_counter()
-    prior = meta_train(learnt_from, lessons, checkpoint, about)
+    prior = meta_train(learnt_from, lessons, checkpoint, about, load_programs(path), workers)
     seconds = round(time.perf_counter() - began, 1)
     out.parent.mkdir(parents=True, exist_ok=True)
     prior.save(out)
@@ -150,7 +153,14 @@ def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress
         bar.update(job, advance=1)
 
 
-def meta_train(data: "TrainingData", lessons: Lessons, checkpoint: Path, about: dict[str, Any]) -> "Prior":
+def meta_train(
+    data: "TrainingData",
+    lessons: Lessons,
+    checkpoint: Path,
+    about: dict[str, Any],
+    programs: "Sequence[ClickProgram]",
+    workers: int | None,
+) -> "Prior":
     """Run or continue the meta-training, with a bar a phase; return the prior."""
     from metagui.learning.training import meta_train_prior
 
@@ -160,11 +170,13 @@ def meta_train(data: "TrainingData", lessons: Lessons, checkpoint: Path, about: 
         def tell(step: "TrainStep") -> None:
             if step.phase not in jobs:
                 jobs[step.phase] = bar.add_task(step.phase, total=step.steps, says="")
-            bar.update(jobs[step.phase], completed=step.step, says=f"loss {step.loss:.3f}")
+            says = f"loss {step.loss:.3f}" if step.loss == step.loss else ""
+            bar.update(jobs[step.phase], completed=step.step, says=says)
             if step.validation is not None:
                 remark(describe(step))
 
-        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about)
+        settings = replace(settings_for(lessons), workers=workers)
+        steps = meta_train_prior(data, settings, checkpoint, should_stop, about, programs)
         return follow(steps, tell)
 
 
@@ -175,7 +187,7 @@ def settings_for(lessons: Lessons) -> "TrainSettings":
     usual = TrainSettings(seed=lessons.seed)
     shorter = {
         name: replace(phase, steps=max(1, round(phase.steps * lessons.length)))
-        for name in ("encoder", "inner", "rival", "siamese")
+        for name in ("encoder", "corrected", "inner", "rival", "siamese")
         if (phase := getattr(usual, name))
     }
     return replace(usual, **shorter)

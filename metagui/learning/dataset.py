@@ -59,6 +59,10 @@ class MetaDataset:
         """Return the segments of a task."""
         return np.flatnonzero(self.tasks == task)
 
+    def segment(self, index: int) -> SegmentArrays:
+        """Return one segment's decisions."""
+        return self.segments.rows(self.starts[index] + np.arange(self.lengths[index]))
+
     def fingerprint(self) -> str:
         """Return a short hash of everything that is learnt from."""
         digest = hashlib.sha256(json.dumps([features.VERSION, self.names]).encode())
@@ -114,10 +118,16 @@ def gather(takes_by_task: Mapping[str, Sequence[tuple[SegmentArrays, ...]]]) -> 
             names.append(f"{task} / {click + 1}")
     if not kept:
         raise DatasetError("There is nothing to learn from: no task has a segment of two decisions or more.")
-    lengths = np.array([len(s) for s in kept], dtype=np.int64)
-    columns = (np.concatenate(c) for c in zip(*((s.anchors, s.globals, s.actions, s.done) for s in kept), strict=True))
+    return stored(kept, tasks, tuple(names))
+
+
+def stored(segments: Sequence[SegmentArrays], tasks: Sequence[int], names: tuple[str, ...]) -> MetaDataset:
+    """Put segments one after the other, each of one of the tasks with these names."""
+    lengths = np.array([len(s) for s in segments], dtype=np.int64)
+    columns = zip(*((s.anchors, s.globals, s.actions, s.done) for s in segments), strict=True)
     starts = np.cumsum(lengths) - lengths
-    return MetaDataset(SegmentArrays(*columns), starts, lengths, np.array(tasks, dtype=np.int64), tuple(names))
+    joined = SegmentArrays(*(np.concatenate(column) for column in columns))
+    return MetaDataset(joined, starts, lengths, np.array(tasks, dtype=np.int64), names)
 
 
 def encode_all(demonstrations: Iterable[Demonstration]) -> MetaDataset:
@@ -170,18 +180,35 @@ class Draw:
 
 
 class TaskSampler:
-    """Draws (support, query) batches from some tasks of a data set; those with one take are left out."""
+    """Draws (support, query) batches from some tasks of a data set; those with one take are left out.
 
-    def __init__(self, dataset: MetaDataset, tasks: Iterable[int], draw: Draw | None = None) -> None:
+    ``corrections``, segments of the same tasks in which policies acted, are asked about as well, but never shown.
+    """
+
+    def __init__(
+        self,
+        dataset: MetaDataset,
+        tasks: Iterable[int],
+        draw: Draw | None = None,
+        corrections: MetaDataset | None = None,
+    ) -> None:
         self.draw = draw or Draw()
-        self._dataset = dataset
-        takes = [dataset.takes_of(task) for task in tasks]
-        self._takes = [found for found in takes if len(found) >= 2]
+        takes = {task: dataset.takes_of(task) for task in tasks}
+        self._takes = [found for found in takes.values() if len(found) >= 2]
         if not self._takes:
             raise DatasetError("No task has two takes; support and query must come from different ones.")
-        s = dataset.segments
-        phase = phases(dataset.lengths)
-        self._columns = [torch.from_numpy(a) for a in (s.anchors, s.globals, s.actions, s.done, phase)]
+        sets = [dataset, corrections] if corrections else [dataset]
+        self._starts = np.concatenate([each.starts + len(dataset.segments) * i for i, each in enumerate(sets)])
+        self._lengths = np.concatenate([each.lengths for each in sets])
+        self._corrected = [
+            len(dataset.starts) + corrections.takes_of(task) if corrections else np.zeros(0, dtype=np.int64)
+            for task, found in takes.items()
+            if len(found) >= 2
+        ]
+        columns = zip(*((s.anchors, s.globals, s.actions, s.done) for s in (d.segments for d in sets)), strict=True)
+        self._columns = [torch.from_numpy(np.concatenate(c) if corrections else c[0]) for c in columns]
+        self._columns.append(torch.from_numpy(phases(self._lengths)))
+        self._anchors = dataset.segments.anchors.shape[1]
 
     def __len__(self) -> int:
         return len(self._takes)
@@ -190,8 +217,8 @@ class TaskSampler:
         """Return ``batch`` tasks' support and query points."""
         draw = self.draw
         chosen = rng.choice(len(self), size=draw.tasks, replace=draw.tasks > len(self))
-        support, query = zip(*(self._split(self._takes[i], rng) for i in chosen), strict=True)
-        anchors = self._dataset.segments.anchors.shape[1]
+        support, query = zip(*(self._split(i, rng) for i in chosen), strict=True)
+        anchors = self._anchors
         order = np.tile(np.arange(anchors), (draw.tasks, 1))
         if draw.permute:
             order = rng.permuted(order, axis=1)
@@ -219,16 +246,16 @@ class TaskSampler:
             shown = replace(shown, nudge=torch.from_numpy(nudge.astype(np.float32)))
         return shown
 
-    def _split(self, takes: NDArray[np.int64], rng: np.random.Generator) -> tuple[Rows, Rows]:
+    def _split(self, task: int, rng: np.random.Generator) -> tuple[Rows, Rows]:
         """Draw one task's support and query rows, from different takes, and which takes they are from."""
-        takes = rng.permutation(takes)
+        takes = rng.permutation(self._takes[task])
         shown = int(rng.integers(1, min(self.draw.most_takes, len(takes) - 1) + 1))
         if rng.random() < self.draw.single:
             shown = 1
-        starts, lengths = self._dataset.starts[takes], self._dataset.lengths[takes]
+        asked = np.concatenate([takes[shown:], self._corrected[task]])
         return (
-            rows_of(starts[:shown], lengths[:shown], self.draw.support, rng),
-            rows_of(starts[shown:], lengths[shown:], self.draw.query, rng),
+            rows_of(self._starts[takes[:shown]], self._lengths[takes[:shown]], self.draw.support, rng),
+            rows_of(self._starts[asked], self._lengths[asked], self.draw.query, rng),
         )
 
     def _points(self, rows: NDArray[np.int64], order: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> Points:

@@ -214,6 +214,12 @@ def motion_from_action(action: Array, done: bool) -> Motion:
     return Motion(step, turn, middle + half * opening, done)
 
 
+def action_from_motion(motion: Motion) -> Array:
+    """Return the (ACTIONS,) numbers that ask for a motion."""
+    gripper = GRIPPER_SCALE * float(gripper_fraction(np.asarray(motion.gripper)))
+    return np.array([*motion.displacement / STEP_SCALE, motion.turn / TURN_SCALE, gripper], dtype=np.float32)
+
+
 def gripper_fraction(angle: FloatArray) -> FloatArray:
     """Return -1 for closed and 1 for open."""
     middle, half = (GRIPPER_OPEN + GRIPPER_CLOSED) / 2, (GRIPPER_OPEN - GRIPPER_CLOSED) / 2

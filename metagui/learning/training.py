@@ -1,7 +1,8 @@
 """Makes a prior: meta-trains policy and encoder, trains the multi-task rival and the Siamese network.
 
-Four phases, one after the other: the encoder and the policy without inner steps, then inner steps on everything,
-then the rival, then the Siamese network. A checkpoint folder makes a killed run continue where it was, exactly.
+One phase after the other: the encoder and the policy without inner steps; the same again with what policies did
+wrong, corrected; then inner steps on everything; then the rival; then the Siamese network. A checkpoint folder makes a
+killed run continue where it was, exactly.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from metagui.arms.kinematics import JOINTS
-from metagui.learning import features, maml, siamese, similarity
+from metagui.learning import correction, features, maml, siamese, similarity
 from metagui.learning.dataset import Draw, MetaDataset, TaskSampler
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import MetaState
@@ -24,9 +25,10 @@ from metagui.learning.siamese import Encoder, SiameseSettings
 from metagui.learning.training_data import alike
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
+    from metagui.demonstrations.programs import ClickProgram
     from metagui.learning.policy import Points
     from metagui.learning.training_data import TrainingData
 
@@ -40,18 +42,22 @@ class TrainSettings:
         default_factory=lambda: MetaSettings(steps=14_000, inner_steps=0, lr=1.5e-3, final_lr=5e-5, report_every=50)
     )
     """Phase 1: no inner steps."""
+    corrected: MetaSettings = field(
+        default_factory=lambda: MetaSettings(steps=4_000, inner_steps=0, lr=5e-4, final_lr=3e-5, report_every=50)
+    )
+    """Phase 2: no inner steps, and corrections; left out where there are no programs to run policies on."""
     inner: MetaSettings = field(
         default_factory=lambda: MetaSettings(
             steps=600, inner_steps=5, lr=1.5e-4, multi_step=0.3, start_weight=0.2, report_every=50
         )
     )
-    """Phase 2: five inner steps on everything."""
+    """Phase 3: five inner steps on everything."""
     rival: MetaSettings = field(
         default_factory=lambda: MetaSettings(steps=2_500, inner_steps=0, lr=1.5e-3, report_every=50)
     )
-    """Phase 3: multi-task pretraining."""
+    """Phase 4: multi-task pretraining."""
     siamese: SiameseSettings = field(default_factory=SiameseSettings)
-    """Phase 4."""
+    """Phase 5."""
     encoder_draw: Draw = field(
         default_factory=lambda: Draw(support=128, studied=64, query=160, distrusted=0.25, disguised=0.2)
     )
@@ -60,6 +66,8 @@ class TrainSettings:
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
     reached: float = 1.0
     """What the finished policies add to ``PolicyModel.reached``. Training itself would take it back again."""
+    workers: int | None = None
+    """Processes that run policies; one a core if None. What they find does not depend on it."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
     validate_every: int = 1_000
@@ -103,12 +111,15 @@ def meta_train_prior(
     checkpoint: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     metadata: dict[str, Any] | None = None,
+    programs: Sequence[ClickProgram] = (),
 ) -> Generator[TrainStep, None, Prior]:
     """Make a prior from prepared takes; stopping early keeps what there is.
 
-    ``checkpoint`` names a folder in which a killed run continues. Raises DatasetError, StateFileError.
+    ``checkpoint`` names a folder in which a killed run continues. On ``programs``, those that the takes show, policies
+    are run to be corrected. Raises DatasetError, StateFileError.
     """
-    return (yield from _Run(data, settings or TrainSettings(), checkpoint, should_stop, metadata or {}).phases())
+    run = _Run(data, settings or TrainSettings(), checkpoint, should_stop, metadata or {}, programs)
+    return (yield from run.phases())
 
 
 class _Run:
@@ -121,10 +132,12 @@ class _Run:
         checkpoint: Path | None,
         should_stop: Callable[[], bool],
         metadata: dict[str, Any],
+        programs: Sequence[ClickProgram],
     ) -> None:
         torch.set_num_threads(1)  # more threads than free cores spin; networks this small gain nothing from them
         self.data, self.settings, self.checkpoint = data, settings, checkpoint
-        self.should_stop, self.metadata = should_stop, metadata
+        self.should_stop, self.metadata, self.programs = should_stop, metadata, programs
+        self.corrections: MetaDataset | None = None
         self.began = time.perf_counter()
         self.curve: list[dict[str, float]] = []
         self.training, self.held_out = split_tasks(data.meta, settings.held_out, settings.seed)
@@ -136,6 +149,7 @@ class _Run:
         fresh = maml.initial(model.initial(seed), model.rates(), steps)
         begin = MetaState(fresh, np.random.default_rng(seed))
         first = yield from self._phase("encoder", model, begin, self.settings.encoder, self.settings.encoder_draw)
+        first = yield from self._corrected(model, first)
         second = MetaState(maml.initial(first.meta.params, model.rates(), steps), np.random.default_rng(seed + 1))
         final = yield from self._phase("inner steps", model, second, self.settings.inner, self.settings.inner_draw)
         blind = PolicyModel(blind=True)
@@ -149,12 +163,51 @@ class _Run:
             "settings": asdict(self.settings),
             "data": self.data.meta.fingerprint(),
             "tasks": len(self.data.meta.names),
+            "corrected": len(self.corrections.segments) if self.corrections else 0,
             "validation": self.curve,
             "calibration": calibration.as_dict() if calibration else None,
         }
         frozen = {name: tensor.detach() for name, tensor in rival.meta.params.items()}
         finished = replace(model, reached=self.settings.reached)
         return Prior(finished, final.meta.frozen(), frozen, encoder, about | self.metadata).rounded()
+
+    def _corrected(self, model: PolicyModel, first: MetaState) -> Generator[TrainStep, None, MetaState]:
+        """Train the encoder's policies on, on corrections of what they do."""
+        self.corrections = yield from self._corrections(model, first)
+        if self.corrections is None:
+            return first
+        state = MetaState(
+            maml.initial(first.meta.params, model.rates(), max(self.settings.inner.inner_steps, 1)),
+            np.random.default_rng(self.settings.seed + 3),
+        )
+        return (yield from self._phase("corrected", model, state, self.settings.corrected, self.settings.encoder_draw))
+
+    def _corrections(self, model: PolicyModel, first: MetaState) -> Generator[TrainStep, None, MetaDataset | None]:
+        """Run policies of the training tasks, or read what an earlier run kept of it."""
+        path = self.checkpoint / "corrections.npz" if self.checkpoint else None
+        if path and path.is_file():
+            return MetaDataset.load(path)
+        known = {self.data.meta.names[task] for task in self.training}
+        programs = [program for program in self.programs if f"{program.name} / 1" in known]
+        found = correction.corrections(
+            replace(model, reached=self.settings.reached),
+            first.meta.frozen().params,
+            self.data.meta,
+            programs,
+            self.settings.seed,
+            self.settings.workers,
+            self.should_stop,
+        )
+        while True:
+            try:
+                count = next(found)
+            except StopIteration as finished:
+                corrected: MetaDataset | None = finished.value
+                break
+            yield TrainStep("corrections", count, len(programs), float("nan"), time.perf_counter() - self.began)
+        if path and corrected:
+            corrected.save(path)
+        return corrected
 
     def _phase(
         self, name: str, model: PolicyModel, state: MetaState, settings: MetaSettings, draw: Draw
@@ -164,7 +217,7 @@ class _Run:
         if path and path.is_file():
             state, notes = MetaState.load(path)
             self.curve = notes["curve"]
-        sampler = TaskSampler(self.data.meta, self.training, draw)
+        sampler = TaskSampler(self.data.meta, self.training, draw, self.corrections)
         for record in maml.meta_train(model, sampler, settings, state):
             due = record.step % self.settings.validate_every == 0 or record.step == record.steps
             found = self._validate(name, model, state, settings) if due else None

@@ -1,0 +1,125 @@
+"""Policies that act while the laws correct them: what is kept, in which order, and what is made of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from shown import PROGRAMS, shown
+
+from metagui.arms.control import ControlLoop
+from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
+from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations.steps import Style
+from metagui.learning import correction
+from metagui.learning.adapted import AdaptedTask
+from metagui.learning.dataset import Draw, MetaDataset, TaskSampler, encode_all
+from metagui.learning.features import COARSE, STEP_SCALE, action_from_motion, motion_from_action
+from metagui.learning.prior import shipped
+from metagui.learning.rollout import PolicyChain
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+REACH, LIFT = PROGRAMS[0], PROGRAMS[2]
+
+
+@pytest.fixture(scope="module")
+def data() -> MetaDataset:
+    return encode_all(take for takes in shown().values() for take in takes)
+
+
+def corrected(
+    data: MetaDataset, workers: int, programs: tuple[str, ...] = (REACH.name, LIFT.name)
+) -> MetaDataset | None:
+    prior = shipped()
+    some = [program for program in PROGRAMS if program.name in programs]
+    return result(correction.corrections(prior.model, prior.meta.params, data, some, 3, workers))
+
+
+def result(steps: Generator[int, None, MetaDataset | None]) -> MetaDataset | None:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("gripper", [GRIPPER_OPEN, GRIPPER_CLOSED])
+def test_a_motion_is_asked_for_by_its_action(gripper: float) -> None:
+    motion = Motion(np.array([0.004, -0.002, 0.001]), 0.05, gripper)
+    back = motion_from_action(action_from_motion(motion), done=False)
+    np.testing.assert_allclose(back.displacement, motion.displacement, atol=1e-7)
+    assert (back.turn, back.gripper) == (pytest.approx(motion.turn), pytest.approx(motion.gripper))
+
+
+class Stray:
+    """A policy that rises whatever it sees, and never ends."""
+
+    decisions, choice = 40, "stray"
+
+    def act(self, anchors: np.ndarray, globals_: np.ndarray) -> tuple[np.ndarray, float]:
+        return np.array([0.0, 0.0, 0.5, 0.0, 0.0], dtype=np.float32), 0.0
+
+    def distance(self, anchors: np.ndarray, globals_: np.ndarray) -> float:
+        return 0.0
+
+
+def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
+    arm = SimulatedArm(2)
+    arm.connect()
+    policy = AdaptedTask("stray", (Stray(),), tuple(a.name for a in arm.anchors))  # type: ignore[arg-type]
+    chain = correction.CorrectedChain(PolicyChain(policy, arm.anchors, correction.HURRY), REACH, arm.anchors, Style())
+    ControlLoop(arm, arm).run_inline(chain, 200)
+    (segment,) = chain.segments()
+    assert len(segment) == 100
+    way = segment.anchors[:, 0, :3] * COARSE + (0.0, 0.0, 0.06)
+    high = way[:, 2] < -0.07
+    assert np.ptp(way[:, 2]) > 0.1, "it was led away"
+    assert (segment.actions[high, 2] < 0.0).all()
+    np.testing.assert_array_equal(np.sign(segment.actions[high, 1]), np.sign(way[high, 1]))
+    assert np.abs(segment.actions[:, :3] * STEP_SCALE).max() <= MAX_STEP
+    assert not segment.done.any()
+
+
+def test_clicks_are_kept_apart(data: MetaDataset) -> None:
+    found = corrected(data, 1, ("put red on violet",))
+    assert found is not None
+    assert found.names == data.names
+    assert [found.names[task] for task in found.tasks] == ["put red on violet / 1", "put red on violet / 2"]
+    assert found.segment(0).globals[0, 1] == 0.0, "nothing is held when grasping begins"
+    assert found.segment(1).globals[0, 1] == 1.0
+
+
+def test_the_same_is_found_by_one_process_and_by_two(data: MetaDataset) -> None:
+    one, two = corrected(data, 1), corrected(data, 2)
+    assert one is not None
+    assert two is not None
+    assert one.fingerprint() == two.fingerprint()
+
+
+def test_nothing_is_run_of_what_is_not_in_the_data_or_when_stopped(data: MetaDataset) -> None:
+    prior = shipped()
+    unknown = replace(REACH, name="unknown")
+    assert result(correction.corrections(prior.model, prior.meta.params, data, [unknown], 0, 1)) is None
+    stopped = correction.corrections(prior.model, prior.meta.params, data, PROGRAMS, 0, 1, lambda: True)
+    assert next(stopped) == 1
+    assert result(stopped) is None
+
+
+def test_corrections_are_asked_about_and_never_shown(data: MetaDataset) -> None:
+    found = corrected(data, 1)
+    assert found is not None
+    sampler = TaskSampler(data, range(len(data.names)), Draw(4, 64, 64), found)
+    rng = np.random.default_rng(0)
+    rows = len(data.segments)
+    asked = []
+    for task in range(len(sampler)):
+        (support, _), (query, _) = sampler._split(task, rng)
+        assert (support < rows).all()
+        asked.append(bool((query >= rows).any()))
+    assert asked == [data.names[task] in {found.names[i] for i in found.tasks} for task in range(len(sampler))]
+    support_, query_ = sampler(rng)
+    assert support_.anchors.shape[1] == query_.anchors.shape[1] == 64

@@ -47,8 +47,9 @@ def shown() -> list[list[Demonstration]]:
 
 def everything(takes: list[Demonstration]) -> Points:
     """Return the points of all takes, as the final policy is made from them."""
-    columns = points_from([encode(take)[0] for take in takes], race.RaceSettings().points, np.random.default_rng(SEED))
-    return Points(*(torch.from_numpy(column)[None] for column in columns))
+    settings = race.RaceSettings()
+    columns = points_from([encode(take)[0] for take in takes], settings.points, np.random.default_rng(SEED))
+    return Points(*(torch.from_numpy(column)[None] for column in columns), studied=settings.studied)
 
 
 def five_steps(start: prior.Prior, support: Points) -> None:

@@ -171,10 +171,12 @@ def test_what_is_not_studied_is_remembered(data: TrainingData) -> None:
     model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
     params = model.initial(0)
     some, all_ = model.start(params, support), model.start(params, replace(support, studied=None))
-    few = model.start(params, replace(support.first(12), studied=None))
+    few = model.start(params, support.first(12))
     torch.testing.assert_close(some["attention1"], few["attention1"])
     assert not torch.allclose(some["attention1"], all_["attention1"])
     assert some["memory.keys"].shape[1] == 32
+    torch.testing.assert_close(model.loss(some, support), model.loss(some, support.first(12)))
+    assert not torch.allclose(model.loss(some, support), model.loss(some, replace(support, studied=None)))
 
 
 def test_a_prior_is_kept_in_half_precision(data: TrainingData, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Points:
     nudge: torch.Tensor | None = None
     """(B, 6, 3) how far what is inferred is displaced, place by place; in training only."""
     studied: int | None = field(default=None, kw_only=True)
-    """The encoder looks at so many of the points, the memory keeps them all: in training, where time is short."""
+    """Encoder and loss look at so many of the points, the memory keeps them all: a denser memory costs little."""
 
     def first(self, count: int) -> Points:
         """Return ``count`` points of every task; they are in no order, so they are a sample."""
@@ -75,7 +75,12 @@ class Points:
             done=self.done[:, :count],
             phase=self.phase[:, :count],
             take=None if self.take is None else self.take[:, :count],
+            studied=None,
         )
+
+    def looked_at(self) -> Points:
+        """Return the points that encoder and loss look at."""
+        return self if self.studied is None else self.first(self.studied)
 
 
 class _Torch:
@@ -152,9 +157,7 @@ class PolicyModel:
         fast = per_task(params, (*POLICY_TENSORS, "trust", "memory.scales"), tasks)
         if self.blind:
             return fast | self._blind(params, support)
-        everything = support
-        if support.studied is not None:
-            support = support.first(support.studied)
+        everything, support = support, support.looked_at()
         rows = self.shown(params, support)
         summaries = self.summarise(params, rows, support)
         attention1 = directed(self._first(params, summaries, support), support.attended, 0)
@@ -301,6 +304,7 @@ class PolicyModel:
 
     def loss(self, fast: Params, batch: Points) -> torch.Tensor:
         """Return every task's imitation loss, (tasks,): Huber on the actions, cross-entropy on done."""
+        batch = batch.looked_at()
         out = self.outputs(fast, batch)
         error = torch.nn.functional.huber_loss(out[..., :ACTIONS], batch.actions, reduction="none", delta=self.huber)
         done = torch.nn.functional.binary_cross_entropy_with_logits(out[..., ACTIONS], batch.done, reduction="none")

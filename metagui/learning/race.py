@@ -46,8 +46,12 @@ class RaceSettings:
     inferred_lr: float = 1e-2
     """For context and attentions."""
     points: int = 192
-    """Support and query points of every fold: the denser the memory, the better what is recalled."""
-    batch: int = 96
+    """Support points of every fold: the denser the memory, the better what is recalled."""
+    studied: int = 64
+    """So many of them encoder and inner steps look at, as in meta-training."""
+    query: int = 96
+    """Held-out points of every fold."""
+    batch: int = 48
     """Points of every fold that one step of Adam learns from."""
     seed: int = 0
     rivals: bool = True
@@ -81,11 +85,12 @@ def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
     rng = np.random.default_rng(settings.seed)
     support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
     practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
-    query = [points_from(asked, settings.points, rng) for _, asked in pairs]
+    query = [points_from(asked, settings.query, rng) for _, asked in pairs]
     if len(takes) > 1:
         for columns in query[:-1]:
             columns[-1] -= len(takes)  # takes of which nothing is remembered
-    return Folds(_stacked(support), _stacked(query), _stacked(practice), len(pairs) - 1, words)
+    remembered = replace(_stacked(support), studied=settings.studied)
+    return Folds(remembered, _stacked(query), _stacked(practice), len(pairs) - 1, words)
 
 
 def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:

@@ -39,7 +39,6 @@ def _settings() -> TrainSettings:
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         rival=MetaSettings(steps=4, inner_steps=0, report_every=2),
         siamese=SiameseSettings(steps=4, tasks=4, takes=2, report_every=2),
-        workers=1,
         held_out=0.3,
         validate_every=2,
     )
@@ -90,7 +89,7 @@ def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData,
     """And a run that was killed meanwhile ends with the same prior."""
 
     def train(folder: Path) -> Generator[TrainStep, None, Prior]:
-        return meta_train_prior(data, _settings(), folder, programs=PROGRAMS)
+        return meta_train_prior(data, _settings(), folder, programs=PROGRAMS, workers=1)
 
     def finished(steps: Generator[TrainStep, None, Prior]) -> tuple[list[str], Prior]:
         phases = []

@@ -175,8 +175,7 @@ def meta_train(
             if step.validation is not None:
                 remark(describe(step))
 
-        settings = replace(settings_for(lessons), workers=workers)
-        steps = meta_train_prior(data, settings, checkpoint, should_stop, about, programs)
+        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about, programs, workers)
         return follow(steps, tell)
 
 

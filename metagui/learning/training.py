@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to make a prior; the defaults took 35 minutes on one slow thread, beside another run like it."""
+    """How to make a prior; the defaults take three quarters of an hour on one slow thread, beside another such run."""
 
     seed: int = 0
     encoder: MetaSettings = field(
@@ -66,8 +66,6 @@ class TrainSettings:
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
     reached: float = 1.0
     """What the finished policies add to ``PolicyModel.reached``. Training itself would take it back again."""
-    workers: int | None = None
-    """Processes that run policies; one a core if None. What they find does not depend on it."""
     held_out: float = 0.1
     """Share of the tasks kept for validation."""
     validate_every: int = 1_000
@@ -112,13 +110,15 @@ def meta_train_prior(
     should_stop: Callable[[], bool] = lambda: False,
     metadata: dict[str, Any] | None = None,
     programs: Sequence[ClickProgram] = (),
+    workers: int | None = None,
 ) -> Generator[TrainStep, None, Prior]:
     """Make a prior from prepared takes; stopping early keeps what there is.
 
     ``checkpoint`` names a folder in which a killed run continues. On ``programs``, those that the takes show, policies
-    are run to be corrected. Raises DatasetError, StateFileError.
+    are run to be corrected, by so many ``workers``, one a core if None: the prior does not depend on how many. Raises
+    DatasetError, StateFileError.
     """
-    run = _Run(data, settings or TrainSettings(), checkpoint, should_stop, metadata or {}, programs)
+    run = _Run(data, settings or TrainSettings(), checkpoint, should_stop, metadata or {}, programs, workers)
     return (yield from run.phases())
 
 
@@ -133,10 +133,12 @@ class _Run:
         should_stop: Callable[[], bool],
         metadata: dict[str, Any],
         programs: Sequence[ClickProgram],
+        workers: int | None,
     ) -> None:
         torch.set_num_threads(1)  # more threads than free cores spin; networks this small gain nothing from them
         self.data, self.settings, self.checkpoint = data, settings, checkpoint
-        self.should_stop, self.metadata, self.programs = should_stop, metadata, programs
+        self.should_stop, self.metadata = should_stop, metadata
+        self.programs, self.workers = programs, workers
         self.corrections: MetaDataset | None = None
         self.began = time.perf_counter()
         self.curve: list[dict[str, float]] = []
@@ -195,7 +197,7 @@ class _Run:
             self.data.meta,
             programs,
             self.settings.seed,
-            self.settings.workers,
+            self.workers,
             self.should_stop,
         )
         while True:

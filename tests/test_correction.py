@@ -12,11 +12,13 @@ from shown import PROGRAMS, shown
 from metagui.arms.control import ControlLoop
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
 from metagui.arms.simulated import SimulatedArm
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.programs import ClickProgram
 from metagui.demonstrations.steps import Style
 from metagui.learning import correction
 from metagui.learning.adapted import AdaptedTask
 from metagui.learning.dataset import Draw, MetaDataset, TaskSampler, encode_all
-from metagui.learning.features import COARSE, STEP_SCALE, action_from_motion, motion_from_action
+from metagui.learning.features import COARSE, STEP_SCALE, SegmentArrays, action_from_motion, motion_from_action
 from metagui.learning.prior import shipped
 from metagui.learning.rollout import PolicyChain
 
@@ -56,24 +58,33 @@ def test_a_motion_is_asked_for_by_its_action(gripper: float) -> None:
 
 
 class Stray:
-    """A policy that rises whatever it sees, and never ends."""
+    """A policy that rises whatever it sees, and ends after a while or never."""
 
     decisions, choice = 40, "stray"
 
+    def __init__(self, ends: int = 1000) -> None:
+        self._left = ends
+
     def act(self, anchors: np.ndarray, globals_: np.ndarray) -> tuple[np.ndarray, float]:
-        return np.array([0.0, 0.0, 0.5, 0.0, 0.0], dtype=np.float32), 0.0
+        self._left -= 1
+        return np.array([0.0, 0.0, 0.5, 0.0, 0.0], dtype=np.float32), float(self._left < 0)
 
     def distance(self, anchors: np.ndarray, globals_: np.ndarray) -> float:
         return 0.0
 
 
-def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
+def led_astray(program: ClickProgram, *policies: Stray) -> list[SegmentArrays]:
+    """Return what is kept while these policies act, click by click."""
     arm = SimulatedArm(2)
     arm.connect()
-    policy = AdaptedTask("stray", (Stray(),), tuple(a.name for a in arm.anchors))  # type: ignore[arg-type]
-    chain = correction.CorrectedChain(PolicyChain(policy, arm.anchors, correction.HURRY), REACH, arm.anchors, Style())
+    policy = AdaptedTask("stray", policies, tuple(a.name for a in arm.anchors))  # type: ignore[arg-type]
+    chain = correction.CorrectedChain(PolicyChain(policy, arm.anchors, correction.HURRY), program, arm.anchors, Style())
     ControlLoop(arm, arm).run_inline(chain, 200)
-    (segment,) = chain.segments()
+    return chain.segments()
+
+
+def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
+    (segment,) = led_astray(REACH, Stray())
     assert len(segment) == 100
     way = segment.anchors[:, 0, :3] * COARSE + (0.0, 0.0, 0.06)
     high = way[:, 2] < -0.07
@@ -82,6 +93,18 @@ def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
     np.testing.assert_array_equal(np.sign(segment.actions[high, 1]), np.sign(way[high, 1]))
     assert np.abs(segment.actions[:, :3] * STEP_SCALE).max() <= MAX_STEP
     assert not segment.done.any()
+
+
+def test_every_click_begins_anew_where_the_one_before_was_ended() -> None:
+    """What is seen, and what the law remembers; and what the law calls done is kept as done."""
+    moves = tuple(Click("move", "table", None, {"offset": (0.0, way, 0.0)}) for way in (0.0, 0.03))
+    first, second = led_astray(ClickProgram("moves", moves), Stray(10), Stray(10))
+    assert first.done[0] == 1.0
+    np.testing.assert_array_equal(first.globals[-1], second.globals[0])
+    np.testing.assert_array_equal(second.anchors[0, -1, :3], 0.0)
+    assert first.anchors[-1, -1, 2] < -0.2, "it has risen"
+    np.testing.assert_allclose(second.actions[0, [0, 2]], 0.0, atol=1e-6)
+    assert second.actions[0, 1] > 0.5
 
 
 def test_clicks_are_kept_apart(data: MetaDataset) -> None:

@@ -12,7 +12,7 @@ from shown import PROGRAMS, shown
 
 from metagui.arms.arm import Anchor
 from metagui.learning import prior as priors
-from metagui.learning.dataset import DatasetError, Draw, TaskSampler, disguised, gather
+from metagui.learning.dataset import DatasetError, Draw, MetaDataset, TaskSampler, disguised, gather
 from metagui.learning.features import COARSE, FINE, HELD, KIND_FEATURES, SEEN_FEATURES, encode
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import Meta
@@ -102,6 +102,9 @@ def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData,
     phases, whole = finished(train(tmp_path / "whole"))
     assert phases == ["encoder", "corrections", "corrected", "inner steps", "multi-task rival", "similarity"]
     assert whole.metadata["corrected"] > 0
+    training, _ = split_tasks(data.meta, _settings().held_out, _settings().seed)
+    ran = MetaDataset.load(tmp_path / "whole" / "corrections.npz")
+    assert set(ran.tasks.tolist()) <= set(training), "held-out tasks stay held out"
     for phase in ("corrections", "corrected"):
         killed = train(tmp_path / phase)
         next(step for step in killed if step.phase == phase)

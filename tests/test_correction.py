@@ -24,6 +24,7 @@ from metagui.learning.rollout import PolicyChain
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 REACH, LIFT = PROGRAMS[0], PROGRAMS[2]
 
@@ -114,6 +115,34 @@ def test_clicks_are_kept_apart(data: MetaDataset) -> None:
     assert [found.names[task] for task in found.tasks] == ["put red on violet / 1", "put red on violet / 2"]
     assert found.segment(0).globals[0, 1] == 0.0, "nothing is held when grasping begins"
     assert found.segment(1).globals[0, 1] == 1.0
+
+
+def test_policies_start_from_any_take_and_in_many_states(data: MetaDataset) -> None:
+    prior, index = shipped(), {name: task for task, name in enumerate(data.names)}
+    episodes = [
+        next(correction._episodes(prior.model, prior.meta.params, data, [REACH], index, seed)) for seed in range(6)
+    ]
+    assert len({episode.policy.clicks[0].decisions for episode in episodes}) > 1
+    begins = [correction.run(episode)[0].globals[0] for episode in episodes]
+    home = sum(np.allclose(begin, begins_at_home(), atol=1e-3) for begin in begins)
+    assert 0 < home < len(begins)
+
+
+def begins_at_home() -> np.ndarray:
+    """Return the global features of the simulated arm as it is at first."""
+    return led_astray(REACH, Stray())[0].globals[0]
+
+
+def test_a_data_set_is_written_whole_or_not_at_all(
+    data: MetaDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(file: object, **arrays: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", fails)
+    with pytest.raises(OSError, match="No space"):
+        data.save(tmp_path / "corrections.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_is_found_by_one_process_and_by_two(data: MetaDataset) -> None:

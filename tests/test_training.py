@@ -11,6 +11,7 @@ import torch
 from shown import PROGRAMS, shown
 
 from metagui.arms.arm import Anchor
+from metagui.learning import correction
 from metagui.learning import prior as priors
 from metagui.learning.dataset import DatasetError, Draw, MetaDataset, TaskSampler, disguised, gather
 from metagui.learning.features import COARSE, FINE, HELD, KIND_FEATURES, SEEN_FEATURES, encode
@@ -110,6 +111,19 @@ def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData,
         next(step for step in killed if step.phase == phase)
         killed.close()
         assert finished(train(tmp_path / phase))[1].id == whole.id
+
+
+def test_policies_that_are_corrected_are_as_finished_ones(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[float] = []
+
+    def corrections(model: PolicyModel, *_: object) -> Generator[int, None, None]:
+        ran.append(model.reached)
+        yield 1
+
+    monkeypatch.setattr(correction, "corrections", corrections)
+    phases = [step.phase for step in meta_train_prior(data, _settings(), programs=PROGRAMS)]
+    assert ran == [TrainSettings().reached]
+    assert "corrected" not in phases, "nothing was there to be learnt from"
 
 
 def test_stopping_keeps_what_there_is(data: TrainingData) -> None:

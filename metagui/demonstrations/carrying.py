@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
+from metagui.arms.scene import CUBE
 from metagui.demonstrations.steps import GAIN, RISE, STILL, Situation, funnel, near, turning, wrap_square
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ DEEP = 0.002
 """The tool goes down to this far below a cube's middle to close around it, m, and low grasps rise from there."""
 LOW = 0.014
 """Height of the tool while it drags a cube along the table, m: the cube hangs hardly above it."""
-CUBE = 0.025
-"""Edge of a cube, m."""
 CREEP = 0.0015
 """Slowest that a cube is dragged towards its goal, m a decision: who learns from it must not come to rest before."""
 

@@ -68,16 +68,6 @@ class CorrectedChain:
         self._tracker = Tracker(anchors)
         self._memory: Memory | None = None
 
-    @property
-    def current_click(self) -> str | None:
-        """What the chain is doing."""
-        return self.chain.current_click
-
-    @property
-    def click_index(self) -> int:
-        """How many clicks the chain has ended."""
-        return self.chain.click_index
-
     def decide(self, observation: Observation) -> Motion | None:
         """Return the chain's motion; keep what the law of its click asks for."""
         if self.chain.finished:

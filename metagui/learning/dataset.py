@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -71,15 +72,20 @@ class MetaDataset:
         return digest.hexdigest()[:16]
 
     def save(self, path: Path) -> None:
-        """Write the cache."""
+        """Write the cache, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
         header = json.dumps({"version": features.VERSION, "names": self.names})
         s = self.segments
-        with path.open("wb") as file:
-            np.savez(
-                file, header=np.array(header), starts=self.starts, lengths=self.lengths, tasks=self.tasks,
-                anchors=s.anchors, globals=s.globals, actions=s.actions, done=s.done,
-            )  # fmt: skip
+        try:
+            with beside.open("wb") as file:
+                np.savez(
+                    file, header=np.array(header), starts=self.starts, lengths=self.lengths, tasks=self.tasks,
+                    anchors=s.anchors, globals=s.globals, actions=s.actions, done=s.done,
+                )  # fmt: skip
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path) -> MetaDataset:
@@ -162,7 +168,7 @@ class Draw:
     """Points a task."""
     query: int = 64
     studied: int | None = None
-    """So many of the support points the encoder looks at, all if None; the rest is only remembered."""
+    """So many of the support points encoder and inner steps look at, all if None; the rest is only remembered."""
     most_takes: int = 5
     """Support points come from 1 … this many takes, …"""
     single: float = 0.3

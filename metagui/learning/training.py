@@ -97,6 +97,7 @@ class TrainStep:
     step: int
     steps: int
     loss: float
+    """NaN while policies run to be corrected: nothing is learnt meanwhile."""
     seconds: float
     """Since this run began."""
     skipped: int = 0

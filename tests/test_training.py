@@ -111,6 +111,9 @@ def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData,
         next(step for step in killed if step.phase == phase)
         killed.close()
         assert finished(train(tmp_path / phase))[1].id == whole.id
+    (tmp_path / "whole" / "corrections.npz").write_text("broken")
+    with pytest.raises(DatasetError, match="remove it, and the same command"):
+        finished(train(tmp_path / "whole"))
 
 
 def test_policies_that_are_corrected_are_as_finished_ones(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:

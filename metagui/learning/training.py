@@ -16,7 +16,7 @@ import torch
 
 from metagui.arms.kinematics import JOINTS
 from metagui.learning import correction, features, maml, siamese, similarity
-from metagui.learning.dataset import Draw, MetaDataset, TaskSampler
+from metagui.learning.dataset import DatasetError, Draw, MetaDataset, TaskSampler
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import MetaState
 from metagui.learning.policy import PolicyModel
@@ -189,7 +189,13 @@ class _Run:
         """Run policies of the training tasks, or read what an earlier run kept of it."""
         path = self.checkpoint / "corrections.npz" if self.checkpoint else None
         if path and path.is_file():
-            return MetaDataset.load(path)
+            try:
+                return MetaDataset.load(path)
+            except DatasetError as error:
+                raise DatasetError(
+                    f"{path} holds no corrections that can be read. Nothing was changed; remove it, and the same "
+                    "command runs the policies again."
+                ) from error
         known = {self.data.meta.names[task] for task in self.training}
         programs = [program for program in self.programs if f"{program.name} / 1" in known]
         found = correction.corrections(

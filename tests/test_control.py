@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -221,6 +222,29 @@ def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
     assert loop.running
     assert "hold" in {what for what, _ in arm.sent}
     assert "no room" in caplog.text
+
+
+def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
+    steps = Steps(*[pose(0.4)] * 10)
+
+    class Late(threading.Event):
+        """Released, and somebody set to move the arm, in the middle of the tick that still saw the hold."""
+
+        def is_set(self):
+            was = super().is_set()
+            if was and not others:
+                others.append(threading.Thread(target=lambda: (loop.release(), loop.set_controller(steps))))
+                others[0].start()
+                others[0].join(0.2)
+            return was
+
+    others = []
+    loop._hold = Late()
+    loop.emergency_hold()
+    loop.step_once()
+    others[0].join()
+    assert loop.controller is steps
+    assert not loop.holding
 
 
 def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loop, arm):

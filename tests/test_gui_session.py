@@ -167,6 +167,21 @@ def test_adapt_keeps_the_policy_and_run_drives_the_arm_until_stopped(qtbot: QtBo
     assert said(session, "the arm holds")
 
 
+def test_what_is_begun_in_the_moment_after_a_stop_is_not_lost(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    session.choose("above red", "001")
+    until(qtbot, lambda: session.chosen_take() is not None)
+    session.stop()
+    session.replay_on_arm()
+    assert session.situation.state is State.RUNNING
+    until(qtbot, lambda: said(session, "Repeated take 001"))
+    assert session.situation.state is State.READY
+    session.stop()
+    session.steering.click(REACH)
+    until(qtbot, lambda: session.desk.clicks.click_index == 0 and not session.desk.pending)
+    assert not session.desk.clicks.problem
+
+
 def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.choose("press red", None)

@@ -82,6 +82,7 @@ class ControlLoop:
         self._controller: Controller | None = None
         self._decisions = Decisions(servo or CartesianServo())
         self._busy = threading.RLock()
+        self._choosing = threading.Lock()
         self._hold = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -127,7 +128,8 @@ class ControlLoop:
 
     def set_controller(self, controller: Controller | None) -> None:
         """Let ``controller`` move the arm from the next decision on; None holds the last target."""
-        self._controller = controller
+        with self._choosing:
+            self._controller = controller
 
     def add_sink(self, sink: Callable[[Tick], None]) -> None:
         """Call ``sink`` with every tick, in the control thread."""
@@ -259,8 +261,11 @@ class ControlLoop:
 
     def _ask(self, observation: Observation) -> Command | None:
         """Return what the controller wants; an emergency hold forgets the controller instead."""
-        if self._hold.is_set():
-            self._controller = None
+        with self._choosing:  # never forget one that was set once the hold had been released
+            held = self._hold.is_set()
+            if held:
+                self._controller = None
+        if held:
             self._decisions.forget()
             return None
         return self._decisions.ask(self._index, self._controller, observation, self.gate.sent)

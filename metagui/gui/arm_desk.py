@@ -63,6 +63,8 @@ class ArmDesk(QObject):
         self.lost = False
         """Whether the last error was a broken connection, so that the arm may come back."""
         self._run: Run | None = None
+        self._driver: Controller | None = None
+        """Who moves the arm while something runs."""
         self._held_at: int | None = None
         self._seen = -1
         self._told_problem = self._told_alarm = ""
@@ -185,10 +187,11 @@ class ArmDesk(QObject):
     # Running
 
     def drive(self, controller: Controller, run: Run) -> None:
-        """Let a policy move the arm until ``run`` is finished."""
+        """Let a policy move the arm until ``run`` is finished; where the arm was just halted, once that has ended."""
         if self.loop is not None:
-            self._run = run
-            self.loop.set_controller(controller)
+            self._run, self._driver = run, controller
+            if self._held_at is None:
+                self.loop.set_controller(controller)
 
     def halt(self) -> None:
         """Hold the arm now, a limp one too, past all queues, and forget whatever moved it."""
@@ -230,7 +233,7 @@ class ArmDesk(QObject):
         if self._held_at is not None and tick.index > self._held_at + _HOLD_TICKS and self.loop is not None:
             self._held_at = None
             self.loop.release()
-            self._give_to_teacher()
+            self.loop.set_controller(self._driver if self._run else self._teacher or self.clicks)
 
     def _tell_problem(self) -> None:
         if self.clicks.problem and self.clicks.problem != self._told_problem:

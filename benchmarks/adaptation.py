@@ -67,6 +67,7 @@ def training(start: prior.Prior, takes: list[Demonstration]) -> tuple[Callable[[
     """Return two jobs: to train the candidates of a race, and look at them, together and one after the other."""
     model, settings = start.model, race.RaceSettings()
     folds = race.make_folds([encode(take)[0] for take in takes], settings)
+    folds = race.only(folds, slice(0, folds.count))
     starts = [
         race.zero_step(start, folds), race.rival_start(start.rival, folds), race.scratch_start(model, folds, SEED)
     ]  # fmt: skip

@@ -153,10 +153,22 @@ class _Recorder:
         return sum((tensor.square().sum() for tensor in fast.values()), torch.zeros(())).expand(1)
 
 
+def test_only_the_winner_is_made_from_everything_and_it_is_what_training_with_the_folds_makes() -> None:
+    prior, folds = _prior(), _folds("circle")
+    start = race.zero_step(prior, folds)
+    *_, (step, whole) = race.adam_paths(prior.model, [start], folds, QUICK)
+    made = race.trained(prior.model, start, folds, QUICK, step)
+    for name in ADAPTED:
+        assert made[name].shape[0] == 1
+        np.testing.assert_allclose(made[name][0].detach(), whole[name][-1].detach(), atol=2e-3)
+    begun = race.trained(prior.model, start, folds, QUICK, 0)
+    np.testing.assert_array_equal(begun["context"][0].detach(), start["context"][-1])
+
+
 def test_adam_goes_through_all_batches_in_turn() -> None:
     folds = _folds("circle")
     zero, model = race.zero_step(_prior(), folds), _Recorder()
-    for _ in race.adam_paths(model, [zero], folds, replace(QUICK, adam_steps=race.PRACTICE)):  # type: ignore[arg-type]
+    for _ in race.adam_paths(model, [zero], folds, replace(QUICK, adam_steps=race.PRACTICE + 1)):  # type: ignore[arg-type]
         pass
     assert all(anchors.shape[1] == QUICK.batch for anchors in model.seen)
     first, again = model.seen[0], model.seen[race.PRACTICE]

@@ -7,6 +7,7 @@ data are shown live, and the best becomes the policy, with the reason in words.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,12 @@ class _Finish:
 
     held_out: float
     step: int
-    policy: dict[str, Array]
+    fast: Callable[[], Params]
+    """Makes the policy from everything; it is the last task."""
+
+    def policy(self) -> dict[str, Array]:
+        """Return what is stored."""
+        return as_numpy(self.fast(), -1)
 
 
 def adapt_task(
@@ -169,20 +175,23 @@ class _Click:
         for step, fast in path:
             found = race.losses(self.prior.model, fast, self.folds)
             if np.isfinite(found[1]):
-                self.finishes[name] = _Finish(found[1], step, as_numpy(fast, -1))
+                self.finishes[name] = _Finish(found[1], step, lambda fast=fast: fast)  # type: ignore[misc]
             yield self._record(name, step, steps, found)
         return fast
 
     def _train(self, starts: Mapping[str, Params]) -> Generator[AdaptationStep, None, None]:
         """Train several candidates with Adam, all at once; each counts where it is best."""
-        model, rows, steps = self.prior.model, self.folds.count + 1, self.settings.adam_steps
-        folds = race.repeated(self.folds, len(starts))
-        for step, fast in race.adam_paths(model, list(starts.values()), folds, self.settings):
+        model, steps = self.prior.model, self.settings.adam_steps
+        held = slice(0, self.folds.count)
+        folds = race.repeated(race.only(self.folds, held), len(starts))
+        begin = [{name: tensor[held] for name, tensor in start.items()} for start in starts.values()]
+        for step, fast in race.adam_paths(model, begin, folds, self.settings):
             found = race.losses_of_each(model, fast, folds, len(starts))
-            for index, (name, losses) in enumerate(zip(starts, found, strict=True)):
+            for (name, start), losses in zip(starts.items(), found, strict=True):
                 best = self.finishes.get(name)
                 if np.isfinite(losses[1]) and (best is None or losses[1] < best.held_out):
-                    self.finishes[name] = _Finish(losses[1], step, as_numpy(fast, rows * (index + 1) - 1))
+                    make = partial(race.trained, model, start, self.folds, self.settings, step)
+                    self.finishes[name] = _Finish(losses[1], step, make)
                 yield self._record(name, step, steps, losses)
             if self.should_stop():
                 break
@@ -203,10 +212,11 @@ class _Click:
             reason += f" It looks at {self._looked_at()}: that explains the takes better than what the encoder chose."
         if name not in (ZERO_STEP, FIVE_STEP):
             reason += f" Best after {chosen.step} steps of Adam."
-        reference, scale = reference_of(chosen.policy, self.takes)
-        others = {n: f.policy for n, f in self.finishes.items()} if self.settings.keep_all else {}
+        policy = chosen.policy()
+        reference, scale = reference_of(policy, self.takes)
+        others = {n: f.policy() for n, f in self.finishes.items()} if self.settings.keep_all else {}
         decisions = max(len(take) for take in self.takes)
-        return AdaptedClick(chosen.policy, name, reason, held_out, decisions, reference, scale, others)
+        return AdaptedClick(policy, name, reason, held_out, decisions, reference, scale, others)
 
     def _touching(self) -> bool:
         """Return whether anything was touched or held."""

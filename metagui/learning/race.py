@@ -1,7 +1,7 @@
 """The candidates that race to become a click's policy, each a path of parameters from its start.
 
-All leave-one-out folds run at once as the tasks of one batch, and the last row of the batch is the final policy,
-made from everything: an adaptation costs no more for being validated.
+All leave-one-out folds run at once as the tasks of one batch. Its last row is the policy made from everything; where
+making that is long, only the winner's is made, once it has won.
 """
 
 from __future__ import annotations
@@ -93,6 +93,16 @@ def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
     return Folds(remembered, _stacked(query), _stacked(practice), len(pairs) - 1, words)
 
 
+def only(folds: Folds, rows: slice) -> Folds:
+    """Return some rows of the folds."""
+
+    def some(points: Points) -> Points:
+        columns = {name: value[rows] for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
+        return replace(points, **columns)  # type: ignore[arg-type]
+
+    return replace(folds, support=some(folds.support), query=some(folds.query), practice=some(folds.practice))
+
+
 def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
     """Split one take: every fourth stretch is held out, never the last."""
     rows = np.arange(len(take))
@@ -166,11 +176,22 @@ def adam_paths(
     for step in range(settings.adam_steps + 1):
         if step % settings.check_every == 0:
             yield step, fast | kept
+        if step == settings.adam_steps:
+            break
         points = batches[step % len(batches)]
         gradients = torch.autograd.grad(model.loss(fast | kept, points).sum(), list(fast.values()))
         for tensor, gradient in zip(fast.values(), gradients, strict=True):
             tensor.grad = gradient
         optimiser.step()
+
+
+def trained(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings, steps: int) -> Params:
+    """Return the policy (one task) made from everything by so many steps of Adam."""
+    last = slice(folds.count, None)
+    short = replace(settings, adam_steps=steps, check_every=max(steps, 1))
+    start = {name: tensor[last] for name, tensor in start.items()}
+    *_, (_, fast) = adam_paths(model, [start], only(folds, last), short)
+    return fast
 
 
 def together(starts: Sequence[Params]) -> Params:
@@ -228,8 +249,11 @@ def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float
 
 
 def losses_of_each(model: PolicyModel, fast: Params, folds: Folds, times: int) -> list[tuple[float, float]]:
-    """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds."""
+    """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds.
+
+    The last row, where there is one, is no fold.
+    """
     with torch.no_grad():
         sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
-    means = torch.stack(sides).view(2, times, folds.count + 1)[..., : folds.count].mean(-1)
+    means = torch.stack(sides).view(2, times, -1)[..., : folds.count].mean(-1)
     return [(support, query) for support, query in means.T.tolist()]

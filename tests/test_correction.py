@@ -15,7 +15,7 @@ from metagui.arms.simulated import SimulatedArm
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.programs import ClickProgram
 from metagui.demonstrations.steps import Style
-from metagui.learning import correction
+from metagui.learning import correction, dataset
 from metagui.learning.adapted import AdaptedTask
 from metagui.learning.dataset import Draw, MetaDataset, TaskSampler, encode_all
 from metagui.learning.features import COARSE, STEP_SCALE, SegmentArrays, action_from_motion, motion_from_action
@@ -39,7 +39,7 @@ def corrected(
 ) -> MetaDataset | None:
     prior = shipped()
     some = [program for program in PROGRAMS if program.name in programs]
-    return result(correction.corrections(prior.model, prior.meta.params, data, some, 3, workers))
+    return result(correction.corrections(prior.model, prior.meta.params, data, some, 3, (1,), workers))
 
 
 def result(steps: Generator[int, None, MetaDataset | None]) -> MetaDataset | None:
@@ -120,12 +120,32 @@ def test_clicks_are_kept_apart(data: MetaDataset) -> None:
 def test_policies_start_from_any_take_and_in_many_states(data: MetaDataset) -> None:
     prior, index = shipped(), {name: task for task, name in enumerate(data.names)}
     episodes = [
-        next(correction._episodes(prior.model, prior.meta.params, data, [REACH], index, seed)) for seed in range(6)
+        next(correction._episodes(prior.model, prior.meta.params, data, [REACH], index, seed, (1,)))
+        for seed in range(6)
     ]
     assert len({episode.policy.clicks[0].decisions for episode in episodes}) > 1
     begins = [correction.run(episode)[0].globals[0] for episode in episodes]
     home = sum(np.allclose(begin, begins_at_home(), atol=1e-3) for begin in begins)
     assert 0 < home < len(begins)
+
+
+def test_policies_start_from_as_many_takes_as_are_asked_for_in_turn(
+    data: MetaDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prior, index = shipped(), {name: task for task, name in enumerate(data.names)}
+    drawn: list[list[int]] = []
+
+    def points_from(takes: list[SegmentArrays], points: int, rng: np.random.Generator) -> list[np.ndarray]:
+        drawn.append([len(take) for take in takes])
+        return dataset.points_from(takes, points, rng)
+
+    monkeypatch.setattr(correction, "points_from", points_from)
+    programs = [REACH, LIFT, REACH, LIFT]
+    list(correction._episodes(prior.model, prior.meta.params, data, programs, index, 0, (1, 3)))
+    assert [len(takes) for takes in drawn] == [1, 3, 1, 3]
+    task = index[f"{LIFT.name} / 1"]
+    lengths = sorted(len(data.segment(int(take))) for take in data.takes_of(task))
+    assert all(sorted(takes) == lengths for takes in drawn[1::2]), "three different ones"
 
 
 def begins_at_home() -> np.ndarray:
@@ -155,16 +175,27 @@ def test_the_same_is_found_by_one_process_and_by_two(data: MetaDataset) -> None:
 def test_nothing_is_run_of_what_is_not_in_the_data_or_when_stopped(data: MetaDataset) -> None:
     prior = shipped()
     unknown = replace(REACH, name="unknown")
-    assert result(correction.corrections(prior.model, prior.meta.params, data, [unknown], 0, 1)) is None
-    stopped = correction.corrections(prior.model, prior.meta.params, data, PROGRAMS, 0, 1, lambda: True)
+    assert result(correction.corrections(prior.model, prior.meta.params, data, [unknown], 0, (1,), 1)) is None
+    stopped = correction.corrections(prior.model, prior.meta.params, data, PROGRAMS, 0, (1,), 1, lambda: True)
     assert next(stopped) == 1
     assert result(stopped) is None
+
+
+def test_what_no_take_tells_is_no_correction(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that stopped where its take did is not corrected by a law that knows better by a millimetre."""
+    begun = data.segment(0).rows(np.arange(6))
+    ended = replace(begun, done=np.array([0, 0, 0, 0, 0, 1], dtype=np.float32))
+    prior, some = shipped(), [REACH, LIFT]
+    for found, count in ((replace(begun, done=np.zeros(6, dtype=np.float32)), 0), (ended, 2)):
+        monkeypatch.setattr(correction, "run", lambda episode, found=found: [found])
+        kept = result(correction.corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
+        assert (len(kept.starts) if kept else 0) == count
 
 
 def test_corrections_are_asked_about_and_never_shown(data: MetaDataset) -> None:
     found = corrected(data, 1)
     assert found is not None
-    sampler = TaskSampler(data, range(len(data.names)), Draw(4, 64, 64), found)
+    sampler = TaskSampler(data, range(len(data.names)), Draw(4, 64, 64), [found, found])
     rng = np.random.default_rng(0)
     rows = len(data.segments)
     asked = []

@@ -15,6 +15,7 @@ import torch
 
 from metagui.learning import maml
 from metagui.learning.meta_state import Meta, MetaState, StateFileError
+from metagui.learning.muon import is_hidden
 
 _PATH = Path(__file__).parents[1] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
@@ -114,13 +115,14 @@ def test_zero_step_training_cannot_know_the_task_but_runs() -> None:
     assert records[-1].before == records[-1].after
 
 
-def test_a_killed_run_continues_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("muon", [0.0, 0.01])
+def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
     model = sinusoid.Regressor()
     whole = sinusoid.begin(model, seed=0)
-    _train(model, whole, 100)
+    _train(model, whole, 100, muon=muon)
 
     killed = sinusoid.begin(model, seed=0)
-    settings = maml.MetaSettings(steps=100, lr=2e-3, report_every=25)
+    settings = maml.MetaSettings(steps=100, lr=2e-3, muon=muon, report_every=25)
     for record in maml.meta_train(model, sinusoid.Sampler(), settings, killed):
         if record.step == 50:
             killed.save(tmp_path / "state", {"seed": 0})
@@ -128,9 +130,28 @@ def test_a_killed_run_continues_exactly(tmp_path: Path) -> None:
     resumed, notes = MetaState.load(tmp_path / "state")
     assert notes == {"seed": 0}
     assert resumed.step == 50
-    _train(model, resumed, 100)
+    _train(model, resumed, 100, muon=muon)
     for a, b in zip(whole.meta.tensors(), resumed.meta.tensors(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_only_hidden_matrices_step_with_muon() -> None:
+    model = sinusoid.Regressor()
+    ends = []
+    for muon in (0.0, 1e-3, 2e-3):
+        state = sinusoid.begin(model, seed=0)
+        begin = {name: tensor.detach().clone() for name, tensor in state.meta.params.items()}
+        _train(model, state, 1, muon=muon)
+        ends.append({name: (tensor - begin[name]).detach() for name, tensor in state.meta.params.items()})
+    adam, once, twice = ends
+    hidden = {name for name in adam if is_hidden(adam[name])}
+    assert hidden
+    assert hidden < set(adam)
+    for name in adam:
+        if name in hidden:
+            np.testing.assert_allclose(twice[name], 2 * once[name], rtol=1e-3, atol=1e-7)
+        else:
+            assert torch.equal(once[name], adam[name])
 
 
 def test_a_state_file_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def _settings() -> TrainSettings:
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         rival=MetaSettings(steps=4, inner_steps=0, report_every=2),
         siamese=SiameseSettings(steps=4, tasks=4, takes=2, report_every=2),
+        rounds=((1,), (1, 3)),
         held_out=0.3,
         validate_every=2,
     )
@@ -101,17 +103,19 @@ def test_policies_are_corrected_where_the_programs_are_known(data: TrainingData,
                 return list(dict.fromkeys(phases)), end.value
 
     phases, whole = finished(train(tmp_path / "whole"))
-    assert phases == ["encoder", "corrections", "corrected", "inner steps", "multi-task rival", "similarity"]
-    assert whole.metadata["corrected"] > 0
+    rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
+    assert phases == ["encoder", *rounds, "inner steps", "multi-task rival", "similarity"]
     training, _ = split_tasks(data.meta, _settings().held_out, _settings().seed)
-    ran = MetaDataset.load(tmp_path / "whole" / "corrections.npz")
-    assert set(ran.tasks.tolist()) <= set(training), "held-out tasks stay held out"
-    for phase in ("corrections", "corrected"):
+    ran = [MetaDataset.load(tmp_path / "whole" / f"corrections-{turn}.npz") for turn in (1, 2)]
+    assert all(set(found.tasks.tolist()) <= set(training) for found in ran), "held-out tasks stay held out"
+    assert whole.metadata["corrected"] == sum(len(found.segments) for found in ran)
+    assert ran[0].fingerprint() != ran[1].fingerprint()
+    for phase in rounds:
         killed = train(tmp_path / phase)
         next(step for step in killed if step.phase == phase)
         killed.close()
         assert finished(train(tmp_path / phase))[1].id == whole.id
-    (tmp_path / "whole" / "corrections.npz").write_text("broken")
+    (tmp_path / "whole" / "corrections-2.npz").write_text("broken")
     with pytest.raises(DatasetError, match="remove it, and the same command"):
         finished(train(tmp_path / "whole"))
 
@@ -126,7 +130,26 @@ def test_policies_that_are_corrected_are_as_finished_ones(data: TrainingData, mo
     monkeypatch.setattr(correction, "corrections", corrections)
     phases = [step.phase for step in meta_train_prior(data, _settings(), programs=PROGRAMS)]
     assert ran == [TrainSettings().reached]
-    assert "corrected" not in phases, "nothing was there to be learnt from"
+    assert "corrected 1" not in phases, "nothing was there to be learnt from"
+
+
+def test_what_is_made_in_a_process_of_its_own_is_the_same(data: TrainingData, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    data.save(tmp_path / "data")
+    kept = TrainingData.load(tmp_path / "data")  # coarser
+    _, alone = _train(kept)
+    phases: list[str] = []
+    training = meta_train_prior(kept, _settings(), tmp_path, metadata={"command": "test"}, folder=tmp_path / "data")
+    while True:
+        try:
+            phases.append(next(training).phase)
+        except StopIteration as finished:
+            beside = finished.value
+            break
+    assert beside.id == alone.id
+    assert beside.metadata == alone.metadata
+    assert set(phases) == {"encoder", "inner steps", "multi-task rival", "similarity"}
+    assert not multiprocessing.active_children()
 
 
 def test_stopping_keeps_what_there_is(data: TrainingData) -> None:

@@ -85,6 +85,7 @@ def train(
         sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length, str(data.resolve()) if data else ""
     )
     claim(checkpoint, lessons)
+    began = time.perf_counter()
     learnt_from = prepared(path, lessons, checkpoint, workers)
     about = {
         "command": f"metagui train --programs {path.name} --takes {takes} --prefixes {prefixes} --length {length} "
@@ -92,8 +93,7 @@ def train(
         "programs": lessons.programs,
         "date": datetime.now(UTC).date().isoformat(),
     }
-    began = time.perf_counter()
-    prior = meta_train(learnt_from, lessons, checkpoint, about, load_programs(path), workers)
+    prior = meta_train(learnt_from, lessons, checkpoint, about, load_programs(path), workers, data)
     seconds = round(time.perf_counter() - began, 1)
     out.parent.mkdir(parents=True, exist_ok=True)
     prior.save(out)
@@ -160,6 +160,7 @@ def meta_train(
     about: dict[str, Any],
     programs: "Sequence[ClickProgram]",
     workers: int | None,
+    kept: Path | None,
 ) -> "Prior":
     """Run or continue the meta-training, with a bar a phase; return the prior."""
     from metagui.learning.training import meta_train_prior
@@ -175,7 +176,8 @@ def meta_train(
             if step.validation is not None:
                 remark(describe(step))
 
-        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about, programs, workers)
+        folder = kept or checkpoint / "data"
+        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about, programs, workers, folder)
         return follow(steps, tell)
 
 

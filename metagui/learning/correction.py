@@ -7,6 +7,7 @@ were trained on, and every decision is kept with the motion that the click's law
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from metagui.learning.networks import Params
 
 POINTS = 192
-"""Points of one take from which a policy is started, as for a person."""
+"""Points of the takes from which a policy is started, as for a person."""
 PREFIXES = 0.5
 """Share of the episodes that start after random motion."""
 HURRY = RunSettings(patience=1.0, extra_decisions=60)
@@ -119,20 +120,21 @@ def corrections(
     data: MetaDataset,
     programs: Sequence[ClickProgram],
     seed: int,
+    shown: Sequence[int] = (1,),
     workers: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[int, None, MetaDataset | None]:
-    """Run a policy of one take of each program; yield how many have run, return what was corrected.
+    """Run a policy of every program, started from as many takes as ``shown`` says in turn; return the corrections.
 
     The same numbers come whatever the ``workers``, one a core if None. Returns None if stopped, or nothing was run.
     """
     index = {name: task for task, name in enumerate(data.names)}
     kept: list[SegmentArrays] = []
     tasks: list[int] = []
-    ran = _in_order(_episodes(model, params, data, programs, index, seed), workers or os.cpu_count() or 1)
+    ran = _in_order(_episodes(model, params, data, programs, index, seed, shown), workers or os.cpu_count() or 1)
     for count, (program, segments) in enumerate(ran):
         for click, segment in enumerate(segments):
-            if len(segment) >= LEAST_ROWS:
+            if is_plain(segment):
                 kept.append(segment)
                 tasks.append(index[f"{program.name} / {click + 1}"])
         yield count + 1
@@ -142,6 +144,15 @@ def corrections(
     return stored(kept, tasks, data.names) if kept else None
 
 
+def is_plain(segment: SegmentArrays) -> bool:
+    """Return whether a correction says what the policy could have known: the law came to its end as well.
+
+    Else the policy often stopped where its takes did, and the law, which knows the hidden numbers, went on by a
+    millimetre: from such corrections policies learn to hesitate. Measured: pushes stood still.
+    """
+    return len(segment) >= LEAST_ROWS and bool(segment.done.any())
+
+
 def _episodes(
     model: PolicyModel,
     params: Params,
@@ -149,11 +160,12 @@ def _episodes(
     programs: Sequence[ClickProgram],
     index: Mapping[str, int],
     seed: int,
+    shown: Sequence[int],
 ) -> Iterator[Episode]:
-    """Prepare a policy without steps from one take of every program whose clicks are all in the data."""
+    """Prepare policies without steps, from a few takes of every program whose clicks are all in the data."""
     rng = np.random.default_rng(seed)
     names = tuple(anchor.name for anchor in SimulatedArm(0).anchors)
-    for program in programs:
+    for count, program in zip(itertools.cycle(shown), programs, strict=False):
         tasks = [index.get(f"{program.name} / {click + 1}") for click in range(len(program.clicks))]
         which, own = rng.random(), int(rng.integers(2**31))
         if any(task is None for task in tasks):
@@ -161,17 +173,20 @@ def _episodes(
         clicks = []
         for task in tasks:
             takes = data.takes_of(task)  # type: ignore[arg-type]
-            clicks.append(_started(model, params, data.segment(int(takes[int(which * len(takes))])), rng))
+            some = np.roll(takes, -int(which * len(takes)))[:count]
+            clicks.append(_started(model, params, [data.segment(int(take)) for take in some], rng))
         yield Episode(program, AdaptedTask(program.name, tuple(clicks), names), own)
 
 
-def _started(model: PolicyModel, params: Params, take: SegmentArrays, rng: np.random.Generator) -> AdaptedClick:
-    """Return the policy that the encoder starts from one take."""
-    shown = Points(*(torch.from_numpy(column)[None] for column in points_from([take], POINTS, rng)))
+def _started(
+    model: PolicyModel, params: Params, takes: Sequence[SegmentArrays], rng: np.random.Generator
+) -> AdaptedClick:
+    """Return the policy that the encoder starts from some takes."""
+    shown = Points(*(torch.from_numpy(column)[None] for column in points_from(takes, POINTS, rng)))
     with torch.no_grad():
         policy = as_numpy(model.start(params, shown))
-    reference, scale = reference_of(policy, [take])
-    return AdaptedClick(policy, "zero-step", "", {}, len(take), reference, scale)
+    reference, scale = reference_of(policy, takes)
+    return AdaptedClick(policy, "zero-step", "", {}, max(map(len, takes)), reference, scale)
 
 
 def _in_order(

@@ -196,20 +196,21 @@ class TaskSampler:
         dataset: MetaDataset,
         tasks: Iterable[int],
         draw: Draw | None = None,
-        corrections: MetaDataset | None = None,
+        corrections: Sequence[MetaDataset] = (),
     ) -> None:
         self.draw = draw or Draw()
-        takes = {task: dataset.takes_of(task) for task in tasks}
-        self._takes = [found for found in takes.values() if len(found) >= 2]
+        takes = {task: found for task in tasks if len(found := dataset.takes_of(task)) >= 2}
+        self._takes = list(takes.values())
         if not self._takes:
             raise DatasetError("No task has two takes; support and query must come from different ones.")
-        sets = [dataset, corrections] if corrections else [dataset]
-        self._starts = np.concatenate([each.starts + len(dataset.segments) * i for i, each in enumerate(sets)])
+        sets = (dataset, *corrections)
+        rows = np.cumsum([0, *(len(each.segments) for each in sets)])
+        firsts = np.cumsum([0, *(len(each.starts) for each in sets)])
+        self._starts = np.concatenate([each.starts + rows[i] for i, each in enumerate(sets)])
         self._lengths = np.concatenate([each.lengths for each in sets])
         self._corrected = [
-            len(dataset.starts) + corrections.takes_of(task) if corrections else np.zeros(0, dtype=np.int64)
-            for task, found in takes.items()
-            if len(found) >= 2
+            np.concatenate([firsts[i] + sets[i].takes_of(task) for i in range(1, len(sets))] or [takes[task][:0]])
+            for task in takes
         ]
         columns = zip(*((s.anchors, s.globals, s.actions, s.done) for s in (d.segments for d in sets)), strict=True)
         self._columns = [torch.from_numpy(np.concatenate(c) if corrections else c[0]) for c in columns]

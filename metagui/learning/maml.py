@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import torch
 
 from metagui.learning.meta_state import Meta, MetaState
+from metagui.learning.muon import Muon, is_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -53,6 +54,8 @@ class MetaSettings:
     lr: float = 1e-3
     """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
     final_lr: float = 0.0
+    muon: float = 0.0
+    """Muon's step size for hidden layers' matrices, beside ``lr`` for all else; 0 leaves them to Adam, too."""
     rate_lr: float = 10.0
     """How many times faster the logarithms of the inner rates are learnt."""
     clip: float = 1.0
@@ -127,9 +130,7 @@ def meta_train(
     that continues from a saved state ends with exactly the same numbers. Close the generator to stop.
     """
     tensors = state.meta.tensors()
-    rates = list(state.meta.log_rates.values())
-    groups = [{"params": list(state.meta.params.values())}, {"params": rates}] if rates else [{"params": tensors}]
-    optimiser = torch.optim.Adam(groups, lr=settings.lr, fused=True)
+    optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
     state.load_into(optimiser)
     while state.step < settings.steps:
         report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps
@@ -139,8 +140,8 @@ def meta_train(
         _backward(objective, tensors)
         norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
         if math.isfinite(norm) and math.isfinite(float(objective.detach())):
-            for group, times in zip(optimiser.param_groups, (1.0, settings.rate_lr), strict=False):
-                group["lr"] = learning_rate(settings, state.step) * times
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(settings, state.step) * group["times"]
             optimiser.step()
         else:
             state.skipped += 1
@@ -150,6 +151,18 @@ def meta_train(
             before, after = float(losses[0].detach()), float(losses[-1].detach())
             yield MetaStep(state.step, settings.steps, before, after, norm, state.skipped)
     return state
+
+
+def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
+    """Return what the optimiser steps alike, each with how many ``times`` the step size."""
+    hidden = [tensor for tensor in meta.params.values() if settings.muon and is_hidden(tensor)]
+    others = [tensor for tensor in meta.params.values() if not any(tensor is one for one in hidden)]
+    groups = [
+        {"params": others, "times": 1.0},
+        {"params": hidden, "times": settings.muon / settings.lr, "muon": True},
+        {"params": list(meta.log_rates.values()), "times": settings.rate_lr},
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def _backward(objective: torch.Tensor, tensors: list[torch.Tensor]) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to make a prior; the defaults take twenty minutes or less on two slow cores."""
+    """How to make a prior; the defaults take under half an hour on two slow cores, the takes included."""
 
     seed: int = 0
     encoder: MetaSettings = field(

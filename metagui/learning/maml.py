@@ -159,7 +159,7 @@ def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
     others = [tensor for tensor in meta.params.values() if not any(tensor is one for one in hidden)]
     groups = [
         {"params": others, "times": 1.0},
-        {"params": hidden, "times": settings.muon / settings.lr, "muon": True},
+        {"params": hidden, "times": settings.muon / settings.lr if settings.lr else 0.0, "muon": True},
         {"params": list(meta.log_rates.values()), "times": settings.rate_lr},
     ]
     return [group for group in groups if group["params"]]

@@ -43,8 +43,9 @@ def endless(should_stop: Callable[[], bool]) -> Generator[int, None, str]:
     return "stopped"
 
 
-def finish(beside: Beside[int, Any]) -> tuple[list[int], Any]:
-    steps, told = beside.result(), []
+def finish(beside: Beside[int, Any], stop_after: int = 1000) -> tuple[list[int], Any]:
+    told: list[int] = []
+    steps = beside.result(lambda: len(told) >= stop_after)
     while True:
         try:
             told.append(next(steps))
@@ -69,9 +70,9 @@ def test_news_never_wait_and_nothing_is_told_twice() -> None:
         until = time.monotonic() + 30.0
         while len(told) < 3 and time.monotonic() < until:
             told += beside.news()
-        beside.stop()
-        rest, result = finish(beside)
+        rest, result = finish(beside, stop_after=3)  # only once it is being waited for
         assert result == "stopped"
+        assert len(rest) >= 3
         assert told + rest == list(range(1, len(told + rest) + 1))
 
 

@@ -46,10 +46,6 @@ class Beside(Generic[Step, Result]):
         self._process.terminate()
         self._process.join()
 
-    def stop(self) -> None:
-        """Ask the job to come to an early end, with what it has."""
-        self._stopping.set()
-
     def news(self) -> Iterator[Step]:
         """Yield the steps told since one last asked; never waits."""
         while self._ended is None:
@@ -58,9 +54,14 @@ class Beside(Generic[Step, Result]):
             except queue.Empty:
                 return
 
-    def result(self) -> Generator[Step, None, Result]:
-        """Wait for the end: yield the steps until there, return the result. Raises what the job raised, BesideError."""
+    def result(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Step, None, Result]:
+        """Wait for the end: yield the steps until there, return the result. Raises what the job raised, BesideError.
+
+        Once ``should_stop`` is true, the job is asked to come to an early end, with what it has.
+        """
         while self._ended is None:
+            if should_stop():
+                self._stopping.set()
             try:
                 yield from self._hear(self._told.get(timeout=_PATIENCE))
             except queue.Empty:

@@ -5,7 +5,7 @@ is learnt equally fast, not those with large gradients first:
 
     M ← μ M + G        W ← W − η √max(1, m/n) · orthogonal(G + μ M)
 
-torch's own works in bfloat16, which a CPU does three times slower, and came after the oldest torch we allow.
+torch's own works in bfloat16, which takes a CPU more than twice as long, and came after the oldest torch we allow.
 """
 
 from __future__ import annotations

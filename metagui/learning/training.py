@@ -58,9 +58,7 @@ def meta_train_prior(
     else:
         with Beside(make_side, folder, settings, checkpoint) as beside:
             final = yield from _along(policy.train(), beside.news)
-            if should_stop():
-                beside.stop()
-            side = yield from beside.result()
+            side = yield from beside.result(should_stop)
     return policy.prior(final, side, {"data": data.meta.fingerprint()} | (metadata or {}))
 
 

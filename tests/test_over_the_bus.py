@@ -88,10 +88,16 @@ def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tupl
     assert [segment.click.verb for segment in takes[0].segments if segment.click] == ["grasp", "place"]
     table = Table(UNSEEN)
     before = table.real().positions[0]
-    chain = JudgedChain(PolicyChain(adapt(takes), table.arm.anchors), Witness(table))
+    witness = Witness(table)
+    chain = JudgedChain(PolicyChain(adapt(takes), table.arm.anchors), witness)
+    over: list[bool] = []
+    end, witness.end = witness.end, lambda now: over.append(chain.finished) or end(now)  # type: ignore[func-returns-value, method-assign]
     last = table.loop.run_inline(chain, 3000)
     assert last is not None
     assert chain.chain.outcome == "done"
+    assert over == [False, False], "it is over once it is judged, not before"
+    assert chain.finished
+    assert chain.decide(last.observation) is None, "who polls later lets the loop ask once more"
     assert chain.judge.achieved == [True, True]
     assert chain.judge.success(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05

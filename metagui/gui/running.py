@@ -60,7 +60,8 @@ class Running(QObject):
     def _drive(self, prepared: tuple[Any, Any]) -> None:
         self._chain, judged = prepared
         self._judge = judged.judge if judged is not None else None
-        self._desk.drive(judged or self._chain, self._chain)
+        driver = judged or self._chain
+        self._desk.drive(driver, driver)
 
     def replay(self, take: Demonstration) -> None:
         """Let the arm repeat a take; a simulated one in the scene it was shown in."""

@@ -29,6 +29,8 @@ class JudgedChain:
 
     def __init__(self, chain: PolicyChain, judge: Judge, strict: bool = False) -> None:
         self.chain, self.judge, self.strict = chain, judge, strict
+        self.finished = False
+        """Whether the run is over, and judged: the chain itself is over a moment sooner."""
         self._watched = -1
 
     @property
@@ -44,16 +46,18 @@ class JudgedChain:
     def decide(self, observation: Observation) -> Motion | None:
         """Return the chain's motion; tell the judge when a click begins and ends."""
         motion = self.chain.decide(observation)
-        if self._watched >= 0 and (self.chain.click_index != self._watched or self.chain.outcome == "done"):
-            achieved = self.judge.end(observation)
-            if self.strict and not achieved:
-                self.chain.outcome = f"missed in click {self._watched + 1}"
+        watched = self._watched
+        if watched >= 0 and (self.chain.click_index != watched or self.chain.outcome == "done"):
+            self._watched = -1  # who is asked again, once all is done, judges nothing twice
+            if not self.judge.end(observation) and self.strict:
+                self.chain.outcome, self.finished = f"missed in click {watched + 1}", True
                 return None
         if self.chain.click_index != self._watched and not self.chain.finished:
             self._watched = self.chain.click_index
             self.judge.begin(observation)
         if motion is not None:
             self.judge.watch(observation)
+        self.finished = self.chain.finished
         return motion
 
 

@@ -2,7 +2,7 @@
 
 For one click of every single family, shown three times by the script, in ms of one thread's processor time, medians:
 the policy alone (the encoder's start and MAML's five steps), and the whole race with all its rivals and folds. And how
-much training its three candidates in one batch saves: by turns with training one after the other.
+much training its two rivals in one batch saves: by turns with training one after the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from metagui.learning import maml, prior, race
 from metagui.learning.adaptation import adapt_task, warm_up
 from metagui.learning.dataset import points_from
 from metagui.learning.features import encode
-from metagui.learning.policy import Points
+from metagui.learning.policy import Points, PolicyModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,20 +68,26 @@ def training(start: prior.Prior, takes: list[Demonstration]) -> tuple[Callable[[
     model, settings = start.model, race.RaceSettings()
     folds = race.make_folds([encode(take)[0] for take in takes], settings)
     folds = race.only(folds, slice(0, folds.count))
-    starts = [
-        race.zero_step(start, folds), race.rival_start(start.rival, folds), race.scratch_start(model, folds, SEED)
+    blind, rivals = replace(model, blind=True), [
+        race.rival_start(start.rival, folds), race.scratch_start(model, folds, SEED)
     ]  # fmt: skip
 
-    def train(some: list[Params]) -> None:
+    def train(model: PolicyModel, some: list[Params]) -> None:
         again = race.repeated(folds, len(some))
+        looked_up = race.prepared(model, race.together(some), again)
         for _, fast in race.adam_paths(model, some, again, settings):
-            race.losses_of_each(model, fast, again, len(some))
+            race.losses_of_each(model, fast, looked_up, len(some))
+
+    def together() -> None:
+        train(model, [race.zero_step(start, folds)])
+        train(blind, rivals)
 
     def apart() -> None:
-        for one in starts:
-            train([one])
+        train(model, [race.zero_step(start, folds)])
+        for one in rivals:
+            train(blind, [one])
 
-    return partial(train, starts), apart
+    return together, apart
 
 
 def median_ms(repetitions: int, *jobs: Callable[[], object]) -> list[float]:

@@ -145,8 +145,13 @@ def test_other_anchors_are_looked_at_where_that_explains_the_takes_clearly_bette
 class _Recorder:
     """A model whose loss is small where its parameters are, and that keeps the points it was shown."""
 
+    blind = False
+
     def __init__(self) -> None:
         self.seen: list[torch.Tensor] = []
+
+    def prepared(self, fast: dict[str, torch.Tensor], points: Points) -> Points:
+        return points
 
     def loss(self, fast: dict[str, torch.Tensor], points: Points) -> torch.Tensor:
         self.seen.append(points.anchors)
@@ -176,13 +181,19 @@ def test_adam_goes_through_all_batches_in_turn() -> None:
     assert not any(torch.equal(first, other) for other in model.seen[1 : race.PRACTICE])
 
 
-def test_candidates_trained_together_end_where_each_ends_alone() -> None:
+@pytest.mark.parametrize("blind", [False, True])
+def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> None:
     prior, folds = _prior(), _folds("circle")
-    starts = [race.zero_step(prior, folds), race.scratch_start(prior.model, folds, 0)]
-    *_, (_, both) = race.adam_paths(prior.model, starts, race.repeated(folds, 2), QUICK)
-    found = race.losses_of_each(prior.model, both, race.repeated(folds, 2), 2)
+    model = replace(prior.model, blind=blind)
+    if blind:
+        starts = [race.rival_start(prior.rival, folds), race.scratch_start(prior.model, folds, 0)]
+    else:
+        other = replace(prior, meta=maml.initial(MODEL.initial(7), MODEL.rates(), 5).frozen())
+        starts = [race.zero_step(one, folds) for one in (prior, other)]
+    *_, (_, both) = race.adam_paths(model, starts, race.repeated(folds, 2), QUICK)
+    found = race.losses_of_each(model, both, race.repeated(folds, 2), 2)
     for index, start in enumerate(starts):
-        *_, (_, alone) = race.adam_paths(prior.model, [start], folds, QUICK)
+        *_, (_, alone) = race.adam_paths(model, [start], folds, QUICK)
         rows = slice(index * (folds.count + 1), (index + 1) * (folds.count + 1))
         for name in ADAPTED:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
@@ -202,6 +213,14 @@ def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:
         np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
     np.testing.assert_array_equal(kept["adapted + Adam"]["context"], kept["adapted"]["context"])
     assert not np.array_equal(kept["adapted"]["context"], kept["zero-step"]["context"])
+
+
+@pytest.mark.parametrize(("patience", "last"), [(15, 15), (100, 30)])
+def test_training_that_gains_nothing_ends_early(patience: int, last: int) -> None:
+    settings = replace(QUICK, adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
+    seen: dict[str, int] = {}
+    follow(adapt_task(_prior(), shown()["circle"], settings), lambda step: seen.update({step.candidate: step.step}))
+    assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
 
 
 def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:

@@ -26,6 +26,15 @@ def test_steps_are_sorted_into_curves() -> None:
     assert curves.of(7) == {}
 
 
+def test_long_training_counts_where_it_was_best_and_five_steps_where_they_end() -> None:
+    curves = Curves()
+    held_out = [1.0, 0.5, 0.6, 0.7]
+    curves.extend([_step(0, 5 * i, "adapted + Adam", loss) for i, loss in enumerate(held_out)])
+    curves.extend([_step(0, i, "adapted", loss) for i, loss in enumerate(held_out)])
+    assert curves.of(0)["adapted + Adam"].settled == 0.5
+    assert curves.of(0)["adapted"].settled == 0.7
+
+
 def test_kept_curves_come_back() -> None:
     stored = [{"zero-step": [[0, 2.0, 1.0]], "adapted + Adam": [[0, 2.0, 1.0], [5, 1.0, 0.6]]}]
     curves = Curves.from_provenance(stored)

@@ -14,7 +14,7 @@ from shown import shown
 from metagui.learning import clues, inference, maml, pilot
 from metagui.learning.dataset import points_from
 from metagui.learning.features import encode
-from metagui.learning.policy import ADAPTED, PLACES, Points, PolicyModel, as_numpy
+from metagui.learning.policy import ADAPTED, PLACES, RECALLING, STARTED, Points, PolicyModel, as_numpy
 
 if TYPE_CHECKING:
     from metagui.learning.networks import Params
@@ -57,6 +57,7 @@ def test_inner_steps_adapt_exactly_what_they_should_and_lower_the_loss() -> None
     start = MODEL.start(meta.params, points)
     assert set(meta.log_rates) == set(ADAPTED)
     assert all(not torch.equal(start[name], adapted[name]) for name in ADAPTED)
+    assert all(torch.equal(start[name], adapted[name]) for name in (*RECALLING, "memory.keys", "memory.values"))
     assert MODEL.loss(adapted, points).item() < MODEL.loss(start, points).item()
 
 
@@ -74,13 +75,30 @@ def test_gradients_stay_finite_when_both_attentions_agree() -> None:
     )
 
 
+def test_what_does_not_adapt_is_looked_up_once_and_changes_nothing() -> None:
+    class Unprepared(PolicyModel):
+        def prepared(self, fast: Params, batch: Points) -> Points:
+            return batch
+
+    points = _points()
+    found = []
+    for model in (PolicyModel(**vars(MODEL)), Unprepared(**vars(MODEL))):
+        meta = maml.initial(model.initial(0), model.rates(), 2)
+        *_, fast = maml.adapt(model, meta, points, 2, order=2)
+        query = model.prepared(model.start(meta.params, points), points)
+        loss = model.loss(fast, query).sum()
+        found.append([loss.detach(), *torch.autograd.grad(loss, list(meta.params.values()), allow_unused=True)])
+    for once, again in zip(*found, strict=True):
+        torch.testing.assert_close(once, again, rtol=1e-4, atol=1e-5)
+
+
 def test_a_blind_policy_does_not_look_at_its_demonstration() -> None:
     blind = PolicyModel(hidden=32, encoder=32, summary=16, context=8, blind=True)
     points = _points()
     other = replace(points, actions=points.actions + 1.0)
     params = blind.initial(0)
     a, b = blind.start(params, points), blind.start(params, other)
-    assert all(torch.equal(a[name], b[name]) for name in ADAPTED)
+    assert all(torch.equal(a[name], b[name]) for name in STARTED)
 
 
 def test_the_circle_of_a_demonstration_is_found_without_the_way_there() -> None:

@@ -274,3 +274,16 @@ def test_a_prior_of_another_network_is_refused_in_words(data: TrainingData, tmp_
     with pytest.raises(PriorMismatch, match="another network"):
         priors.load(tmp_path / "stale")
     assert (tmp_path / "stale").stat().st_mode & 0o044 == 0o044
+
+
+def test_a_prior_whose_inner_loop_adapted_more_is_taken(data: TrainingData, tmp_path: Path) -> None:
+    _, prior = _train(data)
+    path = tmp_path / "prior"
+    for more, fits in (("attention1", True), ("nobody", False)):
+        rates = prior.meta.log_rates | {more: torch.zeros(5)}
+        replace(prior, meta=Meta(prior.meta.params, rates)).save(path)
+        if fits:
+            assert priors.load(path).id == prior.id
+        else:
+            with pytest.raises(PriorMismatch, match="nobody"):
+                priors.load(path)

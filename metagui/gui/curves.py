@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 MANY = 12
 """A curve of more points than this is smoothed, its raw points drawn faint."""
-FEW = 6
-"""A path of no more points is taken to its end; MAML's own five steps are."""
+FEW = 5
+"""A path of no more steps is taken to its end; MAML's own five steps are."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Curve:
     @property
     def settled(self) -> float:
         """What a candidate counts with: a long path where it is best, a short one where it ends."""
-        if len(self.query) > FEW:
+        if self.steps and self.steps[-1] > FEW:
             return self.best
         return self.query[-1] if self.query else float("nan")
 

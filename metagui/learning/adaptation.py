@@ -6,7 +6,7 @@ data are shown live, and the best becomes the policy, with the reason in words.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -156,44 +156,48 @@ class _Click:
         self.attended = looked.support.attended
         path = race.inner_path(self.prior, looked, settings)
         five = yield from self._run(FIVE_STEP, path, settings.inner_steps)
-        starts: dict[str, Callable[[], Params]] = {ADAM: lambda: five}
-        for name, policy in neighbours.items():
-            starts[NEAREST.format(name)] = lambda policy=policy: race.neighbour_start(policy, zero)  # type: ignore[misc]
-        if self.prior.rival and settings.rivals:
-            starts[FINE_TUNE] = lambda: race.rival_start(self.prior.rival, folds)
+        starts = {ADAM: five} | {NEAREST.format(n): race.neighbour_start(p, zero) for n, p in neighbours.items()}
+        if not settings.rivals:
+            starts = {n: start for n, start in starts.items() if self._may_win(n)}
+        yield from self._train(model, starts)
         if settings.rivals:
-            starts[SCRATCH] = lambda: race.scratch_start(model, folds, settings.seed)
-        able = [n for n in starts if settings.rivals or may_win(n, self.baseline, len(self.takes), self._touching())]
-        if able and not self.should_stop():
-            yield from self._train({name: starts[name]() for name in able})
+            blind = {FINE_TUNE: race.rival_start(self.prior.rival, folds)} if self.prior.rival else {}
+            blind[SCRATCH] = race.scratch_start(model, folds, settings.seed)
+            yield from self._train(replace(model, blind=True), blind)
         return self._finish()
 
     def _run(
         self, name: str, path: Iterator[tuple[int, Params]], steps: int
     ) -> Generator[AdaptationStep, None, Params]:
         """Follow a short path to its end, where it counts; return that."""
+        folds = self.folds
         for step, fast in path:
-            found = race.losses(self.prior.model, fast, self.folds)
+            if step == 0:
+                folds = race.prepared(self.prior.model, fast, folds)
+            found = race.losses(self.prior.model, fast, folds)
             if np.isfinite(found[1]):
                 self.finishes[name] = _Finish(found[1], step, lambda fast=fast: fast)  # type: ignore[misc]
             yield self._record(name, step, steps, found)
         return fast
 
-    def _train(self, starts: Mapping[str, Params]) -> Generator[AdaptationStep, None, None]:
+    def _train(self, model: PolicyModel, starts: Mapping[str, Params]) -> Generator[AdaptationStep, None, None]:
         """Train several candidates with Adam, all at once; each counts where it is best."""
-        model, steps = self.prior.model, self.settings.adam_steps
-        held = slice(0, self.folds.count)
+        if not starts or self.should_stop():
+            return
+        steps, held = self.settings.adam_steps, slice(0, self.folds.count)
         folds = race.repeated(race.only(self.folds, held), len(starts))
         begin = [{name: tensor[held] for name, tensor in start.items()} for start in starts.values()]
+        looked_up = race.prepared(model, race.together(begin), folds)
         for step, fast in race.adam_paths(model, begin, folds, self.settings):
-            found = race.losses_of_each(model, fast, folds, len(starts))
+            found = race.losses_of_each(model, fast, looked_up, len(starts))
             for (name, start), losses in zip(starts.items(), found, strict=True):
                 best = self.finishes.get(name)
                 if np.isfinite(losses[1]) and (best is None or losses[1] < best.held_out):
                     make = partial(race.trained, model, start, self.folds, self.settings, step)
                     self.finishes[name] = _Finish(losses[1], step, make)
                 yield self._record(name, step, steps, losses)
-            if self.should_stop():
+            newest = max((self.finishes[name].step for name in starts if name in self.finishes), default=0)
+            if self.should_stop() or step - newest >= self.settings.patience:
                 break
 
     def _record(self, name: str, step: int, steps: int, losses: tuple[float, float]) -> AdaptationStep:
@@ -217,6 +221,10 @@ class _Click:
         others = {n: f.policy() for n, f in self.finishes.items()} if self.settings.keep_all else {}
         decisions = max(len(take) for take in self.takes)
         return AdaptedClick(policy, name, reason, held_out, decisions, reference, scale, others)
+
+    def _may_win(self, name: str) -> bool:
+        """Return whether a candidate may become the policy."""
+        return may_win(name, self.baseline, len(self.takes), self._touching())
 
     def _touching(self) -> bool:
         """Return whether anything was touched or held."""

@@ -38,7 +38,7 @@ class AdaptedClick:
     """The policy of one click."""
 
     policy: Mapping[str, Array]
-    """Adapted tensors, see ``policy.ADAPTED``."""
+    """Adapted tensors, see ``policy.STARTED``."""
     choice: str
     """Which candidate won."""
     reason: str

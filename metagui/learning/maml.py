@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from metagui.learning.networks import Params
 
-Batch = TypeVar("Batch", contravariant=True)
+Batch = TypeVar("Batch")
 """Data of several tasks, of whatever kind the model understands."""
 
 
@@ -36,6 +36,9 @@ class Model(Protocol[Batch]):
 
     def start(self, params: Params, support: Batch) -> Params:
         """Return every task's parameters before the first step, each with a leading task dimension."""
+
+    def prepared(self, fast: Params, batch: Batch) -> Batch:
+        """Return data with whatever no adapted tensor changes worked out, once for all steps; or as they are."""
 
     def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
         """Return the loss of every task on its own data, (tasks,)."""
@@ -97,6 +100,7 @@ def adapt(model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Li
     """
     fast = model.start(meta.params, support)
     yield fast
+    support = model.prepared(fast, support)
     for step in range(steps):
         fast = _descend(model, meta, fast, support, step, order)
         yield fast
@@ -184,7 +188,8 @@ def _query_losses(
     support, query = batches
     losses = []
     paths = adapt(model, meta, support, settings.inner_steps, settings.order)
-    for weight, fast in zip(weights, paths, strict=True):
+    for step, (weight, fast) in enumerate(zip(weights, paths, strict=True)):
+        query = model.prepared(fast, query) if step == 0 else query
         if weight > 0:
             losses.append(model.loss(fast, query).mean())
         elif report:

@@ -4,8 +4,8 @@ The encoder runs one network over every anchor of every support point (what is s
 over all points and over those at the end. From the anchors' summaries come two attentions, which anchors matter,
 the second given the first; what ``clues`` needs, such as where these lay when the demonstrations ended; and a context
 of a few numbers. The policy sees only the two attended anchors, the clues, what was done in the most similar
-situations shown, the global features and the context. All that is inferred and the policy's weights are what the
-inner loop adapts.
+situations shown, the global features and the context. The inner loop adapts the policy's weights and most of what is
+inferred.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS
 INFERRED = ("context", "attention1", "attention2", *clues.INFERRED)
 """What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), and see ``clues``."""
 PLACES = clues.PLACES
-ADAPTED = INFERRED + POLICY_TENSORS
+RECALLING = ("attention1", "attention2", "entry")
+"""By these, what was shown is looked up. The inner loop leaves them as inferred: it is looked up once for all steps."""
+STARTED = INFERRED + POLICY_TENSORS
+"""What a task's policy is."""
+ADAPTED = tuple(name for name in STARTED if name not in RECALLING)
 REMEMBERED = ("memory.keys", "memory.values", "memory.scales")
 """What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES) and (B, KEYS); it is not adapted."""
 MEMORY = (*REMEMBERED, "memory.takes")
@@ -38,6 +42,20 @@ OWN, FORGOTTEN = 0.1, 1e4
 
 TRUST, CLOSED, AWAY = 2.0, 10.0, 20.0
 """How far clues are trusted at first, by how much less closes a gate, and how far attention is turned away; logits."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a policy sees of some points before anything that adapts takes part."""
+
+    first: torch.Tensor
+    """(B, N, ANCHOR_FEATURES) of the anchor attended to first, …"""
+    second: torch.Tensor
+    """… and of the second."""
+    ahead: torch.Tensor
+    """(B, N, 1) see ``clues.ahead``."""
+    recalled: torch.Tensor
+    """(B, N, RECALLED) what was done in the most similar situations shown."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,8 @@ class Points:
     """(B, GATES) 1 for the clues that the policy shall do without; in training only."""
     nudge: torch.Tensor | None = None
     """(B, 6, 3) how far what is inferred is displaced, place by place; in training only."""
+    seen: Seen | None = field(default=None, kw_only=True)
+    """What a policy sees there, once it was looked up, see ``PolicyModel.prepared``."""
     studied: int | None = field(default=None, kw_only=True)
     """Encoder and loss look at so many of the points, the memory keeps them all: a denser memory costs little."""
 
@@ -277,15 +297,24 @@ class PolicyModel:
 
     def outputs(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
-        first, second = attend_both(fast["attention1"], fast["attention2"], points.anchors)
-        inferred = _beside_rows(fast)
-        ahead = clues.ahead(first, inferred, _Torch)
-        ways = clues.clues(first, second, ahead, inferred, points.globals, _Torch)
+        seen = points.seen or self._see(fast, points)
+        ways = clues.clues(seen.first, seen.second, seen.ahead, _beside_rows(fast), points.globals, _Torch)
         context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
-        seen = [side[..., :SEEN_FEATURES] for side in (first, second)]
+        anchors = [side[..., :SEEN_FEATURES] for side in (seen.first, seen.second)]
+        told = [ways, seen.recalled, points.globals, context]
+        return mlp(fast, "policy", torch.cat([*anchors, *told], -1), POLICY_LAYERS)
+
+    def prepared(self, fast: Params, batch: Points) -> Points:
+        """Return the points that the loss looks at, with what no tensor in ``ADAPTED`` changes looked up once."""
+        batch = batch.looked_at()
+        return replace(batch, seen=self._see(fast, batch))
+
+    def _see(self, fast: Params, points: Points) -> Seen:
+        """Look at the two attended anchors, and look up what was done in such situations."""
+        first, second = attend_both(fast["attention1"], fast["attention2"], points.anchors)
+        ahead = clues.ahead(first, _beside_rows(fast), _Torch)
         keys = clues.keys_of(first, second, ahead, points.globals, _Torch)
-        told = [ways, self._recalled(fast, keys, first, points), points.globals, context]
-        return mlp(fast, "policy", torch.cat([*seen, *told], -1), POLICY_LAYERS)
+        return Seen(first, second, ahead, self._recalled(fast, keys, first, points))
 
     def _recalled(self, fast: Params, keys: torch.Tensor, first: torch.Tensor, points: Points) -> torch.Tensor:
         """Return what was done in the most similar situations shown, (tasks, N, RECALLED)."""
@@ -315,8 +344,8 @@ class PolicyModel:
 
         Ten times larger ones undo what the encoder learnt, and the outer loop does not win it back.
         """
-        rates = dict.fromkeys(POLICY_TENSORS, 0.0008) | dict.fromkeys((*PLACES, "radius"), 0.003)
-        return rates | {"context": 0.07, "attention1": 0.01, "attention2": 0.01, "trust": 1.5}
+        rates = dict.fromkeys(ADAPTED, 0.003) | dict.fromkeys(POLICY_TENSORS, 0.0008)
+        return rates | {"context": 0.07, "trust": 1.5}
 
 
 def _beside_rows(fast: Params) -> Params:
@@ -342,4 +371,4 @@ def directed(logits: torch.Tensor, attended: torch.Tensor | None, which: int) ->
 
 def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:
     """Return one task's adapted tensors and memory as float32 arrays, for ``pilot`` and for storage."""
-    return {name: fast[name][task].detach().numpy().copy() for name in (*ADAPTED, *REMEMBERED)}
+    return {name: fast[name][task].detach().numpy().copy() for name in (*STARTED, *REMEMBERED)}

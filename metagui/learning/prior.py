@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from metagui.learning import features
 from metagui.learning.files import save_tensors
 from metagui.learning.meta_state import Meta
-from metagui.learning.policy import PolicyModel
+from metagui.learning.policy import STARTED, PolicyModel
 from metagui.learning.siamese import Encoder
 from metagui.paths import resources_dir
 
@@ -124,7 +124,8 @@ def load(path: Path) -> Prior:
     except TypeError as error:
         raise PriorMismatch(f"{path} holds another kind of policy ({error}). {_AGAIN}") from error
     _check_shapes(path, model, groups)
-    rates = {name: groups["rates"][name] for name in header["rates"]}
+    adapted = model.rates()  # an earlier version's inner loop adapted more; what it looked up by stays as inferred now
+    rates = {name: groups["rates"][name] for name in header["rates"] if name in adapted}
     encoder = Encoder(groups["encoder"], *header["encoder"])
     return Prior(model, Meta(groups["params"], rates), groups["rival"], encoder, header["metadata"])
 
@@ -140,7 +141,7 @@ def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) 
         found = groups[group]
         if found and {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
             raise PriorMismatch(f"{path} was made for another network than this program's. {_AGAIN}")
-    unknown = set(groups["rates"]) - set(model.rates())
+    unknown = set(groups["rates"]) - set(STARTED)
     if unknown:
         raise PriorMismatch(f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_AGAIN}")
 

@@ -14,7 +14,7 @@ import torch
 
 from metagui.learning import maml
 from metagui.learning.dataset import points_from
-from metagui.learning.policy import ADAPTED, INFERRED, MEMORY, Points, PolicyModel
+from metagui.learning.policy import ADAPTED, MEMORY, POLICY_TENSORS, RECALLING, STARTED, Points, PolicyModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -41,10 +41,12 @@ class RaceSettings:
     """Most steps of Adam; the best number is found on held-out data."""
     check_every: int = 5
     """Adam steps between two looks at the held-out data."""
+    patience: int = 15
+    """Adam ends after so many steps in which nothing held out was imitated better."""
     adam_lr: float = 1e-3
     """For the policy's weights."""
     inferred_lr: float = 1e-2
-    """For context and attentions."""
+    """For context and places."""
     points: int = 192
     """Support points of every fold: the denser the memory, the better what is recalled."""
     studied: int = 64
@@ -161,18 +163,23 @@ def adam_paths(
 ) -> Iterator[tuple[int, Params]]:
     """Adam on everything that adapts, from several starts at once, for each of which ``folds`` are ``repeated``.
 
-    Yields every few steps the parameters of all, the starts' folds in a row.
+    A ``blind`` model learns what to look at as well. Yields every few steps the parameters of all, the starts' folds
+    in a row.
     Neither folds nor starts share anything: as tasks of one batch they take the same steps as one after the other.
     """
     begin = together(starts)
-    fast = {name: begin[name].detach().clone().requires_grad_() for name in ADAPTED}
-    kept = {name: begin[name] for name in MEMORY}
+    names = STARTED if model.blind else ADAPTED
+    fast = {name: begin[name].detach().clone().requires_grad_() for name in names}
+    kept = {name: tensor for name, tensor in begin.items() if name not in fast}
     groups = [
-        {"params": [fast[n] for n in INFERRED], "lr": settings.inferred_lr},
-        {"params": [t for n, t in fast.items() if n not in INFERRED], "lr": settings.adam_lr},
+        {"params": [t for n, t in fast.items() if n not in POLICY_TENSORS], "lr": settings.inferred_lr},
+        {"params": [fast[n] for n in POLICY_TENSORS], "lr": settings.adam_lr},
     ]
     optimiser = torch.optim.Adam(groups, fused=True)
-    batches = _batches(folds.practice, settings.batch)
+    batches = _batches(folds.practice, settings.batch)[: settings.adam_steps]
+    if not model.blind:
+        with torch.no_grad():
+            batches = [model.prepared(begin, batch) for batch in batches]
     for step in range(settings.adam_steps + 1):
         if step % settings.check_every == 0:
             yield step, fast | kept
@@ -195,17 +202,16 @@ def trained(model: PolicyModel, start: Params, folds: Folds, settings: RaceSetti
 
 
 def together(starts: Sequence[Params]) -> Params:
-    """Return all starts' tasks as one batch; a shorter memory is filled up with copies of what it holds."""
-    longest = max(start["memory.takes"].shape[1] for start in starts)
-    per_point = ("memory.keys", "memory.values", "memory.takes")
+    """Return all starts' tasks as one batch."""
+    return {name: torch.cat([start[name] for start in starts]) for name in (*STARTED, *MEMORY)}
 
-    def columns(name: str) -> list[torch.Tensor]:
-        return [
-            start[name].repeat_interleave(longest // start[name].shape[1], dim=1) if name in per_point else start[name]
-            for start in starts
-        ]
 
-    return {name: torch.cat(columns(name)) for name in (*ADAPTED, *MEMORY)}
+def prepared(model: PolicyModel, fast: Params, folds: Folds) -> Folds:
+    """Return the folds for ``losses`` along a path that begins at ``fast``, see ``PolicyModel.prepared``."""
+    if model.blind:
+        return folds
+    with torch.no_grad():
+        return replace(folds, support=model.prepared(fast, folds.support), query=model.prepared(fast, folds.query))
 
 
 def repeated(folds: Folds, times: int) -> Folds:
@@ -236,10 +242,10 @@ def scratch_start(model: PolicyModel, folds: Folds, seed: int) -> Params:
 
 
 def neighbour_start(policy: Mapping[str, Array], zero: Params) -> Params:
-    """Another task's adapted policy, with what was shown of this one: its own memory, as at ``zero`` steps."""
+    """Another task's adapted policy, with what was shown of this one and how it is looked up, as at ``zero`` steps."""
     tasks = len(zero["memory.keys"])
     return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()} | {
-        name: zero[name] for name in MEMORY
+        name: zero[name] for name in (*MEMORY, *RECALLING)
     }
 
 

@@ -11,7 +11,9 @@ encoder. The module knows nothing of robots; the sinusoid of the paper runs thro
 
 from __future__ import annotations
 
+import copy
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -136,10 +138,12 @@ def meta_train(
     tensors = state.meta.tensors()
     optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
     state.load_into(optimiser)
+    drawn = _drawn_ahead(sample, state.rng)
     while state.step < settings.steps:
+        batches, state.rng = next(drawn)
         report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps
         weights = step_weights(settings, state.step)
-        losses = _query_losses(model, state.meta, sample(state.rng), settings, weights, report)
+        losses = _query_losses(model, state.meta, batches, settings, weights, report)
         objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
         _backward(objective, tensors)
         norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
@@ -155,6 +159,23 @@ def meta_train(
             before, after = float(losses[0].detach()), float(losses[-1].detach())
             yield MetaStep(state.step, settings.steps, before, after, norm, state.skipped)
     return state
+
+
+def _drawn_ahead(
+    sample: Callable[[np.random.Generator], tuple[Batch, Batch]], rng: np.random.Generator
+) -> Generator[tuple[tuple[Batch, Batch], np.random.Generator], None, None]:
+    """Yield batches, each with the generator as it leaves it; a thread draws the next one meanwhile."""
+
+    def draw(rng: np.random.Generator) -> tuple[tuple[Batch, Batch], np.random.Generator]:
+        rng = copy.deepcopy(rng)
+        return sample(rng), rng
+
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(draw, rng)
+        while True:
+            batches, rng = waiting.result()
+            waiting = thread.submit(draw, rng)
+            yield batches, rng
 
 
 def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metagui.gui.comparison import Comparison, TakeKey
-from metagui.gui.curves import Curves, smoothed
+from metagui.gui.curves import Curves, share_done, smoothed
 from metagui.gui.rate import RateMeter
 from metagui.learning.adaptation import AdaptationStep
 
@@ -33,6 +33,21 @@ def test_long_training_counts_where_it_was_best_and_five_steps_where_they_end() 
     curves.extend([_step(0, i, "adapted", loss) for i, loss in enumerate(held_out)])
     assert curves.of(0)["adapted + Adam"].settled == 0.5
     assert curves.of(0)["adapted"].settled == 0.7
+
+
+def test_what_is_done_of_an_adaptation_only_grows() -> None:
+    race = [
+        ("zero-step", 0, 0),
+        *(("adapted", i, 5) for i in range(6)),
+        *(("adapted + Adam", i, 50) for i in (0, 5, 15)),
+    ]
+    race += [(name, i, 50) for i in (0, 25, 50) for name in ("fine-tune", "from scratch")]
+    steps = [AdaptationStep(click, 2, at, of, name, 1.0, 1.0, 1.0) for click in (0, 1) for name, at, of in race]
+    shares = [share_done(step) for step in steps]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[len(race) - 1], shares[-1]) == (0.0, 0.5, 1.0)
+    early = next(step for step in steps if step.candidate == "fine-tune")
+    assert share_done(early) == 0.25, "whatever training ended early"
 
 
 def test_kept_curves_come_back() -> None:

@@ -19,6 +19,18 @@ FEW = 5
 """A path of no more steps is taken to its end; MAML's own five steps are."""
 
 
+def share_done(step: AdaptationStep) -> float:
+    """Return how much of an adaptation is done, from 0 to 1: a click's own paths first, then its rivals'.
+
+    Any of them may end before its last step; what comes next begins where it would have been by then.
+    """
+    from metagui.learning.adaptation import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
+
+    stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
+    begun, long = stages.get(step.candidate, (0.2, 0.3))
+    return (step.click + begun + long * step.step / max(step.steps, 1)) / max(step.clicks, 1)
+
+
 @dataclass
 class Curve:
     """One candidate on one click: its losses by step."""

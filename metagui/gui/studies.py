@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.cuts import reconciled
 from metagui.gui.comparison import Comparison, TakeKey
+from metagui.gui.curves import share_done
 from metagui.gui.jobs import Job
 from metagui.gui.learner import Assignment, Learner
 from metagui.gui.state import Learning
@@ -132,12 +133,10 @@ class Studies(QObject):
             ignored = ignores_demonstrations(prior, takes, [[library.load(*key)] for key in others])
             return replace(adapted, provenance=adapted.provenance | {"ignores demonstrations": ignored})
 
-        counter = _Counter(len(self._clicks(keys[0])), len(near))
-        return self._start(Learning.ADAPTING, work, self.steps.emit, self._keep_adapted, counter)
+        def share(batch: list[Any]) -> float:
+            return min(share_done(batch[-1]), 0.99)  # then it is looked whether demonstrations matter
 
-    def _clicks(self, key: TakeKey) -> tuple[Any, ...]:
-        take = self._shelf.take(key)
-        return take.segments if take is not None else ((),)
+        return self._start(Learning.ADAPTING, work, self.steps.emit, self._keep_adapted, share)
 
     def _near(self, task: str) -> dict[str, Path]:
         """Return the file of the nearest task that has policies of its own."""
@@ -291,18 +290,6 @@ class Studies(QObject):
             self.ended.emit(kind.value)
 
         return self.learner.start(Assignment(kind, work, progressed, succeeded, self.failed.emit, cancelled, share))
-
-
-class _Counter:
-    """Tells how much of an adaptation is done by counting what it yielded: five kinds of candidates a click."""
-
-    def __init__(self, clicks: int, neighbours: int) -> None:
-        self._expected = max(clicks, 1) * (7 + 11 * (3 + neighbours))
-        self._seen = 0
-
-    def __call__(self, batch: list[Any]) -> float:
-        self._seen += len(batch)
-        return min(self._seen / self._expected, 0.99)
 
 
 def _keep_encoder(library: Path, encoder: Encoder) -> None:

@@ -18,7 +18,7 @@ from metagui.learning import adaptation, maml, race
 from metagui.learning.adaptation import AdaptationError, AdaptationStep, adapt_task, choose
 from metagui.learning.adapted import AdaptedError, AdaptedTask
 from metagui.learning.features import FeatureError, encode
-from metagui.learning.policy import ADAPTED, Points, PolicyModel
+from metagui.learning.policy import ADAPTED, MEMORY, RECALLING, Points, PolicyModel, as_numpy
 from metagui.learning.prior import Prior, PriorMismatch, shipped
 from metagui.learning.race import RaceSettings
 from metagui.learning.siamese import Encoder
@@ -198,6 +198,18 @@ def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> N
         for name in ADAPTED:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
         assert found[index] == pytest.approx(race.losses(prior.model, alone, folds), rel=1e-4)
+
+
+def test_a_neighbours_policy_looks_at_what_this_task_shows() -> None:
+    prior = _prior()
+    zero = race.zero_step(prior, _folds("circle"))
+    *_, adapted = maml.adapt(prior.model, prior.meta, _folds("press red").support, 1)
+    neighbour = as_numpy(adapted, -1)
+    start = race.neighbour_start(neighbour, zero)
+    assert all(torch.equal(start[name], zero[name]) for name in (*RECALLING, *MEMORY))
+    for name in ADAPTED:
+        assert all(np.array_equal(task, neighbour[name]) for task in start[name].detach())
+    assert not torch.equal(start["goal1"], zero["goal1"])
 
 
 def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:

@@ -195,6 +195,7 @@ def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> N
     for index, start in enumerate(starts):
         *_, (_, alone) = race.adam_paths(model, [start], folds, QUICK)
         rows = slice(index * (folds.count + 1), (index + 1) * (folds.count + 1))
+        assert all(torch.equal(alone[name], start[name]) != blind for name in RECALLING[:2])
         for name in ADAPTED:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
         assert found[index] == pytest.approx(race.losses(prior.model, alone, folds), rel=1e-4)

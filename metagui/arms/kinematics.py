@@ -46,6 +46,7 @@ _HAND = 0.0611 + 0.0981
 _JAW = 0.0044
 """The tool lies this far from the roll axis, towards the moving jaw."""
 
+_LIMITS = tuple((joint.lower, joint.upper) for joint in JOINTS[:5])
 _DOWN = math.pi / 2
 _LEAST_PITCH = math.radians(35)
 
@@ -96,15 +97,16 @@ def inverse(position: FloatArray, yaw: float) -> FloatArray:
     x, y, z = (float(v) for v in position)
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z) and math.isfinite(yaw)):
         raise UnreachableError("The asked pose is not a finite number; the arm stays where it is.")
-    straight = _solve(x, y, z, yaw, _DOWN)
+    turned = _turned(x - PAN_AXIS_X, y, yaw)
+    straight = _solve(turned, z, _DOWN)
     if straight is not None:
         return straight
     steps = 11
     for i in range(1, steps + 1):
         low = _DOWN + (_LEAST_PITCH - _DOWN) * i / steps
-        tilted = _solve(x, y, z, yaw, low)
+        tilted = _solve(turned, z, low)
         if tilted is not None:
-            return _steepest(x, y, z, yaw, low, _DOWN + (_LEAST_PITCH - _DOWN) * (i - 1) / steps, tilted)
+            return _steepest(turned, z, low, _DOWN + (_LEAST_PITCH - _DOWN) * (i - 1) / steps, tilted)
     raise UnreachableError(
         f"The gripper cannot get to x {x * 1000:.0f}, y {y * 1000:.0f}, z {z * 1000:.0f} mm: that is "
         f"{math.hypot(x - PAN_AXIS_X, y) * 1000:.0f} mm from the arm's axis, and it reaches about 110 to 290 mm. "
@@ -112,11 +114,11 @@ def inverse(position: FloatArray, yaw: float) -> FloatArray:
     )
 
 
-def _steepest(x: float, y: float, z: float, yaw: float, good: float, bad: float, solution: FloatArray) -> FloatArray:
+def _steepest(turned: _Turned | None, z: float, good: float, bad: float, solution: FloatArray) -> FloatArray:
     """Bisect for the steepest pitch that still has a solution, so that tilt changes smoothly with position."""
     for _ in range(8):
         middle = (good + bad) / 2
-        found = _solve(x, y, z, yaw, middle)
+        found = _solve(turned, z, middle)
         if found is None:
             bad = middle
         else:
@@ -124,24 +126,38 @@ def _steepest(x: float, y: float, z: float, yaw: float, good: float, bad: float,
     return solution
 
 
-def _solve(x: float, y: float, z: float, yaw: float, pitch: float) -> FloatArray | None:
-    """Solve for one pitch of the hand: pan from the horizontal part, then two links in the plane."""
-    sine, cosine = math.sin(pitch), math.cos(pitch)
-    x -= PAN_AXIS_X
-    pan = -math.atan2(y, x)
+class _Turned(NamedTuple):
+    """The horizontal part of a pose, whatever the hand's pitch: two joints, and the jaw in the arm's plane."""
+
+    pan: float
+    roll: float
+    radius: float
+    across: float
+
+
+def _turned(x: float, y: float, yaw: float) -> _Turned | None:
+    """Solve for pan and roll; None too near to the axis."""
+    distance = math.hypot(x, y)
+    if distance <= _JAW:
+        return None
+    straight = -math.atan2(y, x)
+    pan = straight
     for _ in range(12):  # the jaw's 4 mm off the roll axis: a contraction, exact to 1e-12 in a few rounds
-        left = _JAW * math.sin(yaw + pan)
-        distance = math.hypot(x, y)
-        if distance <= _JAW:
-            return None
-        before, pan = pan, -math.atan2(y, x) + math.asin(left / distance)
+        before, pan = pan, straight + math.asin(_JAW * math.sin(yaw + pan) / distance)
         if abs(pan - before) < 1e-13:
             break
     roll = _wrap(yaw + pan)
-    left, across = _JAW * math.sin(roll), _JAW * math.cos(roll)
-    radius = math.sqrt(distance * distance - left * left)
-    wrist_r = radius - across * sine - _HAND * cosine - _LIFT_RADIUS
-    wrist_z = z - across * cosine + _HAND * sine - _LIFT_HEIGHT
+    left = _JAW * math.sin(roll)
+    return _Turned(pan, roll, math.sqrt(distance * distance - left * left), _JAW * math.cos(roll))
+
+
+def _solve(turned: _Turned | None, z: float, pitch: float) -> FloatArray | None:
+    """Solve two links in the plane for one pitch of the hand; None where there is no solution within the limits."""
+    if turned is None:
+        return None
+    sine, cosine = math.sin(pitch), math.cos(pitch)
+    wrist_r = turned.radius - turned.across * sine - _HAND * cosine - _LIFT_RADIUS
+    wrist_z = z - turned.across * cosine + _HAND * sine - _LIFT_HEIGHT
     reach = math.hypot(wrist_r, wrist_z)
     if not abs(_UPPER - _FOREARM) < reach < _UPPER + _FOREARM:
         return None
@@ -150,8 +166,8 @@ def _solve(x: float, y: float, z: float, yaw: float, pitch: float) -> FloatArray
     fore = math.atan2(wrist_z - _UPPER * math.sin(upper), wrist_r - _UPPER * math.cos(upper))
     lift = _UPPER_ANGLE - upper
     elbow = _wrap(_FOREARM_ANGLE - fore - lift)
-    angles = (pan, lift, elbow, pitch - lift - elbow, roll)
-    if any(not j.lower <= a <= j.upper for a, j in zip(angles, JOINTS, strict=False)):
+    angles = (turned.pan, lift, elbow, pitch - lift - elbow, turned.roll)
+    if not all(least <= angle <= most for angle, (least, most) in zip(angles, _LIMITS, strict=True)):
         return None
     return np.array(angles)
 

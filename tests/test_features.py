@@ -75,6 +75,29 @@ def test_going_round_is_counted() -> None:
     assert abs(arrays.anchors[-1, 3, 17]) == pytest.approx(1.0, abs=0.35)
 
 
+def _round(turns: float, rows: int, heights: np.ndarray) -> np.ndarray:
+    """Seen angle swept, in turns, about an anchor that the tool goes round at these heights."""
+    angle = np.linspace(0.0, turns * 2 * np.pi, rows)
+    tool = np.column_stack([0.2 + 0.03 * np.cos(angle), 0.03 * np.sin(angle), heights])
+    still, never = np.zeros((rows, 1)), np.zeros((rows, 1), dtype=bool)
+    place = np.broadcast_to([0.2, 0.0, 0.0], (rows, 1, 3))
+    track = features.Track(tool, still[:, 0], still[:, 0], place, still, never, never, np.eye(4)[:1])
+    anchors, _ = features.observe(track)
+    return np.asarray(anchors[:, 0, 17])
+
+
+def test_a_trembling_hand_goes_round_all_the_same() -> None:
+    tremble = np.random.default_rng(0).normal(scale=0.0015, size=100)
+    assert _round(1.0, 100, 0.06 + tremble)[-1] == pytest.approx(1.0, abs=0.1)
+
+
+def test_going_round_on_the_way_there_does_not_count() -> None:
+    heights = np.concatenate([np.full(20, 0.12), np.linspace(0.12, 0.06, 15), np.full(65, 0.06)])
+    swept = _round(1.0, 100, heights)
+    assert swept[19] == pytest.approx(0.19, abs=0.01)
+    assert swept[-1] == pytest.approx(0.65, abs=0.05)
+
+
 def test_a_place_once_reached_is_never_ahead_again() -> None:
     (arrays,) = encode(shown()["circle"][0])
     first, rows = arrays.anchors[:, 3], len(arrays)

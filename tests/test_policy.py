@@ -61,6 +61,32 @@ def test_inner_steps_adapt_exactly_what_they_should_and_lower_the_loss() -> None
     assert MODEL.loss(adapted, points).item() < MODEL.loss(start, points).item()
 
 
+def test_takes_of_a_circle_tell_what_it_goes_round() -> None:
+    rng = np.random.default_rng(0)
+    angle, phase = np.tile(np.linspace(0.0, 2 * np.pi, 40), 2), np.tile(np.linspace(0.0, 1.0, 40), 2)
+    other = np.repeat([[0.10, 0.06], [-0.08, 0.10]], 40, axis=0)  # where the other thing was in either take
+    meant = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(80, 0.6)])
+    meant += rng.normal(scale=0.01, size=meant.shape)
+    beside = meant + np.column_stack([other, np.zeros(80)])
+    where = torch.tensor(np.stack([meant, beside], 1), dtype=torch.float32)[None]
+    done = torch.tensor(phase > 0.95, dtype=torch.float32)[None]
+    mean, centre, radius, off = inference.middles(where, done)[0].unbind(-1)
+    unbounded = torch.atanh(torch.stack([centre[0], radius[0]])) / torch.tensor([5.0, 2.0])
+    torch.testing.assert_close(unbounded, torch.tensor([0.05, 0.3]), atol=0.02, rtol=0.0)
+    assert mean[0] < 0.6
+    assert off[1] > 2 * off[0]
+
+
+def test_one_take_tells_how_far_beside_a_thing_its_circle_is() -> None:
+    angle = np.linspace(0.0, 2 * np.pi, 60)
+    meant = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(60, 0.6)])
+    where = torch.tensor(np.stack([meant, meant + [0.15, 0.0, 0.0]], 1), dtype=torch.float32)[None]
+    done = torch.zeros(1, 60)
+    done[:, -2:] = 1.0
+    _, centre, _, _ = inference.middles(where, done)[0].unbind(-1)
+    torch.testing.assert_close(torch.atanh(centre) / 5.0, torch.tensor([0.05, 0.10]), atol=0.01, rtol=0.0)
+
+
 def test_gradients_stay_finite_when_both_attentions_agree() -> None:
     points = _points()
     params = {name: t.requires_grad_() for name, t in MODEL.initial(0).items()}

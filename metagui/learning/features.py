@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a feature changes its meaning; a prior of another version does not fit."""
 DECISION_TICKS = 2
 """Samples between two decisions."""
@@ -58,6 +58,11 @@ TURN_SCALE = 0.15
 GRIPPER_SCALE = 0.7
 COARSE, FINE, FINEST = 0.1, 0.02, 0.008
 """Lengths, m, at which relative positions are shown."""
+
+STEADIED = 4.0
+"""Decisions over which the tool's height is steadied: hands tremble by millimetres."""
+TREMBLE, FORGET = 0.0015, 0.007
+"""Steadied height may change by so much in a decision, m, as it does on a circle; with more, what is swept fades."""
 
 MIRROR = (
     np.array(
@@ -96,6 +101,8 @@ class Track:
     """(A, KIND_FEATURES) one-hot."""
     swept: FloatArray | None = None
     """(A + 1,) angles swept until the last row but one, of a track that leaves out rows between first and last two."""
+    level: float = 0.0
+    """Its steadied height then, m."""
     been: FloatArray | None = None
     """(2, A + 1, 3) least and greatest ways to the anchors until then, m."""
 
@@ -264,11 +271,11 @@ def _relative(track: Track, rows: slice) -> FloatArray:
 
 
 def _history(track: Track, rows: slice) -> FloatArray:
-    """(T, A, 7): held, held or touched since the segment began, angle swept about it, how far it was moved."""
+    """(T, A, 7): held, held or touched since the segment began, angle swept at this height, how far it was moved."""
     touched = np.logical_or.accumulate(track.touched, axis=0)[rows]
     was_held = np.logical_or.accumulate(track.held, axis=0)[rows]
     moved = (track.positions[rows] - track.positions[:1]) / COARSE
-    columns = [track.held[rows], touched, was_held, _swept(track)[rows] / (2 * math.pi)]
+    columns = [track.held[rows], touched, was_held, _swept(track)[0][rows] / (2 * math.pi)]
     return np.concatenate([np.stack(columns, axis=-1), moved], axis=-1)
 
 
@@ -287,20 +294,24 @@ def _been(track: Track) -> tuple[FloatArray, FloatArray]:
     return least, greatest
 
 
-def _swept(track: Track) -> FloatArray:
-    """(T, A) angle by which the tool has gone round each anchor, seen from above, rad."""
+def _swept(track: Track) -> tuple[FloatArray, FloatArray]:
+    """(T, A) angle by which the tool has gone round each anchor, seen from above, rad; (T,) steadied height, m.
+
+    What was swept is forgotten as the tool goes up or down: on the way to a circle is not yet round it.
+    """
     way = track.tool[:, None, :2] - track.positions[..., :2]
     angle, radius = np.arctan2(way[..., 1], way[..., 0]), np.hypot(way[..., 0], way[..., 1])
     near = (radius[1:] < 0.005) | (radius[:-1] < 0.005)
     increments = np.where(near, 0.0, wrapped(np.diff(angle, axis=0)))
-    if track.swept is not None:
-        increments[-2] = track.swept
-    return _accumulated(increments)
-
-
-def _accumulated(increments: FloatArray) -> FloatArray:
-    """Return the running sum of (T-1, ...) increments, beginning with zero, (T, ...)."""
-    return np.concatenate([np.zeros((1, *increments.shape[1:])), np.cumsum(increments, axis=0)])
+    swept, level = np.zeros(angle.shape), np.repeat(track.tool[:1, 2], len(angle))
+    for row in range(1, len(angle)):
+        if track.swept is not None and row == len(angle) - 2:
+            swept[row], level[row] = track.swept, track.level
+            continue
+        climb = (track.tool[row, 2] - level[row - 1]) / STEADIED
+        level[row] = level[row - 1] + climb
+        swept[row] = swept[row - 1] * math.exp(-max(abs(climb) - TREMBLE, 0.0) / FORGET) + increments[row - 1]
+    return swept, level
 
 
 def _globals(track: Track, rows: slice) -> FloatArray:
@@ -329,6 +340,7 @@ class Tracker:
         """Start a new segment."""
         self._rows: list[Observation] = []
         self._swept: FloatArray | None = None
+        self._level = 0.0
         self._been: FloatArray | None = None
         self._touched = self._held = np.zeros(len(self._kinds), dtype=bool)
 
@@ -347,11 +359,13 @@ class Tracker:
             np.array([*[self._touched] * earlier, now.touched]),
             self._kinds,
             self._swept,
+            self._level,
             self._been,
         )
         anchors, globals_ = observe(track, last=True)
         whole = track.with_start()
-        self._swept = _swept(whole)[-1]
+        swept, level = _swept(whole)
+        self._swept, self._level = swept[-1], float(level[-1])
         self._been = np.stack([been[-1] for been in _been(whole)])
         self._touched, self._held = self._touched | now.touched, self._held | now.held
         return anchors[0], globals_[0]

@@ -12,6 +12,9 @@ RIDGE = 3e-3
 """Keeps a circle's fit finite, in (0.1 m)^2."""
 LEVEL, OFF_CIRCLE = 100.0, 15.0
 """How much less a point counts for the circle, a 0.1 m above or below the last ones, or off the circle."""
+NEAR_MIDDLE = (5.0, 5.0, 2.0, 12.5)
+"""By how much ``middles`` are multiplied, in 0.1 m, before they are bounded."""
+MIDDLES = len(NEAR_MIDDLE)
 ON_LEVEL, FADE = 0.04, 0.006
 """Points within this of the last ones' height count for where the motion begins, and how sharply that ends, 0.1 m."""
 EARLIEST = 30.0
@@ -114,12 +117,42 @@ def circle(where: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch
     A circle is fitted to the points as high as the last ones, and fitted again without those far off it: the way
     there is left out. Of a motion that is no circle it is just some place and size.
     """
-    level = -LEVEL * above_end(where, done).abs()
-    centre, radius = fitted_circle(where, torch.softmax(level, -1))
-    for _ in range(2):
-        off = ((where - centre.unsqueeze(1))[..., :2].square().sum(-1) + 1e-6).sqrt() - radius
-        centre, radius = fitted_circle(where, torch.softmax(level - OFF_CIRCLE * off.abs(), -1))
+    centre, radius, _ = _circle(where, -LEVEL * above_end(where, done).abs())
     return centre, radius
+
+
+def _circle(where: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the same, and how far off it those points are that it was fitted to, (tasks, 1)."""
+    weights = torch.softmax(level, -1)
+    centre, radius = fitted_circle(where, weights)
+    for _ in range(2):
+        off = _off(where, centre, radius)
+        weights = torch.softmax(level - OFF_CIRCLE * off.abs(), -1)
+        centre, radius = fitted_circle(where, weights)
+    off = _off(where, centre, radius)
+    return centre, radius, torch.sqrt((weights * off.square()).sum(-1, keepdim=True) + 1e-6)
+
+
+def _off(where: torch.Tensor, centre: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
+    """Return how far outside a circle, seen from above, every point is, (tasks, N)."""
+    return ((where - centre.unsqueeze(1))[..., :2].square().sum(-1) + 1e-6).sqrt() - radius
+
+
+def middles(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+    """Summarise what is done at the height of the end about every anchor, (tasks, N, A, 3), in (tasks, A, MIDDLES).
+
+    From 0 to 1: the horizontal distance of its mean, that of the centre of a circle fitted to it, the radius, and how
+    far it is off the circle: takes of a circle about something else, which lay a little differently each time, do not
+    lie on one circle.
+    """
+    tasks, points, anchors, _ = where.shape
+    each = where.transpose(1, 2).reshape(tasks * anchors, points, 3)
+    done = done.unsqueeze(1).expand(tasks, anchors, points).reshape(tasks * anchors, points)
+    level = -LEVEL * above_end(each, done).abs()
+    centre, radius, off = _circle(each, level)
+    both = torch.stack([picked(each, level), centre], 1)[..., :2]
+    distances = torch.sqrt(both.square().sum(-1) + 1e-6)
+    return torch.tanh(torch.cat([distances, radius, off], -1) * where.new_tensor(NEAR_MIDDLE)).view(tasks, anchors, -1)
 
 
 def fitted_circle(where: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -36,6 +36,8 @@ MEMORY = (*REMEMBERED, "memory.takes")
 """And while it adapts, which take every point is from, (B, N)."""
 NOBODY = -1000.0
 """The take of a memory that is nobody's."""
+ENDS = 5 + inference.MIDDLES
+"""Numbers that say where about an anchor demonstrations end, and what they go round."""
 OWN, FORGOTTEN = 0.1, 1e4
 """A point of several takes does not recall its own nearer in phase than this, or adapting would learn to copy."""
 
@@ -164,8 +166,8 @@ class PolicyModel:
             policy
             | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
             | init_mlp("mix", (4 * self.encoder, s), generator)
-            | init_mlp("first", (s + 5, s // 2, 1), generator, last_scale=0.1)
-            | init_mlp("second", (2 * s + 5, s // 2, 1), generator, last_scale=0.1)
+            | init_mlp("first", (s + ENDS, s // 2, 1), generator, last_scale=0.1)
+            | init_mlp("second", (2 * s + ENDS, s // 2, 1), generator, last_scale=0.1)
             | init_mlp("moment", (self.encoder, 3), generator, last_scale=0.1)
             | init_mlp("context", (2 * s, s, self.context), generator)
             | init_mlp("marks", (2 * s, s, 6), generator, last_scale=0.1)
@@ -180,8 +182,9 @@ class PolicyModel:
         everything, support = support, support.looked_at()
         rows = self.shown(params, support)
         summaries = self.summarise(params, rows, support)
-        attention1 = directed(self._first(params, summaries, support), support.attended, 0)
-        attention2 = directed(self._second(params, summaries, support, attention1), support.attended, 1)
+        middles = inference.middles(support.anchors[..., :3], support.done)
+        attention1 = directed(self._first(params, summaries, middles, support), support.attended, 0)
+        attention2 = directed(self._second(params, summaries, middles, support, attention1), support.attended, 1)
         attended = torch.cat([attend(attention1, summaries), attend(attention2, summaries)], -1)
         fast |= {
             "context": mlp(params, "context", attended, 2),
@@ -252,17 +255,17 @@ class PolicyModel:
             "memory.takes": _owners(support),
         }
 
-    def _first(self, params: Params, summaries: torch.Tensor, support: Points) -> torch.Tensor:
+    def _first(self, params: Params, summaries: torch.Tensor, middles: torch.Tensor, support: Points) -> torch.Tensor:
         """Return the first attention's logits (tasks, A).
 
         They begin at a rule of thumb: a demonstration ends near what it is about, and always in the same place of it.
         """
         ends = inference.ends(support.anchors[..., :3], support.done)
         thumb = -self.thumb * (ends[..., 3] + ends[..., 4])
-        return thumb + self.sharpness * mlp(params, "first", torch.cat([summaries, ends], -1), 2).squeeze(-1)
+        return thumb + self.sharpness * mlp(params, "first", torch.cat([summaries, ends, middles], -1), 2).squeeze(-1)
 
     def _second(
-        self, params: Params, summaries: torch.Tensor, support: Points, attention1: torch.Tensor
+        self, params: Params, summaries: torch.Tensor, middles: torch.Tensor, support: Points, attention1: torch.Tensor
     ) -> torch.Tensor:
         """Return the second attention's logits (tasks, A + 1), given the first: never the same anchor, or none.
 
@@ -272,8 +275,8 @@ class PolicyModel:
         ends = inference.ends(support.anchors[..., :3] - first, support.done)
         thumb = self.thumb * (self.near - ends[..., 3] - ends[..., 4])
         given = attend(attention1, summaries)
-        rows = torch.cat([summaries, given.unsqueeze(1).expand_as(summaries), ends], -1)
-        none = torch.cat([torch.zeros_like(given), given, torch.zeros_like(ends[:, 0])], -1).unsqueeze(1)
+        rows = torch.cat([summaries, given.unsqueeze(1).expand_as(summaries), ends, middles], -1)
+        none = torch.nn.functional.pad(torch.cat([torch.zeros_like(given), given], -1), (0, ENDS)).unsqueeze(1)
         logits = self.sharpness * mlp(params, "second", torch.cat([rows, none], 1), 2).squeeze(-1)
         taken = torch.softmax(attention1, -1).detach()
         return logits + torch.cat([thumb - self.apart * taken, torch.zeros_like(thumb[:, :1])], -1)

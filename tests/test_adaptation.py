@@ -286,3 +286,18 @@ def test_the_reason_says_why_a_lower_loss_is_not_trusted() -> None:
     assert "one take does not tell" in choose(losses, "", 1, True)[1]
     assert "one take flatters" in choose(losses, "", 1, False)[1]
     assert "good enough before" in choose({"zero-step": 0.1, "adapted": 0.1, "adapted + Adam": 0.01}, "", 3, False)[1]
+
+
+@pytest.mark.parametrize("meant", ["green cube", "violet zone"])
+def test_takes_tell_a_circle_about_a_cube_from_one_about_the_zone_under_it(meant: str) -> None:
+    """The cube lies a little differently on the zone each time; only about what is meant is it one circle."""
+    circle = {"shape": "circle", "radius": 0.03, "direction": 1.0, "offset": (0.004, -0.003, 0.06)}
+    clicks = (
+        Click("grasp", "green cube", None, {"height": 0.07}),
+        Click("place", "violet zone", None, {"offset": (0.01, 0.0, 0.0)}),
+        Click("trace", meant, None, circle),
+    )
+    takes = takes_of(ClickProgram(f"circle about {meant}", clicks), GenerateSettings(3, 1))
+    folds = race.make_folds([encode(take)[-1] for take in takes], RaceSettings())
+    attention = race.zero_step(shipped(), folds)["attention1"][-1]
+    assert takes[0].anchors[int(attention.argmax())].name == meant

@@ -14,6 +14,8 @@ from metagui import app
 from metagui.gui.loss_plot import LossAxes
 from metagui.gui.neighbours import NeighbourRow
 from metagui.gui.theme import Theme
+from metagui.learning import features
+from metagui.learning.adapted import AdaptedTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +92,29 @@ def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: Person) -> No
         if person.reads("succeeded"):
             return
     raise AssertionError("no run succeeded")
+
+
+@PRIOR
+def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
+    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, other = "press the blue cube", "hover over the red cube"
+    for task in (old, other):
+        person.choose_task(task)
+        person.press("Adapt to 3 demonstrations")
+        person.wait_until(lambda task=task: person.reads(f"Adapted “{task}”"), 120, "adapting")  # type: ignore[misc]
+    path = tmp_path / "recordings" / old / "adapted.safetensors"
+    with monkeypatch.context() as earlier:
+        adapted = AdaptedTask.load(path)
+        earlier.setattr("metagui.learning.features.VERSION", features.VERSION - 1)
+        adapted.save(path)
+    person.choose_task(old)
+    person.wait_until(lambda: person.reads("cannot be read. Press Adapt"), 10, "the place of the curves to say so")
+    assert person.reads("another version of the program. The takes are safe")
+    curves = person.window.findChild(LossAxes)
+    assert not curves.isVisible(), "another task's curves are still there"
+    person.press("Adapt to 3 demonstrations")
+    person.wait_until(curves.isVisible, 60, "new curves")
 
 
 def test_the_mouse_turns_zooms_and_points(person: Person) -> None:

@@ -33,6 +33,7 @@ class LearningViews(QObject):
         studies.steps.connect(losses.extend)
         studies.adapted.connect(self._show_adapted)
         studies.recalled.connect(self._show_earlier)
+        studies.unreadable.connect(self._show_unreadable)
         studies.ended.connect(self._show_cancelled)
         studies.compared.connect(self._show_comparison)
         studies.training.connect(self._show_training)
@@ -71,6 +72,11 @@ class LearningViews(QObject):
             curves = Curves.from_provenance(adapted.provenance.get("curves", []))
             self._losses.restore(self._session.shelf.clicks_in_words(adapted.task), curves)
             self._show_adapted(adapted)
+
+    def _show_unreadable(self, task: str) -> None:
+        """Say so in place of curves; those that were there are another task's."""
+        if self._situation.learning is not Learning.ADAPTING and task == self._situation.task:
+            self._losses.clear(f"What was learnt of “{task}” cannot be read. Press Adapt and watch it learn again.")
 
     def _show_task_curves(self) -> None:
         """Bring the chosen task's curves up, or say that there are none yet."""

@@ -49,6 +49,8 @@ class Studies(QObject):
     """An AdaptedTask that was just made."""
     recalled = Signal(object)
     """An AdaptedTask that was made earlier and read again."""
+    unreadable = Signal(str)
+    """A task whose policies of an earlier adaptation cannot be read; why, ``failed`` says."""
     ended = Signal(str)
     """A job came to nothing: what it was."""
     failed = Signal(object)
@@ -167,7 +169,11 @@ class Studies(QObject):
 
             return AdaptedTask.load(path)
 
-        self._errands.run(read, self.recalled.emit, self.failed.emit)
+        def refused(error: Exception) -> None:
+            self.unreadable.emit(task)
+            self.failed.emit(error)
+
+        self._errands.run(read, self.recalled.emit, refused)
 
     # Comparing
 

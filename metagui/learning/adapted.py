@@ -107,7 +107,9 @@ class AdaptedTask:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise AdaptedError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
         if header["format"] != FORMAT or header["features"] != features.VERSION:
-            raise AdaptedError(f"{path} was made by another version of the program. Adapt the task again.")
+            raise AdaptedError(
+                f"{path} was made by another version of the program. The takes are safe; adapt the task again."
+            )
         clicks = []
         for index, row in enumerate(header["clicks"]):
             own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}

@@ -122,7 +122,7 @@ def circle(where: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 def _circle(where: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the same, and how far off it those points are that it was fitted to, (tasks, 1)."""
+    """Return ``circle`` of points that count by logits (tasks, N), and how far off it those are, (tasks, 1)."""
     weights = torch.softmax(level, -1)
     centre, radius = fitted_circle(where, weights)
     for _ in range(2):

@@ -134,7 +134,8 @@ class Person:
         QTest.keyClicks(focus, words)
 
     def choose_task(self, name: str) -> None:
-        """Click a task in the list."""
+        """Click a task in the list, once that has been read."""
+        self.wait_until(lambda: self.sees("Tasks and takes"), 20, "the list of tasks")
         tree = self.named("Tasks and takes")
         assert isinstance(tree, QTreeView)
         for row in range(tree.model().rowCount()):

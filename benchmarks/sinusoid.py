@@ -90,7 +90,7 @@ class Sampler:
 def begin(model: Regressor, seed: int, inner_steps: int = 5) -> MetaState:
     """Return an untrained state."""
     meta = maml.initial(model.initial(seed), model.rates(), inner_steps)
-    return MetaState(meta, np.random.default_rng(seed))
+    return MetaState(meta, seed)
 
 
 def evaluate(model: Regressor, meta: Meta, steps: int = 10, tasks: int = 600, seed: int = 999) -> list[float]:

@@ -6,16 +6,20 @@ import importlib.util
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from shown import shown
 
 from metagui.learning import maml
+from metagui.learning.dataset import Draw, TaskSampler, encode_all
 from metagui.learning.meta_state import Meta, MetaState, StateFileError
 from metagui.learning.muon import is_hidden
+from metagui.learning.policy import PolicyModel
 
 _PATH = Path(__file__).parents[1] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
@@ -133,6 +137,40 @@ def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
     _train(model, resumed, 100, muon=muon)
     for a, b in zip(whole.meta.tensors(), resumed.meta.tensors(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
+    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
+    sampler = TaskSampler(encode_all(take for takes in shown().values() for take in takes), range(2), Draw(2))
+    settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches=3)
+    ends, records = [], []
+    for workers in (1, 2, 5):
+        state = MetaState(maml.initial(model.initial(0), model.rates(), 1), seed=4)
+        records.append(list(maml.meta_train(model, sampler, settings, state, workers)))
+        ends.append([tensor.detach().clone() for tensor in state.meta.tensors()])
+    assert records[0] == records[1] == records[2]
+    for end in ends[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
+
+
+def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
+    model = sinusoid.Regressor()
+    meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable()
+
+    def objective(batch: int) -> torch.Tensor:
+        support, query = sinusoid.Sampler()(np.random.default_rng((7, 0, batch)))
+        *_, fast = maml.adapt(model, meta, support, 1, order=2)
+        return model.loss(fast, query).mean()
+
+    expected = torch.autograd.grad((objective(0) + objective(1)) / 2, meta.tensors())
+    settings = maml.MetaSettings(steps=1, inner_steps=1, multi_step=0.0, report_every=1, batches=2)
+    (record,) = maml.meta_train(model, sinusoid.Sampler(), settings, MetaState(meta.trainable(), seed=7))
+    norm = torch.cat([gradient.flatten() for gradient in expected]).norm()
+    assert record.gradient == pytest.approx(float(norm), rel=1e-4)
+    other = maml.meta_train(
+        model, sinusoid.Sampler(), replace(settings, batches=1), MetaState(meta.trainable(), seed=7)
+    )
+    assert next(other).gradient != pytest.approx(float(norm), rel=1e-3)
 
 
 def test_only_hidden_matrices_step_with_muon() -> None:

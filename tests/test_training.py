@@ -36,7 +36,7 @@ def data() -> TrainingData:
 
 def _settings() -> TrainSettings:
     return TrainSettings(
-        encoder=MetaSettings(steps=4, inner_steps=0, report_every=2),
+        encoder=MetaSettings(steps=4, inner_steps=0, report_every=2, batches=2),
         corrected=MetaSettings(steps=4, inner_steps=0, report_every=2),
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         rival=MetaSettings(steps=4, inner_steps=0, report_every=2),

@@ -144,7 +144,7 @@ class _Run:
     def phases(self) -> Generator[LibraryStep, None, None]:
         """Run or continue both phases."""
         self._recall()
-        state = MetaState(self.start.meta.trainable(), np.random.default_rng(self.settings.seed))
+        state = MetaState(self.start.meta.trainable(), self.settings.seed)
         for name, settings, draw in (
             ("encoder", self.settings.encoder, Draw()),
             ("inner steps", self.settings.inner, Draw(12, 48, 48)),
@@ -152,7 +152,7 @@ class _Run:
             state = yield from self._phase(name, state, settings, draw)
             if not self.finished:
                 return
-            state = MetaState(state.meta.trainable(), np.random.default_rng(self.settings.seed + 1))
+            state = MetaState(state.meta.trainable(), self.settings.seed + 1)
 
     def _phase(
         self, name: str, state: MetaState, settings: MetaSettings, draw: Draw
@@ -187,7 +187,7 @@ class _Run:
         if judgement.own < self.judgement.own and not self._forgets(judgement, self.before):
             self.best, self.judgement = state.meta.frozen(), judgement
             if self.checkpoint:
-                kept = MetaState(self.best, np.random.default_rng())
+                kept = MetaState(self.best, 0)
                 kept.save(self.checkpoint / "best.safetensors", asdict(judgement))
         return judgement
 

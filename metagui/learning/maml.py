@@ -11,21 +11,19 @@ encoder. The module knows nothing of robots; the sinusoid of the paper runs thro
 
 from __future__ import annotations
 
-import copy
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
+import numpy as np
 import torch
 
 from metagui.learning.meta_state import Meta, MetaState
 from metagui.learning.muon import Muon, is_hidden
+from metagui.learning.shares import Gradient, Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
-
-    import numpy as np
 
     from metagui.learning.networks import Params
 
@@ -71,6 +69,12 @@ class MetaSettings:
     """Weight of the query loss before any step, beside 1 for the adapted ones."""
     report_every: int = 10
     """Outer steps between two progress records."""
+    batches: int = 1
+    """Batches a step, whose gradients are averaged: so many processes can share it."""
+
+    def reports(self, step: int) -> bool:
+        """Whether there is a progress record after this step."""
+        return (step + 1) % self.report_every == 0 or step + 1 == self.steps
 
 
 @dataclass(frozen=True)
@@ -129,53 +133,72 @@ def meta_train(
     sample: Callable[[np.random.Generator], tuple[Batch, Batch]],
     settings: MetaSettings,
     state: MetaState,
+    workers: int = 1,
 ) -> Generator[MetaStep, None, MetaState]:
     """Minimise the query loss after adaptation, over tasks drawn by ``sample`` as (support, query) batches.
 
     ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved there: a run
-    that continues from a saved state ends with exactly the same numbers. Close the generator to stop.
+    that continues from a saved state ends with exactly the same numbers, and so does one with more ``workers``,
+    processes that share the batches of a step. Close the generator to stop. Raises HelperError.
     """
     tensors = state.meta.tensors()
     optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
     state.load_into(optimiser)
-    drawn = _drawn_ahead(sample, state.rng)
-    while state.step < settings.steps:
-        batches, state.rng = next(drawn)
-        report = (state.step + 1) % settings.report_every == 0 or state.step + 1 == settings.steps
-        weights = step_weights(settings, state.step)
-        losses = _query_losses(model, state.meta, batches, settings, weights, report)
-        objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
-        _backward(objective, tensors)
-        norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
-        if math.isfinite(norm) and math.isfinite(float(objective.detach())):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(settings, state.step) * group["times"]
-            optimiser.step()
-        else:
-            state.skipped += 1
-        state.step += 1
-        if report:
-            state.store_from(optimiser)
-            before, after = float(losses[0].detach()), float(losses[-1].detach())
-            yield MetaStep(state.step, settings.steps, before, after, norm, state.skipped)
+    work = _Batches(model, sample, settings, state.seed)
+    with Shares(work, state.meta, state.step, workers) as shares:
+        while state.step < settings.steps:
+            report = settings.reports(state.step)
+            found = shares.gradient(state.step)
+            for tensor, gradient in zip(tensors, found.tensors, strict=True):
+                tensor.grad = gradient
+            norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
+            if math.isfinite(norm) and math.isfinite(found.objective):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(settings, state.step) * group["times"]
+                optimiser.step()
+            else:
+                state.skipped += 1
+            state.step += 1
+            if report:
+                state.store_from(optimiser)
+                yield MetaStep(state.step, settings.steps, found.before, found.after, norm, state.skipped)
     return state
 
 
-def _drawn_ahead(
-    sample: Callable[[np.random.Generator], tuple[Batch, Batch]], rng: np.random.Generator
-) -> Generator[tuple[tuple[Batch, Batch], np.random.Generator], None, None]:
-    """Yield batches, each with the generator as it leaves it; a thread draws the next one meanwhile."""
+@dataclass(frozen=True)
+class _Batches(Generic[Batch]):
+    """The batches of a training, each from a random stream of its own, and what they ask for. Implements Work."""
 
-    def draw(rng: np.random.Generator) -> tuple[tuple[Batch, Batch], np.random.Generator]:
-        rng = copy.deepcopy(rng)
-        return sample(rng), rng
+    model: Model[Batch]
+    sample: Callable[[np.random.Generator], tuple[Batch, Batch]]
+    settings: MetaSettings
+    seed: int
 
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(draw, rng)
-        while True:
-            batches, rng = waiting.result()
-            waiting = thread.submit(draw, rng)
-            yield batches, rng
+    @property
+    def batches(self) -> int:
+        """Batches a step."""
+        return self.settings.batches
+
+    @property
+    def steps(self) -> int:
+        """Outer steps."""
+        return self.settings.steps
+
+    def draw(self, step: int, batch: int) -> tuple[Batch, Batch]:
+        """Draw (support, query)."""
+        return self.sample(np.random.default_rng((self.seed, step, batch)))
+
+    def gradient(self, meta: Meta, step: int, drawn: tuple[Batch, Batch]) -> Gradient:
+        """Return the outer gradient of one batch, and its query losses."""
+        weights = step_weights(self.settings, step)
+        losses = _query_losses(self.model, meta, drawn, self.settings, weights, self.settings.reports(step))
+        objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
+        tensors = meta.tensors()
+        gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
+        return Gradient(
+            [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, gradients, strict=True)],
+            *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])),
+        )
 
 
 def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
@@ -188,13 +211,6 @@ def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
         {"params": list(meta.log_rates.values()), "times": settings.rate_lr},
     ]
     return [group for group in groups if group["params"]]
-
-
-def _backward(objective: torch.Tensor, tensors: list[torch.Tensor]) -> None:
-    """Set every tensor's gradient; a tensor that took no part gets zero."""
-    gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
-    for tensor, gradient in zip(tensors, gradients, strict=True):
-        tensor.grad = torch.zeros_like(tensor) if gradient is None else gradient
 
 
 def _query_losses(

@@ -1,4 +1,4 @@
-"""What meta-training has reached: parameters, learnt rates, Adam's moments, the random stream; saved exactly.
+"""What meta-training has reached: parameters, learnt rates, Adam's moments, the seed of the batches; saved exactly.
 
 A state file is safetensors with a JSON header, written beside its place and renamed, so that a killed run
 leaves the last whole one.
@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
@@ -59,7 +58,8 @@ class MetaState:
     """A meta-training run between two outer steps."""
 
     meta: Meta
-    rng: np.random.Generator
+    seed: int
+    """Of the batches: every one has a random stream of its own, by this, its step and its number."""
     step: int = 0
     skipped: int = 0
     moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
@@ -93,7 +93,7 @@ class MetaState:
             "step": self.step,
             "skipped": self.skipped,
             "updates": self.updates,
-            "rng": self.rng.bit_generator.state,
+            "seed": self.seed,
             "params": list(self.meta.params),
             "rates": list(self.meta.log_rates),
             "moments": len(self.moments),
@@ -114,12 +114,10 @@ class MetaState:
                 moments = [
                     (file.get_tensor(f"first/{i}"), file.get_tensor(f"second/{i}")) for i in range(header["moments"])
                 ]
+                state = cls(meta, header["seed"], header["step"], header["skipped"], moments, header["updates"])
         except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
             raise StateFileError(
                 f"{path} is not a meta-training state of this program ({error}). "
                 "Nothing was changed; start without it, or name another file."
             ) from error
-        rng = np.random.default_rng()
-        rng.bit_generator.state = header["rng"]
-        state = cls(meta, rng, header["step"], header["skipped"], moments, header["updates"])
         return state, header["notes"]

@@ -7,10 +7,9 @@ continue where it was, exactly.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from metagui.arms.kinematics import JOINTS
 from metagui.learning import correction, features, maml
@@ -46,12 +45,12 @@ def meta_train_prior(
     """Make a prior from prepared takes; stopping early keeps what there is.
 
     ``checkpoint`` names a folder in which a killed run continues. On ``programs``, those that the takes show, policies
-    are run to be corrected, by so many ``workers``, one a core if None. Where ``folder`` holds the ``data``, and there
-    is more than one worker, rival and Siamese network are made in a process of their own. The prior depends on neither.
-    Raises DatasetError, StateFileError, BesideError.
+    are run to be corrected. So many ``workers`` do that, and share the steps, one a core if None. Where ``folder``
+    holds the ``data``, and there is more than one worker, rival and Siamese network are made in a process of their
+    own. The prior depends on neither. Raises DatasetError, StateFileError, BesideError, HelperError.
     """
-    settings = settings or TrainSettings()
-    policy = _Policy(Phases(data.meta, settings, checkpoint, should_stop), programs, workers)
+    settings, workers = settings or TrainSettings(), workers or os.cpu_count() or 1
+    policy = _Policy(Phases(data.meta, settings, checkpoint, should_stop, workers), programs)
     if folder is None or workers == 1:
         final = yield from policy.train()
         side = yield from make_side(data, settings, checkpoint, should_stop)
@@ -78,9 +77,8 @@ def _along(
 class _Policy:
     """The making of a prior's policy."""
 
-    def __init__(self, phases: Phases, programs: Sequence[ClickProgram], workers: int | None) -> None:
-        self.phases, self.settings = phases, phases.settings
-        self.programs, self.workers = programs, workers
+    def __init__(self, phases: Phases, programs: Sequence[ClickProgram]) -> None:
+        self.phases, self.settings, self.programs = phases, phases.settings, programs
         self.model = PolicyModel()
         self.corrections: list[MetaDataset] = []
 
@@ -123,7 +121,7 @@ class _Policy:
     def _begin(self, params: Params, seed: int) -> MetaState:
         """Return where a phase begins."""
         steps = max(self.settings.inner.inner_steps, 1)
-        return MetaState(maml.initial(params, self.model.rates(), steps), np.random.default_rng(seed))
+        return MetaState(maml.initial(params, self.model.rates(), steps), seed)
 
     def _corrections(
         self, state: MetaState, index: int, shown: tuple[int, ...]
@@ -148,7 +146,7 @@ class _Policy:
             programs,
             self.settings.seed + index,
             shown,
-            self.workers,
+            phases.workers,
             phases.should_stop,
         )
         while True:

@@ -29,13 +29,13 @@ class TrainSettings:
     seed: int = 0
     encoder: MetaSettings = field(
         default_factory=lambda: MetaSettings(
-            steps=3_500, inner_steps=0, lr=1.5e-3, final_lr=5e-5, muon=0.01, report_every=50
+            steps=3_500, inner_steps=0, lr=1.5e-3, final_lr=5e-5, muon=0.01, report_every=50, batches=2
         )
     )
     """Phase 1: no inner steps."""
     corrected: MetaSettings = field(
         default_factory=lambda: MetaSettings(
-            steps=2_500, inner_steps=0, lr=1e-3, final_lr=3e-5, muon=0.008, report_every=50
+            steps=2_500, inner_steps=0, lr=1e-3, final_lr=3e-5, muon=0.008, report_every=50, batches=2
         )
     )
     """Phase 2, round by round: no inner steps, and corrections; left out where there are no programs to run."""
@@ -43,7 +43,7 @@ class TrainSettings:
     """From how many takes, in turn, the policies that are corrected are started, for every round of phase 2."""
     inner: MetaSettings = field(
         default_factory=lambda: MetaSettings(
-            steps=300, inner_steps=5, lr=1.5e-4, multi_step=0.3, start_weight=0.2, report_every=50
+            steps=300, inner_steps=5, lr=1.5e-4, multi_step=0.3, start_weight=0.2, report_every=50, batches=2
         )
     )
     """Phase 3: five inner steps on everything."""
@@ -54,10 +54,10 @@ class TrainSettings:
     siamese: SiameseSettings = field(default_factory=SiameseSettings)
     """… and the encoder of similar tasks."""
     encoder_draw: Draw = field(
-        default_factory=lambda: Draw(support=128, studied=64, query=160, distrusted=0.25, disguised=0.2)
+        default_factory=lambda: Draw(8, support=128, studied=64, query=160, distrusted=0.25, disguised=0.2)
     )
     """A quarter of the tasks teach the policy to do without clues, from what was shown alone."""
-    inner_draw: Draw = field(default_factory=lambda: Draw(12, support=64, query=48, nudged=0.15, disguised=0.2))
+    inner_draw: Draw = field(default_factory=lambda: Draw(6, support=64, query=48, nudged=0.15, disguised=0.2))
     """In some of the tasks what is inferred is wrong, so that there is something to put right."""
     reached: float = 1.0
     """What the finished policies add to ``PolicyModel.reached``. Training itself would take it back again."""
@@ -102,14 +102,20 @@ class TrainStep:
 class Phases:
     """Runs phases of meta-training on the training tasks, and judges them on the held-out ones.
 
-    ``checkpoint`` names a folder in which a killed phase continues.
+    ``checkpoint`` names a folder in which a killed phase continues; ``workers`` processes share the steps.
     """
 
     def __init__(
-        self, data: MetaDataset, settings: TrainSettings, checkpoint: Path | None, should_stop: Callable[[], bool]
+        self,
+        data: MetaDataset,
+        settings: TrainSettings,
+        checkpoint: Path | None,
+        should_stop: Callable[[], bool],
+        workers: int = 1,
     ) -> None:
         torch.set_num_threads(1)  # more threads than free cores spin; networks this small gain nothing from them
         self.data, self.settings, self.checkpoint, self.should_stop = data, settings, checkpoint, should_stop
+        self.workers = workers
         self.began = time.perf_counter()
         self.curve: list[dict[str, float]] = []
         self.training, self.held_out = split_tasks(data, settings.held_out, settings.seed)
@@ -135,7 +141,7 @@ class Phases:
             state, notes = MetaState.load(path)
             self.curve = notes["curve"]
         sampler = TaskSampler(self.data, self.training, draw, corrections)
-        for record in maml.meta_train(model, sampler, settings, state):
+        for record in maml.meta_train(model, sampler, settings, state, self.workers):
             due = record.step % self.settings.validate_every == 0 or record.step == record.steps
             found = self._validate(name, model, state, settings) if due else None
             if path and due:

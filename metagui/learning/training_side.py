@@ -46,7 +46,7 @@ def make_side(
     phases = Phases(known.meta, settings, checkpoint, should_stop)
     blind = PolicyModel(blind=True)
     begin = maml.initial(blind.initial(settings.seed), {}, 1)
-    state = MetaState(begin, np.random.default_rng(settings.seed + 2))
+    state = MetaState(begin, settings.seed + 2)
     rival = yield from phases.run("multi-task rival", blind, state, settings.rival, Draw())
     encoder, calibration = yield from _encoder(known.series, phases)
     frozen = {name: tensor.detach() for name, tensor in rival.meta.params.items()}

@@ -52,6 +52,9 @@ class SimulatedArm:
         self._off = np.zeros(len(JOINTS))
         self.model = scene.load_model()
         self._data = mujoco.MjData(self.model)
+        count = len(JOINTS)  # what follows are views: they show the physics as it is when they are read
+        self._positions, self._velocities = self._data.qpos[:count], self._data.qvel[:count]
+        self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
         self._bodies = np.array([self.model.body(a.name).id for a in self.anchors if a.kind != "table"])
         self._cube_of_geom, self._finger_of_geom = self._contact_tables()
@@ -111,12 +114,11 @@ class SimulatedArm:
     def observe(self) -> JointState:
         """Read positions, velocities and loads of all joints. Raises NotConnectedError."""
         self._require_connection()
-        count = len(JOINTS)
         return JointState(
             time=time.perf_counter(),
-            positions=frozen(self._data.qpos[:count]),
-            velocities=frozen(self._data.qvel[:count]),
-            loads=sealed(self._data.actuator_force[:count] / self.model.actuator_forcerange[:, 1]),
+            positions=frozen(self._positions),
+            velocities=frozen(self._velocities),
+            loads=sealed(self._forces / self.model.actuator_forcerange[:, 1]),
             temperatures=self._nan,
             voltages=self._nan,
             latency=0.0,
@@ -141,16 +143,15 @@ class SimulatedArm:
     def command(self, command: Command) -> Command:
         """Send joint targets and let one control period pass; return what was sent, within the limits."""
         self._require_connection()
-        ctrl = self._data.ctrl
         if not all(map(math.isfinite, command.positions.tolist())):
             self.hold()
         else:
-            ctrl[:] = self._within_limits(command.positions)
-        sent = frozen(ctrl)
+            self._targets[:] = self._within_limits(command.positions)
+        sent = frozen(self._targets)
         if self._tremble:
-            ctrl += self._wander()
+            self._targets += self._wander()
         mujoco.mj_step(self.model, self._data, self._substeps)
-        ctrl[:] = sent
+        self._targets[:] = sent
         self._update_contacts()
         return Command(sent)
 
@@ -170,7 +171,7 @@ class SimulatedArm:
                 by[touch[0]].add(touch[1])
         self._touched = by[0] | by[1]
         self._since_contact = [ticks + 1 for ticks in self._since_contact]
-        if self._data.qpos[len(JOINTS) - 1] > EMPTY:
+        if self._positions[-1] > EMPTY:
             for index in by[0] & by[1]:
                 self._since_contact[index] = 0
 
@@ -180,7 +181,7 @@ class SimulatedArm:
 
     def hold(self) -> None:
         """Make the present position the target."""
-        self._data.ctrl[:] = self._within_limits(self._data.qpos[: len(JOINTS)])
+        self._targets[:] = self._within_limits(self._positions)
 
     def _within_limits(self, positions: FloatArray) -> FloatArray:
         """Return joint angles (J,) clipped to their limits; as ``np.clip``, which costs three times as much."""

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metagui.arms.arm import UnreachableError
-from metagui.arms.kinematics import HOME, JOINTS, PAN_AXIS_X, CartesianServo, Motion, forward, inverse
+from metagui.arms.kinematics import (
+    HOME,
+    JOINTS,
+    PAN_AXIS_X,
+    CartesianServo,
+    Motion,
+    forward,
+    inverse,
+    tool_observation,
+)
 from metagui.arms.scene import load_model
 from metagui.arms.simulated import SimulatedArm
 
@@ -32,6 +41,15 @@ def test_forward_is_vectorised() -> None:
     pose = forward(joints)
     assert pose.position.shape == (3, 4, 3)
     np.testing.assert_allclose(pose.position[2, 1], forward(joints[2, 1]).position)
+
+
+def test_one_reading_gives_what_many_give() -> None:
+    readings = np.random.default_rng(2).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(50, 6))
+    many = forward(readings)
+    for reading, position, yaw in zip(readings, *many, strict=True):
+        alone = tool_observation(reading)
+        np.testing.assert_allclose(alone[0], position, atol=1e-15)
+        assert alone[1] == pytest.approx(yaw, abs=1e-15)
 
 
 @given(st.floats(0.125, 0.255), st.floats(-1.1, 1.1), st.floats(0.006, 0.11), st.floats(-0.8, 0.8))

@@ -37,6 +37,17 @@ def test_things_lie_apart_and_within_reach() -> None:
         assert np.all(np.linalg.norm(points - (0.0388, 0.0), axis=1) < 0.24)
 
 
+def test_what_was_observed_stays_as_it_was(arm: SimulatedArm) -> None:
+    seen = arm.observation()
+    records = (seen.joints, seen.scene)
+    arrays = [seen.tool_position] + [v for r in records for v in vars(r).values() if isinstance(v, np.ndarray)]
+    before = [array.copy() for array in arrays]
+    arm.command(Command(HOME + 0.1))
+    for array, copy in zip(arrays, before, strict=True):
+        assert not array.flags.writeable
+        np.testing.assert_array_equal(array, copy)
+
+
 def test_a_stored_state_goes_on_exactly(arm: SimulatedArm) -> None:
     target = HOME + (0.3, 0.2, 0.1, -0.2, 0.5, -0.4)
     for _ in range(7):

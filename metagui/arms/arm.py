@@ -7,13 +7,14 @@ Units are metres, radians and seconds throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+AnyArray = TypeVar("AnyArray", FloatArray, BoolArray)
 AnchorKind = Literal["cube", "zone", "table"]
 
 CONTROL_RATE = 50.0
@@ -173,13 +174,15 @@ class Scene(Protocol):
 
 def frozen(array: ArrayLike) -> FloatArray:
     """Return a read-only float copy of an array, fit to cross threads."""
-    out = np.array(array, dtype=np.float64)
-    out.setflags(write=False)
-    return out
+    return sealed(np.array(array, dtype=np.float64))
 
 
 def frozen_flags(array: ArrayLike) -> BoolArray:
     """Return a read-only copy of an array of flags."""
-    out = np.array(array, dtype=np.bool_)
-    out.setflags(write=False)
-    return out
+    return sealed(np.array(array, dtype=np.bool_))
+
+
+def sealed(array: AnyArray) -> AnyArray:
+    """Make an array read-only and return it, without a copy: only for one just made, that nobody else has."""
+    array.setflags(write=False)
+    return array

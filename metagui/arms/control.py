@@ -15,7 +15,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, ConnectionLostError, Guidable, Observation, frozen
+from metagui.arms.arm import (
+    CONTROL_PERIOD,
+    ArmError,
+    Command,
+    ConnectionLostError,
+    Guidable,
+    Observation,
+    frozen,
+    sealed,
+)
 from metagui.arms.decisions import Decisions
 from metagui.arms.kinematics import CartesianServo, tool_observation
 from metagui.arms.safety import SafetyGate
@@ -221,7 +230,7 @@ class ControlLoop:
 
     def _tick(self, started: float, lateness: float, live: bool) -> Tick:
         observation = self._observe(started)
-        state = None if self._state is None else frozen(self._state())
+        state = None if self._state is None else sealed(self._state())
         asked, sent = self._be_led(observation) if self._led else self._drive(observation, started, live)
         tick = Tick(
             self._index, started, lateness, self._missed, observation, asked, sent, state,
@@ -257,7 +266,7 @@ class ControlLoop:
     def _observe(self, started: float) -> Observation:
         joints = self.arm.observe()
         position, yaw = tool_observation(joints.positions)
-        return Observation(started, joints, frozen(position), yaw, self.scene.observe_scene())
+        return Observation(started, joints, sealed(position), yaw, self.scene.observe_scene())
 
     def _ask(self, observation: Observation) -> Command | None:
         """Return what the controller wants; an emergency hold forgets the controller instead."""

@@ -94,7 +94,7 @@ class SafetyGate:
 
     def reset(self) -> None:
         """Forget the last target, so that the next one starts where the arm is. Call after ``Arm.hold()``."""
-        self._sent: list[float] | None = None
+        self._sent: Command | None = None
         self._rest: list[float] | None = None
         self._share = self.settings.ease_in
         self._stalls.reset()
@@ -102,7 +102,8 @@ class SafetyGate:
     @property
     def sent(self) -> FloatArray | None:
         """The last targets (J,) that passed, rad; None before the first."""
-        return None if self._sent is None else frozen(self._sent)
+        sent = self._sent  # read once: another thread may reset meanwhile
+        return None if sent is None else sent.positions
 
     @property
     def report(self) -> SafetyReport:
@@ -128,7 +129,7 @@ class SafetyGate:
         """
         self._counts["ticks"] += 1
         present: list[float] = state.positions.tolist()
-        sent = self._start(present) if self._sent is None else self._sent
+        sent: list[float] = self._start(present) if self._sent is None else self._sent.positions.tolist()
         self._health.observe(state)
         self._stalls.observe(sent, present, state.loads.tolist())
         if hold or self._health.alarm is not None:
@@ -136,8 +137,8 @@ class SafetyGate:
         else:
             self._rest = None
             goal = self._accept(asked, age, sent)
-        self._sent = self._step(sent, self._within_limits(goal))
-        return Command(frozen(self._sent))
+        self._sent = Command(frozen(self._step(sent, self._within_limits(goal))))
+        return self._sent
 
     def follow(self, state: JointState) -> Command:
         """Return where the arm is while a person leads it by hand; the next target starts there."""
@@ -188,17 +189,20 @@ class SafetyGate:
 
     def _within_limits(self, goal: list[float]) -> list[float]:
         """Clip to the joint limits, and to the barrier where a joint stalled."""
-        inside = [min(max(g, low), up) for g, low, up in zip(goal, self._lower, self._upper, strict=True)]
+        inside = [
+            low if angle < low else up if angle > up else angle  # min and max would take three times as long
+            for angle, low, up in zip(goal, self._lower, self._upper, strict=True)
+        ]
         self._counts["limited"] += inside != goal
-        return [self._stalls.confine(i, target) for i, target in enumerate(inside)]
+        return self._stalls.confine(inside)
 
     def _step(self, sent: list[float], goal: list[float]) -> list[float]:
         """Go from the last target towards the goal, as far as one tick allows."""
         share = self._share
-        near = [
-            min(max(target, last - share * step), last + share * step)
-            for last, target, step in zip(sent, goal, self._steps, strict=True)
-        ]
+        near = []
+        for last, target, step in zip(sent, goal, self._steps, strict=True):
+            least, most = last - share * step, last + share * step
+            near.append(least if target < least else most if target > most else target)
         slowed = near != goal
         self._counts["slowed"] += slowed
         self._share = min(1.0, share + self._growth) if slowed else 1.0

@@ -6,6 +6,7 @@ and a loop with one runs in real time. Nothing here may be read while another th
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 
@@ -24,12 +25,15 @@ from metagui.arms.arm import (
     SceneState,
     frozen,
     frozen_flags,
+    sealed,
 )
 from metagui.arms.grip import EMPTY
 from metagui.arms.kinematics import JOINTS, tool_observation
 
 _STEADY = 0.93
 """How much of a tremble is left after one tick; it is forgotten in a quarter of a second."""
+_SHAKE = math.sqrt(1.0 - _STEADY**2)
+"""How much is new, so that it trembles no less as time goes by."""
 LET_GO = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
@@ -48,11 +52,17 @@ class SimulatedArm:
         self._off = np.zeros(len(JOINTS))
         self.model = scene.load_model()
         self._data = mujoco.MjData(self.model)
+        count = len(JOINTS)  # what follows are views: they show the physics as it is when they are read
+        self._positions, self._velocities = self._data.qpos[:count], self._data.qvel[:count]
+        self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
         self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
         self._bodies = np.array([self.model.body(a.name).id for a in self.anchors if a.kind != "table"])
         self._cube_of_geom, self._finger_of_geom = self._contact_tables()
+        self._touchable = self._pairs_that_touch()
+        self._tables = np.tile(scene.TABLE_CENTRE, (len(self.anchors), 1))
+        self._none = frozen_flags([False] * len(self.anchors))
         self._nan = frozen(np.full(len(JOINTS), np.nan))
-        self._limits = np.array([[j.lower, j.upper] for j in JOINTS]).T
+        self._limits = tuple(np.array([[j.lower, j.upper] for j in JOINTS]).T)
         self.randomise(seed)
 
     def _contact_tables(self) -> tuple[FloatArray, FloatArray]:
@@ -66,6 +76,15 @@ class SimulatedArm:
             fingers[self.model.geom(name).id] = index
         return cubes, fingers
 
+    def _pairs_that_touch(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """Return which finger touches which cube, for every pair of geoms, either way round, that can say so."""
+        fingers, cubes = np.flatnonzero(self._finger_of_geom >= 0), np.flatnonzero(self._cube_of_geom >= 0)
+        found = {}
+        for finger, cube in itertools.product(fingers.tolist(), cubes.tolist()):
+            touch = int(self._finger_of_geom[finger]), int(self._cube_of_geom[cube])
+            found[finger, cube] = found[cube, finger] = touch
+        return found
+
     def randomise(self, seed: int) -> None:
         """Lay out a new scene and put the arm back home, at rest."""
         self.reset(scene.random_layout(np.random.default_rng(seed)))
@@ -75,8 +94,12 @@ class SimulatedArm:
     def reset(self, layout: scene.Layout) -> None:
         """Start again from ``layout``."""
         scene.apply_layout(self.model, self._data, layout)
-        self._since_contact = np.full(len(self.anchors), LET_GO)
-        self._touched: BoolArray = np.zeros(len(self.anchors), dtype=bool)
+        self._forget_contacts()
+
+    def _forget_contacts(self) -> None:
+        """Nothing is held or touched."""
+        self._since_contact = [LET_GO] * len(self.anchors)
+        self._touched: set[int] = set()
 
     def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Put a thing on the table at x and y, m, turned by ``yaw``, rad. Raises PlaceError."""
@@ -91,12 +114,11 @@ class SimulatedArm:
     def observe(self) -> JointState:
         """Read positions, velocities and loads of all joints. Raises NotConnectedError."""
         self._require_connection()
-        count = len(JOINTS)
         return JointState(
             time=time.perf_counter(),
-            positions=frozen(self._data.qpos[:count]),
-            velocities=frozen(self._data.qvel[:count]),
-            loads=frozen(self._data.actuator_force[:count] / self.model.actuator_forcerange[:, 1]),
+            positions=frozen(self._positions),
+            velocities=frozen(self._velocities),
+            loads=sealed(self._forces / self.model.actuator_forcerange[:, 1]),
             temperatures=self._nan,
             voltages=self._nan,
             latency=0.0,
@@ -105,59 +127,67 @@ class SimulatedArm:
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor is, and which cubes the fingers hold or touch."""
-        rotations = self._data.xmat[self._bodies]
-        yaws = np.arctan2(rotations[:, 3], rotations[:, 0])
-        return SceneState(
-            positions=frozen(np.vstack([self._data.xpos[self._bodies], scene.TABLE_CENTRE])),
-            yaws=frozen(np.append(yaws, 0.0)),
-            held=frozen_flags(self._since_contact < LET_GO),
-            touched=frozen_flags(self._touched),
-        )
+        rotations = self._data.xmat.take(self._bodies, axis=0)
+        positions, yaws = self._tables.copy(), np.zeros(len(self.anchors))  # the table comes last and stays
+        positions[:-1] = self._data.xpos.take(self._bodies, axis=0)
+        np.arctan2(rotations[:, 3], rotations[:, 0], out=yaws[:-1])
+        held = {index for index, ticks in enumerate(self._since_contact) if ticks < LET_GO}
+        return SceneState(sealed(positions), sealed(yaws), self._flags(held), self._flags(self._touched))
 
     def observation(self) -> Observation:
         """Read joints and scene together, as a controller sees them."""
         joints = self.observe()
         position, yaw = tool_observation(joints.positions)
-        return Observation(joints.time, joints, frozen(position), yaw, self.observe_scene())
+        return Observation(joints.time, joints, sealed(position), yaw, self.observe_scene())
 
     def command(self, command: Command) -> Command:
         """Send joint targets and let one control period pass; return what was sent, within the limits."""
         self._require_connection()
-        if not np.all(np.isfinite(command.positions)):
+        if not all(map(math.isfinite, command.positions.tolist())):
             self.hold()
         else:
-            self._data.ctrl[:] = np.clip(command.positions, *self._limits)
-        sent = frozen(self._data.ctrl)
+            self._targets[:] = self._within_limits(command.positions)
+        sent = frozen(self._targets)
         if self._tremble:
-            self._data.ctrl[:] += self._wander()
+            self._targets += self._wander()
         mujoco.mj_step(self.model, self._data, self._substeps)
-        self._data.ctrl[:] = sent
+        self._targets[:] = sent
         self._update_contacts()
         return Command(sent)
 
     def _wander(self) -> FloatArray:
         """(J,) how far the joints are pushed off their goals now, rad: a slow random walk about them."""
-        push = self._unsteady.normal(0.0, self._tremble, len(JOINTS))
-        self._off = _STEADY * self._off + math.sqrt(1.0 - _STEADY**2) * push
+        push = self._tremble * self._unsteady.standard_normal(len(JOINTS))
+        self._off = _STEADY * self._off + _SHAKE * push
         self._off[-1] = 0.0  # what is held stays held
         return self._off
 
     def _update_contacts(self) -> None:
         """Remember which cubes both fingers touch; a few ticks without contact are no letting go."""
-        both = np.zeros((2, len(self.anchors)), dtype=bool)
-        pairs = self._data.contact.geom
-        for side in (0, 1):
-            fingers = self._finger_of_geom[pairs[:, side]]
-            cubes = self._cube_of_geom[pairs[:, 1 - side]]
-            hit = (fingers >= 0) & (cubes >= 0)
-            both[fingers[hit], cubes[hit]] = True
-        self._touched = both[0] | both[1]
-        grasping = both.all(axis=0) & (self._data.qpos[len(JOINTS) - 1] > EMPTY)
-        self._since_contact = np.where(grasping, 0, self._since_contact + 1)
+        by: tuple[set[int], set[int]] = (set(), set())
+        for one, other in self._data.contact.geom.tolist():
+            touch = self._touchable.get((one, other))
+            if touch is not None:
+                by[touch[0]].add(touch[1])
+        self._touched = by[0] | by[1]
+        self._since_contact = [ticks + 1 for ticks in self._since_contact]
+        if self._positions[-1] > EMPTY:
+            for index in by[0] & by[1]:
+                self._since_contact[index] = 0
+
+    def _flags(self, anchors: set[int]) -> BoolArray:
+        """Return (A,) which anchors these are; where none, as mostly, one array for all: nobody can change it."""
+        return frozen_flags([i in anchors for i in range(len(self.anchors))]) if anchors else self._none
 
     def hold(self) -> None:
         """Make the present position the target."""
-        self._data.ctrl[:] = np.clip(self._data.qpos[: len(JOINTS)], *self._limits)
+        self._targets[:] = self._within_limits(self._positions)
+
+    def _within_limits(self, positions: FloatArray) -> FloatArray:
+        """Return joint angles (J,) clipped to their limits; as ``np.clip``, which costs three times as much."""
+        lower, upper = self._limits
+        inside: FloatArray = np.minimum(np.maximum(positions, lower), upper)
+        return inside
 
     def disconnect(self) -> None:
         """Hold, then close."""
@@ -171,8 +201,7 @@ class SimulatedArm:
     def restore(self, state: FloatArray) -> None:
         """Go back to a stored state. Raises ArmError if it is another model's."""
         scene.set_state(self.model, self._data, state)
-        self._since_contact[:] = LET_GO
-        self._touched[:] = False
+        self._forget_contacts()
         self._update_contacts()
 
     @property

@@ -64,16 +64,22 @@ class StallWatch:
 
     def observe(self, sent: list[float], present: list[float], loads: list[float]) -> None:
         """Count how long each joint has pushed. NaN, where an arm cannot measure, is not pushing."""
-        settings = self._settings
+        heavy, far = self._settings.load, self._settings.error
         for i, (target, position, load) in enumerate(zip(sent, present, loads, strict=True)):
-            error = target - position
-            pushing = abs(load) >= settings.load and abs(error) >= settings.error
-            self._pushing[i] = self._pushing[i] + 1 if pushing else 0
-            if self._pushing[i] > self._ticks:
-                self._put_up(i, position, error)
+            if abs(load) >= heavy and abs(target - position) >= far:
+                self._pushing[i] += 1
+                if self._pushing[i] > self._ticks:
+                    self._put_up(i, position, target - position)
+            else:
+                self._pushing[i] = 0
 
-    def confine(self, i: int, target: float) -> float:
-        """Return joint ``i``'s target kept behind its barrier; one that retreats takes the barrier down."""
+    def confine(self, targets: list[float]) -> list[float]:
+        """Return targets within the limits kept behind the barriers; a joint that retreats takes its barrier down."""
+        if not self._any_barred:
+            return targets
+        return [self._confined(i, target) for i, target in enumerate(targets)]
+
+    def _confined(self, i: int, target: float) -> float:
         if target < self._ceiling[i]:
             self._ceiling[i] = self._upper[i]
         if target > self._floor[i]:
@@ -81,8 +87,15 @@ class StallWatch:
         return min(max(target, self._floor[i]), self._ceiling[i])
 
     @property
+    def _any_barred(self) -> bool:
+        """Whether there is a barrier at all: at nearly every tick there is none, and that is soon seen."""
+        return self._ceiling != self._upper or self._floor != self._lower
+
+    @property
     def stalled(self) -> list[str]:
         """Names of the joints that gave way; a gripper that holds something is not among them."""
+        if not self._any_barred:
+            return []
         return [name for i, name in enumerate(self._names[:-1]) if self._barred(i)]
 
     def _put_up(self, i: int, position: float, error: float) -> None:
@@ -121,8 +134,9 @@ class HealthWatch:
     def _first_odd(self, heats: list[float], volts: list[float]) -> tuple[int, float, float] | None:
         settings = self._settings
         hottest = settings.max_temperature - (settings.cool_down if self.alarm else 0.0)
+        least, most = settings.min_voltage, settings.max_voltage
         for i, (heat, volt) in enumerate(zip(heats, volts, strict=True)):
-            if heat > hottest or volt < settings.min_voltage or volt > settings.max_voltage:
+            if heat > hottest or volt < least or volt > most:
                 return i, heat, volt
         return None
 

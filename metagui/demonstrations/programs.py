@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metagui.arms.arm import UnreachableError
-from metagui.arms.kinematics import inverse
+from metagui.arms.kinematics import Motion, inverse
 from metagui.demonstrations.carrying import place_goal, slide_goal
 from metagui.demonstrations.demonstration import Click
 from metagui.demonstrations.motions import LAWS, reach_goal
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import Anchor, FloatArray, Observation
-    from metagui.arms.kinematics import Motion
 
 FORMAT = 1
 """Version of the program file."""
@@ -179,10 +178,11 @@ def save_programs(path: Path, programs: Sequence[ClickProgram]) -> None:
 
 def resolve(name: str, anchors: Sequence[Anchor]) -> int:
     """Return an anchor's index. Raises ProgramError with the names there are."""
+    for index, anchor in enumerate(anchors):
+        if anchor.name == name:
+            return index
     names = [a.name for a in anchors]
-    if name not in names:
-        raise ProgramError(f"There is no {name!r} here; there is {', '.join(names)}.{_closest(name, names)}")
-    return names.index(name)
+    raise ProgramError(f"There is no {name!r} here; there is {', '.join(names)}.{_closest(name, names)}")
 
 
 def situation(
@@ -289,8 +289,8 @@ class ProgramController:
     def _wobbled(self, motion: Motion) -> Motion:
         """Return the motion as an unsteady hand does it: beside every path there is something to learn, too."""
         step = motion.displacement
-        length = math.sqrt(float(step @ step))
-        return replace(motion, displacement=step + self._unsteady.normal(0.0, self.style.wobble * length, 3))
+        aside = self.style.wobble * math.sqrt(float(step @ step)) * self._unsteady.standard_normal(3)
+        return Motion(step + aside, motion.turn, motion.gripper, motion.done)
 
     def _begin(self, observation: Observation) -> bool:
         """Start the next click, if there is one and it can be done."""

@@ -135,15 +135,14 @@ def neutral(s: Situation) -> float:
 
 def funnel(s: Situation, position: FloatArray, goal: FloatArray) -> FloatArray:
     """Step from ``position`` to ``goal`` so that height above it grows with distance: over, then down, in one law."""
-    way = goal - position
-    distance = math.hypot(way[0], way[1])
+    x, y, z = (goal - position).tolist()
+    distance = math.hypot(x, y)
     lift = min(max(0.0, (distance - 0.004) * s.style.slope), s.style.clearance)
-    climb = way[2] + lift
+    climb = z + lift
     free = 1.0 - min(max((climb - 0.004) / 0.02, 0.0), 1.0)
     most = MAX_STEP * s.style.speed
-    across = limited(np.array([way[0], way[1], 0.0]), most) * free
-    vertical = max(-most, min(most, GAIN * climb))
-    step = np.array([across[0], across[1], vertical])
+    step: FloatArray = limited(np.array([x, y, 0.0]), most) * free
+    step[2] = max(-most, min(most, GAIN * climb))
     length = math.sqrt(float(step @ step))
     return step if length <= most else step * (most / length)
 

@@ -59,6 +59,7 @@ class Binding(QObject):
         session.shelf.changed.connect(self._show_tasks)
         session.shelf.loaded.connect(self._repaint_tasks)
         session.studies.learner.progress.connect(window.status.show_progress)
+        session.studies.adapted.connect(lambda _adapted: window.toasts.settle([window.actions_["adapt"]]))
         session.running.distance_changed.connect(window.arm.show_distance)
 
     def open(self) -> None:

@@ -138,7 +138,9 @@ class Session(QObject):
         self.said.emit(text, kind, action)
 
     def _on_error(self, error: Exception) -> None:
-        self._say(str(error) or type(error).__name__, "error")
+        from metagui.learning.adapted import AdaptedError
+
+        self._say(str(error) or type(error).__name__, "error", "adapt" if isinstance(error, AdaptedError) else "")
         self.update()
 
     # Beginning and end

@@ -21,6 +21,7 @@ from metagui.learning.features import HELD, TOUCHES
 from metagui.learning.policy import Points, PolicyModel, as_numpy
 from metagui.learning.race import RaceSettings
 from metagui.learning.take_verdicts import odd_takes
+from metagui.learning.threads import compute_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -90,6 +91,7 @@ def adapt_task(
     becomes true the best found so far is kept; the clicks still to come get the five steps alone. Raises
     AdaptationError, FeatureError and PriorMismatch.
     """
+    compute_alone()
     settings = settings or RaceSettings()
     _check(prior, takes)
     encoded = [features.encode(take) for take in reconciled(takes)]
@@ -302,7 +304,7 @@ def _names(takes: Sequence[Demonstration]) -> str:
 
 def warm_up() -> None:
     """Run everything once on nothing, so that first calls, which are slow, do not happen beside a moving arm."""
-    torch.set_num_threads(1)
+    compute_alone()
     model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
     meta = maml.initial(model.initial(0), model.rates(), 1).frozen()
     a, g, n = features.ANCHOR_FEATURES, features.GLOBAL_FEATURES, features.ACTIONS

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from metagui.demonstrations.generate import GenerateSettings, takes_of
 from metagui.learning.adaptation import ADAM, FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP, adapt_task
@@ -19,6 +18,7 @@ from metagui.learning.judged import run_in_scene, script_in_scene
 from metagui.learning.neighbour import NEAREST_NEIGHBOUR, remember
 from metagui.learning.race import RaceSettings
 from metagui.learning.success import Episode, Success, summarise
+from metagui.learning.threads import compute_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -89,8 +89,7 @@ def _programs(
     if workers <= 1:
         yield from ((program, _program(priors, program, settings)) for program in programs)
         return
-    # More threads than free cores spin: one each.
-    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, initializer=compute_alone) as pool:
         # As bytes: tensors would be handed over through shared memory and a thread that outlives the pool.
         packed = itertools.repeat(pickle.dumps(list(priors)))
         done = pool.map(_whole_program, packed, programs, itertools.repeat(settings))

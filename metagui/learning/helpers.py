@@ -68,10 +68,10 @@ class Helper(Generic[Question, Answer]):
 
 def _serve(there: Connection) -> None:
     """Answer until nobody asks any more; Ctrl+C is for the process that asks."""
-    import torch
+    from metagui.learning.threads import compute_alone
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    compute_alone()
     with contextlib.suppress(EOFError, OSError):
         function: Callable[[Any], Any] = pickle.loads(there.recv_bytes())
         while True:

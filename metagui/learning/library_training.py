@@ -19,6 +19,7 @@ from metagui.learning.dataset import DatasetError, Draw, TaskSampler
 from metagui.learning.library_data import LEAST_TAKES, LEAST_TASKS, Lesson
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import Meta, MetaState
+from metagui.learning.threads import compute_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -133,7 +134,7 @@ class _Run:
         checkpoint: Path | None,
         should_stop: Callable[[], bool],
     ) -> None:
-        torch.set_num_threads(1)  # more threads than free cores spin; networks this small gain nothing from them
+        compute_alone()
         self.start, self.own, self.generated, self.settings = start, own, generated, settings
         self.checkpoint, self.should_stop = checkpoint, should_stop
         self.began = time.perf_counter()

@@ -145,11 +145,11 @@ def meta_train(
     optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
     state.load_into(optimiser)
     work = _Batches(model, sample, settings, state.seed)
-    with Shares(work, state.meta, state.step, workers) as shares:
+    with Shares(work, state.meta, workers) as shares:
         while state.step < settings.steps:
             report = settings.reports(state.step)
             found = shares.gradient(state.step)
-            for tensor, gradient in zip(tensors, found.tensors, strict=True):
+            for tensor, gradient in zip(tensors, state.meta.split(found.vector), strict=True):
                 tensor.grad = gradient
             norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
             if math.isfinite(norm) and math.isfinite(found.objective):
@@ -179,11 +179,6 @@ class _Batches(Generic[Batch]):
         """Batches a step."""
         return self.settings.batches
 
-    @property
-    def steps(self) -> int:
-        """Outer steps."""
-        return self.settings.steps
-
     def draw(self, step: int, batch: int) -> tuple[Batch, Batch]:
         """Draw (support, query)."""
         return self.sample(np.random.default_rng((self.seed, step, batch)))
@@ -195,10 +190,9 @@ class _Batches(Generic[Batch]):
         objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
         tensors = meta.tensors()
         gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
-        return Gradient(
-            [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, gradients, strict=True)],
-            *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])),
-        )
+        found = [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, gradients, strict=True)]
+        vector = torch.cat([gradient.flatten() for gradient in found])
+        return Gradient(vector, *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])))
 
 
 def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:

@@ -38,6 +38,16 @@ class Meta:
         """Everything the outer loop optimises, in a fixed order."""
         return [*self.params.values(), *self.log_rates.values()]
 
+    def vector(self) -> torch.Tensor:
+        """Return all numbers, (P,), recording no graph."""
+        return torch.cat([tensor.detach().flatten() for tensor in self.tensors()])
+
+    def split(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """Return views of P numbers in the shapes of ``tensors``."""
+        tensors = self.tensors()
+        parts = torch.split(vector, [tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+
     def frozen(self) -> Meta:
         """Return a copy that records no graph."""
         return Meta(

@@ -21,6 +21,7 @@ import torch
 from metagui.learning.features import COARSE, FINE, FINEST
 from metagui.learning.networks import Params, init_mlp, linear, mlp
 from metagui.learning.series import ANCHOR_CHANNELS, GLOBAL_CHANNELS, POINTS, Series, joined, series_of
+from metagui.learning.threads import compute_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -181,6 +182,7 @@ def train(
     Begins with ``start`` if given. Tasks with the same word in ``alike`` come into batches together. Raises
     SiameseError if there are no two tasks or no task with two takes.
     """
+    compute_alone()
     settings = settings or SiameseSettings()
     tasks = [task for task in takes.values() if len(task)]
     groups = _groups([(alike or {}).get(name, name) for name, task in takes.items() if len(task)])

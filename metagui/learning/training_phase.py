@@ -14,6 +14,7 @@ from metagui.learning.dataset import Draw, MetaDataset, TaskSampler
 from metagui.learning.maml import MetaSettings
 from metagui.learning.meta_state import MetaState
 from metagui.learning.siamese import SiameseSettings
+from metagui.learning.threads import compute_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -113,7 +114,7 @@ class Phases:
         should_stop: Callable[[], bool],
         workers: int = 1,
     ) -> None:
-        torch.set_num_threads(1)  # more threads than free cores spin; networks this small gain nothing from them
+        compute_alone()
         self.data, self.settings, self.checkpoint, self.should_stop = data, settings, checkpoint, should_stop
         self.workers = workers
         self.began = time.perf_counter()

@@ -17,6 +17,8 @@ from metagui.learning.features import encode
 from metagui.learning.policy import ADAPTED, PLACES, RECALLING, STARTED, Points, PolicyModel, as_numpy
 
 if TYPE_CHECKING:
+    import pytest
+
     from metagui.learning.networks import Params
 
 MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
@@ -85,6 +87,21 @@ def test_one_take_tells_how_far_beside_a_thing_its_circle_is() -> None:
     done[:, -2:] = 1.0
     _, centre, _, _ = inference.middles(where, done)[0].unbind(-1)
     torch.testing.assert_close(torch.atanh(centre) / 5.0, torch.tensor([0.05, 0.10]), atol=0.01, rtol=0.0)
+
+
+def test_both_attentions_are_told_what_takes_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    points, params = _points(), MODEL.initial(0)
+    deaf = params | {name: torch.zeros_like(t) for name, t in params.items() if name.startswith("first.")}
+    before, only_second = MODEL.start(params, points), MODEL.start(deaf, points)
+
+    def round_the_third(where: torch.Tensor, _done: torch.Tensor) -> torch.Tensor:
+        return (torch.arange(where.shape[2]) == 2).float()[None, :, None].expand(-1, -1, inference.MIDDLES)
+
+    monkeypatch.setattr(inference, "middles", round_the_third)
+    assert not torch.allclose(MODEL.start(params, points)["attention1"], before["attention1"])
+    after = MODEL.start(deaf, points)
+    torch.testing.assert_close(after["attention1"], only_second["attention1"])
+    assert not torch.allclose(after["attention2"], only_second["attention2"])
 
 
 def test_gradients_stay_finite_when_both_attentions_agree() -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How to make a prior; the defaults take under half an hour on two slow cores, the takes included."""
+    """How to make a prior; the defaults take a quarter of an hour on two cores, the takes included."""
 
     seed: int = 0
     encoder: MetaSettings = field(

@@ -13,6 +13,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import gc
+import sys
 import threading
 import time
 import traceback
@@ -61,6 +62,13 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
         for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
             QSettings.setPath(form, scope, str(tmp_path / "settings"))
+
+
+@pytest.fixture(autouse=True)
+def smallest_numbers() -> None:
+    """Undo what ``compute_alone`` sets for a thread that learns: hypothesis wants to try the smallest numbers, too."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(autouse=True)

@@ -106,6 +106,8 @@ def test_a_place_once_reached_is_never_ahead_again() -> None:
     assert (np.diff(short) <= 1e-6).all()
     assert short[0] > 0.9
     assert (short[rows // 2 :] < 0.06).all()
+    beside = first[0, :3].astype(np.float64) + [0.1, 0.0, 0.0]
+    assert clues.ahead(first[:1], {"entry": beside}, np).item() > 0.8, "a centimetre on is not there yet"
 
 
 def test_a_number_that_is_not_finite_is_refused_by_name() -> None:

@@ -71,12 +71,13 @@ def ahead(first: Any, inferred: Mapping[str, Any], xp: Any) -> Any:
     """Return (..., 1): how far the entry lies outside the box where the first anchor has been, from 0 to 1.
 
     Once the tool was there it is never ahead again: from the middle of a line nothing else tells whether the tool has
-    been at its beginning. It is a single number, since from more of them the past would be learnt by heart.
+    been at its beginning. A beginning a centimetre away has to be told apart from one that was reached: often the tool
+    is that near before it sets out. It is a single number, since from more of them the past would be learnt by heart.
     """
     middle, half = first[..., SEEN_FEATURES : SEEN_FEATURES + 3], first[..., SEEN_FEATURES + 3 :]
     away = inferred["entry"] - middle
     short = away - xp.minimum(xp.maximum(away, -half), half)
-    return xp.tanh(xp.sqrt((short * short).sum(-1)[..., None] + 1e-6) * _SCALES[0])
+    return xp.tanh(xp.sqrt((short * short).sum(-1)[..., None] + 1e-6) * _SCALES[1])
 
 
 def keys_of(first: Any, second: Any, ahead: Any, globals_: Any, xp: Any) -> Any:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float32]
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a feature changes its meaning; a prior of another version does not fit."""
 DECISION_TICKS = 2
 """Samples between two decisions."""

@@ -15,8 +15,9 @@ LEVEL, OFF_CIRCLE = 100.0, 15.0
 NEAR_MIDDLE = (5.0, 5.0, 2.0, 12.5)
 """By how much ``middles`` are multiplied, in 0.1 m, before they are bounded."""
 MIDDLES = len(NEAR_MIDDLE)
-ON_LEVEL, FADE = 0.04, 0.006
-"""Points within this of the last ones' height count for where the motion begins, and how sharply that ends, 0.1 m."""
+ON_LEVEL, FADE = 0.06, 0.006
+"""Points within this of the last ones' height count for where the motion begins, and how sharply that ends, 0.1 m: a
+hand goes on from a corner once it is within 5 mm."""
 EARLIEST = 30.0
 """How much less a point counts for that, one whole segment later."""
 RISEN, INTERRUPTED = 0.08, 30.0

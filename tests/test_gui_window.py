@@ -113,7 +113,8 @@ def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
     assert person.reads("another version of the program. The takes are safe")
     curves = person.window.findChild(LossAxes)
     assert not curves.isVisible(), "another task's curves are still there"
-    person.press("Adapt to 3 demonstrations (from the message)")
+    assert person.button("Adapt to 3 demonstrations (from the message)").isEnabled()
+    person.press("Adapt to 3 demonstrations")
     person.wait_until(curves.isVisible, 60, "new curves")
     person.wait_until(lambda: person.reads(f"Adapted “{old}”"), 120, "adapting")
     assert not person.reads("another version of the program"), "what was mended is still complained of"

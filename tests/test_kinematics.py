@@ -52,6 +52,15 @@ def test_one_reading_gives_what_many_give() -> None:
         assert alone[1] == pytest.approx(yaw, abs=1e-15)
 
 
+@pytest.mark.parametrize("angle", [np.nan, np.inf, -np.inf])
+def test_a_joint_that_cannot_be_read_leaves_the_tool_nowhere(angle: float) -> None:
+    reading = HOME.copy()
+    reading[2] = angle
+    position, yaw = tool_observation(reading)
+    assert np.all(np.isnan(position))
+    assert np.isnan(yaw)
+
+
 @given(st.floats(0.125, 0.255), st.floats(-1.1, 1.1), st.floats(0.006, 0.11), st.floats(-0.8, 0.8))
 def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, height: float, yaw: float) -> None:
     position = np.array([PAN_AXIS_X + radius * np.cos(angle), radius * np.sin(angle), height])

@@ -213,11 +213,14 @@ HOME: FloatArray = np.append(inverse(HOME_POSITION, 0.0), GRIPPER_OPEN)
 
 
 def tool_observation(positions: FloatArray) -> tuple[FloatArray, float]:
-    """Return the tool's (3,) position and yaw for one joint reading (J,).
+    """Return the tool's (3,) position and yaw for one joint reading (J,), NaN where that is not finite.
 
     It is asked for at every tick, and for one reading plain numbers are ten times as fast as arrays.
     """
-    *position, yaw = _tool(positions[:5].tolist(), math.cos, math.sin)
+    angles = positions[:5].tolist()
+    if not all(map(math.isfinite, angles)):
+        return np.full(3, math.nan), math.nan
+    *position, yaw = _tool(angles, math.cos, math.sin)
     return np.array(position), yaw
 
 

@@ -10,6 +10,7 @@ import pytest
 from shown import shown
 from test_adaptation import _adapt
 
+from benchmarks.odd_takes import shaken
 from metagui.learning import take_verdicts
 from metagui.learning.features import encode
 from metagui.learning.prior import shipped
@@ -50,6 +51,24 @@ def test_an_unsteady_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     losses[0, :, 1] = 0.5
     (odd,) = _judge(monkeypatch, losses)
     assert (odd.take, odd.kind) == ("002", "unsteady")
+
+
+def test_one_that_is_only_hard_to_imitate_or_only_farther_from_the_others_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hard = _equal(3)
+    hard[0, 1, 1] = 0.3
+    assert _judge(monkeypatch, hard) == ()
+    farther = _equal(3)
+    farther[0, 1, [0, 2]] = farther[0, [0, 2], 1] = 0.7
+    assert _judge(monkeypatch, farther) == ()
+
+
+@pytest.mark.parametrize("task", ["above red", "press red", "put red on violet"])
+def test_a_shaken_take_is_named_with_the_shipped_prior(task: str) -> None:
+    takes = [*shown()[task][:2], shaken(shown()[task][2], np.random.default_rng(2))]
+    found = odd_takes(shipped(), [take.name for take in takes], [encode(take) for take in takes])
+    assert [(odd.take, odd.kind) for odd in found] == [(takes[2].name, "unsteady")]
 
 
 def test_of_two_nobody_can_say_which_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:

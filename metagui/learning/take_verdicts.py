@@ -1,8 +1,9 @@
 """Names the take that does not belong to the others: another task, another object, a hand that was not steady.
 
 Every take is adapted to alone, and each such policy is judged on all takes. A take that shows something else is far
-from the others in both directions, measured by how far these are from each other; one from an unsteady hand is hard
-to imitate even by the policy that was adapted to it. Two takes can only differ: it takes three to say which is odd.
+from the others in both directions, measured by how far these are from each other; one from an unsteady hand is
+farther than they are, too, and hard to imitate even by the policy that was adapted to it. Two takes can only differ:
+it takes three to say which is odd.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 LEAST_TAKES = 3
 POINTS = 96
 """Decisions of every take that are adapted to and judged on."""
-OTHER, UNSTEADY = 2.5, 2.0
-"""A take is odd if it is so many times farther from the others than they are apart, or harder to imitate."""
+OTHER, UNSTEADY = 2.5, 1.2
+"""A take is odd if it is so many times farther from the others than they are apart, or farther and harder to imitate,
+in the geometric mean: right takes are now and then the one or the other."""
 LEAST_APART, LEAST_HARD = 0.3, 0.15
 """Losses below which takes are near each other, or easy to imitate, whatever the ratio."""
 
@@ -98,13 +100,13 @@ def _oddest(losses: FloatArray, names: Sequence[str]) -> OddTake | None:
             "as far from them as they are from each other. Leave it out, or show the task again."
         )
         return OddTake(names[take], "other", click + 1, times, words)
-    mean = np.exp(np.log(hard).mean(axis=0))
-    take = int(mean.argmax())
-    if mean[take] > UNSTEADY:
-        times, click = float(mean[take]), int(hard[:, take].argmax())
+    unsteady = np.sqrt(np.exp(np.log(hard).mean(axis=0)) * apart.max(axis=0))
+    take = int(unsteady.argmax())
+    if unsteady[take] > UNSTEADY:
+        times, click = float(unsteady[take]), int(hard[:, take].argmax())
         words = (
-            f"Take '{names[take]}' is {times:.1f} times as hard to imitate as the others; perhaps the hand was not "
-            "steady. Leave it out, or show the task again."
+            f"Take '{names[take]}' is harder to imitate and less like the others than those are, {times:.1f} times; "
+            "perhaps the hand was not steady. Leave it out, or show the task again."
         )
         return OddTake(names[take], "unsteady", click + 1, times, words)
     return None

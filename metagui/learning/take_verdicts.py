@@ -105,7 +105,7 @@ def _oddest(losses: FloatArray, names: Sequence[str]) -> OddTake | None:
     if unsteady[take] > UNSTEADY:
         times, click = float(unsteady[take]), int(hard[:, take].argmax())
         words = (
-            f"Take '{names[take]}' is harder to imitate and less like the others than those are, {times:.1f} times; "
+            f"Take '{names[take]}' is {times:.1f} times as unlike the others, and as hard to imitate, as they are; "
             "perhaps the hand was not steady. Leave it out, or show the task again."
         )
         return OddTake(names[take], "unsteady", click + 1, times, words)

@@ -11,12 +11,17 @@ import torch
 from shown import shown
 from test_adaptation import _prior
 
+from metagui.cli.output import follow
+from metagui.demonstrations.generate import GenerateSettings, takes_of
+from metagui.demonstrations.programs import load_programs
 from metagui.learning import prior as priors
 from metagui.learning.dataset import DatasetError
 from metagui.learning.library_data import lesson_from
 from metagui.learning.library_training import LibraryResult, LibrarySettings, LibraryStep, train_on_library
 from metagui.learning.maml import MetaSettings
+from metagui.learning.prior import shipped
 from metagui.learning.siamese import Encoder
+from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +110,20 @@ def test_forgetting_is_no_gain_either(lesson: Lesson) -> None:
     _, result = _train(lesson, replace(_settings(), forgotten=-0.99))
     assert not result.better
     assert result.prior.id == _prior().id
+
+
+def test_a_prior_that_forgets_goes_back_until_it_does_not(lesson: Lesson) -> None:
+    programs = load_programs(resources_dir() / "programs" / "validation.json")[:3]
+    others = lesson_from([takes_of(program, GenerateSettings(takes=3, seed=1)) for program in programs], shipped())
+    settings = replace(_settings(20), own=1.0, shares=(1.0,))
+    results = []
+    for shares in ((1.0,), (1.0, 0.75, 0.5, 0.25, 0.1)):
+        training = train_on_library(shipped(), shipped(), lesson, others, replace(settings, shares=shares))
+        results.append(follow(training, lambda _: None))
+    whole, partly = results
+    assert not whole.better
+    assert partly.better
+    assert partly.after.shipped <= 1.03 * partly.before.shipped
 
 
 def test_a_stopped_run_goes_on_to_the_same_end(lesson: Lesson, tmp_path: Path) -> None:

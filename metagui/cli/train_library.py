@@ -140,8 +140,8 @@ def _train(
             if step.judgement is not None:
                 found = step.judgement
                 remark(
-                    f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: held-out takes of your tasks "
-                    f"{found.own:.3f}, of the shipped programs {found.shipped:.3f}"
+                    f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: at best, held-out takes of your "
+                    f"tasks {found.own:.3f}, of the shipped programs {found.shipped:.3f}"
                 )
 
         return follow(train_on_library(start, in_use, own, generated, settings, checkpoint, should_stop), tell)

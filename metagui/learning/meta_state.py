@@ -55,6 +55,14 @@ class Meta:
             {name: tensor.detach().clone() for name, tensor in self.log_rates.items()},
         )
 
+    def towards(self, other: Meta, share: float) -> Meta:
+        """Return what lies so far on the straight line to another one, recording no graph."""
+
+        def between(here: Params, there: Params) -> Params:
+            return {name: torch.lerp(tensor, there[name], share).detach() for name, tensor in here.items()}
+
+        return Meta(between(self.params, other.params), between(self.log_rates, other.log_rates))
+
     def trainable(self) -> Meta:
         """Return a copy whose tensors collect gradients."""
         copy = self.frozen()

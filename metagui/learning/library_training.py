@@ -3,7 +3,7 @@
 Better means: policies adapted from it are closer to takes of the person's tasks that were held out, and not farther
 from those of the shipped validation programs. Two short phases as in the making of the shipped prior, the second with
 inner steps; now and then everything is judged, and the best that was reached is what remains. Where training forgets,
-a prior on the straight line back to the start forgets much less than it loses (Wortsman et al. 2022).
+a prior on the straight line back to the start forgets much less and keeps most of the gain (Wortsman et al. 2022).
 """
 
 from __future__ import annotations

@@ -18,20 +18,22 @@ import numpy as np
 import torch
 
 from metagui.cli.output import follow
-from metagui.demonstrations.families import draw_programs
-from metagui.demonstrations.generate import GenerateSettings, takes_of
-from metagui.demonstrations.rows import SINGLES
-from metagui.learning import maml, prior, race
-from metagui.learning.adaptation import adapt_task, warm_up
-from metagui.learning.dataset import points_from
-from metagui.learning.features import encode
-from metagui.learning.policy import Points, PolicyModel
+from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+from metagui.demonstrations.programs.splits import SINGLES
+from metagui.demonstrations.programs.task_distribution import draw_programs
+from metagui.learning import prior
+from metagui.learning.adaptation import candidates
+from metagui.learning.adaptation.adaptation import adapt_task, warm_up
+from metagui.learning.maml import maml
+from metagui.learning.policy.dataset import points_from
+from metagui.learning.policy.features import encode
+from metagui.learning.policy.policy import Points, PolicyModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.networks import Params
+    from metagui.learning.torch_utils.functional_mlp import Params
 
 SEED = 31
 
@@ -47,7 +49,7 @@ def shown() -> list[list[Demonstration]]:
 
 def everything(takes: list[Demonstration]) -> Points:
     """Return the points of all takes, as the final policy is made from them."""
-    settings = race.RaceSettings()
+    settings = candidates.RaceSettings()
     columns = points_from([encode(take)[0] for take in takes], settings.points, np.random.default_rng(SEED))
     return Points(*(torch.from_numpy(column)[None] for column in columns), studied=settings.studied)
 
@@ -65,25 +67,25 @@ def whole_race(start: prior.Prior, takes: list[Demonstration]) -> None:
 
 def training(start: prior.Prior, takes: list[Demonstration]) -> tuple[Callable[[], None], Callable[[], None]]:
     """Return two jobs: to train the candidates of a race, and look at them, together and one after the other."""
-    model, settings = start.model, race.RaceSettings()
-    folds = race.make_folds([encode(take)[0] for take in takes], settings)
-    folds = race.only(folds, slice(0, folds.count))
+    model, settings = start.model, candidates.RaceSettings()
+    folds = candidates.make_folds([encode(take)[0] for take in takes], settings)
+    folds = candidates.only(folds, slice(0, folds.count))
     blind, rivals = replace(model, blind=True), [
-        race.rival_start(start.rival, folds), race.scratch_start(model, folds, SEED)
+        candidates.rival_start(start.rival, folds), candidates.scratch_start(model, folds, SEED)
     ]  # fmt: skip
 
     def train(model: PolicyModel, some: list[Params]) -> None:
-        again = race.repeated(folds, len(some))
-        looked_up = race.prepared(model, race.together(some), again)
-        for _, fast in race.adam_paths(model, some, again, settings):
-            race.losses_of_each(model, fast, looked_up, len(some))
+        again = candidates.repeated(folds, len(some))
+        looked_up = candidates.prepared(model, candidates.together(some), again)
+        for _, fast in candidates.adam_paths(model, some, again, settings):
+            candidates.losses_of_each(model, fast, looked_up, len(some))
 
     def together() -> None:
-        train(model, [race.zero_step(start, folds)])
+        train(model, [candidates.zero_step(start, folds)])
         train(blind, rivals)
 
     def apart() -> None:
-        train(model, [race.zero_step(start, folds)])
+        train(model, [candidates.zero_step(start, folds)])
         for one in rivals:
             train(blind, [one])
 

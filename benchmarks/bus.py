@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scservo_sdk as sdk
 
-from metagui.arms import servo_registers as reg
-from metagui.arms.ports import SerialPort
-from metagui.arms.servo_bus import ServoBus
-from metagui.arms.servo_chain import IDS, ServoChain
-from metagui.arms.servo_protocol import OVERHEAD
-from metagui.arms.virtual import VirtualArm
-from metagui.arms.virtual_port import BAUD, BITS_A_BYTE, VirtualPort
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.pty_server import BAUD, BITS_A_BYTE, VirtualPort
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.bus import ServoBus
+from metagui.arms.feetech.protocol import OVERHEAD
+from metagui.arms.feetech.serial_port import SerialPort
+from metagui.arms.so101.motors import IDS, ServoChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

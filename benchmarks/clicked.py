@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
 
 if TYPE_CHECKING:
-    from person import Person
     from PySide6.QtWidgets import QWidget
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs import ClickProgram
+    from metagui.demonstrations.programs.program import ClickProgram
     from metagui.learning.prior import Prior
+    from tests.helpers.user import Person
 
 TASKS: dict[str, tuple[tuple[str, str], ...]] = {
     "hover over green": (("Go to", "green"),),
@@ -66,7 +65,7 @@ def main() -> None:
 
 def record(library: Path, names: list[str], prior: Path | None) -> None:
     """Show every task that has no takes yet three times in the window."""
-    from metagui.demonstrations.library import Library
+    from metagui.demonstrations.storage.library import Library
 
     missing = [name for name in names if name not in Library(library).tasks()]
     if not missing:
@@ -78,7 +77,7 @@ def record(library: Path, names: list[str], prior: Path | None) -> None:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from metagui.gui.theme import Theme
+    from metagui.gui.theme.theme import Theme
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     theme = Theme("light")
@@ -135,8 +134,9 @@ def watch(person: Person) -> None:
 
 def _imprecise(window: QWidget) -> Person:
     """Return a person who hits anything of a thing's colour but its very rim, not its middle."""
-    from person import HUES, VIEW, Person, _hue_mask
     from PySide6.QtCore import QPoint
+
+    from tests.helpers.user import HUES, VIEW, Person, _hue_mask
 
     rng, person = np.random.default_rng(5), Person(window)
 
@@ -154,12 +154,12 @@ def _imprecise(window: QWidget) -> Person:
 
 def compare(library: Path, names: list[str], prior: Path | None, scenes: int) -> None:
     """Adapt to clicked and to scripted takes, run both in the same unseen scenes, print success."""
-    from metagui.demonstrations.generate import GenerateSettings, takes_of
-    from metagui.demonstrations.library import Library
-    from metagui.demonstrations.programs import ClickProgram
+    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+    from metagui.demonstrations.storage.library import Library
     from metagui.learning import prior as priors
-    from metagui.learning.judged import script_in_scene
-    from metagui.learning.success import wilson
+    from metagui.learning.evaluation.episodes import script_in_scene
+    from metagui.learning.evaluation.success_rates import wilson
 
     shelf, start = Library(library), priors.load(prior) if prior else priors.shipped()
     won: dict[tuple[str, int], list[bool]] = {}
@@ -184,8 +184,8 @@ def compare(library: Path, names: list[str], prior: Path | None, scenes: int) ->
 
 def run(prior: Prior, takes: list[Demonstration], program: ClickProgram, scenes: list[int]) -> list[bool]:
     """Adapt to some takes and run in some scenes."""
-    from metagui.learning.evaluation import EvaluateSettings, adapted_to
-    from metagui.learning.judged import run_in_scene
+    from metagui.learning.evaluation.episodes import run_in_scene
+    from metagui.learning.evaluation.evaluation import EvaluateSettings, adapted_to
 
     adapted = adapted_to(prior, takes, EvaluateSettings())
     return [run_in_scene(program, adapted, scene)[0] for scene in scenes]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD
-from metagui.arms.control import ControlLoop
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.guided_sweep import sweep_by_hand
+from metagui.arms.emulator.pty_server import VirtualPort
 from metagui.arms.kinematics import HOME
-from metagui.arms.simulated import SimulatedArm
-from metagui.arms.virtual import VirtualArm
-from metagui.arms.virtual_hands import sweep_by_hand
-from metagui.arms.virtual_port import VirtualPort
+from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.programs import ProgramController
+from metagui.demonstrations.programs.program import ProgramController
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray

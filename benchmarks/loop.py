@@ -24,22 +24,22 @@ import numpy as np
 import torch
 
 from benchmarks.bus import server
-from metagui.arms.control import ControlLoop
-from metagui.arms.feetech import FeetechArm
-from metagui.arms.twinned import TwinnedArm
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.simulation.twinned_arm import TwinnedArm
+from metagui.arms.so101.so101_arm import FeetechArm
+from metagui.arms.teleoperation.velocity import VelocityController
 from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.generate import GenerateSettings, takes_of
-from metagui.demonstrations.programs import ClickProgram
-from metagui.demonstrations.velocity import VelocityController
-from metagui.learning.adaptation import adapt_task, warm_up
+from metagui.demonstrations.programs.program import ClickProgram
+from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+from metagui.learning.adaptation.adaptation import adapt_task, warm_up
 from metagui.learning.prior import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from metagui.arms.arm import Observation
+    from metagui.arms.control.tick import Tick
     from metagui.arms.kinematics import Motion
-    from metagui.arms.ticks import Tick
 
 RATE = 100.0
 """Hz."""

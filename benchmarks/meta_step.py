@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from metagui.learning import maml
-from metagui.learning.meta_state import Meta
-from metagui.learning.networks import Params, init_mlp, mlp, per_task
+from metagui.learning.maml import maml
+from metagui.learning.maml.training_state import Meta
+from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, mlp, per_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,17 +17,17 @@ import numpy as np
 
 from metagui.arms.kinematics import forward
 from metagui.cli.output import follow
-from metagui.demonstrations.families import CUBES, FAMILIES
-from metagui.demonstrations.generate import GenerateSettings, ImpossibleProgramError, takes_of
-from metagui.demonstrations.programs import ClickProgram, load_programs
+from metagui.demonstrations.programs.program import ClickProgram, load_programs
+from metagui.demonstrations.programs.scripted import GenerateSettings, ImpossibleProgramError, takes_of
+from metagui.demonstrations.programs.task_distribution import CUBES, FAMILIES
 from metagui.learning import prior as priors
-from metagui.learning.adaptation import adapt_task
-from metagui.learning.evaluation import run_in_scene
+from metagui.learning.adaptation.adaptation import adapt_task
+from metagui.learning.evaluation.evaluation import run_in_scene
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adapted import AdaptedTask
+    from metagui.learning.adaptation.adapted_task import AdaptedTask
     from metagui.learning.prior import Prior
 
 SHAKE = 0.04

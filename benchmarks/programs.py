@@ -2,7 +2,7 @@
 
 *train* is what the shipped prior learns from, *validation* is for every choice, *test* is touched only to report.
 Test and validation hold new instances of the families, compositions and pairs of objects never trained, numbers
-outside the trained ranges and motions never trained: ``metagui.demonstrations.rows`` says which. ``--check N`` says
+outside the trained ranges and motions never trained (``metagui.demonstrations.programs.splits``). ``--check N`` says
 instead in how many of N random scenes the scripted demonstrator achieves each family's programs.
 """
 
@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.families import NEW_MOTIONS, Ranges, draw_programs, in_words, random_style
-from metagui.demonstrations.generate import demonstrate
-from metagui.demonstrations.programs import ClickProgram, save_programs
-from metagui.demonstrations.rows import (
+from metagui.demonstrations.programs.program import ClickProgram, save_programs
+from metagui.demonstrations.programs.scripted import demonstrate
+from metagui.demonstrations.programs.splits import (
     BEYOND,
     NEW_OF_MORE,
     NEW_OF_TWO,
@@ -29,6 +28,7 @@ from metagui.demonstrations.rows import (
     new_pairs,
     trained_pairs,
 )
+from metagui.demonstrations.programs.task_distribution import NEW_MOTIONS, Ranges, draw_programs, in_words, random_style
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from metagui.gui.theme import Choice
+    from metagui.gui.theme.theme import Choice
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
 
 
 def main() -> None:
@@ -44,11 +43,11 @@ def make(out: Path, look: Choice, size: str, prior: Path | None) -> None:
     from metagui import app
 
     app.prepare()
-    from person import VIEW, Person
     from PySide6.QtCore import QPoint, QSettings, Qt
     from PySide6.QtWidgets import QApplication, QTreeView
 
-    from metagui.gui.theme import Theme
+    from metagui.gui.theme.theme import Theme
+    from tests.helpers.user import VIEW, Person
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     theme = Theme(look)

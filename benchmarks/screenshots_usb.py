@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
 TAUGHT, UNSEEN = (3, 8, 11), 5
 
 
@@ -44,12 +43,12 @@ class Story:
         from metagui import app
 
         app.prepare()
-        from person import Person
         from PySide6.QtCore import QSettings
         from PySide6.QtWidgets import QApplication
 
-        from metagui.arms.known_arms import ArmBook
-        from metagui.gui.theme import Theme
+        from metagui.arms.so101.arm_registry import ArmBook
+        from metagui.gui.theme.theme import Theme
+        from tests.helpers.user import Person
 
         assert hands.stdin is not None
         assert hands.stdout is not None
@@ -152,7 +151,7 @@ class Story:
 
     def lay_out(self, seed: int) -> None:
         """Put the things on the table elsewhere, and mark in the window where they are."""
-        from metagui.arms.simulated import SimulatedArm
+        from metagui.arms.simulation.simulated_arm import SimulatedArm
 
         self.tell_hands(f"scene {seed}")
         self.listen()

@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.programs import SHARES, numbered
-from metagui.demonstrations.families import draw_program
-from metagui.demonstrations.generate import GenerateSettings, generate
-from metagui.demonstrations.rows import TRAINED, trained_pairs
+from metagui.demonstrations.programs.scripted import GenerateSettings, generate
+from metagui.demonstrations.programs.splits import TRAINED, trained_pairs
+from metagui.demonstrations.programs.task_distribution import draw_program
 from metagui.learning import prior as priors
-from metagui.learning import similarity
-from metagui.learning.series import Series, series_of
-from metagui.learning.siamese import embed
+from metagui.learning.similarity import similarity
+from metagui.learning.similarity.siamese import embed
+from metagui.learning.similarity.trajectory import Series, series_of
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.programs import ClickProgram
+    from metagui.demonstrations.programs.program import ClickProgram
 
 SEED = 4
 LABELS, TAKES = 200, 6

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metagui.learning import maml
-from metagui.learning.meta_state import Meta, MetaState
-from metagui.learning.networks import Params, init_mlp, mlp, per_task
+from metagui.learning.maml import maml
+from metagui.learning.maml.training_state import Meta, MetaState
+from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, mlp, per_task
 
 WEIGHT_RATE, CONTEXT_RATE = 0.01, 0.1
 

@@ -12,20 +12,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from benchmarks.programs import numbered
-from metagui.cli.evaluate import table_of
+from metagui.cli.commands.evaluate import table_of
 from metagui.cli.output import follow, show
-from metagui.demonstrations.families import draw_programs
-from metagui.demonstrations.generate import GenerateSettings, generate
-from metagui.demonstrations.rows import trained_pairs
-from metagui.learning.adaptation import ADAM, FIVE_STEP, ZERO_STEP
-from metagui.learning.evaluation import CHOSEN, EvaluateSettings, evaluate
-from metagui.learning.training import TrainSettings, meta_train_prior
-from metagui.learning.training_data import prepare
+from metagui.demonstrations.programs.scripted import GenerateSettings, generate
+from metagui.demonstrations.programs.splits import trained_pairs
+from metagui.demonstrations.programs.task_distribution import draw_programs
+from metagui.learning.adaptation.adaptation import ADAM, FIVE_STEP, ZERO_STEP
+from metagui.learning.evaluation.evaluation import CHOSEN, EvaluateSettings, evaluate
+from metagui.learning.training.pretraining import TrainSettings, meta_train_prior
+from metagui.learning.training.training_data import prepare
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.programs import ClickProgram
+    from metagui.demonstrations.programs.program import ClickProgram
     from metagui.learning.prior import Prior
-    from metagui.learning.training import TrainStep
+    from metagui.learning.training.pretraining import TrainStep
 
 FAMILIES = ("reach", "place", "push", "trace")
 SEED, NEW_SEED = 21, 22

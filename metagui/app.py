@@ -6,16 +6,16 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from metagui.arms.graphics import choose_backend
+from metagui.arms.simulation.opengl import choose_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from PySide6.QtCore import QSettings
 
-    from metagui.arms.known_arms import ArmBook
-    from metagui.gui.main_window import MainWindow
-    from metagui.gui.theme import Theme
+    from metagui.arms.so101.arm_registry import ArmBook
+    from metagui.gui.theme.theme import Theme
+    from metagui.gui.window.main_window import MainWindow
     from metagui.learning.prior import Prior
 
 NAME = "metagui"
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from metagui.gui.theme import Theme
+    from metagui.gui.theme.theme import Theme
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
     app.setApplicationName(NAME)
@@ -59,10 +59,10 @@ def make_window(
     ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one, ``book`` knows
     other arms than this person's.
     """
-    from metagui.arms.simulated import SimulatedArm
-    from metagui.demonstrations.library import Library
-    from metagui.gui.main_window import MainWindow
-    from metagui.gui.session import Session
+    from metagui.arms.simulation.simulated_arm import SimulatedArm
+    from metagui.demonstrations.storage.library import Library
+    from metagui.gui.window.main_window import MainWindow
+    from metagui.gui.window.session import Session
     from metagui.paths import recordings_dir
 
     session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, book)

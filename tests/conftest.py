@@ -21,10 +21,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bench_arm import Bench
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
+
+from tests.helpers.emulated_bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep recordings, arms and settings of the person who runs the tests out of them."""
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
-    monkeypatch.setattr("metagui.arms.known_arms.user_config_path", lambda _name: tmp_path / "config")
+    monkeypatch.setattr("metagui.arms.so101.arm_registry.user_config_path", lambda _name: tmp_path / "config")
     for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
         for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):
             QSettings.setPath(form, scope, str(tmp_path / "settings"))

@@ -22,7 +22,9 @@ def test_import_contracts_are_kept():
     assert "0 broken" in run("-c", lint)
 
 
-@pytest.mark.parametrize("module", ["metagui.learning.maml", "metagui.cli", "metagui.demonstrations.programs"])
+@pytest.mark.parametrize(
+    "module", ["metagui.learning.maml.maml", "metagui.cli", "metagui.demonstrations.programs.program"]
+)
 def test_nothing_below_the_window_knows_qt(module):
     loaded = run("-c", f"import sys, {module}; print(*sys.modules, sep='\\n')").splitlines()
     assert not {"PySide6", "pyqtgraph", "qtpy", "superqt"} & set(loaded)

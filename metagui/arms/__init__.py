@@ -1,1 +1,1 @@
-"""What moves: the arm protocol, the simulated arm, kinematics and the safety gate."""
+"""Robot arms: the arm protocol, kinematics, control, the SO-101 driver, the simulation and the emulator."""

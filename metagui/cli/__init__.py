@@ -6,22 +6,10 @@ to standard error. Heavy libraries are imported inside the verbs, so that ``meta
 
 from __future__ import annotations
 
-from metagui.cli import check, demonstrate, evaluate, exchange, hardware, learn, perform, servos, train
-from metagui.cli.verbs import app
+from metagui.cli.app import app
+from metagui.cli.commands import adapt, arms, check, evaluate, motors, record, run, takes, train
 
-__all__ = [
-    "app",
-    "check",
-    "demonstrate",
-    "evaluate",
-    "exchange",
-    "hardware",
-    "learn",
-    "main",
-    "perform",
-    "servos",
-    "train",
-]
+__all__ = ["adapt", "app", "arms", "check", "evaluate", "main", "motors", "record", "run", "takes", "train"]
 
 
 def main() -> None:

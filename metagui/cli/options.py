@@ -10,7 +10,7 @@ import typer
 from metagui.cli.output import remark
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.library import Library
+    from metagui.demonstrations.storage.library import Library
     from metagui.learning.prior import Prior
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
@@ -30,7 +30,7 @@ PriorFile = Annotated[
 def library_at(folder: Path | None) -> Library:
     """Open the library in a folder, or the window's own with the examples beside it."""
     from metagui.app import examples_dir
-    from metagui.demonstrations.library import Library
+    from metagui.demonstrations.storage.library import Library
     from metagui.paths import recordings_dir
 
     return Library(folder) if folder else Library(recordings_dir(), examples_dir())

@@ -1,1 +1,1 @@
-"""What was shown: click programs, the recorder, and tasks and takes on disk."""
+"""Demonstrations: task programs, primitives, recording and storage of takes."""

@@ -1,1 +1,1 @@
-"""What is seen: the window, one widget a file."""
+"""The window: one widget a file, grouped by what the user does."""

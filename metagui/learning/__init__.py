@@ -1,1 +1,1 @@
-"""What was learnt: MAML adaptation, Siamese similarity, and running a policy."""
+"""Learning from demonstrations: MAML adaptation, Siamese similarity and closed-loop evaluation."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from metagui.learning import features
-from metagui.learning.files import save_tensors
-from metagui.learning.meta_state import Meta
-from metagui.learning.policy import STARTED, PolicyModel
-from metagui.learning.siamese import Encoder
+from metagui.learning.maml.training_state import Meta
+from metagui.learning.policy import features
+from metagui.learning.policy.policy import STARTED, PolicyModel
+from metagui.learning.similarity.siamese import Encoder
+from metagui.learning.torch_utils.safetensors_io import save_tensors
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import Anchor
-    from metagui.learning.networks import Params
+    from metagui.learning.torch_utils.functional_mlp import Params
 
 FORMAT = 1
 OWN_FOLDER = ".metagui"

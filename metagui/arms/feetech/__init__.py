@@ -1,0 +1,1 @@
+"""The Feetech serial bus: ports, packets, the control table and bus transactions."""

@@ -1,0 +1,1 @@
+"""The MuJoCo arm on its table: scene, physics, digital twin and rendering."""

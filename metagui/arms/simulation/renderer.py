@@ -1,0 +1,287 @@
+"""Draws the scene for a window: an offscreen renderer with an orbit camera, marks, and picking with a ray.
+
+It owns a copy of the model and an ``MjData`` of its own, because drawing from data that another thread steps is a
+race; make it and use it in one thread. The picture's quality is chosen from the frame time measured at the start.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from metagui.arms.arm import ArmError, FloatArray
+from metagui.arms.simulation import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Image = NDArray[np.uint8]
+Colour = tuple[float, float, float]
+
+_FOVY = 38.0
+_MOST_GEOMS = 2000
+_THINGS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
+_ARM_GROUP = 1
+_VISIBLE = 2e-4
+"""Smallest change of a joint, rad, or a position, m, worth a new picture."""
+
+
+class RenderingError(ArmError):
+    """The scene cannot be drawn on this machine; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """An orbit camera: where it looks, (3,) m, from how far, m, and from which side, degrees."""
+
+    target: tuple[float, float, float] = (0.14, 0.0, 0.065)
+    distance: float = 0.70
+    azimuth: float = 150.0
+    elevation: float = -33.0
+
+    def orbited(self, across: float, up: float) -> Camera:
+        """Turn about the target by degrees, never through the poles or under the table."""
+        return replace(self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0)))
+
+    def zoomed(self, factor: float) -> Camera:
+        """Come nearer (factor below 1) or go farther."""
+        return replace(self, distance=float(np.clip(self.distance * factor, 0.25, 2.5)))
+
+    def panned(self, across: float, up: float) -> Camera:
+        """Shift the target in the picture's plane, by fractions of the picture's height."""
+        right, above, _ = self.axes()
+        reach = 2 * self.distance * math.tan(math.radians(_FOVY) / 2)
+        moved = np.array(self.target) - right * across * reach + above * up * reach
+        low, high = np.array([-0.2, -0.4, 0.0]), np.array([0.5, 0.4, 0.3])
+        x, y, z = np.clip(moved, low, high)
+        return replace(self, target=(float(x), float(y), float(z)))
+
+    def axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the unit vectors right, up and forward, (3,) each, in the base frame."""
+        azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
+        level = math.cos(elevation)
+        forward = np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
+        right = np.array([math.sin(azimuth), -math.cos(azimuth), 0.0])
+        return right, np.cross(right, forward), forward
+
+    @property
+    def position(self) -> FloatArray:
+        """(3,) where the eye is."""
+        return np.array(self.target) - self.distance * self.axes()[2]
+
+    def ray(self, x: float, y: float, width: float, height: float) -> FloatArray:
+        """Return the (3,) unit direction seen at pixel (x, y) of a picture width by height."""
+        right, above, forward = self.axes()
+        scale = math.tan(math.radians(_FOVY) / 2) * 2 / height
+        way = forward + scale * ((x - width / 2) * right - (y - height / 2) * above)
+        return np.asarray(way / np.linalg.norm(way))
+
+    def project(self, point: FloatArray, width: float, height: float) -> tuple[float, float]:
+        """Return the pixel at which a (3,) point in front of the eye is seen."""
+        right, above, forward = self.axes()
+        offset = point - self.position
+        depth = max(float(offset @ forward), 1e-6)
+        scale = height / 2 / math.tan(math.radians(_FOVY) / 2) / depth
+        return width / 2 + scale * float(offset @ right), height / 2 - scale * float(offset @ above)
+
+
+class Pick(NamedTuple):
+    """What lies under the pointer: an anchor's name and the (3,) point on it, m."""
+
+    anchor: str
+    point: FloatArray
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something drawn into the scene that is not there: a hint of what a click would do, or a path."""
+
+    shape: Literal["box", "ball", "disc", "line", "arrow"]
+    position: FloatArray
+    """(3,) centre, or start of a line or arrow, m."""
+    size: tuple[float, float, float]
+    """Half sizes, m; for a line or arrow the first is its radius."""
+    colour: tuple[float, float, float, float]
+    end: FloatArray | None = None
+    """(3,) end of a line or arrow, m."""
+    yaw: float = 0.0
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much a frame may cost: shadows, and samples a pixel in a frame of a moving scene."""
+
+    shadows: bool
+    supersampling: float
+    frame_time: float = 0.0
+    """What one such frame took when it was measured, s."""
+
+
+QUALITIES = (Quality(True, 2.0), Quality(True, 1.0), Quality(False, 1.0))
+"""From the best to the cheapest."""
+FRAME_BUDGET = 0.016
+"""Longest a frame of a moving scene may take, s, so that the window answers between two of them."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The colours of everything that is not a thing of the task."""
+
+    background: Colour
+    table: Colour
+    edge: Colour
+
+
+class SceneRenderer:
+    """Draws simulator states. Raises RenderingError where OpenGL is missing; use it as long as the window lives."""
+
+    def __init__(self, width: int = 640, height: int = 480) -> None:
+        self.model = copy.copy(scene.load_model())
+        self._data = mujoco.MjData(self.model)
+        self.model.vis.quality.offsamples = 0
+        self._separate_arm()
+        self._open()
+        self._scene = mujoco.MjvScene(self.model, _MOST_GEOMS)
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 1
+        self._option.geomgroup[4:] = 0
+        self._size = (0, 0)
+        mujoco.mj_forward(self.model, self._data)
+        self.quality = self._choose_quality(width, height)
+
+    def _separate_arm(self) -> None:
+        """Put the arm's geoms into a group of their own, so that a ray goes through the arm."""
+        for geom in range(self.model.ngeom):
+            body = self.model.geom_bodyid[geom]
+            if self.model.body_rootid[body] == self.model.body("base").id:
+                self.model.geom_group[geom] = _ARM_GROUP
+
+    def _open(self) -> None:
+        try:
+            self._gl = mujoco.GLContext(64, 64)
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        except Exception as error:  # every GL binding fails with a type of its own
+            raise RenderingError(
+                f"The 3-D view cannot be drawn: OpenGL did not start ({error}). Recording and learning still work. "
+                "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' says more."
+            ) from error
+
+    def close(self) -> None:
+        """Free the graphics memory."""
+        self._gl.make_current()
+        self._context.free()
+        self._gl.free()
+
+    def _choose_quality(self, width: int, height: int) -> Quality:
+        """Measure from the best quality downwards and take the first that fits the budget."""
+        chosen = QUALITIES[-1]
+        for quality in QUALITIES:
+            self.quality = quality
+            self.draw(Camera(), width, height)
+            start = time.perf_counter()
+            self.draw(Camera(), width, height)
+            chosen = replace(quality, frame_time=time.perf_counter() - start)
+            if chosen.frame_time <= FRAME_BUDGET:
+                break
+        return chosen
+
+    def set_look(self, look: Look) -> None:
+        """Take over the window's colours: one colour behind everything, and the table's."""
+        self._gl.make_current()
+        texture = self.model.texture("sky").id
+        start, count = self.model.tex_adr[texture], self.model.tex_width[texture] * self.model.tex_height[texture]
+        channels = self.model.tex_nchannel[texture]
+        pixels = self.model.tex_data[start : start + count * channels].reshape(-1, channels)
+        pixels[:, :3] = np.round(np.array(look.background) * 255)
+        mujoco.mjr_uploadTexture(self.model, self._context, texture)
+        self.model.mat("table").rgba[:3] = look.table
+        self.model.mat("edge").rgba[:3] = look.edge
+
+    def show(self, state: FloatArray) -> bool:
+        """Put the scene into a simulator state (D,); return whether anything visibly moved. Raises ArmError."""
+        before = self._data.qpos.copy(), self._data.mocap_pos.copy()
+        scene.set_state(self.model, self._data, state)
+        pairs = zip(before, (self._data.qpos, self._data.mocap_pos), strict=True)
+        return any(float(np.abs(old - new).max()) > _VISIBLE for old, new in pairs)
+
+    def draw(self, camera: Camera, width: int, height: int, marks: Iterable[Mark] = (), fine: bool = False) -> Image:
+        """Return the picture (h, w, 3) uint8, at least width by height; ``fine`` is for when nothing moves."""
+        self._gl.make_current()
+        scale = 2.0 if fine else self.quality.supersampling
+        width, height = max(round(width * scale), 8), max(round(height * scale), 8)
+        self._resize(width, height)
+        view = mujoco.MjvCamera()
+        view.lookat[:], view.distance = camera.target, camera.distance
+        view.azimuth, view.elevation = camera.azimuth, camera.elevation
+        mujoco.mjv_updateScene(
+            self.model, self._data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = fine or self.quality.shadows
+        for mark in marks:
+            self._add(mark)
+        return self._read(width, height)
+
+    def _resize(self, width: int, height: int) -> None:
+        if self._size != (width, height):
+            mujoco.mjr_resizeOffscreen(width, height, self._context)
+            self._size = (width, height)
+
+    def _read(self, width: int, height: int) -> Image:
+        pixels = np.empty((height, width, 3), dtype=np.uint8)
+        rectangle = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(rectangle, self._scene, self._context)
+        mujoco.mjr_readPixels(pixels, None, rectangle, self._context)
+        return np.ascontiguousarray(pixels[::-1])
+
+    def _add(self, mark: Mark) -> None:
+        """Append one mark to the drawn scene."""
+        if self._scene.ngeom >= self._scene.maxgeom:
+            return
+        geom = self._scene.geoms[self._scene.ngeom]
+        turn = np.array(
+            [math.cos(mark.yaw), -math.sin(mark.yaw), 0, math.sin(mark.yaw), math.cos(mark.yaw), 0, 0, 0, 1]
+        )
+        colour = np.array(mark.colour, dtype=np.float32)
+        mujoco.mjv_initGeom(geom, _SHAPES[mark.shape], np.array(mark.size), mark.position, turn, colour)
+        if mark.end is not None:
+            mujoco.mjv_connector(geom, _SHAPES[mark.shape], mark.size[0], mark.position, mark.end)
+        geom.category = mujoco.mjtCatBit.mjCAT_DECOR
+        self._scene.ngeom += 1
+
+    def pick(self, camera: Camera, x: float, y: float, width: float, height: float) -> Pick | None:
+        """Return what lies under pixel (x, y) of a picture width by height, looking through the arm."""
+        origin, way = camera.position, camera.ray(x, y, width, height)
+        geom, normal = np.full(1, -1, dtype=np.int32), np.zeros(3)
+        distance = mujoco.mj_ray(self.model, self._data, origin, way, _THINGS, 1, -1, geom, normal)
+        return self._picked(int(geom[0]), origin + distance * way) if distance >= 0 else None
+
+    def _picked(self, geom: int, point: FloatArray) -> Pick | None:
+        body = self.model.body(self.model.geom_bodyid[geom]).name
+        if body in {a.name for a in scene.ANCHORS}:
+            return Pick(body, point)
+        return Pick("table", point) if self.model.geom(geom).name == "table" else None
+
+    def anchor_pose(self, name: str) -> tuple[FloatArray, float]:
+        """Return where an anchor is drawn: its (3,) centre, m, and its yaw, rad."""
+        if name == "table":
+            return scene.TABLE_CENTRE.copy(), 0.0
+        body = self._data.body(name)
+        return body.xpos.copy(), math.atan2(body.xmat[3], body.xmat[0])
+
+
+_SHAPES = {
+    "box": mujoco.mjtGeom.mjGEOM_BOX,
+    "ball": mujoco.mjtGeom.mjGEOM_SPHERE,
+    "disc": mujoco.mjtGeom.mjGEOM_CYLINDER,
+    "line": mujoco.mjtGeom.mjGEOM_CAPSULE,
+    "arrow": mujoco.mjtGeom.mjGEOM_ARROW,
+}

@@ -1,0 +1,1 @@
+"""Sources of motion driven by a person: a leader arm, a gamepad, jogging velocities."""

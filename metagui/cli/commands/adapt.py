@@ -1,0 +1,157 @@
+"""``metagui adapt`` and ``metagui similar``: what the takes of a library teach, without the window."""
+
+import contextlib
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metagui.cli.app import app
+from metagui.cli.options import AsJson, LibraryFolder, PriorFile, library_at, prior_at
+from metagui.cli.output import VerbError, follow, progress, remark, show
+
+if TYPE_CHECKING:
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.storage.library import Library
+    from metagui.learning.adaptation.adaptation import AdaptationStep
+    from metagui.learning.adaptation.adapted_task import AdaptedTask
+    from metagui.learning.adaptation.behaviour_distance import ActsStep
+    from metagui.learning.prior import Prior
+
+
+@app.command()
+def adapt(
+    task: Annotated[str, typer.Argument(help="The task to adapt to.")],
+    take: Annotated[list[str] | None, typer.Option(help="A take to adapt to, by name; repeat for more.")] = None,
+    prior: PriorFile = None,
+    library: LibraryFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adapt a policy to the takes of a task, and keep it with them for metagui run."""
+    shelf = library_at(library)
+    takes = takes_of(shelf, task, take)
+    started = time.perf_counter()
+    start = prior_at(prior, shelf)
+    near = _near(start, shelf, takes)
+    adapted = _adapted(start, takes, near)
+    path = _file(shelf, task)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    adapted.save(path)
+    clicks = [
+        {"choice": click.choice, "reason": click.reason, "held_out_losses": dict(click.held_out)}
+        for click in adapted.clicks
+    ]
+    document: dict[str, Any] = {"task": task, "file": str(path), "takes": [t.name for t in takes], "clicks": clicks}
+    document |= {"seconds": round(time.perf_counter() - started, 3), "notes": adapted.provenance["notes"]}
+    document |= {"nearest": next(iter(near), None), "odd_takes": adapted.provenance["odd_takes"]}
+    for note in adapted.provenance["notes"]:
+        remark(note)
+    if odd := {found["take"] for found in adapted.provenance["odd_takes"]}:
+        kept = " ".join(f"--take {name}" for name in document["takes"] if name not in odd)
+        remark(f"To adapt without: metagui adapt '{task}' {kept}")
+    rows = [(index + 1, click.choice, click.reason) for index, click in enumerate(adapted.clicks)]
+    show(document, ("click", "policy", "why"), rows, as_json, f"{task}, adapted to {len(takes)} takes")
+
+
+def _file(shelf: "Library", task: str) -> Path:
+    return shelf.path(task) / "adapted.safetensors"
+
+
+def _near(prior: "Prior", shelf: "Library", takes: "list[Demonstration]") -> "dict[str, Path]":
+    """Return the policies' file of the task most like this one, if there is one to start from."""
+    from metagui.learning.policy.features import FeatureError
+    from metagui.learning.similarity.siamese import embed
+    from metagui.learning.similarity.similarity import nearest_learnt, rank
+
+    learnt = [
+        name for name in shelf.tasks() if name != takes[0].task and _file(shelf, name).is_file() and shelf.takes(name)
+    ]
+    if not learnt or not prior.encoder.trained:
+        return {}
+    vectors = {}
+    for name in learnt:
+        with contextlib.suppress(FeatureError):  # another task's broken take is no reason not to adapt
+            if found := shelf.load_all(name):
+                vectors[name] = embed(prior.encoder, found)
+    return nearest_learnt(rank(embed(prior.encoder, takes), vectors, None), lambda name: _file(shelf, name))
+
+
+def _adapted(prior: "Prior", takes: "list[Demonstration]", near: "dict[str, Path]") -> "AdaptedTask":
+    from metagui.learning.adaptation.adaptation import adapt_task
+    from metagui.learning.adaptation.adapted_task import load_readable
+
+    with progress() as bar:
+        job = bar.add_task("adapting", total=None, says="")
+
+        def tell(step: "AdaptationStep") -> None:
+            words = f"{step.candidate}: held-out loss {step.query_loss:.3f}, {step.baseline:.3f} before"
+            bar.update(job, total=step.clicks, completed=step.click, says=words)
+
+        return follow(adapt_task(prior, takes, neighbours=load_readable(near)), tell)
+
+
+@app.command()
+def similar(
+    task: Annotated[str, typer.Argument(help="The task to compare with all others.")],
+    acts: Annotated[
+        bool, typer.Option("--acts", help="Also compare what the adapted policies do, not only how takes look.")
+    ] = False,
+    prior: PriorFile = None,
+    library: LibraryFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rank the tasks of the library by how similar they look to one of them."""
+    from metagui.learning.similarity import similarity
+    from metagui.learning.similarity.siamese import embed
+
+    shelf = library_at(library)
+    start = prior_at(prior, shelf)
+    if not start.encoder.trained:
+        raise VerbError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
+    everything = {task: takes_of(shelf, task)}
+    everything |= {name: shelf.load_all(name) for name in shelf.tasks() if name != task}
+    everything = {name: takes for name, takes in everything.items() if takes}
+    embedded = {name: embed(start.encoder, takes) for name, takes in everything.items()}
+    own = similarity.Calibration.from_dict(start.metadata.get("calibration"))
+    calibration, why = similarity.calibration_for(embedded, own)
+    others = {name: vectors for name, vectors in embedded.items() if name != task}
+    names = {name: [take.name for take in takes] for name, takes in everything.items()}
+    neighbours = [asdict(found) for found in similarity.rank(embedded[task], others, calibration, names)]
+    apart = _acting_distances(start, everything, task) if acts else {}
+    for found in neighbours:
+        found["probability"] = None if math.isnan(found["probability"]) else found["probability"]
+        if acts:
+            found["acts"] = apart[found["task"]]
+    document = {"task": task, "neighbours": neighbours, "calibration": why}
+    columns = ("task", "distance", "verdict", "nearest take", *(["acts"] if acts else []))
+    rows = [
+        (n["task"], f"{n['distance']:.3f}", n["verdict"], n["take"], *([f"{n['acts']:.3f}"] if acts else []))
+        for n in neighbours
+    ]
+    show(document, columns, rows, as_json, f"Similar to {task}. {why}")
+
+
+def _acting_distances(prior: "Prior", takes: "dict[str, list[Demonstration]]", task: str) -> dict[str, float]:
+    """Return how differently the policies adapted to every task act from those of ``task``."""
+    from metagui.learning.adaptation.behaviour_distance import acts_matrix
+
+    with progress() as bar:
+        job = bar.add_task("comparing", total=None, says="")
+
+        def tell(step: "ActsStep") -> None:
+            bar.update(job, total=step.steps, completed=step.step)
+
+        names, matrix = follow(acts_matrix(prior, takes), tell)
+    row = matrix[names.index(task)]
+    return {name: float(value) for name, value in zip(names, row, strict=True)}
+
+
+def takes_of(shelf: "Library", task: str, names: list[str] | None = None) -> "list[Demonstration]":
+    """Load the named takes of a task, or all but those marked as failed. Raises LibraryError, VerbError."""
+    chosen = names or [take.name for take in shelf.takes(task) if take.success is not False and not take.error]
+    if not chosen:
+        raise VerbError(f"{task!r} has no take that can be used. Record one, or name a take with --take.")
+    return [shelf.load(task, name) for name in chosen]

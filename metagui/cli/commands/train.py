@@ -1,0 +1,206 @@
+"""``metagui train``: make the prior that everything starts from, on takes generated from click programs."""
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metagui.cli.app import app
+from metagui.cli.commands.fine_tune import train_library
+from metagui.cli.options import AsJson, Seed
+from metagui.cli.output import VerbError, follow, progress, remark, show
+from metagui.cli.signals import until_interrupted
+from metagui.paths import resources_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import Progress
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.learning.prior import Prior
+    from metagui.learning.training.pretraining import TrainSettings, TrainStep
+    from metagui.learning.training.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What a prior is made from; kept in the checkpoint, so that no run continues on other lessons."""
+
+    programs: str
+    """Digest of the program file."""
+    takes: int
+    prefixes: float
+    seed: int
+    length: float
+    data: str = ""
+    """Where the takes were prepared, if not here."""
+
+
+@app.command()
+def train(
+    programs: Annotated[
+        Path | None, typer.Option(help="Click programs (JSON) to learn from; the shipped ones if not given.")
+    ] = None,
+    takes: Annotated[int, typer.Option(min=2, help="Takes of each program.")] = 6,
+    prefixes: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of takes that start after unrecorded random motion.")
+    ] = 0.65,
+    length: Annotated[float, typer.Option(help="Share of the usual number of steps; 0.01 to try it out.")] = 1.0,
+    seed: Seed = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the prior.")] = Path("prior.safetensors"),
+    checkpoint: Annotated[
+        Path, typer.Option(help="Folder that keeps what was reached: the same command continues from there.")
+    ] = Path("runs/train"),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Learn from the takes that another run prepared: the folder 'data' of its checkpoint."),
+    ] = None,
+    library: Annotated[
+        Path | None,
+        typer.Option(
+            help="Train the shipped prior on, on the tasks of this library, and use it there if it is better."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Meta-train a prior: generate takes, then learn from them. Ctrl+C stops early and keeps what there is.
+
+    With --library the shipped prior is trained on, on your own tasks among generated ones, in minutes.
+    """
+    if library is not None:
+        train_library(library, length, seed, workers, as_json)
+        return
+    from metagui.demonstrations.programs.program import load_programs
+
+    path = programs or resources_dir() / "programs" / "train.json"
+    lessons = Lessons(
+        sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length, str(data.resolve()) if data else ""
+    )
+    claim(checkpoint, lessons)
+    began = time.perf_counter()
+    learnt_from = prepared(path, lessons, checkpoint, workers)
+    about = {
+        "command": f"metagui train --programs {path.name} --takes {takes} --prefixes {prefixes} --length {length} "
+        f"--seed {seed}" + (" --data of another run" if data else ""),
+        "programs": lessons.programs,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+    prior = meta_train(learnt_from, lessons, checkpoint, about, load_programs(path), workers, data)
+    seconds = round(time.perf_counter() - began, 1)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    prior.save(out)
+    validation = [row for row in prior.metadata["validation"] if row["after"] == row["after"]]
+    document = {"prior": str(out), "id": prior.id, "seconds": seconds, "validation": validation}
+    rows = [(v["phase"], v["step"], *(f"{v[k]:.4f}" for k in ("before", "after", "other"))) for v in validation]
+    columns = ("phase", "step", "held-out loss before", "after adapting", "to another task")
+    show(document, columns, rows, as_json, f"{out} ({prior.id}), made in {seconds:.0f} s")
+
+
+def claim(checkpoint: Path, lessons: Lessons) -> None:
+    """Make the checkpoint folder, or continue it. Raises VerbError if it was made from other lessons."""
+    note = checkpoint / "lessons.json"
+    if not note.is_file():
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(asdict(lessons)), encoding="utf-8")
+    elif Lessons(**json.loads(note.read_text(encoding="utf-8"))) != lessons:
+        raise VerbError(
+            f"{checkpoint} holds a run on other programs, takes, prefixes, length or seed. Nothing was changed; "
+            "name another folder with --checkpoint, or remove that one."
+        )
+
+
+def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None) -> "TrainingData":
+    """Return the takes in the form that is learnt from: the checkpoint's, or generated now."""
+    from metagui.learning.policy.dataset import DatasetError
+    from metagui.learning.training.training_data import TrainingData, prepare
+
+    if lessons.data:
+        try:
+            return TrainingData.load(Path(lessons.data))
+        except DatasetError as error:
+            raise VerbError(str(error)) from error
+    folder = checkpoint / "data"
+    if not folder.is_dir():
+        with progress() as bar:
+            data = prepare(_generated(path, lessons, workers, bar))
+        unfinished = checkpoint / "data.unfinished"
+        unfinished.mkdir(exist_ok=True)
+        data.save(unfinished)
+        unfinished.rename(folder)
+    # Read back even what was just written: the cache is coarser, and a continued run must learn from the same.
+    return TrainingData.load(folder)
+
+
+def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress") -> "Iterator[Demonstration]":
+    from metagui.demonstrations.programs.program import load_programs
+    from metagui.demonstrations.programs.scripted import GenerateSettings, generate
+
+    programs = load_programs(path)
+    job = bar.add_task("generating", total=len(programs), says="")
+    remark(f"Generating {lessons.takes} takes of each of {len(programs)} programs …")
+    for _, demonstrations in generate(
+        programs, GenerateSettings(lessons.takes, lessons.seed, lessons.prefixes, workers)
+    ):
+        yield from demonstrations
+        bar.update(job, advance=1)
+
+
+def meta_train(
+    data: "TrainingData",
+    lessons: Lessons,
+    checkpoint: Path,
+    about: dict[str, Any],
+    programs: "Sequence[ClickProgram]",
+    workers: int | None,
+    kept: Path | None,
+) -> "Prior":
+    """Run or continue the meta-training, with a bar a phase; return the prior."""
+    from metagui.learning.training.pretraining import meta_train_prior
+
+    with until_interrupted() as should_stop, progress() as bar:
+        jobs: dict[str, Any] = {}
+
+        def tell(step: "TrainStep") -> None:
+            if step.phase not in jobs:
+                jobs[step.phase] = bar.add_task(step.phase, total=step.steps, says="")
+            says = f"loss {step.loss:.3f}" if step.loss == step.loss else ""
+            bar.update(jobs[step.phase], completed=step.step, says=says)
+            if step.validation is not None:
+                remark(describe(step))
+
+        folder = kept or checkpoint / "data"
+        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about, programs, workers, folder)
+        return follow(steps, tell)
+
+
+def settings_for(lessons: Lessons) -> "TrainSettings":
+    """Return the usual settings, with the asked seed and share of the steps."""
+    from metagui.learning.training.pretraining import TrainSettings
+
+    usual = TrainSettings(seed=lessons.seed)
+    shorter = {
+        name: replace(phase, steps=max(1, round(phase.steps * lessons.length)))
+        for name in ("encoder", "corrected", "inner", "rival", "siamese")
+        if (phase := getattr(usual, name))
+    }
+    return replace(usual, **shorter)
+
+
+def describe(step: "TrainStep") -> str:
+    """Say how far a phase is, and whether the policy ignores its demonstration."""
+    words = f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: loss {step.loss:.3f}"
+    found = step.validation
+    if found is None or found.after != found.after:
+        return words
+    words += f", held-out tasks {found.before:.3f} before and {found.after:.3f} after adapting"
+    blind = step.phase == "multi-task rival"
+    ignores = found.ignores_demonstrations and not blind
+    return words + ("; the policy ignores the demonstration" if ignores else "")

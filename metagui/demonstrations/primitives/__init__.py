@@ -1,0 +1,1 @@
+"""Motion primitives: grasping, placing, pushing, pressing and tracing as feedback laws."""

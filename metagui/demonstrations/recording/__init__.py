@@ -1,0 +1,1 @@
+"""From the control loop to a take: journal, recorder, segmentation, replay."""

@@ -1,0 +1,145 @@
+"""What survives a crash: a file to which every sample is appended the moment it is recorded.
+
+A header line, then frames of rows and clicks, each with its length and checksum. A plain file, because HDF5's
+single-writer mode, which survives a kill as well, ended the whole program with a segmentation fault when the disk was
+full, and kept readers of a torn file waiting for minutes (h5py 3.16, HDF5 2.0). Here a failed write is an OSError and
+a torn frame is the end of the take.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import struct
+import sys
+import zlib
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from metagui.demonstrations.json_codec import click_from_dict, click_to_dict
+from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from metagui.demonstrations.demonstration import Click
+
+FOLDER = ".scratch"
+"""Where journals live inside a library."""
+SUFFIX = ".journal"
+_FRAME = struct.Struct("<cII")
+"""Kind (``R`` rows, ``C`` a click as JSON), length and CRC-32 of what follows."""
+_LOCKED_BYTE = 1 << 40
+"""Windows locks a byte of the file; this one is never written."""
+
+
+class Journal:
+    """An open journal. Only one thread may use it at a time."""
+
+    def __init__(self, library: Path, header: TakeHeader) -> None:
+        """Begin a new journal in ``library`` and lock it. Raises RecordingError."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+        self.path = library / FOLDER / f"{stamp}{SUFFIX}"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("xb", buffering=0)
+            _lock(self._file)
+            self._write(json.dumps(header.to_dict()).encode() + b"\n")
+        except OSError as error:
+            raise RecordingError(
+                f"Cannot record into {library}: {error}. Nothing was recorded; choose another folder or make room."
+            ) from error
+
+    def append(self, rows: NDArray[np.void], clicks: Sequence[Click]) -> None:
+        """Keep rows (N,), and the clicks begun since the last call, past the end of this process. Raises OSError."""
+        frames = [_frame(b"C", json.dumps(click_to_dict(click)).encode()) for click in clicks]
+        self._write(b"".join([*frames, _frame(b"R", rows.tobytes())]))
+
+    def close(self) -> None:
+        """Close and unlock; whatever was appended stays."""
+        self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        written = self._file.write(data)
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a living process still records into the journal."""
+    try:
+        with path.open("rb") as file:
+            _lock(file)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def read(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Click]]:
+    """Return header, rows (N,) and clicks of a journal, up to where it was cut off. Raises RecordingError."""
+    try:
+        first, _, data = path.read_bytes().partition(b"\n")
+        header = TakeHeader.from_dict(json.loads(first))
+        clicks, blocks = [], [np.zeros(0, header.row_type())]
+        for kind, payload in _frames(data):
+            if kind == b"C":
+                clicks.append(click_from_dict(json.loads(payload)))
+            else:
+                blocks.append(np.frombuffer(payload, header.row_type()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordingError(
+            f"{path.name} cannot be read back: {error}. The file is left where it is, in {path.parent}."
+        ) from error
+    return header, np.concatenate(blocks), clicks
+
+
+def _frame(kind: bytes, payload: bytes) -> bytes:
+    return _FRAME.pack(kind, len(payload), zlib.crc32(payload)) + payload
+
+
+def _frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and payload of every frame before the first that is torn."""
+    position = 0
+    while position + _FRAME.size <= len(data):
+        kind, length, checksum = _FRAME.unpack_from(data, position)
+        position += _FRAME.size
+        payload = data[position : position + length]
+        if kind not in (b"R", b"C") or len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield kind, payload
+        position += length
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock an open file until it is closed or the process ends. Raises BlockingIOError if another has it.
+
+    On a file system without locks nothing happens: better an unlocked recording than none.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            position = file.seek(0, os.SEEK_CUR)
+            file.seek(_LOCKED_BYTE)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            except PermissionError as error:
+                raise BlockingIOError(str(error)) from error
+            finally:
+                file.seek(position)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return

@@ -1,0 +1,55 @@
+"""Task names as folder names: any Unicode name, and back, on every file system."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import unquote
+
+from metagui.demonstrations.storage.errors import InvalidNameError
+
+_FORBIDDEN = set('<>:"/\\|?*%')
+"""What Windows or a path cannot hold, and the mark that escapes it."""
+_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
+_LONGEST = 240
+"""Bytes a folder's name may have; file systems allow 255."""
+
+
+def folder_name(task: str) -> str:
+    """Return the folder's name for a task. Raises InvalidNameError."""
+    task = clean(task)
+    escaped = "".join(_escaped(c) if c in _FORBIDDEN or not c.isprintable() else c for c in task)
+    if escaped[0] in ". ":
+        escaped = _escaped(escaped[0]) + escaped[1:]
+    if escaped[-1] in ". ":
+        escaped = escaped[:-1] + _escaped(escaped[-1])
+    if escaped.split(".")[0].upper() in _RESERVED:
+        escaped = _escaped(escaped[0]) + escaped[1:]
+    if len(escaped.encode()) > _LONGEST:
+        raise InvalidNameError(f"The name {task[:40]!r}… is too long for a folder; use a shorter one.")
+    return escaped
+
+
+def task_name(folder: str) -> str:
+    """Return the task's name for a folder's."""
+    return unicodedata.normalize("NFC", unquote(folder))
+
+
+def clean(task: str) -> str:
+    """Return the name in the form in which it is compared. Raises InvalidNameError."""
+    try:
+        task.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidNameError(f"The name {task!r} is not valid Unicode; type it again.") from error
+    task = unicodedata.normalize("NFC", task).strip()
+    if not task:
+        raise InvalidNameError("A task needs a name that is not empty.")
+    return task
+
+
+def key(task: str) -> str:
+    """Return what two names share that some file systems cannot tell apart."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", task).casefold())
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())

@@ -1,0 +1,265 @@
+"""Say in words what this machine lacks to run the program, each with the command that mends it.
+
+Nothing here imports Qt, torch or MuJoCo: what is broken must not break the diagnosis, so each is
+tried in a process of its own or looked at from outside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from metagui.paths import recordings_dir, resources_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Verdict = Literal["good", "note", "lacking"]
+
+OLDEST_PYTHON = (3, 11)
+LEAST_SPACE = 500_000_000
+"""Bytes below which the recordings' disk is called short; a minute of recording costs about 5 MB."""
+PATIENCE = 120.0
+"""Seconds after which a trial in a process of its own counts as failed."""
+
+QT_LIBRARIES = (
+    "QtWidgets.abi3.so",
+    "QtSvg.abi3.so",
+    "QtOpenGLWidgets.abi3.so",
+    "Qt/plugins/platforms/libqxcb.so",
+)
+DEBIAN_PACKAGES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libGLX.so.0": "libgl1",
+    "libX11-xcb.so.1": "libx11-xcb1",
+    "libX11.so.6": "libx11-6",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libfreetype.so.6": "libfreetype6",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-image.so.0": "libxcb-image0",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
+    "libxcb-render.so.0": "libxcb-render0",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-shm.so.0": "libxcb-shm0",
+    "libxcb-sync.so.1": "libxcb-sync1",
+    "libxcb-util.so.1": "libxcb-util1",
+    "libxcb-xfixes.so.0": "libxcb-xfixes0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxcb.so.1": "libxcb1",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+    "libxkbcommon.so.0": "libxkbcommon0",
+}
+"""Which Debian package brings which library that the window and the 3-D view want."""
+GL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
+
+_RENDER = """
+import mujoco
+model = mujoco.MjModel.from_xml_string(
+    "<mujoco><worldbody><light pos='0 0 3'/><geom type='box' size='1 1 1' pos='0 0 0'/></worldbody></mujoco>")
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 48, 64) as renderer:
+    renderer.update_scene(data)
+    assert renderer.render().any(), "the picture is black"
+"""
+_TORCH = "import torch; (torch.ones(2, 2) @ torch.ones(2)).sum().item()"
+_PRIOR = "from metagui.learning.prior import shipped; shipped()"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one part of the machine."""
+
+    part: str
+    verdict: Verdict
+    says: str
+    mend: str = ""
+    """The command, or the sentence, that mends it."""
+
+
+def check() -> list[Finding]:
+    """Look at everything the program needs, in the order in which it would be missed."""
+    return [python(), qt_libraries(), display(), rendering(), torch(), prior(), recordings(), *usb_arm()]
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that would bring what is missing here, sorted."""
+    packages = {DEBIAN_PACKAGES.get(library, "") for library in _missing_libraries()}
+    if sys.platform == "linux" and _rendering_backend() is None:
+        packages.update(GL_PACKAGES)
+    return sorted(packages - {""})
+
+
+def python() -> Finding:
+    """Check the interpreter's version."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= OLDEST_PYTHON:
+        return Finding("Python", "good", f"{version} at {sys.executable}")
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    return Finding("Python", "lacking", f"{version} is older than {oldest}", _apt(["python3", "python3-venv"]))
+
+
+def qt_libraries() -> Finding:
+    """Check that Qt and every system library its X11 window wants can be loaded."""
+    part = "Qt libraries"
+    if find_spec("PySide6") is None:
+        return Finding(part, "lacking", "PySide6 is not installed", _pip("PySide6-Essentials>=6.10,<6.12"))
+    missing = sorted(_missing_libraries())
+    if not missing:
+        return Finding(part, "good", "the window's system libraries are all here")
+    return Finding(part, "lacking", "missing: " + ", ".join(missing), _apt(missing_packages()))
+
+
+def display() -> Finding:
+    """Check that there is a screen to open a window on."""
+    if sys.platform != "linux":
+        return Finding("Display", "good", "the desktop's own")
+    for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
+        if os.environ.get(variable):
+            return Finding("Display", "good", f"{variable}={os.environ[variable]}")
+    mend = "log in to a desktop, use ssh -X, or xvfb-run -a metagui; the headless verbs need no display"
+    return Finding("Display", "note", "none: neither DISPLAY nor WAYLAND_DISPLAY is set", mend)
+
+
+def rendering() -> Finding:
+    """Check that MuJoCo can draw the arm, by drawing."""
+    backend = _rendering_backend()
+    if backend is not None:
+        return Finding("3-D view", "good", f"MuJoCo draws with {backend}")
+    asked = os.environ.get("MUJOCO_GL")
+    if asked:
+        return Finding("3-D view", "lacking", f"MUJOCO_GL={asked} does not draw", "unset MUJOCO_GL, then metagui check")
+    return Finding("3-D view", "lacking", "no OpenGL backend draws (tried egl, osmesa, glfw)", _apt(list(GL_PACKAGES)))
+
+
+def torch() -> Finding:
+    """Check that torch computes."""
+    problem = _trial(_TORCH)
+    if problem is None:
+        return Finding("Learning", "good", "torch computes")
+    return Finding("Learning", "lacking", f"torch does not work: {problem}", _pip("torch>=2.8,<2.14"))
+
+
+def prior() -> Finding:
+    """Check that the shipped prior is there and loads."""
+    path = resources_dir() / "prior" / "prior.safetensors"
+    if not path.is_file():
+        return Finding("Prior", "lacking", f"{path} is missing: nothing can be adapted", "metagui train")
+    problem = _trial(_PRIOR)
+    if problem is None:
+        return Finding("Prior", "good", f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return Finding("Prior", "lacking", f"{path} does not load: {problem}", "metagui train")
+
+
+def recordings() -> Finding:
+    """Check that takes can be written, and that there is room for them."""
+    folder = recordings_dir()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free
+    except OSError as error:
+        mend = f"make {existing} writable, or choose another: export METAGUI_RECORDINGS=~/metagui"
+        return Finding("Recordings", "lacking", f"cannot write to {existing}: {error.strerror}", mend)
+    if free < LEAST_SPACE:
+        mend = "free some space, or choose another disk: export METAGUI_RECORDINGS=/path/to/folder"
+        return Finding("Recordings", "lacking", f"{folder} has only {free / 1e6:.0f} MB left", mend)
+    return Finding("Recordings", "good", f"{folder} is writable, {free / 1e9:.1f} GB free")
+
+
+def usb_arm() -> list[Finding]:
+    """Check that this user may open the port of an arm, and that no other program takes it away."""
+    part = "USB arm"
+    if find_spec("serial") is None:
+        return [Finding(part, "lacking", "pyserial is not installed: no arm can be reached", _pip("pyserial>=3.5"))]
+    from metagui.arms.feetech import port_permissions
+    from metagui.arms.feetech.serial_port import usb_ports
+
+    ports = [port for port in usb_ports() if port.adapter]
+    others = port_permissions.meddlers([(port.vendor, port.product) for port in ports]) if ports else []
+    return [_may_open([port.device for port in ports]), *(Finding(part, "note", *words) for words in others)]
+
+
+def _may_open(devices: list[str]) -> Finding:
+    """Say whether this user may open an arm's port; a lack of it is one only where an arm is plugged in."""
+    from metagui.arms.feetech import port_permissions
+
+    part, closed = "USB arm", port_permissions.closed_to_us(devices)
+    if closed:
+        return Finding(part, "lacking", f"you may not open {', '.join(closed)}", port_permissions.mend(closed[0]))
+    if devices:
+        return Finding(part, "good", f"plugged in at {', '.join(devices)}, and you may open it")
+    mend = port_permissions.mend()
+    says = (
+        "none is plugged in, and you could not open its port" if mend else "none is plugged in; you may open its port"
+    )
+    return Finding(part, "note" if mend else "good", says, mend)
+
+
+@cache
+def _missing_libraries() -> frozenset[str]:
+    """Return the shared libraries that Qt wants and the loader does not find."""
+    spec, ldd = find_spec("PySide6"), shutil.which("ldd")
+    if sys.platform != "linux" or spec is None or spec.origin is None or ldd is None:
+        return frozenset()
+    files = [path for name in QT_LIBRARIES if (path := Path(spec.origin).parent / name).exists()]
+    listed = subprocess.run([ldd, *map(str, files)], capture_output=True, text=True, check=False).stdout
+    return frozenset(_not_found(listed.splitlines()))
+
+
+def _not_found(lines: Iterable[str]) -> Iterable[str]:
+    """Yield the libraries that lines of ``ldd`` call missing."""
+    return (line.split("=>")[0].strip() for line in lines if line.rstrip().endswith("=> not found"))
+
+
+@cache
+def _rendering_backend() -> str | None:
+    """Return the first OpenGL backend with which MuJoCo really draws, or None."""
+    asked = os.environ.get("MUJOCO_GL")
+    if sys.platform != "linux":
+        return "the system's OpenGL" if _trial(_RENDER) is None else None
+    for backend in (asked,) if asked else ("egl", "osmesa", "glfw"):
+        if _trial(_RENDER, MUJOCO_GL=backend) is None:
+            return backend
+    return None
+
+
+def _trial(code: str, **environment: str) -> str | None:
+    """Run Python code in a process of its own; return None, or the last line of what went wrong."""
+    command = [sys.executable, "-c", code]
+    env = os.environ | environment
+    try:
+        tried = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {PATIENCE:.0f} s"
+    if tried.returncode == 0:
+        return None
+    said = [line for line in tried.stderr.splitlines() if line.strip()]
+    return said[-1].strip() if said else f"ended with status {tried.returncode}"
+
+
+def _apt(packages: list[str]) -> str:
+    """Return the command that installs Debian packages as this user."""
+    if sys.platform != "linux":
+        return ""
+    sudo = "" if os.geteuid() == 0 else "sudo "
+    return f"{sudo}apt-get install {' '.join(packages)}"
+
+
+def _pip(requirement: str) -> str:
+    return f"{sys.executable} -m pip install '{requirement}'"

@@ -1,0 +1,1 @@
+"""Choosing, connecting and driving an arm."""

@@ -1,0 +1,1 @@
+"""The calibration wizard of a real arm."""

@@ -1,0 +1,67 @@
+"""Where the calibration of an arm takes the place of the panels; top bar with Stop and status bar stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QStackedWidget, QWidget
+
+from metagui.gui.arm.calibration.wizard import CalibrationWizard
+
+if TYPE_CHECKING:
+    from metagui.arms.so101.arm_registry import ArmBook
+    from metagui.gui.theme.theme import Theme
+
+
+class CalibrationPlace(QStackedWidget):
+    """Shows what it covers, or a calibration while one is open."""
+
+    finished = Signal(str)
+    """The name of the arm that is calibrated now."""
+    cancelled = Signal(str)
+    """What was left behind, in words."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._wizard: CalibrationWizard | None = None
+
+    def cover(self, content: QWidget) -> None:
+        """Take the panels in."""
+        self.addWidget(content)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an arm is being calibrated."""
+        return self._wizard is not None
+
+    def open(self, device: str, book: ArmBook) -> None:
+        """Calibrate the arm on a port that nobody has open."""
+        self.end()
+        self._wizard = wizard = CalibrationWizard(self._theme, device, book, self)
+        wizard.finished.connect(self._on_finished)
+        wizard.cancelled.connect(self._on_cancelled)
+        self.addWidget(wizard)
+        self.setCurrentWidget(wizard)
+
+    def cancel(self) -> None:
+        """Change nothing and show the panels again."""
+        if self._wizard is not None:
+            self._wizard.cancel()
+
+    def end(self) -> None:
+        """Show the panels again; the calibration's thread is ended."""
+        wizard, self._wizard = self._wizard, None
+        if wizard is not None:
+            wizard.end()
+            self.removeWidget(wizard)
+            wizard.deleteLater()
+
+    def _on_finished(self, name: str) -> None:
+        self.end()
+        self.finished.emit(name)
+
+    def _on_cancelled(self, words: str) -> None:
+        self.end()
+        self.cancelled.emit(words)

@@ -1,0 +1,174 @@
+"""Every command of the window as a record, so that menus, buttons and the key overview are lists of keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QIcon, QKeySequence
+
+from metagui.gui.core.app_state import Situation, State, why_not
+from metagui.gui.theme.icons import icon
+from metagui.gui.theme.theme import faded
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from metagui.gui.theme.theme import Theme
+
+
+@dataclass(frozen=True)
+class ActionInfo:
+    """One command: its key, the words on its button, its icon, its keys, and what it does in one sentence."""
+
+    key: str
+    text: str
+    icon: str
+    tooltip: str
+    shortcut: str = ""
+    checkable: bool = False
+    tint: str = "text"
+    """Which of the theme's colours tints the icon."""
+    condition: str = ""
+    """Which row of ``state.CONDITIONS`` enables it; by default the row of its own key."""
+
+
+ACTIONS: tuple[ActionInfo, ...] = (
+    ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
+    ActionInfo("calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."),
+    ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
+    ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
+    ActionInfo("record", "Record", "record", "Record a new take while you click in the view.", "F9", tint="danger"),
+    ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),
+    ActionInfo("discard", "Discard", "delete", "Take the newest take out again; undo brings it back."),
+    ActionInfo("adapt", "Adapt", "adapt", "Learn the chosen task from its takes.", "Ctrl+Return", tint="on_accent"),
+    ActionInfo("run", "Run", "run", "Let the arm do the chosen task in a new scene.", "Ctrl+E"),
+    ActionInfo("stop", "Stop", "stop", "Halt whatever runs and hold the arm.", "Esc", tint="on_danger"),
+    ActionInfo("undo", "Undo", "undo", "Take the last change of the recordings back.", "Ctrl+Z"),
+    ActionInfo("redo", "Redo", "redo", "Do it again.", "Ctrl+Shift+Z"),
+    ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
+    ActionInfo("rename", "Rename", "rename", "Give the chosen task another name.", "F2"),
+    ActionInfo("delete", "Delete", "delete", "Move what is chosen to the trash; undo brings it back.", "Del"),
+    ActionInfo("success", "Mark as success", "success", "Say that this take shows the task done."),
+    ActionInfo("failure", "Mark as failure", "failure", "Say that this take did not succeed."),
+    ActionInfo("replay", "Replay in the view", "view", "Show the chosen take in the 3-D view.", "Ctrl+P"),
+    ActionInfo("replay_arm", "Replay on the arm", "run", "Let the arm repeat the chosen take, slowly at first."),
+    ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
+    ActionInfo("folder", "Open folder", "folder", "Show where the recordings lie on disk."),
+    ActionInfo("train", "Train the encoder", "compare", "Learn on your tasks which takes look alike."),
+    ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
+    ActionInfo("randomise", "New scene", "shuffle", "Scatter the cubes and zones anew.", "Ctrl+R"),
+    ActionInfo("mark", "Mark things", "place", "Drag cubes and zones to where they stand.", checkable=True),
+    ActionInfo(
+        "limp",
+        "Lead by hand",
+        "hand",
+        "Make the arm limp so that you can lead it; hold it first.",
+        "Ctrl+G",
+        checkable=True,
+    ),
+    ActionInfo(
+        "countdown", "Count down before recording", "clock", "Count 3-2-1 before a recording begins.", checkable=True
+    ),
+    ActionInfo("home", "Home", "home", "Bring the arm back over the table, open.", "Ctrl+H", condition="motion"),
+    ActionInfo("up", "Up", "up", "Raise the gripper by 2 cm.", "Ctrl+Up", condition="motion"),
+    ActionInfo("down", "Down", "down", "Lower the gripper by 2 cm.", "Ctrl+Down", condition="motion"),
+    ActionInfo("release", "Release", "release", "Let go here and rise.", "Ctrl+L", condition="motion"),
+    ActionInfo("view", "Reset view", "view", "Look at the table from the usual side.", "Ctrl+0"),
+    ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
+    ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
+    ActionInfo("system", "As the desktop", "view", "Follow the desktop's colours.", checkable=True),
+    ActionInfo("keys", "Keys", "keys", "Show every key.", "F1"),
+    ActionInfo("tasks_region", "Go to the tasks", "folder", "Move the focus to the list of tasks.", "Ctrl+1"),
+    ActionInfo("arm_region", "Go to the arm", "arm", "Move the focus to the 3-D view.", "Ctrl+2"),
+    ActionInfo("plots_region", "Go to the plots", "adapt", "Move the focus to curves and similarity.", "Ctrl+3"),
+    ActionInfo("quit", "Quit", "close", "Hold the arm and close the window.", "Ctrl+Q"),
+    ActionInfo("stop_learning", "Stop and keep", "stop", "End the learning now and keep what is learnt so far."),
+    ActionInfo("cancel_learning", "Cancel", "close", "End the learning now and discard it."),
+)
+TICKED = ("countdown", "light", "dark", "system")
+"""Entries of the menu that are chosen or not; a tick stands in place of their icon."""
+ALWAYS = ("stop", "search", "folder", "keys", "view", "quit")
+
+
+class Actions(QObject):
+    """The records as QActions of one window, enabled and explained by the state table."""
+
+    def __init__(self, window: QWidget, theme: Theme) -> None:
+        super().__init__(window)
+        self._theme = theme
+        self._recording = False
+        self._actions = {info.key: self._made(info, window) for info in ACTIONS}
+        theme.changed.connect(self._tint)
+        self._tint()
+
+    def __getitem__(self, key: str) -> QAction:
+        return self._actions[key]
+
+    def _made(self, info: ActionInfo, window: QWidget) -> QAction:
+        action = QAction(info.text, self)
+        action.setCheckable(info.checkable)
+        if info.shortcut:
+            action.setShortcuts(_sequences(info))
+        action.setToolTip(tooltip(info, None))
+        if info.key in TICKED:
+            action.toggled.connect(self._tick_all)
+        window.addAction(action)
+        return action
+
+    def _tint(self) -> None:
+        colours = self._theme.colours
+        for info in ACTIONS:
+            tint, dull = getattr(colours, info.tint), faded(colours).name()
+            name = "finish" if info.key == "record" and self._recording else info.icon
+            self._actions[info.key].setIcon(icon(name, tint, dull))
+        self._tick_all()
+
+    def _tick_all(self) -> None:
+        """Show in the menu which entries are chosen."""
+        for action in (self._actions[key] for key in TICKED):
+            action.setIcon(icon("check", self._theme.colours.text) if action.isChecked() else QIcon())
+
+    def refresh(self, situation: Situation) -> None:
+        """Enable what the situation allows; whatever is disabled says in its tooltip what it lacks."""
+        for info in ACTIONS:
+            missing = why_not(info.condition or info.key, situation)
+            self._actions[info.key].setEnabled(missing is None)
+            self._actions[info.key].setToolTip(tooltip(info, missing))
+        self._word(situation)
+
+    def _word(self, s: Situation) -> None:
+        """Put the words on the buttons that depend on what is going on."""
+        recording = s.state is State.RECORDING
+        self["record"].setText("Finish" if recording else "Record")
+        if recording is not self._recording:
+            self._recording = recording
+            self._tint()
+        many = "demonstration" if s.takes == 1 else "demonstrations"
+        self["adapt"].setText(f"Adapt to {s.takes} {many}" if s.takes else "Adapt")
+        self["connect"].setText(connect_word(s))
+        self["limp"].setText("Hold" if s.limp else "Lead by hand")
+        self["limp"].setChecked(s.limp)
+        self["countdown"].setChecked(s.counts_in)
+        self["undo"].setText(f"Undo {s.undo}" if s.undo else "Undo")
+        self["redo"].setText(f"Redo {s.redo}" if s.redo else "Redo")
+
+
+def connect_word(s: Situation) -> str:
+    """Return what pressing Connect does now."""
+    if s.state is State.CONNECTING:
+        return "Cancel"
+    return "Connect" if s.state in (State.NO_ARM, State.ERROR) or not s.same_arm else "Disconnect"
+
+
+def tooltip(info: ActionInfo, missing: str | None) -> str:
+    """Say what an action does, or what it lacks, and its key."""
+    key = f"  ({_sequences(info)[0].toString(QKeySequence.SequenceFormat.NativeText)})" if info.shortcut else ""
+    return f"{missing or info.tooltip}{key}"
+
+
+def _sequences(info: ActionInfo) -> list[QKeySequence]:
+    """Return an action's keys; the return key of the number block counts as well, and both ways to redo."""
+    extra = {"Ctrl+Return": ["Ctrl+Enter"], "Ctrl+Shift+Z": ["Ctrl+Y"]}
+    return [QKeySequence(text) for text in [info.shortcut, *extra.get(info.shortcut, [])]]

@@ -1,0 +1,1 @@
+"""Running a policy: countdown and run."""

@@ -1,0 +1,1 @@
+"""Adapting a task: the controller and the loss curves."""

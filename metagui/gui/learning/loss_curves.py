@@ -1,0 +1,110 @@
+"""What an adaptation has yielded so far, sorted into curves. Qt-free, so that it can be tested with bare records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metagui.arms.arm import FloatArray
+    from metagui.learning.adaptation.adaptation import AdaptationStep
+
+MANY = 12
+"""A curve of more points than this is smoothed, its raw points drawn faint."""
+FEW = 5
+"""A path of no more steps is taken to its end; MAML's own five steps are."""
+
+
+def share_done(step: AdaptationStep) -> float:
+    """Return how much of an adaptation is done, from 0 to 1: a click's own paths first, then its rivals'.
+
+    Any of them may end before its last step; what comes next begins where it would have been by then.
+    """
+    from metagui.learning.adaptation.adaptation import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
+
+    stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
+    begun, long = stages.get(step.candidate, (0.2, 0.3))
+    return (step.click + begun + long * step.step / max(step.steps, 1)) / max(step.clicks, 1)
+
+
+@dataclass
+class Curve:
+    """One candidate on one click: its losses by step."""
+
+    steps: list[int] = field(default_factory=list)
+    support: list[float] = field(default_factory=list)
+    query: list[float] = field(default_factory=list)
+
+    def add(self, step: AdaptationStep) -> None:
+        """Append one step."""
+        self.steps.append(step.step)
+        self.support.append(step.support_loss)
+        self.query.append(step.query_loss)
+
+    @property
+    def best(self) -> float:
+        """The lowest finite held-out loss; NaN where there is none."""
+        finite = [q for q in self.query if np.isfinite(q)]
+        return min(finite) if finite else float("nan")
+
+    @property
+    def settled(self) -> float:
+        """What a candidate counts with: a long path where it is best, a short one where it ends."""
+        if self.steps and self.steps[-1] > FEW:
+            return self.best
+        return self.query[-1] if self.query else float("nan")
+
+
+@dataclass
+class Curves:
+    """All curves of one adaptation, by click and candidate."""
+
+    by_click: dict[int, dict[str, Curve]] = field(default_factory=dict)
+    baselines: dict[int, float] = field(default_factory=dict)
+    clicks: int = 0
+    newest: int = 0
+    done: float = 0.0
+    """Share of the work that is done, from 0 to 1."""
+
+    def extend(self, steps: Iterable[AdaptationStep]) -> None:
+        """Take in a batch."""
+        for step in steps:
+            self.clicks = max(self.clicks, step.clicks)
+            self.newest = step.click
+            if np.isfinite(step.baseline):
+                self.baselines[step.click] = step.baseline
+            self.by_click.setdefault(step.click, {}).setdefault(step.candidate, Curve()).add(step)
+
+    @classmethod
+    def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> Curves:
+        """Return the curves that were kept with adapted policies: [step, support, query] by candidate, by click."""
+        out = cls(clicks=len(stored))
+        for click, candidates in enumerate(stored):
+            for name, rows in candidates.items():
+                columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
+                steps = [int(step) for step in columns[0]]
+                out.by_click.setdefault(click, {})[name] = Curve(steps, columns[1], columns[2])
+            zero = candidates.get("zero-step")
+            if zero:
+                out.baselines[click] = zero[0][2]
+        return out
+
+    def of(self, click: int) -> dict[str, Curve]:
+        """The curves of one click, by candidate."""
+        return self.by_click.get(click, {})
+
+
+def smoothed(values: list[float], weight: float = 0.8, least: int = MANY) -> FloatArray:
+    """Return an exponential mean of a long curve, in logarithms as it is drawn; a short one as it is."""
+    out = np.array(values, dtype=np.float64)
+    if len(out) < least:
+        return out
+    logs = np.log(np.maximum(out, 1e-12))
+    for i in range(1, len(logs)):
+        if np.isfinite(logs[i - 1]) and np.isfinite(logs[i]):
+            logs[i] = weight * logs[i - 1] + (1 - weight) * logs[i]
+    return np.exp(logs)

@@ -1,0 +1,1 @@
+"""The list of tasks and takes: model, view and undo."""

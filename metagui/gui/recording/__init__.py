@@ -1,0 +1,1 @@
+"""Recording takes: the controller, joint traces and segment boundaries."""

@@ -1,0 +1,1 @@
+"""Similar tasks: ranking, heat map, map, overlays."""

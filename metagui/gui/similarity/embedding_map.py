@@ -1,0 +1,131 @@
+"""Every take as a point on the two main axes of the embedding; axes are fixed, so that points never jump."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyqtgraph as pg
+from pyqtgraph.graphicsItems.ScatterPlotItem import drawSymbol
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QWidget
+
+from metagui.gui.similarity.comparison import Comparison, TakeKey
+from metagui.gui.widgets.eliding_label import Elided
+from metagui.gui.widgets.plot import SYMBOLS, Plot
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
+
+    from metagui.gui.theme.theme import Theme
+
+HALF_WIDTH = 1.1
+
+
+class MapAxes(Plot):
+    """One symbol and colour a task; the newest take and the chosen task's are ringed."""
+
+    def __init__(self, theme: Theme) -> None:
+        self._scatter: pg.ScatterPlotItem | None = None
+        self.comparison = Comparison()
+        self.newest: TakeKey | None = None
+        self.task: str | None = None
+        super().__init__(theme, "Map of all takes")
+        self._scatter = pg.ScatterPlotItem(size=9, hoverable=True, tip=_tip)
+        self.addItem(self._scatter)
+        self.setAspectLocked(True)
+        self.setXRange(-HALF_WIDTH, HALF_WIDTH, padding=0)
+        self.setYRange(-HALF_WIDTH, HALF_WIDTH, padding=0)
+        self.setMouseEnabled(x=False, y=False)
+        self.label_axes("first principal axis", "second")
+
+    def recolour(self) -> None:
+        """Draw the points in the theme's colours."""
+        if self._scatter is not None:
+            pairs = zip(self.comparison.keys, self.comparison.plane, strict=True)
+            self._scatter.setData([self._spot(key, point) for key, point in pairs])
+
+    def _spot(self, key: TakeKey, point: object) -> dict[str, object]:
+        symbol, colour = look_of(self.comparison.tasks.index(key.task), self.theme)
+        ring = key == self.newest or key.task == self.task
+        return {
+            "pos": point,
+            "symbol": symbol,
+            "brush": pg.mkBrush(colour),
+            "pen": pg.mkPen(self.theme.colours.text, width=2) if ring else None,
+            "size": 13 if ring else 9,
+            "data": f"{key.task}, take {key.take}",
+        }
+
+
+def look_of(rank: int, theme: Theme) -> tuple[str, str]:
+    """Return symbol and colour of the task of a rank."""
+    series = theme.colours.series
+    return SYMBOLS[(rank + rank // len(SYMBOLS)) % len(SYMBOLS)], series[rank % len(series)]
+
+
+def _tip(x: float, y: float, data: object) -> str:
+    return str(data)
+
+
+class SymbolSwatch(QWidget):
+    """One symbol for the list beside the map."""
+
+    def __init__(self, symbol: str, colour: str) -> None:
+        super().__init__()
+        self._symbol, self._colour = symbol, colour
+        self.setFixedSize(QSize(14, 16))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the symbol."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.translate(7, 8)
+        drawSymbol(painter, self._symbol, 9, pg.mkPen(None), pg.mkBrush(QColor(self._colour)))
+
+
+class TaskMap(QWidget):
+    """The map and the list of its symbols."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.axes = MapAxes(theme)
+        self._names: tuple[str, ...] = ()
+        self._list = QScrollArea()
+        self._list.setWidgetResizable(True)
+        self._list.setAccessibleName("Tasks on the map")
+        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._list.setMinimumWidth(150)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.axes, 3)
+        row.addWidget(self._list, 2)
+        theme.changed.connect(self._build)
+
+    def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
+        """Draw every take."""
+        self.axes.comparison, self.axes.newest = comparison, newest
+        self.axes.recolour()
+        if tuple(comparison.tasks) != self._names:
+            self._names = tuple(comparison.tasks)
+            self._build()
+
+    def show_task(self, task: str | None) -> None:
+        """Ring the takes of a task."""
+        self.axes.task = task
+        self.axes.recolour()
+
+    def _build(self) -> None:
+        inside = QWidget()
+        grid = QGridLayout(inside)
+        grid.setContentsMargins(0, 0, 8, 0)
+        grid.setVerticalSpacing(1)
+        grid.setColumnStretch(1, 1)
+        for rank, name in enumerate(self._names):
+            label = Elided()
+            label.say(name)
+            grid.addWidget(SymbolSwatch(*look_of(rank, self._theme)), rank, 0)
+            grid.addWidget(label, rank, 1)
+        grid.setRowStretch(len(self._names), 1)
+        self._list.setWidget(inside)

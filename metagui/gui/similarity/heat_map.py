@@ -1,0 +1,104 @@
+"""All tasks against all tasks: dark cells are alike; a click on one shows its two demonstrations overlaid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import Qt, Signal
+
+from metagui.gui.similarity.comparison import Comparison
+from metagui.gui.theme.theme import scaled_font
+from metagui.gui.widgets.plot import Plot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import FloatArray
+    from metagui.gui.theme.theme import Theme
+
+LONGEST_NAME = 22
+
+
+def elided(name: str, most: int = LONGEST_NAME) -> str:
+    """Return a name short enough for an axis."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+class TaskMatrix(Protocol):
+    """Distances between tasks: a ``Comparison`` of looks, or ``Acts``."""
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Their names."""
+
+    @property
+    def task_matrix(self) -> FloatArray:
+        """(t, t) distances."""
+
+    def __len__(self) -> int:
+        """0 where nothing was compared."""
+
+
+def _levels(comparison: TaskMatrix) -> tuple[float, float]:
+    """Return the distances at the two ends of the colours."""
+    matrix = comparison.task_matrix
+    low, high = float(matrix.min()), float(matrix.max())
+    return low, max(high, low + 0.1)
+
+
+class HeatMap(Plot):
+    """Mean distances between tasks in cividis, which reads the same to everyone and in grey."""
+
+    chosen = Signal(str, str)
+    """Two tasks whose cell was clicked."""
+    hovered = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__(theme, "Heat map of distances between tasks")
+        self._comparison: TaskMatrix = Comparison()
+        self._image = pg.ImageItem()
+        self._image.setColorMap(pg.colormap.get("cividis"))
+        self.addItem(self._image)
+        self.invertY(True)
+        self.setMouseEnabled(x=False, y=False)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        for side in ("left", "bottom"):
+            self.getAxis(side).setStyle(tickFont=scaled_font(0.82), tickLength=0)
+        self.scene().sigMouseClicked.connect(self._click)
+        self.scene().sigMouseMoved.connect(self._hover)
+
+    def show_comparison(self, comparison: TaskMatrix) -> None:
+        """Draw the matrix."""
+        self._comparison = comparison
+        count = len(comparison.tasks)
+        if not count:
+            return
+        self._image.setImage(comparison.task_matrix.T, levels=_levels(comparison))
+        names = [(i + 0.5, elided(name)) for i, name in enumerate(comparison.tasks)]
+        self.getAxis("left").setTicks([names])
+        self.getAxis("bottom").setTicks([[(i + 0.5, str(i + 1)) for i in range(count)]])
+        self.getAxis("left").setTicks([[(x, f"{text}  {i + 1}") for i, (x, text) in enumerate(names)]])
+        self.setXRange(0, count, padding=0)
+        self.setYRange(0, count, padding=0)
+
+    def _cell(self, position: object) -> tuple[int, int] | None:
+        point = self.plotItem.vb.mapSceneToView(position)
+        row, column = int(np.floor(point.y())), int(np.floor(point.x()))
+        count = len(self._comparison.tasks)
+        return (row, column) if 0 <= row < count and 0 <= column < count else None
+
+    def _click(self, event: object) -> None:
+        cell = self._cell(event.scenePos())  # type: ignore[attr-defined]
+        if cell is not None:
+            self.chosen.emit(self._comparison.tasks[cell[0]], self._comparison.tasks[cell[1]])
+
+    def _hover(self, position: object) -> None:
+        cell = self._cell(position) if len(self._comparison) else None
+        if cell is None:
+            self.hovered.emit("")
+            return
+        first, second = (self._comparison.tasks[i] for i in cell)
+        distance = self._comparison.task_matrix[cell]
+        self.hovered.emit(f"{elided(first, 30)} and {elided(second, 30)}: {distance:.2f}. Click to see both.")

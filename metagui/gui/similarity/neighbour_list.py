@@ -1,0 +1,160 @@
+"""The ranked list: which stored tasks look like the chosen one, how far away, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from metagui.gui.theme.icons import pixmap
+from metagui.gui.theme.theme import scaled_font
+from metagui.gui.widgets.panel import muted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
+
+    from metagui.gui.theme.theme import Colours, Theme
+
+FARTHEST = 2.0
+"""Distance at which a bar is empty: the diameter of the sphere of embeddings."""
+_VERDICTS = {"similar": ("success", "success"), "unsure": ("warning", "warning"), "new": ("info", "muted")}
+
+
+class Ranked(Protocol):
+    """One row; see ``learning.similarity.Neighbour``."""
+
+    @property
+    def task(self) -> str:
+        """Its name."""
+
+    @property
+    def distance(self) -> float:
+        """How far away it is."""
+
+    @property
+    def verdict(self) -> str:
+        """How sure that is, in a word."""
+
+
+class NeighbourRow(QWidget):
+    """A task's name, a bar that is longer the more alike it is, the distance, the verdict."""
+
+    clicked = Signal(str)
+
+    def __init__(self, theme: Theme, neighbour: Ranked, farthest: float = FARTHEST) -> None:
+        super().__init__()
+        self._theme, self._neighbour, self._farthest = theme, neighbour, farthest
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFixedHeight(28)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        words = ", ".join(filter(None, (neighbour.task, f"distance {neighbour.distance:.2f}", neighbour.verdict)))
+        self.setAccessibleName(words)
+        self.setToolTip(f"{words}. Click to see both demonstrations.")
+
+    def sizeHint(self) -> QSize:
+        """One row of the list."""
+        return QSize(320, 28)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Report the click."""
+        self.clicked.emit(self._neighbour.task)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Report Return as a click."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.clicked.emit(self._neighbour.task)
+        else:
+            super().keyPressEvent(event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the four parts."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours, width = self._theme.colours, self.width()
+        if self.underMouse() or self.hasFocus():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(colours.raised))
+            painter.drawRoundedRect(self.rect(), 6, 6)
+        verdict = 84
+        name = round((width - verdict) * 0.52)
+        self._paint_name(painter, QRectF(8, 0, name - 16, 28), colours)
+        self._paint_bar(painter, QRectF(name, 10, width - verdict - name - 48, 8), colours)
+        painter.setPen(QColor(colours.muted))
+        painter.drawText(QRectF(width - verdict - 44, 0, 40, 28), _RIGHT, f"{self._neighbour.distance:.2f}")
+        self._paint_verdict(painter, QRectF(width - verdict + 4, 0, verdict - 8, 28), colours)
+
+    def _paint_name(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+        painter.setPen(QColor(colours.text))
+        shown = painter.fontMetrics().elidedText(self._neighbour.task, Qt.TextElideMode.ElideRight, int(place.width()))
+        painter.drawText(place, _LEFT, shown)
+
+    def _paint_bar(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(colours.raised))
+        painter.drawRoundedRect(place, 4, 4)
+        alike = max(0.0, 1.0 - self._neighbour.distance / self._farthest)
+        painter.setBrush(QColor(colours.accent))
+        painter.drawRoundedRect(QRectF(place.x(), place.y(), max(8.0, place.width() * alike), place.height()), 4, 4)
+
+    def _paint_verdict(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+        verdict = self._neighbour.verdict
+        if verdict not in _VERDICTS:
+            return
+        name, tint = _VERDICTS[verdict]
+        colour = getattr(colours, tint)
+        painter.drawPixmap(round(place.x()), 6, pixmap(name, colour, 16, self.devicePixelRatioF()))
+        painter.setPen(QColor(colour))
+        painter.setFont(scaled_font(0.92))
+        painter.drawText(place.adjusted(20, 0, 0, 0), _LEFT, verdict)
+
+
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class NeighbourList(QScrollArea):
+    """The rows, nearest first, under a sentence that says whom they are compared with."""
+
+    chosen = Signal(str)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.setWidgetResizable(True)
+        self.setAccessibleName("Ranked neighbours")
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inside = QWidget()
+        self._rows = QVBoxLayout(inside)
+        self._rows.setContentsMargins(0, 0, 8, 0)
+        self._rows.setSpacing(2)
+        self.setWidget(inside)
+
+    def show_neighbours(
+        self, sentence: str, neighbours: Sequence[Ranked], footnote: str = "", farthest: float = FARTHEST
+    ) -> None:
+        """Replace the list; a bar is empty at the distance ``farthest``."""
+        while self._rows.count():
+            item = self._rows.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+        self._rows.addWidget(_line(sentence))
+        for neighbour in neighbours:
+            row = NeighbourRow(self._theme, neighbour, farthest)
+            row.clicked.connect(self.chosen)
+            self._rows.addWidget(row)
+        if footnote:
+            self._rows.addWidget(_line(footnote))
+        self._rows.addStretch(1)
+
+
+def _line(text: str) -> QWidget:
+    out = muted(text)
+    out.setWordWrap(True)
+    out.setContentsMargins(8, 0, 0, 4)
+    return out

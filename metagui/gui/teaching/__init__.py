@@ -1,0 +1,1 @@
+"""Ways of teaching: clicks, hand guiding, keyboard, gamepad."""

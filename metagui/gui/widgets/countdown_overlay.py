@@ -1,0 +1,66 @@
+"""Large figures over the 3-D view while something is about to begin; the mouse goes through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QWidget
+
+from metagui.gui.theme.theme import scaled_font
+
+if TYPE_CHECKING:
+    from PySide6.QtGui import QPaintEvent
+
+    from metagui.gui.theme.theme import Theme
+
+
+class CountOverlay(QWidget):
+    """Covers a widget with the seconds left and what comes then."""
+
+    def __init__(self, theme: Theme, under: QWidget) -> None:
+        super().__init__(under)
+        self._theme, self._under = theme, under
+        self._left, self._words = 0, ""
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        under.installEventFilter(self)
+        self.hide()
+
+    def show_count(self, left: int, words: str) -> None:
+        """Show how many seconds are left, 0 for none, and what follows."""
+        self._left, self._words = left, words
+        self.setAccessibleName(f"{words} in {left}" if left else "Countdown")
+        self.setGeometry(self._under.rect())
+        self.setVisible(left > 0)
+        self.raise_()
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Dim the picture, and paint a figure and two lines."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colours, place = self._theme.colours, QRectF(self.rect())
+        shade = QColor(colours.view)
+        shade.setAlpha(190)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(shade)
+        painter.drawRoundedRect(place, 8, 8)
+        painter.setPen(QColor(colours.accent))
+        painter.setFont(scaled_font(7.0, bold=True))
+        painter.drawText(place.adjusted(0, -30, 0, -30), Qt.AlignmentFlag.AlignCenter, str(self._left))
+        painter.setPen(QColor(colours.text))
+        painter.setFont(scaled_font(1.15, bold=True))
+        below = place.adjusted(16, place.height() / 2 + 44, -16, 0)
+        centred = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        painter.drawText(below, centred, self._words)
+        painter.setPen(QColor(colours.muted))
+        painter.setFont(scaled_font(1.0))
+        painter.drawText(below.adjusted(0, 28, 0, 0), centred, "Esc or Stop cancels")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follow the size of what is covered."""
+        if event.type() == QEvent.Type.Resize and self.isVisible():
+            self.setGeometry(self._under.rect())
+        return False

@@ -1,0 +1,171 @@
+"""The pieces every region is made of: a rounded panel with a title, an empty state, a row of segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from metagui.gui.theme.icons import pixmap
+from metagui.gui.widgets.action_button import button
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtGui import QAction
+
+    from metagui.gui.theme.theme import Theme
+
+GAP = 8
+"""The grid everything sits on, pixels."""
+
+
+class Panel(QFrame):
+    """A rounded frame with a title; ``header`` takes more widgets, ``body`` what the panel is for."""
+
+    def __init__(self, title: str, name: str | None = None) -> None:
+        super().__init__()
+        self.setObjectName("panel")
+        self.setAccessibleName(name or title)
+        self.title = QLabel(title)
+        self.title.setObjectName("title")
+        self.header = QHBoxLayout()
+        self.header.setSpacing(GAP)
+        self.header.addWidget(self.title)
+        self.header.addStretch(1)
+        self.body = QVBoxLayout()
+        self.body.setSpacing(GAP)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 12)
+        layout.setSpacing(6)
+        strip = QWidget()
+        strip.setMinimumHeight(32)
+        strip.setLayout(self.header)
+        self.header.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(strip)
+        layout.addLayout(self.body, 1)
+
+
+class EmptyState(QWidget):
+    """One sentence and the one button that fills the place."""
+
+    def __init__(self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, look: str = "") -> None:
+        super().__init__()
+        self._theme, self._icon = theme, icon
+        self._picture = QLabel()
+        self._picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._sentence = QLabel(sentence)
+        self._sentence.setObjectName("sentence")
+        self._sentence.setWordWrap(True)
+        self._sentence.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout = QVBoxLayout(self)
+        layout.addStretch(1)
+        layout.addWidget(self._picture)
+        layout.addWidget(self._sentence)
+        if action is not None:
+            layout.addWidget(button(action, look), 0, Qt.AlignmentFlag.AlignHCenter)
+        layout.addStretch(1)
+        theme.changed.connect(self._tint)
+        self._tint()
+
+    def say(self, sentence: str) -> None:
+        """Put another sentence."""
+        self._sentence.setText(sentence)
+
+    def _tint(self) -> None:
+        self._picture.setPixmap(pixmap(self._icon, self._theme.colours.muted, 32, self.devicePixelRatioF()))
+
+
+class Filled(QWidget):
+    """Shows its content, or an empty state while there is none."""
+
+    def __init__(self, content: QWidget, empty: EmptyState) -> None:
+        super().__init__()
+        self.empty = empty
+        self._pile = QStackedLayout(self)
+        self._pile.addWidget(empty)
+        self._pile.addWidget(content)
+
+    def fill(self, filled: bool) -> None:
+        """Show the content, or the empty state."""
+        self._pile.setCurrentIndex(int(filled))
+
+    @property
+    def filled(self) -> bool:
+        """Whether the content is shown."""
+        return self._pile.currentIndex() == 1
+
+
+class Segments(QFrame):
+    """A row of exclusive choices, as small tabs."""
+
+    chosen = Signal(int)
+
+    def __init__(self, name: str, labels: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.setObjectName("segments")
+        self.setAccessibleName(name)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(2, 2, 2, 2)
+        self._row.setSpacing(2)
+        self._group = QButtonGroup(self)
+        self._group.idClicked.connect(self.chosen)
+        self.set_labels(labels)
+
+    def set_labels(self, labels: Sequence[str], tooltips: Sequence[str] = ()) -> None:
+        """Replace the choices; the first is chosen."""
+        for old in self._group.buttons():
+            self._group.removeButton(old)
+            self._row.removeWidget(old)
+            old.deleteLater()
+        for index, label in enumerate(labels):
+            made = self._made(label, tooltips[index] if tooltips else label)
+            self._group.addButton(made, index)
+        self.choose(0)
+        self.setVisible(len(labels) > 1)
+
+    def _made(self, label: str, tooltip: str) -> QPushButton:
+        out = QPushButton()
+        out.setObjectName("segment")
+        out.setText(label)
+        out.setToolTip(tooltip)
+        out.setAccessibleName(tooltip)
+        out.setCheckable(True)
+        out.setCursor(Qt.CursorShape.PointingHandCursor)
+        out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._row.addWidget(out)
+        return out
+
+    def choose(self, index: int) -> None:
+        """Mark one as chosen, without a signal."""
+        found = self._group.button(index)
+        if found is not None:
+            found.setChecked(True)
+
+    def enable(self, index: int, enabled: bool) -> None:
+        """Let one be chosen, or not."""
+        found = self._group.button(index)
+        if found is not None:
+            found.setEnabled(enabled)
+
+    @property
+    def current(self) -> int:
+        """Which one is chosen."""
+        return self._group.checkedId()
+
+
+def muted(text: str = "") -> QLabel:
+    """Return a label for what is secondary."""
+    out = QLabel(text)
+    out.setObjectName("muted")
+    return out

@@ -1,0 +1,126 @@
+"""A plot in the window's own look: pyqtgraph knows nothing of palettes, so it is recoloured here, in one place."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import QWidget
+
+from metagui.gui.theme.theme import scaled_font
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from PySide6.QtGui import QPaintEvent
+
+    from metagui.gui.theme.theme import Theme
+
+DASHES = (
+    Qt.PenStyle.SolidLine,
+    Qt.PenStyle.DashLine,
+    Qt.PenStyle.DotLine,
+    Qt.PenStyle.DashDotLine,
+    Qt.PenStyle.DashDotDotLine,
+)
+SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
+
+
+class LogAxis(pg.AxisItem):  # type: ignore[misc]
+    """A logarithmic axis with few, round numbers: 0.1, 0.2, 0.5, 1 ..., or finer ones where there would be none."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        """Return the ticks, in powers of ten, as few as there is room for."""
+        most = max(size / 22, 2)
+        for digits in ((1, 2, 5), (1, 3), (1,)):
+            inside = _ticks(low, high, digits)
+            if len(inside) <= most:
+                break
+        if len(inside) < 2:
+            finer = (_ticks(low, high, [d / parts for d in range(parts, 10 * parts)]) for parts in (1, 10))
+            inside = next((ticks for ticks in finer if 2 <= len(ticks) <= most), inside)
+        return [(1.0, inside)]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        """Return the numbers themselves."""
+        return [f"{10**value:.3g}" for value in values]
+
+
+def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
+    """Return the logarithms of all numbers with these digits between two powers of ten."""
+    tens = range(math.floor(low), math.ceil(high) + 1)
+    return [tick for t in tens for d in digits if low <= (tick := t + math.log10(d)) <= high]
+
+
+class Plot(pg.PlotWidget):  # type: ignore[misc]
+    """A plot widget that follows the theme; subclasses recolour their curves in ``recolour``."""
+
+    def __init__(self, theme: Theme, name: str, log: bool = False) -> None:
+        super().__init__(axisItems={"left": LogAxis("left")} if log else None)
+        self.theme = theme
+        self._labels: dict[str, str] = {}
+        self.setAccessibleName(name)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setFrameShape(self.Shape.NoFrame)
+        for side in ("left", "bottom"):
+            self.getAxis(side).enableAutoSIPrefix(False)  # numbers are shown as they are
+            self.getAxis(side).setStyle(tickFont=scaled_font(0.88), tickLength=-4, autoExpandTextSpace=True)
+        theme.changed.connect(self._recolour_all)
+        self._recolour_all()
+
+    def _recolour_all(self) -> None:
+        colours = self.theme.colours
+        self.setBackground(colours.panel)
+        for side in ("left", "bottom", "right"):
+            axis = self.getAxis(side)
+            axis.setPen(pg.mkPen(colours.border))
+            axis.setTextPen(pg.mkPen(colours.muted))
+        self.label_axes(**self._labels) if self._labels else None
+        self.recolour()
+
+    def recolour(self) -> None:
+        """Give every item the theme's colours."""
+
+    def label_axes(self, bottom: str, left: str) -> None:
+        """Put words under and beside the plot."""
+        style = {"color": self.theme.colours.muted, "font-size": f"{scaled_font(0.9).pointSizeF():.1f}pt"}
+        self._labels = {"bottom": bottom, "left": left}
+        for side, words in self._labels.items():
+            if words:
+                self.setLabel(side, words, **style)
+
+
+def pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:
+    """Return a pen; a width of 1 draws several times faster than any other."""
+    shade = QColor(colour)
+    shade.setAlphaF(opacity)
+    out: QPen = pg.mkPen(shade, width=width, style=DASHES[dash % len(DASHES)])
+    return out
+
+
+def curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
+    """Add an empty curve that skips what is outside the view."""
+    out = plot.plot([], [], antialias=True, **options)
+    out.setClipToView(True)
+    out.setDownsampling(auto=True, method="peak")
+    return out
+
+
+class Swatch(QWidget):
+    """A short piece of a curve for a legend: its colour, its dash and its symbol."""
+
+    def __init__(self, line: QPen) -> None:
+        super().__init__()
+        self.line = line
+        self.setFixedSize(QSize(24, 12))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the piece."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(self.line)
+        painter.drawLine(1, 6, 23, 6)

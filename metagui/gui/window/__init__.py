@@ -1,0 +1,1 @@
+"""The main window: session, presenters and bars."""

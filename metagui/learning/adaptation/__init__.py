@@ -1,0 +1,1 @@
+"""Adapting the prior to one task: folds, candidates, outlier takes and rollouts."""

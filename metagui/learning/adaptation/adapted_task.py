@@ -1,0 +1,148 @@
+"""What adaptation leaves behind: one small policy a click, where it came from, and its file beside the task."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from metagui.learning.policy import features, numpy_policy
+from metagui.learning.policy.features import HELD
+from metagui.learning.policy.numpy_policy import softmax
+from metagui.learning.torch_utils.safetensors_io import save_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from metagui.learning.policy.features import Array, SegmentArrays
+
+FORMAT = 2
+REFERENCE_ROWS = 200
+"""Decisions kept of the demonstrations, to tell how far a run is from them."""
+LEAST_SCALE = 0.3
+"""Distance (in 0.1 m) below which a state is never called far from the demonstrations."""
+
+
+class AdaptedError(Exception):
+    """A file of adapted policies cannot be read."""
+
+
+@dataclass(frozen=True)
+class AdaptedClick:
+    """The policy of one click."""
+
+    policy: Mapping[str, Array]
+    """Adapted tensors, see ``policy.STARTED``."""
+    choice: str
+    """Which candidate won."""
+    reason: str
+    """Why, in words."""
+    held_out: Mapping[str, float]
+    """Every candidate's loss on held-out data."""
+    decisions: int
+    """The longest demonstration's length."""
+    reference: Array
+    """(n, D) what the demonstrations looked like, see ``outline``."""
+    scale: float
+    """Distance of the farthest demonstration from the others."""
+    others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """Policies of all candidates, if they were asked for; never saved."""
+
+    def act(self, anchors: Array, globals_: Array) -> tuple[Array, float]:
+        """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
+        return numpy_policy.act(self.policy, anchors, globals_)
+
+    def distance(self, anchors: Array, globals_: Array) -> float:
+        """Return how far a state is from the demonstrations; 1 is as far as the farthest of those is."""
+        here = outline(self.policy, anchors[None], globals_[None])
+        return float(np.sqrt(((self.reference - here) ** 2).sum(-1).min()) / self.scale)
+
+
+@dataclass(frozen=True)
+class AdaptedTask:
+    """A task as it was learnt: a chain of policies, and their provenance."""
+
+    task: str
+    clicks: tuple[AdaptedClick, ...]
+    anchors: tuple[str, ...]
+    """Names of the anchors, in the order that the policies expect."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """``prior``, ``takes``, ``notes``, ``odd_takes``, ``curves``, ``held_out_by``, ``settings``."""
+
+    def with_candidate(self, name: str) -> AdaptedTask:
+        """Return the same task with another candidate's policies; they must have been kept."""
+        clicks = tuple(replace(click, policy=click.others[name], choice=name) for click in self.clicks)
+        return replace(self, clicks=clicks)
+
+    def save(self, path: Path) -> None:
+        """Write the policies, tensors and a JSON header. Raises OSError."""
+        tensors: dict[str, torch.Tensor] = {}
+        rows = []
+        for index, click in enumerate(self.clicks):
+            tensors |= {f"{index}/{name}": torch.from_numpy(array) for name, array in click.policy.items()}
+            tensors[f"{index}/reference"] = torch.from_numpy(click.reference)
+            rows.append({
+                "choice": click.choice, "reason": click.reason, "held_out": dict(click.held_out),
+                "decisions": click.decisions, "scale": click.scale,
+            })  # fmt: skip
+        header = {
+            "format": FORMAT, "features": features.VERSION, "task": self.task, "clicks": rows,
+            "anchors": self.anchors, "provenance": self.provenance,
+        }  # fmt: skip
+        save_tensors(path, tensors, {"adapted": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: Path) -> AdaptedTask:
+        """Read adapted policies. Raises AdaptedError."""
+        try:
+            with safe_open(path, framework="np") as file:
+                header = json.loads(file.metadata()["adapted"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no dictionary
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise AdaptedError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
+        if header["format"] != FORMAT or header["features"] != features.VERSION:
+            raise AdaptedError(
+                f"{path} was made by another version of the program. The takes are safe; adapt the task again."
+            )
+        clicks = []
+        for index, row in enumerate(header["clicks"]):
+            own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}
+            clicks.append(AdaptedClick(policy=own, reference=own.pop("reference"), **row))
+        return cls(header["task"], tuple(clicks), tuple(header["anchors"]), header["provenance"])
+
+
+def load_readable(files: Mapping[str, Path]) -> dict[str, AdaptedTask]:
+    """Read other tasks' policies; a file that cannot be read is no reason not to adapt, and is left out."""
+    found = {}
+    for name, path in files.items():
+        with contextlib.suppress(AdaptedError):
+            found[name] = AdaptedTask.load(path)
+    return found
+
+
+def outline(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> Array:
+    """Return (n, 9): where the two attended anchors are, which is held, how open the gripper is."""
+    weights = (softmax(policy[name])[: anchors.shape[1]] for name in ("attention1", "attention2"))
+    first, second = (np.einsum("a,naf->nf", w, anchors) for w in weights)
+    parts = [first[:, :3], second[:, :3], first[:, HELD : HELD + 1], second[:, HELD : HELD + 1], 0.3 * globals_[:, :1]]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def reference_of(policy: Mapping[str, Array], takes: Sequence[SegmentArrays]) -> tuple[Array, float]:
+    """Return the demonstrations' outlines (n, 9), and how far the farthest is from the other takes."""
+    rows = [outline(policy, take.anchors, take.globals) for take in takes]
+    scale = LEAST_SCALE
+    for index, own in enumerate(rows):
+        others = [other for j, other in enumerate(rows) if j != index]
+        if others:
+            d = ((own[:, None] - np.concatenate(others)[None]) ** 2).sum(-1)
+            scale = max(scale, float(np.sqrt(d.min(axis=1).max())))
+    everything = np.concatenate(rows)
+    keep = np.linspace(0, len(everything) - 1, min(REFERENCE_ROWS, len(everything))).astype(int)
+    return everything[keep], scale

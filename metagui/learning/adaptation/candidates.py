@@ -1,0 +1,265 @@
+"""The candidates that race to become a click's policy, each a path of parameters from its start.
+
+All leave-one-out folds run at once as the tasks of one batch. Its last row is the policy made from everything; where
+making that is long, only the winner's is made, once it has won.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from metagui.learning.maml import maml
+from metagui.learning.policy.dataset import points_from
+from metagui.learning.policy.policy import ADAPTED, MEMORY, POLICY_TENSORS, RECALLING, STARTED, Points, PolicyModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.prior import Prior
+    from metagui.learning.torch_utils.functional_mlp import Params
+
+STRANGE, UNLIKE, LOOK_MARGIN = 0.2, 0.4, 0.2
+"""Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
+meta-trained: other anchors are tried then; and by what share they must be better."""
+PRACTICE = 8
+"""How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
+CHUNK = 5
+"""Decisions that are held out together when there is one take only; neighbours are nearly equal."""
+
+
+@dataclass(frozen=True)
+class RaceSettings:
+    """How the candidates adapt."""
+
+    inner_steps: int = 5
+    adam_steps: int = 50
+    """Most steps of Adam; the best number is found on held-out data."""
+    check_every: int = 5
+    """Adam steps between two looks at the held-out data."""
+    patience: int = 15
+    """Adam ends after so many steps in which nothing held out was imitated better."""
+    adam_lr: float = 1e-3
+    """For the policy's weights."""
+    inferred_lr: float = 1e-2
+    """For context and places."""
+    points: int = 192
+    """Support points of every fold: the denser the memory, the better what is recalled."""
+    studied: int = 64
+    """So many of them encoder and inner steps look at, as in meta-training."""
+    query: int = 96
+    """Held-out points of every fold."""
+    batch: int = 48
+    """Points of every fold that one step of Adam learns from."""
+    seed: int = 0
+    rivals: bool = True
+    """Also race who hardly ever wins, or cannot, for the sake of their curves; a measurement may do without."""
+    keep_all: bool = False
+    """Keep every candidate's policy beside the chosen one, to run them all; they are not saved."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Support and query of every fold, one task of the batch each, and last of all takes together."""
+
+    support: Points
+    query: Points
+    practice: Points
+    """More points of the support's takes, for candidates that take many steps."""
+    count: int
+    """Folds, without the last row."""
+    held_out_by: str
+    """In words, what was held out."""
+
+
+def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
+    """Leave every take out in turn; of a single take, leave out stretches."""
+    if len(takes) > 1:
+        pairs = [([t for j, t in enumerate(takes) if j != i], [take]) for i, take in enumerate(takes)]
+        words = f"each of {len(takes)} takes left out in turn"
+    else:
+        pairs, words = [_stretches(takes[0])], "stretches of the only take; record another to be surer"
+    pairs.append((list(takes), list(takes)))
+    rng = np.random.default_rng(settings.seed)
+    support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
+    practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
+    query = [points_from(asked, settings.query, rng) for _, asked in pairs]
+    if len(takes) > 1:
+        for columns in query[:-1]:
+            columns[-1] -= len(takes)  # takes of which nothing is remembered
+    remembered = replace(_stacked(support), studied=settings.studied)
+    return Folds(remembered, _stacked(query), _stacked(practice), len(pairs) - 1, words)
+
+
+def only(folds: Folds, rows: slice) -> Folds:
+    """Return some rows of the folds."""
+
+    def some(points: Points) -> Points:
+        columns = {name: value[rows] for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
+        return replace(points, **columns)  # type: ignore[arg-type]
+
+    return replace(folds, support=some(folds.support), query=some(folds.query), practice=some(folds.practice))
+
+
+def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
+    """Split one take: every fourth stretch is held out, never the last."""
+    rows = np.arange(len(take))
+    stretch = rows // CHUNK
+    out = (stretch % 4 == 1) & (stretch != stretch[-1])
+    if not out.any():
+        return [take], [take]
+    return [take.rows(rows[~out])], [take.rows(rows[out])]
+
+
+def _stacked(rows: list[list[Array]]) -> Points:
+    return Points(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
+
+
+def zero_step(prior: Prior, folds: Folds) -> Params:
+    """Where the encoder says to start."""
+    with torch.no_grad():
+        return prior.model.start(prior.meta.params, folds.support)
+
+
+def looked_again(prior: Prior, folds: Folds) -> Folds:
+    """Return the folds, looking at other anchors if the encoder's held-out loss is high and another's clearly lower.
+
+    The encoder's choice is as good as its training; for a motion it never saw, a thing of a kind that never mattered
+    there may matter. So the second anchor is tried through, then the first. One take cannot tell: in one scene the
+    way to one thing is as good as the way to any other.
+    """
+    if folds.count < 2:
+        return folds
+    model, zero = prior.model, zero_step(prior, folds)
+    unlike = losses(model, zero, folds)[1]
+    if model.blind or not unlike > UNLIKE:
+        return folds
+    anchors = folds.support.anchors.shape[2]
+    chosen = [int(zero[name][-1].argmax()) for name in ("attention1", "attention2")]
+    best, found = unlike * (1.0 - LOOK_MARGIN), folds
+    for which, count in ((1, anchors + 1), (0, anchors)):
+        for anchor in range(count):
+            pair = [anchor if which == i else other for i, other in enumerate(chosen)]
+            tried = replace(
+                folds, support=replace(folds.support, attended=torch.tensor(pair).expand(folds.count + 1, 2))
+            )
+            loss = losses(model, zero_step(prior, tried), folds)[1]
+            if pair[0] != pair[1] and loss < best:
+                best, found, chosen = loss, tried, pair
+    return found
+
+
+def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
+    """MAML's own steps."""
+    yield from enumerate(maml.adapt(prior.model, prior.meta, folds.support, settings.inner_steps))
+
+
+def adam_paths(
+    model: PolicyModel, starts: Sequence[Params], folds: Folds, settings: RaceSettings
+) -> Iterator[tuple[int, Params]]:
+    """Adam on everything that adapts, from several starts at once, for each of which ``folds`` are ``repeated``.
+
+    A ``blind`` model learns what to look at as well. Yields every few steps the parameters of all, the starts' folds
+    in a row.
+    Neither folds nor starts share anything: as tasks of one batch they take the same steps as one after the other.
+    """
+    begin = together(starts)
+    names = STARTED if model.blind else ADAPTED
+    fast = {name: begin[name].detach().clone().requires_grad_() for name in names}
+    kept = {name: tensor for name, tensor in begin.items() if name not in fast}
+    groups = [
+        {"params": [t for n, t in fast.items() if n not in POLICY_TENSORS], "lr": settings.inferred_lr},
+        {"params": [fast[n] for n in POLICY_TENSORS], "lr": settings.adam_lr},
+    ]
+    optimiser = torch.optim.Adam(groups, fused=True)
+    batches = _batches(folds.practice, settings.batch)[: settings.adam_steps]
+    if not model.blind:
+        with torch.no_grad():
+            batches = [model.prepared(begin, batch) for batch in batches]
+    for step in range(settings.adam_steps + 1):
+        if step % settings.check_every == 0:
+            yield step, fast | kept
+        if step == settings.adam_steps:
+            break
+        points = batches[step % len(batches)]
+        gradients = torch.autograd.grad(model.loss(fast | kept, points).sum(), list(fast.values()))
+        for tensor, gradient in zip(fast.values(), gradients, strict=True):
+            tensor.grad = gradient
+        optimiser.step()
+
+
+def trained(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings, steps: int) -> Params:
+    """Return the policy (one task) made from everything by so many steps of Adam."""
+    last = slice(folds.count, None)
+    short = replace(settings, adam_steps=steps, check_every=max(steps, 1))
+    start = {name: tensor[last] for name, tensor in start.items()}
+    *_, (_, fast) = adam_paths(model, [start], only(folds, last), short)
+    return fast
+
+
+def together(starts: Sequence[Params]) -> Params:
+    """Return all starts' tasks as one batch."""
+    return {name: torch.cat([start[name] for start in starts]) for name in (*STARTED, *MEMORY)}
+
+
+def prepared(model: PolicyModel, fast: Params, folds: Folds) -> Folds:
+    """Return the folds for ``losses`` along a path that begins at ``fast``, see ``PolicyModel.prepared``."""
+    if model.blind:
+        return folds
+    with torch.no_grad():
+        return replace(folds, support=model.prepared(fast, folds.support), query=model.prepared(fast, folds.query))
+
+
+def repeated(folds: Folds, times: int) -> Folds:
+    """Return the folds as many times in a row."""
+
+    def again(points: Points) -> Points:
+        columns = {name: value for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
+        return replace(points, **{name: torch.cat([column] * times) for name, column in columns.items()})  # type: ignore[arg-type]
+
+    return replace(folds, support=again(folds.support), query=again(folds.query), practice=again(folds.practice))
+
+
+def _batches(practice: Points, size: int) -> list[Points]:
+    """Cut (tasks, N, …) points into batches of so many each."""
+    columns = [torch.split(c, size, dim=1) for c in vars(practice).values() if isinstance(c, torch.Tensor)]
+    return [Points(*batch) for batch in zip(*columns, strict=True)]
+
+
+def rival_start(params: Params, folds: Folds) -> Params:
+    """The multi-task rival's start, the same for every fold."""
+    return PolicyModel(blind=True).start(params, folds.support)
+
+
+def scratch_start(model: PolicyModel, folds: Folds, seed: int) -> Params:
+    """An untrained policy."""
+    sizes = PolicyModel(model.hidden, model.encoder, model.summary, model.context, blind=True)
+    return sizes.start(sizes.initial(seed), folds.support)
+
+
+def neighbour_start(policy: Mapping[str, Array], zero: Params) -> Params:
+    """Another task's adapted policy, with what was shown of this one and how it is looked up, as at ``zero`` steps."""
+    tasks = len(zero["memory.keys"])
+    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()} | {
+        name: zero[name] for name in (*MEMORY, *RECALLING)
+    }
+
+
+def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
+    """Return the mean support and held-out loss over the folds."""
+    return losses_of_each(model, fast, folds, 1)[0]
+
+
+def losses_of_each(model: PolicyModel, fast: Params, folds: Folds, times: int) -> list[tuple[float, float]]:
+    """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds.
+
+    The last row, where there is one, is no fold.
+    """
+    with torch.no_grad():
+        sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
+    means = torch.stack(sides).view(2, times, -1)[..., : folds.count].mean(-1)
+    return [(support, query) for support, query in means.T.tolist()]

@@ -1,0 +1,1 @@
+"""Closed-loop success rates of candidates and baselines over many episodes."""

@@ -1,0 +1,150 @@
+"""Closed-loop success: for every program, show it, adapt, and run it in scenes never seen, against all rivals."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+from metagui.learning.adaptation.adaptation import ADAM, FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP, adapt_task
+from metagui.learning.adaptation.candidates import RaceSettings
+from metagui.learning.evaluation.episodes import run_in_scene, script_in_scene
+from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, remember
+from metagui.learning.evaluation.success_rates import Episode, Success, summarise
+from metagui.learning.torch_utils.torch_threads import compute_alone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.learning.adaptation.adapted_task import AdaptedTask
+    from metagui.learning.evaluation.episode_log import EpisodeLog
+    from metagui.learning.prior import Prior
+
+SCRIPT = "scripted demonstrator"
+CHOSEN = "chosen"
+CANDIDATES = (CHOSEN, ZERO_STEP, FIVE_STEP, ADAM, FINE_TUNE, SCRATCH, NEAREST_NEIGHBOUR)
+"""Whom to run: the race's choice, a candidate of the race whatever it says, and the rival without parameters."""
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What to measure."""
+
+    shots: tuple[int, ...] = (1, 3)
+    """Numbers of takes to adapt to."""
+    scenes: int = 5
+    """Unseen scenes a program."""
+    seed: int = 0
+    candidates: tuple[str, ...] = CANDIDATES
+    solvable_only: bool = True
+    """Leave out scenes that the scripted demonstrator does not solve."""
+    workers: int | None = 1
+    """Processes, each with whole programs; None for one a core."""
+
+
+def evaluate(
+    priors: Sequence[Prior],
+    programs: Sequence[ClickProgram],
+    settings: EvaluateSettings | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    log: EpisodeLog | None = None,
+) -> Generator[Episode, None, tuple[Success, ...]]:
+    """Yield one record an episode; return the success rates by family, row, shots, candidate and prior, and overall.
+
+    Programs that ``log`` knows already are not run again; the others are added to it one by one. Raises
+    ImpossibleProgramError for a program that the scripted demonstrator cannot show, and OSError.
+    """
+    settings = settings or EvaluateSettings()
+    done = dict(log.done) if log else {}
+    episodes: list[Episode] = []
+    todo = [program for program in programs if program.name not in done]
+    known = ((program, iter(done[program.name])) for program in programs if program.name in done)
+    for program, records in itertools.chain(known, _programs(priors, todo, settings)):
+        own: list[Episode] = []
+        for episode in records:
+            own.append(episode)
+            yield episode
+            if should_stop():
+                return summarise(episodes + own)
+        episodes += own
+        if log and program.name not in done:
+            log.append(program.name, own)
+    return summarise(episodes)
+
+
+def _programs(
+    priors: Sequence[Prior], programs: Sequence[ClickProgram], settings: EvaluateSettings
+) -> Iterator[tuple[ClickProgram, Iterator[Episode]]]:
+    """Run all programs, one after the other or side by side, in the same order and with the same results."""
+    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
+    if workers <= 1:
+        yield from ((program, _program(priors, program, settings)) for program in programs)
+        return
+    with ProcessPoolExecutor(workers, initializer=compute_alone) as pool:
+        # As bytes: tensors would be handed over through shared memory and a thread that outlives the pool.
+        packed = itertools.repeat(pickle.dumps(list(priors)))
+        done = pool.map(_whole_program, packed, programs, itertools.repeat(settings))
+        try:
+            yield from zip(programs, map(iter, done), strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _whole_program(priors: bytes, program: ClickProgram, settings: EvaluateSettings) -> list[Episode]:
+    return list(_program(pickle.loads(priors), program, settings))
+
+
+def _program(priors: Sequence[Prior], program: ClickProgram, settings: EvaluateSettings) -> Iterator[Episode]:
+    """Run all episodes of one program."""
+    takes = takes_of(program, GenerateSettings(max(settings.shots), settings.seed))
+    rng = np.random.default_rng([settings.seed, 1, zlib.crc32(program.name.encode())])
+    scenes = []
+    for scene in (int(s) for s in rng.integers(2**31, size=settings.scenes)):
+        solved, outcome, achieved = script_in_scene(program, scene)
+        yield Episode(program.name, program.family, 0, SCRIPT, scene, solved, outcome, achieved)
+        if solved or not settings.solvable_only:
+            scenes.append(scene)
+    for shots in settings.shots:
+        ran: dict[tuple[str, ...], list[tuple[bool, str, int]]] = {}
+        for prior, name, adapted in _policies(priors, takes[:shots], settings):
+            same = (prior, *(click.choice for click in adapted.clicks))  # what was chosen has mostly run already
+            if same not in ran:
+                ran[same] = [run_in_scene(program, adapted, scene) for scene in scenes]
+            for scene, result in zip(scenes, ran[same], strict=True):
+                yield Episode(program.name, program.family, shots, name, scene, *result, prior)
+
+
+def _policies(
+    priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluateSettings
+) -> Iterator[tuple[str, str, AdaptedTask]]:
+    """Adapt every prior once, then yield prior, name and policies of the choice and every candidate asked for."""
+    if NEAREST_NEIGHBOUR in settings.candidates:
+        yield "", NEAREST_NEIGHBOUR, remember(takes)
+    for prior in priors:
+        adapted = adapted_to(prior, takes, settings)
+        for name in settings.candidates:
+            if name == CHOSEN:
+                yield prior.id, name, adapted
+            elif all(name in click.others for click in adapted.clicks):
+                yield prior.id, name, adapted.with_candidate(name)
+
+
+def adapted_to(prior: Prior, takes: Sequence[Demonstration], settings: EvaluateSettings) -> AdaptedTask:
+    """Adapt to a task's takes, keeping every candidate. Raises AdaptationError, FeatureError and PriorMismatch."""
+    rivals = not {ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
+    race = adapt_task(prior, takes, RaceSettings(keep_all=True, seed=settings.seed, rivals=rivals))
+    while True:
+        try:
+            next(race)
+        except StopIteration as finished:
+            adapted: AdaptedTask = finished.value
+            return adapted

@@ -1,0 +1,1 @@
+"""Model-agnostic meta-learning: inner loop, outer loop, resumable state, data parallelism."""

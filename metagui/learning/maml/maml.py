@@ -1,0 +1,248 @@
+"""Model-agnostic meta-learning (Finn, Abbeel & Levine 2017), second order, batched by hand over tasks.
+
+    θ*, α* = argmin Σᵢ L_query,ᵢ(θ'ᵢ)        θ'ᵢ ← θ'ᵢ − αₖ ∇ L_support,ᵢ(θ'ᵢ),   k = 1 … steps
+
+with the additions of Antoniou, Edwards & Storkey 2019: αₖ is one learnt positive rate per tensor per step
+(LSLR), and early in training the query losses after every step count (multi-step loss). A model may also
+*infer* part of its starting point from the support set, θ'ᵢ = start(θ, supportᵢ): an adapted context, an
+encoder. The module knows nothing of robots; the sinusoid of the paper runs through the same two functions,
+``meta_train`` and ``adapt``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from metagui.learning.maml.data_parallel import Gradient, Shares
+from metagui.learning.maml.training_state import Meta, MetaState
+from metagui.learning.torch_utils.muon import Muon, is_hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from metagui.learning.torch_utils.functional_mlp import Params
+
+Batch = TypeVar("Batch")
+"""Data of several tasks, of whatever kind the model understands."""
+
+
+class Model(Protocol[Batch]):
+    """A functional network and its loss, batched over tasks."""
+
+    def start(self, params: Params, support: Batch) -> Params:
+        """Return every task's parameters before the first step, each with a leading task dimension."""
+
+    def prepared(self, fast: Params, batch: Batch) -> Batch:
+        """Return data with whatever no adapted tensor changes worked out, once for all steps; or as they are."""
+
+    def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
+        """Return the loss of every task on its own data, (tasks,)."""
+
+
+@dataclass(frozen=True)
+class MetaSettings:
+    """How to meta-train."""
+
+    steps: int
+    """Outer steps."""
+    inner_steps: int = 5
+    """Gradient steps on the support set; 0 trains the starting point alone (zero-step)."""
+    order: Literal[1, 2] = 2
+    """2 differentiates through the inner gradients; 1 takes them as constants (first-order MAML)."""
+    lr: float = 1e-3
+    """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
+    final_lr: float = 0.0
+    muon: float = 0.0
+    """Muon's step size for hidden layers' matrices, beside ``lr`` for all else; 0 leaves them to Adam, too."""
+    rate_lr: float = 10.0
+    """How many times faster the logarithms of the inner rates are learnt."""
+    clip: float = 1.0
+    """Largest norm of the outer gradient."""
+    multi_step: float = 0.5
+    """Fraction of the training in which the losses after every inner step count, fading out."""
+    start_weight: float = 0.0
+    """Weight of the query loss before any step, beside 1 for the adapted ones."""
+    report_every: int = 10
+    """Outer steps between two progress records."""
+    batches: int = 1
+    """Batches a step, whose gradients are averaged: so many processes can share it."""
+
+    def reports(self, step: int) -> bool:
+        """Whether there is a progress record after this step."""
+        return (step + 1) % self.report_every == 0 or step + 1 == self.steps
+
+
+@dataclass(frozen=True)
+class MetaStep:
+    """Progress of meta-training: mean query losses of the last batch, before and after adapting to it."""
+
+    step: int
+    steps: int
+    before: float
+    after: float
+    gradient: float
+    """Norm of the outer gradient before clipping."""
+    skipped: int
+    """Outer steps left out so far because something was not a finite number."""
+
+
+def initial(params: Params, rates: Mapping[str, float], steps: int) -> Meta:
+    """Return what meta-training starts from; those named in ``rates`` adapt, at these rates at first."""
+    tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
+    logs = {name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()}
+    return Meta(tensors, logs)
+
+
+def adapt(model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Literal[1, 2] = 1) -> Iterator[Params]:
+    """Yield every task's parameters θ' after 0, 1, … ``steps`` gradient steps on its support set.
+
+    With ``order`` 2 the result can be differentiated with respect to ``meta`` through the inner gradients.
+    Steps beyond the learnt rates repeat the last one.
+    """
+    fast = model.start(meta.params, support)
+    yield fast
+    support = model.prepared(fast, support)
+    for step in range(steps):
+        fast = _descend(model, meta, fast, support, step, order)
+        yield fast
+
+
+def _descend(model: Model[Batch], meta: Meta, fast: Params, support: Batch, step: int, order: int) -> Params:
+    """One inner step: θ' − α ∇ L_support(θ'), for every adapted tensor of every task."""
+    fast = dict(fast)
+    for name in meta.log_rates:
+        if not fast[name].requires_grad:
+            fast[name] = fast[name].detach().requires_grad_()
+    adapted = [fast[name] for name in meta.log_rates]
+    with torch.enable_grad():
+        loss = model.loss(fast, support).sum()  # tasks share nothing: the sum's gradient is each one's own
+        gradients = torch.autograd.grad(loss, adapted, create_graph=order == 2)
+    for (name, log_rate), gradient in zip(meta.log_rates.items(), gradients, strict=True):
+        rate = log_rate[min(step, len(log_rate) - 1)].exp()
+        fast[name] = torch.addcmul(fast[name], rate, gradient, value=-1)  # in one pass over memory
+    return fast
+
+
+def meta_train(
+    model: Model[Batch],
+    sample: Callable[[np.random.Generator], tuple[Batch, Batch]],
+    settings: MetaSettings,
+    state: MetaState,
+    workers: int = 1,
+) -> Generator[MetaStep, None, MetaState]:
+    """Minimise the query loss after adaptation, over tasks drawn by ``sample`` as (support, query) batches.
+
+    ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved there: a run
+    that continues from a saved state ends with exactly the same numbers, and so does one with more ``workers``,
+    processes that share the batches of a step. Close the generator to stop. Raises HelperError.
+    """
+    tensors = state.meta.tensors()
+    optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
+    state.load_into(optimiser)
+    work = _Batches(model, sample, settings, state.seed)
+    with Shares(work, state.meta, workers) as shares:
+        while state.step < settings.steps:
+            report = settings.reports(state.step)
+            found = shares.gradient(state.step)
+            for tensor, gradient in zip(tensors, state.meta.split(found.vector), strict=True):
+                tensor.grad = gradient
+            norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
+            if math.isfinite(norm) and math.isfinite(found.objective):
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate(settings, state.step) * group["times"]
+                optimiser.step()
+            else:
+                state.skipped += 1
+            state.step += 1
+            if report:
+                state.store_from(optimiser)
+                yield MetaStep(state.step, settings.steps, found.before, found.after, norm, state.skipped)
+    return state
+
+
+@dataclass(frozen=True)
+class _Batches(Generic[Batch]):
+    """The batches of a training, each from a random stream of its own, and what they ask for. Implements Work."""
+
+    model: Model[Batch]
+    sample: Callable[[np.random.Generator], tuple[Batch, Batch]]
+    settings: MetaSettings
+    seed: int
+
+    @property
+    def batches(self) -> int:
+        """Batches a step."""
+        return self.settings.batches
+
+    def draw(self, step: int, batch: int) -> tuple[Batch, Batch]:
+        """Draw (support, query)."""
+        return self.sample(np.random.default_rng((self.seed, step, batch)))
+
+    def gradient(self, meta: Meta, step: int, drawn: tuple[Batch, Batch]) -> Gradient:
+        """Return the outer gradient of one batch, and its query losses."""
+        weights = step_weights(self.settings, step)
+        losses = _query_losses(self.model, meta, drawn, self.settings, weights, self.settings.reports(step))
+        objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
+        tensors = meta.tensors()
+        gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
+        found = [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, gradients, strict=True)]
+        vector = torch.cat([gradient.flatten() for gradient in found])
+        return Gradient(vector, *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])))
+
+
+def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
+    """Return what the optimiser steps alike, each with how many ``times`` the step size."""
+    hidden = [tensor for tensor in meta.params.values() if settings.muon and is_hidden(tensor)]
+    others = [tensor for tensor in meta.params.values() if not any(tensor is one for one in hidden)]
+    groups = [
+        {"params": others, "times": 1.0},
+        {"params": hidden, "times": settings.muon / settings.lr if settings.lr else 0.0, "muon": True},
+        {"params": list(meta.log_rates.values()), "times": settings.rate_lr},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _query_losses(
+    model: Model[Batch],
+    meta: Meta,
+    batches: tuple[Batch, Batch],
+    settings: MetaSettings,
+    weights: list[float],
+    report: bool,
+) -> list[torch.Tensor]:
+    """Mean query loss after 0, 1, … inner steps; those without weight are computed only to be reported."""
+    support, query = batches
+    losses = []
+    paths = adapt(model, meta, support, settings.inner_steps, settings.order)
+    for step, (weight, fast) in enumerate(zip(weights, paths, strict=True)):
+        query = model.prepared(fast, query) if step == 0 else query
+        if weight > 0:
+            losses.append(model.loss(fast, query).mean())
+        elif report:
+            with torch.no_grad():
+                losses.append(model.loss(fast, query).mean())
+        else:
+            losses.append(torch.zeros(()))
+    return losses
+
+
+def step_weights(settings: MetaSettings, step: int) -> list[float]:
+    """Return the query loss's weight after 0, 1, … inner steps: all steps at first, the last one later."""
+    if settings.inner_steps == 0:
+        return [1.0]
+    fading = settings.multi_step * settings.steps
+    early = max(0.0, 1.0 - step / fading) if fading > 0 else 0.0
+    weights = [early / settings.inner_steps] * settings.inner_steps
+    weights[-1] += 1.0 - early
+    return [settings.start_weight, *weights]
+
+
+def learning_rate(settings: MetaSettings, step: int) -> float:
+    """Return the cosine schedule's value before outer step ``step``."""
+    progress = step / max(settings.steps, 1)
+    return settings.final_lr + (settings.lr - settings.final_lr) * 0.5 * (1 + math.cos(math.pi * progress))

@@ -1,0 +1,141 @@
+"""What meta-training has reached: parameters, learnt rates, Adam's moments, the seed of the batches; saved exactly.
+
+A state file is safetensors with a JSON header, written beside its place and renamed, so that a killed run
+leaves the last whole one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from metagui.learning.torch_utils.safetensors_io import save_tensors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from metagui.learning.torch_utils.functional_mlp import Params
+
+
+class StateFileError(Exception):
+    """A meta-training state file cannot be continued from."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What meta-learning learns: a starting point and how far to step from it."""
+
+    params: Params
+    """θ, every tensor of the model, without task dimension."""
+    log_rates: Params
+    """For each adapted tensor's name, the logarithm of its rate at every inner step, (steps,)."""
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Everything the outer loop optimises, in a fixed order."""
+        return [*self.params.values(), *self.log_rates.values()]
+
+    def vector(self) -> torch.Tensor:
+        """Return all numbers, (P,), recording no graph."""
+        return torch.cat([tensor.detach().flatten() for tensor in self.tensors()])
+
+    def split(self, vector: torch.Tensor) -> list[torch.Tensor]:
+        """Return views of P numbers in the shapes of ``tensors``."""
+        tensors = self.tensors()
+        parts = torch.split(vector, [tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+
+    def frozen(self) -> Meta:
+        """Return a copy that records no graph."""
+        return Meta(
+            {name: tensor.detach().clone() for name, tensor in self.params.items()},
+            {name: tensor.detach().clone() for name, tensor in self.log_rates.items()},
+        )
+
+    def towards(self, other: Meta, share: float) -> Meta:
+        """Return what lies so far on the straight line to another one, recording no graph."""
+
+        def between(here: Params, there: Params) -> Params:
+            return {name: torch.lerp(tensor, there[name], share).detach() for name, tensor in here.items()}
+
+        return Meta(between(self.params, other.params), between(self.log_rates, other.log_rates))
+
+    def trainable(self) -> Meta:
+        """Return a copy whose tensors collect gradients."""
+        copy = self.frozen()
+        for tensor in copy.tensors():
+            tensor.requires_grad_()
+        return copy
+
+
+@dataclass
+class MetaState:
+    """A meta-training run between two outer steps."""
+
+    meta: Meta
+    seed: int
+    """Of the batches: every one has a random stream of its own, by this, its step and its number."""
+    step: int = 0
+    skipped: int = 0
+    moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
+    """Adam's first and second moments, one pair a tensor; empty before the first step."""
+    updates: float = 0.0
+    """Steps Adam has really taken."""
+
+    def load_into(self, optimiser: torch.optim.Adam) -> None:
+        """Give ``optimiser`` the moments of this state."""
+        for tensor, (first, second) in zip(self.meta.tensors(), self.moments, strict=bool(self.moments)):
+            optimiser.state[tensor] = {
+                "step": torch.tensor(self.updates),
+                "exp_avg": first.clone(),
+                "exp_avg_sq": second.clone(),
+            }
+
+    def store_from(self, optimiser: torch.optim.Adam) -> None:
+        """Take the moments of ``optimiser``."""
+        states = [optimiser.state.get(tensor) for tensor in self.meta.tensors()]
+        if all(states):
+            self.moments = [(s["exp_avg"], s["exp_avg_sq"]) for s in states if s]
+            self.updates = float(states[0]["step"]) if states[0] else 0.0
+
+    def save(self, path: Path, notes: dict[str, Any] | None = None) -> None:
+        """Write the state; ``notes`` is JSON that comes back from ``load``."""
+        tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
+        tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
+        for index, (first, second) in enumerate(self.moments):
+            tensors[f"first/{index}"], tensors[f"second/{index}"] = first, second
+        header = {
+            "step": self.step,
+            "skipped": self.skipped,
+            "updates": self.updates,
+            "seed": self.seed,
+            "params": list(self.meta.params),
+            "rates": list(self.meta.log_rates),
+            "moments": len(self.moments),
+            "notes": notes or {},
+        }
+        save_tensors(path, tensors, {"state": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: Path) -> tuple[MetaState, dict[str, Any]]:
+        """Read a state and its notes. Raises StateFileError."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads(file.metadata()["state"])
+                meta = Meta(
+                    {n: file.get_tensor(f"params/{n}").requires_grad_() for n in header["params"]},
+                    {n: file.get_tensor(f"rates/{n}").requires_grad_() for n in header["rates"]},
+                )
+                moments = [
+                    (file.get_tensor(f"first/{i}"), file.get_tensor(f"second/{i}")) for i in range(header["moments"])
+                ]
+                state = cls(meta, header["seed"], header["step"], header["skipped"], moments, header["updates"])
+        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise StateFileError(
+                f"{path} is not a meta-training state of this program ({error}). "
+                "Nothing was changed; start without it, or name another file."
+            ) from error
+        return state, header["notes"]

@@ -1,0 +1,1 @@
+"""The policy network: features, encoder, retrieval, context and task inference."""

@@ -1,0 +1,1 @@
+"""The Siamese encoder of whole demonstrations, distances and calibrated verdicts."""

@@ -1,0 +1,215 @@
+"""Which stored tasks are like this one: ranked neighbours, a matrix, and how far a distance can be trusted.
+
+Verdicts are calibrated on the distances of takes to their own task, each left out of it in turn, and to all others.
+*Similar* is said where at most one in twenty such verdicts would have been wrong, *new* where at most one task in
+twenty would have been taken for new, and *unsure* between. The probability beside it weighs a take's own task against
+the nearest other one, by logistic regression. With fewer than twenty tasks there is too little to fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from metagui.arms.arm import FloatArray
+    from metagui.learning.policy.features import Array
+    from metagui.learning.similarity.trajectory import Series
+
+LEAST_TASKS = 20
+"""Fewer tasks than this are ranked without a verdict of their own."""
+
+WRONG = 0.05
+"""Share of the verdicts that may be wrong."""
+
+FARTHEST = 2.0
+"""Distance between opposite embeddings."""
+
+NEAR = 1.0
+"""Farthest distance of a task whose policies are worth starting from."""
+
+Verdict = Literal["similar", "unsure", "new", "unranked"]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One stored task as seen from a take or a task."""
+
+    task: str
+    take: str | None
+    """Its take nearest to what was asked about."""
+    distance: float
+    """Mean embedding distance to its takes, 0 … 2."""
+    probability: float
+    """That it is the same task; NaN without calibration."""
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """P(same task | distance) = 1 / (1 + exp(slope (distance − centre)))."""
+
+    slope: float
+    centre: float
+    tasks: int
+    """How many tasks it was fitted on."""
+    similar_below: float
+    """Distances up to this are called similar."""
+    new_above: float
+    """Distances from this on are called new."""
+
+    def probability(self, distance: float) -> float:
+        """Return the probability that a distance means the same task."""
+        return float(1.0 / (1.0 + np.exp(np.clip(self.slope * (distance - self.centre), -50.0, 50.0))))
+
+    def verdict(self, distance: float) -> Verdict:
+        """Say it in a word."""
+        return "similar" if distance <= self.similar_below else "new" if distance >= self.new_above else "unsure"
+
+    def as_dict(self) -> dict[str, float]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any] | None) -> Calibration | None:
+        """Return the calibration in a prior's metadata, if there is one."""
+        return cls(**values) if values else None
+
+
+def distances(a: Array, b: Array) -> FloatArray:
+    """Return the Euclidean distances (n, m) between embeddings (n, D) and (m, D)."""
+    squared = np.square(a[:, None].astype(np.float64) - b[None]).sum(-1)
+    return np.asarray(np.sqrt(squared))
+
+
+def rank(
+    query: Array,
+    library: Mapping[str, Array],
+    calibration: Calibration | None,
+    takes: Mapping[str, Sequence[str]] | None = None,
+) -> list[Neighbour]:
+    """Return all tasks of a library, nearest first, for embeddings (k, D) of one or more takes of one task.
+
+    ``takes`` names every task's takes in the order of their embeddings.
+    """
+    found = []
+    for task, vectors in library.items():
+        if not len(vectors):
+            continue
+        d = distances(query, vectors)
+        distance = float(d.mean())
+        take = takes[task][int(d.mean(axis=0).argmin())] if takes else None
+        probability = calibration.probability(distance) if calibration else float("nan")
+        verdict: Verdict = calibration.verdict(distance) if calibration else "unranked"
+        found.append(Neighbour(task, take, distance, probability, verdict))
+    return sorted(found, key=lambda n: n.distance)
+
+
+def nearest_learnt(ranked: Sequence[Neighbour], file_of: Callable[[str], Path]) -> dict[str, Path]:
+    """Return the file of the nearest task that has policies of its own to start from; nothing if none is near."""
+    for neighbour in sorted(ranked, key=lambda n: n.distance):
+        if neighbour.distance < NEAR and file_of(neighbour.task).is_file():
+            return {neighbour.task: file_of(neighbour.task)}
+    return {}
+
+
+def distance_matrix(library: Mapping[str, Array]) -> tuple[tuple[str, ...], FloatArray]:
+    """Return the tasks' names and (n, n) mean distances; the diagonal is between a task's own different takes."""
+    names = tuple(name for name, vectors in library.items() if len(vectors))
+    matrix = np.zeros((len(names), len(names)))
+    for i, a in enumerate(names):
+        for j, b in enumerate(names):
+            d = distances(library[a], library[b])
+            matrix[i, j] = d.mean() if i != j else d.sum() / max(len(d) * (len(d) - 1), 1)
+    return names, matrix
+
+
+def leave_one_out(
+    library: Mapping[str, Array], alike: Mapping[str, str] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return every take's distance to the others of its own task (n,), and to all other tasks (n, tasks - 1).
+
+    Tasks with the same word in ``alike`` are neither the same nor different: infinitely far.
+    """
+    names = [name for name, vectors in library.items() if len(vectors) >= 2]
+    tasks = [library[name] for name in names]
+    words = [(alike or {}).get(name, name) for name in names]
+    same: list[float] = []
+    different: list[FloatArray] = []
+    for i, own in enumerate(tasks):
+        same += list(distances(own, own).sum(axis=1) / (len(own) - 1))
+        others = [
+            distances(own, other).mean(axis=1) if words[j] != words[i] else np.full(len(own), np.inf)
+            for j, other in enumerate(tasks)
+            if j != i
+        ]
+        different += list(np.stack(others, axis=1)) if others else []
+    return np.array(same), np.array(different)
+
+
+def calibrate(library: Mapping[str, Array], alike: Mapping[str, str] | None = None) -> Calibration | None:
+    """Fit a calibration on a library; None if it has fewer than ``LEAST_TASKS`` tasks with two takes.
+
+    ``alike`` gives tasks that differ in hidden numbers only the same word; they do not count as different.
+    """
+    tasks = sum(len(vectors) >= 2 for vectors in library.values())
+    if tasks < LEAST_TASKS:
+        return None
+    same, different = leave_one_out(library, alike)
+    nearest = np.minimum(different.min(axis=1), FARTHEST)
+    slope, centre = _logistic(np.append(same, nearest), np.arange(2 * len(same)) < len(same))
+    cuts = _similar_cut(same, different[np.isfinite(different)]), float(np.quantile(same, 1.0 - WRONG))
+    return Calibration(slope, centre, tasks, min(cuts), max(cuts))
+
+
+def _similar_cut(same: FloatArray, different: FloatArray) -> float:
+    """Return the largest distance up to which at most ``WRONG`` of all pairs are of different tasks; 0 if none."""
+    values = np.append(same, different)
+    order = np.argsort(values)
+    wrong = np.cumsum(order >= len(same)) / np.arange(1, len(values) + 1)
+    good = np.flatnonzero(wrong <= WRONG)
+    return float(values[order][good[-1]]) if len(good) else 0.0
+
+
+def calibration_for(library: Mapping[str, Array], prior: Calibration | None) -> tuple[Calibration | None, str]:
+    """Return the calibration to judge with, the library's own or the prior's, and in words why that one."""
+    own = calibrate(library)
+    if own:
+        return own, f"Verdicts are calibrated on your own {own.tasks} tasks."
+    few = f"Fewer than {LEAST_TASKS} tasks have two takes"
+    if prior:
+        return prior, f"{few}, so verdicts use the calibration that came with the encoder ({prior.tasks} tasks)."
+    return None, f"{few}, too few to say what a distance means: neighbours are ranked only."
+
+
+def _logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float, float]:
+    """Fit P(y | x) with a little ridge, by Newton's method; return a positive slope and the centre."""
+    scale = float(x.std()) or 1.0
+    features = np.stack([np.ones_like(x), (x - x.mean()) / scale], axis=1)
+    weights = np.zeros(2)
+    ridge = np.array([1e-6, 1e-2])
+    for _ in range(50):
+        p = 1.0 / (1.0 + np.exp(-np.clip(features @ weights, -30.0, 30.0)))
+        gradient = features.T @ (p - y) + ridge * weights
+        hessian = (features * (p * (1 - p) + 1e-9)[:, None]).T @ features + np.diag(ridge)
+        weights -= np.clip(np.linalg.solve(hessian, gradient), -2.0, 2.0)
+    slope = max(-weights[1], 1e-3)
+    return float(slope / scale), float(x.mean() + scale * weights[0] / slope)
+
+
+def warped_distance(a: Series, b: Series) -> float:
+    """Return the dynamic-time-warping distance of two takes (each a series of one), the untrained baseline."""
+    x, y = (np.concatenate([s.anchors[0].reshape(len(s.globals[0]), -1), s.globals[0]], axis=1) for s in (a, b))
+    cost = distances(x, y)
+    total = np.full((len(x) + 1, len(y) + 1), np.inf)
+    total[0, 0] = 0.0
+    for i in range(len(x)):
+        row = np.minimum(total[i, :-1], total[i, 1:])
+        for j in range(len(y)):
+            total[i + 1, j + 1] = cost[i, j] + min(row[j], total[i + 1, j])
+    return float(total[-1, -1] / (len(x) + len(y)))

@@ -1,0 +1,115 @@
+"""The verbs for arms on a cable, tried on the virtual one as a new user would."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.guided_sweep import sweep_by_hand
+from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.feetech.protocol import Instruction, Packet
+from metagui.arms.so101 import arm_registry
+from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.so101_arm import FeetechArm
+from metagui.cli import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+
+@pytest.fixture(autouse=True)
+def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_registry, "user_config_path", lambda _: tmp_path / "config")
+
+
+def metagui(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
+    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.lead(sweep_by_hand())
+    over = threading.Event()
+    readings: list[Packet] = []
+    arm.bus.log = lambda packet: readings.append(packet) if packet.code == Instruction.SYNC_READ else None
+
+    def hurry() -> None:
+        seen = 0
+        while not over.wait(0.001):  # a few steps a reading, however busy the machine is
+            if len(readings) > seen:
+                seen = len(readings)
+                arm.advance(8)
+
+    with VirtualPort(arm, physics=False) as port:
+        time = threading.Thread(target=hurry)
+        time.start()
+        try:
+            result = metagui("calibrate", "--port", port.name, "--name", "mine", "--json")
+        finally:
+            over.set()
+            time.join()
+        assert result.exit_code == 0, result.stderr
+        assert "Lead every joint from stop to stop" in result.stderr
+        assert list(json.loads(result.stdout)) == [joint.name for joint in FeetechArm("").joints]
+        calibration = ArmBook().calibration("mine")
+        assert ArmBook().find("mine") == port.name
+        with FeetechArm(port.name, calibration) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.015)
+
+
+def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
+    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.calibration().save(tmp_path / "lerobot.json")
+    with VirtualPort(arm, physics=False) as port:
+        result = metagui("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
+        assert result.exit_code == 0, result.stderr
+        with FeetechArm(port.name, arm.calibration()) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.01)
+
+
+def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
+    result = metagui("calibrate", "--port", "/dev/ttyNOT")
+    assert result.exit_code == 1
+    assert "There is no port /dev/ttyNOT" in result.stderr
+    (tmp_path / "bad.json").write_text("{}")
+    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--import", tmp_path / "bad.json")
+    assert "is no calibration of this arm" in result.stderr
+    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--name", "a/b")
+    assert "cannot name an arm" in result.stderr, "before anything is moved"
+
+
+def test_ports_are_listed() -> None:
+    result = metagui("arms", "--json")
+    assert result.exit_code == 0
+    assert isinstance(json.loads(result.stdout)["ports"], list)
+    ArmBook().remember("mine", "/dev/ttyNOT")
+    assert "mine" in metagui("arms").stdout
+    assert "not plugged in" in metagui("arms").stdout
+    assert json.loads(metagui("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
+
+
+def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
+    command = [sys.executable, "-m", "metagui", "virtual-arm", "--seed", "3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            name = process.stdout.readline().strip()
+            with FeetechArm(name) as driver:
+                assert np.isfinite(driver.observe().positions).all()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()

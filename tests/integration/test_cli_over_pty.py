@@ -1,0 +1,140 @@
+"""``record``, ``run`` and ``replay`` on an arm on a cable, as a person types them: the virtual arm is on the cable."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.kinematics import HOME
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.so101 import arm_registry
+from metagui.cli import app
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.programs.program import ClickProgram, save_programs
+from metagui.demonstrations.recording import replay
+from metagui.demonstrations.storage.library import Library
+from tests.helpers.fakes import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from typer.testing import Result
+
+ABOVE = ClickProgram("above red", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)}),))
+
+
+@pytest.fixture(autouse=True)
+def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arm_registry, "user_config_path", lambda _: tmp_path / "config")
+
+
+@pytest.fixture
+def virtual() -> VirtualArm:
+    arm = VirtualArm(SimulatedArm(1), (3900, 20, 1000, 2000, 3000, 4000))
+    arm.calibrate()
+    return arm
+
+
+@pytest.fixture
+def port(virtual: VirtualArm) -> Iterator[str]:
+    with VirtualPort(virtual) as opened:
+        yield opened.name
+
+
+def metagui(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def answer(*words: object) -> dict:
+    result = metagui(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
+    save_programs(tmp_path / "one.json", (ABOVE,))
+    on = ("--arm", port, "--put", "red cube=0.20,0.05,30", "--library", tmp_path / "library")
+    made = answer("record", "above red", "--program", tmp_path / "one.json", *on)
+    assert (made["arm"], made["led_by"], made["success"], made["parts"]) == ("SO-101", "clicks", True, 1)
+    take = Library(tmp_path / "library").load("above red", made["take"])
+    np.testing.assert_allclose(take.anchor_positions[0, 0, :2], (0.20, 0.05), atol=1e-3)
+    assert all(servo.torque for servo in virtual.servos)
+    assert answer("replay", "above red", made["take"], *on)["progress"] == 1.0
+    np.testing.assert_allclose(virtual.angles()[:5], take.joint_positions[-1, :5], atol=0.03)
+
+
+def test_a_take_that_the_arm_cannot_follow_is_given_up(
+    tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_programs(tmp_path / "one.json", (ABOVE,))
+    on = ("--arm", port, "--library", tmp_path / "library")
+    made = answer("record", "above red", "--program", tmp_path / "one.json", "--put", "red cube=0.20,0.05,30", *on)
+    monkeypatch.setattr(replay, "BEHIND", 1e-6)  # every arm is a little behind: this one is blocked
+    result = metagui("replay", "above red", made["take"], *on, "--json")
+    assert result.exit_code != 0
+    document = json.loads(result.stdout)
+    assert document["progress"] < 1.0
+    assert "rad behind for 3 s" in document["blocked"]
+    assert f"The arm could not follow: {document['blocked']}" in " ".join(result.stderr.split())
+
+
+def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
+    def lead() -> None:
+        try:
+            until(lambda: all(servo.torque for servo in virtual.servos))
+            until(lambda: not any(servo.torque for servo in virtual.servos))
+            for angle in np.linspace(0.0, 0.5, 25):
+                virtual.guide(0, float(angle))
+                time.sleep(0.03)
+            virtual.guide(0, None)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    hand = threading.Thread(target=lead)
+    hand.start()
+    try:
+        made = answer("record", "wave", "--arm", port, "--by", "hand", "--library", tmp_path / "library")
+    finally:
+        hand.join()
+    assert made["led_by"] == "hand"
+    take = Library(tmp_path / "library").load("wave", made["take"])
+    assert np.ptp(take.joint_positions[:, 0]) > 0.3
+    assert all(servo.torque for servo in virtual.servos)
+
+
+def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
+    virtual.guide(0, 0.4)
+    words = ("record", "follow", "--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
+    made = answer(*words)
+    assert (made["arm"], made["led_by"]) == ("simulated SO-101", "leader")
+    take = Library(tmp_path / "library").load("follow", made["take"])
+    assert take.joint_positions[-1, 0] - HOME[0] == pytest.approx(0.4, abs=0.05)
+    assert not any(servo.torque for servo in virtual.servos)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("record", "x"), "Name the file of their --program"),
+        (("record", "x", "--by", "hand"), "Only an arm on a cable can be led by hand"),
+        (("record", "x", "--by", "leader"), "Name it with --leader"),
+        (("record", "x", "--arm", "/dev/ttyNOT", "--by", "hand"), "There is no port /dev/ttyNOT"),
+        (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=here"), "must be a name and numbers"),
+        (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=9,9"), "not on the table"),
+    ],
+)
+def test_what_cannot_be_done_is_said(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
+    result = metagui(*words, "--library", tmp_path)
+    assert result.exit_code == 1
+    assert why in result.stderr

@@ -1,0 +1,231 @@
+"""Someone with an arm on a cable: a real window, real mouse and keys, the virtual arm in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QComboBox
+
+from metagui.arms.feetech.serial_port import UsbPort
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.so101 import so101_arm
+from metagui.arms.so101.arm_registry import ArmBook
+from metagui.demonstrations.storage.library import Library
+from metagui.gui.theme.theme import Theme
+from metagui.gui.window.main_window import MainWindow
+from metagui.gui.window.session import Session
+from tests.helpers.takes import shown
+from tests.helpers.user import VIEW, Person
+from tests.unit.gui.test_session import small_prior
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.window
+
+
+class Cable:
+    """The virtual arm in a process of its own: plugging it in starts it, pulling it out ends it."""
+
+    def __init__(self) -> None:
+        self.device = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    def plug(self) -> None:
+        command = [sys.executable, "-m", "metagui", "virtual-arm", "--hands"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self.device = self._process.stdout.readline().strip()
+
+    def pull(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+        self._process, self.device = None, ""
+
+    def ports(self) -> tuple[UsbPort, ...]:
+        return (UsbPort(self.device, 0x1A86, 0x55D3, "S1", "virtual"),) if self.device else ()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine that tests may be busy: silence for a moment means nothing."""
+    monkeypatch.setattr(so101_arm, "FeetechSettings", partial(so101_arm.FeetechSettings, retries=9, patience=4.0))
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    made = Cable()
+    made.plug()
+    yield made
+    made.pull()
+
+
+@pytest.fixture
+def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[Person]:
+    library = Library(tmp_path / "library")
+    for name in ("above red", "press red"):
+        for take in shown()[name][:2]:
+            library.add(take)
+    theme = Theme("light")
+    theme.apply()
+    book = ArmBook(tmp_path / "arms", ports=cable.ports)
+    session = Session(SimulatedArm, library, small_prior, seed=3, book=book, ports=cable.ports)
+    window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.activateWindow()
+    found = Person(window)
+    found.wait_until(lambda: found.state() == "Ready", 60, "the simulated arm")
+    yield found
+    window.close()
+
+
+def pick(person: Person, words: str) -> None:
+    """Choose an arm in the list, as far as its name goes."""
+    box = person.named("Arm")
+    assert isinstance(box, QComboBox)
+    person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), 10, words)
+    box.setFocus(Qt.FocusReason.TabFocusReason)
+    for _ in range(box.count()):
+        if words in box.currentText():
+            return
+        person.key(Qt.Key.Key_Down)
+        person.pause(0.1)
+    raise AssertionError(f"{words!r} cannot be chosen")
+
+
+def choose_mode(person: Person, key: str) -> None:
+    """Choose how to teach, by keys in the menu."""
+    window = person.window
+    assert isinstance(window, MainWindow)
+    bar = window.arm.modes
+    bar._entries[key].trigger()
+    person.pause(0.1)
+
+
+def joint_angles(person: Person) -> np.ndarray:
+    window = person.window
+    assert isinstance(window, MainWindow)
+    tick = window.session.desk.latest
+    assert tick is not None
+    return tick.observation.joints.positions
+
+
+def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: Person, cable: Cable) -> None:
+    window = person.window
+    assert isinstance(window, MainWindow)
+    pick(person, "pts/")
+    person.press("Connect")
+    person.wait_until(lambda: person.reads("Connected /dev/"), 20, "the arm")
+    person.wait_until(lambda: person.reads("This arm has no camera"), 5, "what to do next")
+    window.session.station.name_chosen("bench")
+    person.wait_until(lambda: person.reads("called “bench”"), 10, "its name")
+
+    person.press("Mark things")
+    person.wait_until(lambda: person.reads("Drag cubes and zones"), 5, "how")
+    person.leave_view()
+    before = window.session.desk.arm.observe_scene().positions
+    person.drag(person.named(VIEW), person.where("blue"), QPoint(-70, 90))
+    person.wait_until(lambda: person.reads("blue cube is marked"), 5, "the mark")
+    moved = np.linalg.norm(window.session.desk.arm.observe_scene().positions - before, axis=1)
+    assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
+    person.press("Mark things")
+    assert not person.reads("This arm has no camera")
+    here = next(entry for entry in window.arm.things._menu.actions() if "violet" in entry.text())
+    here.trigger()
+    # The hands may have left the gripper where nothing can stand.
+    answers = "violet zone is marked", "violet zone cannot be put"
+    person.wait_until(lambda: any(map(person.reads, answers)), 5, "the mark under the gripper")
+
+    choose_mode(person, "hand")
+    person.press("Lead by hand")
+    person.wait_until(lambda: "limp: lead it by hand" in person.state(), 10, "the arm to go limp")
+    start = joint_angles(person)
+    window.actions_["countdown"].trigger()  # the hands lead at once
+    person.press("Record")
+    person.wait_until(lambda: person.state().startswith("Recording"), 10, "recording")
+    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.3, 20, "the hands")
+    cable.pull()
+    person.wait_until(lambda: person.state() == "Error", 10, "the loss to be noticed")
+    person.wait_until(lambda: person.reads("Saved “led by hand”"), 20, "the take to be kept")
+    person.wait_until(lambda: person.reads("Looking for “bench”"), 10, "the search")
+
+    cable.plug()
+    person.wait_until(lambda: person.reads("“bench” is back"), 30, "the arm to come back")
+    person.wait_until(lambda: person.state() == "Ready", 10, "the arm")
+
+    person.choose_task("above red")
+    person.press("Adapt to 2")
+    person.wait_until(lambda: person.button("Run").isEnabled(), 60, "the policy")
+    person.wait_until(lambda: person.state() == "Ready", 20, "the learner")
+    person.press("Run")
+    person.wait_until(lambda: person.state() == "Starting", 5, "the countdown")
+    assert person.sees("“above red” begins in 3") or person.sees("“above red” begins in 2")
+    person.key(Qt.Key.Key_Escape)
+    person.wait_until(lambda: person.reads("Cancelled before anything moved"), 5, "the end of the countdown")
+    person.press("Run")
+    person.wait_until(lambda: person.state() == "Running", 15, "the run")
+    person.wait_until(lambda: person.reads("limits in force"), 5, "the limits")
+    person.press("Stop")
+    person.wait_until(lambda: person.state() == "Ready", 5, "the arm to hold")
+    assert person.reads("the arm holds")
+
+
+def test_keys_steer_only_while_the_view_has_the_focus(person: Person) -> None:
+    window = person.window
+    assert isinstance(window, MainWindow)
+    choose_mode(person, "keys")
+    view = person.named(VIEW)
+    person.wait_until(view.hasFocus, 5, "the focus")
+    start = joint_angles(person)
+    handle = window.windowHandle()
+    QTest.keyPress(handle, Qt.Key.Key_Right)
+    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.1, 10, "the arm to move")
+    QTest.keyRelease(handle, Qt.Key.Key_Right)
+    person.pause(0.5)
+    rest = joint_angles(person)
+    window.actions_["search"].trigger()
+    person.wait_until(lambda: person.reads("Click the view"), 5, "what is missing")
+    person.type("wdr")
+    person.pause(0.3)
+    np.testing.assert_allclose(joint_angles(person), rest, atol=0.03)
+    choose_mode(person, "click")
+    assert not person.reads("Click the view")
+
+
+def test_nothing_is_clipped_with_an_arm_on_a_port(person: Person) -> None:
+    from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
+
+    from metagui.gui.widgets.eliding_label import Elided
+
+    pick(person, "pts/")
+    person.press("Connect")
+    person.wait_until(lambda: person.reads("This arm has no camera"), 20, "the arm")
+    for key in ("click", "hand", "keys"):
+        choose_mode(person, key)
+        person.pause(0.2)
+        clipped = [
+            f"{type(w).__name__} {w.text()!r}: {w.width()} < {w.minimumSizeHint().width()}"
+            for w in person.window.findChildren(QAbstractButton) + person.window.findChildren(QLabel)
+            if w.isVisible()
+            and not isinstance(w, Elided)
+            and not isinstance(w.parent(), QLineEdit)
+            and w.width() < w.minimumSizeHint().width()
+        ]
+        assert clipped == [], key
+    assert person.window.width() == 1280

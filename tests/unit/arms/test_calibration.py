@@ -1,0 +1,234 @@
+"""Calibration: any mounting of the horns, refusals with a reason, and LeRobot's own files."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.guided_sweep import sweep_by_hand
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.control_table import TICK, TURN
+from metagui.arms.kinematics import HOME, JOINTS
+from metagui.arms.so101.calibration import Calibration, CalibrationError, JointCalibration, JointMap, load, parse
+from metagui.arms.so101.motors import ServoChain, bench
+from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, sweep
+from tests.helpers.in_process_port import DirectPort
+
+# As LeRobot writes it: the roll has no stops and gets a whole turn.
+LEROBOT = """{
+    "shoulder_pan": {"id": 1, "drive_mode": 0, "homing_offset": -1620, "range_min": 739, "range_max": 3463},
+    "shoulder_lift": {"id": 2, "drive_mode": 0, "homing_offset": 903, "range_min": 824, "range_max": 3215},
+    "elbow_flex": {"id": 3, "drive_mode": 0, "homing_offset": 1206, "range_min": 880, "range_max": 3098},
+    "wrist_flex": {"id": 4, "drive_mode": 0, "homing_offset": -1383, "range_min": 853, "range_max": 3181},
+    "wrist_roll": {"id": 5, "drive_mode": 0, "homing_offset": 1742, "range_min": 0, "range_max": 4095},
+    "gripper": {"id": 6, "drive_mode": 0, "homing_offset": 1209, "range_min": 2023, "range_max": 3500}
+}"""
+
+
+def swept(start: int, travel: int, joint: int = 0) -> JointCalibration:
+    """Sweep one joint from an encoder position over a travel, all others fully."""
+    watched = Sweep((JOINTS[joint],))
+    for position in [*range(start, start + travel, 40), start + travel]:
+        watched.feed([position % TURN])
+    return watched.finish((joint + 1,)).joints[0]
+
+
+@given(st.integers(0, TURN - 1), st.sampled_from([2503, 2400, 2700]))
+def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, travel: int) -> None:
+    joint = swept(start, travel)
+    assert joint.problem() is None
+    assert joint.range_max - joint.range_min == travel
+    assert (joint.range_min + joint.range_max) / 2 == pytest.approx(TURN / 2, abs=1.5)
+    for encoder in (start, start + travel // 3, start + travel):
+        present = (encoder - joint.homing_offset) % TURN
+        assert present == joint.range_min + encoder - start
+    assert reg.HOMING_OFFSET.unpack(reg.HOMING_OFFSET.pack(joint.homing_offset)) == joint.homing_offset
+
+
+def test_nearly_a_whole_turn_still_fits() -> None:
+    for start in range(0, TURN, 7):
+        joint = swept(start, TURN - 3, joint=4)
+        assert joint.problem() is None
+        assert (start - joint.homing_offset) % TURN == joint.range_min
+
+
+@pytest.mark.parametrize(
+    ("positions", "reason"),
+    [
+        ([2000, 2100], "shoulder_pan was moved by 9° of about 220°"),
+        ([2000], "moved by 0°"),
+        ([i * 50 % TURN for i in range(100)], "does its horn slip"),
+        ([*range(1000, 2500, 50), *range(3600, 5000, 50)], "was moved by 119° of about 220°"),
+        ([], "nothing was read"),
+    ],
+)
+def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> None:
+    watched = Sweep(JOINTS[:1])
+    for position in positions:
+        watched.feed([position % TURN])
+    with pytest.raises(SweepError, match=reason):
+        watched.finish((1,))
+
+
+@pytest.mark.parametrize(("joint", "kept"), [(0, True), (4, False)])
+def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bool) -> None:
+    """The wrist's roll may have been turned by more than half a turn meanwhile: only that one begins again."""
+    watched = Sweep(JOINTS[joint : joint + 1])
+    for position in range(3600, 5000, 50):
+        watched.feed([position % TURN])
+    watched.interrupted()
+    after = watched.feed([5050 % TURN])[0]
+    assert after.present == 5050
+    assert after.travel == (5050 - 3600 if kept else 0)
+    assert watched.feed([5100 % TURN])[0].travel == after.travel + 50
+
+
+def test_progress_compares_with_the_model() -> None:
+    watched = Sweep(JOINTS[:1])
+    watched.feed([4000])
+    (joint,) = [watched.feed([position % TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
+    assert (joint.name, joint.lowest, joint.present, joint.travel) == ("shoulder_pan", 4000, 5250, 1250)
+    assert joint.share == pytest.approx(0.5, abs=0.01)
+    assert joint.problem
+
+
+def by_hand(arm: VirtualArm, chain: ServoChain) -> tuple[Calibration, list[tuple[JointSweep, ...]]]:
+    """Sweep the whole arm; return what was found and what was shown meanwhile."""
+    arm.lead(sweep_by_hand())
+    shown = []
+    steps = sweep(chain, pause=lambda _: arm.advance())
+    while True:
+        try:
+            shown.append(next(steps))
+        except StopIteration as end:
+            return end.value, shown
+
+
+@pytest.mark.parametrize("mounts", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
+def test_a_swept_arm_knows_its_angles(mounts: tuple[int, ...]) -> None:
+    arm = VirtualArm(mounts=mounts)
+    with bench("virtual", lambda _: DirectPort(arm)) as chain:
+        found, shown = by_hand(arm, chain)
+        assert all(joint.problem for joint in shown[0])
+        assert all(joint.share == pytest.approx(1.0, abs=0.02) for joint in shown[-1])
+        chain.write_calibration(found)
+        assert chain.read_calibration() == found
+        assert not any(servo.torque for servo in arm.servos)
+    mapped = JointMap(found)
+    ticks = np.array([servo.get(reg.POSITION) for servo in arm.servos])
+    np.testing.assert_allclose(mapped.angles(ticks), arm.angles(), atol=0.012)
+    for joint, model in zip(mapped.joints, JOINTS, strict=True):
+        assert joint.lower == pytest.approx(model.lower, abs=0.012)
+        assert joint.upper == pytest.approx(model.upper, abs=0.012)
+
+
+def test_a_cancelled_sweep_changes_nothing() -> None:
+    arm = VirtualArm(mounts=(900,) * 6)
+    arm.calibrate()
+    with bench("virtual", lambda _: DirectPort(arm)) as chain:
+        arm.lead(sweep_by_hand())
+        steps = sweep(chain, pause=lambda _: arm.advance())
+        for _ in range(80):
+            next(steps)
+        steps.close()
+        assert chain.read_calibration() == arm.calibration()
+        found, _ = by_hand(arm, chain)  # whatever the servos hold, the bare encoders are swept
+    for joint, exact in zip(found.joints, arm.calibration().joints, strict=True):
+        assert joint.homing_offset == pytest.approx(exact.homing_offset, abs=8)
+
+
+def test_a_new_arm_says_that_it_is_not_calibrated() -> None:
+    arm = VirtualArm()
+    with (
+        bench("virtual", lambda _: DirectPort(arm)) as chain,
+        pytest.raises(CalibrationError, match=r"not calibrated.*not switched on"),
+    ):
+        chain.read_calibration()
+
+
+def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
+    path = tmp_path / "arms" / "mine.json"
+    imported = parse(LEROBOT)
+    imported.save(path)
+    assert load(path) == imported
+    assert json.loads(path.read_text()) == json.loads(LEROBOT)
+    assert list(path.parent.iterdir()) == [path]
+    arm = VirtualArm()
+    with bench("virtual", lambda _: DirectPort(arm)) as chain:
+        chain.write_calibration(imported)
+        assert chain.read_calibration() == imported
+    assert JointMap(imported).zero[4] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"gripper": None}, "it names shoulder_pan"),
+        ({"gripper": {"id": 6}}, "gripper must have id, drive_mode"),
+        ({"gripper": {"id": 5, "drive_mode": 0, "homing_offset": 0, "range_min": 0, "range_max": 9}}, "same servo id"),
+        ({"gripper": {"id": 6, "drive_mode": 0, "homing_offset": 3000, "range_min": 0, "range_max": 9}}, "beyond"),
+        ({"gripper": {"id": 6, "drive_mode": 0, "homing_offset": 0, "range_min": 9, "range_max": 9}}, "range 9 … 9"),
+        (
+            {"gripper": {"id": 6, "drive_mode": 2, "homing_offset": 0, "range_min": 0, "range_max": 9}},
+            "drive_mode is 2",
+        ),
+        ({"gripper": {"id": "6", "drive_mode": 0, "homing_offset": 0, "range_min": 0, "range_max": 9}}, "whole number"),
+        ({"elbow": {}}, "where it must name"),
+    ],
+)
+def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+    document = json.loads(LEROBOT) | change
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps({name: values for name, values in document.items() if values is not None}))
+    with pytest.raises(CalibrationError, match=reason):
+        load(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"shoulder_pan": 3}', "\x00"])
+def test_files_that_are_not_even_json(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(text)
+    with pytest.raises(CalibrationError, match=r"bad\.json is no calibration"):
+        load(path)
+    with pytest.raises(CalibrationError, match="cannot be read"):
+        load(tmp_path / "absent.json")
+
+
+def mapping(drive_mode: int = 0) -> JointMap:
+    joints = parse(LEROBOT).joints
+    turned = tuple(JointCalibration(j.id, drive_mode, j.homing_offset, j.range_min, j.range_max) for j in joints)
+    return JointMap(Calibration(turned))
+
+
+@pytest.mark.parametrize("drive_mode", [0, 1])
+def test_degrees_are_rounded_not_truncated(drive_mode: int) -> None:
+    """LeRobot truncates, and reads 10.0° back as 9.934°."""
+    mapped = mapping(drive_mode)
+    for degrees in (10.0, -10.0, 33.3, 0.1):
+        asked = np.full(6, math.radians(degrees))
+        asked[5] = max(asked[5], 0.0)
+        back = mapped.angles(np.array(mapped.ticks(asked)))
+        np.testing.assert_allclose(back, asked, atol=TICK / 2 + 1e-9)
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=6), st.sampled_from([0, 1]))
+@settings(max_examples=300)
+def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None:
+    mapped = mapping(drive_mode)
+    ticks = mapped.ticks(np.array(angles))
+    back = mapped.angles(np.array(ticks))
+    for joint, angle, tick, values in zip(mapped.joints, back, ticks, parse(LEROBOT).joints, strict=True):
+        assert joint.lower - 1e-9 <= angle <= joint.upper + 1e-9
+        assert values.range_min <= tick <= values.range_max
+
+
+def test_the_middle_of_the_range_is_the_middle_of_the_model() -> None:
+    mapped = mapping()
+    assert mapped.angles(mapped.middle)[0] == 0.0
+    assert mapped.angles(mapped.middle)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
+    assert mapped.ticks(HOME)[0] == 2101

@@ -1,0 +1,355 @@
+"""The loop keeps its deadlines, splits motions, and holds the arm whatever happens."""
+
+import math
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metagui.arms.arm import CONTROL_PERIOD, Command
+from metagui.arms.control.loop import ControllerError, ControlLoop, SinkError
+from metagui.arms.kinematics import HOME, JOINTS
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from tests.helpers.fakes import LOST, PlainArm, Steps, motion, pose, until
+
+
+@pytest.fixture
+def arm():
+    return PlainArm()
+
+
+@pytest.fixture
+def loop(arm):
+    loop = ControlLoop(arm, arm)
+    yield loop
+    loop.stop()
+
+
+def assert_never_hurt(arm):
+    """Every target is finite, inside the limits, and one tick's travel from the last (or from where it held)."""
+    before = HOME
+    for what, positions in arm.sent:
+        if what == "command":
+            assert np.all(np.isfinite(positions))
+            for joint, target, last in zip(JOINTS, positions, before, strict=True):
+                assert joint.lower <= target <= joint.upper
+                assert abs(target - last) <= joint.max_velocity * CONTROL_PERIOD + 1e-12
+        before = positions
+
+
+number = st.one_of(st.floats(width=64), st.floats(-0.02, 0.02), st.sampled_from([math.nan, math.inf, 1e300]))
+plan = st.one_of(
+    st.none(),
+    st.builds(motion, number, number, number, number, number),
+    st.lists(number, min_size=6, max_size=6).map(lambda values: Command(np.array(values))),
+    st.just(RuntimeError("a bug")),
+)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@given(st.lists(plan, max_size=30), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_no_controller_can_hurt_the_arm(plans, holds, releases):
+    arm = PlainArm()
+    loop = ControlLoop(arm, arm)
+    controller = Steps(*plans)
+    loop.set_controller(controller)
+    for index in range(2 * len(plans) + 2):
+        if index in holds:
+            loop.emergency_hold()
+        if index in releases:
+            loop.release()
+        try:
+            loop.step_once()
+        except ControllerError:
+            assert arm.sent[-1][0] == "hold"
+    assert_never_hurt(arm)
+
+
+def test_a_controller_decides_every_second_tick_on_the_loops_own_clock(loop):
+    steps = Steps(*[motion()] * 5)
+    last = loop.run_inline(steps, 100)
+    np.testing.assert_allclose(np.diff(steps.times), 2 * CONTROL_PERIOD)
+    assert last.index == 10
+    assert last.time == pytest.approx(10 * CONTROL_PERIOD)
+    assert last.missed == 0
+
+
+def test_a_motion_is_split_over_two_ticks(loop):
+    loop.set_controller(Steps(motion(x=0.004), motion(x=0.004)))
+    ticks = [loop.step_once() for _ in range(6)]
+    moved = np.diff([tick.observation.tool_position[0] for tick in ticks])
+    np.testing.assert_allclose(moved[:4], 0.002, atol=2e-5)
+    assert abs(moved[4]) < 1e-9
+
+
+def test_a_finished_controller_leaves_a_real_arm_where_it_is():
+    arm = SimulatedArm(1)
+    arm.connect()
+    loop = ControlLoop(arm, arm)
+    last = loop.run_inline(Steps(*[motion(y=0.004, z=0.002)] * 20), 100)
+    rest = loop.run_inline(None, 200)
+    np.testing.assert_array_equal(rest.sent.positions, last.sent.positions)
+    assert np.linalg.norm(rest.observation.tool_position - last.observation.tool_position) < 0.004
+    again = loop.run_inline(Steps(motion()), 2)
+    np.testing.assert_allclose(again.sent.positions[:5], rest.sent.positions[:5], atol=1e-3)
+
+
+def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
+    class OneClick(Steps):
+        def decide(self, observation):
+            wanted = super().decide(observation)
+            if wanted is not None and wanted.done:
+                self.current_click = None
+            return wanted
+
+    loop.set_controller(OneClick(motion(), motion(done=True), click="a click"))
+    marks = [(tick.click, tick.click_index) for tick in (loop.step_once() for _ in range(6))]
+    assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
+
+
+def test_the_simulators_state_is_that_of_the_observation():
+    arm = SimulatedArm(2)
+    arm.connect()
+    loop = ControlLoop(arm, arm)
+    before = arm.state()
+    np.testing.assert_array_equal(loop.step_once().state, before)
+
+
+def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
+    ticks = []
+    loop.add_sink(ticks.append)
+    loop.start()
+    until(lambda: len(ticks) > 25)
+    loop.stop()
+    deadlines = np.array([tick.time - tick.lateness for tick in ticks])
+    periods = np.diff(deadlines) / CONTROL_PERIOD
+    np.testing.assert_allclose(periods, np.round(periods), atol=1e-6)
+    assert all(tick.lateness >= 0 for tick in ticks)
+    assert ticks[-1].missed == round(periods.sum()) - (len(ticks) - 1)
+    assert loop.latest is ticks[-1]
+
+
+def test_missed_deadlines_are_counted_and_waited_past(loop):
+    ticks = []
+
+    def slow(tick):
+        ticks.append(tick)
+        time.sleep(2.3 * CONTROL_PERIOD)
+
+    loop.add_sink(slow)
+    loop.start()
+    until(lambda: len(ticks) > 8)
+    loop.stop()
+    assert ticks[-1].missed >= 8
+    periods = np.diff([tick.time - tick.lateness for tick in ticks]) / CONTROL_PERIOD  # from deadline to deadline
+    np.testing.assert_allclose(periods, np.round(periods), atol=1e-3)
+    assert periods.min() > 0.9
+
+
+@pytest.mark.parametrize(("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)])
+def test_a_tick_that_comes_a_little_late_is_made_up_for(loop, monkeypatch, late, periods, missed):
+    """``late`` periods after the next deadline, that one is kept if it can be."""
+    monkeypatch.setattr(time, "perf_counter", lambda: 100.0 + (1.0 + late) * loop.period)
+    assert loop._next_deadline(100.0) == pytest.approx(100.0 + periods * loop.period)
+    assert loop._missed == missed
+
+
+def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
+    class Slow(Steps):
+        def decide(self, observation):
+            time.sleep(0.15)
+            return super().decide(observation)
+
+    loop.set_controller(Slow(pose(0.01)))
+    loop.start()
+    until(lambda: loop.gate.report.stale > 0)
+    loop.stop()
+    np.testing.assert_allclose(arm.sent[0][1], HOME)
+
+
+def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog):
+    errors = []
+    loop._on_error = errors.append
+    loop.start()
+    loop.set_controller(Steps(pose(0.05), RuntimeError("a bug")))
+    until(lambda: errors)
+    count = len(arm.sent)
+    until(lambda: len(arm.sent) > count + 5)
+    assert loop.running
+    assert loop.controller is None
+    assert errors == [loop.error]
+    assert loop.error.message == "Steps failed: a bug. The arm is holding its position."
+    assert not loop.error.fatal
+    assert "hold" in {what for what, _ in arm.sent}
+    assert "a bug" in caplog.text
+    assert_never_hurt(arm)
+
+
+@pytest.mark.parametrize("method", ["observe", "command"])
+def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method):
+    loop.start()
+    until(lambda: loop.latest)
+    arm.breaks[method] = LOST
+    until(lambda: not loop.running)
+    assert arm.sent[-1][0] == "hold"
+    assert loop.error.fatal
+    assert loop.error.message == str(LOST)
+
+
+def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
+    loop.start()
+    until(lambda: loop.latest)
+    arm.breaks |= {"hold": OSError("gone"), "observe": LOST}
+    until(lambda: not loop.running)
+    assert loop.error.message == str(LOST)
+
+
+def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
+    def broken(tick):
+        raise ValueError("no room")
+
+    seen = []
+    loop.add_sink(broken)
+    loop.add_sink(seen.append)
+    loop.start()
+    until(lambda: len(seen) > 3)
+    assert "no room" in loop.error.message
+    assert loop.running
+    assert "hold" in {what for what, _ in arm.sent}
+    assert "no room" in caplog.text
+
+
+def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
+    steps = Steps(*[pose(0.4)] * 10)
+
+    class Late(threading.Event):
+        """Released, and somebody set to move the arm, in the middle of the tick that still saw the hold."""
+
+        def is_set(self):
+            was = super().is_set()
+            if was and not others:
+                others.append(threading.Thread(target=lambda: (loop.release(), loop.set_controller(steps))))
+                others[0].start()
+                others[0].join(0.2)
+            return was
+
+    others = []
+    loop._hold = Late()
+    loop.emergency_hold()
+    loop.step_once()
+    others[0].join()
+    assert loop.controller is steps
+    assert not loop.holding
+
+
+def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loop, arm):
+    loop.start()
+    loop.set_controller(Steps(*[pose(0.4)] * 1000))
+    until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME[0] + 0.1)
+    loop.emergency_hold()
+    until(lambda: loop.gate.report.held > 3)
+    stopped = loop.latest.sent.positions
+    assert loop.controller is None
+    assert stopped[0] < HOME[0] + 0.35
+    loop.set_controller(Steps(*[pose(0.4)] * 1000))
+    count = loop.gate.report.held
+    until(lambda: loop.gate.report.held > count + 3)
+    loop.release()
+    index = loop.latest.index
+    until(lambda: loop.latest.index > index + 5)
+    np.testing.assert_allclose(loop.latest.sent.positions, stopped)
+    loop.set_controller(Steps(*[pose(0.4)] * 1000))
+    until(lambda: loop.latest.sent.positions[0] > stopped[0] + 0.01)
+    assert_never_hurt(arm)
+
+
+def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
+    loop.start()
+    loop.start()
+    until(lambda: loop.latest)
+    loop.stop()
+    loop.stop()
+    assert not loop.running
+    assert arm.sent[-1][0] == "hold"
+    loop.start()
+    index = loop.latest.index
+    until(lambda: loop.latest.index > index)
+
+
+def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
+    arm.breaks["command"] = LOST
+    with pytest.raises(type(LOST)):
+        loop.step_once()
+    assert arm.sent[-1][0] == "hold"
+    arm.breaks.clear()
+    loop.add_sink(lambda tick: 1 / 0)
+    with pytest.raises(SinkError, match="division by zero"):
+        loop.step_once()
+    assert arm.sent[-1][0] == "hold"
+
+
+def test_a_loop_that_ticks_by_itself_cannot_be_stepped(loop):
+    loop.start()
+    with pytest.raises(RuntimeError, match="stop it before"):
+        loop.step_once()
+
+
+def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there():
+    arm = SimulatedArm(0)
+    arm.connect()
+    loop = ControlLoop(arm, arm)
+    loop.start()
+    try:
+        loop.set_controller(Steps(*[motion(y=0.006)] * 1000))
+        until(lambda: loop.latest and loop.latest.observation.tool_position[1] > 0.04)
+        for seed in range(5):
+            with loop.between_ticks():
+                loop.set_controller(None)
+                arm.randomise(seed)
+                index = loop.latest.index
+            until(lambda i=index: loop.latest.index > i)
+            np.testing.assert_allclose(loop.latest.sent.positions, HOME, atol=1e-6)
+        assert loop.error is None
+    finally:
+        loop.stop()
+
+
+def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
+    seen = []
+
+    def sink(tick):
+        time.sleep(0.005)
+        seen.append(tick)
+
+    loop.add_sink(sink)
+    loop.start()
+    until(lambda: seen)
+    loop.remove_sink(sink)
+    count, index = len(seen), loop.latest.index
+    until(lambda: loop.latest.index > index + 3)
+    assert len(seen) == count
+
+
+def test_when_the_program_ends_without_a_word_the_arm_is_held_first():
+    program = """
+import sys, time
+sys.path[:0] = sys.argv[1:]
+from fakes import PlainArm
+from metagui.arms.control.loop import ControlLoop
+class Telling(PlainArm):
+    def hold(self):
+        sys.stdout.write("held"); sys.stdout.flush()
+arm = Telling()
+loop = ControlLoop(arm, arm)
+loop.start()
+while loop.latest is None:
+    time.sleep(0.01)
+"""
+    paths = [path for path in sys.path if path]
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "held", done.stderr

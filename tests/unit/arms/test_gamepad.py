@@ -1,0 +1,119 @@
+"""A gamepad: SDL's own virtual one is plugged in, moved, pressed and pulled out."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.teleoperation.gamepad import DEAD, SPEED, TURN, Gamepad, GamepadError, Stick, stick
+from metagui.arms.teleoperation.velocity import VelocityController
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+AXES, BUTTONS, GAME_CONTROLLER = 6, 15, 1
+
+
+class VirtualPad:
+    """A gamepad that SDL believes to be plugged in; sticks and triggers from -1 to 1."""
+
+    def __init__(self) -> None:
+        maps = Path("/proc/self/maps")
+        paths = {line.split()[-1] for line in maps.read_text().splitlines()} if maps.exists() else set()
+        library = next((path for path in paths if "libSDL2-2" in path), None)
+        if library is None:
+            pytest.skip("SDL's library is found under Linux only")
+        self.sdl = ctypes.CDLL(library)
+        self.sdl.SDL_JoystickOpen.restype = ctypes.c_void_p
+        self.index = self.sdl.SDL_JoystickAttachVirtual(GAME_CONTROLLER, AXES, BUTTONS, 0)
+        assert self.index >= 0
+        self.handle = ctypes.c_void_p(self.sdl.SDL_JoystickOpen(self.index))
+
+    def push(self, *axes: float) -> None:
+        for axis, value in enumerate(axes):
+            self.sdl.SDL_JoystickSetVirtualAxis(self.handle, axis, ctypes.c_int16(round(value * 32767)))
+
+    def press(self, button: int, down: bool) -> None:
+        self.sdl.SDL_JoystickSetVirtualButton(self.handle, button, ctypes.c_uint8(down))
+
+    def pull_out(self) -> None:
+        self.sdl.SDL_JoystickClose(self.handle)
+        self.sdl.SDL_JoystickDetachVirtual(self.index)
+
+
+@pytest.fixture
+def gamepad() -> Iterator[Gamepad]:
+    pytest.importorskip("pygame", reason="the extra `gamepad` is not installed")
+    made = Gamepad()
+    yield made
+    made.close()
+
+
+def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: Gamepad) -> None:
+    assert gamepad.poll() is None
+    assert gamepad.name == ""
+    for _ in range(2):
+        pad = VirtualPad()
+        assert gamepad.poll() == Stick(0.0, 0.0, 0.0, 0.0, True)
+        assert "Virtual" in gamepad.name
+        pad.pull_out()
+        assert gamepad.poll() is None
+
+
+def test_sticks_and_the_button(gamepad: Gamepad) -> None:
+    pad = VirtualPad()
+    pad.push(-1.0, -1.0, 0.0, 0.0)
+    assert gamepad.poll() == pytest.approx(Stick(SPEED, SPEED, 0.0, 0.0, True))
+    pad.push(0.0, 0.0, 1.0, -1.0)
+    assert gamepad.poll() == pytest.approx(Stick(0.0, 0.0, SPEED, -TURN, True))
+    pad.push(0.0, 0.0, 0.0, 0.0)
+    states = []
+    for down in (True, True, False, True):
+        pad.press(0, down)
+        said = gamepad.poll()
+        assert said is not None
+        states.append(said.gripper_open)
+    assert states == [False, False, False, True]
+    pad.pull_out()
+
+
+def test_it_drives_an_arm(gamepad: Gamepad) -> None:
+    pad, arm, drive = VirtualPad(), SimulatedArm(0), VelocityController()
+    arm.connect()
+    loop = ControlLoop(arm, arm)
+    start = arm.observation().tool_position
+    pad.push(-1.0, 0.0, 0.0, 0.0)
+    for _ in range(10):
+        said = gamepad.poll()
+        assert said is not None
+        drive.set_velocity(*said)
+        loop.run_inline(drive, 2)
+    moved = arm.observation().tool_position - start
+    assert moved[1] == pytest.approx(10 * 0.04 * SPEED, rel=0.2)
+    np.testing.assert_allclose(moved[[0, 2]], 0.0, atol=0.003)
+    pad.pull_out()
+
+
+@pytest.mark.parametrize("axis", range(4))
+def test_the_middle_means_nothing_and_a_little_means_little(axis: int) -> None:
+    def said(value: float) -> float:
+        found = stick([value if i == axis else 0.0 for i in range(4)], True)
+        return max(map(abs, found[:4]))
+
+    assert said(DEAD) == 0.0
+    assert said(-DEAD) == 0.0
+    assert 0.0 < said(0.5) < 0.3 * said(1.0)
+    assert said(-1.2) == said(1.0)
+
+
+def test_without_pygame_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    with pytest.raises(GamepadError, match=r"pip install 'metagui\[gamepad\]'"):
+        Gamepad()

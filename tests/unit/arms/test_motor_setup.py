@@ -1,0 +1,95 @@
+"""Numbering the servos of an arm that is being built, each alone on the board."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from metagui.arms.emulator.emulated_bus import Faults, Reply, VirtualBus
+from metagui.arms.emulator.emulated_servo import VirtualServo
+from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.so101.motor_setup import NotAloneError, number
+from metagui.arms.so101.motors import WrongServoError
+from metagui.cli import app
+from tests.helpers.in_process_port import DirectPort
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Board:
+    """A board on whose cable servos hang, and hands that take the next one when the last has its number."""
+
+    def __init__(
+        self, plugged: Iterable[VirtualServo], waiting: Iterable[VirtualServo] = (), echo: bool = False
+    ) -> None:
+        self.faults = Faults(echo=echo)
+        self.bus = VirtualBus(tuple(plugged), self.faults)
+        self.servos = self.bus.servos
+        self.waiting = deque(waiting)
+
+    def feed(self, data: bytes) -> list[Reply]:
+        (servo, *_) = self.bus.servos
+        if self.waiting and servo.get(reg.ID) != 1 and data[2] == 0:  # the next search begins with id 0
+            self.bus.servos = self.servos = (self.waiting.popleft(),)
+        return self.bus.feed(data)
+
+    def advance(self) -> None:
+        """Time does nothing here."""
+
+
+@pytest.mark.parametrize("echo", [False, True])
+@pytest.mark.parametrize(("old", "new"), [(1, 6), (1, 1), (17, 2), (253, 3)])
+def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool) -> None:
+    servo = VirtualServo(old)
+    assert number(DirectPort(Board([servo], echo=echo)), new) == old  # type: ignore[arg-type]
+    assert servo.id == new
+    assert servo.get(reg.LOCK) == 1
+    servo.power_up()
+    assert servo.id == new
+
+
+def test_several_or_none_are_refused_and_nothing_is_written() -> None:
+    pair = [VirtualServo(3), VirtualServo(4)]
+    with pytest.raises(NotAloneError, match="servos 3, 4 answer"):
+        number(DirectPort(Board(pair)), 6)  # type: ignore[arg-type]
+    board = Board(pair)
+    board.faults.silent = {3, 4}
+    with pytest.raises(NotAloneError, match="No servo answers"):
+        number(DirectPort(board), 6)  # type: ignore[arg-type]
+    other = VirtualServo(1)
+    other.set(reg.MODEL_NUMBER, 1029)
+    with pytest.raises(WrongServoError, match="model 1029"):
+        number(DirectPort(Board([other])), 6)  # type: ignore[arg-type]
+    assert [servo.id for servo in (*pair, other)] == [3, 4, 1]
+
+
+def test_a_lost_reply_is_no_absent_servo() -> None:
+    board = Board([VirtualServo(1)])
+    board.faults.script.extend(["none", "lost", "none", "lost", "none"])
+    assert number(DirectPort(board), 4) == 1  # type: ignore[arg-type]
+
+
+def test_all_servos_of_an_arm_one_after_the_other() -> None:
+    servos = [VirtualServo(1) for _ in range(6)]
+    with VirtualPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
+        result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
+    assert result.exit_code == 0, result.stderr
+    assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
+    assert "Connect the servo of gripper alone" in result.stderr
+    assert "gripper: id 6, was 1" in result.stdout
+
+
+def test_one_joint_by_name() -> None:
+    servo = VirtualServo(1)
+    with VirtualPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
+        result = CliRunner().invoke(app, ["number-servos", "--port", port.name, "--joint", "elbow_flex"], input="\n")
+    assert result.exit_code == 0, result.stderr
+    assert servo.id == 3
+    wrong = CliRunner().invoke(app, ["number-servos", "--port", "COM3", "--joint", "knee"])
+    assert wrong.exit_code != 0
+    assert "wrist_roll" in wrong.stderr

@@ -1,0 +1,135 @@
+"""Frames and registers: exact both ways, and found again in any garbage."""
+
+import random
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech import protocol as frames
+from metagui.arms.feetech.protocol import BROADCAST, Instruction, Packet, PacketStream, encode
+
+PACKETS = st.builds(Packet, st.integers(0, BROADCAST), st.integers(0, 255), st.binary(max_size=40))
+
+
+def test_frames_of_the_manual() -> None:
+    assert encode(frames.ping(1)) == bytes.fromhex("FF FF 01 02 01 FB")
+    assert encode(frames.read(1, 56, 2)) == bytes.fromhex("FF FF 01 04 02 38 02 BE")
+    assert encode(Packet(1, 0, bytes((0x18, 0x05)))) == bytes.fromhex("FF FF 01 04 00 18 05 DD")
+    assert encode(frames.write(BROADCAST, 5, b"\x01")) == bytes.fromhex("FF FF FE 04 03 05 01 F4")
+    assert encode(frames.sync_read((1, 2), 56, 8)) == bytes.fromhex("FF FF FE 06 82 38 08 01 02 36")
+
+
+def test_a_sync_write_lists_its_servos() -> None:
+    packet = frames.sync_write({1: b"\x00\x08", 2: b"\x00\x08"}, 42)
+    assert packet == Packet(BROADCAST, Instruction.SYNC_WRITE, bytes.fromhex("2A 02 01 00 08 02 00 08"))
+    with pytest.raises(ValueError, match="equally many"):
+        frames.sync_write({1: b"\x00", 2: b"\x00\x08"}, 42)
+
+
+def test_what_no_frame_can_hold_is_refused() -> None:
+    for packet in (Packet(255, 1, b""), Packet(1, 256, b""), Packet(1, 1, bytes(249))):
+        with pytest.raises(ValueError, match="No frame"):
+            encode(packet)
+
+
+@given(st.lists(PACKETS, max_size=6), st.integers(1, 9))
+def test_frames_come_out_as_they_went_in_however_they_are_cut(packets: list[Packet], size: int) -> None:
+    line = b"".join(map(encode, packets))
+    stream = PacketStream()
+    found = [p for i in range(0, len(line), size) for p in stream.feed(line[i : i + size])]
+    assert found == packets
+    assert stream.pending == 0
+
+
+@given(st.binary(max_size=300), PACKETS)
+@settings(max_examples=300)
+def test_after_garbage_the_next_frame_is_understood(garbage: bytes, packet: Packet) -> None:
+    """Unless the garbage, or garbage and frame together, are a frame by chance: the checksum's own limit."""
+    stream = PacketStream()
+    by_chance = stream.feed(garbage + encode(packet)) + stream.finish()
+    assert by_chance
+    assert by_chance[-1] == packet or _covers(garbage, encode(packet), by_chance)
+    stream.clear()
+    assert stream.feed(encode(packet)) == [packet]
+
+
+def _covers(garbage: bytes, frame: bytes, found: list[Packet]) -> bool:
+    """Whether a packet that was found begins in the garbage and ends in the frame."""
+    line = garbage + frame
+    return any(line.find(encode(p)) < len(garbage) < line.find(encode(p)) + len(encode(p)) for p in found)
+
+
+@given(PACKETS, st.data())
+def test_one_wrong_bit_is_never_accepted(packet: Packet, data: st.DataObject) -> None:
+    line = bytearray(encode(packet))
+    place = data.draw(st.integers(0, len(line) - 1))
+    line[place] ^= 1 << data.draw(st.integers(0, 7))
+    stream = PacketStream()
+    assert packet not in stream.feed(bytes(line)) + stream.finish()
+
+
+def test_a_million_random_and_mutated_bytes() -> None:
+    """No crash, no hang, nothing accepted that is not a frame, and the next good packet is understood."""
+    chance = random.Random(7)
+    good = Packet(3, 0, bytes(range(15)))
+    stream, fed, accepted = PacketStream(longest=32), 0, 0
+    started = time.perf_counter()
+    while fed < 1_000_000:
+        line = _nonsense(chance, encode(good))
+        fed += len(line)
+        for packet in stream.feed(line) + stream.finish():
+            assert encode(packet) in line
+            accepted += packet != good
+        assert stream.pending == 0
+        assert stream.feed(encode(good)) == [good]
+    assert time.perf_counter() - started < 60
+    assert stream.rejected > 1000
+    assert accepted < stream.rejected / 20  # one candidate in 256 by chance, and some mutations cancel out
+
+
+def _nonsense(chance: random.Random, frame: bytes) -> bytes:
+    """Return random bytes, or frames in which some bytes were changed, dropped or repeated."""
+    if chance.random() < 0.2:
+        return bytes(chance.choices((0xFF, 0xFF, 1, 2, 3, 17, chance.randrange(256)), k=300))
+    line = bytearray(frame * 12)
+    for _ in range(chance.randrange(1, 30)):
+        place = chance.randrange(len(line))
+        act = chance.randrange(3)
+        if act == 0:
+            line[place] = chance.randrange(256)
+        elif act == 1:
+            del line[place]
+        else:
+            line[place:place] = chance.randbytes(chance.randrange(1, 5))
+    return bytes(line)
+
+
+@pytest.mark.parametrize("bit", [10, 11, 15])
+def test_sign_and_magnitude(bit: int) -> None:
+    top = (1 << bit) - 1
+    for number in (-top, -1, 0, 1, top):
+        assert reg.to_signed(reg.from_signed(number, bit), bit) == number
+    assert reg.from_signed(-5, bit) == 5 | 1 << bit
+    for number in (-top - 1, top + 1):
+        with pytest.raises(ValueError, match="does not fit"):
+            reg.from_signed(number, bit)
+
+
+@given(st.integers(-2047, 2047))
+def test_homing_offsets_survive_their_register(offset: int) -> None:
+    assert reg.HOMING_OFFSET.unpack(reg.HOMING_OFFSET.pack(offset)) == offset
+
+
+def test_registers_refuse_what_does_not_fit() -> None:
+    for register, value in ((reg.ID, 256), (reg.ID, -1), (reg.GOAL_POSITION, 40000), (reg.HOMING_OFFSET, 2048)):
+        with pytest.raises(ValueError, match="does not fit"):
+            register.pack(value)
+
+
+def test_feedback_is_fifteen_bytes() -> None:
+    assert (reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE) == (56, 15)
+    data = bytes.fromhex("00 08 64 80 F4 05 4A 1E 00 20 01 00 00 0A 80")
+    assert reg.unpack_feedback(data) == reg.Feedback(2048, -100, -500, 74, 30, 32, 1, -10)

@@ -1,0 +1,251 @@
+"""Whatever is asked, and whatever the arm reports: what is sent never hurts it."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metagui.arms.arm import Command, Joint, JointState
+from metagui.arms.control.monitors import HealthSettings, StallSettings
+from metagui.arms.control.safety_gate import SafetyError, SafetyGate, SafetySettings
+from metagui.arms.kinematics import HOME, JOINTS
+
+PERIOD = 0.02
+NAN = np.full(len(JOINTS), np.nan)
+STEP = JOINTS[0].max_velocity * PERIOD
+
+
+def state(positions=HOME, loads=NAN, temperatures=NAN, voltages=NAN):
+    parts = [np.array(part, dtype=float) for part in (positions, NAN, loads, temperatures, voltages)]
+    return JointState(0.0, parts[0], parts[1], parts[2], parts[3], parts[4], 0.0, 0)
+
+
+def only(joint, value, others=0.0):
+    array = np.full(len(JOINTS), others)
+    array[joint] = value
+    return array
+
+
+def settle(gate, asked, ticks=400, **reported):
+    for _ in range(ticks):
+        sent = gate.gate(asked, state(**reported))
+    return sent.positions
+
+
+hostile_number = st.one_of(
+    st.floats(width=64), st.floats(-3, 3), st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -0.0])
+)
+hostile_array = st.lists(hostile_number, min_size=len(JOINTS), max_size=len(JOINTS)).map(np.array)
+any_command = st.one_of(
+    st.none(),
+    hostile_array.map(Command),
+    st.lists(hostile_number, max_size=9).map(lambda values: Command(np.array(values, dtype=float))),
+)
+tick = st.tuples(
+    any_command,
+    st.builds(state, hostile_array, hostile_array, hostile_array, hostile_array),
+    hostile_number,
+    st.booleans(),
+)
+
+
+@given(st.lists(tick, min_size=1, max_size=40), st.booleans())
+def test_never_outside_limits_never_faster_than_the_clamp_never_not_a_number(ticks, clamp):
+    gate = SafetyGate(JOINTS, PERIOD, SafetySettings(velocity_clamp=clamp))
+    last = gate.gate(None, state()).positions
+    for asked, reported, age, hold in ticks:
+        sent = gate.gate(asked, reported, age, hold).positions
+        assert sent.shape == (len(JOINTS),)
+        assert np.all(np.isfinite(sent))
+        for joint, target, before in zip(JOINTS, sent, last, strict=True):
+            assert joint.lower <= target <= joint.upper
+            assert not clamp or abs(target - before) <= joint.max_velocity * PERIOD + 1e-12
+        last = sent
+
+
+@given(hostile_array, any_command)
+def test_the_first_target_lies_beside_the_present_pose_or_nothing_is_sent(present, asked):
+    gate = SafetyGate(JOINTS, PERIOD)
+    try:
+        sent = gate.gate(asked, state(present)).positions
+    except SafetyError:
+        assert gate.sent is None
+        return
+    tolerance = SafetySettings().start_tolerance
+    assert np.all(np.abs(sent - present) <= tolerance + SafetySettings().ease_in * np.array(4.0 * PERIOD) + 1e-12)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=6, max_size=6))
+def test_what_is_allowed_is_reached_and_then_left_alone(fractions):
+    middles = [(j.lower + j.upper) / 2 for j in JOINTS]
+    halves = [(j.upper - j.lower) / 2 for j in JOINTS]
+    goal = np.array(middles) + np.array(halves) * np.array(fractions)
+    goal = np.clip(goal, [j.lower for j in JOINTS], [j.upper for j in JOINTS])
+    gate = SafetyGate(JOINTS, PERIOD)
+    np.testing.assert_array_equal(settle(gate, Command(goal)), goal)
+    assert gate.report.limited == 0
+
+
+def test_it_eases_in_from_the_present_pose_and_then_goes_at_full_speed():
+    gate = SafetyGate(JOINTS, PERIOD)
+    first = gate.gate(Command(HOME + only(0, 0.05)), state()).positions
+    assert first[0] - HOME[0] == pytest.approx(SafetySettings().ease_in * STEP)
+    settle(gate, Command(HOME + only(0, 0.05)), ticks=10)
+    after = gate.gate(Command(HOME + only(0, 1.0)), state()).positions
+    assert after[0] - HOME[0] - 0.05 == pytest.approx(STEP)
+
+
+def test_easing_in_ends_even_if_the_target_runs_ahead():
+    gate = SafetyGate(JOINTS, PERIOD)
+    sent = [gate.gate(Command(HOME + only(0, 1.9)), state()).positions[0] for _ in range(27)]
+    steps = np.diff(sent)
+    assert np.all(np.diff(steps) >= -1e-12)
+    assert steps[0] < 0.4 * STEP
+    assert steps[-1] > 0.6 * STEP
+
+
+def test_a_command_that_cannot_be_trusted_leaves_the_last_target():
+    gate = SafetyGate(JOINTS, PERIOD)
+    before = settle(gate, Command(HOME + only(1, 0.2)))
+    for bad in (only(2, math.nan), only(2, math.inf), HOME[:5], np.append(HOME, 0.0), np.zeros(0)):
+        np.testing.assert_array_equal(gate.gate(Command(bad), state()).positions, before)
+    assert gate.report.refused == 5
+
+
+def test_a_command_that_comes_too_late_leaves_the_last_target():
+    gate = SafetyGate(JOINTS, PERIOD)
+    before = settle(gate, Command(HOME))
+    np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=0.11).positions, before)
+    np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=math.nan).positions, before)
+    assert gate.gate(Command(HOME + 0.1), state(), age=0.09).positions[0] > before[0]
+    assert gate.report.stale == 2
+
+
+def test_a_target_outside_the_limits_is_led_to_the_limit_and_counted():
+    gate = SafetyGate(JOINTS, PERIOD)
+    sent = settle(gate, Command(HOME + only(0, 9.0)), ticks=60)
+    assert sent[0] == JOINTS[0].upper
+    assert gate.report.limited == 60
+    assert gate.report.interventions >= 60
+
+
+def test_a_hold_stops_where_the_arm_is_but_does_not_open_the_gripper():
+    gate = SafetyGate(JOINTS, PERIOD)
+    settle(gate, Command(HOME + only(0, 0.3) + only(5, -0.3)))
+    where = HOME + only(0, 0.25) + only(5, -0.25)
+    for _ in range(20):
+        sent = gate.gate(Command(HOME + 1.0), state(where), hold=True).positions
+    assert sent[0] == pytest.approx(where[0])
+    assert sent[5] == pytest.approx(HOME[5] - 0.3)
+
+
+def test_a_hold_does_not_follow_an_arm_that_sags():
+    gate = SafetyGate(JOINTS, PERIOD)
+    gate.gate(None, state())
+    for sag in np.linspace(0, 0.2, 30):
+        sent = gate.gate(None, state(HOME - only(1, sag)), hold=True).positions
+    np.testing.assert_allclose(sent, HOME)
+
+
+def test_an_unknown_pose_moves_nothing():
+    gate = SafetyGate(JOINTS, PERIOD)
+    with pytest.raises(SafetyError, match=r"elbow_flex cannot be read.*Check its cable"):
+        gate.gate(Command(HOME), state(HOME + only(2, math.nan)))
+    assert gate.sent is None
+
+
+def test_a_joint_far_outside_its_limits_moves_nothing_and_one_just_outside_is_led_back():
+    gate = SafetyGate(JOINTS, PERIOD)
+    with pytest.raises(SafetyError, match=r"shoulder_pan stands at 2\.20 rad, outside its limits -1\.92 to 1\.92"):
+        gate.gate(None, state(only(0, 2.2)))
+    assert gate.gate(None, state(only(0, 1.95))).positions[0] == JOINTS[0].upper
+
+
+def test_a_joint_that_pushes_in_vain_gives_way_until_it_is_asked_back():
+    gate = SafetyGate(JOINTS, PERIOD)
+    stuck = HOME + only(1, 0.2)
+    pushing = Command(HOME + only(1, 0.5))
+    sent = settle(gate, pushing, ticks=100, positions=stuck, loads=only(1, 1.0))
+    assert sent[1] == pytest.approx(stuck[1])
+    assert gate.report.stalled == 1
+    assert "shoulder_lift pushed against something" in str(gate.alarm)
+    assert settle(gate, pushing, positions=stuck)[1] == pytest.approx(stuck[1])
+    assert settle(gate, Command(HOME))[1] == pytest.approx(HOME[1])
+    assert gate.alarm is None
+    assert settle(gate, pushing)[1] == pytest.approx(HOME[1] + 0.5)
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"loads": only(1, 0.5)},
+        {"loads": NAN},
+        {"positions": HOME + only(1, 0.45), "loads": only(1, 1.0)},
+    ],
+)
+def test_no_stall_without_both_load_and_error(reported):
+    gate = SafetyGate(JOINTS, PERIOD)
+    assert settle(gate, Command(HOME + only(1, 0.5)), **reported)[1] == pytest.approx(HOME[1] + 0.5)
+    assert gate.report.stalled == 0
+
+
+def test_a_short_push_is_no_stall():
+    gate = SafetyGate(JOINTS, PERIOD)
+    settle(gate, Command(HOME + only(1, 0.5)), ticks=20)
+    settle(gate, Command(HOME + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
+    settle(gate, Command(HOME + only(1, 0.5)), ticks=1)
+    settle(gate, Command(HOME + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
+    assert gate.report.stalled == 0
+
+
+def test_a_gripper_that_holds_something_keeps_squeezing_it_gently():
+    gate = SafetyGate(JOINTS, PERIOD)
+    holding = HOME.copy()
+    holding[5] = 0.11
+    asked = HOME.copy()
+    asked[5] = -0.15
+    sent = settle(gate, Command(asked), positions=holding, loads=only(5, -1.0))
+    assert sent[5] == pytest.approx(0.11 - StallSettings().squeeze)
+    assert gate.alarm is None
+    assert settle(gate, Command(HOME))[5] == pytest.approx(HOME[5])
+
+
+def test_a_hot_servo_makes_the_arm_hold_until_it_has_cooled():
+    gate = SafetyGate(JOINTS, PERIOD)
+    settle(gate, Command(HOME))
+    asked = Command(HOME + only(0, 0.5))
+    for _ in range(HealthSettings().ticks):
+        sent = gate.gate(asked, state(temperatures=only(5, 71.0, others=30.0)))
+    assert gate.alarm == "The arm holds: gripper is at 71 °C (limit 70). Let it cool; it moves again by itself."
+    held = settle(gate, asked, temperatures=only(5, 66.0, others=30.0))
+    np.testing.assert_allclose(held, np.where(np.arange(6) == 0, held, sent.positions))
+    assert abs(held[0] - HOME[0]) < 0.01
+    assert settle(gate, asked, temperatures=only(5, 64.0, others=30.0))[0] == pytest.approx(HOME[0] + 0.5)
+    assert gate.alarm is None
+
+
+@pytest.mark.parametrize("volts", [3.9, 15.0])
+def test_a_wrong_voltage_makes_the_arm_hold_but_one_odd_reading_does_not(volts):
+    gate = SafetyGate(JOINTS, PERIOD)
+    gate.gate(None, state(voltages=only(3, volts, others=7.4)))
+    assert gate.alarm is None
+    settle(gate, None, ticks=20, voltages=only(3, volts, others=7.4))
+    assert f"wrist_flex gets {volts} V" in str(gate.alarm)
+
+
+def test_after_a_reset_it_starts_from_wherever_the_arm_is():
+    gate = SafetyGate(JOINTS, PERIOD)
+    settle(gate, Command(HOME + 0.3))
+    gate.reset()
+    np.testing.assert_allclose(gate.gate(None, state(HOME)).positions, HOME)
+
+
+def test_the_gate_serves_any_number_of_joints():
+    joints = (Joint("a", -1, 1, 1.0), Joint("b", -1, 1, 1.0))
+    none = np.full(2, np.nan)
+    resting = JointState(0.0, np.zeros(2), none, none, none, none, 0.0, 0)
+    sent = SafetyGate(joints, PERIOD).gate(Command(np.ones(2)), resting)
+    np.testing.assert_allclose(sent.positions, 0.3 * 0.02)
+    assert not sent.positions.flags.writeable

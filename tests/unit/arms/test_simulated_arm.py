@@ -1,0 +1,84 @@
+"""The simulated arm: seeds, limits, exact replay, and what it says while disconnected."""
+
+import numpy as np
+import pytest
+
+from metagui.arms.arm import Arm, ArmError, Command, NotConnectedError
+from metagui.arms.kinematics import HOME
+from metagui.arms.simulation.scene import ANCHORS
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+
+
+@pytest.fixture
+def arm() -> SimulatedArm:
+    made = SimulatedArm(3)
+    made.connect()
+    return made
+
+
+def test_it_is_an_arm_and_rests_at_home(arm: SimulatedArm) -> None:
+    assert isinstance(arm, Arm)
+    for _ in range(50):
+        arm.command(Command(HOME))
+    np.testing.assert_allclose(arm.observe().positions, HOME, atol=2e-3)
+
+
+def test_a_seed_names_a_scene() -> None:
+    first, again, other = SimulatedArm(5), SimulatedArm(5), SimulatedArm(6)
+    np.testing.assert_array_equal(first.state(), again.state())
+    assert not np.array_equal(first.state(), other.state())
+
+
+def test_things_lie_apart_and_within_reach() -> None:
+    for seed in range(50):
+        points = SimulatedArm(seed).observe_scene().positions[:-1, :2]
+        distance = np.linalg.norm(points[:, None] - points[None], axis=2) + np.eye(len(points))
+        assert distance.min() > 0.06
+        assert np.all(np.linalg.norm(points - (0.0388, 0.0), axis=1) < 0.24)
+
+
+def test_what_was_observed_stays_as_it_was(arm: SimulatedArm) -> None:
+    seen = arm.observation()
+    records = (seen.joints, seen.scene)
+    arrays = [seen.tool_position] + [v for r in records for v in vars(r).values() if isinstance(v, np.ndarray)]
+    before = [array.copy() for array in arrays]
+    arm.command(Command(HOME + 0.1))
+    for array, copy in zip(arrays, before, strict=True):
+        assert not array.flags.writeable
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_a_stored_state_goes_on_exactly(arm: SimulatedArm) -> None:
+    target = HOME + (0.3, 0.2, 0.1, -0.2, 0.5, -0.4)
+    for _ in range(7):
+        arm.command(Command(target))
+    state = arm.state()
+    expected = [arm.command(Command(target)) and arm.state() for _ in range(20)]
+    copy = SimulatedArm(99)
+    copy.connect()
+    copy.restore(state)
+    for want in expected:
+        copy.command(Command(target))
+        np.testing.assert_array_equal(copy.state(), want)
+
+
+def test_commands_are_clipped_and_nonsense_holds(arm: SimulatedArm) -> None:
+    sent = arm.command(Command(np.full(6, 10.0)))
+    assert np.all(sent.positions <= [j.upper for j in arm.joints])
+    before = arm.observe().positions
+    held = arm.command(Command(np.full(6, np.nan)))
+    np.testing.assert_allclose(held.positions, before, atol=1e-4)
+
+
+def test_a_disconnected_arm_says_so() -> None:
+    arm = SimulatedArm(0)
+    assert [a.name for a in arm.anchors] == [a.name for a in ANCHORS]
+    with pytest.raises(NotConnectedError, match="Connect"):
+        arm.observe()
+    with pytest.raises(NotConnectedError):
+        arm.command(Command(HOME))
+
+
+def test_a_foreign_state_is_refused(arm: SimulatedArm) -> None:
+    with pytest.raises(ArmError, match="another scene"):
+        arm.restore(np.zeros(7))

@@ -1,0 +1,183 @@
+"""The USB driver on a bad line, and whatever is done to it: patient, and never able to hurt."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metagui.arms.arm import ArmError, Command
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.bus import ServoBus, ServoRefusedError
+from metagui.arms.feetech.control_table import TICK
+from metagui.arms.kinematics import HOME
+from metagui.arms.so101.feedback import ServosLostError
+from metagui.arms.so101.motors import bench
+from tests.helpers.emulated_bench import MOUNTS, Bench, Witness
+
+if TYPE_CHECKING:
+    from metagui.arms.emulator.emulated_bus import Fault
+
+
+@pytest.mark.parametrize("fault", ["lost", "late", "corrupted", "partial", "garbage"])
+def test_a_spoilt_reply_is_asked_for_again(connected: Bench, fault: Fault) -> None:
+    expected = connected.arm.observe()
+    for place in range(6):
+        before: list[Fault] = ["none"] * place
+        connected.virtual.faults.script.extend([*before, fault])
+        state = connected.arm.observe()
+        np.testing.assert_array_equal(state.positions, expected.positions)
+        assert state.retries == (fault != "garbage")
+    assert not connected.virtual.faults.script
+
+
+def test_a_line_in_ruins_is_read_on(connected: Bench) -> None:
+    faults = connected.virtual.faults
+    faults.lost = faults.late = faults.corrupted = faults.partial = faults.garbage = 0.08
+    expected = connected.virtual.angles()
+    for _ in range(60):
+        np.testing.assert_allclose(connected.arm.observe().positions, expected, atol=3e-3)
+    assert connected.arm.counters.retries > 10
+    assert connected.arm.counters.discarded > 10
+    faults.lost = faults.late = faults.corrupted = faults.partial = faults.garbage = 0.0
+
+
+@pytest.mark.parametrize("ids", [(3,), (1, 2, 3, 4, 5, 6)])
+def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
+    setup = Bench(patience=0.15)
+    setup.arm.connect()
+    expected = setup.arm.observe().positions
+    setup.virtual.faults.silent.update(ids)
+    started, ticks = time.perf_counter(), 0
+    error = None
+    while error is None and time.perf_counter() - started < 5:
+        try:
+            np.testing.assert_array_equal(setup.arm.observe().positions, expected)
+            setup.arm.command(Command(HOME))
+            ticks += 1
+        except ServosLostError as raised:
+            error = raised
+    assert "No answer from servo" in str(error)
+    assert ticks > 3
+    assert setup.arm.connected
+    setup.virtual.faults.silent.clear()
+    np.testing.assert_allclose(setup.arm.observe().positions, setup.virtual.angles(), atol=TICK)
+    setup.arm.disconnect()
+
+
+def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: Bench) -> None:
+    before = connected.goals()
+    faults: list[Fault] = ["none", "lost", "none", "none", "none", "none", "lost", "lost"]
+    connected.virtual.faults.script.extend(faults)
+    connected.arm.observe()
+    connected.arm.command(Command(HOME + 0.1))
+    assert [after != first for after, first in zip(connected.goals(), before, strict=True)][:3] == [True, False, True]
+
+
+@pytest.mark.parametrize("baud", [None, 1_000_000])
+def test_an_echoing_adapter_is_noticed(baud: int | None) -> None:
+    virtual = VirtualArm(mounts=MOUNTS)
+    virtual.faults.echo = True
+    with VirtualPort(virtual, baud, physics=False) as port, bench(port.name) as chain:
+        assert chain.bus.echo
+        chain.write_calibration(virtual.calibration())
+        assert chain.read_calibration() == virtual.calibration()
+        assert len(chain.feedback()) == 6
+        assert chain.bus.read(2, reg.ID) == 2
+
+
+def test_a_bus_of_nonsense_ends() -> None:
+    class Babble:
+        def write(self, data: bytes) -> None: ...
+        def close(self) -> None: ...
+        def discard(self) -> int:
+            return 4
+
+        def read(self, size: int) -> bytes:
+            return os.urandom(size)
+
+    bus = ServoBus(Babble())
+    assert not bus.ping(1) or True  # a frame by chance is the checksum's own limit
+    assert len(bus.sync_read(range(1, 7), 56, 15)) < 6
+
+
+def test_a_servo_that_keeps_its_own_mind(connected: Bench) -> None:
+    connected.virtual.servos[0].set(reg.MIN_POSITION, 0)  # locked, as it is
+    with bench("virtual", connected.open) as chain, pytest.raises(ServoRefusedError, match="keeps 0 as its lowest"):
+        chain.bus.write(1, reg.MIN_POSITION, 55)
+
+
+# Hostile commands, states and lines
+
+number = st.one_of(st.floats(-3, 3), st.floats(), st.sampled_from([math.nan, math.inf, -math.inf, 1e300]))
+fault = st.sampled_from(["none", "none", "none", "lost", "late", "corrupted", "partial", "garbage"])
+step = st.one_of(
+    st.tuples(st.just("command"), st.lists(number, min_size=5, max_size=7)),
+    st.tuples(st.just("command"), st.lists(st.floats(-2, 2), min_size=6, max_size=6)),
+    st.tuples(st.sampled_from(["hold", "guide", "advance", "unplug", "plug", "release"]), st.none()),
+    st.tuples(st.just("hand"), st.tuples(st.integers(0, 5), st.floats(-3, 3))),
+    st.tuples(st.just("heat"), st.tuples(st.integers(0, 5), st.sampled_from([20.0, 95.0]))),
+    st.tuples(st.just("silence"), st.sets(st.integers(1, 6), max_size=2)),
+    st.tuples(st.just("faults"), st.lists(fault, max_size=20)),
+)
+
+
+@given(st.lists(step, max_size=25))
+@settings(max_examples=150, deadline=None)
+def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
+    setup = Bench(patience=0.02)
+    setup.virtual.bus.log = Witness(setup)
+    setup.virtual.faults.lateness = 0.01
+    arm = setup.arm
+    for what, value in [("plug", None), *steps, ("faults", ()), ("silence", ()), ("end", None)]:
+        try:
+            act(setup, what, value)
+            if arm.connected:
+                arm.observe()
+        except ArmError:
+            continue
+    for servo in setup.virtual.servos:
+        servo.temperature = 25.0
+    setup.virtual.advance()
+    was_plugged = arm.connected
+    arm.disconnect()
+    assert not was_plugged or all(setup.torque())
+
+
+def act(setup: Bench, what: str, value: Any) -> None:
+    """Do one thing to the arm, the line or the driver."""
+    arm, virtual = setup.arm, setup.virtual
+    if what == "command":
+        sent = arm.command(Command(np.array(value)))
+        assert np.isfinite(sent.positions).all()
+    elif what in ("hold", "guide"):
+        getattr(arm, what)()
+    elif what == "advance":
+        virtual.advance(3)
+    elif what == "hand":
+        virtual.guide(*value)
+    elif what == "heat":
+        virtual.faults.script.clear()  # heat lasts longer than any silence
+        virtual.faults.silent.clear()
+        virtual.servos[value[0]].temperature = value[1]
+        virtual.advance()
+        arm.observe()
+    elif what == "silence":
+        virtual.faults.silent = set(value)
+    elif what == "faults":
+        virtual.faults.script.clear()
+        virtual.faults.script.extend(value)
+    elif what == "release":
+        arm.disconnect(release=True)
+    else:
+        setup.port.vanished = what == "unplug"
+        if what == "plug":
+            arm.connect()

@@ -1,0 +1,362 @@
+"""Takes on disk: nothing overwritten, nothing destroyed, and nothing a file contains can break the listing."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import fields, replace
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from metagui.arms.arm import Anchor
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.kinematics import JOINTS
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.demonstrations.demonstration import Click, Demonstration, Segment, Timing
+from metagui.demonstrations.recording.recorder import MemoryRecorder
+from metagui.demonstrations.recording.take_builder import TakeHeader
+from metagui.demonstrations.storage import hdf5
+from metagui.demonstrations.storage.library import (
+    InvalidTakeError,
+    Library,
+    NameCollisionError,
+    ReadOnlyError,
+    StorageError,
+)
+from tests.helpers.fakes import PlainArm, Steps, motion
+
+SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "anchor_positions", "anchor_yaws")
+"""Fields stored in float32, as robomimic's observations are; everything else comes back bit by bit."""
+
+
+def take(task="reach red", ticks=20, arm=None):
+    arm = arm or PlainArm()
+    loop = ControlLoop(arm, arm)
+    memory = MemoryRecorder(task, arm)
+    loop.add_sink(memory.on_tick)
+    click = Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)})
+    loop.set_controller(Steps(*[motion(y=0.002)] * (ticks // 4), click=click))
+    for _ in range(ticks):
+        loop.step_once()
+    return memory.stop()
+
+
+def assert_same(one, other, ignore=()):
+    for field in fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if field.name in ignore:
+            continue
+        if isinstance(a, np.ndarray):
+            expected = a.astype(np.float32).astype(np.float64) if field.name in SINGLE else a
+            np.testing.assert_array_equal(expected, b, err_msg=field.name)
+            assert b.dtype == a.dtype
+            assert not b.flags.writeable
+        elif isinstance(a, Timing):
+            assert_same(a, b)
+        else:
+            assert a == b, field.name
+
+
+@pytest.fixture
+def library(tmp_path):
+    return Library(tmp_path / "library")
+
+
+# What is stored comes back
+
+number = st.one_of(st.floats(-1e3, 1e3, width=32), st.just(float("nan")))
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+def rows(draw, *shape, dtype=np.float64, elements=number):
+    return draw(arrays.arrays(dtype, shape, elements=elements))
+
+
+@st.composite
+def demonstrations(draw):
+    n, joints, anchors = draw(st.integers(1, 40)), draw(st.integers(1, 7)), draw(st.integers(0, 4))
+    flags = {"dtype": np.bool_, "elements": st.booleans()}
+    parameters = st.dictionaries(text, st.one_of(number.filter(np.isfinite), text, st.tuples(st.integers(0, 9))))
+    clicks = st.none() | st.builds(Click, text, text, st.none() | text, parameters)
+    start = draw(st.integers(0, n - 1))
+    span = (start, draw(st.integers(start + 1, n)))
+    return Demonstration(
+        task="any",
+        name="",
+        arm=draw(text),
+        joint_names=tuple(joint.name for joint in JOINTS[:joints]) + ("rail",) * (joints - len(JOINTS)),
+        anchors=tuple(Anchor(draw(text), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
+        time=np.cumsum(rows(draw, n, elements=st.floats(1e-4, 1.0))),
+        joint_positions=rows(draw, n, joints),
+        joint_velocities=rows(draw, n, joints),
+        tool_positions=rows(draw, n, 3),
+        tool_yaws=rows(draw, n),
+        anchor_positions=rows(draw, n, anchors, 3),
+        anchor_yaws=rows(draw, n, anchors),
+        held=rows(draw, n, anchors, **flags),
+        touched=rows(draw, n, anchors, **flags),
+        command_asked=rows(draw, n, joints, elements=st.floats()),
+        command_sent=rows(draw, n, joints, elements=st.floats(-10, 10)),
+        segments=draw(st.lists(st.builds(Segment, st.just(span[0]), st.just(span[1]), clicks), max_size=3).map(tuple)),
+        timing=Timing(rows(draw, n), rows(draw, n), rows(draw, n), draw(st.floats(1, 500)), draw(st.integers(0, 99))),
+        states=draw(st.none() | st.just(np.random.default_rng(n).normal(size=(n, 5)))),
+        model=draw(st.none() | text),
+        success=draw(st.sampled_from([None, True, False])),
+        notes=draw(text),
+        trim=draw(st.sampled_from([None, span])),
+    )
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(demonstrations())
+def test_any_demonstration_comes_back_as_it_was(tmp_path_factory, demonstration):
+    library = Library(tmp_path_factory.mktemp("library"))
+    info = library.add(demonstration)
+    assert (info.samples, info.success, info.trim, info.error) == (
+        len(demonstration), demonstration.success, demonstration.trim, "",
+    )  # fmt: skip
+    assert_same(demonstration, library.load("any", "001"), ignore=("name",))
+
+
+def test_a_simulated_take_comes_back_and_replays(library):
+    arm = SimulatedArm(4)
+    arm.connect()
+    shown = take("sweep", 60, arm)
+    library.add(shown)
+    back = library.load("sweep", "001")
+    assert_same(shown, back, ignore=("name",))
+    arm.restore(back.states[30])
+    np.testing.assert_allclose(arm.observe().positions, back.joint_positions[30], atol=1e-7)
+
+
+def test_a_model_larger_than_an_hdf5_attribute_usually_may_be(library):
+    library.add(replace(take(), model="<mujoco/>" * 30_000))
+    assert len(library.load("reach red", "001").model) == 270_000
+
+
+def test_the_file_is_laid_out_as_robomimic_reads_it(library):
+    arm = SimulatedArm(4)
+    arm.connect()
+    shown = take("sweep", 30, arm)
+    with h5py.File(library.add(replace(shown, success=True)).path) as file:
+        data, demo = file["data"], file["data/demo_0"]
+        assert data.attrs["total"] == demo.attrs["num_samples"] == 30
+        assert set(json.loads(data.attrs["env_args"])) == {"env_name", "type", "env_kwargs"}
+        assert demo.attrs["model_file"] == arm.model_xml
+        actions = demo["actions"]
+        assert (actions.shape, actions.dtype) == ((30, 6), np.float32)
+        assert np.abs(actions[:]).max() <= 1.0
+        targets = actions[:] * actions.attrs["scale"] + actions.attrs["offset"]
+        np.testing.assert_allclose(targets, shown.command_sent, atol=1e-6)
+        assert set(demo["obs"]) == set(demo["next_obs"]) == {
+            "joint_positions", "joint_velocities", "gripper", "ee_position", "ee_quaternion", "ee_yaw",
+            "object_positions", "object_yaws", "held", "touched",
+        }  # fmt: skip
+        for key, values in demo["obs"].items():
+            assert values.dtype == np.float32
+            assert len(values) == 30
+            np.testing.assert_array_equal(demo["next_obs"][key][:-1], values[1:])
+        np.testing.assert_allclose(np.linalg.norm(demo["obs/ee_quaternion"][:], axis=1), 1.0, rtol=1e-6)
+        assert demo["dones"][:].tolist() == [0] * 29 + [1]
+        assert demo["rewards"][:].tolist() == [0.0] * 29 + [1.0]
+        assert demo["states"].dtype == demo["command_asked"].dtype == demo["command_sent"].dtype == np.float64
+        assert {"time", "lateness", "latency", "retries"} == set(demo["timing"])
+        assert (demo["segments"].dtype, demo["segments"].shape) == (np.int64, (1, 2))
+        assert json.loads(demo["segments"].attrs["clicks"])[0]["verb"] == "reach"
+        wanted = {"format_version", "task", "arm", "joint_names", "units", "rate_asked", "rate_reached", "missed_ticks"}
+        assert wanted | {"success", "notes", "anchors"} <= set(file.attrs)
+        assert file.attrs["success"] == "yes"
+
+
+def test_the_quaternion_points_along_the_hand_and_across_the_jaws(library):
+    shown = take()
+    pitch = shown.joint_positions[0, 1:4].sum()
+    with h5py.File(library.add(shown).path) as file:
+        x, y, z, w = file["data/demo_0/obs/ee_quaternion"][0]
+    hand = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)])
+    jaw = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)])
+    np.testing.assert_allclose(hand, [np.cos(pitch), 0, -np.sin(pitch)], atol=1e-6)
+    np.testing.assert_allclose(jaw, [np.sin(pitch), 0, np.cos(pitch)], atol=1e-6)
+
+
+# Nothing is overwritten, nothing is destroyed
+
+
+def test_takes_are_numbered_and_never_overwritten(library):
+    assert library.tasks() == []
+    assert [library.add(take()).name for _ in range(3)] == ["001", "002", "003"]
+    entry = library.remove("reach red", "003")
+    assert library.add(take()).name == "004"
+    library.restore(entry)
+    assert [info.name for info in library.takes("reach red")] == ["001", "002", "003", "004"]
+    assert list((library.root / ".trash").iterdir()) == []
+
+
+def test_many_threads_add_without_losing_one(library):
+    shown = take()
+    threads = [threading.Thread(target=lambda: [library.add(shown) for _ in range(5)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [info.name for info in library.takes("reach red")] == [f"{i:03}" for i in range(1, 21)]
+
+
+def test_two_programs_that_add_at_once_do_not_overwrite_each_other(library, monkeypatch):
+    library.add(take())
+    monkeypatch.setattr(library, "_highest_number", lambda task: 0)
+    assert library.add(take()).name == "002"
+    monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no hard links here")))
+    assert library.add(take()).name == "003"
+    assert not [path for path in library.path("reach red").iterdir() if path.suffix == ".tmp"]
+
+
+def test_a_whole_task_goes_and_comes_back_with_what_lies_beside_its_takes(library):
+    library.add(take())
+    (library.path("reach red") / "adapted.safetensors").write_bytes(b"learnt")
+    entry = library.remove_task("reach red")
+    assert library.tasks() == []
+    library.add(take())
+    library.restore(entry)
+    assert [info.name for info in library.takes("reach red")] == ["001", "002"]
+    assert (library.path("reach red") / "adapted.safetensors").read_bytes() == b"learnt"
+
+
+def test_what_was_removed_never_replaces_what_is_there(library):
+    library.add(take())
+    entry = library.remove("reach red", "001")
+    hdf5.write(library.path("reach red") / "001.hdf5", take())
+    with pytest.raises(NameCollisionError, match="stays in"):
+        library.restore(entry)
+    assert entry.path.is_dir()
+
+
+def test_success_trim_and_notes_change_no_sample(library):
+    shown = take()
+    library.add(shown)
+    assert library.set_success("reach red", "001", True).success is True
+    assert library.set_trim("reach red", "001", (2, 9)).trim == (2, 9)
+    assert library.set_notes("reach red", "001", "schön").notes == "schön"
+    assert_same(replace(shown, success=True, trim=(2, 9), notes="schön"), library.load("reach red", "001"), ("name",))
+    assert library.set_trim("reach red", "001", None).trim is None
+    with pytest.raises(InvalidTakeError, match="from 5 to 99"):
+        library.set_trim("reach red", "001", (5, 99))
+
+
+def test_a_failed_change_leaves_the_file_and_no_trace(library, monkeypatch):
+    path = library.add(take()).path
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(StorageError, match="No space left"):
+        library.set_success("reach red", "001", False)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["001.hdf5"]
+
+
+def test_a_failed_add_stores_nothing_and_says_why(library, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+    with pytest.raises(StorageError, match=r"Input/output error.*choose another folder"):
+        library.add(take())
+    assert library.takes("reach red") == []
+
+
+ADDING = """
+import sys
+sys.path[:0] = sys.argv[2:]
+from pathlib import Path
+from tests.unit.demonstrations.test_library import take
+from metagui.demonstrations.storage.library import Library
+library, shown = Library(Path(sys.argv[1])), take(ticks=400)
+while True:
+    sys.stdout.write(library.add(shown).name + "\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_kill_while_adding_leaves_whole_takes_only(library):
+    paths = [path for path in sys.path if path]
+    command = [sys.executable, "-c", ADDING, str(library.root), *paths]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        told = [process.stdout.readline()]
+        time.sleep(random.Random(1).uniform(0.1, 0.3))
+        process.send_signal(signal.SIGKILL)
+        told += process.stdout.read().splitlines()
+    takes = library.takes("reach red")
+    assert len(takes) >= len(told)
+    assert all(len(library.load("reach red", info.name)) == info.samples == 400 for info in takes)
+
+
+# Examples, folders that cannot be written, large libraries
+
+
+def test_examples_are_shown_and_stay_as_they_are(tmp_path):
+    Library(tmp_path / "shipped").add(take())
+    library = Library(tmp_path / "mine", tmp_path / "shipped")
+    assert library.tasks() == ["reach red"]
+    assert library.info("reach red", "001").read_only
+    for change in (
+        lambda: library.remove("reach red", "001"),
+        lambda: library.set_success("reach red", "001", True),
+        lambda: library.rename_task("reach red", "mine"),
+        lambda: library.remove_task("reach red"),
+    ):
+        with pytest.raises(ReadOnlyError, match="with metagui; it stays as it is"):
+            change()
+    own = library.add(take())
+    assert (own.name, own.read_only, own.path.parent.parent) == ("002", False, tmp_path / "mine")
+    assert [info.read_only for info in library.takes("reach red")] == [True, False]
+    library.remove("reach red", "002")
+
+
+def test_a_library_that_is_its_own_examples_may_be_changed(tmp_path):
+    library = Library(tmp_path, tmp_path / "x" / "..")
+    library.add(take())
+    library.remove("reach red", "001")
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="Choose another folder"):
+        Library(tmp_path / "file").tasks()
+    with pytest.raises(StorageError, match="hoose another folder"):
+        Library(tmp_path / "file" / "deeper").add(take())
+
+
+def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, monkeypatch):
+    shown = take()
+    for _ in range(5):
+        library.add(shown)
+    opened, real = [], h5py.File
+    monkeypatch.setattr(h5py, "File", lambda path, *rest, **more: (opened.append(path), real(path, *rest, **more))[1])
+    fresh = Library(library.root)
+    for _ in range(3):
+        assert len(fresh.takes("reach red")) == 5
+    assert len(opened) == 5
+    fresh.set_success("reach red", "003", True)
+    assert fresh.info("reach red", "003").success is True
+
+
+def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
+    shown = take()
+    library.add(shown)
+    library.add(replace(shown, time=shown.time * 1.02))
+    good, slow = library.takes("reach red")
+    assert not good.timing.marked
+    assert good.quality == ""
+    assert slow.timing.marked
+    assert slow.quality.startswith("Rate missed by more than 1 %: 49.0 of 50 Hz")
+
+
+def test_the_header_of_a_recording_survives_json():
+    arm = SimulatedArm(0)
+    header = TakeHeader.of("task", arm, arm)
+    assert TakeHeader.from_dict(json.loads(json.dumps(header.to_dict()))) == header

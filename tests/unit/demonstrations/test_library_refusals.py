@@ -1,0 +1,183 @@
+"""Names no folder could have and files that are no takes: refused or listed with the reason, never in the way."""
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+
+from metagui.demonstrations.demonstration import Segment
+from metagui.demonstrations.storage import task_names
+from metagui.demonstrations.storage.library import (
+    BrokenFileError,
+    InvalidNameError,
+    InvalidTakeError,
+    Library,
+    LibraryError,
+    NameCollisionError,
+    NewerFormatError,
+    UnknownTakeError,
+    UnknownTaskError,
+)
+from tests.unit.demonstrations.test_library import take, text
+
+
+@pytest.fixture
+def library(tmp_path):
+    return Library(tmp_path / "library")
+
+
+# Names
+
+
+@given(text.filter(lambda name: name.strip()))
+def test_any_name_becomes_a_folder_name_and_comes_back(name):
+    try:
+        folder = task_names.folder_name(name)
+    except InvalidNameError:
+        assert len(name.encode()) > 60 or not name.strip()
+        return
+    assert not set(folder) & set('<>:"/\\|?*\0')
+    assert folder.isprintable()
+    assert folder == folder.strip(". ")
+    assert len(folder.encode()) <= 240
+    assert task_names.task_name(folder) == task_names.clean(name)
+
+
+@pytest.mark.parametrize("name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"])
+def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
+    library.add(take(name))
+    (task,) = library.tasks()
+    assert task == task_names.clean(name)
+    assert len(library.load(name, "001")) == 20
+    assert library.load(name, "001").task == name
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\udc80", "x" * 300])
+def test_names_that_are_none_are_refused(library, name):
+    with pytest.raises(InvalidNameError):
+        library.add(take(name))
+    assert library.tasks() == []
+
+
+def test_names_that_collide_on_some_file_system_are_refused(library):
+    library.add(take("Reach"))
+    with pytest.raises(NameCollisionError, match="too much like the task 'Reach'"):
+        library.add(take("reach"))
+    assert library.tasks() == ["Reach"]
+
+
+def test_renaming(library):
+    library.add(take("old"))
+    library.add(take("other"))
+    library.rename_task("old", "Old")
+    assert library.tasks() == ["Old", "other"]
+    assert library.load("Old", "001").task == "Old"
+    with pytest.raises(NameCollisionError):
+        library.rename_task("Old", "other")
+    with pytest.raises(NameCollisionError):
+        library.rename_task("Old", "OTHER")
+    assert library.tasks() == ["Old", "other"]
+
+
+def test_unknown_names_list_those_that_exist(library):
+    with pytest.raises(UnknownTaskError, match=r"no task 'x'. There are none yet"):
+        library.takes("x")
+    library.add(take("push blue"))
+    with pytest.raises(UnknownTaskError, match=r"There are: push blue\. Did you mean 'push blue'\?"):
+        library.load("push bleu", "001")
+    with pytest.raises(UnknownTakeError, match=r"no take '002'\. There are: 001"):
+        library.load("push blue", "002")
+
+
+# Files that are not what they should be
+
+
+@pytest.fixture
+def spoilt(library):
+    """A library with one good take and every kind of bad file beside it."""
+    folder = library.add(take()).path.parent
+    good = (folder / "001.hdf5").read_bytes()
+    (folder / "002.hdf5").write_bytes(b"no HDF5 at all")
+    (folder / "003.hdf5").write_bytes(good[: len(good) // 2])
+    (folder / "004.hdf5").touch()
+    (folder / "005.hdf5").mkdir()
+    with h5py.File(folder / "006.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.zeros((3, 2))
+    (folder / "007.hdf5").write_bytes(good)
+    with h5py.File(folder / "007.hdf5", "r+") as file:
+        file.attrs["format_version"] = 99
+    (folder / "008.hdf5").write_bytes(good)
+    with h5py.File(folder / "008.hdf5", "r+") as file:
+        del file["data/demo_0/command_sent"]
+    (folder / "009.hdf5").write_bytes(good)
+    with h5py.File(folder / "009.hdf5", "r+") as file:
+        del file["data/demo_0/obs/held"]
+        file["data/demo_0/obs/held"] = np.zeros((3, 1))
+    (folder / "010.hdf5").write_bytes(good)
+    with h5py.File(folder / "010.hdf5", "r+") as file:
+        file.attrs["timing"] = "{}"
+    (folder / "011.hdf5").symlink_to(folder / "nowhere.hdf5")
+    return library
+
+
+def test_bad_files_are_listed_with_the_reason(spoilt):
+    errors = {info.name: info.error for info in spoilt.takes("reach red")}
+    assert errors["001"] == errors["008"] == errors["009"] == ""
+    assert "no take of metagui" in errors["006"]
+    assert "newer metagui (format 99, this one reads up to 1)" in errors["007"]
+    for name in ("002", "003", "004", "005", "010", "011"):
+        assert f"{name}.hdf5 cannot be read" in errors[name]
+    assert spoilt.tasks() == ["reach red"]
+    assert spoilt.add(take()).name == "012"
+
+
+@pytest.mark.parametrize("name", ["002", "003", "004", "005", "006", "008", "009", "011"])
+def test_loading_a_bad_file_says_what_is_wrong(spoilt, name):
+    with pytest.raises(BrokenFileError, match=name):
+        spoilt.load("reach red", name)
+
+
+def test_loading_a_newer_file_says_so(spoilt):
+    with pytest.raises(NewerFormatError):
+        spoilt.load("reach red", "007")
+    with pytest.raises(NewerFormatError):
+        spoilt.set_success("reach red", "007", True)
+
+
+def test_a_bad_file_may_be_removed_and_restored(spoilt):
+    spoilt.restore(spoilt.remove("reach red", "002"))
+    assert len(spoilt.takes("reach red")) == 11
+
+
+def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
+    path = library.add(take()).path
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    for _ in range(60):
+        spoilt = bytearray(good)
+        for place in rng.integers(0, len(good), 8):
+            spoilt[place] = rng.integers(256)
+        path.write_bytes(spoilt)
+        library.takes("reach red")
+        try:
+            library.load("reach red", "001")
+        except LibraryError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"time": np.zeros(20)}, "times do not increase"),
+        ({"time": np.zeros(0)}, "no samples"),
+        ({"held": np.zeros((20, 3), dtype=bool)}, r"held have shape \(20, 3\) where \(20, 2\) is expected"),
+        ({"segments": (Segment(5, 40),)}, "A segment from 5 to 40"),
+        ({"trim": (4, 4)}, "The trim from 4 to 4"),
+        ({"states": np.zeros((3, 2))}, "one row a sample"),
+    ],
+)
+def test_a_take_that_contradicts_itself_is_not_stored(library, change, words):
+    with pytest.raises(InvalidTakeError, match=words):
+        library.add(replace(take(), **change))
+    assert library.tasks() == []

@@ -1,0 +1,131 @@
+"""Takes leave in one file for robomimic and come back as they were."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from metagui.cli import app
+from metagui.demonstrations.storage.errors import BrokenFileError
+from metagui.demonstrations.storage.library import Library
+from metagui.demonstrations.storage.robomimic_export import ExchangeError, demonstrations_in, export_robomimic
+from tests.helpers.takes import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from typer.testing import Result
+
+TASKS = ("above red", "press red")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    made = Library(tmp_path / "library")
+    for task in TASKS:
+        for take in shown()[task]:
+            made.add(take)
+    return made
+
+
+def takes_of(library: Library) -> list:
+    return [info for task in TASKS for info in library.takes(task)]
+
+
+def metagui(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_the_file_is_what_robomimics_loader_asks_for(library: Library, tmp_path: Path) -> None:
+    """As its SequenceDataset goes through a file: filter key, demonstrations in order, keys of equal length."""
+    out = tmp_path / "all.hdf5"
+    total = export_robomimic(takes_of(library), out)
+    with h5py.File(out) as file:
+        names = sorted(file["data"], key=lambda name: int(name[5:]))
+        assert names == [f"demo_{i}" for i in range(6)]
+        for key, wanted in (("train", "0134"), ("valid", "25"), ("above red", "012"), ("press red", "345")):
+            assert [name.decode("utf-8") for name in file[f"mask/{key}"][()]] == [f"demo_{i}" for i in wanted]
+        assert set(json.loads(file["data"].attrs["env_args"])) == {"env_name", "type", "env_kwargs"}
+        assert file["data"].attrs["total"] == total == sum(file["data"][name].attrs["num_samples"] for name in names)
+        for name in names:
+            demo = file["data"][name]
+            length = demo.attrs["num_samples"]
+            for key in ("actions", "rewards", "dones", *(f"{o}/{k}" for o in ("obs", "next_obs") for k in demo["obs"])):
+                assert len(demo[key]) == length, key
+            assert np.abs(demo["actions"][()]).max() <= 1.0
+
+
+def test_what_comes_back_is_what_went(library: Library, tmp_path: Path) -> None:
+    library.set_success("above red", "002", True)
+    library.set_notes("above red", "002", "läuft")
+    export_robomimic(takes_of(library), tmp_path / "all.hdf5")
+    came = list(demonstrations_in(tmp_path / "all.hdf5"))
+    went = [library.load(info.task, info.name) for info in takes_of(library)]
+    assert [take.notes for take in came] == ["", "läuft", "", "", "", ""]
+    for there, back in zip(went, came, strict=True):
+        for field in fields(there):
+            if field.name not in ("name", "timing"):
+                np.testing.assert_equal(getattr(back, field.name), getattr(there, field.name), err_msg=field.name)
+        np.testing.assert_equal(vars(back.timing), vars(there.timing))
+
+
+def test_only_what_is_within_the_trim_leaves(library: Library, tmp_path: Path) -> None:
+    whole = library.load("above red", "001")
+    start, stop = 10, len(whole) - 5
+    library.set_trim("above red", "001", (start, stop))
+    export_robomimic(library.takes("above red")[:1], tmp_path / "one.hdf5")
+    (take,) = demonstrations_in(tmp_path / "one.hdf5")
+    assert take.trim is None
+    assert len(take) == stop - start
+    np.testing.assert_array_equal(take.command_sent, whole.command_sent[start:stop])
+    assert take.segments[0].start == 0
+    assert take.segments[-1].stop == stop - start
+    assert take.segments[0].click == whole.segments[0].click
+    with h5py.File(tmp_path / "one.hdf5") as file:
+        assert file["data/demo_0/dones"][()].nonzero()[0].tolist() == [stop - start - 1]
+        assert "order" in file["data/demo_0/obs/ee_quaternion"].attrs
+
+
+def test_what_cannot_be_exchanged_says_why(library: Library, tmp_path: Path) -> None:
+    out = tmp_path / "all.hdf5"
+    with pytest.raises(ExchangeError, match="no takes were chosen"):
+        export_robomimic([], out)
+    other = replace(shown()["above red"][0], joint_names=("a", "b", "c", "d", "e", "f"), task="other")
+    library.add(other)
+    with pytest.raises(ExchangeError, match="other joints"):
+        export_robomimic([*takes_of(library), *library.takes("other")], out)
+    assert not out.exists()
+    out.write_text("mine")
+    with pytest.raises(ExchangeError, match="there already"):
+        export_robomimic(takes_of(library), out)
+    assert out.read_text() == "mine"
+    with pytest.raises(BrokenFileError, match="Nothing was imported"):
+        list(demonstrations_in(out))
+    with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
+        file.create_group("data/demo_0").attrs["num_samples"] = 0
+    with pytest.raises(ExchangeError, match="not exported by metagui"):
+        list(demonstrations_in(tmp_path / "foreign.hdf5"))
+
+
+def test_as_verbs(library: Library, tmp_path: Path) -> None:
+    library.set_success("above red", "001", False)
+    out, other = tmp_path / "some.hdf5", tmp_path / "other"
+    result = metagui("export", out, "--task", "above red", "--library", library.root, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["tasks"] == {"above red": 2}
+    assert "Left out: 1" in result.stderr
+    assert metagui("import", out, "--library", other).exit_code == 0
+    result = metagui("import", library.takes("press red")[0].path, "--task", "pressed", "--library", other, "--json")
+    assert json.loads(result.stdout)["takes"][0]["task"] == "pressed"
+    assert [(task, len(Library(other).takes(task))) for task in Library(other).tasks()] == [
+        ("above red", 2),
+        ("pressed", 1),
+    ]
+    assert metagui("export", out, "--library", library.root).exit_code == 1
+    assert metagui("import", tmp_path / "absent.hdf5", "--library", other).exit_code == 1

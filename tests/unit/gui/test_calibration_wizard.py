@@ -1,0 +1,387 @@
+"""The calibration page on the real virtual arm: what a person may do at every moment, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
+
+from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.guided_sweep import sweep_by_hand
+from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.serial_port import SerialPort, UsbPort
+from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.calibration import Calibration
+from metagui.arms.so101.so101_arm import FeetechArm
+from metagui.gui.arm.calibration.joint_travel import compared, shortcomings, unknown
+from metagui.gui.arm.calibration.wizard import CalibrationWizard
+from metagui.gui.arm.calibration.wizard_page import Stage
+from metagui.gui.theme.theme import Theme
+from tests.helpers.user import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    from metagui.gui.theme.theme import Choice
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+PATIENCE = 30_000
+
+
+class Desk:
+    """A new virtual arm on a cable, a book, and the page; ``said`` is what the page told the window."""
+
+    def __init__(self, qtbot: QtBot, folder: Path) -> None:
+        self.qtbot = qtbot
+        self.arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
+        self.arm.servos[0].write(reg.TORQUE_ENABLE.address, b"\x01")
+        self.sent: list[object] = []
+        self.arm.bus.log = self.sent.append
+        self.port = VirtualPort(self.arm, physics=False)
+        self.plugged = [self.usb()]
+        self.book = ArmBook(folder / "arms", lambda: tuple(self.plugged))
+        self.said: list[tuple[str, str]] = []
+        self.before = self.eeprom()
+        self.page: CalibrationWizard | None = None
+
+    def usb(self) -> UsbPort:
+        return UsbPort(self.port.name, 0x1A86, 0x55D3, "5A46")
+
+    def eeprom(self) -> list[list[int]]:
+        kept = (reg.HOMING_OFFSET, reg.MIN_POSITION, reg.MAX_POSITION)
+        return [[servo.get(register) for register in kept] for servo in self.arm.servos]
+
+    def open(self, theme: Theme) -> CalibrationWizard:
+        self.page = page = CalibrationWizard(theme, self.port.name, self.book)
+        self.qtbot.addWidget(page)
+        page.finished.connect(lambda name: self.said.append(("finished", name)))
+        page.cancelled.connect(lambda words: self.said.append(("cancelled", words)))
+        page.resize(1100, 700)
+        page.show()
+        return page
+
+    def press(self, button: QPushButton) -> None:
+        self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def reach(self, stage: Stage) -> None:
+        self.qtbot.waitUntil(lambda: self.page.stage is stage, timeout=PATIENCE)
+
+    def sweep(self) -> None:
+        """Let hands move what is not done yet, and press Finish."""
+        with self.hands():
+            self.qtbot.waitUntil(self.done, timeout=PATIENCE)
+        self.press(self.page.primary)
+        self.reach(Stage.CHECK)
+
+    def sweeps(self) -> Iterator[tuple[int, float]]:
+        """Whole sweeps only: hands that let go where 93 % are enough would put the middle a degree or more aside."""
+        while not self.done():
+            yield from sweep_by_hand()
+
+    def done(self) -> bool:
+        return not shortcomings(self.page._swept or unknown())
+
+    @contextmanager
+    def hands(self) -> Iterator[None]:
+        """Let hands lead the joints from stop to stop until all are done, in quick time."""
+        over = threading.Event()
+        self.arm.lead(self.sweeps())
+
+        def hurry() -> None:
+            seen = 0
+            while not over.wait(0.001):  # a few steps a reading, however busy the machine is
+                if len(self.sent) > seen and self.arm.led:
+                    seen = len(self.sent)
+                    self.arm.advance(6)
+
+        time = threading.Thread(target=hurry)
+        time.start()
+        try:
+            yield
+        finally:
+            over.set()
+            time.join()
+
+    def complains(self, words: str) -> bool:
+        return words in self.page._trouble.text() and self.page._trouble.isVisible()
+
+    def unplug(self) -> None:
+        self.port.close()
+        self.plugged.clear()
+
+    def plug_in(self) -> None:
+        self.port = VirtualPort(self.arm, physics=False)
+        self.plugged[:] = [self.usb()]
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(qtbot, tmp_path)
+    try:
+        yield made
+    finally:
+        if made.page is not None:
+            made.page.end()
+        made.port.close()
+
+
+@pytest.fixture
+def page(desk: Desk) -> CalibrationWizard:
+    theme = Theme("light")
+    theme.apply()
+    return desk.open(theme)
+
+
+def test_a_new_arm_is_calibrated_and_named(desk: Desk, page: CalibrationWizard) -> None:
+    assert "hold it before you go on" in page._sentence.text()
+    assert desk.sent == []
+    assert desk.arm.servos[0].torque
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(page._swept), timeout=PATIENCE)
+    assert not any(servo.torque for servo in desk.arm.servos)
+    desk.press(page.primary)
+    assert desk.complains("hardly moved: shoulder pan, shoulder lift, elbow flex, wrist flex, wrist roll, gripper")
+    with desk.hands():
+        desk.reach(Stage.CHECK)
+    assert desk.eeprom() == desk.before
+    assert page._found is not None
+    assert [joint.words for joint in compared(page._found)] == ["as the model"] * 6
+    assert page.name.text() == "SO-101"
+    page.name.selectAll()
+    desk.qtbot.keyClicks(page.name, "left arm")
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
+    assert desk.said == [("finished", "left arm")]
+    assert desk.book.find("left arm") == desk.port.name
+    with FeetechArm(desk.port.name, desk.book.calibration("left arm")) as driver:
+        np.testing.assert_allclose(driver.observe().positions, desk.arm.angles(), atol=0.015)
+
+
+@pytest.mark.parametrize("stage", [Stage.HOLD, Stage.SWEEP, Stage.CHECK])
+def test_cancelling_changes_nothing(desk: Desk, page: CalibrationWizard, stage: Stage) -> None:
+    if stage is not Stage.HOLD:
+        desk.press(page.primary)
+        desk.qtbot.waitUntil(lambda: bool(page._swept), timeout=PATIENCE)
+    if stage is Stage.CHECK:
+        desk.sweep()
+    desk.press(page.cancel_button)
+    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
+    ((kind, words),) = desk.said
+    assert (kind, "nothing was written" in words) == ("cancelled", True)
+    assert ("limp" in words) == (stage is not Stage.HOLD)
+    assert desk.eeprom() == desk.before
+    assert not desk.book.folder.exists()
+    SerialPort(desk.port.name).close()  # it is free
+
+
+def test_a_pulled_cable_is_told_and_gone_on_from(desk: Desk, page: CalibrationWizard) -> None:
+    desk.press(page.primary)
+    with desk.hands():
+        desk.qtbot.waitUntil(lambda: any(joint.mood == "done" for joint in page._swept), timeout=PATIENCE)
+        before = {joint.name for joint in page._swept if joint.mood == "done"}
+        desk.unplug()
+        desk.reach(Stage.LOST)
+        assert desk.complains("The port has vanished")
+        desk.press(page.primary)
+        desk.reach(Stage.SWEEP)
+        desk.reach(Stage.LOST)
+        assert desk.complains("The arm is not plugged in; ports on USB: none")
+    desk.plug_in()
+    seen = len(desk.sent)
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: len(desk.sent) > seen + 40, timeout=PATIENCE)
+    assert {joint.name for joint in page._swept if joint.mood == "done"} == before
+    desk.sweep()
+    assert page._found is not None
+    assert [joint.words for joint in compared(page._found)] == ["as the model"] * 6
+
+
+def test_an_arm_that_is_not_there_is_explained_and_can_be_tried_again(desk: Desk, page: CalibrationWizard) -> None:
+    desk.arm.faults.silent.add(3)
+    desk.press(page.primary)
+    desk.reach(Stage.SWEEP)
+    desk.reach(Stage.HOLD)
+    assert desk.complains("ervo 3")
+    desk.arm.faults.silent.clear()
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(page._swept), timeout=PATIENCE)
+    assert not desk.complains("")
+
+
+def test_starting_over_forgets_what_was_moved(desk: Desk, page: CalibrationWizard) -> None:
+    desk.press(page.primary)
+    with desk.hands():
+        desk.qtbot.waitUntil(lambda: any(joint.mood == "done" for joint in page._swept), timeout=PATIENCE)
+    desk.press(page.secondary)
+    desk.qtbot.waitUntil(lambda: {joint.mood for joint in page._swept} == {"waiting"}, timeout=PATIENCE)
+    assert page.stage is Stage.SWEEP
+
+
+def lerobots(desk: Desk, tmp_path: Path, **change: int) -> str:
+    """Write a LeRobot file of the arm, its gripper changed."""
+    exact = desk.arm.calibration()
+    gripper = replace(exact.joints[5], **change)
+    path = tmp_path / "follower.json"
+    Calibration((*exact.joints[:5], gripper)).save(path)
+    return str(path)
+
+
+def test_a_lerobot_calibration_is_chosen_checked_and_written(
+    desk: Desk, page: CalibrationWizard, tmp_path: Path
+) -> None:
+    desk.press(page.secondary)
+    dialog = page.findChild(QFileDialog)
+    dialog.fileSelected.emit(lerobots(desk, tmp_path))
+    dialog.close()
+    assert page.stage is Stage.CHECK
+    assert "follower.json" in page._sentence.text()
+    assert "hold the arm" in page._sentence.text()
+    assert desk.arm.servos[0].torque
+    assert desk.eeprom() == desk.before
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
+    assert desk.said == [("finished", "SO-101")]
+    assert desk.book.calibration("SO-101") == desk.arm.calibration()
+    assert desk.eeprom() != desk.before
+
+
+def test_what_is_no_calibration_is_refused(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(json.dumps({"elbow": {}}))
+    page.import_file(str(path))
+    assert page.stage is Stage.HOLD
+    assert desk.complains("is no calibration of this arm")
+
+
+def test_a_file_that_does_not_fit_the_model_is_doubted(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
+    page.import_file(lerobots(desk, tmp_path, range_min=1900, range_max=2200))
+    assert desk.complains("does not fit this arm")
+    assert "angles will be off" in page.bars._rows[5].accessibleName()
+    desk.press(page.secondary)
+    assert page.stage is Stage.HOLD
+    assert not desk.complains("")
+
+
+def test_a_failed_write_says_so_and_can_be_repeated(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
+    page.import_file(lerobots(desk, tmp_path))
+    desk.unplug()
+    desk.press(page.primary)
+    desk.reach(Stage.CHECK)
+    assert desk.complains("not plugged in")
+    desk.plug_in()
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
+    assert desk.book.find("SO-101") == desk.port.name
+
+
+def test_a_book_that_cannot_be_written_is_told(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
+    page.import_file(lerobots(desk, tmp_path))
+    desk.book.folder.touch()  # where a folder should be
+    desk.press(page.primary)
+    desk.reach(Stage.CHECK)
+    desk.qtbot.waitUntil(lambda: desk.complains("its copy cannot be written"), timeout=PATIENCE)
+    assert desk.said == []
+
+
+def test_names_are_checked_while_they_are_typed(desk: Desk, tmp_path: Path, qapp: QApplication) -> None:
+    desk.book.remember("SO-101", "/dev/ttyACM7")
+    page = desk.open(Theme("light"))
+    page.import_file(lerobots(desk, tmp_path))
+    assert page.name.text() == "SO-101 2"
+    page.name.setText("a/b")
+    assert not page.primary.isEnabled()
+    assert desk.complains("'a/b' cannot name an arm")
+    assert "cannot name" in page.primary.toolTip()
+    page.name.setText("SO-101")
+    assert page.primary.isEnabled()
+    assert "takes the place" in page._hint.text()
+
+
+def test_a_known_arm_keeps_its_name(desk: Desk, qapp: QApplication) -> None:
+    desk.book.remember("left arm", desk.port.name)
+    assert desk.open(Theme("light")).name.text() == "left arm"
+
+
+def test_a_broken_book_is_told_at_once(desk: Desk, qapp: QApplication) -> None:
+    desk.book.folder.mkdir()
+    (desk.book.folder / "arms.json").write_text("[{")
+    desk.open(Theme("light"))
+    assert desk.complains("cannot be understood")
+
+
+def test_going_away_in_the_middle_leaves_nothing_running(desk: Desk, page: CalibrationWizard) -> None:
+    desk.press(page.primary)
+    desk.qtbot.waitUntil(lambda: bool(page._swept), timeout=PATIENCE)
+    page.end()
+    SerialPort(desk.port.name).close()
+    desk.qtbot.wait(50)  # what the thread still sent is heard by nobody
+    assert desk.said == []
+
+
+def test_everything_has_a_name_and_fits(desk: Desk, page: CalibrationWizard) -> None:
+    for stage in Stage:
+        page.enter(stage)
+        QApplication.processEvents()
+        for widget in [*page.findChildren(QPushButton), *page.findChildren(QLineEdit)]:
+            if widget.isVisible():
+                assert widget.accessibleName(), stage
+                assert widget.width() >= widget.minimumSizeHint().width()
+        assert page.minimumSizeHint().width() <= 1000
+    assert page.bars._rows[0].accessibleName() == "shoulder pan: 0° of 220°, not moved yet"
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_bars_show_how_far_and_where(desk: Desk, look: Choice, qapp: QApplication) -> None:
+    theme = Theme(look)
+    theme.apply()
+    page = desk.open(theme)
+    page.enter(Stage.SWEEP)
+    one = unknown()
+    page.bars.show_joints(
+        (
+            replace(one[0], travel=220.0, mood="done", words="done", place=0.0),
+            replace(one[1], travel=100.0, mood="moving", words="86° to go", place=1.0),
+            *one[2:],
+        )
+    )
+    eyes = Person(page)
+    for row, colour, share in ((0, theme.colours.success, 1.0), (1, theme.colours.accent, 0.5), (2, "", 0.0)):
+        widget = page.bars._rows[row]
+        middle = eyes.picture(widget)[widget.height() // 2]
+        wanted = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) if colour else (-1, -1, -1)
+        filled = int((np.abs(middle - wanted).sum(axis=1) < 12).sum())
+        trough = widget.width() - widget._name_width() - widget._degrees_width() - widget._words_width() - 16
+        assert filled == pytest.approx(share * trough, abs=26), row  # less the knob
+
+
+@pytest.mark.window
+def test_the_keyboard_is_enough(desk: Desk, page: CalibrationWizard) -> None:
+    person = Person(page)
+    page.activateWindow()
+    person.wait_until(page.isActiveWindow, 10)
+    person.key(Qt.Key.Key_Return)
+    with desk.hands():
+        person.wait_until(lambda: page.stage is Stage.CHECK, 30)
+    person.type(" B")
+    person.key(Qt.Key.Key_Return)
+    person.wait_until(lambda: bool(desk.said), 10)
+    assert desk.said == [("finished", "SO-101 B")]
+    again = desk.open(Theme("light"))
+    again.activateWindow()
+    person = Person(again)
+    person.wait_until(again.isActiveWindow, 10)
+    person.key(Qt.Key.Key_Escape)
+    assert desk.said[-1][0] == "cancelled"
+    page.end()

@@ -1,0 +1,180 @@
+"""The whole window without a screen: everything has a name, nothing is clipped, keys and empty places work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QComboBox,
+    QGraphicsView,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QWidget,
+)
+
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.demonstrations.storage.library import Library
+from metagui.gui.theme.theme import Theme
+from metagui.gui.widgets.eliding_label import Elided
+from metagui.gui.window.main_window import MainWindow
+from metagui.gui.window.session import Session
+from tests.helpers.takes import shown
+from tests.helpers.user import Person
+from tests.unit.gui.test_session import small_prior
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+INTERACTIVE = (QAbstractButton, QAbstractItemView, QComboBox, QGraphicsView, QLineEdit, QProgressBar)
+
+
+@pytest.fixture
+def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWindow]]:
+    made: list[MainWindow] = []
+
+    def make(tasks: tuple[str, ...] = (), look: str = "light", size: tuple[int, int] = (1280, 800)) -> MainWindow:
+        library = Library(tmp_path / "library")
+        for name in tasks:
+            for take in shown()[name][:2]:
+                library.add(take)
+        theme = Theme(look)  # type: ignore[arg-type]
+        theme.apply()
+        settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+        window = MainWindow(Session(SimulatedArm, library, small_prior, seed=3), theme, settings)
+        qtbot.addWidget(window)
+        window.resize(*size)
+        window.show()
+        made.append(window)
+        return window
+
+    yield make
+    for window in made:
+        window.close()
+
+
+def ready(window: MainWindow) -> Person:
+    person = Person(window)
+    window.activateWindow()  # there may be no window manager to do it
+    person.wait_until(window.isActiveWindow, 10, "the window to be active")
+    person.wait_until(lambda: person.state() == "Ready", 30)
+    return person
+
+
+def _own(widget: QWidget) -> bool:
+    """Whether a widget is ours to name, and not a part that Qt makes inside one of its own."""
+    return not widget.objectName().startswith("qt_") and widget.isVisible()
+
+
+def test_everything_that_can_be_used_has_a_name(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window(("above red", "press red"))
+    ready(window)
+    nameless = [
+        f"{type(w).__name__} {w.objectName()}"
+        for w in window.findChildren(QWidget)
+        if isinstance(w, INTERACTIVE) and _own(w) and not w.accessibleName() and not isinstance(w.parent(), INTERACTIVE)
+    ]
+    assert nameless == []
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1600, 1000)])
+def test_nothing_is_clipped(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
+    window = make_window(("above red", "press red"), size=size)
+    person = ready(window)
+    person.choose_task("press red")
+    person.pause(0.2)
+    clipped = [
+        f"{type(w).__name__} {w.text()!r}: {w.width()} < {w.minimumSizeHint().width()}"
+        for w in window.findChildren(QWidget)
+        if isinstance(w, QAbstractButton | QLabel)
+        and w.isVisible()
+        and not isinstance(w, Elided)
+        and not isinstance(w.parent(), QLineEdit)
+        and w.width() < w.minimumSizeHint().width()
+    ]
+    assert clipped == []
+    assert window.width() == size[0]
+
+
+def test_what_is_disabled_says_in_its_tooltip_what_is_missing(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window()
+    person = ready(window)
+    adapt = person.button("Adapt")
+    assert not adapt.isEnabled()
+    assert "Choose a task" in adapt.toolTip()
+    assert "press Adapt first" in person.button("Run").toolTip() or "Choose a task" in person.button("Run").toolTip()
+    assert person.button("Stop").isEnabled()
+
+
+def test_empty_places_explain_themselves(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window()
+    person = ready(window)
+    for words in ("No tasks yet", "Record a few takes", "record a second one"):
+        person.wait_until(lambda words=words: person.reads(words), 5, words)  # type: ignore[misc]
+
+
+def test_f1_shows_every_key_and_any_key_puts_it_away(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window()
+    person = ready(window)
+    person.key(Qt.Key.Key_F1)
+    assert window.keys.isVisible()
+    assert person.reads("Ctrl+Return")
+    person.key(Qt.Key.Key_A)
+    assert not window.keys.isVisible()
+
+
+def test_sizes_and_colours_are_remembered(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+    first = make_window(size=(1300, 820))
+    ready(first)
+    first._splitters["main"].setSizes([400, 880])
+    kept = first._splitters["main"].sizes()
+    first.actions_["dark"].trigger()
+    first.close()
+    second = make_window(size=(1300, 820))
+    assert second._splitters["main"].sizes() == pytest.approx(kept, abs=3)
+    assert second._settings.value("window/colours") == "dark"
+
+
+def test_without_opengl_the_view_says_so_and_the_rest_works(
+    make_window: Callable[..., MainWindow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metagui.arms.simulation import renderer
+
+    def missing(*_size: int) -> None:
+        raise renderer.RenderingError("The 3-D view cannot be drawn: no OpenGL here.")
+
+    monkeypatch.setattr("metagui.gui.scene.scene_view.SceneRenderer", missing)
+    window = make_window(("press red",))
+    person = ready(window)
+    assert "no OpenGL" in window.arm.view.problem
+    assert person.button("Record").isEnabled()
+    assert not window.arm.view.grab().isNull()
+
+
+def test_choosing_a_take_shows_its_traces_and_replays_it(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window(("press red", "above red"))
+    person = ready(window)
+    person.choose_task("press red")
+    person.key(Qt.Key.Key_Right)
+    person.key(Qt.Key.Key_Down)
+    person.wait_until(lambda: len(window.traces._cuts) == 1, 10, "the take's cuts")
+    window.actions_["replay"].trigger()
+    person.wait_until(lambda: person.reads("Replaying take 001"), 10, "the replay")
+    window.actions_["replay"].trigger()
+    person.wait_until(lambda: not person.reads("Replaying"), 10, "the end of the replay")
+
+
+def test_the_search_field_filters_the_list(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window(("press red", "above red"))
+    person = ready(window)
+    person.wait_until(lambda: window.tasks.tree.model().rowCount() == 2, 10)
+    person.key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    person.type("PRESS")
+    assert window.tasks.tree.model().rowCount() == 1

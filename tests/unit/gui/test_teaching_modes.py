@@ -1,0 +1,375 @@
+"""Other ways to teach than clicks: by hand, by a leader, by velocity. None can hurt the arm."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metagui.arms.arm import CONTROL_PERIOD, ArmError
+from metagui.arms.control.loop import ControllerError, ControlLoop
+from metagui.arms.feetech.control_table import TICK
+from metagui.arms.feetech.protocol import Instruction, Packet
+from metagui.arms.gripper import PLAY, SQUEEZE, Grip
+from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, HOME, JOINTS
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.simulation.twinned_arm import TwinnedArm
+from metagui.arms.teleoperation.leader import LeaderController
+from metagui.arms.teleoperation.velocity import STALE, TOP_SPEED, VelocityController
+from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.recording.recorder import Recorder
+from metagui.demonstrations.recording.replay import ReplayController
+from metagui.demonstrations.storage.library import Library
+from tests.helpers.emulated_bench import Bench, Witness
+from tests.helpers.fakes import PlainArm
+from tests.unit.demonstrations.test_replay import Fixed, simulated_take
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from metagui.demonstrations.demonstration import Demonstration
+
+
+class Cable(Bench):
+    """A virtual arm on a port that can be unplugged, with its twin and a loop."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.twinned = TwinnedArm(self.arm, lockstep=True)
+        self.twinned.connect()
+        self.loop = ControlLoop(self.twinned, self.twinned)
+
+    def lead(self, path: np.ndarray, joint: int = 0) -> None:
+        """Let a hand lead one joint along ``path``, rad, one tick each."""
+        for angle in path:
+            self.virtual.guide(joint, float(angle))
+            self.virtual.advance()
+            self.loop.step_once()
+        self.virtual.guide(joint, None)
+
+
+@pytest.fixture
+def cable() -> Cable:
+    return Cable()
+
+
+def moves(cable: Cable) -> list[Packet]:
+    """Watch the bus for anything that could move the arm."""
+    seen: list[Packet] = []
+
+    def look(packet: Packet) -> None:
+        if packet.code not in (Instruction.PING, Instruction.READ, Instruction.SYNC_READ):
+            seen.append(packet)
+
+    cable.virtual.bus.log = look
+    return seen
+
+
+# By hand
+
+
+def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) -> None:
+    drive = VelocityController()
+    cable.loop.set_controller(drive)
+    cable.twinned.guide()
+    written = moves(cable)
+    for _ in range(10):
+        drive.set_velocity(0.2, 0.0, 0.0, 0.0, False)
+        cable.lead(np.array([0.1]))
+    assert written == []
+    tick = cable.loop.step_once()
+    np.testing.assert_array_equal(tick.sent.positions, tick.observation.joints.positions)
+    assert not any(cable.torque())
+
+
+def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
+    cable.twinned.guide()
+    cable.lead(np.linspace(0.0, 0.6, 40))
+    cable.loop.emergency_hold()
+    cable.loop.step_once()
+    assert all(cable.torque())
+    assert not cable.twinned.guiding
+    for _ in range(30):
+        cable.loop.step_once()
+    assert cable.virtual.angles()[0] == pytest.approx(0.6, abs=0.02)
+
+
+def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
+    cable.twinned.guide()
+    cable.lead(np.linspace(0.0, 0.6, 40))
+    cable.twinned.hold()
+    cable.loop.set_controller(Fixed(HOME))
+    targets = [cable.loop.step_once().sent.positions[0] for _ in range(60)]
+    assert targets[0] == pytest.approx(0.6, abs=0.03)
+    assert targets[-1] < 0.05
+    steps = -np.diff([0.6, *targets])
+    assert steps[:4].max() < 0.5 * JOINTS[0].max_velocity * CONTROL_PERIOD
+    assert steps.max() <= JOINTS[0].max_velocity * CONTROL_PERIOD + TICK
+
+
+def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_actions(cable: Cable, tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    recorder = Recorder(library.root)
+    cable.twinned.guide()
+    recorder.start("wave", cable.twinned, cable.twinned, led_by="hand")
+    cable.loop.add_sink(recorder.on_tick)
+    cable.lead(np.concatenate([np.linspace(0.0, 0.5, 30), np.linspace(0.5, 0.2, 20)]))
+    take = recorder.stop()
+    kept = library.load("wave", library.add(take).name)
+    assert kept.led_by == "hand"
+    np.testing.assert_array_equal(kept.command_sent[:-1], take.joint_positions[1:])
+    np.testing.assert_array_equal(kept.command_asked[:, :-1], kept.command_sent[:, :-1])
+    np.testing.assert_array_equal(kept.command_asked[:, -1], GRIPPER_OPEN)
+    assert np.ptp(kept.joint_positions[:, 0]) > 0.4
+    path = next((tmp_path / "wave").glob("*.hdf5"))
+    with h5py.File(path) as file:
+        assert file.attrs["led_by"] == "hand"
+        scale, offset = (file["data/demo_0/actions"].attrs[name] for name in ("scale", "offset"))
+        actions = file["data/demo_0/actions"][()] * scale + offset
+        np.testing.assert_allclose(actions[:-1], file["data/demo_0/obs/joint_positions"][1:], atol=1e-3)
+
+
+def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    name = library.add(simulated_take()).name
+    path = next((tmp_path / "put").glob("*.hdf5"))
+    for kind in (None, "telepathy"):
+        with h5py.File(path, "r+") as file:
+            if "led_by" in file.attrs:
+                del file.attrs["led_by"]
+            if kind:
+                file.attrs["led_by"] = kind
+        assert library.load("put", name).led_by == "clicks"
+
+
+@pytest.mark.parametrize("change", [0.0, 0.004])
+def test_a_grip_knows_closing_from_opening(change: float) -> None:
+    grip = Grip(GRIPPER_OPEN)
+    closing = [grip.squeeze(angle) for angle in np.linspace(GRIPPER_OPEN, 0.11, 20)]
+    assert abs(closing[0]) < 1e-9
+    assert closing[-1] == pytest.approx(SQUEEZE)
+    assert grip.squeeze(0.11 + change) >= SQUEEZE * 0.79
+    opening = [grip.squeeze(angle) for angle in np.linspace(0.11, 0.11 + 3 * PLAY, 20)]
+    assert abs(opening[-1]) < 1e-9
+    assert grip.squeeze(0.02) == 0.0
+
+
+# By a leader
+
+
+def follow(leader: Any, loop: ControlLoop, ticks: int) -> LeaderController:
+    controller = LeaderController(leader)
+    loop.run_inline(controller, ticks)
+    return controller
+
+
+def test_a_simulated_arm_follows_a_limp_leader() -> None:
+    leader, follower = Bench(), SimulatedArm(1)
+    leader.arm.connect()
+    leader.arm.guide()
+    for joint, change in ((0, 0.5), (4, -0.4)):
+        leader.virtual.guide(joint, HOME[joint] + change)
+    leader.virtual.advance(60)
+    written = moves(leader)  # type: ignore[arg-type]
+    follower.connect()
+    loop, sent = ControlLoop(follower, follower), []
+    loop.add_sink(lambda tick: sent.append(tick.sent.positions[0]))
+    controller = LeaderController(leader.arm)
+    loop.run_inline(controller, 20)
+    assert not controller.together
+    assert np.diff(sent).max() < 0.9 * CONTROL_PERIOD
+    loop.run_inline(controller, 100)
+    assert controller.together
+    leader.virtual.guide(0, HOME[0] - 0.2)
+    for _ in range(60):
+        leader.virtual.advance(2)
+        loop.run_inline(controller, 2)
+    np.testing.assert_allclose(follower.observe().positions, leader.virtual.angles(), atol=0.02)
+    assert written == []
+    leader.arm.disconnect(release=True)
+
+
+def test_an_arm_on_a_cable_follows_another_one(cable: Cable) -> None:
+    leader = Bench()
+    leader.arm.connect()
+    leader.arm.guide()
+    leader.virtual.guide(0, 0.4)
+    leader.virtual.advance(60)
+    follow(leader.arm, cable.loop, 100)
+    assert cable.virtual.angles()[0] == pytest.approx(0.4, abs=0.02)
+
+
+def test_when_the_leader_is_lost_the_follower_holds_and_says_so(cable: Cable) -> None:
+    leader = Bench()
+    leader.arm.connect()
+    leader.arm.guide()
+    controller = follow(leader.arm, cable.loop, 10)
+    leader.port.vanished = True
+    with pytest.raises(ControllerError, match=r"leader was lost.*holds its position.*unplugged"):
+        cable.loop.run_inline(controller, 4)
+    assert all(cable.torque())
+    where = cable.virtual.angles()
+    for _ in range(20):
+        cable.loop.run_inline(None, 1)
+    np.testing.assert_allclose(cable.virtual.angles(), where, atol=0.01)
+
+
+def test_a_leader_with_other_joints_leads_nobody() -> None:
+    class Two(PlainArm):
+        name = "two joints"
+
+    arm = SimulatedArm(0)
+    arm.connect()
+    with pytest.raises(ControllerError, match="two joints has 2 joints and the arm that should follow has 6"):
+        follow(Two(positions=np.zeros(2)), ControlLoop(arm, arm), 2)
+
+
+# By velocity
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_velocity_moves_the_tool_until_nobody_repeats_it() -> None:
+    arm, clock = SimulatedArm(0), Clock()
+    arm.connect()
+    loop, drive = ControlLoop(arm, arm), VelocityController(clock)
+    loop.run_inline(None, 5)
+    start = arm.observation().tool_position
+    assert loop.run_inline(drive, 2).asked is not None
+    for _ in range(25):
+        drive.set_velocity(0.0, 0.06, 0.02, 0.3, True)
+        loop.run_inline(drive, 2)
+    moved = arm.observation().tool_position - start
+    np.testing.assert_allclose(moved, (0.0, 0.06, 0.02), atol=0.004)
+    assert arm.observation().tool_yaw == pytest.approx(0.3, abs=0.03)
+    clock.now += STALE + 0.01
+    loop.run_inline(drive, 20)
+    rest = arm.observation().tool_position
+    loop.run_inline(drive, 40)
+    np.testing.assert_allclose(arm.observation().tool_position, rest, atol=5e-4)
+    drive.set_velocity(0.0, 0.0, 0.0, 0.0, False)
+    loop.run_inline(drive, 100)
+    assert arm.observe().positions[-1] == pytest.approx(GRIPPER_CLOSED, abs=0.02)
+
+
+number = st.one_of(st.floats(-1, 1), st.floats(), st.sampled_from([math.nan, math.inf, 1e300]))
+
+
+@given(number, number, number, number)
+def test_no_velocity_is_too_much(vx: float, vy: float, vz: float, turn: float) -> None:
+    drive = VelocityController()
+    drive.set_velocity(vx, vy, vz, turn, True)
+    motion = drive.decide(None)  # type: ignore[arg-type]
+    assert motion is not None
+    assert np.linalg.norm(motion.displacement) <= TOP_SPEED * 2 * CONTROL_PERIOD + 1e-12
+    assert math.isfinite(motion.turn)
+
+
+# Whatever happens
+
+fault = st.sampled_from(["none", "none", "none", "lost", "late", "corrupted", "partial", "garbage"])
+deed = st.one_of(
+    st.tuples(st.just("step"), st.integers(1, 6)),
+    st.tuples(st.sampled_from(["guide", "hold", "stop", "go", "unplug", "plug", "clicks", "replay"]), st.none()),
+    st.tuples(st.just("drive"), st.tuples(number, number, number, number, st.booleans())),
+    st.tuples(st.just("lead"), st.lists(number, min_size=6, max_size=6)),
+    st.tuples(st.just("hand"), st.tuples(st.integers(0, 5), st.floats(-3, 3))),
+    st.tuples(st.just("faults"), st.lists(fault, max_size=12)),
+    st.tuples(st.just("mark"), st.tuples(st.sampled_from(["red cube", "violet zone"]), number, number)),
+)
+
+
+class Abused(Cable):
+    """An arm in its loop to which anything is done, in any order."""
+
+    def __init__(self, take: Demonstration) -> None:
+        super().__init__(patience=0.02)
+        self.take = take
+        self.virtual.faults.lateness = 0.01
+        self.virtual.bus.log = Witness(self)
+        self.before: np.ndarray | None = None
+
+    def do(self, what: str, value: Any) -> None:
+        loop, arm = self.loop, self.twinned
+        if what == "step":
+            for _ in range(value):
+                self.step()
+        elif what in ("guide", "hold", "plug"):
+            self.before = None
+            getattr(arm, {"plug": "connect"}.get(what, what))()
+            loop.gate.reset()
+        elif what in ("stop", "go"):
+            (loop.emergency_hold if what == "stop" else loop.release)()
+        elif what == "unplug":
+            self.port.vanished = True
+        elif what == "hand":
+            self.virtual.guide(*value)
+        elif what == "faults":
+            self.virtual.faults.script.clear()
+            self.virtual.faults.script.extend(value)
+        elif what == "mark":
+            arm.put(*value)
+        else:
+            loop.set_controller(self.controller(what, value))
+
+    def controller(self, what: str, value: Any) -> Any:
+        if what == "drive":
+            drive = VelocityController()
+            drive.set_velocity(*value)
+            return drive
+        if what == "lead":
+            return LeaderController(PlainArm(positions=value))
+        if what == "replay":
+            return ReplayController(self.take)
+        clicks = ProgramController(self.twinned.anchors)
+        clicks.add(Click("reach", "red cube"), Click("grasp", "red cube"))
+        return clicks
+
+    def step(self) -> None:
+        """One tick; what it sent is finite, and within the clamp of what was sent before."""
+        try:
+            tick = self.loop.step_once()
+        except (ArmError, ControllerError):
+            self.before = None
+            raise
+        sent = tick.sent.positions
+        assert np.isfinite(sent).all()
+        if self.twinned.guiding:
+            self.before = None
+        elif self.before is not None:
+            most = [joint.max_velocity * CONTROL_PERIOD + 2 * TICK for joint in JOINTS]
+            assert np.all(np.abs(sent - self.before) <= most)
+        self.before = None if self.twinned.guiding else sent
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@given(st.lists(deed, max_size=25))
+@settings(max_examples=40, deadline=None)
+def test_nothing_that_is_done_to_the_loop_can_hurt(deeds: list[tuple[str, Any]]) -> None:
+    abused = Abused(TAKE)
+    last_resort = [("faults", ()), ("step", 1)]
+    for what, value in [*deeds, *last_resort]:
+        try:
+            if what == "plug":
+                abused.port.vanished = False
+            abused.do(what, value)
+        except (ArmError, ControllerError):
+            abused.loop.set_controller(None)
+    if abused.twinned.connected and not abused.port.vanished:
+        abused.twinned.disconnect()
+        assert all(abused.torque())
+
+
+TAKE = simulated_take()

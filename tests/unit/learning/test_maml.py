@@ -1,0 +1,228 @@
+"""The algorithm against a plain autograd loop, on the sinusoid of the paper, and resumed after a kill."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from metagui.learning.maml import maml
+from metagui.learning.maml.training_state import Meta, MetaState, StateFileError
+from metagui.learning.policy.dataset import Draw, TaskSampler, encode_all
+from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.torch_utils.muon import is_hidden
+from tests.helpers.takes import shown
+
+_PATH = Path(__file__).parents[3] / "benchmarks" / "sinusoid.py"
+_SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+sinusoid: Any = importlib.util.module_from_spec(_SPEC)
+sys.modules["sinusoid"] = sinusoid
+_SPEC.loader.exec_module(sinusoid)
+
+
+@pytest.fixture
+def doubles():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def _plain_objective(model: Any, meta: Meta, support: Any, query: Any, steps: int) -> torch.Tensor:
+    """MAML written out for one task after the other with nn.functional, as a textbook would."""
+    total = torch.zeros(())
+    for task in range(len(support.x)):
+        theta = dict(meta.params)
+
+        def predict(weights: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+            if model.context:
+                x = torch.cat([x, weights["context"].expand(len(x), -1)], dim=-1)
+            for layer in range(3):
+                x = torch.nn.functional.linear(x, weights[f"net.{layer}.weight"].T, weights[f"net.{layer}.bias"])
+                x = torch.relu(x) if layer < 2 else x
+            return x
+
+        for step in range(steps):
+            error = torch.nn.functional.mse_loss(predict(theta, support.x[task]), support.y[task])
+            gradients = torch.autograd.grad(error, list(theta.values()), create_graph=True)
+            theta = {
+                name: value - meta.log_rates[name][step].exp() * gradient
+                for (name, value), gradient in zip(theta.items(), gradients, strict=True)
+            }
+        total = total + torch.nn.functional.mse_loss(predict(theta, query.x[task]), query.y[task])
+    return total / len(support.x)
+
+
+@pytest.mark.parametrize("context", [0, 8])
+def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, context: int) -> None:
+    model = sinusoid.Regressor(context)
+    state = sinusoid.begin(model, seed=3, inner_steps=3)
+    support, query = sinusoid.Sampler(tasks=4)(np.random.default_rng(1))
+    tensors = state.meta.tensors()
+    *_, fast = maml.adapt(model, state.meta, support, 3, order=2)
+    ours = model.loss(fast, query).mean()
+    plain = _plain_objective(model, state.meta, support, query, 3)
+    torch.testing.assert_close(ours, plain, rtol=1e-9, atol=1e-12)
+    for a, b in zip(torch.autograd.grad(ours, tensors), torch.autograd.grad(plain, tensors), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-8)
+
+
+def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> None:
+    model = sinusoid.Regressor()
+    meta = _gentle(sinusoid.begin(model, seed=3, inner_steps=2).meta).trainable()
+    support, query = sinusoid.Sampler(tasks=4)(np.random.default_rng(1))
+    weights = list(meta.params.values())
+    losses, gradients = [], []
+    for order in (1, 2):
+        *_, fast = maml.adapt(model, meta, support, 2, order=order)
+        losses.append(model.loss(fast, query).mean())
+        gradients.append(torch.cat([g.flatten() for g in torch.autograd.grad(losses[-1], weights)]))
+    assert losses[0] == losses[1]
+    assert not torch.allclose(gradients[0], gradients[1], rtol=1e-3)
+    assert torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.5
+
+
+def _gentle(meta: Meta) -> Meta:
+    """The same start with a tenth of the rates: an untrained network diverges at those it is trained with."""
+    return Meta(meta.frozen().params, {n: (t - math.log(10)).detach() for n, t in meta.log_rates.items()})
+
+
+def _train(model: Any, state: MetaState, steps: int, **options: Any) -> list[maml.MetaStep]:
+    settings = maml.MetaSettings(steps=steps, lr=2e-3, report_every=25, **options)
+    return list(maml.meta_train(model, sinusoid.Sampler(), settings, state))
+
+
+def test_a_short_training_learns_to_adapt() -> None:
+    model = sinusoid.Regressor(context=8)
+    state = sinusoid.begin(model, seed=0)
+    untrained = sinusoid.evaluate(model, state.meta)
+    records = _train(model, state, 600)
+    trained = sinusoid.evaluate(model, state.meta)
+    assert trained[5] < 0.25 * untrained[5]
+    assert trained[5] < 0.25 * trained[0]
+    assert records[-1].step == 600
+    assert records[-1].skipped == 0
+
+
+def test_zero_step_training_cannot_know_the_task_but_runs() -> None:
+    model = sinusoid.Regressor()
+    records = _train(model, sinusoid.begin(model, seed=0), 50, inner_steps=0)
+    assert records[-1].before == records[-1].after
+
+
+@pytest.mark.parametrize("muon", [0.0, 0.01])
+def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
+    model = sinusoid.Regressor()
+    whole = sinusoid.begin(model, seed=0)
+    _train(model, whole, 100, muon=muon)
+
+    killed = sinusoid.begin(model, seed=0)
+    settings = maml.MetaSettings(steps=100, lr=2e-3, muon=muon, report_every=25)
+    for record in maml.meta_train(model, sinusoid.Sampler(), settings, killed):
+        if record.step == 50:
+            killed.save(tmp_path / "state", {"seed": 0})
+            break
+    resumed, notes = MetaState.load(tmp_path / "state")
+    assert notes == {"seed": 0}
+    assert resumed.step == 50
+    _train(model, resumed, 100, muon=muon)
+    for a, b in zip(whole.meta.tensors(), resumed.meta.tensors(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
+    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
+    sampler = TaskSampler(encode_all(take for takes in shown().values() for take in takes), range(2), Draw(2))
+    settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches=3)
+    ends, records = [], []
+    for workers in (1, 2, 5):
+        state = MetaState(maml.initial(model.initial(0), model.rates(), 1), seed=4)
+        records.append(list(maml.meta_train(model, sampler, settings, state, workers)))
+        ends.append([tensor.detach().clone() for tensor in state.meta.tensors()])
+    assert records[0] == records[1] == records[2]
+    for end in ends[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
+
+
+def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
+    model = sinusoid.Regressor()
+    meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable()
+
+    def objective(batch: int) -> torch.Tensor:
+        support, query = sinusoid.Sampler()(np.random.default_rng((7, 0, batch)))
+        *_, fast = maml.adapt(model, meta, support, 1, order=2)
+        return model.loss(fast, query).mean()
+
+    expected = torch.autograd.grad((objective(0) + objective(1)) / 2, meta.tensors())
+    settings = maml.MetaSettings(steps=1, inner_steps=1, multi_step=0.0, report_every=1, batches=2)
+    (record,) = maml.meta_train(model, sinusoid.Sampler(), settings, MetaState(meta.trainable(), seed=7))
+    norm = torch.cat([gradient.flatten() for gradient in expected]).norm()
+    assert record.gradient == pytest.approx(float(norm), rel=1e-4)
+    other = maml.meta_train(
+        model, sinusoid.Sampler(), replace(settings, batches=1), MetaState(meta.trainable(), seed=7)
+    )
+    assert next(other).gradient != pytest.approx(float(norm), rel=1e-3)
+
+
+def test_only_hidden_matrices_step_with_muon() -> None:
+    model = sinusoid.Regressor()
+    ends = []
+    for muon in (0.0, 1e-3, 2e-3):
+        state = sinusoid.begin(model, seed=0)
+        begin = {name: tensor.detach().clone() for name, tensor in state.meta.params.items()}
+        _train(model, state, 1, muon=muon)
+        ends.append({name: (tensor - begin[name]).detach() for name, tensor in state.meta.params.items()})
+    adam, once, twice = ends
+    hidden = {name for name in adam if is_hidden(adam[name])}
+    assert hidden
+    assert hidden < set(adam)
+    for name in adam:
+        if name in hidden:
+            np.testing.assert_allclose(twice[name], 2 * once[name], rtol=1e-3, atol=1e-7)
+        else:
+            assert torch.equal(once[name], adam[name])
+
+
+def test_a_state_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes(b"not safetensors")
+    with pytest.raises(StateFileError, match="Nothing was changed"):
+        MetaState.load(tmp_path / "state")
+
+
+def test_steps_that_are_not_finite_are_left_out_and_counted() -> None:
+    model = sinusoid.Regressor()
+    state = sinusoid.begin(model, seed=0)
+    before = [tensor.detach().clone() for tensor in state.meta.tensors()]
+
+    def poisoned(rng: np.random.Generator) -> tuple[Any, Any]:
+        support, query = sinusoid.Sampler()(rng)
+        return support, sinusoid.Points(query.x, query.y * math.nan)
+
+    settings = maml.MetaSettings(steps=3, report_every=1)
+    records = list(maml.meta_train(model, poisoned, settings, state))
+    assert [record.skipped for record in records] == [1, 2, 3]
+    assert all(torch.equal(a, b) for a, b in zip(before, state.meta.tensors(), strict=True))
+
+
+def test_adapting_to_one_batch_touches_no_meta_parameter() -> None:
+    model = sinusoid.Regressor()
+    meta = _gentle(sinusoid.begin(model, seed=0).meta)
+    support, _ = sinusoid.Sampler(tasks=2)(np.random.default_rng(0))
+    before = {name: tensor.clone() for name, tensor in meta.params.items()}
+    losses = [float(model.loss(fast, support).sum().detach()) for fast in maml.adapt(model, meta, support, 8)]
+    assert losses[-1] < losses[0]
+    assert all(torch.equal(before[name], meta.params[name]) for name in before)
+
+
+def test_learning_needs_no_window() -> None:
+    code = "import sys, metagui.learning.maml.maml; sys.exit(any('PySide' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

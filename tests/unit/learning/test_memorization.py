@@ -1,0 +1,25 @@
+"""The alarm that a policy ignores its demonstrations: raised for an untrained prior, not for the shipped one."""
+
+from __future__ import annotations
+
+import pytest
+
+from metagui.learning.adaptation.memorization import ignores_demonstrations
+from metagui.learning.prior import shipped, shipped_path
+from tests.helpers.takes import shown
+from tests.unit.gui.test_session import small_prior
+
+
+def test_an_untrained_prior_does_the_same_whatever_it_is_shown() -> None:
+    takes = shown()
+    assert ignores_demonstrations(small_prior(), takes["press red"], [takes["above green"], takes["circle"]])
+
+
+@pytest.mark.skipif(not shipped_path().is_file(), reason="no prior is shipped")
+def test_the_shipped_prior_heeds_what_it_is_shown() -> None:
+    takes = shown()
+    assert not ignores_demonstrations(shipped(), takes["press red"], [takes["above green"], takes["circle"]])
+
+
+def test_without_other_tasks_nothing_can_be_told() -> None:
+    assert not ignores_demonstrations(small_prior(), shown()["press red"], [])

@@ -1,0 +1,31 @@
+"""The hand-batched meta-step has the gradients of a loop over tasks, through five second-order steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+_PATH = Path(__file__).parents[3] / "benchmarks" / "meta_step.py"
+_SPEC = importlib.util.spec_from_file_location("meta_step", _PATH)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+meta_step: Any = importlib.util.module_from_spec(_SPEC)
+sys.modules["meta_step"] = meta_step
+_SPEC.loader.exec_module(meta_step)
+
+
+@pytest.mark.parametrize("width", [64, 128])
+def test_gradients_are_those_of_a_loop_over_tasks(width: int) -> None:
+    support, query = meta_step.problem(tasks=4)
+    ours = meta_step.batched(width, support, query, 5)()
+    theirs = meta_step.one_by_one(width, support, query, 5, meta_step.PlainLearner)()
+    assert [a.shape for a in ours] == [b.shape for b in theirs]
+    assert all(torch.isfinite(gradient).all() for gradient in ours)
+    assert meta_step.difference(ours, theirs) < 1e-5
+    unadapted = meta_step.batched(width, support, query, 0)()
+    assert meta_step.difference(unadapted, theirs) > 1e-2, "the inner steps must matter for this to mean anything"

@@ -1,0 +1,118 @@
+"""Ranking, calibration and verdicts, on embeddings whose truth is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from metagui.learning.adaptation.behaviour_distance import acts_matrix
+from metagui.learning.similarity.similarity import (
+    LEAST_TASKS,
+    Calibration,
+    Neighbour,
+    calibrate,
+    calibration_for,
+    distance_matrix,
+    nearest_learnt,
+    rank,
+    warped_distance,
+)
+from metagui.learning.similarity.trajectory import series_of
+from tests.helpers.takes import shown
+from tests.unit.learning.test_adaptation import _prior
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _library(tasks: int, takes: int = 4, spread: float = 0.02, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    library = {}
+    for task in range(tasks):
+        vectors = rng.normal(size=8) + rng.normal(scale=spread * 8, size=(takes, 8))
+        library[f"task {task}"] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return library
+
+
+def test_the_own_task_comes_first_with_its_nearest_take() -> None:
+    library = _library(30)
+    calibration = calibrate(library)
+    names = {task: [f"{i:03}" for i in range(len(v))] for task, v in library.items()}
+    ranked = rank(library["task 7"][:1], library, calibration, names)
+    assert (ranked[0].task, ranked[0].take, ranked[0].verdict) == ("task 7", "000", "similar")
+    assert ranked[-1].verdict == "new"
+    assert [n.distance for n in ranked] == sorted(n.distance for n in ranked)
+
+
+def test_verdicts_are_seldom_wrong() -> None:
+    calibration = calibrate(_library(40, seed=1))
+    assert calibration is not None
+    fresh = _library(40, seed=2)
+    wrong = said = 0
+    for task, vectors in fresh.items():
+        others = {name: v if name != task else v[1:] for name, v in fresh.items()}
+        for neighbour in rank(vectors[:1], others, calibration):
+            said += neighbour.verdict in ("similar", "new")
+            wrong += (neighbour.verdict == "similar") != (neighbour.task == task) and neighbour.verdict != "unsure"
+    assert said > 40
+    assert wrong / said < 0.05
+
+
+def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
+    library = _library(LEAST_TASKS - 1)
+    calibration, why = calibration_for(library, None)
+    assert calibration is None
+    assert "ranked only" in why
+    assert rank(library["task 1"], library, None)[0].verdict == "unranked"
+    shipped, why = calibration_for(library, Calibration(20.0, 0.5, 60, 0.4, 0.6))
+    assert shipped is not None
+    assert "came with the encoder" in why
+    own, why = calibration_for(_library(LEAST_TASKS), None)
+    assert own is not None
+    assert "your own" in why
+
+
+def test_only_a_near_task_with_policies_is_worth_starting_from(tmp_path: Path) -> None:
+    ranked = [Neighbour(n, None, d, 0.5, "unsure") for n, d in (("far", 1.2), ("near", 0.4), ("nearest", 0.2))]
+    (tmp_path / "far").touch()
+    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {}
+    (tmp_path / "near").touch()
+    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {"near": tmp_path / "near"}
+
+
+def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:
+    names, matrix = distance_matrix(_library(5))
+    assert names == tuple(f"task {i}" for i in range(5))
+    np.testing.assert_allclose(matrix, matrix.T)
+    assert (np.diag(matrix) < matrix.max(axis=0)).all()
+
+
+def test_calibration_survives_json() -> None:
+    calibration = Calibration(12.5, 0.4, 33, 0.3, 0.6)
+    assert Calibration.from_dict(calibration.as_dict()) == calibration
+    assert Calibration.from_dict(None) is None
+    assert calibration.probability(0.1) > 0.9 > calibration.probability(0.5)
+
+
+def test_time_warping_tells_a_circle_from_a_lift() -> None:
+    circle, lift = series_of(shown()["circle"]), series_of(shown()["lift blue"])
+    rows = [np.array([i]) for i in range(3)]
+    assert warped_distance(circle[rows[0]], circle[rows[0]]) == pytest.approx(0.0)
+    assert warped_distance(circle[rows[0]], lift[rows[0]]) > 0.0
+
+
+def test_acting_alike_is_measured_click_by_click() -> None:
+    measuring = acts_matrix(_prior(), shown())
+    steps = 0
+    while True:
+        try:
+            steps = next(measuring).step
+        except StopIteration as finished:
+            names, matrix = finished.value
+            break
+    assert steps == 7
+    assert names == tuple(shown())
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
+    np.testing.assert_allclose(np.diag(matrix), 0.0, atol=1e-9)

@@ -1,0 +1,154 @@
+"""``metagui check`` on machines that lack things, made so here without pretending inside the code."""
+
+import os
+import sys
+
+import pytest
+
+from metagui import diagnostics
+from metagui.arms.feetech import port_permissions, serial_port
+from metagui.arms.feetech.port_permissions import Membership
+
+
+@pytest.fixture(autouse=True)
+def ask_anew():
+    diagnostics._missing_libraries.cache_clear()
+    diagnostics._rendering_backend.cache_clear()
+    yield
+    diagnostics._missing_libraries.cache_clear()
+    diagnostics._rendering_backend.cache_clear()
+
+
+def test_this_machine_is_described_completely():
+    findings = diagnostics.check()
+    assert list(dict.fromkeys(f.part for f in findings)) == [
+        "Python",
+        "Qt libraries",
+        "Display",
+        "3-D view",
+        "Learning",
+        "Prior",
+        "Recordings",
+        "USB arm",
+    ]
+    assert all(f.says for f in findings)
+    assert all(f.mend for f in findings if f.verdict != "good")
+
+
+def test_old_python_is_lacking(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
+    assert diagnostics.python().verdict == "lacking"
+    assert "3.9.2" in diagnostics.python().says
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
+def test_missing_libraries_are_named_with_their_packages(tmp_path, monkeypatch):
+    ldd = tmp_path / "ldd"
+    lines = ["libxcb-cursor.so.0 => not found", "libEGL.so.1 => not found", "libc.so.6 => /lib/libc.so.6 (0x1)"]
+    ldd.write_text("#!/bin/sh\ncat <<'END'\n\t" + "\n\t".join(lines) + "\nEND\n")
+    ldd.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    finding = diagnostics.qt_libraries()
+    assert finding.verdict == "lacking"
+    assert "libxcb-cursor.so.0" in finding.says
+    assert finding.mend.endswith("apt-get install libegl1 libxcb-cursor0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="desktops elsewhere have one")
+def test_no_display_is_a_note_and_says_what_works_without(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert diagnostics.display().verdict == "note"
+    assert "headless" in diagnostics.display().mend
+    monkeypatch.setenv("DISPLAY", ":7")
+    assert diagnostics.display().verdict == "good"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="MUJOCO_GL chooses only on Linux")
+def test_a_backend_that_does_not_draw_is_named(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    monkeypatch.setenv("PYOPENGL_PLATFORM", "none-such")
+    finding = diagnostics.rendering()
+    assert finding.verdict == "lacking"
+    assert "MUJOCO_GL=egl" in finding.says
+    assert "unset MUJOCO_GL" in finding.mend
+
+
+def test_recordings_in_an_impossible_place(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "file" / "recordings"))
+    finding = diagnostics.recordings()
+    assert finding.verdict == "lacking"
+    assert "METAGUI_RECORDINGS" in finding.mend
+
+
+def test_a_full_disk_is_called_short(monkeypatch):
+    monkeypatch.setattr(diagnostics, "LEAST_SPACE", 10**18)
+    assert "MB left" in diagnostics.recordings().says
+    assert diagnostics.recordings().verdict == "lacking"
+
+
+def test_recordings_are_not_made_by_looking(tmp_path):
+    assert diagnostics.recordings().verdict == "good"
+    assert not (tmp_path / "recordings").exists()
+
+
+def plug_in(monkeypatch, device):
+    arm = serial_port.UsbPort(str(device), 0x1A86, 0x55D3, "5A46")
+    monkeypatch.setattr(serial_port, "usb_ports", lambda: (arm,))
+
+
+def test_an_arm_that_may_be_opened(tmp_path, monkeypatch):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    plug_in(monkeypatch, device)
+    finding = diagnostics.usb_arm()[0]
+    assert finding.verdict == "good"
+    assert str(device) in finding.says
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    plug_in(monkeypatch, device)
+    monkeypatch.setattr(port_permissions, "closed_to_us", list)
+    monkeypatch.setattr(
+        port_permissions, "membership", lambda _=None: Membership("dialout", listed=False, in_force=False)
+    )
+    finding = diagnostics.usb_arm()[0]
+    assert finding.verdict == "lacking"
+    assert finding.mend.startswith("`sudo usermod -aG dialout ")
+    monkeypatch.setattr(
+        port_permissions, "membership", lambda _=None: Membership("dialout", listed=True, in_force=False)
+    )
+    assert "log out and in again" in diagnostics.usb_arm()[0].mend
+    monkeypatch.setattr(port_permissions, "membership", lambda _=None: None)
+    assert "udev" in diagnostics.usb_arm()[0].mend
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_without_an_arm_a_closed_door_is_only_a_note(monkeypatch):
+    monkeypatch.setattr(serial_port, "usb_ports", lambda: ())
+    monkeypatch.setattr(port_permissions, "membership", lambda _=None: Membership("uucp", listed=False, in_force=False))
+    (finding,) = diagnostics.usb_arm()
+    assert finding.verdict == "note"
+    assert "usermod -aG uucp" in finding.mend
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
+def test_groups_are_read_from_the_device_and_never_roots(tmp_path):
+    device = tmp_path / "ttyACM0"
+    device.touch()
+    found = port_permissions.membership(str(device))
+    assert found is None if os.stat(device).st_gid == 0 else found.in_force
+    assert port_permissions.membership(str(tmp_path / "gone")) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="udev is Linux's")
+def test_brltty_is_named_only_for_the_adapter_it_takes(tmp_path, monkeypatch):
+    (tmp_path / "85-brltty.rules").touch()
+    monkeypatch.setattr(port_permissions, "_RULES", (tmp_path,))
+    words = [what for what, _ in port_permissions.meddlers([(0x1A86, 0x7523)])]
+    assert any("Braille" in what for what in words)
+    assert not any("Braille" in what for what, _ in port_permissions.meddlers([(0x1A86, 0x55D3)]))

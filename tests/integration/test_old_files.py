@@ -20,33 +20,35 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from metagui.app import main
-from metagui.arms.calibration import load as load_calibration
-from metagui.arms.known_arms import ArmBook
-from metagui.arms.ports import UsbPort
-from metagui.arms.simulated import SimulatedArm
+from metagui.arms.feetech.serial_port import UsbPort
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.calibration import load as load_calibration
 from metagui.cli import app
+from metagui.cli.commands.train import Lessons, claim
 from metagui.cli.output import follow
-from metagui.cli.train import Lessons, claim
-from metagui.demonstrations.exchange import demonstrations_in
-from metagui.demonstrations.files import read
-from metagui.demonstrations.library import Library
-from metagui.demonstrations.programs import load_programs, save_programs
-from metagui.demonstrations.recorder import recover, recoverable
-from metagui.gui.main_window import MainWindow
-from metagui.learning import features, maml, siamese
+from metagui.demonstrations.programs.program import load_programs, save_programs
+from metagui.demonstrations.recording.recorder import recover, recoverable
+from metagui.demonstrations.storage.hdf5 import read
+from metagui.demonstrations.storage.library import Library
+from metagui.demonstrations.storage.robomimic_export import demonstrations_in
+from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
-from metagui.learning.adaptation import adapt_task
-from metagui.learning.adapted import AdaptedTask
-from metagui.learning.dataset import Draw
-from metagui.learning.library_data import Lesson, lesson_from
-from metagui.learning.library_training import LibrarySettings, train_on_library
-from metagui.learning.maml import MetaSettings
-from metagui.learning.meta_state import MetaState
-from metagui.learning.policy import PolicyModel
-from metagui.learning.race import RaceSettings
-from metagui.learning.similarity import Calibration
-from metagui.learning.training_data import TrainingData
-from metagui.learning.training_phase import Phases, TrainSettings, TrainStep
+from metagui.learning.adaptation.adaptation import adapt_task
+from metagui.learning.adaptation.adapted_task import AdaptedTask
+from metagui.learning.adaptation.candidates import RaceSettings
+from metagui.learning.maml import maml
+from metagui.learning.maml.maml import MetaSettings
+from metagui.learning.maml.training_state import MetaState
+from metagui.learning.policy import features
+from metagui.learning.policy.dataset import Draw
+from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.similarity import siamese
+from metagui.learning.similarity.similarity import Calibration
+from metagui.learning.training.fine_tuning import LibrarySettings, train_on_library
+from metagui.learning.training.fine_tuning_data import Lesson, lesson_from
+from metagui.learning.training.phases import Phases, TrainSettings, TrainStep
+from metagui.learning.training.training_data import TrainingData
 from metagui.paths import recordings_dir, resources_dir
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.prior import Prior
 
-OLD = Path(__file__).parent / "data" / "version_0_1"
+OLD = Path(__file__).parents[1] / "data" / "version_0_1"
 EXPECTED: dict[str, Any] = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
 VERBS: dict[str, Any] = json.loads((OLD / "verbs.json").read_text(encoding="utf-8"))
 TASKS = ("reach red", "go left", "go up", "go down", "go on", "turn")

@@ -19,36 +19,36 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scservo_sdk as sdk
 
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.pty_server import BAUD, BITS_A_BYTE, VirtualPort
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.pty_server import BITS_PER_BYTE, EMULATED_BAUD, EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus
-from metagui.arms.feetech.protocol import OVERHEAD
+from metagui.arms.feetech.protocol import FRAME_OVERHEAD_BYTES
 from metagui.arms.feetech.serial_port import SerialPort
-from metagui.arms.so101.motors import IDS, ServoChain
+from metagui.arms.so101.motors import SERVO_IDS, ServoChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BYTES = OVERHEAD + 2 + len(IDS) + len(IDS) * (OVERHEAD + reg.FEEDBACK_SIZE)
+FEEDBACK_BYTES = FRAME_OVERHEAD_BYTES + 2 + len(SERVO_IDS) + len(SERVO_IDS) * (FRAME_OVERHEAD_BYTES + reg.FEEDBACK_SIZE)
 """On the wire for one full reading: a sync read and its six replies."""
-IDLE, BUSY = "1 Mbaud", "1 Mbaud, learner busy"
-WIRE_TIME = BYTES * BITS_A_BYTE / BAUD
+IDLE_TITLE, BUSY_TITLE = "1 Mbaud", "1 Mbaud, learner busy"
+WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / EMULATED_BAUD
 
 
-def serve(physics: bool) -> None:
+def serve_emulated_arm(physics: bool) -> None:
     """Serve a virtual arm until standard input ends."""
-    arm = VirtualArm()
+    arm = EmulatedArm()
     arm.calibrate()
     sys.setswitchinterval(2e-4)  # servos answer at once; 5 ms between threads, as usual, would be held against the loop
     gc.freeze()
-    with VirtualPort(arm, BAUD, physics) as port:
+    with EmulatedPort(arm, EMULATED_BAUD, physics) as port:
         print(port.name, flush=True)
         sys.stdin.read()
 
 
 @contextlib.contextmanager
-def server(physics: bool) -> Iterator[str]:
+def run_server_process(physics: bool) -> Iterator[str]:
     """Run ``serve`` in a process of its own and yield the port's name."""
     command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--physics"] * physics]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -56,36 +56,36 @@ def server(physics: bool) -> Iterator[str]:
         yield process.stdout.readline().strip()
 
 
-def ours(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
+def open_metagui_client(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
     """Return a function that reads all servos with our driver, and one that closes it."""
     chain = ServoChain(ServoBus(SerialPort(name), retries=0))
-    chain.find()
-    return lambda: len(chain.feedback()) == len(IDS), chain.bus.port.close
+    chain.check_servos()
+    return lambda: len(chain.read_feedback()) == len(SERVO_IDS), chain.bus.port.close
 
 
-def vendors(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
+def open_vendor_client(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
     """Return a function that reads all servos with the vendor's SDK, and one that closes it."""
     port = sdk.PortHandler(name)
-    if not (port.openPort() and port.setBaudRate(BAUD)):
+    if not (port.openPort() and port.setBaudRate(EMULATED_BAUD)):
         raise OSError(f"The vendor's SDK cannot open {name}.")
     group = sdk.GroupSyncRead(port, sdk.PacketHandler(0), reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
-    for ident in IDS:
+    for ident in SERVO_IDS:
         group.addParam(ident)
     registers = (
-        reg.POSITION,
-        reg.VELOCITY,
-        reg.LOAD,
-        reg.VOLTAGE,
-        reg.TEMPERATURE,
+        reg.PRESENT_POSITION,
+        reg.PRESENT_VELOCITY,
+        reg.PRESENT_LOAD,
+        reg.PRESENT_VOLTAGE,
+        reg.PRESENT_TEMPERATURE,
         reg.STATUS,
         reg.MOVING,
-        reg.CURRENT,
+        reg.PRESENT_CURRENT,
     )
 
     def read() -> bool:
         if group.txRxPacket() != sdk.COMM_SUCCESS:
             return False
-        for ident in IDS:
+        for ident in SERVO_IDS:
             for register in registers:
                 group.getData(ident, register.address, register.size)
         return True
@@ -93,14 +93,14 @@ def vendors(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
     return read, port.closePort
 
 
-def measure(name: str, bursts: int, length: int) -> dict[str, dict[str, float]]:
+def measure(name: str, burst_count: int, reads_per_burst: int) -> dict[str, dict[str, float]]:
     """Let both clients read in turns; return what each achieved."""
-    clients = {"metagui": ours(name), "feetech-servo-sdk": vendors(name)}
+    clients = {"metagui": open_metagui_client(name), "feetech-servo-sdk": open_vendor_client(name)}
     times: dict[str, list[float]] = {client: [] for client in clients}
     lost = dict.fromkeys(clients, 0)
-    for burst in range(bursts + 1):
+    for burst in range(burst_count + 1):
         for client, (read, _) in clients.items():
-            for _ in range(length):
+            for _ in range(reads_per_burst):
                 started = time.perf_counter()
                 good = read()
                 if burst > 0:  # the first warms up
@@ -108,23 +108,23 @@ def measure(name: str, bursts: int, length: int) -> dict[str, dict[str, float]]:
                     lost[client] += not good
     for _, close in clients.values():
         close()
-    return {client: summary(np.array(times[client]), lost[client]) for client in clients}
+    return {client: summarise_latencies(np.array(times[client]), lost[client]) for client in clients}
 
 
-def summary(times: np.ndarray, lost: int) -> dict[str, float]:
+def summarise_latencies(durations: np.ndarray, lost_count: int) -> dict[str, float]:
     """Return medians, p99, rate and share of the wire's limit."""
-    median, p99 = np.percentile(times, [50, 99])
+    median, p99 = np.percentile(durations, [50, 99])
     return {
         "median_ms": median * 1e3,
         "p99_ms": p99 * 1e3,
         "rate_hz": 1 / median,
-        "share_of_wire": WIRE_TIME / median,
-        "lost": lost,
+        "share_of_wire": WIRE_TIME_S / median,
+        "lost": lost_count,
     }
 
 
 @contextlib.contextmanager
-def learner(busy: bool) -> Iterator[None]:
+def run_busy_learner(busy: bool) -> Iterator[None]:
     """Keep the interpreter busy with small matrices meanwhile, as a learner in another thread does."""
     over = threading.Event()
 
@@ -154,17 +154,17 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.physics)
+        serve_emulated_arm(options.physics)
         return
     results = {}
-    for title, busy in ((IDLE, False), (BUSY, True)):
-        with server(options.physics) as name, learner(busy):
+    for title, busy in ((IDLE_TITLE, False), (BUSY_TITLE, True)):
+        with run_server_process(options.physics) as name, run_busy_learner(busy):
             results[title] = measure(name, options.bursts, options.length)
     if options.json:
-        print(json.dumps({"bytes": BYTES, "wire_ms": WIRE_TIME * 1e3, "results": results}, indent=2))
+        print(json.dumps({"bytes": FEEDBACK_BYTES, "wire_ms": WIRE_TIME_S * 1e3, "results": results}, indent=2))
         return
-    limit = f"{WIRE_TIME * 1e3:.2f} ms, {1 / WIRE_TIME:.0f} Hz"
-    print(f"Full feedback of {len(IDS)} servos is {BYTES} bytes: {limit} at 1 Mbaud")
+    limit = f"{WIRE_TIME_S * 1e3:.2f} ms, {1 / WIRE_TIME_S:.0f} Hz"
+    print(f"Full feedback of {len(SERVO_IDS)} servos is {FEEDBACK_BYTES} bytes: {limit} at 1 Mbaud")
     for title, clients in results.items():
         for client, r in clients.items():
             print(

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.prior import Prior
-    from tests.helpers.user import Person
+    from tests.helpers.user import SimulatedUser
 
-TASKS: dict[str, tuple[tuple[str, str], ...]] = {
+CLICK_SEQUENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "hover over green": (("Go to", "green"),),
     "lift blue": (("Grasp", "blue"),),
     "red onto violet": (("Grasp", "red"), ("Place", "violet")),
@@ -42,8 +42,8 @@ TASKS: dict[str, tuple[tuple[str, str], ...]] = {
     "sort red and green": (("Grasp", "red"), ("Place", "yellow"), ("Grasp", "green"), ("Place", "violet")),
 }
 """Buttons and the colours of things to click; without a button the tool in hand goes on."""
-CHECKED_SHOTS = (1, 3)
-RIM = 2
+EVALUATED_SHOTS = (1, 3)
+MIN_EDGE_DISTANCE_PX = 2
 """Nearer to a thing's edge than this nobody clicks on purpose, pixels."""
 
 
@@ -53,27 +53,27 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="where clicked takes are kept, and taken from if there are any")
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--scenes", type=int, default=10)
-    parser.add_argument("--tasks", type=int, default=len(TASKS))
+    parser.add_argument("--tasks", type=int, default=len(CLICK_SEQUENCES))
     options = parser.parse_args()
-    names = list(TASKS)[: options.tasks]
+    names = list(CLICK_SEQUENCES)[: options.tasks]
     with tempfile.TemporaryDirectory() as folder:
         library = options.library or Path(folder)
         library.mkdir(parents=True, exist_ok=True)
-        record(library, names, options.prior)
-        compare(library, names, options.prior, options.scenes)
+        record_missing_takes(library, names, options.prior)
+        compare_teachers(library, names, options.prior, options.scenes)
 
 
-def record(library: Path, names: list[str], prior: Path | None) -> None:
+def record_missing_takes(library: Path, names: list[str], prior: Path | None) -> None:
     """Show every task that has no takes yet three times in the window."""
     from metagui.demonstrations.storage.library import Library
 
-    missing = [name for name in names if name not in Library(library).tasks()]
+    missing = [name for name in names if name not in Library(library).list_tasks()]
     if not missing:
         return
     os.environ["METAGUI_RECORDINGS"] = str(library)
     from metagui import app
 
-    app.prepare()
+    app.prepare_process()
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
@@ -87,108 +87,112 @@ def record(library: Path, names: list[str], prior: Path | None) -> None:
     window.resize(1440, 900)
     window.show()
     window.activateWindow()  # there may be no window manager to do it
-    person = _imprecise(window)
-    person.wait_until(lambda: person.state() == "Ready" and person.button("Record").isEnabled(), 90, "the arm")
+    person = _make_imprecise_user(window)
+    person.wait_until(
+        lambda: person.read_state() == "Ready" and person.find_button("Record").isEnabled(), 90, "the arm"
+    )
     try:
         for name in missing:
-            person.press("New task")
-            person.type(name)
+            person.press_button("New task")
+            person.type_text(name)
             for take in (1, 2, 3):
-                show(person, TASKS[name], take)
+                demonstrate_task(person, CLICK_SEQUENCES[name], take)
                 print(f"clicked {name!r}, take {take}", flush=True)
     except AssertionError:
-        person.keep_picture(library / ".failed.png")
-        person.write_pictures()
+        person.take_screenshot(library / ".failed.png")
+        person.save_screenshots()
         raise
     window.close()
     window.deleteLater()
     application.processEvents()
 
 
-def show(person: Person, steps: tuple[tuple[str, str], ...], take: int) -> None:
+def demonstrate_task(user: SimulatedUser, steps: tuple[tuple[str, str], ...], take: int) -> None:
     """Show a task once, each click when the arm has done the one before."""
-    person.press("Record")
-    person.wait_until(lambda: person.state().startswith("Recording"), 10, "recording")
+    user.press_button("Record")
+    user.wait_until(lambda: user.read_state().startswith("Recording"), 10, "recording")
     for tool, colour in steps:
-        if tool and not person.button(tool).isChecked():
-            person.press(tool)
-        person.click_thing(colour)
-        watch(person)
-    person.press("Finish")
-    person.wait_until(lambda: person.reads(f"take {take:03}") and person.reads("Saved"), 60, "the take to be saved")
-    person.wait_until(lambda: person.state() == "Ready", 30, "the arm")
+        if tool and not user.find_button(tool).isChecked():
+            user.press_button(tool)
+        user.click_object(colour)
+        wait_until_at_rest(user)
+    user.press_button("Finish")
+    user.wait_until(lambda: user.can_read(f"take {take:03}") and user.can_read("Saved"), 60, "the take to be saved")
+    user.wait_until(lambda: user.read_state() == "Ready", 30, "the arm")
 
 
-def watch(person: Person) -> None:
+def wait_until_at_rest(user: SimulatedUser) -> None:
     """Look until the arm has come to rest."""
-    person.leave_view()
-    before = person.picture(person.named("3-D view of the arm"))
+    user.leave_view()
+    before = user.grab_pixels(user.find_widget("3-D view of the arm"))
     for _ in range(100):
-        person.pause(0.4)
-        now = person.picture(person.named("3-D view of the arm"))
+        user.pause(0.4)
+        now = user.grab_pixels(user.find_widget("3-D view of the arm"))
         if np.abs(now - before).mean() < 0.01:
             return
         before = now
     raise AssertionError("the arm does not come to rest")
 
 
-def _imprecise(window: QWidget) -> Person:
+def _make_imprecise_user(window: QWidget) -> SimulatedUser:
     """Return a person who hits anything of a thing's colour but its very rim, not its middle."""
     from PySide6.QtCore import QPoint
 
-    from tests.helpers.user import HUES, VIEW, Person, _hue_mask
+    from tests.helpers.user import HUE_RANGES_DEG, SCENE_VIEW_NAME, SimulatedUser, compute_hue_mask
 
-    rng, person = np.random.default_rng(5), Person(window)
+    rng, person = np.random.default_rng(5), SimulatedUser(window)
 
     def somewhere(colour: str) -> QPoint:
-        seen = _hue_mask(person.picture(person.named(VIEW)), *HUES[colour])
-        near = [np.roll(seen, shift, axis) for axis in (0, 1) for shift in (-RIM, RIM)]
+        seen = compute_hue_mask(person.grab_pixels(person.find_widget(SCENE_VIEW_NAME)), *HUE_RANGES_DEG[colour])
+        near = [
+            np.roll(seen, shift, axis) for axis in (0, 1) for shift in (-MIN_EDGE_DISTANCE_PX, MIN_EDGE_DISTANCE_PX)
+        ]
         rows, columns = np.nonzero(np.logical_and.reduce([seen, *near]))
         assert len(rows), f"nothing {colour} is to be seen"
         hit = int(rng.integers(len(rows)))
         return QPoint(int(columns[hit]), int(rows[hit]))
 
-    person.where = somewhere  # type: ignore[method-assign]
+    person.find_object = somewhere  # type: ignore[method-assign]
     return person
 
 
-def compare(library: Path, names: list[str], prior: Path | None, scenes: int) -> None:
+def compare_teachers(library: Path, names: list[str], prior: Path | None, scenes: int) -> None:
     """Adapt to clicked and to scripted takes, run both in the same unseen scenes, print success."""
-    from metagui.demonstrations.programs.program import ClickProgram
-    from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+    from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
     from metagui.demonstrations.storage.library import Library
     from metagui.learning import prior as priors
-    from metagui.learning.evaluation.episodes import script_in_scene
-    from metagui.learning.evaluation.success_rates import wilson
+    from metagui.learning.evaluation.episodes import run_scripted_episode
+    from metagui.learning.evaluation.success_rates import wilson_interval
 
-    shelf, start = Library(library), priors.load(prior) if prior else priors.shipped()
+    shelf, start = Library(library), priors.load(prior) if prior else priors.load_shipped()
     won: dict[tuple[str, int], list[bool]] = {}
     for index, name in enumerate(names):
-        clicked = shelf.load_all(name)
-        program = ClickProgram(name, tuple(s.click for s in clicked[0].segments if s.click))
-        assert all([s.click for s in take.segments] == list(program.clicks) for take in clicked), name
-        shown = {"clicked": clicked, "scripted": takes_of(program, GenerateSettings(takes=3, seed=7))}
+        clicked = shelf.load_takes(name)
+        program = TaskProgram(name, tuple(s.instruction for s in clicked[0].segments if s.instruction))
+        assert all([s.instruction for s in take.segments] == list(program.instructions) for take in clicked), name
+        shown = {"clicked": clicked, "scripted": generate_takes(program, GenerationSettings(takes=3, seed=7))}
         rng = np.random.default_rng([99, index])
-        tried = [s for s in rng.integers(2**31, size=scenes).tolist() if script_in_scene(program, s)[0]]
+        tried = [s for s in rng.integers(2**31, size=scenes).tolist() if run_scripted_episode(program, s)[0]]
         line = []
-        for shots in CHECKED_SHOTS:
+        for shots in EVALUATED_SHOTS:
             for teacher, takes in shown.items():
-                results = run(start, takes[:shots], program, tried)
+                results = adapt_and_run(start, takes[:shots], program, tried)
                 won.setdefault((teacher, shots), []).extend(results)
                 line.append(f"{teacher} {shots}: {sum(results)}/{len(results)}")
         print(f"{name:36} {'  '.join(line)}", flush=True)
     for (teacher, shots), results in won.items():
-        low, high = wilson(sum(results), len(results))
+        low, high = wilson_interval(sum(results), len(results))
         print(f"{teacher:9} {shots} takes {np.mean(results):6.1%} ({low:.0%}-{high:.0%}) of {len(results)} runs")
 
 
-def run(prior: Prior, takes: list[Demonstration], program: ClickProgram, scenes: list[int]) -> list[bool]:
+def adapt_and_run(prior: Prior, takes: list[Demonstration], program: TaskProgram, scenes: list[int]) -> list[bool]:
     """Adapt to some takes and run in some scenes."""
-    from metagui.learning.evaluation.episodes import run_in_scene
-    from metagui.learning.evaluation.evaluation import EvaluateSettings, adapted_to
+    from metagui.learning.evaluation.episodes import run_policy_episode
+    from metagui.learning.evaluation.evaluation import EvaluationSettings, adapt_all_candidates
 
-    adapted = adapted_to(prior, takes, EvaluateSettings())
-    return [run_in_scene(program, adapted, scene)[0] for scene in scenes]
+    adapted = adapt_all_candidates(prior, takes, EvaluationSettings())
+    return [run_policy_episode(program, adapted, scene)[0] for scene in scenes]
 
 
 if __name__ == "__main__":

@@ -13,91 +13,99 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_PERIOD
+from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import VirtualPort
-from metagui.arms.kinematics import HOME
+from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import ProgramController
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from metagui.arms.arm import FloatArray
 
-CUBE, ZONE = "red cube", "yellow zone"
-CLICKS = (Click("grasp", CUBE), Click("place", ZONE))
-MOUNTS = (3900, 20, 1000, 2000, 3000, 4000)
-PAUSE = 35
+GUIDED_CUBE, GUIDED_ZONE = "red cube", "yellow zone"
+GUIDED_INSTRUCTIONS = (Instruction("grasp", GUIDED_CUBE), Instruction("place", GUIDED_ZONE))
+SERVO_MOUNT_OFFSETS = (3900, 20, 1000, 2000, 3000, 4000)
+PAUSE_TICKS = 35
 """Ticks for which hands pause after each step."""
 
 
 def main() -> None:
     """Serve the arm and obey."""
-    hands = Hands()
-    with VirtualPort(hands.arm) as port:
+    hands = HandGuidance()
+    orders: dict[str, Callable[..., str]] = {
+        "sweep": hands.sweep,
+        "scene": hands.arrange_scene,
+        "show": hands.demonstrate,
+    }
+    orders |= {"where": hands.measure_distance}
+    with EmulatedPort(hands.arm) as port:
         print(port.name, flush=True)
         for line in sys.stdin:
             verb, *values = line.split()
-            print(getattr(hands, verb)(*map(int, values)), flush=True)
+            print(orders[verb](*map(int, values)), flush=True)
 
 
-class Hands:
+class HandGuidance:
     """What a person beside the arm does."""
 
     def __init__(self) -> None:
-        self.arm = VirtualArm(SimulatedArm(0), MOUNTS)
+        self.arm = EmulatedArm(SimulatedArm(0), SERVO_MOUNT_OFFSETS)
         self.seed = 0
 
     def sweep(self) -> str:
         """Lead every joint from stop to stop."""
-        self.arm.lead(sweep_by_hand())
-        while self.arm.led:
+        self.arm.follow_hand_path(sweep_by_hand())
+        while self.arm.is_hand_guided:
             time.sleep(0.1)
         return "swept"
 
-    def scene(self, seed: int) -> str:
+    def arrange_scene(self, seed: int) -> str:
         """Lay out a table and bring the arm home."""
-        self._lead(np.linspace(self.arm.angles(), HOME, 60))
+        self._guide_along(np.linspace(self.arm.read_joint_angles(), HOME_ANGLES_RAD, 60))
         self.seed = seed
         self.arm.randomise(seed)
-        self._lead(np.stack([HOME] * 10))
+        self._guide_along(np.stack([HOME_ANGLES_RAD] * 10))
         return "laid out"
 
-    def show(self) -> str:
+    def demonstrate(self) -> str:
         """Lead the arm through the task."""
-        self._lead(way(self.seed))
+        self._guide_along(compute_guided_path(self.seed))
         return "shown"
 
-    def where(self) -> str:
+    def measure_distance(self) -> str:
         """Say how far the cube lies from the zone."""
-        names = [anchor.name for anchor in self.arm.anchors]
+        names = [anchor.name for anchor in self.arm.objects]
         positions = self.arm.observe_scene().positions
-        return f"{np.linalg.norm((positions[names.index(CUBE)] - positions[names.index(ZONE)])[:2]):.3f}"
+        return f"{np.linalg.norm((positions[names.index(GUIDED_CUBE)] - positions[names.index(GUIDED_ZONE)])[:2]):.3f}"
 
-    def _lead(self, rows: FloatArray) -> None:
+    def _guide_along(self, rows: FloatArray) -> None:
         for row in rows:
             for joint, angle in enumerate(row):
-                self.arm.guide(joint, float(angle))
-            time.sleep(CONTROL_PERIOD)
-        for joint in range(len(HOME)):
-            self.arm.guide(joint, None)
+                self.arm.move_joint_by_hand(joint, float(angle))
+            time.sleep(CONTROL_PERIOD_S)
+        for joint in range(len(HOME_ANGLES_RAD)):
+            self.arm.move_joint_by_hand(joint, None)
 
 
-def way(seed: int) -> FloatArray:
+def compute_guided_path(seed: int) -> FloatArray:
     """Return the joint angles (N, J) along which hands do the task in a scene, a row a period."""
     arm = SimulatedArm(seed)
     arm.connect()
-    loop, controller = ControlLoop(arm, arm), ProgramController(arm.anchors)
+    loop, controller = ControlLoop(arm, arm), ProgramController(arm.objects)
     loop.set_controller(controller)
     rows = []
-    for click in CLICKS:
-        controller.add(click)
+    for click in GUIDED_INSTRUCTIONS:
+        controller.add_instructions(click)
         rest = 0
-        while rest < PAUSE:
+        while rest < PAUSE_TICKS:
             rows.append(loop.step_once().sent.positions)
-            rest = 0 if controller.pending else rest + 1
+            rest = 0 if controller.pending_count else rest + 1
     return np.array(rows)
 
 

@@ -23,49 +23,51 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from benchmarks.bus import server
+from benchmarks.bus import run_server_process
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.twinned_arm import TwinnedArm
-from metagui.arms.so101.so101_arm import FeetechArm
+from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.arms.teleoperation.velocity import VelocityController
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.programs.program import ClickProgram
-from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation.adaptation import adapt_task, warm_up
-from metagui.learning.prior import shipped
+from metagui.learning.prior import load_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from metagui.arms.arm import Observation
     from metagui.arms.control.tick import Tick
-    from metagui.arms.kinematics import Motion
+    from metagui.arms.kinematics import ToolMotion
 
-RATE = 100.0
+LOOP_RATE_HZ = 100.0
 """Hz."""
-WARM_UP = 1.0
+WARM_UP_S = 1.0
 """Seconds before anything counts."""
-PROGRAM = ClickProgram("put red on violet", (Click("grasp", "red cube"), Click("place", "violet zone")))
+ADAPTED_PROGRAM = TaskProgram(
+    "put red on violet", (Instruction("grasp", "red cube"), Instruction("place", "violet zone"))
+)
 
 
-class Waving:
+class OscillatingController:
     """Drives the gripper to and fro. Implements Controller."""
 
     def __init__(self) -> None:
-        self._drive = VelocityController()
+        self._velocity_controller = VelocityController()
 
-    def decide(self, observation: Observation) -> Motion | None:
+    def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion."""
-        self._drive.set_velocity(0.0, 0.05 * math.sin(2.0 * observation.time), 0.0, 0.0, True)
-        return self._drive.decide(observation)
+        self._velocity_controller.set_velocity(0.0, 0.05 * math.sin(2.0 * observation.time), 0.0, 0.0, True)
+        return self._velocity_controller.decide(observation)
 
 
 @contextlib.contextmanager
-def learner(busy: bool) -> Iterator[list[int]]:
+def run_learner(busy: bool) -> Iterator[list[int]]:
     """Adapt in another thread meanwhile; yield a list with the number of adaptation's steps so far."""
     steps, over = [0], threading.Event()
-    takes = takes_of(PROGRAM, GenerateSettings(takes=3, seed=1)) if busy else []
-    prior = shipped() if busy else None
+    takes = generate_takes(ADAPTED_PROGRAM, GenerationSettings(takes=3, seed=1)) if busy else []
+    prior = load_shipped() if busy else None
     warm_up()  # as the window does before an arm is energised: the first call imports for a second
 
     def learn() -> None:
@@ -87,13 +89,13 @@ def learner(busy: bool) -> Iterator[list[int]]:
 
 def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
     """Run the loop for a while; return its rate, what it missed and how late it was."""
-    arm = TwinnedArm(FeetechArm(port))
+    arm = TwinnedArm(SO101Arm(port))
     ticks: list[Tick] = []
-    with learner(busy) as steps, arm:
-        loop = ControlLoop(arm, arm, period=1.0 / RATE)
-        loop.set_controller(Waving())
+    with run_learner(busy) as steps, arm:
+        loop = ControlLoop(arm, arm, period=1.0 / LOOP_RATE_HZ)
+        loop.set_controller(OscillatingController())
         loop.start()
-        time.sleep(WARM_UP)
+        time.sleep(WARM_UP_S)
         loop.add_sink(ticks.append)
         learnt = steps[0]
         time.sleep(seconds)
@@ -101,24 +103,24 @@ def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
         loop.stop()
     if loop.error is not None:
         raise SystemExit(loop.error.message)
-    return summary(ticks, learnt)
+    return summarise_ticks(ticks, learnt)
 
 
-def summary(ticks: list[Tick], learnt: int) -> dict[str, float]:
+def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
     """Return the rate, what was missed, and lateness and time on the bus in ms."""
     lateness = np.array([tick.lateness for tick in ticks]) * 1e3
     latency = np.array([tick.latency for tick in ticks]) * 1e3
     return {
         "rate_hz": (len(ticks) - 1) / (ticks[-1].time - ticks[0].time),
         "ticks": len(ticks),
-        "missed": ticks[-1].missed - ticks[0].missed,
+        "missed": ticks[-1].missed_deadlines - ticks[0].missed_deadlines,
         "late_p50_ms": float(np.percentile(lateness, 50)),
         "late_p99_ms": float(np.percentile(lateness, 99)),
         "late_max_ms": float(lateness.max()),
         "bus_p50_ms": float(np.percentile(latency, 50)),
         "bus_p99_ms": float(np.percentile(latency, 99)),
         "retries": sum(tick.retries for tick in ticks),
-        "learner_steps": learnt,
+        "learner_steps": learner_steps,
     }
 
 
@@ -133,7 +135,7 @@ def main() -> None:
         sys.setswitchinterval(options.switch_interval)
     results = {}
     for title, busy in (("learner idle", False), ("learner busy", True)):
-        with server(physics=True) as port:
+        with run_server_process(physics=True) as port:
             results[title] = measure(port, options.seconds, busy)
     if options.json:
         print(json.dumps(results, indent=2))

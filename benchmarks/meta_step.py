@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.maml.training_state import Meta
-from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, mlp, per_task
+from metagui.learning.maml.training_state import MetaParameters
+from metagui.learning.torch_utils.functional_mlp import Params, expand_per_task, init_mlp, mlp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INPUTS, OUTPUTS = 32, 6
-RATE = 0.01
+INPUT_SIZE, OUTPUT_SIZE = 32, 6
+INNER_LEARNING_RATE = 0.01
 
 
 @dataclass(frozen=True)
-class Points:
+class RegressionBatch:
     """Inputs (tasks, points, INPUTS) and outputs (tasks, points, OUTPUTS) of several tasks."""
 
     x: torch.Tensor
@@ -43,7 +43,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Network:
+class MetaStepNetwork:
     """The model as ``maml`` wants it."""
 
     width: int
@@ -51,40 +51,44 @@ class Network:
     def initial(self, seed: int) -> Params:
         """Return θ."""
         generator = torch.Generator().manual_seed(seed)
-        sizes = (INPUTS, self.width, self.width, OUTPUTS)
+        sizes = (INPUT_SIZE, self.width, self.width, OUTPUT_SIZE)
         return {n: t.to(torch.get_default_dtype()) for n, t in init_mlp("net", sizes, generator).items()}
 
-    def start(self, params: Params, support: Points) -> Params:
+    def start(self, params: Params, support: RegressionBatch) -> Params:
         """Every task starts from θ."""
-        return per_task(params, params, len(support.x))
+        return expand_per_task(params, params, len(support.x))
 
-    def prepared(self, fast: Params, batch: Points) -> Points:
+    def precompute(self, fast: Params, batch: RegressionBatch) -> RegressionBatch:
         """Return the points as they are."""
         return batch
 
-    def loss(self, fast: Params, batch: Points) -> torch.Tensor:
+    def loss(self, fast: Params, batch: RegressionBatch) -> torch.Tensor:
         """Mean squared error of every task, (tasks,)."""
         off = (mlp(fast, "net", batch.x, 3) - batch.y).flatten(1)
         return (off * off).sum(1) / off.shape[1]
 
 
-def problem(tasks: int = 16, points: int = 64, seed: int = 0) -> tuple[Points, Points]:
+def make_problem(tasks: int = 16, points: int = 64, seed: int = 0) -> tuple[RegressionBatch, RegressionBatch]:
     """Return support and query points of random tasks."""
     generator = torch.Generator().manual_seed(seed)
 
-    def side() -> Points:
-        x, y = (torch.randn(tasks, points, size, generator=generator) for size in (INPUTS, OUTPUTS))
-        return Points(x.to(torch.get_default_dtype()), y.to(torch.get_default_dtype()))
+    def side() -> RegressionBatch:
+        x, y = (torch.randn(tasks, points, size, generator=generator) for size in (INPUT_SIZE, OUTPUT_SIZE))
+        return RegressionBatch(x.to(torch.get_default_dtype()), y.to(torch.get_default_dtype()))
 
     return side(), side()
 
 
-def batched(width: int, support: Points, query: Points, steps: int) -> Callable[[], list[torch.Tensor]]:
+def make_batched_step(
+    width: int, support: RegressionBatch, query: RegressionBatch, steps: int
+) -> Callable[[], list[torch.Tensor]]:
     """Return this program's meta-step, which returns the gradients of θ."""
-    model = Network(width)
+    model = MetaStepNetwork(width)
     params = model.initial(1)
-    fixed = maml.initial({}, dict.fromkeys(params, RATE), steps).frozen().log_rates  # as the rival's
-    meta = Meta({name: tensor.requires_grad_() for name, tensor in params.items()}, fixed)
+    fixed = (
+        maml.initialise({}, dict.fromkeys(params, INNER_LEARNING_RATE), steps).detached_copy().log_rates
+    )  # as the rival's
+    meta = MetaParameters({name: tensor.requires_grad_() for name, tensor in params.items()}, fixed)
     wanted = list(meta.params.values())
 
     def step() -> list[torch.Tensor]:
@@ -94,11 +98,11 @@ def batched(width: int, support: Points, query: Points, steps: int) -> Callable[
     return step
 
 
-def one_by_one(
-    width: int, support: Points, query: Points, steps: int, learner: Callable[[torch.nn.Module], Any]
+def make_sequential_step(
+    width: int, support: RegressionBatch, query: RegressionBatch, steps: int, learner: Callable[[torch.nn.Module], Any]
 ) -> Callable[[], list[torch.Tensor]]:
     """Return the same meta-step, one task after the other, by a learner that can ``clone`` and ``adapt``."""
-    meta = learner(module(width))
+    meta = learner(make_module(width))
     wanted = list(meta.parameters())
     mse = torch.nn.functional.mse_loss
 
@@ -115,16 +119,16 @@ def one_by_one(
     return step
 
 
-def module(width: int) -> torch.nn.Module:
+def make_module(width: int) -> torch.nn.Module:
     """Return the network as a module, with the same θ."""
-    sizes = (INPUTS, width, width, OUTPUTS)
+    sizes = (INPUT_SIZE, width, width, OUTPUT_SIZE)
     linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-    for layer, values in enumerate(zip(*[iter(Network(width).initial(1).values())] * 2, strict=True)):
+    for layer, values in enumerate(zip(*[iter(MetaStepNetwork(width).initial(1).values())] * 2, strict=True)):
         linear[layer].weight.data, linear[layer].bias.data = values[0].T.clone(), values[1].clone()
     return torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
 
 
-class PlainLearner:
+class SequentialLearner:
     """What learn2learn's MAML does: clones of the parameters that are replaced by stepped ones, graph and all."""
 
     def __init__(self, net: torch.nn.Module, params: dict[str, torch.Tensor] | None = None) -> None:
@@ -135,31 +139,31 @@ class PlainLearner:
         """Return the parameters in order."""
         return list(self._params.values())
 
-    def clone(self) -> PlainLearner:
+    def clone(self) -> SequentialLearner:
         """Return a learner whose steps can be differentiated back to this one."""
-        return PlainLearner(self._net, {name: value.clone() for name, value in self._params.items()})
+        return SequentialLearner(self._net, {name: value.clone() for name, value in self._params.items()})
 
     def adapt(self, loss: torch.Tensor) -> None:
         """Take one gradient step."""
         gradients = torch.autograd.grad(loss, self.parameters(), create_graph=True)
         stepped = zip(self._params.items(), gradients, strict=True)
-        self._params = {name: value - RATE * gradient for (name, value), gradient in stepped}
+        self._params = {name: value - INNER_LEARNING_RATE * gradient for (name, value), gradient in stepped}
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Return the network's outputs."""
         return torch.func.functional_call(self._net, self._params, (x,))  # type: ignore[no-any-return]
 
 
-def rival() -> tuple[str, Callable[[torch.nn.Module], Any]]:
+def choose_baseline() -> tuple[str, Callable[[torch.nn.Module], Any]]:
     """Return learn2learn's learner if it is installed, else the plain one, and its name."""
     if importlib.util.find_spec("learn2learn") is None:
-        return "plain loop", PlainLearner
+        return "plain loop", SequentialLearner
     import learn2learn
 
-    return "learn2learn", lambda net: learn2learn.algorithms.MAML(net, lr=RATE)
+    return "learn2learn", lambda net: learn2learn.algorithms.MAML(net, lr=INNER_LEARNING_RATE)
 
 
-def difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
+def compute_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
     """Return the largest difference of any gradient, as a share of the largest gradient."""
     largest = max(float(g.abs().max()) for g in theirs)
     return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) / largest
@@ -167,10 +171,13 @@ def difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
 
 def measure(width: int, repetitions: int, steps: int = 5) -> dict[str, Any]:
     """Return medians in ms, their ratio and how far the gradients are apart."""
-    name, learner = rival()
-    support, query = problem()
-    ours, theirs = batched(width, support, query, steps), one_by_one(width, support, query, steps, learner)
-    apart = difference(ours(), theirs())
+    name, learner = choose_baseline()
+    support, query = make_problem()
+    ours, theirs = (
+        make_batched_step(width, support, query, steps),
+        make_sequential_step(width, support, query, steps, learner),
+    )
+    apart = compute_difference(ours(), theirs())
     times: dict[str, list[float]] = {"batched": [], name: []}
     for _ in range(repetitions):
         for label, step in (("batched", ours), (name, theirs)):

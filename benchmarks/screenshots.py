@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from metagui.gui.theme.theme import Choice
+    from metagui.gui.theme.theme import ThemeChoice
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,19 +35,19 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(chosen.recordings, folder, dirs_exist_ok=True)
             os.environ["METAGUI_RECORDINGS"] = folder
-            make(chosen.out, cast("Choice", look), chosen.size, chosen.prior)
+            make_screenshots(chosen.out, cast("ThemeChoice", look), chosen.size, chosen.prior)
 
 
-def make(out: Path, look: Choice, size: str, prior: Path | None) -> None:
+def make_screenshots(out: Path, look: ThemeChoice, size: str, prior: Path | None) -> None:
     """Click through the flow in one look."""
     from metagui import app
 
-    app.prepare()
+    app.prepare_process()
     from PySide6.QtCore import QPoint, QSettings, Qt
     from PySide6.QtWidgets import QApplication, QTreeView
 
     from metagui.gui.theme.theme import Theme
-    from tests.helpers.user import VIEW, Person
+    from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     theme = Theme(look)
@@ -57,72 +57,72 @@ def make(out: Path, look: Choice, size: str, prior: Path | None) -> None:
     window.resize(*(int(n) for n in size.split("x")))
     window.show()
     window.activateWindow()  # there may be no window manager to do it
-    person, taken = Person(window), []
+    person, taken = SimulatedUser(window), []
     person.wait_until(window.isActiveWindow, 10, "the window to be active")
 
     def shoot(name: str) -> None:
         person.pause(0.5)
         taken.append(name)
-        person.keep_picture(out / f"{len(taken):02}-{name}-{look}.png")
+        person.take_screenshot(out / f"{len(taken):02}-{name}-{look}.png")
         print(f"{time.strftime('%H:%M:%S')} {look} {name}", flush=True)
 
-    person.wait_until(lambda: person.state().startswith("Ready"), 60, "the arm")
-    person.wait_until(lambda: person.state() == "Ready", 60, "the comparison")
+    person.wait_until(lambda: person.read_state().startswith("Ready"), 60, "the arm")
+    person.wait_until(lambda: person.read_state() == "Ready", 60, "the comparison")
     shoot("start")
-    tree = person.named("Tasks and takes")
+    tree = person.find_widget("Tasks and takes")
     assert isinstance(tree, QTreeView)
-    person.choose_task("red cube to yellow zone")
-    person.key(Qt.Key.Key_Right)
-    person.key(Qt.Key.Key_Down)
+    person.select_task("red cube to yellow zone")
+    person.press_key(Qt.Key.Key_Right)
+    person.press_key(Qt.Key.Key_Down)
     shoot("browse")
     for view in ("Heat map", "Map", "Distances", "Ranked"):
-        person.press(view)
+        person.press_button(view)
         shoot(view.lower().replace(" ", "-"))
-    person.press("Heat map")
-    heat = person.named("Heat map of distances between tasks")
+    person.press_button("Heat map")
+    heat = person.find_widget("Heat map of distances between tasks")
     person.click(heat, QPoint(heat.width() // 2, heat.height() // 2))
-    person.wait_until(lambda: person.reads(", take "), 10, "the overlay")
+    person.wait_until(lambda: person.can_read(", take "), 10, "the overlay")
     shoot("overlay")
-    person.press("Ranked")
-    person.press("New task")
-    person.type("blue onto yellow")
+    person.press_button("Ranked")
+    person.press_button("New task")
+    person.type_text("blue onto yellow")
     for take in range(3):
-        person.press("Record")
-        person.wait_until(lambda: person.state().startswith("Recording"), 10, "recording")
+        person.press_button("Record")
+        person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
         person.hover("blue")
         if take == 0:
             shoot("hover")
-        person.click_thing("blue")
-        person.wait_until(lambda: person.button("Place").isChecked(), 5, "the tool to advance")
-        person.click_thing("yellow")
+        person.click_object("blue")
+        person.wait_until(lambda: person.find_button("Place").isChecked(), 5, "the tool to advance")
+        person.click_object("yellow")
         if take == 0:
             person.pause(2.0)
             shoot("recording")
-        person.press("Finish")
+        person.press_button("Finish")
         saved = f"take {take + 1:03}"
-        person.wait_until(lambda saved=saved: person.reads(saved), 40, "the take to be saved")  # type: ignore[misc]
-        person.wait_until(lambda: person.state() == "Ready", 10, "the arm")
+        person.wait_until(lambda saved=saved: person.can_read(saved), 40, "the take to be saved")  # type: ignore[misc]
+        person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
     shoot("saved")
-    person.press("Adapt")
-    person.wait_until(lambda: person.state().endswith("adapting") or person.reads("held-out"), 20, "curves")
+    person.press_button("Adapt")
+    person.wait_until(lambda: person.read_state().endswith("adapting") or person.can_read("held-out"), 20, "curves")
     person.pause(0.4)
     shoot("adapting")
-    person.wait_until(lambda: person.state() == "Ready", 120, "the end of adapting")
-    person.wait_until(lambda: person.button("Run").isEnabled(), 10, "the policy")
+    person.wait_until(lambda: person.read_state() == "Ready", 120, "the end of adapting")
+    person.wait_until(lambda: person.find_button("Run").isEnabled(), 10, "the policy")
     shoot("adapted")
-    person.press("Run")
+    person.press_button("Run")
     person.pause(1.6)
     shoot("running")
-    person.wait_until(lambda: person.state() == "Ready", 90, "the run to end")
+    person.wait_until(lambda: person.read_state() == "Ready", 90, "the run to end")
     shoot("done")
-    person.key(Qt.Key.Key_F1)
+    person.press_key(Qt.Key.Key_F1)
     shoot("keys")
-    person.key(Qt.Key.Key_Escape)
-    person.drag(person.named(VIEW), QPoint(60, 60), QPoint(120, -40))
+    person.press_key(Qt.Key.Key_Escape)
+    person.drag(person.find_widget(SCENE_VIEW_NAME), QPoint(60, 60), QPoint(120, -40))
     shoot("turned")
     print(f"longest pause {person.longest_pause * 1000:.0f} ms")
     window.close()
-    person.write_pictures()
+    person.save_screenshots()
     window.deleteLater()
     application.processEvents()
 

@@ -18,49 +18,53 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.programs import SHARES, numbered
-from metagui.demonstrations.programs.scripted import GenerateSettings, generate
-from metagui.demonstrations.programs.splits import TRAINED, trained_pairs
+from benchmarks.programs import TRAINING_COUNTS, number_programs
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
+from metagui.demonstrations.programs.splits import TRAINED_COMPOSITIONS, has_only_trained_pairs
 from metagui.demonstrations.programs.task_distribution import draw_program
 from metagui.learning import prior as priors
 from metagui.learning.similarity import similarity
 from metagui.learning.similarity.siamese import embed
-from metagui.learning.similarity.trajectory import Series, series_of
+from metagui.learning.similarity.trajectory import Trajectories, resample_takes
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
 
-SEED = 4
-LABELS, TAKES = 200, 6
-WARPED_LABELS, WARPED_TAKES = 60, 2
-Distances = NDArray[np.float64]
+SIMILARITY_SEED = 4
+TASK_COUNT, TAKES_PER_TASK = 200, 6
+DTW_TASK_COUNT, DTW_TAKES_PER_TASK = 60, 2
+DistanceMatrix = NDArray[np.float64]
 
 
-def tasks(count: int, seed: int) -> tuple[ClickProgram, ...]:
+def draw_tasks(count: int, seed: int) -> tuple[TaskProgram, ...]:
     """Draw tasks with different clicks, a sixth of them compositions."""
     rng = np.random.default_rng(seed)
-    singles, shares = list(SHARES), np.array(list(SHARES.values())) / sum(SHARES.values())
-    drawn: dict[str, ClickProgram] = {}
+    singles, shares = list(TRAINING_COUNTS), np.array(list(TRAINING_COUNTS.values())) / sum(TRAINING_COUNTS.values())
+    drawn: dict[str, TaskProgram] = {}
     while len(drawn) < count:
-        family = str(rng.choice(TRAINED) if rng.random() < 1 / 6 else rng.choice(singles, p=shares))
-        program = draw_program(rng, family, "", suits=trained_pairs)
-        drawn.setdefault(repr(program.clicks), program)
-    return numbered(tuple(drawn.values()))
+        family = str(rng.choice(TRAINED_COMPOSITIONS) if rng.random() < 1 / 6 else rng.choice(singles, p=shares))
+        program = draw_program(rng, family, "", accepts=has_only_trained_pairs)
+        drawn.setdefault(repr(program.instructions), program)
+    return number_programs(tuple(drawn.values()))
 
 
-def takes_of(programs: tuple[ClickProgram, ...], cache: Path | None, workers: int | None, seed: int) -> Series:
+def load_or_generate_takes(
+    programs: tuple[TaskProgram, ...], cache: Path | None, workers: int | None, seed: int
+) -> Trajectories:
     """Return all takes as series, task by task."""
     if cache and cache.is_file():
         with np.load(cache) as file:
-            return Series(file["anchors"], file["globals"], file["durations"])
-    settings = GenerateSettings(takes=TAKES, seed=seed, workers=workers)
-    series = series_of([take for _, takes in generate(programs, settings) for take in takes])
+            return Trajectories(file["anchors"], file["globals"], file["durations"])
+    settings = GenerationSettings(takes=TAKES_PER_TASK, seed=seed, workers=workers)
+    series = resample_takes([take for _, takes in generate_library(programs, settings) for take in takes])
     if cache:
-        np.savez(cache, anchors=series.anchors, globals=series.globals, durations=series.durations)
+        np.savez(cache, anchors=series.object_channels, globals=series.global_channels, durations=series.log_durations)
     return series
 
 
-def report(name: str, distances: Distances, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
+def print_retrieval(
+    name: str, distances: DistanceMatrix, labels: NDArray[np.int64], families: NDArray[np.str_]
+) -> None:
     """Print how well distances (n, n) between takes find the takes of the same task."""
     apart = distances + np.diag(np.full(len(distances), np.inf))
     nearest = apart.argmin(axis=1)
@@ -70,13 +74,13 @@ def report(name: str, distances: Distances, labels: NDArray[np.int64], families:
     within = same | (families[:, None] == families)[above]
     print(
         f"{name:14} {len(set(labels.tolist()))} tasks x {len(labels) // len(set(labels.tolist()))}: recall@1 "
-        f"{recall:.1%}, family {family:.1%}, AUROC {auroc(distances[above], same):.4f}, within a family "
-        f"{auroc(distances[above][within], same[within]):.4f}",
+        f"{recall:.1%}, family {family:.1%}, AUROC {compute_auroc(distances[above], same):.4f}, within a family "
+        f"{compute_auroc(distances[above][within], same[within]):.4f}",
         flush=True,
     )
 
 
-def by_family(distances: Distances, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
+def print_recall_by_family(distances: DistanceMatrix, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
     """Print recall at 1 of every family, the worst first: where tasks differ in little only."""
     nearest = (distances + np.diag(np.full(len(distances), np.inf))).argmin(axis=1)
     right = labels[nearest] == labels
@@ -84,7 +88,7 @@ def by_family(distances: Distances, labels: NDArray[np.int64], families: NDArray
     print("recall@1 by family: " + ", ".join(f"{family} {rate:.0%}" for rate, family in rates), flush=True)
 
 
-def auroc(distances: Distances, same: NDArray[np.bool_]) -> float:
+def compute_auroc(distances: DistanceMatrix, same: NDArray[np.bool_]) -> float:
     """Return the share of (same, different) pairs of pairs in which the same are nearer."""
     ranks = np.empty(len(distances))
     ranks[np.argsort(distances)] = np.arange(1, len(distances) + 1)
@@ -92,19 +96,21 @@ def auroc(distances: Distances, same: NDArray[np.bool_]) -> float:
     return float(won / (same.sum() * (~same).sum()))
 
 
-def verdicts(embeddings: NDArray[np.float32], programs: tuple[ClickProgram, ...], rng: np.random.Generator) -> None:
+def print_verdict_errors(
+    embeddings: NDArray[np.float32], programs: tuple[TaskProgram, ...], rng: np.random.Generator
+) -> None:
     """Print how often verdicts are wrong on tasks that calibration has not seen, over ten splits."""
     names = [program.name for program in programs]
-    alike = {p.name: repr([(c.verb, c.anchor, c.target) for c in p.clicks]) for p in programs}
-    library = {name: embeddings[TAKES * i : TAKES * (i + 1)] for i, name in enumerate(names)}
+    alike = {p.name: repr([(c.action, c.object_name, c.target_name) for c in p.instructions]) for p in programs}
+    library = {name: embeddings[TAKES_PER_TASK * i : TAKES_PER_TASK * (i + 1)] for i, name in enumerate(names)}
     rates = []
     for _ in range(10):
         order = rng.permutation(names)
         fitted, asked = ({n: library[n] for n in part} for part in np.array_split(order, 2))
         calibration = similarity.calibrate(fitted, alike)
         assert calibration is not None
-        same, different = similarity.leave_one_out(asked, alike)
-        _, all_others = similarity.leave_one_out(asked)
+        same, different = similarity.leave_one_out_distances(asked, alike)
+        _, all_others = similarity.leave_one_out_distances(asked)
         said = same <= calibration.similar_below
         wrong, strictly = (np.sum(d <= calibration.similar_below) for d in (different, all_others))
         rates.append((
@@ -125,31 +131,33 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int)
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="of the tasks; choices are made on another than the report"
+        "--seed", type=int, default=SIMILARITY_SEED, help="of the tasks; choices are made on another than the report"
     )
     parser.add_argument("--quick", action="store_true", help="leave time warping out")
     options = parser.parse_args()
-    prior = priors.load(options.prior) if options.prior else priors.shipped()
-    programs = tasks(LABELS, options.seed)
-    series = takes_of(programs, options.cache, options.workers, options.seed)
-    labels = np.repeat(np.arange(LABELS), TAKES)
+    prior = priors.load(options.prior) if options.prior else priors.load_shipped()
+    programs = draw_tasks(TASK_COUNT, options.seed)
+    series = load_or_generate_takes(programs, options.cache, options.workers, options.seed)
+    labels = np.repeat(np.arange(TASK_COUNT), TAKES_PER_TASK)
     families = np.array([program.family for program in programs])[labels]
-    embeddings = embed(prior.encoder, series)
-    report("encoder", similarity.distances(embeddings, embeddings), labels, families)
-    by_family(similarity.distances(embeddings, embeddings), labels, families)
-    verdicts(embeddings, programs, np.random.default_rng(options.seed))
+    embeddings = embed(prior.siamese_encoder, series)
+    print_retrieval("encoder", similarity.euclidean_distances(embeddings, embeddings), labels, families)
+    print_recall_by_family(similarity.euclidean_distances(embeddings, embeddings), labels, families)
+    print_verdict_errors(embeddings, programs, np.random.default_rng(options.seed))
     if options.quick:
         return
-    few = np.flatnonzero((labels < WARPED_LABELS) & (np.arange(len(labels)) % TAKES < WARPED_TAKES))
-    report("encoder", similarity.distances(embeddings[few], embeddings[few]), labels[few], families[few])
-    report("time warping", warped(series, few), labels[few], families[few])
+    few = np.flatnonzero((labels < DTW_TASK_COUNT) & (np.arange(len(labels)) % TAKES_PER_TASK < DTW_TAKES_PER_TASK))
+    print_retrieval(
+        "encoder", similarity.euclidean_distances(embeddings[few], embeddings[few]), labels[few], families[few]
+    )
+    print_retrieval("time warping", compute_dtw_distances(series, few), labels[few], families[few])
 
 
-def warped(series: Series, rows: NDArray[np.int64]) -> Distances:
+def compute_dtw_distances(series: Trajectories, rows: NDArray[np.int64]) -> DistanceMatrix:
     """Return the distances (n, n) by time warping."""
     found = np.zeros((len(rows), len(rows)))
     for i, j in itertools.combinations(range(len(rows)), 2):
-        found[i, j] = found[j, i] = similarity.warped_distance(series[rows[i : i + 1]], series[rows[j : j + 1]])
+        found[i, j] = found[j, i] = similarity.dtw_distance(series[rows[i : i + 1]], series[rows[j : j + 1]])
     return found
 
 

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.maml.training_state import Meta, MetaState
-from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, mlp, per_task
+from metagui.learning.maml.training_state import MetaParameters, MetaState
+from metagui.learning.torch_utils.functional_mlp import Params, expand_per_task, init_mlp, mlp
 
-WEIGHT_RATE, CONTEXT_RATE = 0.01, 0.1
+WEIGHT_LEARNING_RATE, CONTEXT_LEARNING_RATE = 0.01, 0.1
 
 
 @dataclass(frozen=True)
-class Points:
+class SinusoidBatch:
     """Inputs and outputs of several tasks, each (tasks, points, 1)."""
 
     x: torch.Tensor
@@ -31,7 +31,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Regressor:
+class SinusoidRegressor:
     """Two hidden layers of 40, as in the paper; ``context`` adapted numbers join the input."""
 
     context: int = 0
@@ -45,12 +45,12 @@ class Regressor:
 
     def rates(self) -> dict[str, float]:
         """Return which tensors adapt, and the rates they begin with."""
-        weights = {name: WEIGHT_RATE for name in self.initial(0) if name != "context"}
-        return weights | {"context": CONTEXT_RATE} if self.context else weights
+        weights = {name: WEIGHT_LEARNING_RATE for name in self.initial(0) if name != "context"}
+        return weights | {"context": CONTEXT_LEARNING_RATE} if self.context else weights
 
-    def start(self, params: Params, support: Points) -> Params:
+    def start(self, params: Params, support: SinusoidBatch) -> Params:
         """Every task starts from θ."""
-        return per_task(params, params, len(support.x))
+        return expand_per_task(params, params, len(support.x))
 
     def predict(self, fast: Params, x: torch.Tensor) -> torch.Tensor:
         """Return y for x, each (tasks, points, 1)."""
@@ -59,45 +59,47 @@ class Regressor:
             x = torch.cat([x, context], dim=-1)
         return mlp(fast, "net", x, 3)
 
-    def prepared(self, fast: Params, batch: Points) -> Points:
+    def precompute(self, fast: Params, batch: SinusoidBatch) -> SinusoidBatch:
         """Return the points as they are."""
         return batch
 
-    def loss(self, fast: Params, batch: Points) -> torch.Tensor:
+    def loss(self, fast: Params, batch: SinusoidBatch) -> torch.Tensor:
         """Mean squared error of every task, (tasks,)."""
         return (self.predict(fast, batch.x) - batch.y).square().mean(dim=(1, 2))
 
 
 @dataclass(frozen=True)
-class Sampler:
+class SinusoidSampler:
     """Draws (support, query) batches."""
 
     tasks: int = 25
-    shots: int = 10
-    queries: int = 10
+    support_size: int = 10
+    query_size: int = 10
 
-    def __call__(self, rng: np.random.Generator) -> tuple[Points, Points]:
+    def __call__(self, rng: np.random.Generator) -> tuple[SinusoidBatch, SinusoidBatch]:
         """Return K support and ``queries`` query points of fresh tasks."""
         amplitude = rng.uniform(0.1, 5.0, (self.tasks, 1, 1))
         phase = rng.uniform(0.0, math.pi, (self.tasks, 1, 1))
-        x = rng.uniform(-5.0, 5.0, (self.tasks, self.shots + self.queries, 1))
+        x = rng.uniform(-5.0, 5.0, (self.tasks, self.support_size + self.query_size, 1))
         xs = torch.tensor(x, dtype=torch.get_default_dtype())
         ys = torch.tensor(amplitude * np.sin(x - phase), dtype=torch.get_default_dtype())
-        first = Points(xs[:, : self.shots], ys[:, : self.shots])
-        return first, Points(xs[:, self.shots :], ys[:, self.shots :])
+        first = SinusoidBatch(xs[:, : self.support_size], ys[:, : self.support_size])
+        return first, SinusoidBatch(xs[:, self.support_size :], ys[:, self.support_size :])
 
 
-def begin(model: Regressor, seed: int, inner_steps: int = 5) -> MetaState:
+def make_initial_state(model: SinusoidRegressor, seed: int, inner_steps: int = 5) -> MetaState:
     """Return an untrained state."""
-    meta = maml.initial(model.initial(seed), model.rates(), inner_steps)
+    meta = maml.initialise(model.initial(seed), model.rates(), inner_steps)
     return MetaState(meta, seed)
 
 
-def evaluate(model: Regressor, meta: Meta, steps: int = 10, tasks: int = 600, seed: int = 999) -> list[float]:
+def evaluate(
+    model: SinusoidRegressor, meta: MetaParameters, steps: int = 10, tasks: int = 600, seed: int = 999
+) -> list[float]:
     """Return the mean squared error on fresh tasks after 0 … ``steps`` steps from ten points."""
-    support, query = Sampler(tasks, 10, 100)(np.random.default_rng(seed))
+    support, query = SinusoidSampler(tasks, 10, 100)(np.random.default_rng(seed))
     with torch.no_grad():
-        paths = maml.adapt(model, meta.frozen(), support, steps)
+        paths = maml.adapt(model, meta.detached_copy(), support, steps)
         return [float(model.loss(fast, query).mean()) for fast in paths]
 
 
@@ -111,12 +113,12 @@ def main() -> None:
     torch.set_num_threads(1)
     results = {}
     for context in (0, 8):
-        model = Regressor(context)
-        state = begin(model, options.seed)
+        model = SinusoidRegressor(context)
+        state = make_initial_state(model, options.seed)
         # The losses after the first steps keep half their weight to the end: one step must do, too.
-        settings = maml.MetaSettings(steps=options.steps, lr=2e-3, clip=10.0, multi_step=2.0, report_every=500)
+        settings = maml.MetaSettings(steps=options.steps, lr=2e-3, clip=10.0, multi_step_fraction=2.0, report_every=500)
         started = time.perf_counter()
-        for _ in maml.meta_train(model, Sampler(), settings, state):
+        for _ in maml.meta_train(model, SinusoidSampler(), settings, state):
             pass
         errors = evaluate(model, state.meta)
         results[f"context {context}"] = {

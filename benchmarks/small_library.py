@@ -11,59 +11,66 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.programs import numbered
-from metagui.cli.commands.evaluate import table_of
-from metagui.cli.output import follow, show
-from metagui.demonstrations.programs.scripted import GenerateSettings, generate
-from metagui.demonstrations.programs.splits import trained_pairs
+from benchmarks.programs import number_programs
+from metagui.cli.commands.evaluate import make_table
+from metagui.cli.output import print_result, run_to_end
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
+from metagui.demonstrations.programs.splits import has_only_trained_pairs
 from metagui.demonstrations.programs.task_distribution import draw_programs
-from metagui.learning.adaptation.adaptation import ADAM, FIVE_STEP, ZERO_STEP
-from metagui.learning.evaluation.evaluation import CHOSEN, EvaluateSettings, evaluate
-from metagui.learning.training.pretraining import TrainSettings, meta_train_prior
-from metagui.learning.training.training_data import prepare
+from metagui.learning.adaptation.adaptation import FIVE_STEP, FIVE_STEP_ADAM, ZERO_STEP
+from metagui.learning.evaluation.evaluation import CHOSEN_CANDIDATE, EvaluationSettings, evaluate
+from metagui.learning.training.pretraining import TrainingSettings, train_prior
+from metagui.learning.training.training_data import encode_takes
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.prior import Prior
-    from metagui.learning.training.pretraining import TrainStep
+    from metagui.learning.training.pretraining import TrainingStep
 
-FAMILIES = ("reach", "place", "push", "trace")
-SEED, NEW_SEED = 21, 22
-NEW_TASKS = 12
-ENCODER_STEPS_A_TASK = 50
+SMALL_LIBRARY_FAMILIES = ("reach", "place", "push", "trace")
+TRAINING_SEED, EVALUATION_SEED = 21, 22
+EVALUATION_TASK_COUNT = 12
+ENCODER_STEPS_PER_TASK = 50
 """More steps without inner ones learn few tasks by heart: with ten, the loss on a held-out one grew from there on."""
-INNER_STEPS, INNER_LR, INNER_MUON = 800, 1e-3, 0.008
-NUDGED = 0.5
+INNER_PHASE_STEPS, INNER_PHASE_LEARNING_RATE, INNER_PHASE_MUON_RATE = 800, 1e-3, 0.008
+POSITION_NOISE_FRACTION = 0.5
 """What an encoder infers that saw few tasks is often wrong: inner steps practise in every other one to put it right."""
 
 
-def tasks(count: int, seed: int) -> tuple[ClickProgram, ...]:
+def draw_tasks(count: int, seed: int) -> tuple[TaskProgram, ...]:
     """Draw ``count`` tasks, the families in turn."""
-    families = tuple(FAMILIES[i % len(FAMILIES)] for i in range(count))
-    return numbered(draw_programs(seed, count, families, suits=trained_pairs))
+    families = tuple(SMALL_LIBRARY_FAMILIES[i % len(SMALL_LIBRARY_FAMILIES)] for i in range(count))
+    return number_programs(draw_programs(seed, count, families, accepts=has_only_trained_pairs))
 
 
-def trained_on(programs: tuple[ClickProgram, ...], seed: int, length: float) -> Prior:
+def train_small_prior(programs: tuple[TaskProgram, ...], seed: int, step_fraction: float) -> Prior:
     """Meta-train on these tasks alone."""
-    made = generate(programs, GenerateSettings(takes=6, seed=seed, prefixes=0.65))
-    data = prepare(take for _, takes in made for take in takes)
-    usual = TrainSettings(seed=seed)
+    made = generate_library(programs, GenerationSettings(takes=6, seed=seed, prefix_fraction=0.65))
+    data = encode_takes(take for _, takes in made for take in takes)
+    usual = TrainingSettings(seed=seed)
     settings = replace(
         usual,
-        encoder=replace(usual.encoder, steps=max(1, round(ENCODER_STEPS_A_TASK * len(programs) * length))),
-        inner=replace(usual.inner, steps=max(1, round(INNER_STEPS * length)), lr=INNER_LR, muon=INNER_MUON),
-        inner_draw=replace(usual.inner_draw, nudged=NUDGED),
-        rival=replace(usual.rival, steps=1),
+        encoder=replace(usual.encoder, steps=max(1, round(ENCODER_STEPS_PER_TASK * len(programs) * step_fraction))),
+        inner=replace(
+            usual.inner,
+            steps=max(1, round(INNER_PHASE_STEPS * step_fraction)),
+            lr=INNER_PHASE_LEARNING_RATE,
+            muon_lr=INNER_PHASE_MUON_RATE,
+        ),
+        inner_sampling=replace(usual.inner_sampling, position_noise_fraction=POSITION_NOISE_FRACTION),
+        baseline=replace(usual.baseline, steps=1),
         siamese=replace(usual.siamese, steps=1),
-        held_out=0.0,
+        held_out_fraction=0.0,
     )
-    return follow(meta_train_prior(data, settings), tell)
+    return run_to_end(train_prior(data, settings), print_progress)
 
 
-def tell(step: TrainStep) -> None:
+def print_progress(step: TrainingStep) -> None:
     """Print how far the training is."""
     if step.validation is not None:
-        print(f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: loss {step.loss:.3f}", flush=True)
+        print(
+            f"{step.phase} {step.step} of {step.steps}, {step.elapsed_seconds:.0f} s: loss {step.loss:.3f}", flush=True
+        )
 
 
 def main() -> None:
@@ -74,12 +81,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--length", type=float, default=1.0, help="share of the usual steps; 0.01 to try it out")
     options = parser.parse_args()
-    prior = trained_on(tasks(options.tasks, SEED + 10 * options.seed), options.seed, options.length)
-    candidates = (ZERO_STEP, FIVE_STEP, ADAM, CHOSEN)
-    settings = EvaluateSettings((1, 3), options.scenes, options.seed, candidates)
-    success = follow(evaluate([prior], tasks(NEW_TASKS, NEW_SEED + 10 * options.seed), settings), lambda _: None)
-    columns, rows = table_of(success, detail=True)
-    show(None, columns, rows, as_json=False, title=f"A library of {options.tasks} tasks alone, seed {options.seed}")
+    prior = train_small_prior(
+        draw_tasks(options.tasks, TRAINING_SEED + 10 * options.seed), options.seed, options.length
+    )
+    candidates = (ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM, CHOSEN_CANDIDATE)
+    settings = EvaluationSettings((1, 3), options.scenes, options.seed, candidates)
+    success = run_to_end(
+        evaluate([prior], draw_tasks(EVALUATION_TASK_COUNT, EVALUATION_SEED + 10 * options.seed), settings),
+        lambda _: None,
+    )
+    columns, rows = make_table(success, detail=True)
+    print_result(
+        None, columns, rows, as_json=False, title=f"A library of {options.tasks} tasks alone, seed {options.seed}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 
     from PySide6.QtCore import QSettings
 
-    from metagui.arms.so101.arm_registry import ArmBook
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.gui.theme.theme import Theme
     from metagui.gui.window.main_window import MainWindow
     from metagui.learning.prior import Prior
 
-NAME = "metagui"
+APPLICATION_NAME = "metagui"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Open the window and run until it is closed; return the exit status."""
-    prepare()
+    prepare_process()
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
-    app.setApplicationName(NAME)
-    app.setOrganizationName(NAME)
+    app.setApplicationName(APPLICATION_NAME)
+    app.setOrganizationName(APPLICATION_NAME)
     settings = QSettings()
     theme = Theme(str(settings.value("window/colours", "system")))  # type: ignore[arg-type]
     theme.apply()
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     return int(app.exec())
 
 
-def prepare() -> None:
+def prepare_process() -> None:
     """Do what has to come before other imports: choose OpenGL, and on Windows load torch before Qt."""
     choose_backend()
     if sys.platform == "win32":
@@ -52,7 +52,7 @@ def make_window(
     settings: QSettings,
     seed: int | None = None,
     prior: Path | None = None,
-    book: ArmBook | None = None,
+    registry: ArmRegistry | None = None,
 ) -> MainWindow:
     """Put all parts together around the simulated arm and the default library.
 
@@ -65,7 +65,9 @@ def make_window(
     from metagui.gui.window.session import Session
     from metagui.paths import recordings_dir
 
-    session = Session(SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, book)
+    session = Session(
+        SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, registry
+    )
     return MainWindow(session, theme, settings)
 
 
@@ -77,7 +79,7 @@ def load_prior(path: Path | None = None) -> Prior:
     from metagui.learning import prior
     from metagui.paths import recordings_dir
 
-    return prior.of_library(recordings_dir()) if path is None else prior.load(path)
+    return prior.load_for_library(recordings_dir()) if path is None else prior.load(path)
 
 
 def examples_dir() -> Path | None:

@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def commit(path: Path, data: bytes, replace: bool = False) -> None:
+def write_atomically(path: Path, content: bytes, replace: bool = False) -> None:
     """Write ``data`` beside ``path``, then put it there at once, safe against a crash or a power cut.
 
     Raises FileExistsError if something is there and ``replace`` is not set, OSError if the disk refuses.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        sync(temporary)
+        temporary.write_bytes(content)
+        flush_to_disk(temporary)
         if replace:
             os.replace(temporary, path)
         else:
-            _link(temporary, path)
-        sync(path.parent)
+            _link_exclusively(temporary, path)
+        flush_to_disk(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def sync(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Wait until a file or folder is on the disk; Windows opens no folders, and needs not."""
     if os.name == "nt" and path.is_dir():
         return
@@ -40,7 +40,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _link(temporary: Path, path: Path) -> None:
+def _link_exclusively(temporary: Path, path: Path) -> None:
     """Name the file, never overwriting another. Raises FileExistsError."""
     try:
         os.link(temporary, path)

@@ -22,12 +22,12 @@ from metagui.paths import recordings_dir, resources_dir
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Verdict = Literal["good", "note", "lacking"]
+CheckVerdict = Literal["good", "note", "lacking"]
 
-OLDEST_PYTHON = (3, 11)
-LEAST_SPACE = 500_000_000
+MIN_PYTHON_VERSION = (3, 11)
+MIN_FREE_BYTES = 500_000_000
 """Bytes below which the recordings' disk is called short; a minute of recording costs about 5 MB."""
-PATIENCE = 120.0
+TRIAL_TIMEOUT_S = 120.0
 """Seconds after which a trial in a process of its own counts as failed."""
 
 QT_LIBRARIES = (
@@ -65,9 +65,9 @@ DEBIAN_PACKAGES = {
     "libxkbcommon.so.0": "libxkbcommon0",
 }
 """Which Debian package brings which library that the window and the 3-D view want."""
-GL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
+OPENGL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
 
-_RENDER = """
+_RENDER_CODE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
     "<mujoco><worldbody><light pos='0 0 3'/><geom type='box' size='1 1 1' pos='0 0 0'/></worldbody></mujoco>")
@@ -77,8 +77,8 @@ with mujoco.Renderer(model, 48, 64) as renderer:
     renderer.update_scene(data)
     assert renderer.render().any(), "the picture is black"
 """
-_TORCH = "import torch; (torch.ones(2, 2) @ torch.ones(2)).sum().item()"
-_PRIOR = "from metagui.learning.prior import shipped; shipped()"
+_TORCH_CODE = "import torch; (torch.ones(2, 2) @ torch.ones(2)).sum().item()"
+_PRIOR_CODE = "from metagui.learning.prior import shipped; shipped()"
 
 
 @dataclass(frozen=True)
@@ -86,46 +86,55 @@ class Finding:
     """What was found about one part of the machine."""
 
     part: str
-    verdict: Verdict
-    says: str
-    mend: str = ""
+    verdict: CheckVerdict
+    message: str
+    fix: str = ""
     """The command, or the sentence, that mends it."""
 
 
-def check() -> list[Finding]:
+def run_checks() -> list[Finding]:
     """Look at everything the program needs, in the order in which it would be missed."""
-    return [python(), qt_libraries(), display(), rendering(), torch(), prior(), recordings(), *usb_arm()]
+    return [
+        check_python(),
+        check_qt_libraries(),
+        check_display(),
+        check_rendering(),
+        check_torch(),
+        check_prior(),
+        check_recordings(),
+        *check_usb_arm(),
+    ]
 
 
-def missing_packages() -> list[str]:
+def find_missing_packages() -> list[str]:
     """Return the Debian packages that would bring what is missing here, sorted."""
-    packages = {DEBIAN_PACKAGES.get(library, "") for library in _missing_libraries()}
-    if sys.platform == "linux" and _rendering_backend() is None:
-        packages.update(GL_PACKAGES)
+    packages = {DEBIAN_PACKAGES.get(library, "") for library in _find_missing_libraries()}
+    if sys.platform == "linux" and _find_rendering_backend() is None:
+        packages.update(OPENGL_PACKAGES)
     return sorted(packages - {""})
 
 
-def python() -> Finding:
+def check_python() -> Finding:
     """Check the interpreter's version."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= OLDEST_PYTHON:
+    if sys.version_info >= MIN_PYTHON_VERSION:
         return Finding("Python", "good", f"{version} at {sys.executable}")
-    oldest = ".".join(map(str, OLDEST_PYTHON))
-    return Finding("Python", "lacking", f"{version} is older than {oldest}", _apt(["python3", "python3-venv"]))
+    oldest = ".".join(map(str, MIN_PYTHON_VERSION))
+    return Finding("Python", "lacking", f"{version} is older than {oldest}", _apt_command(["python3", "python3-venv"]))
 
 
-def qt_libraries() -> Finding:
+def check_qt_libraries() -> Finding:
     """Check that Qt and every system library its X11 window wants can be loaded."""
     part = "Qt libraries"
     if find_spec("PySide6") is None:
-        return Finding(part, "lacking", "PySide6 is not installed", _pip("PySide6-Essentials>=6.10,<6.12"))
-    missing = sorted(_missing_libraries())
+        return Finding(part, "lacking", "PySide6 is not installed", _pip_command("PySide6-Essentials>=6.10,<6.12"))
+    missing = sorted(_find_missing_libraries())
     if not missing:
         return Finding(part, "good", "the window's system libraries are all here")
-    return Finding(part, "lacking", "missing: " + ", ".join(missing), _apt(missing_packages()))
+    return Finding(part, "lacking", "missing: " + ", ".join(missing), _apt_command(find_missing_packages()))
 
 
-def display() -> Finding:
+def check_display() -> Finding:
     """Check that there is a screen to open a window on."""
     if sys.platform != "linux":
         return Finding("Display", "good", "the desktop's own")
@@ -136,37 +145,39 @@ def display() -> Finding:
     return Finding("Display", "note", "none: neither DISPLAY nor WAYLAND_DISPLAY is set", mend)
 
 
-def rendering() -> Finding:
+def check_rendering() -> Finding:
     """Check that MuJoCo can draw the arm, by drawing."""
-    backend = _rendering_backend()
+    backend = _find_rendering_backend()
     if backend is not None:
         return Finding("3-D view", "good", f"MuJoCo draws with {backend}")
     asked = os.environ.get("MUJOCO_GL")
     if asked:
         return Finding("3-D view", "lacking", f"MUJOCO_GL={asked} does not draw", "unset MUJOCO_GL, then metagui check")
-    return Finding("3-D view", "lacking", "no OpenGL backend draws (tried egl, osmesa, glfw)", _apt(list(GL_PACKAGES)))
+    return Finding(
+        "3-D view", "lacking", "no OpenGL backend draws (tried egl, osmesa, glfw)", _apt_command(list(OPENGL_PACKAGES))
+    )
 
 
-def torch() -> Finding:
+def check_torch() -> Finding:
     """Check that torch computes."""
-    problem = _trial(_TORCH)
+    problem = _try_code(_TORCH_CODE)
     if problem is None:
         return Finding("Learning", "good", "torch computes")
-    return Finding("Learning", "lacking", f"torch does not work: {problem}", _pip("torch>=2.8,<2.14"))
+    return Finding("Learning", "lacking", f"torch does not work: {problem}", _pip_command("torch>=2.8,<2.14"))
 
 
-def prior() -> Finding:
+def check_prior() -> Finding:
     """Check that the shipped prior is there and loads."""
     path = resources_dir() / "prior" / "prior.safetensors"
     if not path.is_file():
         return Finding("Prior", "lacking", f"{path} is missing: nothing can be adapted", "metagui train")
-    problem = _trial(_PRIOR)
+    problem = _try_code(_PRIOR_CODE)
     if problem is None:
         return Finding("Prior", "good", f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     return Finding("Prior", "lacking", f"{path} does not load: {problem}", "metagui train")
 
 
-def recordings() -> Finding:
+def check_recordings() -> Finding:
     """Check that takes can be written, and that there is room for them."""
     folder = recordings_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -176,35 +187,41 @@ def recordings() -> Finding:
     except OSError as error:
         mend = f"make {existing} writable, or choose another: export METAGUI_RECORDINGS=~/metagui"
         return Finding("Recordings", "lacking", f"cannot write to {existing}: {error.strerror}", mend)
-    if free < LEAST_SPACE:
+    if free < MIN_FREE_BYTES:
         mend = "free some space, or choose another disk: export METAGUI_RECORDINGS=/path/to/folder"
         return Finding("Recordings", "lacking", f"{folder} has only {free / 1e6:.0f} MB left", mend)
     return Finding("Recordings", "good", f"{folder} is writable, {free / 1e9:.1f} GB free")
 
 
-def usb_arm() -> list[Finding]:
+def check_usb_arm() -> list[Finding]:
     """Check that this user may open the port of an arm, and that no other program takes it away."""
     part = "USB arm"
     if find_spec("serial") is None:
-        return [Finding(part, "lacking", "pyserial is not installed: no arm can be reached", _pip("pyserial>=3.5"))]
+        return [
+            Finding(part, "lacking", "pyserial is not installed: no arm can be reached", _pip_command("pyserial>=3.5"))
+        ]
     from metagui.arms.feetech import port_permissions
-    from metagui.arms.feetech.serial_port import usb_ports
+    from metagui.arms.feetech.serial_port import list_usb_ports
 
-    ports = [port for port in usb_ports() if port.adapter]
-    others = port_permissions.meddlers([(port.vendor, port.product) for port in ports]) if ports else []
-    return [_may_open([port.device for port in ports]), *(Finding(part, "note", *words) for words in others)]
+    ports = [port for port in list_usb_ports() if port.adapter]
+    others = (
+        port_permissions.find_interfering_programs([(port.vendor, port.product) for port in ports]) if ports else []
+    )
+    return [_check_port_access([port.device for port in ports]), *(Finding(part, "note", *words) for words in others)]
 
 
-def _may_open(devices: list[str]) -> Finding:
+def _check_port_access(devices: list[str]) -> Finding:
     """Say whether this user may open an arm's port; a lack of it is one only where an arm is plugged in."""
     from metagui.arms.feetech import port_permissions
 
-    part, closed = "USB arm", port_permissions.closed_to_us(devices)
+    part, closed = "USB arm", port_permissions.find_inaccessible(devices)
     if closed:
-        return Finding(part, "lacking", f"you may not open {', '.join(closed)}", port_permissions.mend(closed[0]))
+        return Finding(
+            part, "lacking", f"you may not open {', '.join(closed)}", port_permissions.suggest_fix(closed[0])
+        )
     if devices:
         return Finding(part, "good", f"plugged in at {', '.join(devices)}, and you may open it")
-    mend = port_permissions.mend()
+    mend = port_permissions.suggest_fix()
     says = (
         "none is plugged in, and you could not open its port" if mend else "none is plugged in; you may open its port"
     )
@@ -212,48 +229,48 @@ def _may_open(devices: list[str]) -> Finding:
 
 
 @cache
-def _missing_libraries() -> frozenset[str]:
+def _find_missing_libraries() -> frozenset[str]:
     """Return the shared libraries that Qt wants and the loader does not find."""
     spec, ldd = find_spec("PySide6"), shutil.which("ldd")
     if sys.platform != "linux" or spec is None or spec.origin is None or ldd is None:
         return frozenset()
     files = [path for name in QT_LIBRARIES if (path := Path(spec.origin).parent / name).exists()]
     listed = subprocess.run([ldd, *map(str, files)], capture_output=True, text=True, check=False).stdout
-    return frozenset(_not_found(listed.splitlines()))
+    return frozenset(_parse_missing(listed.splitlines()))
 
 
-def _not_found(lines: Iterable[str]) -> Iterable[str]:
+def _parse_missing(lines: Iterable[str]) -> Iterable[str]:
     """Yield the libraries that lines of ``ldd`` call missing."""
     return (line.split("=>")[0].strip() for line in lines if line.rstrip().endswith("=> not found"))
 
 
 @cache
-def _rendering_backend() -> str | None:
+def _find_rendering_backend() -> str | None:
     """Return the first OpenGL backend with which MuJoCo really draws, or None."""
     asked = os.environ.get("MUJOCO_GL")
     if sys.platform != "linux":
-        return "the system's OpenGL" if _trial(_RENDER) is None else None
+        return "the system's OpenGL" if _try_code(_RENDER_CODE) is None else None
     for backend in (asked,) if asked else ("egl", "osmesa", "glfw"):
-        if _trial(_RENDER, MUJOCO_GL=backend) is None:
+        if _try_code(_RENDER_CODE, MUJOCO_GL=backend) is None:
             return backend
     return None
 
 
-def _trial(code: str, **environment: str) -> str | None:
+def _try_code(code: str, **environment: str) -> str | None:
     """Run Python code in a process of its own; return None, or the last line of what went wrong."""
     command = [sys.executable, "-c", code]
     env = os.environ | environment
     try:
-        tried = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        tried = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=TRIAL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        return f"no answer within {PATIENCE:.0f} s"
+        return f"no answer within {TRIAL_TIMEOUT_S:.0f} s"
     if tried.returncode == 0:
         return None
     said = [line for line in tried.stderr.splitlines() if line.strip()]
     return said[-1].strip() if said else f"ended with status {tried.returncode}"
 
 
-def _apt(packages: list[str]) -> str:
+def _apt_command(packages: list[str]) -> str:
     """Return the command that installs Debian packages as this user."""
     if sys.platform != "linux":
         return ""
@@ -261,5 +278,5 @@ def _apt(packages: list[str]) -> str:
     return f"{sudo}apt-get install {' '.join(packages)}"
 
 
-def _pip(requirement: str) -> str:
+def _pip_command(requirement: str) -> str:
     return f"{sys.executable} -m pip install '{requirement}'"

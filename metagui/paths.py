@@ -7,19 +7,19 @@ from pathlib import Path
 
 from platformdirs import user_documents_path
 
-_PACKAGE = Path(__file__).resolve().parent
-_CHECKOUT = _PACKAGE.parent
+_PACKAGE_DIR = Path(__file__).resolve().parent
+_CHECKOUT_DIR = _PACKAGE_DIR.parent
 
 
-def in_checkout() -> bool:
+def is_source_checkout() -> bool:
     """Whether the package is imported from a source checkout rather than an installed wheel."""
-    return (_CHECKOUT / "pyproject.toml").is_file()
+    return (_CHECKOUT_DIR / "pyproject.toml").is_file()
 
 
 def resources_dir() -> Path:
     """Return the folder of shipped, read-only files: the wheel's copy, else the checkout's."""
-    packaged = _PACKAGE / "resources"
-    return packaged if packaged.is_dir() else _CHECKOUT / "resources"
+    packaged = _PACKAGE_DIR / "resources"
+    return packaged if packaged.is_dir() else _CHECKOUT_DIR / "resources"
 
 
 def recordings_dir() -> Path:
@@ -27,6 +27,6 @@ def recordings_dir() -> Path:
     chosen = os.environ.get("METAGUI_RECORDINGS")
     if chosen:
         return Path(chosen).expanduser()
-    if in_checkout():
-        return _CHECKOUT / "recordings"
+    if is_source_checkout():
+        return _CHECKOUT_DIR / "recordings"
     return user_documents_path() / "metagui"

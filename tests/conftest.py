@@ -25,15 +25,15 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
-from tests.helpers.emulated_bench import Bench
+from tests.helpers.emulated_bench import EmulatedBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-GRACE = 2.0
+THREAD_GRACE_S = 2.0
 """Seconds a thread may take to end after its test."""
-FAILED = pytest.StashKey[bool]()
+CALL_FAILED_KEY = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,12 +51,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Remember whether the test itself failed: its traceback keeps things alive that are no leak."""
     report: Any = yield
     if report.when == "call":
-        item.stash[FAILED] = report.failed
+        item.stash[CALL_FAILED_KEY] = report.failed
     return report
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def isolate_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep recordings, arms and settings of the person who runs the tests out of them."""
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
     monkeypatch.setattr("metagui.arms.so101.arm_registry.user_config_path", lambda _name: tmp_path / "config")
@@ -66,34 +66,34 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def smallest_numbers() -> None:
+def allow_denormals() -> None:
     """Undo what ``compute_alone`` sets for a thread that learns: hypothesis wants to try the smallest numbers, too."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def check_for_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test that leaves a thread, a timer or a window behind, naming the line that started it."""
-    started = _Started()
+    started = _StartLog()
     threads_before = set(threading.enumerate())
     for kind in (threading.Thread, QThread, QTimer):
-        monkeypatch.setattr(kind, "start", started.recording(kind.start))
+        monkeypatch.setattr(kind, "start", started.wrap_start(kind.start))
     yield
     complaints = _end_threads(started, threads_before)
-    if _app() is not None:
+    if _get_application() is not None:
         complaints += _end_timers_and_windows(started)
-    if complaints and not request.node.stash.get(FAILED, False):
+    if complaints and not request.node.stash.get(CALL_FAILED_KEY, False):
         pytest.fail("left behind by this test:\n" + "\n".join(complaints), pytrace=False)
 
 
-class _Started:
+class _StartLog:
     """What was started during a test, and by which line."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[weakref.ref[Any], str]] = []
 
-    def recording(self, start: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_start(self, start: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``start`` that also notes who called it."""
         entries = self._entries
 
@@ -104,33 +104,33 @@ class _Started:
 
         return recorded
 
-    def of(self, kind: type) -> dict[Any, str]:
+    def find_alive(self, kind: type) -> dict[Any, str]:
         """Return the living objects of a kind that were started, each with the line that did it."""
         alive = {thing: line for ref, line in self._entries if (thing := ref()) is not None}
         return {thing: line for thing, line in alive.items() if isinstance(thing, kind)}
 
 
-def _end_threads(started: _Started, before: set[threading.Thread]) -> list[str]:
+def _end_threads(started: _StartLog, before: set[threading.Thread]) -> list[str]:
     """Wait for threads to end, and stop those of Qt that do not; return what there is to complain about."""
     complaints = []
-    lines = started.of(threading.Thread)
-    deadline = time.monotonic() + GRACE
+    lines = started.find_alive(threading.Thread)
+    deadline = time.monotonic() + THREAD_GRACE_S
     for thread in set(threading.enumerate()) - before:
         if isinstance(thread, threading._DummyThread):  # Qt's own, seen when it called into Python
             continue
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             complaints.append(f"thread {thread.name!r}, started at {lines.get(thread, 'an unknown place')}")
-    for thread, line in started.of(QThread).items():
+    for thread, line in started.find_alive(QThread).items():
         if isValid(thread) and thread.isRunning():
             complaints.append(f"QThread {type(thread).__name__}, started at {line}")
             thread.requestInterruption()
             thread.quit()
-            thread.wait(int(GRACE * 1000))
+            thread.wait(int(THREAD_GRACE_S * 1000))
     return complaints
 
 
-def _end_timers_and_windows(started: _Started) -> list[str]:
+def _end_timers_and_windows(started: _StartLog) -> list[str]:
     """Close windows and stop timers that live on; return what there is to complain about."""
     for _ in range(2):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
@@ -139,33 +139,33 @@ def _end_timers_and_windows(started: _Started) -> list[str]:
     for widget in QApplication.topLevelWidgets():
         if isValid(widget) and (widget.isVisible() or type(widget).__module__.startswith("metagui")):
             complaints.append(f"window {type(widget).__name__} {widget.windowTitle()!r}, not closed and deleted")
-            _discard(widget)
-    for timer, line in started.of(QTimer).items():
+            _delete_widget(widget)
+    for timer, line in started.find_alive(QTimer).items():
         if isValid(timer) and timer.isActive():
             complaints.append(f"QTimer, started at {line}")
             timer.stop()
     return complaints
 
 
-def _discard(widget: QWidget) -> None:
+def _delete_widget(widget: QWidget) -> None:
     widget.close()
     widget.deleteLater()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
-def _app() -> QCoreApplication | None:
+def _get_application() -> QCoreApplication | None:
     return QApplication.instance()
 
 
 @pytest.fixture
-def setup() -> Bench:
-    return Bench()
+def setup() -> EmulatedBench:
+    return EmulatedBench()
 
 
 @pytest.fixture
-def connected(setup: Bench) -> Iterator[Bench]:
+def connected(setup: EmulatedBench) -> Iterator[EmulatedBench]:
     setup.arm.connect()
     yield setup
-    setup.port.vanished = False
-    setup.virtual.faults.silent.clear()
+    setup.port.unplugged = False
+    setup.emulated_arm.faults.silent_ids.clear()
     setup.arm.disconnect()

@@ -14,12 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-AnyArray = TypeVar("AnyArray", FloatArray, BoolArray)
-AnchorKind = Literal["cube", "zone", "table"]
+ArrayT = TypeVar("ArrayT", FloatArray, BoolArray)
+ObjectKind = Literal["cube", "zone", "table"]
 
-CONTROL_RATE = 50.0
+CONTROL_RATE_HZ = 50.0
 """Ticks a second of the control loop, for every arm."""
-CONTROL_PERIOD = 1.0 / CONTROL_RATE
+CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
 
 
 class ArmError(Exception):
@@ -75,11 +75,11 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Anchor:
+class SceneObject:
     """A thing a click can refer to: a cube, a target zone, or the table's own centre."""
 
     name: str
-    kind: AnchorKind
+    kind: ObjectKind
     size: float
     """Edge length, m."""
     colour: tuple[float, float, float]
@@ -150,14 +150,14 @@ class Arm(Protocol):
 
 
 @runtime_checkable
-class Guidable(Protocol):
+class HandGuidable(Protocol):
     """An arm that a person can lead by hand; ``Arm.hold`` ends that."""
 
     @property
-    def guiding(self) -> bool:
+    def hand_guiding(self) -> bool:
         """Whether it is limp so that a person can lead it."""
 
-    def guide(self) -> None:
+    def start_hand_guiding(self) -> None:
         """Switch the torque off. Raises ArmError."""
 
 
@@ -165,24 +165,24 @@ class Scene(Protocol):
     """What knows where the anchors are: the simulator, or a twin in which a person marked them."""
 
     @property
-    def anchors(self) -> tuple[Anchor, ...]:
+    def objects(self) -> tuple[SceneObject, ...]:
         """What can be referred to."""
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor is now."""
 
 
-def frozen(array: ArrayLike) -> FloatArray:
+def read_only_copy(array: ArrayLike) -> FloatArray:
     """Return a read-only float copy of an array, fit to cross threads."""
-    return sealed(np.array(array, dtype=np.float64))
+    return make_read_only(np.array(array, dtype=np.float64))
 
 
-def frozen_flags(array: ArrayLike) -> BoolArray:
+def read_only_bool_copy(array: ArrayLike) -> BoolArray:
     """Return a read-only copy of an array of flags."""
-    return sealed(np.array(array, dtype=np.bool_))
+    return make_read_only(np.array(array, dtype=np.bool_))
 
 
-def sealed(array: AnyArray) -> AnyArray:
+def make_read_only(array: ArrayT) -> ArrayT:
     """Make an array read-only and return it, without a copy: only for one just made, that nobody else has."""
     array.setflags(write=False)
     return array

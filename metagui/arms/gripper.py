@@ -6,26 +6,28 @@ measured angles has to close a little farther.
 
 from __future__ import annotations
 
-SQUEEZE = 0.1
+SQUEEZE_RAD = 0.1
 """How much farther than measured to close, rad."""
-EMPTY = 0.03
+EMPTY_GRIPPER_RAD = 0.03
 """Below this angle there is nothing between the fingers, rad."""
-PLAY = 0.01
+GRIPPER_BACKLASH_RAD = 0.01
 """How far a gripper must turn back before its direction has changed, rad; less is a servo's own rounding."""
 
 
-class Grip:
+class GripTracker:
     """Remembers the direction in which a gripper turned last, as play in a gear does; it begins as opening."""
 
-    def __init__(self, gripper: float) -> None:
-        self._play = gripper - PLAY
+    def __init__(self, angle: float) -> None:
+        self._backlash_centre = angle - GRIPPER_BACKLASH_RAD
 
-    def closing(self, gripper: float) -> float:
+    def compute_closing(self, angle: float) -> float:
         """Return 1 if it was closing when it came to ``gripper``, rad, 0 if it was opening; between where it turns."""
-        self._play = min(max(self._play, gripper - PLAY), gripper + PLAY)
-        return (self._play - gripper + PLAY) / (2 * PLAY)
+        self._backlash_centre = min(
+            max(self._backlash_centre, angle - GRIPPER_BACKLASH_RAD), angle + GRIPPER_BACKLASH_RAD
+        )
+        return (self._backlash_centre - angle + GRIPPER_BACKLASH_RAD) / (2 * GRIPPER_BACKLASH_RAD)
 
-    def squeeze(self, gripper: float) -> float:
+    def compute_squeeze(self, angle: float) -> float:
         """Return how much farther to close now that it is at ``gripper``, rad: nothing if it was opening or is shut."""
-        closing = self.closing(gripper)
-        return SQUEEZE * closing if gripper >= EMPTY else 0.0
+        closing = self.compute_closing(angle)
+        return SQUEEZE_RAD * closing if angle >= EMPTY_GRIPPER_RAD else 0.0

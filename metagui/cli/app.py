@@ -6,10 +6,10 @@ import typer
 from typer.core import TyperGroup
 
 from metagui import __version__
-from metagui.cli.output import complain
+from metagui.cli.output import print_error
 
 
-class Verbs(TyperGroup):
+class CommandGroup(TyperGroup):
     """A group of verbs that says the errors of this program in one clear message, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -17,18 +17,18 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if not is_ours(error):
+            if not is_own_error(error):
                 raise
-            complain(in_words(error))
+            print_error(format_error(error))
             raise typer.Exit(1) from error
 
 
-def is_ours(error: Exception) -> bool:
+def is_own_error(error: Exception) -> bool:
     """Whether an error's message was written for the person at the keyboard, so that it needs no traceback."""
     return type(error).__module__.partition(".")[0] == "metagui" or isinstance(error, OSError)
 
 
-def in_words(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """Return an error's message; of the file system's, what could not be done with which file."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
@@ -36,7 +36,7 @@ def in_words(error: Exception) -> str:
 
 
 app = typer.Typer(
-    cls=Verbs,
+    cls=CommandGroup,
     help="Teach a robot arm a new task by showing it a few times. Without a verb, the window opens.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

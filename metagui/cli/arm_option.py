@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metagui.cli.output import VerbError
+from metagui.cli.output import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ArmAddress = Annotated[
     str | None, typer.Option("--arm", help="An arm on a cable, by name or port; the simulated one if not given.")
 ]
-Places = Annotated[
+ObjectPlacements = Annotated[
     list[str] | None,
     typer.Option(
         "--put",
@@ -30,17 +30,19 @@ Places = Annotated[
 
 
 @contextlib.contextmanager
-def rig(address: str | None, places: Sequence[str] | None, seed: int) -> Iterator[SimulatedArm | TwinnedArm]:
+def connect_arm(
+    address: str | None, placements: Sequence[str] | None, seed: int
+) -> Iterator[SimulatedArm | TwinnedArm]:
     """Connect the arm of an address, or the simulated one in the scene of ``seed``; it holds at the end.
 
     Raises ArmError, VerbError.
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
-    from metagui.arms.so101.arm_registry import open_arm
+    from metagui.arms.so101.arm_registry import make_twinned_arm
 
-    arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else open_arm(address)
-    for place in places or ():
-        arm.put(*_place(place))
+    arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else make_twinned_arm(address)
+    for place in placements or ():
+        arm.place_object(*_parse_placement(place))
     arm.connect()
     try:
         yield arm
@@ -48,14 +50,14 @@ def rig(address: str | None, places: Sequence[str] | None, seed: int) -> Iterato
         arm.disconnect()
 
 
-def _place(text: str) -> tuple[str, float, float, float]:
+def _parse_placement(text: str) -> tuple[str, float, float, float]:
     """Read ``name=x,y[,degrees]``. Raises VerbError."""
     name, _, numbers = text.partition("=")
     try:
         x, y, *turn = (float(number) for number in numbers.split(","))
         (degrees,) = turn or (0.0,)
     except ValueError:
-        raise VerbError(
+        raise CommandError(
             f"--put {text!r} must be a name and numbers, such as 'red cube=0.20,0.05'. Nothing moved."
         ) from None
     return name.strip(), x, y, math.radians(degrees)

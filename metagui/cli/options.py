@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metagui.cli.output import remark
+from metagui.cli.output import print_note
 
 if TYPE_CHECKING:
     from metagui.demonstrations.storage.library import Library
@@ -27,7 +27,7 @@ PriorFile = Annotated[
 ]
 
 
-def library_at(folder: Path | None) -> Library:
+def open_library(folder: Path | None) -> Library:
     """Open the library in a folder, or the window's own with the examples beside it."""
     from metagui.app import examples_dir
     from metagui.demonstrations.storage.library import Library
@@ -36,13 +36,13 @@ def library_at(folder: Path | None) -> Library:
     return Library(folder) if folder else Library(recordings_dir(), examples_dir())
 
 
-def prior_at(path: Path | None, shelf: Library | None = None) -> Prior:
+def load_prior(path: Path | None, library: Library | None = None) -> Prior:
     """Read a prior; if none is named the library's own, or the shipped one. Raises PriorError."""
-    from metagui.learning.prior import load, of_library, shipped
+    from metagui.learning.prior import load, load_for_library, load_shipped
 
     if path is not None:
         return load(path)
-    found = shipped() if shelf is None else of_library(shelf.root)
+    found = load_shipped() if library is None else load_for_library(library.root)
     if problem := found.metadata.get("problem"):
-        remark(problem)
+        print_note(problem)
     return found

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-Step = TypeVar("Step")
-Result = TypeVar("Result")
+StepT = TypeVar("StepT")
+ResultT = TypeVar("ResultT")
 
 
-class VerbError(Exception):
+class CommandError(Exception):
     """A verb cannot do what was asked; the message says what happened, what is safe, what to do."""
 
 
-def show(
+def print_result(
     document: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool, title: str = ""
 ) -> None:
     """Print a result: the document for programs, or the rows under their columns for people."""
@@ -39,17 +39,17 @@ def show(
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print an error on standard error."""
     typer.secho(message, fg=typer.colors.RED, err=True)
 
 
-def remark(message: str) -> None:
+def print_note(message: str) -> None:
     """Print a remark for people on standard error."""
     typer.echo(message, err=True)
 
 
-def progress() -> Progress:
+def make_progress_bar() -> Progress:
     """Return a progress bar on standard error; where that is no terminal, nothing is drawn."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -65,12 +65,12 @@ def progress() -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-def follow(steps: Generator[Step, None, Result], tell: Callable[[Step], object]) -> Result:
+def run_to_end(steps: Generator[StepT, None, ResultT], on_step: Callable[[StepT], object]) -> ResultT:
     """Run a job to its end, telling every step; return its result."""
     while True:
         try:
             step = next(steps)
         except StopIteration as finished:
-            result: Result = finished.value
+            result: ResultT = finished.value
             return result
-        tell(step)
+        on_step(step)

@@ -6,20 +6,20 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from metagui.cli.output import VerbError
+from metagui.cli.output import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metagui.arms.arm import Command, Observation
     from metagui.arms.control.loop import Controller, ControlLoop, Tick
-    from metagui.arms.kinematics import Motion
+    from metagui.arms.kinematics import ToolMotion
 
-LOOK_EVERY = 0.05
+POLL_PERIOD_S = 0.05
 """Seconds between two looks at whether a controller is over."""
 
 
-class UntilDone:
+class OneShotController:
     """A controller that is not asked again once it had nothing more to do. Implements Controller."""
 
     def __init__(self, controller: Controller) -> None:
@@ -27,23 +27,23 @@ class UntilDone:
         self._controller = controller
 
     @property
-    def current_click(self) -> Any:
+    def current_instruction(self) -> Any:
         """What is being done."""
-        return getattr(self._controller, "current_click", None)
+        return getattr(self._controller, "current_instruction", None)
 
     @property
-    def click_index(self) -> int:
+    def instruction_index(self) -> int:
         """How many clicks were begun, less one."""
-        return int(getattr(self._controller, "click_index", -1))
+        return int(getattr(self._controller, "instruction_index", -1))
 
-    def decide(self, observation: Observation) -> Motion | Command | None:
+    def decide(self, observation: Observation) -> ToolMotion | Command | None:
         """Return the controller's motion; None once and for ever when it is over."""
         motion = None if self.finished else self._controller.decide(observation)
         self.finished = motion is None
         return motion
 
 
-def carry_out(
+def run_controller(
     loop: ControlLoop, controller: Controller | None, seconds: float, sinks: Sequence[Callable[[Tick], None]] = ()
 ) -> Tick:
     """Run a loop's thread under ``controller`` until that is over or its time is; return the last tick.
@@ -53,7 +53,7 @@ def carry_out(
     Whatever happens, the loop is stopped and the arm holds. Raises VerbError if the loop failed.
     """
     deadline = time.monotonic() + seconds
-    asked = None if controller is None else UntilDone(controller)
+    asked = None if controller is None else OneShotController(controller)
     loop.set_controller(asked)
     for sink in sinks:
         loop.add_sink(sink)
@@ -62,18 +62,18 @@ def carry_out(
         while loop.running and loop.error is None and time.monotonic() < deadline:
             if asked is not None and asked.finished:
                 break
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_PERIOD_S)
     finally:
         loop.stop()
         for sink in sinks:
             loop.remove_sink(sink)
     if loop.error is not None:
-        raise VerbError(loop.error.message)
+        raise CommandError(loop.error.message)
     if loop.latest is None:
-        raise VerbError("The control loop ended before its first tick; the arm did not move. Try again.")
+        raise CommandError("The control loop ended before its first tick; the arm did not move. Try again.")
     return loop.latest
 
 
-def new_seed() -> int:
+def draw_seed() -> int:
     """Return a seed that nobody has chosen."""
     return secrets.randbelow(2**31)

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metagui.arms.arm import Anchor, BoolArray, FloatArray
+    from metagui.arms.arm import BoolArray, FloatArray, SceneObject
 
-Leading = Literal["clicks", "hand", "leader", "velocity"]
+TeachingMethod = Literal["clicks", "hand", "leader", "velocity"]
 """How a person showed a take: clicked, led the arm by hand or with a second arm, or drove it."""
 
 
 @dataclass(frozen=True)
-class Click:
+class Instruction:
     """One thing the teacher asked for: a verb, the anchor it is about, and how exactly.
 
     ``parameters`` holds the verb's own numbers and words (offset, radius, height, speed ...); see
     ``programs.VERBS`` for which verb takes what.
     """
 
-    verb: str
-    anchor: str
-    target: str | None = None
+    action: str
+    object_name: str
+    target_name: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -34,7 +34,7 @@ class Segment:
 
     start: int
     stop: int
-    click: Click | None = None
+    instruction: Instruction | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Timing:
     """(N,) time on the bus, s."""
     retries: FloatArray
     """(N,)"""
-    rate_asked: float
+    rate_requested: float
     missed: int
     """Deadlines that passed without a tick."""
 
@@ -61,7 +61,7 @@ class Demonstration:
     """The take's name, unique within its task."""
     arm: str
     joint_names: tuple[str, ...]
-    anchors: tuple[Anchor, ...]
+    objects: tuple[SceneObject, ...]
     time: FloatArray
     """(N,) monotonic, s."""
     joint_positions: FloatArray
@@ -72,15 +72,15 @@ class Demonstration:
     """(N, 3) m, base frame."""
     tool_yaws: FloatArray
     """(N,) rad."""
-    anchor_positions: FloatArray
+    object_positions: FloatArray
     """(N, A, 3) m."""
-    anchor_yaws: FloatArray
+    object_yaws: FloatArray
     """(N, A) rad."""
     held: BoolArray
     """(N, A)"""
     touched: BoolArray
     """(N, A)"""
-    command_asked: FloatArray
+    command_requested: FloatArray
     """(N, J) rad, before the safety gate; led by hand, the next sample's positions, the gripper open or closed."""
     command_sent: FloatArray
     """(N, J) rad, after the safety gate; led by hand, the next sample's positions."""
@@ -88,11 +88,11 @@ class Demonstration:
     timing: Timing
     states: FloatArray | None = None
     """(N, D) the simulator's full state, so that a take replays exactly."""
-    model: str | None = None
+    model_xml: str | None = None
     """The simulated arm's MJCF text."""
     success: bool | None = None
     notes: str = ""
-    led_by: Leading = "clicks"
+    teaching_method: TeachingMethod = "clicks"
     trim: tuple[int, int] | None = None
     """Samples to keep, [start, stop); nothing outside is ever destroyed."""
 

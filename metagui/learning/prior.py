@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from metagui.learning.maml.training_state import Meta
+from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.policy import features
-from metagui.learning.policy.policy import STARTED, PolicyModel
-from metagui.learning.similarity.siamese import Encoder
+from metagui.learning.policy.policy import TASK_TENSORS, PolicyModel
+from metagui.learning.similarity.siamese import SiameseEncoder
 from metagui.learning.torch_utils.safetensors_io import save_tensors
 from metagui.paths import resources_dir
 
@@ -25,20 +25,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from metagui.arms.arm import Anchor
+    from metagui.arms.arm import SceneObject
     from metagui.learning.torch_utils.functional_mlp import Params
 
-FORMAT = 1
-OWN_FOLDER = ".metagui"
+PRIOR_FORMAT = 1
+LIBRARY_MODELS_FOLDER = ".metagui"
 """Where in a library its own prior and encoder lie; no task is looked for there."""
-_AGAIN = "Nothing was changed; run 'metagui train' to make one that fits."
+_MODEL_KEYS = {
+    "via_point_end_bias": "ending",
+    "attention_repulsion": "apart",
+    "heuristic_sharpness": "thumb",
+    "pairing_distance": "near",
+    "entry_reached_gain": "reached",
+    "unconditioned": "blind",
+}
+"""Key in a file's header by field of PolicyModel, where the two differ."""
+_RETRAIN_HINT = "Nothing was changed; run 'metagui train' to make one that fits."
 
 
 class PriorError(Exception):
     """A prior cannot be read."""
 
 
-class PriorMismatch(PriorError):
+class PriorMismatchError(PriorError):
     """A prior does not fit the arm, the scene or this program."""
 
 
@@ -47,11 +56,11 @@ class Prior:
     """What meta-learning found, ready to adapt from."""
 
     model: PolicyModel
-    meta: Meta
+    meta: MetaParameters
     """Starting point and learnt rates."""
-    rival: Params
+    baseline: Params
     """The same policy trained on all tasks at once without looking at demonstrations, for fine-tuning."""
-    encoder: Encoder
+    siamese_encoder: SiameseEncoder
     """The Siamese network; untrained in a prior without one."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """``joints``, ``kinds``, ``command``, ``seed``, ``date``, ``data``, ``validation``, ``calibration`` ..."""
@@ -65,38 +74,42 @@ class Prior:
                 digest.update(group[name].detach().numpy().tobytes())
         return digest.hexdigest()[:12]
 
-    def check(self, joint_names: Sequence[str], anchors: Sequence[Anchor]) -> None:
+    def check_compatible(self, joint_names: Sequence[str], objects: Sequence[SceneObject]) -> None:
         """Raise PriorMismatch if this prior was made for other joints or other kinds of anchors."""
         ours = self.metadata.get("joints")
         if ours and list(joint_names) != list(ours):
-            raise PriorMismatch(
+            raise PriorMismatchError(
                 f"The prior was made for an arm with the joints {', '.join(ours)}; this one has "
                 f"{', '.join(joint_names)}. Nothing was changed; choose a prior made for this arm."
             )
-        unknown = sorted({a.kind for a in anchors} - set(features.KINDS))
+        unknown = sorted({a.kind for a in objects} - set(features.OBJECT_KINDS))
         if unknown:
-            raise PriorMismatch(
-                f"The prior knows {', '.join(features.KINDS)} and cannot see {', '.join(unknown)}. Nothing was changed."
+            raise PriorMismatchError(
+                f"The prior knows {', '.join(features.OBJECT_KINDS)} and cannot see {', '.join(unknown)}. Nothing was changed."
             )
 
-    def rounded(self) -> Prior:
+    def to_half_precision(self) -> Prior:
         """Return the prior with its tensors in half precision, more than a policy needs; its file is half as large."""
-        meta = Meta(_rounded(self.meta.params), self.meta.log_rates)
-        encoder = replace(self.encoder, params=_rounded(self.encoder.params))
-        return replace(self, meta=meta, rival=_rounded(self.rival), encoder=encoder)
+        meta = MetaParameters(_round_to_half(self.meta.params), self.meta.log_rates)
+        encoder = replace(self.siamese_encoder, params=_round_to_half(self.siamese_encoder.params))
+        return replace(self, meta=meta, baseline=_round_to_half(self.baseline), siamese_encoder=encoder)
 
     def save(self, path: Path) -> None:
         """Write the prior, in half precision what is rounded to it. Raises OSError."""
         tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
         tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
-        tensors |= {f"rival/{n}": t for n, t in self.rival.items()}
-        tensors |= {f"encoder/{n}": t for n, t in self.encoder.params.items()}
+        tensors |= {f"rival/{n}": t for n, t in self.baseline.items()}
+        tensors |= {f"encoder/{n}": t for n, t in self.siamese_encoder.params.items()}
         tensors = {name: t.half() if torch.equal(t.half().float(), t) else t for name, t in tensors.items()}
         header = {
-            "format": FORMAT,
+            "format": PRIOR_FORMAT,
             "features": features.VERSION,
-            "model": asdict(self.model),
-            "encoder": [self.encoder.width, self.encoder.per_anchor, self.encoder.outputs],
+            "model": {_MODEL_KEYS.get(name, name): value for name, value in asdict(self.model).items()},
+            "encoder": [
+                self.siamese_encoder.width,
+                self.siamese_encoder.object_summary_size,
+                self.siamese_encoder.embedding_size,
+            ],
             "rates": list(self.meta.log_rates),
             "metadata": self.metadata,
         }
@@ -114,36 +127,41 @@ def load(path: Path) -> Prior:
                 groups[group][name] = file.get_tensor(key).float()
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PriorError(f"{path} is not a prior of this program ({error}). Nothing was changed.") from error
-    if header["format"] > FORMAT or header["features"] != features.VERSION:
-        raise PriorMismatch(
+    if header["format"] > PRIOR_FORMAT or header["features"] != features.VERSION:
+        raise PriorMismatchError(
             f"{path} was made for features of version {header['features']} (format {header['format']}); this program "
-            f"uses version {features.VERSION} (format {FORMAT}). Nothing was changed; run 'metagui train' to make one."
+            f"uses version {features.VERSION} (format {PRIOR_FORMAT}). Nothing was changed; run 'metagui train' to make one."
         )
     try:
-        model = PolicyModel(**header["model"])
+        names = {key: name for name, key in _MODEL_KEYS.items()}
+        model = PolicyModel(**{names.get(key, key): value for key, value in header["model"].items()})
     except TypeError as error:
-        raise PriorMismatch(f"{path} holds another kind of policy ({error}). {_AGAIN}") from error
+        raise PriorMismatchError(f"{path} holds another kind of policy ({error}). {_RETRAIN_HINT}") from error
     _check_shapes(path, model, groups)
-    adapted = model.rates()  # an earlier version's inner loop adapted more; what it looked up by stays as inferred now
+    adapted = (
+        model.initial_inner_rates()
+    )  # an earlier version's inner loop adapted more; what it looked up by stays as inferred now
     rates = {name: groups["rates"][name] for name in header["rates"] if name in adapted}
-    encoder = Encoder(groups["encoder"], *header["encoder"])
-    return Prior(model, Meta(groups["params"], rates), groups["rival"], encoder, header["metadata"])
+    encoder = SiameseEncoder(groups["encoder"], *header["encoder"])
+    return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], encoder, header["metadata"])
 
 
-def _rounded(params: Params) -> Params:
+def _round_to_half(params: Params) -> Params:
     return {name: tensor.half().float() for name, tensor in params.items()}
 
 
 def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) -> None:
     """Raise PriorMismatch if the stored tensors are not this program's network's."""
-    blind = replace(model, blind=True)
-    for group, wanted in (("params", model.initial(0)), ("rival", blind.initial(0))):
+    blind = replace(model, unconditioned=True)
+    for group, wanted in (("params", model.initialise(0)), ("rival", blind.initialise(0))):
         found = groups[group]
         if found and {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
-            raise PriorMismatch(f"{path} was made for another network than this program's. {_AGAIN}")
-    unknown = set(groups["rates"]) - set(STARTED)
+            raise PriorMismatchError(f"{path} was made for another network than this program's. {_RETRAIN_HINT}")
+    unknown = set(groups["rates"]) - set(TASK_TENSORS)
     if unknown:
-        raise PriorMismatch(f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_AGAIN}")
+        raise PriorMismatchError(
+            f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_RETRAIN_HINT}"
+        )
 
 
 def shipped_path() -> Path:
@@ -151,26 +169,29 @@ def shipped_path() -> Path:
     return resources_dir() / "prior" / "prior.safetensors"
 
 
-def shipped() -> Prior:
+def load_shipped() -> Prior:
     """Read the prior that came with the program. Raises PriorError."""
     if not shipped_path().is_file():
         raise PriorError(f"The shipped prior is missing: {shipped_path()}. Reinstall metagui, or run 'metagui train'.")
     return load(shipped_path())
 
 
-def own_path(library: Path) -> Path:
+def library_prior_path(library: Path) -> Path:
     """Return where the prior trained on a library's tasks lies, if there is one."""
-    return library / OWN_FOLDER / "prior.safetensors"
+    return library / LIBRARY_MODELS_FOLDER / "prior.safetensors"
 
 
-def of_library(library: Path) -> Prior:
+def load_for_library(library: Path) -> Prior:
     """Return what a library's tasks are adapted from: its own prior if there is one, else the shipped one.
 
     With the encoder trained on the library, if there is one; the shipped calibration says nothing about that. Where
     own files cannot be used any more, the shipped ones are, and ``metadata["problem"]`` says why. Raises PriorError.
     """
-    prior, problems = shipped(), []
-    for path, read in ((own_path(library), _instead), (_own_encoder_path(library), _with_encoder)):
+    prior, problems = load_shipped(), []
+    for path, read in (
+        (library_prior_path(library), _load_instead),
+        (_library_encoder_path(library), _load_encoder_into),
+    ):
         if path.is_file():
             try:
                 prior = read(prior, path)
@@ -182,28 +203,28 @@ def of_library(library: Path) -> Prior:
     return replace(prior, metadata=prior.metadata | {"problem": words})
 
 
-def _instead(_shipped: Prior, path: Path) -> Prior:
+def _load_instead(_shipped: Prior, path: Path) -> Prior:
     return load(path)
 
 
-def save_encoder(library: Path, encoder: Encoder) -> None:
+def save_library_encoder(library: Path, encoder: SiameseEncoder) -> None:
     """Keep an encoder trained on a library's takes with it. Raises OSError."""
-    sizes = json.dumps([encoder.width, encoder.per_anchor, encoder.outputs])
-    save_tensors(_own_encoder_path(library), encoder.params, {"encoder": sizes, "format": str(FORMAT)})
+    sizes = json.dumps([encoder.width, encoder.object_summary_size, encoder.embedding_size])
+    save_tensors(_library_encoder_path(library), encoder.params, {"encoder": sizes, "format": str(PRIOR_FORMAT)})
 
 
-def _own_encoder_path(library: Path) -> Path:
-    return library / OWN_FOLDER / "encoder.safetensors"
+def _library_encoder_path(library: Path) -> Path:
+    return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
 
 
-def _with_encoder(prior: Prior, path: Path) -> Prior:
+def _load_encoder_into(prior: Prior, path: Path) -> Prior:
     """Return the prior with the encoder of a file. Raises PriorError."""
     try:
         with safe_open(path, framework="pt") as file:
             sizes = json.loads(file.metadata()["encoder"])
-            encoder = Encoder({name: file.get_tensor(name) for name in file.keys()}, *sizes)  # noqa: SIM118
+            encoder = SiameseEncoder({name: file.get_tensor(name) for name in file.keys()}, *sizes)  # noqa: SIM118
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PriorError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
-    if {n: t.shape for n, t in encoder.params.items()} != {n: t.shape for n, t in prior.encoder.params.items()}:
-        raise PriorMismatch(f"{path} was made for another network than this program's. Train it again.")
-    return replace(prior, encoder=encoder, metadata=prior.metadata | {"calibration": None})
+    if {n: t.shape for n, t in encoder.params.items()} != {n: t.shape for n, t in prior.siamese_encoder.params.items()}:
+        raise PriorMismatchError(f"{path} was made for another network than this program's. Train it again.")
+    return replace(prior, siamese_encoder=encoder, metadata=prior.metadata | {"calibration": None})

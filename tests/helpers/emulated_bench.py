@@ -7,78 +7,81 @@ from typing import Any
 import numpy as np
 
 from metagui.arms.arm import Command
-from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.control_table import TICK
-from metagui.arms.feetech.protocol import Instruction, Packet
+from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.calibration import JointMap
-from metagui.arms.so101.so101_arm import FeetechArm, FeetechSettings
-from tests.helpers.in_process_port import DirectPort
+from metagui.arms.so101.calibration import TickConversion
+from metagui.arms.so101.so101_arm import SO101Arm, SO101ArmSettings
+from tests.helpers.in_process_port import InProcessPort
 
-MOUNTS = (100, 3000, 4000, 2048, 1500, 10)
+BENCH_MOUNT_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 
 
-def virtual_arm(mounts: tuple[int, ...] = MOUNTS) -> VirtualArm:
+def make_emulated_arm(mount_offsets: tuple[int, ...] = BENCH_MOUNT_OFFSETS) -> EmulatedArm:
     """Return a calibrated virtual arm."""
-    arm = VirtualArm(mounts=mounts)
+    arm = EmulatedArm(mount_offsets=mount_offsets)
     arm.calibrate()
     return arm
 
 
-class Bench:
+class EmulatedBench:
     """A calibrated virtual arm, and the driver on a port that can be unplugged."""
 
     def __init__(self, **settings: Any) -> None:
-        self.virtual = virtual_arm()
-        self.port = DirectPort(self.virtual)
-        self.calibration = self.virtual.calibration()
-        self.arm = FeetechArm("virtual", settings=FeetechSettings(**settings), open_port=self.open)
+        self.emulated_arm = make_emulated_arm()
+        self.port = InProcessPort(self.emulated_arm)
+        self.calibration = self.emulated_arm.compute_calibration()
+        self.arm = SO101Arm("virtual", settings=SO101ArmSettings(**settings), open_port=self.open_port)
 
-    def open(self, device: str) -> DirectPort:
-        if self.port.vanished:
+    def open_port(self, device: str) -> InProcessPort:
+        if self.port.unplugged:
             raise PortError(f"no {device}")
         return self.port
 
-    def torque(self) -> list[bool]:
-        return [servo.torque for servo in self.virtual.servos]
+    def read_torque(self) -> list[bool]:
+        return [servo.torque_enabled for servo in self.emulated_arm.servos]
 
-    def goals(self) -> list[int]:
-        return [servo.get(reg.GOAL_POSITION) for servo in self.virtual.servos]
+    def read_goals(self) -> list[int]:
+        return [servo.get_register(reg.GOAL_POSITION) for servo in self.emulated_arm.servos]
 
 
-def move(arm: FeetechArm, target: Any, ticks: int = 80) -> None:
+def send_target(arm: SO101Arm, target: Any, ticks: int = 80) -> None:
     for _ in range(ticks):
         arm.observe()
         arm.command(Command(np.asarray(target)))
 
 
-class Witness:
+class WriteMonitor:
     """Sees every instruction before the servos do, and judges it."""
 
-    def __init__(self, setup: Bench) -> None:
-        self.setup = setup
-        self.map = JointMap(setup.calibration)
-        self.most = [round(joint.max_velocity * 1.5 * 0.1 / TICK) + 1 for joint in JOINTS]
+    def __init__(self, bench: EmulatedBench) -> None:
+        self.bench = bench
+        self.joint_map = TickConversion(bench.calibration)
+        self.max_goal_steps = [round(joint.max_velocity * 1.5 * 0.1 / RAD_PER_TICK) + 1 for joint in JOINTS]
 
     def __call__(self, packet: Packet) -> None:
-        if packet.code == Instruction.SYNC_WRITE:
-            address, size = packet.params[:2]
-            for start in range(2, len(packet.params), size + 1):
-                self.judge(packet.params[start], address, packet.params[start + 1 : start + 1 + size])
-        elif packet.code == Instruction.WRITE:
-            self.judge(packet.id, packet.params[0], packet.params[1:])
+        if packet.code == InstructionCode.SYNC_WRITE:
+            address, size = packet.parameters[:2]
+            for start in range(2, len(packet.parameters), size + 1):
+                self.check_write(packet.parameters[start], address, packet.parameters[start + 1 : start + 1 + size])
+        elif packet.code == InstructionCode.WRITE:
+            self.check_write(packet.id, packet.parameters[0], packet.parameters[1:])
 
-    def judge(self, ident: int, address: int, data: bytes) -> None:
-        servo, joint = self.setup.virtual.servos[ident - 1], ident - 1
-        present = min(max(servo.get(reg.POSITION), self.map.lowest[joint]), self.map.highest[joint])
+    def check_write(self, servo_id: int, address: int, data: bytes) -> None:
+        servo, joint = self.bench.emulated_arm.servos[servo_id - 1], servo_id - 1
+        present = min(
+            max(servo.get_register(reg.PRESENT_POSITION), self.joint_map.min_ticks[joint]),
+            self.joint_map.max_ticks[joint],
+        )
         if address == reg.GOAL_POSITION.address:
             goal = reg.GOAL_POSITION.unpack(data)
-            assert self.map.lowest[joint] <= goal <= self.map.highest[joint]
-            assert not self.setup.arm.guiding or goal == present
-            assert servo.torque or abs(goal - present) <= 1
-            last = servo.get(reg.GOAL_POSITION)
-            assert goal == present or abs(goal - last) <= self.most[joint]
-        elif address == reg.TORQUE_ENABLE.address and data == b"\x01" and not servo.torque:
-            assert abs(servo.get(reg.GOAL_POSITION) - present) <= 1
+            assert self.joint_map.min_ticks[joint] <= goal <= self.joint_map.max_ticks[joint]
+            assert not self.bench.arm.hand_guiding or goal == present
+            assert servo.torque_enabled or abs(goal - present) <= 1
+            last = servo.get_register(reg.GOAL_POSITION)
+            assert goal == present or abs(goal - last) <= self.max_goal_steps[joint]
+        elif address == reg.TORQUE_ENABLE.address and data == b"\x01" and not servo.torque_enabled:
+            assert abs(servo.get_register(reg.GOAL_POSITION) - present) <= 1

@@ -5,21 +5,21 @@ import time
 import numpy as np
 
 from metagui.arms.arm import (
-    Anchor,
     Command,
     ConnectionLostError,
     JointState,
     NotConnectedError,
+    SceneObject,
     SceneState,
-    frozen,
-    frozen_flags,
+    read_only_bool_copy,
+    read_only_copy,
 )
-from metagui.arms.kinematics import HOME, JOINTS, Motion
+from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS, ToolMotion
 
-NAN = frozen(np.full(len(JOINTS), np.nan))
+NAN_JOINTS = read_only_copy(np.full(len(JOINTS), np.nan))
 
 
-class PlainArm:
+class FakeArm:
     """An arm that is wherever it was sent one command ago, tells what it was sent, and breaks when told to.
 
     ``breaks`` maps a method's name to the exception it raises from now on.
@@ -27,84 +27,101 @@ class PlainArm:
 
     name = "plain arm"
     joints = JOINTS
-    anchors = (Anchor("red cube", "cube", 0.025, (1.0, 0.0, 0.0)), Anchor("table", "table", 0.0, (0.5, 0.5, 0.5)))
+    objects = (
+        SceneObject("red cube", "cube", 0.025, (1.0, 0.0, 0.0)),
+        SceneObject("table", "table", 0.0, (0.5, 0.5, 0.5)),
+    )
 
-    def __init__(self, positions=HOME):
+    def __init__(self, positions=HOME_ANGLES_RAD):
         self.positions = np.array(positions, dtype=float)
         self.connected = True
-        self.sent = []
+        self.sent_log = []
         """What was sent, and where the arm was when it was made to hold: (what, positions)."""
-        self.breaks = {}
+        self.errors = {}
 
     def connect(self):
         self.connected = True
 
     def observe(self):
-        self._maybe_break("observe")
-        return JointState(time.perf_counter(), frozen(self.positions), NAN, NAN, NAN, NAN, 0.001, 0)
+        self._raise_planned_error("observe")
+        return JointState(
+            time.perf_counter(),
+            read_only_copy(self.positions),
+            NAN_JOINTS,
+            NAN_JOINTS,
+            NAN_JOINTS,
+            NAN_JOINTS,
+            0.001,
+            0,
+        )
 
     def observe_scene(self):
         flags = np.zeros(2, dtype=bool)
         positions = np.array([[0.2, 0.0, 0.0125], [0.215, 0.0, 0.0]])
-        return SceneState(frozen(positions), frozen(np.zeros(2)), frozen_flags(flags), frozen_flags(flags))
+        return SceneState(
+            read_only_copy(positions),
+            read_only_copy(np.zeros(2)),
+            read_only_bool_copy(flags),
+            read_only_bool_copy(flags),
+        )
 
     def command(self, command):
-        self._maybe_break("command")
-        self.sent.append(("command", command.positions.copy()))
+        self._raise_planned_error("command")
+        self.sent_log.append(("command", command.positions.copy()))
         self.positions = command.positions.copy()
         return command
 
     def hold(self):
-        self._maybe_break("hold")
-        self.sent.append(("hold", self.positions.copy()))
+        self._raise_planned_error("hold")
+        self.sent_log.append(("hold", self.positions.copy()))
 
     def disconnect(self):
         self.hold()
         self.connected = False
 
-    def _maybe_break(self, method):
+    def _raise_planned_error(self, method):
         if not self.connected:
             raise NotConnectedError("The plain arm is not connected; nothing moved.")
-        if method in self.breaks:
-            raise self.breaks[method]
+        if method in self.errors:
+            raise self.errors[method]
 
 
-LOST = ConnectionLostError("The arm does not answer any more; it holds its last position. Check the cable.")
+CONNECTION_LOST = ConnectionLostError("The arm does not answer any more; it holds its last position. Check the cable.")
 
 
-class Steps:
+class ScriptedController:
     """A controller that returns one planned thing a decision, then has nothing more to do."""
 
-    def __init__(self, *plans, click=None):
-        self.plans = list(plans)
-        self.click = click
-        self.current_click = None
-        self.click_index = -1
+    def __init__(self, *plans, instruction=None):
+        self.planned = list(plans)
+        self.instruction = instruction
+        self.current_instruction = None
+        self.instruction_index = -1
         self.times = []
 
     def decide(self, observation):
         self.times.append(observation.time)
-        if not self.plans:
-            self.current_click = None
+        if not self.planned:
+            self.current_instruction = None
             return None
-        if self.click is not None and self.current_click is None:
-            self.current_click, self.click_index = self.click, self.click_index + 1
-        plan = self.plans.pop(0)
+        if self.instruction is not None and self.current_instruction is None:
+            self.current_instruction, self.instruction_index = self.instruction, self.instruction_index + 1
+        plan = self.planned.pop(0)
         if isinstance(plan, Exception):
             raise plan
         return plan
 
 
-def motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
-    return Motion(np.array([x, y, z]), turn, gripper, done)
+def make_motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
+    return ToolMotion(np.array([x, y, z]), turn, gripper, done)
 
 
-def pose(change):
+def make_command(joint_offset):
     """A command to the home pose with every joint changed by as much."""
-    return Command(HOME + change)
+    return Command(HOME_ANGLES_RAD + joint_offset)
 
 
-def until(condition, seconds=10.0):
+def wait_until(condition, seconds=10.0):
     """Wait until ``condition()`` is true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import forward
+from metagui.arms.kinematics import forward_kinematics
 from metagui.demonstrations.demonstration import Timing
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
-RATE = 50.0
-TICK_ANGLE = 2 * np.pi / 4096
+TAKE_RATE_HZ = 50.0
+ENCODER_STEP_RAD = 2 * np.pi / 4096
 """What one step of a servo's encoder is, rad."""
-PAUSED = ("reach", "trace")
+PAUSED_ACTIONS = ("reach", "trace")
 """Verbs that leave nothing behind: a person pauses after them."""
 
 
-def led_by_hand(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstration, list[tuple[int, int]]]:
+def make_hand_guided(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstration, list[tuple[int, int]]]:
     """Return the take without clicks, and where these would have been: samples [start, stop) of every segment."""
-    at, bounds = _timetable(take, rng)
+    at, bounds = _make_timetable(take, rng)
     low = np.minimum(at.astype(int), len(take) - 2)
     nearest = np.rint(at).astype(int)
 
@@ -31,32 +31,32 @@ def led_by_hand(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstr
         return values[low] * (1 - part) + values[low + 1] * part
 
     joints = between(take.joint_positions)
-    joints[:, :-1] += np.stack([_tremor(len(at), rng) for _ in range(joints.shape[1] - 1)], axis=1)
-    joints = np.rint(joints / TICK_ANGLE) * TICK_ANGLE
-    tool = forward(joints)
+    joints[:, :-1] += np.stack([_make_tremor(len(at), rng) for _ in range(joints.shape[1] - 1)], axis=1)
+    joints = np.rint(joints / ENCODER_STEP_RAD) * ENCODER_STEP_RAD
+    tool = forward_kinematics(joints)
     asked = np.concatenate([joints[1:], joints[-1:]])
     held = take.held[nearest] & (rng.random((len(at), 1)) > 0.01)
     zeros = np.zeros(len(at))
     return replace(
         take,
-        time=np.arange(len(at)) / RATE,
+        time=np.arange(len(at)) / TAKE_RATE_HZ,
         joint_positions=joints,
-        joint_velocities=np.gradient(joints, axis=0) * RATE,
+        joint_velocities=np.gradient(joints, axis=0) * TAKE_RATE_HZ,
         tool_positions=tool.position,
         tool_yaws=tool.yaw,
-        anchor_positions=between(take.anchor_positions),
-        anchor_yaws=between(take.anchor_yaws),
+        object_positions=between(take.object_positions),
+        object_yaws=between(take.object_yaws),
         held=held,
         touched=take.touched[nearest],
-        command_asked=asked,
+        command_requested=asked,
         command_sent=asked,
         segments=(),
-        timing=Timing(zeros, zeros, zeros, RATE, 0),
+        timing=Timing(zeros, zeros, zeros, TAKE_RATE_HZ, 0),
         states=None,
     ), bounds
 
 
-def _timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int]]]:
+def _make_timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int]]]:
     """Return which sample of the take, with fractions, every new one shows, and the segments in the new ones."""
     last = float(len(take) - 1)
     at = [0.0] * int(rng.integers(25, 75))
@@ -67,11 +67,11 @@ def _timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarra
     now = 0.0
     while now < last:
         at.append(now)
-        new = now + speed * (1 + 0.4 * np.sin(2 * np.pi * 0.5 * len(at) / RATE + phase))
+        new = now + speed * (1 + 0.4 * np.sin(2 * np.pi * 0.5 * len(at) / TAKE_RATE_HZ + phase))
         if waiting and waiting[0].stop <= new:
             segment = waiting.pop(0)
             stops.append(len(at))
-            if segment.click.verb in PAUSED or rng.random() < 0.3:
+            if segment.instruction.action in PAUSED_ACTIONS or rng.random() < 0.3:
                 at += [float(segment.stop)] * int(rng.integers(25, 60))
             starts.append(len(at))
         for hesitation in [h for h in hesitations if now < h <= new]:
@@ -81,10 +81,10 @@ def _timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarra
     return np.array(at), list(zip(starts, [*stops, len(at)], strict=True))
 
 
-def _tremor(count: int, rng: np.random.Generator) -> np.ndarray:
+def _make_tremor(sample_count: int, rng: np.random.Generator) -> np.ndarray:
     """How a joint trembles and drifts, (count,) rad: about a millimetre at the tool."""
-    time = np.arange(count) / RATE
+    time = np.arange(sample_count) / TAKE_RATE_HZ
     waves = [rng.normal() * np.sin(2 * np.pi * rng.uniform(3, 9) * time + rng.uniform(0, 2 * np.pi)) for _ in range(4)]
-    drift = np.cumsum(rng.normal(size=count))
-    drift -= np.linspace(0, drift[-1], count)
+    drift = np.cumsum(rng.normal(size=sample_count))
+    drift -= np.linspace(0, drift[-1], sample_count)
     return 0.00125 * np.sum(waves, axis=0) + 0.002 * drift / max(float(drift.std()), 1.0)

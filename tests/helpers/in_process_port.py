@@ -10,57 +10,57 @@ from typing import TYPE_CHECKING
 from metagui.arms.arm import ConnectionLostError
 
 if TYPE_CHECKING:
-    from metagui.arms.emulator.emulated_arm import VirtualArm
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
 
 
-class DirectPort:
+class InProcessPort:
     """A port without a line: what is written is answered at once, and a late reply comes after the next wait.
 
     ``lockstep`` lets a control period pass at every goal for the arm, as the simulated arm does.
     """
 
-    def __init__(self, arm: VirtualArm, lockstep: bool = True) -> None:
+    def __init__(self, arm: EmulatedArm, lockstep: bool = True) -> None:
         self.arm = arm
         self.lockstep = lockstep
-        self.vanished = False
-        self._arrived = bytearray()
-        self._late: list[bytes] = []
+        self.unplugged = False
+        self._received = bytearray()
+        self._late_replies: list[bytes] = []
 
     def write(self, data: bytes) -> None:
         """Send bytes. Raises ConnectionLostError."""
-        self._require()
-        before = _goals(self.arm)
+        self._require_plugged_in()
+        before = _count_goals(self.arm)
         for reply in self.arm.feed(data):
-            if reply.delay >= self.arm.faults.lateness:
-                self._late.append(reply.data)
+            if reply.delay >= self.arm.faults.late_delay:
+                self._late_replies.append(reply.data)
             else:
-                self._arrived += reply.data
-        if self.lockstep and _goals(self.arm) > before:
+                self._received += reply.data
+        if self.lockstep and _count_goals(self.arm) > before:
             self.arm.advance()
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes; fewer mean that the time was up."""
-        self._require()
-        data = bytes(self._arrived[:size])
-        del self._arrived[:size]
-        if len(data) < size and self._late:
-            self._arrived += self._late.pop(0)
+        self._require_plugged_in()
+        data = bytes(self._received[:size])
+        del self._received[:size]
+        if len(data) < size and self._late_replies:
+            self._received += self._late_replies.pop(0)
         return data
 
     def discard(self) -> int:
         """Forget what has arrived; return how many bytes that were."""
-        self._require()
-        count = len(self._arrived)
-        self._arrived.clear()
+        self._require_plugged_in()
+        count = len(self._received)
+        self._received.clear()
         return count
 
     def close(self) -> None:
         """Nothing to close."""
 
-    def _require(self) -> None:
-        if self.vanished:
+    def _require_plugged_in(self) -> None:
+        if self.unplugged:
             raise ConnectionLostError("The virtual port was unplugged.")
 
 
-def _goals(arm: VirtualArm) -> int:
-    return sum(servo.goals for servo in arm.servos)
+def _count_goals(arm: EmulatedArm) -> int:
+    return sum(servo.goal_count for servo in arm.servos)

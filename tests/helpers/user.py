@@ -15,128 +15,128 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-HUES = {"red": (355, 10), "green": (135, 160), "blue": (208, 225), "yellow": (43, 56), "violet": (258, 276)}
+HUE_RANGES_DEG = {"red": (355, 10), "green": (135, 160), "blue": (208, 225), "yellow": (43, 56), "violet": (258, 276)}
 """Where on the colour circle things lie, degrees."""
-VIEW = "3-D view of the arm"
+SCENE_VIEW_NAME = "3-D view of the arm"
 
 
-class Person:
+class SimulatedUser:
     """Eyes and a mouse."""
 
     def __init__(self, window: QWidget) -> None:
         self.window = window
         self.longest_pause = 0.0
         """Longest time the window did not answer, s."""
-        self._pictures: list[tuple[Path, QImage]] = []
+        self._screenshots: list[tuple[Path, QImage]] = []
 
     # Seeing
 
-    def named(self, name: str) -> QWidget:
+    def find_widget(self, name: str) -> QWidget:
         """Return the visible widget with an accessible name."""
         for widget in self.window.findChildren(QWidget):
             if widget.isVisible() and widget.accessibleName() == name:
                 return widget
         raise AssertionError(f"there is nothing called {name!r} to be seen")
 
-    def sees(self, name: str) -> bool:
+    def can_see(self, name: str) -> bool:
         """Whether a widget with an accessible name can be seen."""
         return any(w.isVisible() and w.accessibleName() == name for w in self.window.findChildren(QWidget))
 
-    def button(self, words: str) -> QAbstractButton:
+    def find_button(self, text: str) -> QAbstractButton:
         """Return the visible button whose name begins with these words."""
         for made in self.window.findChildren(QAbstractButton):
-            if made.isVisible() and made.accessibleName().startswith(words):
+            if made.isVisible() and made.accessibleName().startswith(text):
                 return made
-        raise AssertionError(f"there is no button {words!r} to be seen")
+        raise AssertionError(f"there is no button {text!r} to be seen")
 
-    def reads(self, words: str) -> bool:
+    def can_read(self, text: str) -> bool:
         """Whether a visible label contains these words."""
-        return any(words in label.text() for label in self.window.findChildren(QLabel) if label.isVisible())
+        return any(text in label.text() for label in self.window.findChildren(QLabel) if label.isVisible())
 
-    def state(self) -> str:
+    def read_state(self) -> str:
         """Return the word in the status bar."""
         names = [w.accessibleName() for w in self.window.findChildren(QLabel)]
         return next(n.removeprefix("State: ") for n in names if n.startswith("State: "))
 
-    def picture(self, widget: QWidget) -> np.ndarray:
+    def grab_pixels(self, widget: QWidget) -> np.ndarray:
         """Return what a widget looks like, (h, w, 3)."""
         image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
         rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
         return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
 
-    def where(self, colour: str) -> QPoint:
+    def find_object(self, colour: str) -> QPoint:
         """Return where in the 3-D view the thing of a colour is seen."""
-        pixels = self.picture(self.named(VIEW))
-        rows, columns = np.nonzero(_hue_mask(pixels, *HUES[colour]))
+        pixels = self.grab_pixels(self.find_widget(SCENE_VIEW_NAME))
+        rows, columns = np.nonzero(compute_hue_mask(pixels, *HUE_RANGES_DEG[colour]))
         assert len(rows) > 12, f"nothing {colour} is to be seen"
         middle = int(np.median(columns)), int(np.median(rows))
         nearest = int(np.argmin((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2))
         return QPoint(int(columns[nearest]), int(rows[nearest]))
 
-    def keep_picture(self, path: Path) -> None:
+    def take_screenshot(self, path: Path) -> None:
         """Keep a picture of the whole window, to be written by ``write_pictures``: writing holds up the arm."""
-        self._pictures.append((path, self.window.grab().toImage()))
+        self._screenshots.append((path, self.window.grab().toImage()))
 
-    def write_pictures(self) -> None:
+    def save_screenshots(self) -> None:
         """Write the pictures that were kept."""
-        for path, image in self._pictures:
+        for path, image in self._screenshots:
             path.parent.mkdir(parents=True, exist_ok=True)
             assert image.save(str(path)), path
-        self._pictures.clear()
+        self._screenshots.clear()
 
     # Doing
 
-    def press(self, words: str) -> None:
+    def press_button(self, text: str) -> None:
         """Click a button."""
-        made = self.button(words)
-        assert made.isEnabled(), f"{words!r} is disabled: {made.toolTip()}"
+        made = self.find_button(text)
+        assert made.isEnabled(), f"{text!r} is disabled: {made.toolTip()}"
         self.click(made, made.rect().center())
 
-    def click(self, widget: QWidget, place: QPoint, right: bool = False) -> None:
+    def click(self, widget: QWidget, position: QPoint, right: bool = False) -> None:
         """Move the mouse somewhere and click."""
-        point = self._move(widget, place)
+        point = self._move_mouse(widget, position)
         which = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
         QTest.mouseClick(self.window.windowHandle(), which, Qt.KeyboardModifier.NoModifier, point)
 
     def hover(self, colour: str) -> None:
         """Point at a thing in the 3-D view."""
         self.leave_view()
-        self._move(self.named(VIEW), self.where(colour))
+        self._move_mouse(self.find_widget(SCENE_VIEW_NAME), self.find_object(colour))
 
-    def click_thing(self, colour: str) -> None:
+    def click_object(self, colour: str) -> None:
         """Click a thing in the 3-D view."""
         self.leave_view()
-        self.click(self.named(VIEW), self.where(colour))
+        self.click(self.find_widget(SCENE_VIEW_NAME), self.find_object(colour))
 
     def leave_view(self) -> None:
         """Move the mouse aside, so that no hint covers anything, and let the picture settle."""
         QTest.mouseMove(self.window.windowHandle(), QPoint(5, self.window.height() - 5))
         self.pause(0.45)
 
-    def drag(self, widget: QWidget, start: QPoint, way: QPoint) -> None:
+    def drag(self, widget: QWidget, start: QPoint, displacement: QPoint) -> None:
         """Drag with the left button."""
         handle = self.window.windowHandle()
-        point = self._move(widget, start)
+        point = self._move_mouse(widget, start)
         QTest.mousePress(handle, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
         for share in (0.3, 0.6, 1.0):
-            QTest.mouseMove(handle, point + way * share)
+            QTest.mouseMove(handle, point + displacement * share)
             self.pause(0.02)
-        QTest.mouseRelease(handle, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point + way)
+        QTest.mouseRelease(handle, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point + displacement)
 
-    def key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    def press_key(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
         """Press a key."""
         QTest.keyClick(self.window.windowHandle(), key, modifier)
 
-    def type(self, words: str) -> None:
+    def type_text(self, text: str) -> None:
         """Type into whatever has the focus."""
         focus = QApplication.focusWidget()
         assert focus is not None, "nothing has the focus"
-        QTest.keyClicks(focus, words)
+        QTest.keyClicks(focus, text)
 
-    def choose_task(self, name: str) -> None:
+    def select_task(self, name: str) -> None:
         """Click a task in the list, once that has been read."""
-        self.wait_until(lambda: self.sees("Tasks and takes"), 20, "the list of tasks")
-        tree = self.named("Tasks and takes")
+        self.wait_until(lambda: self.can_see("Tasks and takes"), 20, "the list of tasks")
+        tree = self.find_widget("Tasks and takes")
         assert isinstance(tree, QTreeView)
         for row in range(tree.model().rowCount()):
             index = tree.model().index(row, 0)
@@ -146,8 +146,8 @@ class Person:
                 return
         raise AssertionError(f"there is no task {name!r} in the list")
 
-    def _move(self, widget: QWidget, place: QPoint) -> QPoint:
-        point = widget.mapTo(self.window, place)
+    def _move_mouse(self, widget: QWidget, position: QPoint) -> QPoint:
+        point = widget.mapTo(self.window, position)
         QTest.mouseMove(self.window.windowHandle(), point)
         self.pause(0.03)
         return point
@@ -165,15 +165,15 @@ class Person:
                 return
             time.sleep(0.004)
 
-    def wait_until(self, what: Callable[[], bool], seconds: float = 20.0, why: str = "") -> None:
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0, description: str = "") -> None:
         """Let the window work until something can be seen."""
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline, f"waited {seconds:.0f} s in vain for {why or what}"
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {description or condition}"
             self.pause(0.02)
 
 
-def _hue_mask(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
+def compute_hue_mask(pixels: np.ndarray, min_hue: float, max_hue: float) -> np.ndarray:
     """Return which pixels (h, w, 3) are vivid and of a hue between two angles, degrees."""
     red, green, blue = (pixels[..., i] for i in range(3))
     most, least = pixels.max(axis=2), pixels.min(axis=2)
@@ -184,5 +184,5 @@ def _hue_mask(pixels: np.ndarray, low: float, high: float) -> np.ndarray:
         np.where(most == green, (blue - red) / span + 2, (red - green) / span + 4),
     )
     hue = 60 * hue
-    inside = (hue >= low) & (hue <= high) if low <= high else (hue >= low) | (hue <= high)
+    inside = (hue >= min_hue) & (hue <= max_hue) if min_hue <= max_hue else (hue >= min_hue) | (hue <= max_hue)
     return inside & (span > 0.35 * np.maximum(most, 1)) & (most > 60)

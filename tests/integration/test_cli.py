@@ -11,15 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.cli import app
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.programs.program import ClickProgram, save_programs
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.programs.program import TaskProgram, save_programs
 from metagui.demonstrations.storage.library import Library
 from metagui.learning import prior as priors
 
 PROGRAMS = (
-    ClickProgram("hover", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach"),
-    ClickProgram("press blue", (Click("press", "blue cube"),), family="press"),
-    ClickProgram("press twice", (Click("press", "green cube"), Click("press", "red cube")), family="press+press"),
+    TaskProgram("hover", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach"),
+    TaskProgram("press blue", (Instruction("press", "blue cube"),), family="press"),
+    TaskProgram(
+        "press twice", (Instruction("press", "green cube"), Instruction("press", "red cube")), family="press+press"
+    ),
 )
 SHORT = ("--takes", 2, "--length", 0.002)
 """A prior that is made in two seconds, and knows nothing."""
@@ -94,9 +96,9 @@ def test_the_command_lists_every_verb_with_its_purpose():
 
 def test_generate_makes_a_library_that_opens(library):
     shelf = Library(library)
-    assert shelf.tasks() == ["hover", "press blue", "press twice"]
-    assert [len(shelf.takes(task)) for task in shelf.tasks()] == [2, 2, 2]
-    assert [len(take.segments) for take in shelf.load_all("press twice")] == [2, 2]
+    assert shelf.list_tasks() == ["hover", "press blue", "press twice"]
+    assert [len(shelf.list_takes(task)) for task in shelf.list_tasks()] == [2, 2, 2]
+    assert [len(take.segments) for take in shelf.load_takes("press twice")] == [2, 2]
 
 
 def test_generate_in_several_processes_gives_the_same_takes(library, programs, tmp_path):
@@ -105,7 +107,7 @@ def test_generate_in_several_processes_gives_the_same_takes(library, programs, t
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "press twice" in shown
-    first, again = (Library(root).load("press twice", "001") for root in (library, tmp_path / "again"))
+    first, again = (Library(root).load_take("press twice", "001") for root in (library, tmp_path / "again"))
     assert (first.joint_positions == again.joint_positions).all()
 
 
@@ -134,10 +136,10 @@ def test_record_keeps_real_time_and_leaves_no_scratch_behind(programs, tmp_path)
     assert document["take"] == "001"
     assert document["success"]
     shelf = Library(tmp_path)
-    take = shelf.load("press blue", "001")
+    take = shelf.load_take("press blue", "001")
     assert len(take) == document["samples"]
     assert take.success
-    assert [segment.click.verb for segment in take.segments] == ["press"]
+    assert [segment.instruction.action for segment in take.segments] == ["press"]
     assert document["seconds"] == pytest.approx(take.duration, abs=0.01)
     assert not list((tmp_path / ".scratch").glob("*"))
     assert answer(*words)["take"] == "002"
@@ -150,10 +152,10 @@ def test_record_without_the_task_s_program_says_which_there_are(programs, tmp_pa
 
 
 def test_record_of_the_unreachable_leaves_nothing(tmp_path):
-    far = ClickProgram("far", (Click("reach", "table", None, {"offset": (1.0, 0.0, 0.1)}),))
+    far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (1.0, 0.0, 0.1)}),))
     save_programs(tmp_path / "far.json", [far])
     assert "cannot be done" in complaint("record", "far", "--program", tmp_path / "far.json", "--library", tmp_path)
-    assert Library(tmp_path).tasks() == []
+    assert Library(tmp_path).list_tasks() == []
 
 
 def test_training_continues_where_it_was_and_refuses_other_lessons(prior, programs, folder, tmp_path):
@@ -192,7 +194,7 @@ def test_adapt_then_run(library, prior, programs):
     assert "metagui adapt" in complaint("run", "hover", "--library", library)
     document = answer("adapt", "hover", "--library", library, "--prior", prior)
     assert document["takes"] == ["001", "002"]
-    assert Path(document["file"]).parent == Library(library).path("hover")
+    assert Path(document["file"]).parent == Library(library).get_task_folder("hover")
     assert document["clicks"][0]["choice"] in document["clicks"][0]["held_out_losses"]
     for how in (("--fast",), ("--fast", "--program", programs)):
         result = metagui("run", "hover", "--seed", 5, "--library", library, *how, "--json")
@@ -204,12 +206,14 @@ def test_adapt_then_run(library, prior, programs):
 
 
 def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, monkeypatch):
-    few = {"GENERATED": 3, "GENERATED_TAKES": 2, "JUDGED": 2}
+    few = {"GENERATED_PROGRAMS": 3, "GENERATED_TAKES": 2, "VALIDATION_PROGRAMS": 2}
     for name, value in few.items():
         monkeypatch.setattr(f"metagui.cli.commands.fine_tune.{name}", value)
-    clicks = [Click("press", cube) for cube in ("red cube", "green cube", "blue cube")]
-    clicks += [Click("reach", zone, None, {"offset": (0.0, 0.0, 0.05)}) for zone in ("yellow zone", "violet zone")]
-    save_programs(tmp_path / "own.json", [ClickProgram(f"{c.verb} {c.anchor}", (c,)) for c in clicks])
+    clicks = [Instruction("press", cube) for cube in ("red cube", "green cube", "blue cube")]
+    clicks += [
+        Instruction("reach", zone, None, {"offset": (0.0, 0.0, 0.05)}) for zone in ("yellow zone", "violet zone")
+    ]
+    save_programs(tmp_path / "own.json", [TaskProgram(f"{c.action} {c.object_name}", (c,)) for c in clicks])
     folder = tmp_path / "library"
     answer("generate", "--programs", tmp_path / "own.json", "--takes", 3, "--out", folder, "--workers", 1)
     document = answer("train", "--library", folder, "--length", 0.004, "--workers", 1)
@@ -217,7 +221,7 @@ def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, mo
     assert document["better"] == (folder / ".metagui" / "prior.safetensors").is_file()
     assert set(document["before"]) == {"own", "own_zero", "shipped", "shipped_zero"}
     assert not (folder / ".metagui" / "training").exists()
-    assert Library(folder).tasks() == sorted(f"{c.verb} {c.anchor}" for c in clicks)
+    assert Library(folder).list_tasks() == sorted(f"{c.action} {c.object_name}" for c in clicks)
     assert "Record more" in complaint("train", "--library", tmp_path / "nothing")
 
 
@@ -237,7 +241,7 @@ def test_adapt_to_chosen_takes_only(library, prior):
 
 
 def test_what_is_no_take_is_left_out_and_named_when_asked_for(library, prior):
-    odd = Library(library).path("press blue") / "009.hdf5"
+    odd = Library(library).get_task_folder("press blue") / "009.hdf5"
     odd.write_text("this is a letter")
     words = ("adapt", "press blue", "--library", library, "--prior", prior)
     assert answer(*words)["takes"] == ["001", "002"]

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import VirtualPort
-from metagui.arms.feetech.protocol import Instruction, Packet
+from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.so101 import arm_registry
-from metagui.arms.so101.arm_registry import ArmBook
-from metagui.arms.so101.so101_arm import FeetechArm
+from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.cli import app
 
 if TYPE_CHECKING:
@@ -38,11 +38,11 @@ def metagui(*words: object) -> Result:
 
 
 def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
-    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
-    arm.lead(sweep_by_hand())
+    arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.follow_hand_path(sweep_by_hand())
     over = threading.Event()
     readings: list[Packet] = []
-    arm.bus.log = lambda packet: readings.append(packet) if packet.code == Instruction.SYNC_READ else None
+    arm.bus.on_packet = lambda packet: readings.append(packet) if packet.code == InstructionCode.SYNC_READ else None
 
     def hurry() -> None:
         seen = 0
@@ -51,7 +51,7 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
                 seen = len(readings)
                 arm.advance(8)
 
-    with VirtualPort(arm, physics=False) as port:
+    with EmulatedPort(arm, physics=False) as port:
         time = threading.Thread(target=hurry)
         time.start()
         try:
@@ -61,21 +61,21 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
             time.join()
         assert result.exit_code == 0, result.stderr
         assert "Lead every joint from stop to stop" in result.stderr
-        assert list(json.loads(result.stdout)) == [joint.name for joint in FeetechArm("").joints]
-        calibration = ArmBook().calibration("mine")
-        assert ArmBook().find("mine") == port.name
-        with FeetechArm(port.name, calibration) as driver:
-            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.015)
+        assert list(json.loads(result.stdout)) == [joint.name for joint in SO101Arm("").joints]
+        calibration = ArmRegistry().load_calibration("mine")
+        assert ArmRegistry().find_device("mine") == port.name
+        with SO101Arm(port.name, calibration) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.015)
 
 
 def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
-    arm = VirtualArm(mounts=(3900, 20, 1000, 2000, 3000, 4000))
-    arm.calibration().save(tmp_path / "lerobot.json")
-    with VirtualPort(arm, physics=False) as port:
+    arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.compute_calibration().save(tmp_path / "lerobot.json")
+    with EmulatedPort(arm, physics=False) as port:
         result = metagui("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
         assert result.exit_code == 0, result.stderr
-        with FeetechArm(port.name, arm.calibration()) as driver:
-            np.testing.assert_allclose(driver.observe().positions, arm.angles(), atol=0.01)
+        with SO101Arm(port.name, arm.compute_calibration()) as driver:
+            np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
 
 
 def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_ports_are_listed() -> None:
     result = metagui("arms", "--json")
     assert result.exit_code == 0
     assert isinstance(json.loads(result.stdout)["ports"], list)
-    ArmBook().remember("mine", "/dev/ttyNOT")
+    ArmRegistry().register("mine", "/dev/ttyNOT")
     assert "mine" in metagui("arms").stdout
     assert "not plugged in" in metagui("arms").stdout
     assert json.loads(metagui("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
@@ -105,7 +105,7 @@ def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
         assert process.stdout is not None
         try:
             name = process.stdout.readline().strip()
-            with FeetechArm(name) as driver:
+            with SO101Arm(name) as driver:
                 assert np.isfinite(driver.observe().positions).all()
             process.send_signal(signal.SIGINT)
             assert process.wait(10) == 0

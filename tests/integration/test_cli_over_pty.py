@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.pty_server import VirtualPort
-from metagui.arms.kinematics import HOME
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import arm_registry
 from metagui.cli import app
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.programs.program import ClickProgram, save_programs
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.programs.program import TaskProgram, save_programs
 from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
-from tests.helpers.fakes import until
+from tests.helpers.fakes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-ABOVE = ClickProgram("above red", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)}),))
+ABOVE = TaskProgram("above red", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)}),))
 
 
 @pytest.fixture(autouse=True)
@@ -40,15 +40,15 @@ def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def virtual() -> VirtualArm:
-    arm = VirtualArm(SimulatedArm(1), (3900, 20, 1000, 2000, 3000, 4000))
+def virtual() -> EmulatedArm:
+    arm = EmulatedArm(SimulatedArm(1), (3900, 20, 1000, 2000, 3000, 4000))
     arm.calibrate()
     return arm
 
 
 @pytest.fixture
-def port(virtual: VirtualArm) -> Iterator[str]:
-    with VirtualPort(virtual) as opened:
+def port(virtual: EmulatedArm) -> Iterator[str]:
+    with EmulatedPort(virtual) as opened:
         yield opened.name
 
 
@@ -62,16 +62,16 @@ def answer(*words: object) -> dict:
     return json.loads(result.stdout)
 
 
-def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
+def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
     save_programs(tmp_path / "one.json", (ABOVE,))
     on = ("--arm", port, "--put", "red cube=0.20,0.05,30", "--library", tmp_path / "library")
     made = answer("record", "above red", "--program", tmp_path / "one.json", *on)
     assert (made["arm"], made["led_by"], made["success"], made["parts"]) == ("SO-101", "clicks", True, 1)
-    take = Library(tmp_path / "library").load("above red", made["take"])
-    np.testing.assert_allclose(take.anchor_positions[0, 0, :2], (0.20, 0.05), atol=1e-3)
-    assert all(servo.torque for servo in virtual.servos)
+    take = Library(tmp_path / "library").load_take("above red", made["take"])
+    np.testing.assert_allclose(take.object_positions[0, 0, :2], (0.20, 0.05), atol=1e-3)
+    assert all(servo.torque_enabled for servo in virtual.servos)
     assert answer("replay", "above red", made["take"], *on)["progress"] == 1.0
-    np.testing.assert_allclose(virtual.angles()[:5], take.joint_positions[-1, :5], atol=0.03)
+    np.testing.assert_allclose(virtual.read_joint_angles()[:5], take.joint_positions[-1, :5], atol=0.03)
 
 
 def test_a_take_that_the_arm_cannot_follow_is_given_up(
@@ -80,7 +80,7 @@ def test_a_take_that_the_arm_cannot_follow_is_given_up(
     save_programs(tmp_path / "one.json", (ABOVE,))
     on = ("--arm", port, "--library", tmp_path / "library")
     made = answer("record", "above red", "--program", tmp_path / "one.json", "--put", "red cube=0.20,0.05,30", *on)
-    monkeypatch.setattr(replay, "BEHIND", 1e-6)  # every arm is a little behind: this one is blocked
+    monkeypatch.setattr(replay, "MAX_REPLAY_LAG_RAD", 1e-6)  # every arm is a little behind: this one is blocked
     result = metagui("replay", "above red", made["take"], *on, "--json")
     assert result.exit_code != 0
     document = json.loads(result.stdout)
@@ -89,15 +89,15 @@ def test_a_take_that_the_arm_cannot_follow_is_given_up(
     assert f"The arm could not follow: {document['blocked']}" in " ".join(result.stderr.split())
 
 
-def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
+def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
     def lead() -> None:
         try:
-            until(lambda: all(servo.torque for servo in virtual.servos))
-            until(lambda: not any(servo.torque for servo in virtual.servos))
+            wait_until(lambda: all(servo.torque_enabled for servo in virtual.servos))
+            wait_until(lambda: not any(servo.torque_enabled for servo in virtual.servos))
             for angle in np.linspace(0.0, 0.5, 25):
-                virtual.guide(0, float(angle))
+                virtual.move_joint_by_hand(0, float(angle))
                 time.sleep(0.03)
-            virtual.guide(0, None)
+            virtual.move_joint_by_hand(0, None)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
@@ -108,19 +108,19 @@ def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: Virtua
     finally:
         hand.join()
     assert made["led_by"] == "hand"
-    take = Library(tmp_path / "library").load("wave", made["take"])
+    take = Library(tmp_path / "library").load_take("wave", made["take"])
     assert np.ptp(take.joint_positions[:, 0]) > 0.3
-    assert all(servo.torque for servo in virtual.servos)
+    assert all(servo.torque_enabled for servo in virtual.servos)
 
 
-def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: VirtualArm, port: str) -> None:
-    virtual.guide(0, 0.4)
+def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
+    virtual.move_joint_by_hand(0, 0.4)
     words = ("record", "follow", "--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
     made = answer(*words)
     assert (made["arm"], made["led_by"]) == ("simulated SO-101", "leader")
-    take = Library(tmp_path / "library").load("follow", made["take"])
-    assert take.joint_positions[-1, 0] - HOME[0] == pytest.approx(0.4, abs=0.05)
-    assert not any(servo.torque for servo in virtual.servos)
+    take = Library(tmp_path / "library").load_take("follow", made["take"])
+    assert take.joint_positions[-1, 0] - HOME_ANGLES_RAD[0] == pytest.approx(0.4, abs=0.05)
+    assert not any(servo.torque_enabled for servo in virtual.servos)
 
 
 @pytest.mark.parametrize(

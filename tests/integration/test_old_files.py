@@ -22,32 +22,32 @@ from typer.testing import CliRunner
 from metagui.app import main
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import load as load_calibration
 from metagui.cli import app
-from metagui.cli.commands.train import Lessons, claim
-from metagui.cli.output import follow
+from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
+from metagui.cli.output import run_to_end
 from metagui.demonstrations.programs.program import load_programs, save_programs
-from metagui.demonstrations.recording.recorder import recover, recoverable
-from metagui.demonstrations.storage.hdf5 import read
+from metagui.demonstrations.recording.recorder import find_recoverable_takes, recover_take
+from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
-from metagui.demonstrations.storage.robomimic_export import demonstrations_in
+from metagui.demonstrations.storage.robomimic_export import import_robomimic
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
-from metagui.learning.adaptation.adapted_task import AdaptedTask
-from metagui.learning.adaptation.candidates import RaceSettings
+from metagui.learning.adaptation.adapted_task import TaskPolicy
+from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import Draw
+from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.similarity import siamese
-from metagui.learning.similarity.similarity import Calibration
-from metagui.learning.training.fine_tuning import LibrarySettings, train_on_library
-from metagui.learning.training.fine_tuning_data import Lesson, lesson_from
-from metagui.learning.training.phases import Phases, TrainSettings, TrainStep
+from metagui.learning.similarity.similarity import DistanceCalibration
+from metagui.learning.training.fine_tuning import FineTuningSettings, fine_tune
+from metagui.learning.training.fine_tuning_data import FineTuningData, build_fine_tuning_data
+from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep
 from metagui.learning.training.training_data import TrainingData
 from metagui.paths import recordings_dir, resources_dir
 
@@ -96,14 +96,14 @@ def _check_take(take: Demonstration, wanted: dict[str, Any]) -> None:
     assert take.name == wanted["name"]
     assert take.arm == wanted["arm"]
     assert list(take.joint_names) == wanted["joints"]
-    assert [[a.name, a.kind, a.size, list(a.colour)] for a in take.anchors] == wanted["anchors"]
+    assert [[a.name, a.kind, a.size, list(a.colour)] for a in take.objects] == wanted["anchors"]
     assert take.success is wanted["success"]
     assert take.notes == wanted["notes"]
-    assert take.led_by == wanted["led_by"]
+    assert take.teaching_method == wanted["led_by"]
     assert take.trim == (None if wanted["trim"] is None else tuple(wanted["trim"]))
-    assert take.timing.rate_asked == wanted["rate_asked"]
+    assert take.timing.rate_requested == wanted["rate_asked"]
     assert take.timing.missed == wanted["missed"]
-    assert (None if take.model is None else len(take.model)) == wanted["model"]
+    assert (None if take.model_xml is None else len(take.model_xml)) == wanted["model"]
     _check_segments(take, wanted["segments"])
     arrays = {
         "time": take.time,
@@ -111,11 +111,11 @@ def _check_take(take: Demonstration, wanted: dict[str, Any]) -> None:
         "joint_velocities": take.joint_velocities,
         "tool_positions": take.tool_positions,
         "tool_yaws": take.tool_yaws,
-        "anchor_positions": take.anchor_positions,
-        "anchor_yaws": take.anchor_yaws,
+        "anchor_positions": take.object_positions,
+        "anchor_yaws": take.object_yaws,
         "held": take.held,
         "touched": take.touched,
-        "command_asked": take.command_asked,
+        "command_asked": take.command_requested,
         "command_sent": take.command_sent,
         "timing/lateness": take.timing.lateness,
         "timing/latency": take.timing.latency,
@@ -130,65 +130,65 @@ def _check_take(take: Demonstration, wanted: dict[str, Any]) -> None:
 def _check_segments(take: Demonstration, wanted: list[Any]) -> None:
     assert [[s.start, s.stop] for s in take.segments] == [row[:2] for row in wanted]
     for segment, (_, _, shown) in zip(take.segments, wanted, strict=True):
-        click = segment.click
+        click = segment.instruction
         assert (click is None) == (shown is None)
         if click is not None:
-            assert [click.verb, click.anchor, click.target] == shown[:3]
+            assert [click.action, click.object_name, click.target_name] == shown[:3]
             assert json.loads(json.dumps(dict(click.parameters))) == shown[3]
             assert all(not isinstance(value, list) for value in click.parameters.values())
 
 
 def test_all_takes_of_a_library_open_as_they_were(library: Library) -> None:
-    assert library.tasks() == list(EXPECTED["takes"])
+    assert library.list_tasks() == list(EXPECTED["takes"])
     for task, takes in EXPECTED["takes"].items():
-        found = library.load_all(task)
+        found = library.load_takes(task)
         assert [take.name for take in found] == [wanted["name"] for wanted in takes]
         for take, wanted in zip(found, takes, strict=True):
             _check_take(take, wanted)
-    ways = {take.led_by for task in library.tasks() for take in library.load_all(task)}
+    ways = {take.teaching_method for task in library.list_tasks() for take in library.load_takes(task)}
     assert ways == {"clicks", "hand", "leader", "velocity"}
 
 
 def test_the_listing_of_a_library_says_what_it_said(library: Library) -> None:
     for task, rows in EXPECTED["listing"].items():
-        for info, wanted in zip(library.takes(task), rows, strict=True):
+        for info, wanted in zip(library.list_takes(task), rows, strict=True):
             assert info.error == ""
             assert info.timing is not None
             trim = None if info.trim is None else list(info.trim)
-            said = [info.name, info.samples, info.duration, info.arm, info.success, info.notes, trim]
+            said = [info.name, info.sample_count, info.duration, info.arm, info.success, info.notes, trim]
             assert said == wanted[:7]
             assert info.timing.to_dict() == wanted[7]
 
 
 def test_a_trashed_take_is_kept_and_its_number_not_given_again(library: Library) -> None:
     (trashed,) = (library.root / ".trash").glob("*/reach red/*.hdf5")
-    assert len(read(trashed)) == 26
-    assert library.add(library.load("reach red", "003")).name == "005"
+    assert len(read_take(trashed)) == 26
+    assert library.add_take(library.load_take("reach red", "003")).name == "005"
 
 
 def test_a_take_of_the_simulated_arm_goes_back_to_its_state(library: Library) -> None:
-    take = library.load("hover", "001")
+    take = library.load_take("hover", "001")
     assert take.states is not None
     arm = SimulatedArm(5)
     arm.connect()
-    arm.restore(take.states[10])
+    arm.set_state(take.states[10])
     np.testing.assert_allclose(arm.observe().positions, take.joint_positions[10], atol=1e-6)
-    np.testing.assert_allclose(arm.observe_scene().positions, take.anchor_positions[10], atol=1e-6)
+    np.testing.assert_allclose(arm.observe_scene().positions, take.object_positions[10], atol=1e-6)
 
 
 def test_a_take_can_still_be_judged_trimmed_and_cut(library: Library) -> None:
     assert library.set_success("go left", "001", True).success is True
     assert library.set_notes("go left", "001", "better").notes == "better"
     assert library.set_trim("reach red", "001", None).trim is None
-    library.set_segments("hand: push?", "001", library.load("hand: push?", "002").segments)
-    assert [(s.start, s.stop) for s in library.load("hand: push?", "001").segments] == [(2, 20)]
+    library.set_segments("hand: push?", "001", library.load_take("hand: push?", "002").segments)
+    assert [(s.start, s.stop) for s in library.load_take("hand: push?", "001").segments] == [(2, 20)]
 
 
 def test_the_takes_that_ship_open() -> None:
     shipped = Library(resources_dir().parent / "recordings")
-    for task in shipped.tasks():
-        assert [info.error for info in shipped.takes(task)] == [""] * len(shipped.takes(task))
-        assert len(shipped.load(task, shipped.takes(task)[0].name)) > 0
+    for task in shipped.list_tasks():
+        assert [info.error for info in shipped.list_takes(task)] == [""] * len(shipped.list_takes(task))
+        assert len(shipped.load_take(task, shipped.list_takes(task)[0].name)) > 0
 
 
 def _layout(path: Path) -> dict[str, Any]:
@@ -217,8 +217,8 @@ def _keys(document: Any) -> Any:
 @pytest.mark.parametrize(("task", "name"), [("reach red", "001"), ("two clicks", "001"), ("hover", "001")])
 def test_takes_are_written_with_the_names_that_they_had(library: Library, task: str, name: str) -> None:
     """Version 0.1 opens what is written now, and so does what others made for its files."""
-    again = library.add(library.load(task, name))
-    assert _layout(again.path) == _layout(library.info(task, name).path)
+    again = library.add_take(library.load_take(task, name))
+    assert _layout(again.path) == _layout(library.get_take_info(task, name).path)
 
 
 # What a crash left, and what went to others
@@ -226,21 +226,21 @@ def test_takes_are_written_with_the_names_that_they_had(library: Library, task: 
 
 def test_a_take_that_a_crash_left_is_recovered(library: Library) -> None:
     wanted = EXPECTED["journal"]
-    (found,) = recoverable(library.root)
+    (found,) = find_recoverable_takes(library.root)
     assert (found.error, found.task) == ("", "unfinished")
-    assert (found.samples, found.duration) == (wanted["samples"], wanted["duration"])
-    take = recover(found.path)
+    assert (found.sample_count, found.duration) == (wanted["samples"], wanted["duration"])
+    take = recover_take(found.path)
     _check_take(take, wanted["take"])
-    assert library.add(take).name == "001"
+    assert library.add_take(take).name == "001"
 
 
 def test_an_export_comes_back(tmp_path: Path) -> None:
-    for take, wanted in zip(demonstrations_in(OLD / "takes.hdf5"), EXPECTED["export"], strict=True):
+    for take, wanted in zip(import_robomimic(OLD / "takes.hdf5"), EXPECTED["export"], strict=True):
         _check_take(take, wanted)
     words = ["import", str(OLD / "takes.hdf5"), "--library", str(tmp_path / "new"), "--json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert Library(tmp_path / "new").tasks() == ["hand: push?", "reach red"]
+    assert Library(tmp_path / "new").list_tasks() == ["hand: push?", "reach red"]
 
 
 def test_programs_say_what_they_said(tmp_path: Path) -> None:
@@ -248,9 +248,13 @@ def test_programs_say_what_they_said(tmp_path: Path) -> None:
     document = EXPECTED["programs"]
     assert [(p.name, p.family) for p in programs] == [(p["name"], p["family"]) for p in document["programs"]]
     for program, wanted in zip(programs, document["programs"], strict=True):
-        for clicks, rows in ((program.clicks, wanted["clicks"]), (program.setup, wanted.get("setup", []))):
+        for clicks, rows in ((program.instructions, wanted["clicks"]), (program.setup, wanted.get("setup", []))):
             for click, row in zip(clicks, rows, strict=True):
-                assert (click.verb, click.anchor, click.target) == (row["verb"], row["anchor"], row.get("target"))
+                assert (click.action, click.object_name, click.target_name) == (
+                    row["verb"],
+                    row["anchor"],
+                    row.get("target"),
+                )
                 others = {key: value for key, value in row.items() if key not in ("verb", "anchor", "target")}
                 assert json.loads(json.dumps(dict(click.parameters))) == others
     save_programs(tmp_path / "programs.json", programs)
@@ -260,29 +264,29 @@ def test_programs_say_what_they_said(tmp_path: Path) -> None:
 # Arms
 
 
-def _book(folder: Path) -> ArmBook:
+def _book(folder: Path) -> ArmRegistry:
     port = UsbPort("/dev/ttyACM3", 0x1A86, 0x55D3, "5A68012345", "USB Single Serial")
-    return ArmBook(folder, lambda: (port, UsbPort("/dev/pts/7")))
+    return ArmRegistry(folder, lambda: (port, UsbPort("/dev/pts/7")))
 
 
 def test_named_arms_are_known_and_calibrated(tmp_path: Path) -> None:
     shutil.copytree(OLD / "config" / "arms", tmp_path / "arms")
     book = _book(tmp_path / "arms")
-    rows = [(arm.name, arm.device, arm.vendor, arm.product, arm.serial_number) for arm in book.arms()]
+    rows = [(arm.name, arm.device, arm.vendor, arm.product, arm.serial_number) for arm in book.list_arms()]
     assert rows == [
         ("left arm", "/dev/ttyACM0", 0x1A86, 0x55D3, "5A68012345"),
         ("Bench-2", "/dev/pts/7", None, None, None),
     ]
-    assert book.find("left arm") == "/dev/ttyACM3"
-    assert book.find("Bench-2") == "/dev/pts/7"
-    found = book.calibration("left arm")
+    assert book.find_device("left arm") == "/dev/ttyACM3"
+    assert book.find_device("Bench-2") == "/dev/pts/7"
+    found = book.load_calibration("left arm")
     assert found is not None
     joints = [(j.id, j.drive_mode, j.homing_offset, j.range_min, j.range_max) for j in found.joints]
     assert joints == [(i + 1, i % 2, (-1) ** i * (100 + i), 800 + 10 * i, 3200 - 5 * i) for i in range(6)]
     assert json.loads(found.to_json()) == json.loads(book.calibration_path("left arm").read_text(encoding="utf-8"))
-    assert book.calibration("Bench-2") is None
+    assert book.load_calibration("Bench-2") is None
     before = json.loads((tmp_path / "arms" / "arms.json").read_text(encoding="utf-8"))
-    book.remember("Bench-2", "/dev/pts/7")
+    book.register("Bench-2", "/dev/pts/7")
     assert json.loads((tmp_path / "arms" / "arms.json").read_text(encoding="utf-8")) == before
 
 
@@ -315,43 +319,51 @@ def test_a_prior_opens_as_it_was(prior: Prior, tmp_path: Path) -> None:
     wanted = EXPECTED["prior"]
     assert prior.id == wanted["id"]
     assert (prior.model.hidden, prior.model.encoder, prior.model.summary, prior.model.context) == (16, 16, 8, 4)
-    assert (prior.model.near, prior.model.reached, prior.model.blind) == (0.6, 1.0, False)
-    assert [prior.encoder.width, prior.encoder.per_anchor, prior.encoder.outputs] == wanted["encoder"]
+    assert (prior.model.pairing_distance, prior.model.entry_reached_gain, prior.model.unconditioned) == (
+        0.6,
+        1.0,
+        False,
+    )
+    assert [
+        prior.siamese_encoder.width,
+        prior.siamese_encoder.object_summary_size,
+        prior.siamese_encoder.embedding_size,
+    ] == wanted["encoder"]
     norms = [float(tensor.norm()) for tensor in prior.meta.params.values()]
     assert sorted(norms) == pytest.approx(sorted(wanted["norms"].values()), rel=1e-6)
     rates = [tensor.tolist() for tensor in prior.meta.log_rates.values()]
     assert sorted(rates) == sorted(wanted["log_rates"].values())
     assert prior.metadata == wanted["metadata"]
-    assert Calibration.from_dict(prior.metadata["calibration"]) == Calibration(14.0, 0.5, 21, 0.4, 0.6)
+    assert DistanceCalibration.from_dict(prior.metadata["calibration"]) == DistanceCalibration(14.0, 0.5, 21, 0.4, 0.6)
     prior.save(tmp_path / "again.safetensors")
     _assert_same_file(tmp_path / "again.safetensors", OLD / "library" / ".metagui" / "prior.safetensors")
 
 
 def test_a_librarys_own_prior_and_encoder_are_used(library: Library, prior: Prior) -> None:
-    found = priors.of_library(library.root)
+    found = priors.load_for_library(library.root)
     assert "problem" not in found.metadata
     assert found.id == prior.id
-    takes = [library.load("reach red", name) for name in ("001", "002", "003")]
-    for encoder, key in ((prior.encoder, "embeddings"), (found.encoder, "embeddings_of_library")):
+    takes = [library.load_take("reach red", name) for name in ("001", "002", "003")]
+    for encoder, key in ((prior.siamese_encoder, "embeddings"), (found.siamese_encoder, "embeddings_of_library")):
         np.testing.assert_allclose(siamese.embed(encoder, takes), EXPECTED["prior"][key], atol=1e-5)
 
 
 def test_the_shipped_prior_opens() -> None:
     """While its file is the one of version 0.1, it is the same prior under the same name."""
-    prior = priors.shipped()
-    assert prior.encoder.trained
-    assert prior.rival
-    assert Calibration.from_dict(prior.metadata["calibration"]) is not None
+    prior = priors.load_shipped()
+    assert prior.siamese_encoder.is_trained
+    assert prior.baseline
+    assert DistanceCalibration.from_dict(prior.metadata["calibration"]) is not None
     if sha256(priors.shipped_path().read_bytes()).hexdigest() == EXPECTED["shipped"]["sha256"]:
         assert prior.id == EXPECTED["shipped"]["id"]
 
 
 def test_adapted_policies_do_what_they_did(library: Library, tmp_path: Path) -> None:
-    wanted, path = EXPECTED["adapted"], library.path("reach red") / "adapted.safetensors"
-    adapted = AdaptedTask.load(path)
-    assert (adapted.task, list(adapted.anchors)) == (wanted["task"], wanted["anchors"])
+    wanted, path = EXPECTED["adapted"], library.get_task_folder("reach red") / "adapted.safetensors"
+    adapted = TaskPolicy.load(path)
+    assert (adapted.task, list(adapted.object_names)) == (wanted["task"], wanted["anchors"])
     assert adapted.provenance == wanted["provenance"]
-    (click,) = adapted.clicks
+    (click,) = adapted.skills
     assert (click.choice, click.reason) == (wanted["choice"], wanted["reason"])
     assert (dict(click.held_out), click.decisions, click.scale) == (
         wanted["held_out"],
@@ -363,18 +375,18 @@ def test_adapted_policies_do_what_they_did(library: Library, tmp_path: Path) -> 
             action, done = click.act(anchors, others)
             np.testing.assert_allclose(action, numbers["actions"][index], atol=1e-6)
             assert done == pytest.approx(numbers["done"][index], abs=1e-6)
-            assert click.distance(anchors, others) == pytest.approx(numbers["distances"][index], abs=1e-5)
+            assert click.distance_to_reference(anchors, others) == pytest.approx(numbers["distances"][index], abs=1e-5)
     adapted.save(tmp_path / "again.safetensors")
     _assert_same_file(tmp_path / "again.safetensors", path)
 
 
 def test_a_take_looks_to_policies_as_it_did(library: Library) -> None:
     """Policies see what they were taught on."""
-    (segment,) = features.encode(library.load("reach red", "001"))
+    (segment,) = features.encode(library.load_take("reach red", "001"))
     with np.load(OLD / "adapted.npz") as numbers:
         for array, key in (
-            (segment.anchors, "anchors"),
-            (segment.globals, "globals"),
+            (segment.object_features, "anchors"),
+            (segment.global_features, "globals"),
             (segment.actions, "taught_actions"),
             (segment.done, "taught_done"),
         ):
@@ -383,12 +395,14 @@ def test_a_take_looks_to_policies_as_it_did(library: Library) -> None:
 
 def test_adapting_again_ends_as_it_did(library: Library, prior: Prior) -> None:
     wanted = EXPECTED["adapted"]
-    takes = [library.load("reach red", name) for name in ("001", "002", "003")]
-    settings = RaceSettings(adam_steps=6, check_every=2, points=24, studied=12, query=16, batch=8)
-    adapted = follow(adapt_task(prior, takes, settings), lambda _step: None)
-    assert adapted.clicks[0].choice == wanted["choice"]
+    takes = [library.load_take("reach red", name) for name in ("001", "002", "003")]
+    settings = CandidateSettings(
+        max_adam_steps=6, check_every=2, support_points=24, encoder_points=12, query_points=16, adam_batch_points=8
+    )
+    adapted = run_to_end(adapt_task(prior, takes, settings), lambda _step: None)
+    assert adapted.skills[0].choice == wanted["choice"]
     losses = {name: loss for name, loss in wanted["held_out"].items() if not name.startswith("nearest: ")}
-    assert dict(adapted.clicks[0].held_out) == pytest.approx(losses, **LEARNT)
+    assert dict(adapted.skills[0].held_out) == pytest.approx(losses, **LEARNT)
     assert set(adapted.provenance) == set(wanted["provenance"]) - {"ignores demonstrations"}
     assert adapted.provenance["prior"] == wanted["provenance"]["prior"]
     assert set(adapted.provenance["curves"][0]) == set(wanted["provenance"]["curves"][0]) - {"nearest: go left"}
@@ -401,28 +415,30 @@ def test_a_training_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     wanted, checkpoint = EXPECTED["training"], tmp_path / "train"
     shutil.copytree(OLD / "train", checkpoint)
     digest = sha256((OLD / "programs.json").read_bytes()).hexdigest()[:12]
-    claim(checkpoint, Lessons(digest, 2, 0.65, 3, 0.01, ""))
+    claim_checkpoint(checkpoint, TrainingInputs(digest, 2, 0.65, 3, 0.01, ""))
     claimed = (checkpoint / "lessons.json").read_text(encoding="utf-8")
-    claim(tmp_path / "new", Lessons(digest, 2, 0.65, 3, 0.01, ""))
+    claim_checkpoint(tmp_path / "new", TrainingInputs(digest, 2, 0.65, 3, 0.01, ""))
     assert (tmp_path / "new" / "lessons.json").read_text(encoding="utf-8") == claimed
     state, _ = MetaState.load(checkpoint / "encoder.safetensors")
-    assert (state.step, state.seed, state.skipped, state.updates) == (2, 3, 0, 2.0)
+    assert (state.step, state.seed, state.skipped, state.optimiser_steps) == (2, 3, 0, 2.0)
     data = TrainingData.load(checkpoint / "data")
-    assert data.meta.names == tuple(f"{task} / 1" for task in TASKS)
-    assert [len(series) for series in data.series.values()] == [2] * len(TASKS)
-    settings = TrainSettings(seed=3, held_out=0.34, validate_every=2)
-    phase = MetaSettings(steps=6, inner_steps=1, report_every=2, lr=1e-3, muon=0.01)
-    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4, reached=0.0)
-    begin = MetaState(maml.initial(model.initial(3), model.rates(), 2), 3)
-    phases = Phases(data.meta, settings, checkpoint, lambda: False)
-    steps: list[TrainStep] = []
-    draw = Draw(3, support=16, query=16, studied=8)
-    final = follow(phases.run("encoder", model, begin, phase, draw), steps.append)
+    assert data.decisions.task_names == tuple(f"{task} / 1" for task in TASKS)
+    assert [len(series) for series in data.trajectories.values()] == [2] * len(TASKS)
+    settings = TrainingSettings(seed=3, held_out_fraction=0.34, validate_every=2)
+    phase = MetaSettings(steps=6, inner_steps=1, report_every=2, lr=1e-3, muon_lr=0.01)
+    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4, entry_reached_gain=0.0)
+    begin = MetaState(maml.initialise(model.initialise(3), model.initial_inner_rates(), 2), 3)
+    phases = PhaseRunner(data.decisions, settings, checkpoint, lambda: False)
+    steps: list[TrainingStep] = []
+    draw = SamplingSettings(3, support=16, query=16, encoder_points=8)
+    final = run_to_end(phases.run("encoder", model, begin, phase, draw), steps.append)
     assert [[step.step, step.steps] for step in steps] == [row[:2] for row in wanted["steps"]] == [[4, 6], [6, 6]]
     assert [step.loss for step in steps] == pytest.approx([row[2] for row in wanted["steps"]], **LEARNT)
-    assert float(final.meta.vector().norm()) == pytest.approx(wanted["norm"], **LEARNT)
-    assert [set(row) for row in phases.curve] == [{"phase", "step", "before", "after", "other"}] * 3
-    assert [row["after"] for row in phases.curve] == pytest.approx([row["after"] for row in wanted["curve"]], **LEARNT)
+    assert float(final.meta.flatten().norm()) == pytest.approx(wanted["norm"], **LEARNT)
+    assert [set(row) for row in phases.validations] == [{"phase", "step", "before", "after", "other"}] * 3
+    assert [row["after"] for row in phases.validations] == pytest.approx(
+        [row["after"] for row in wanted["curve"]], **LEARNT
+    )
 
 
 def test_a_training_state_is_written_as_it_was(tmp_path: Path) -> None:
@@ -432,8 +448,8 @@ def test_a_training_state_is_written_as_it_was(tmp_path: Path) -> None:
         _assert_same_file(tmp_path / "again.safetensors", path)
 
 
-def _lesson(library: Library, prior: Prior) -> Lesson:
-    return lesson_from([library.load_all(task) for task in TASKS], prior, 3)
+def _lesson(library: Library, prior: Prior) -> FineTuningData:
+    return build_fine_tuning_data([library.load_takes(task) for task in TASKS], prior, 3)
 
 
 def test_training_on_a_library_goes_on_where_it_was_stopped(library: Library, prior: Prior) -> None:
@@ -441,14 +457,14 @@ def test_training_on_a_library_goes_on_where_it_was_stopped(library: Library, pr
     lesson = _lesson(library, prior)
     about = json.dumps([[data.fingerprint() for data in lesson.training], prior.id, 3, 0.01])
     assert (checkpoint / "lessons.txt").read_text(encoding="utf-8") == sha256(about.encode()).hexdigest()
-    settings = LibrarySettings(
+    settings = FineTuningSettings(
         seed=3,
         encoder=MetaSettings(steps=3, inner_steps=0, report_every=1, lr=3e-3),
         inner=MetaSettings(steps=4, inner_steps=2, report_every=1, lr=1e-4),
-        judge_every=1,
+        validate_every=1,
     )
     steps: list[Any] = []
-    result = follow(train_on_library(prior, prior, lesson, lesson, settings, checkpoint), steps.append)
+    result = run_to_end(fine_tune(prior, prior, lesson, lesson, settings, checkpoint), steps.append)
     assert [[step.phase, step.step, step.steps] for step in steps] == [row[:3] for row in wanted["steps"]]
     assert [step.loss for step in steps] == pytest.approx([row[3] for row in wanted["steps"]], **LEARNT)
     for judged, numbers in ((result.before, wanted["before"]), (result.after, wanted["after"])):
@@ -535,8 +551,8 @@ def test_the_window_opens_as_it_was_closed(tmp_path: Path, qtbot: QtBot, named_a
             window = next(each for each in QApplication.topLevelWidgets() if isinstance(each, MainWindow))
             splitters = {each.objectName(): each.sizes() for each in window.findChildren(QSplitter)}
             seen["colours"] = window.theme.choice
-            seen["chosen"] = window.session.station.chosen.key
-            seen["counts_in"] = dict(window.session.counts_in)
+            seen["chosen"] = window.session.arm_connection.chosen.key
+            seen["counts_in"] = dict(window.session.countdown_before_recording)
             seen["splitters"] = {name: sizes for name, sizes in splitters.items() if name in wanted["splitters"]}
             seen["size"] = [window.width(), window.height()]
             window.close()

@@ -13,9 +13,9 @@ from metagui import app
 from metagui.gui.learning.loss_panel import LossAxes
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.theme.theme import Theme
-from metagui.learning.adaptation.adapted_task import AdaptedTask
+from metagui.learning.adaptation.adapted_task import TaskPolicy
 from metagui.learning.policy import features
-from tests.helpers.user import VIEW, Person
+from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ ATTEMPTS = 4
 
 
 @pytest.fixture
-def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
+def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedUser]:
     library = tmp_path / "recordings"
     shutil.copytree(EXAMPLES, library, ignore=shutil.ignore_patterns(".*", "adapted.safetensors"))
     monkeypatch.setenv("METAGUI_RECORDINGS", str(library))
@@ -43,118 +43,120 @@ def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     with qtbot.waitExposed(window):
         window.show()
     window.activateWindow()  # there may be no window manager to do it
-    found = Person(window)
-    found.wait_until(lambda: found.state() == "Ready" and found.button("Record").isEnabled(), 60, "the arm")
+    found = SimulatedUser(window)
+    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), 60, "the arm")
     yield found
     window.close()
 
 
-def teach(person: Person, take: int) -> None:
+def teach(person: SimulatedUser, take: int) -> None:
     """Show once how the red cube gets onto the yellow zone."""
-    person.press("Record")
-    person.wait_until(lambda: person.state().startswith("Recording"), 10, "recording")
-    person.click_thing("red")
-    person.wait_until(lambda: person.button("Place").isChecked(), 10, "the tool to move on")
-    person.click_thing("yellow")
-    person.press("Finish")
-    person.wait_until(lambda: person.reads(f"take {take:03}") and person.reads("Saved"), 60, "the take to be saved")
-    person.wait_until(lambda: person.state() == "Ready", 10, "the arm")
+    person.press_button("Record")
+    person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
+    person.click_object("red")
+    person.wait_until(lambda: person.find_button("Place").isChecked(), 10, "the tool to move on")
+    person.click_object("yellow")
+    person.press_button("Finish")
+    person.wait_until(
+        lambda: person.can_read(f"take {take:03}") and person.can_read("Saved"), 60, "the take to be saved"
+    )
+    person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
 
 
-def points(person: Person) -> int:
+def points(person: SimulatedUser) -> int:
     """Count the points on the loss curves."""
     shown = [item.xData for item in person.window.findChild(LossAxes).getPlotItem().listDataItems()]
     return sum(len(steps) for steps in shown if steps is not None)
 
 
 @PRIOR
-def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: Person) -> None:
-    person.press("New task")
-    person.type("my red on yellow")
+def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser) -> None:
+    person.press_button("New task")
+    person.type_text("my red on yellow")
     for take in (1, 2, 3):
         teach(person, take)
-    assert person.reads("from your other takes")
+    assert person.can_read("from your other takes")
     nearest = [w.accessibleName() for w in person.window.findChildren(NeighbourRow) if w.isVisible()]
     assert nearest[0].startswith("red cube to yellow zone"), nearest[:3]
 
     person.longest_pause = 0.0
-    person.press("Adapt to 3 demonstrations")
+    person.press_button("Adapt to 3 demonstrations")
     seen: set[int] = set()
-    person.wait_until(lambda: seen.add(points(person)) or person.reads("Adapted “my red"), 120, "adapting")
+    person.wait_until(lambda: seen.add(points(person)) or person.can_read("Adapted “my red"), 120, "adapting")
     assert len(seen) > 4, "curve points did not appear while it ran"
     assert person.longest_pause < 1.0, "the window did not answer"
 
     for _ in range(ATTEMPTS):
-        person.wait_until(lambda: person.button("Run").isEnabled(), 20, "the policy")
-        person.press("Run")
-        person.wait_until(lambda: person.state().startswith("Running"), 10, "the run")
-        person.wait_until(lambda: person.state() == "Ready", 90, "the run to end")
-        if person.reads("succeeded"):
+        person.wait_until(lambda: person.find_button("Run").isEnabled(), 20, "the policy")
+        person.press_button("Run")
+        person.wait_until(lambda: person.read_state().startswith("Running"), 10, "the run")
+        person.wait_until(lambda: person.read_state() == "Ready", 90, "the run to end")
+        if person.can_read("succeeded"):
             return
     raise AssertionError("no run succeeded")
 
 
 @PRIOR
 def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
-    person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    person: SimulatedUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, other = "press the blue cube", "hover over the red cube"
     for task in (old, other):
-        person.choose_task(task)
-        person.press("Adapt to 3 demonstrations")
-        person.wait_until(lambda task=task: person.reads(f"Adapted “{task}”"), 120, "adapting")  # type: ignore[misc]
+        person.select_task(task)
+        person.press_button("Adapt to 3 demonstrations")
+        person.wait_until(lambda task=task: person.can_read(f"Adapted “{task}”"), 120, "adapting")  # type: ignore[misc]
     path = tmp_path / "recordings" / old / "adapted.safetensors"
     with monkeypatch.context() as earlier:
-        adapted = AdaptedTask.load(path)
+        adapted = TaskPolicy.load(path)
         earlier.setattr("metagui.learning.policy.features.VERSION", features.VERSION - 1)
         adapted.save(path)
-    person.choose_task(old)
-    person.wait_until(lambda: person.reads("cannot be read. Press Adapt"), 10, "the place of the curves to say so")
-    assert person.reads("another version of the program. The takes are safe")
+    person.select_task(old)
+    person.wait_until(lambda: person.can_read("cannot be read. Press Adapt"), 10, "the place of the curves to say so")
+    assert person.can_read("another version of the program. The takes are safe")
     curves = person.window.findChild(LossAxes)
     assert not curves.isVisible(), "another task's curves are still there"
-    assert person.button("Adapt to 3 demonstrations (from the message)").isEnabled()
-    person.press("Adapt to 3 demonstrations")
+    assert person.find_button("Adapt to 3 demonstrations (from the message)").isEnabled()
+    person.press_button("Adapt to 3 demonstrations")
     person.wait_until(curves.isVisible, 60, "new curves")
-    person.wait_until(lambda: person.reads(f"Adapted “{old}”"), 120, "adapting")
-    assert not person.reads("another version of the program"), "what was mended is still complained of"
+    person.wait_until(lambda: person.can_read(f"Adapted “{old}”"), 120, "adapting")
+    assert not person.can_read("another version of the program"), "what was mended is still complained of"
 
 
-def test_the_mouse_turns_zooms_and_points(person: Person) -> None:
-    view = person.named(VIEW)
+def test_the_mouse_turns_zooms_and_points(person: SimulatedUser) -> None:
+    view = person.find_widget(SCENE_VIEW_NAME)
     person.leave_view()
-    before = person.picture(view)
+    before = person.grab_pixels(view)
     person.drag(view, QPoint(40, 40), QPoint(150, -30))
     person.leave_view()
-    assert (person.picture(view) != before).mean() > 0.05
-    person.press("Reset view")
+    assert (person.grab_pixels(view) != before).mean() > 0.05
+    person.press_button("Reset view")
     person.hover("green")
-    person.wait_until(lambda: person.reads("Grasp green cube"), 5, "the hint")
-    person.press("Place")
+    person.wait_until(lambda: person.can_read("Grasp green cube"), 5, "the hint")
+    person.press_button("Place")
     person.hover("yellow")
-    person.wait_until(lambda: person.reads("grasp a cube first"), 5, "the reason")
-    person.click_thing("yellow")
-    person.wait_until(lambda: person.reads("The arm stays where it is"), 5, "the message")
+    person.wait_until(lambda: person.can_read("grasp a cube first"), 5, "the reason")
+    person.click_object("yellow")
+    person.wait_until(lambda: person.can_read("The arm stays where it is"), 5, "the message")
 
 
-def test_stop_is_always_within_reach(person: Person) -> None:
-    person.press("Record")
-    person.click_thing("red")
+def test_stop_is_always_within_reach(person: SimulatedUser) -> None:
+    person.press_button("Record")
+    person.click_object("red")
     person.pause(1.0)
-    person.key(Qt.Key.Key_Escape)
-    person.wait_until(lambda: person.state() == "Ready", 5, "the arm to hold")
-    person.wait_until(lambda: person.reads("Saved"), 20, "what was recorded to be kept")
-    person.press("Undo")
-    person.wait_until(lambda: person.button("Redo").isEnabled(), 10, "the undo")
+    person.press_key(Qt.Key.Key_Escape)
+    person.wait_until(lambda: person.read_state() == "Ready", 5, "the arm to hold")
+    person.wait_until(lambda: person.can_read("Saved"), 20, "what was recorded to be kept")
+    person.press_button("Undo")
+    person.wait_until(lambda: person.find_button("Redo").isEnabled(), 10, "the undo")
 
 
 @PRIOR
-def test_two_demonstrations_are_overlaid_from_the_heat_map(person: Person) -> None:
-    person.press("Heat map")
+def test_two_demonstrations_are_overlaid_from_the_heat_map(person: SimulatedUser) -> None:
+    person.press_button("Heat map")
     name = "Heat map of distances between tasks"
-    person.wait_until(lambda: person.sees(name), 60, "the comparison")
-    heat = person.named(name)
+    person.wait_until(lambda: person.can_see(name), 60, "the comparison")
+    heat = person.find_widget(name)
     person.click(heat, QPoint(heat.width() * 2 // 3, heat.height() // 3))
-    person.wait_until(lambda: person.reads(", take "), 20, "both demonstrations")
-    person.press("Back")
+    person.wait_until(lambda: person.can_read(", take "), 20, "both demonstrations")
+    person.press_button("Back")
     assert heat.isVisible()

@@ -16,13 +16,13 @@ from PySide6.QtWidgets import QComboBox
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
-from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
 from metagui.gui.window.session import Session
-from tests.helpers.takes import shown
-from tests.helpers.user import VIEW, Person
+from tests.helpers.takes import generate_example_takes
+from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 from tests.unit.gui.test_session import small_prior
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class Cable:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine that tests may be busy: silence for a moment means nothing."""
-    monkeypatch.setattr(so101_arm, "FeetechSettings", partial(so101_arm.FeetechSettings, retries=9, patience=4.0))
+    monkeypatch.setattr(
+        so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
+    )
 
 
 @pytest.fixture
@@ -74,123 +76,123 @@ def cable() -> Iterator[Cable]:
 
 
 @pytest.fixture
-def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[Person]:
+def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser]:
     library = Library(tmp_path / "library")
     for name in ("above red", "press red"):
-        for take in shown()[name][:2]:
-            library.add(take)
+        for take in generate_example_takes()[name][:2]:
+            library.add_take(take)
     theme = Theme("light")
     theme.apply()
-    book = ArmBook(tmp_path / "arms", ports=cable.ports)
-    session = Session(SimulatedArm, library, small_prior, seed=3, book=book, ports=cable.ports)
+    book = ArmRegistry(tmp_path / "arms", ports=cable.ports)
+    session = Session(SimulatedArm, library, small_prior, seed=3, registry=book, list_ports=cable.ports)
     window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)
     with qtbot.waitExposed(window):
         window.show()
     window.activateWindow()
-    found = Person(window)
-    found.wait_until(lambda: found.state() == "Ready", 60, "the simulated arm")
+    found = SimulatedUser(window)
+    found.wait_until(lambda: found.read_state() == "Ready", 60, "the simulated arm")
     yield found
     window.close()
 
 
-def pick(person: Person, words: str) -> None:
+def pick(person: SimulatedUser, words: str) -> None:
     """Choose an arm in the list, as far as its name goes."""
-    box = person.named("Arm")
+    box = person.find_widget("Arm")
     assert isinstance(box, QComboBox)
     person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), 10, words)
     box.setFocus(Qt.FocusReason.TabFocusReason)
     for _ in range(box.count()):
         if words in box.currentText():
             return
-        person.key(Qt.Key.Key_Down)
+        person.press_key(Qt.Key.Key_Down)
         person.pause(0.1)
     raise AssertionError(f"{words!r} cannot be chosen")
 
 
-def choose_mode(person: Person, key: str) -> None:
+def choose_mode(person: SimulatedUser, key: str) -> None:
     """Choose how to teach, by keys in the menu."""
     window = person.window
     assert isinstance(window, MainWindow)
-    bar = window.arm.modes
+    bar = window.arm_panel.mode_bar
     bar._entries[key].trigger()
     person.pause(0.1)
 
 
-def joint_angles(person: Person) -> np.ndarray:
+def joint_angles(person: SimulatedUser) -> np.ndarray:
     window = person.window
     assert isinstance(window, MainWindow)
-    tick = window.session.desk.latest
+    tick = window.session.arm_controller.latest_tick
     assert tick is not None
     return tick.observation.joints.positions
 
 
-def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: Person, cable: Cable) -> None:
+def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: SimulatedUser, cable: Cable) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     pick(person, "pts/")
-    person.press("Connect")
-    person.wait_until(lambda: person.reads("Connected /dev/"), 20, "the arm")
-    person.wait_until(lambda: person.reads("This arm has no camera"), 5, "what to do next")
-    window.session.station.name_chosen("bench")
-    person.wait_until(lambda: person.reads("called “bench”"), 10, "its name")
+    person.press_button("Connect")
+    person.wait_until(lambda: person.can_read("Connected /dev/"), 20, "the arm")
+    person.wait_until(lambda: person.can_read("This arm has no camera"), 5, "what to do next")
+    window.session.arm_connection.name_chosen_arm("bench")
+    person.wait_until(lambda: person.can_read("called “bench”"), 10, "its name")
 
-    person.press("Mark things")
-    person.wait_until(lambda: person.reads("Drag cubes and zones"), 5, "how")
+    person.press_button("Mark things")
+    person.wait_until(lambda: person.can_read("Drag cubes and zones"), 5, "how")
     person.leave_view()
-    before = window.session.desk.arm.observe_scene().positions
-    person.drag(person.named(VIEW), person.where("blue"), QPoint(-70, 90))
-    person.wait_until(lambda: person.reads("blue cube is marked"), 5, "the mark")
-    moved = np.linalg.norm(window.session.desk.arm.observe_scene().positions - before, axis=1)
+    before = window.session.arm_controller.arm.observe_scene().positions
+    person.drag(person.find_widget(SCENE_VIEW_NAME), person.find_object("blue"), QPoint(-70, 90))
+    person.wait_until(lambda: person.can_read("blue cube is marked"), 5, "the mark")
+    moved = np.linalg.norm(window.session.arm_controller.arm.observe_scene().positions - before, axis=1)
     assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
-    person.press("Mark things")
-    assert not person.reads("This arm has no camera")
-    here = next(entry for entry in window.arm.things._menu.actions() if "violet" in entry.text())
+    person.press_button("Mark things")
+    assert not person.can_read("This arm has no camera")
+    here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
     # The hands may have left the gripper where nothing can stand.
     answers = "violet zone is marked", "violet zone cannot be put"
-    person.wait_until(lambda: any(map(person.reads, answers)), 5, "the mark under the gripper")
+    person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
 
     choose_mode(person, "hand")
-    person.press("Lead by hand")
-    person.wait_until(lambda: "limp: lead it by hand" in person.state(), 10, "the arm to go limp")
+    person.press_button("Lead by hand")
+    person.wait_until(lambda: "limp: lead it by hand" in person.read_state(), 10, "the arm to go limp")
     start = joint_angles(person)
     window.actions_["countdown"].trigger()  # the hands lead at once
-    person.press("Record")
-    person.wait_until(lambda: person.state().startswith("Recording"), 10, "recording")
+    person.press_button("Record")
+    person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
     person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.3, 20, "the hands")
     cable.pull()
-    person.wait_until(lambda: person.state() == "Error", 10, "the loss to be noticed")
-    person.wait_until(lambda: person.reads("Saved “led by hand”"), 20, "the take to be kept")
-    person.wait_until(lambda: person.reads("Looking for “bench”"), 10, "the search")
+    person.wait_until(lambda: person.read_state() == "Error", 10, "the loss to be noticed")
+    person.wait_until(lambda: person.can_read("Saved “led by hand”"), 20, "the take to be kept")
+    person.wait_until(lambda: person.can_read("Looking for “bench”"), 10, "the search")
 
     cable.plug()
-    person.wait_until(lambda: person.reads("“bench” is back"), 30, "the arm to come back")
-    person.wait_until(lambda: person.state() == "Ready", 10, "the arm")
+    person.wait_until(lambda: person.can_read("“bench” is back"), 30, "the arm to come back")
+    person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
 
-    person.choose_task("above red")
-    person.press("Adapt to 2")
-    person.wait_until(lambda: person.button("Run").isEnabled(), 60, "the policy")
-    person.wait_until(lambda: person.state() == "Ready", 20, "the learner")
-    person.press("Run")
-    person.wait_until(lambda: person.state() == "Starting", 5, "the countdown")
-    assert person.sees("“above red” begins in 3") or person.sees("“above red” begins in 2")
-    person.key(Qt.Key.Key_Escape)
-    person.wait_until(lambda: person.reads("Cancelled before anything moved"), 5, "the end of the countdown")
-    person.press("Run")
-    person.wait_until(lambda: person.state() == "Running", 15, "the run")
-    person.wait_until(lambda: person.reads("limits in force"), 5, "the limits")
-    person.press("Stop")
-    person.wait_until(lambda: person.state() == "Ready", 5, "the arm to hold")
-    assert person.reads("the arm holds")
+    person.select_task("above red")
+    person.press_button("Adapt to 2")
+    person.wait_until(lambda: person.find_button("Run").isEnabled(), 60, "the policy")
+    person.wait_until(lambda: person.read_state() == "Ready", 20, "the learner")
+    person.press_button("Run")
+    person.wait_until(lambda: person.read_state() == "Starting", 5, "the countdown")
+    assert person.can_see("“above red” begins in 3") or person.can_see("“above red” begins in 2")
+    person.press_key(Qt.Key.Key_Escape)
+    person.wait_until(lambda: person.can_read("Cancelled before anything moved"), 5, "the end of the countdown")
+    person.press_button("Run")
+    person.wait_until(lambda: person.read_state() == "Running", 15, "the run")
+    person.wait_until(lambda: person.can_read("limits in force"), 5, "the limits")
+    person.press_button("Stop")
+    person.wait_until(lambda: person.read_state() == "Ready", 5, "the arm to hold")
+    assert person.can_read("the arm holds")
 
 
-def test_keys_steer_only_while_the_view_has_the_focus(person: Person) -> None:
+def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     choose_mode(person, "keys")
-    view = person.named(VIEW)
+    view = person.find_widget(SCENE_VIEW_NAME)
     person.wait_until(view.hasFocus, 5, "the focus")
     start = joint_angles(person)
     handle = window.windowHandle()
@@ -200,22 +202,22 @@ def test_keys_steer_only_while_the_view_has_the_focus(person: Person) -> None:
     person.pause(0.5)
     rest = joint_angles(person)
     window.actions_["search"].trigger()
-    person.wait_until(lambda: person.reads("Click the view"), 5, "what is missing")
-    person.type("wdr")
+    person.wait_until(lambda: person.can_read("Click the view"), 5, "what is missing")
+    person.type_text("wdr")
     person.pause(0.3)
     np.testing.assert_allclose(joint_angles(person), rest, atol=0.03)
     choose_mode(person, "click")
-    assert not person.reads("Click the view")
+    assert not person.can_read("Click the view")
 
 
-def test_nothing_is_clipped_with_an_arm_on_a_port(person: Person) -> None:
+def test_nothing_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
     from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
 
-    from metagui.gui.widgets.eliding_label import Elided
+    from metagui.gui.widgets.eliding_label import ElidingLabel
 
     pick(person, "pts/")
-    person.press("Connect")
-    person.wait_until(lambda: person.reads("This arm has no camera"), 20, "the arm")
+    person.press_button("Connect")
+    person.wait_until(lambda: person.can_read("This arm has no camera"), 20, "the arm")
     for key in ("click", "hand", "keys"):
         choose_mode(person, key)
         person.pause(0.2)
@@ -223,7 +225,7 @@ def test_nothing_is_clipped_with_an_arm_on_a_port(person: Person) -> None:
             f"{type(w).__name__} {w.text()!r}: {w.width()} < {w.minimumSizeHint().width()}"
             for w in person.window.findChildren(QAbstractButton) + person.window.findChildren(QLabel)
             if w.isVisible()
-            and not isinstance(w, Elided)
+            and not isinstance(w, ElidingLabel)
             and not isinstance(w.parent(), QLineEdit)
             and w.width() < w.minimumSizeHint().width()
         ]

@@ -7,20 +7,20 @@ import pytest
 
 from metagui import diagnostics
 from metagui.arms.feetech import port_permissions, serial_port
-from metagui.arms.feetech.port_permissions import Membership
+from metagui.arms.feetech.port_permissions import GroupMembership
 
 
 @pytest.fixture(autouse=True)
 def ask_anew():
-    diagnostics._missing_libraries.cache_clear()
-    diagnostics._rendering_backend.cache_clear()
+    diagnostics._find_missing_libraries.cache_clear()
+    diagnostics._find_rendering_backend.cache_clear()
     yield
-    diagnostics._missing_libraries.cache_clear()
-    diagnostics._rendering_backend.cache_clear()
+    diagnostics._find_missing_libraries.cache_clear()
+    diagnostics._find_rendering_backend.cache_clear()
 
 
 def test_this_machine_is_described_completely():
-    findings = diagnostics.check()
+    findings = diagnostics.run_checks()
     assert list(dict.fromkeys(f.part for f in findings)) == [
         "Python",
         "Qt libraries",
@@ -31,14 +31,14 @@ def test_this_machine_is_described_completely():
         "Recordings",
         "USB arm",
     ]
-    assert all(f.says for f in findings)
-    assert all(f.mend for f in findings if f.verdict != "good")
+    assert all(f.message for f in findings)
+    assert all(f.fix for f in findings if f.verdict != "good")
 
 
 def test_old_python_is_lacking(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
-    assert diagnostics.python().verdict == "lacking"
-    assert "3.9.2" in diagnostics.python().says
+    assert diagnostics.check_python().verdict == "lacking"
+    assert "3.9.2" in diagnostics.check_python().message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
@@ -48,63 +48,63 @@ def test_missing_libraries_are_named_with_their_packages(tmp_path, monkeypatch):
     ldd.write_text("#!/bin/sh\ncat <<'END'\n\t" + "\n\t".join(lines) + "\nEND\n")
     ldd.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    finding = diagnostics.qt_libraries()
+    finding = diagnostics.check_qt_libraries()
     assert finding.verdict == "lacking"
-    assert "libxcb-cursor.so.0" in finding.says
-    assert finding.mend.endswith("apt-get install libegl1 libxcb-cursor0")
+    assert "libxcb-cursor.so.0" in finding.message
+    assert finding.fix.endswith("apt-get install libegl1 libxcb-cursor0")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="desktops elsewhere have one")
 def test_no_display_is_a_note_and_says_what_works_without(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert diagnostics.display().verdict == "note"
-    assert "headless" in diagnostics.display().mend
+    assert diagnostics.check_display().verdict == "note"
+    assert "headless" in diagnostics.check_display().fix
     monkeypatch.setenv("DISPLAY", ":7")
-    assert diagnostics.display().verdict == "good"
+    assert diagnostics.check_display().verdict == "good"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MUJOCO_GL chooses only on Linux")
 def test_a_backend_that_does_not_draw_is_named(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
     monkeypatch.setenv("PYOPENGL_PLATFORM", "none-such")
-    finding = diagnostics.rendering()
+    finding = diagnostics.check_rendering()
     assert finding.verdict == "lacking"
-    assert "MUJOCO_GL=egl" in finding.says
-    assert "unset MUJOCO_GL" in finding.mend
+    assert "MUJOCO_GL=egl" in finding.message
+    assert "unset MUJOCO_GL" in finding.fix
 
 
 def test_recordings_in_an_impossible_place(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "file" / "recordings"))
-    finding = diagnostics.recordings()
+    finding = diagnostics.check_recordings()
     assert finding.verdict == "lacking"
-    assert "METAGUI_RECORDINGS" in finding.mend
+    assert "METAGUI_RECORDINGS" in finding.fix
 
 
 def test_a_full_disk_is_called_short(monkeypatch):
-    monkeypatch.setattr(diagnostics, "LEAST_SPACE", 10**18)
-    assert "MB left" in diagnostics.recordings().says
-    assert diagnostics.recordings().verdict == "lacking"
+    monkeypatch.setattr(diagnostics, "MIN_FREE_BYTES", 10**18)
+    assert "MB left" in diagnostics.check_recordings().message
+    assert diagnostics.check_recordings().verdict == "lacking"
 
 
 def test_recordings_are_not_made_by_looking(tmp_path):
-    assert diagnostics.recordings().verdict == "good"
+    assert diagnostics.check_recordings().verdict == "good"
     assert not (tmp_path / "recordings").exists()
 
 
 def plug_in(monkeypatch, device):
     arm = serial_port.UsbPort(str(device), 0x1A86, 0x55D3, "5A46")
-    monkeypatch.setattr(serial_port, "usb_ports", lambda: (arm,))
+    monkeypatch.setattr(serial_port, "list_usb_ports", lambda: (arm,))
 
 
 def test_an_arm_that_may_be_opened(tmp_path, monkeypatch):
     device = tmp_path / "ttyACM0"
     device.touch()
     plug_in(monkeypatch, device)
-    finding = diagnostics.usb_arm()[0]
+    finding = diagnostics.check_usb_arm()[0]
     assert finding.verdict == "good"
-    assert str(device) in finding.says
+    assert str(device) in finding.message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
@@ -112,43 +112,45 @@ def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
     device = tmp_path / "ttyACM0"
     device.touch()
     plug_in(monkeypatch, device)
-    monkeypatch.setattr(port_permissions, "closed_to_us", list)
+    monkeypatch.setattr(port_permissions, "find_inaccessible", list)
     monkeypatch.setattr(
-        port_permissions, "membership", lambda _=None: Membership("dialout", listed=False, in_force=False)
+        port_permissions, "find_membership", lambda _=None: GroupMembership("dialout", is_member=False, is_active=False)
     )
-    finding = diagnostics.usb_arm()[0]
+    finding = diagnostics.check_usb_arm()[0]
     assert finding.verdict == "lacking"
-    assert finding.mend.startswith("`sudo usermod -aG dialout ")
+    assert finding.fix.startswith("`sudo usermod -aG dialout ")
     monkeypatch.setattr(
-        port_permissions, "membership", lambda _=None: Membership("dialout", listed=True, in_force=False)
+        port_permissions, "find_membership", lambda _=None: GroupMembership("dialout", is_member=True, is_active=False)
     )
-    assert "log out and in again" in diagnostics.usb_arm()[0].mend
-    monkeypatch.setattr(port_permissions, "membership", lambda _=None: None)
-    assert "udev" in diagnostics.usb_arm()[0].mend
+    assert "log out and in again" in diagnostics.check_usb_arm()[0].fix
+    monkeypatch.setattr(port_permissions, "find_membership", lambda _=None: None)
+    assert "udev" in diagnostics.check_usb_arm()[0].fix
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
 def test_without_an_arm_a_closed_door_is_only_a_note(monkeypatch):
-    monkeypatch.setattr(serial_port, "usb_ports", lambda: ())
-    monkeypatch.setattr(port_permissions, "membership", lambda _=None: Membership("uucp", listed=False, in_force=False))
-    (finding,) = diagnostics.usb_arm()
+    monkeypatch.setattr(serial_port, "list_usb_ports", lambda: ())
+    monkeypatch.setattr(
+        port_permissions, "find_membership", lambda _=None: GroupMembership("uucp", is_member=False, is_active=False)
+    )
+    (finding,) = diagnostics.check_usb_arm()
     assert finding.verdict == "note"
-    assert "usermod -aG uucp" in finding.mend
+    assert "usermod -aG uucp" in finding.fix
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
 def test_groups_are_read_from_the_device_and_never_roots(tmp_path):
     device = tmp_path / "ttyACM0"
     device.touch()
-    found = port_permissions.membership(str(device))
-    assert found is None if os.stat(device).st_gid == 0 else found.in_force
-    assert port_permissions.membership(str(tmp_path / "gone")) is None
+    found = port_permissions.find_membership(str(device))
+    assert found is None if os.stat(device).st_gid == 0 else found.is_active
+    assert port_permissions.find_membership(str(tmp_path / "gone")) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="udev is Linux's")
 def test_brltty_is_named_only_for_the_adapter_it_takes(tmp_path, monkeypatch):
     (tmp_path / "85-brltty.rules").touch()
-    monkeypatch.setattr(port_permissions, "_RULES", (tmp_path,))
-    words = [what for what, _ in port_permissions.meddlers([(0x1A86, 0x7523)])]
+    monkeypatch.setattr(port_permissions, "_UDEV_RULE_DIRS", (tmp_path,))
+    words = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
     assert any("Braille" in what for what in words)
-    assert not any("Braille" in what for what, _ in port_permissions.meddlers([(0x1A86, 0x55D3)]))
+    assert not any("Braille" in what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x55D3)]))

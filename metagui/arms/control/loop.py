@@ -16,28 +16,28 @@ import time
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import (
-    CONTROL_PERIOD,
+    CONTROL_PERIOD_S,
     ArmError,
     Command,
     ConnectionLostError,
-    Guidable,
+    HandGuidable,
     Observation,
-    frozen,
-    sealed,
+    make_read_only,
+    read_only_copy,
 )
-from metagui.arms.control.interpolator import Decisions
+from metagui.arms.control.interpolator import CommandInterpolator
 from metagui.arms.control.safety_gate import SafetyGate
 from metagui.arms.control.tick import (
-    DECISION_TICKS,
+    TICKS_PER_DECISION,
     Controller,
     ControllerError,
-    LoopError,
+    LoopFailure,
     LoopStuckError,
-    Replayable,
     SinkError,
+    StatefulArm,
     Tick,
 )
-from metagui.arms.kinematics import CartesianServo, tool_observation
+from metagui.arms.kinematics import CartesianServo, compute_tool_pose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Arm, Scene
 
 __all__ = [
-    "DECISION_TICKS",
+    "TICKS_PER_DECISION",
     "ControlLoop",
     "Controller",
     "ControllerError",
-    "LoopError",
+    "LoopFailure",
     "LoopStuckError",
-    "Replayable",
     "SinkError",
+    "StatefulArm",
     "Tick",
 ]
 
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL_S = 0.0005
 """How long another thread may keep the interpreter once the loop wants it, s. Python's own 5 ms, at each of the loop's
 waits for the bus, cost every tenth tick at 100 Hz while something was learnt; shorter than this only costs."""
 _log = logging.getLogger(__name__)
@@ -75,29 +75,29 @@ class ControlLoop:
         scene: Scene,
         gate: SafetyGate | None = None,
         servo: CartesianServo | None = None,
-        period: float = CONTROL_PERIOD,
-        on_error: Callable[[LoopError], None] | None = None,
+        period: float = CONTROL_PERIOD_S,
+        on_error: Callable[[LoopFailure], None] | None = None,
     ) -> None:
         self.arm = arm
         self.scene = scene
         self.gate = gate or SafetyGate(arm.joints, period)
         self.period = period
         self.latest: Tick | None = None
-        self.error: LoopError | None = None
+        self.error: LoopFailure | None = None
         self._on_error = on_error
-        self._guidable = arm if isinstance(arm, Guidable) else None
-        self._state = arm.state if isinstance(arm, Replayable) else None
+        self._guidable = arm if isinstance(arm, HandGuidable) else None
+        self._read_state = arm.get_state if isinstance(arm, StatefulArm) else None
         self._sinks: tuple[Callable[[Tick], None], ...] = ()
         self._controller: Controller | None = None
-        self._decisions = Decisions(servo or CartesianServo())
-        self._busy = threading.RLock()
-        self._choosing = threading.Lock()
-        self._hold = threading.Event()
+        self._interpolator = CommandInterpolator(servo or CartesianServo())
+        self._tick_lock = threading.RLock()
+        self._controller_lock = threading.Lock()
+        self._hold_requested = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._index = 0
         self._missed = 0
-        self._clock = 0.0
+        self._simulated_time = 0.0
 
     # What other threads may call
 
@@ -105,8 +105,8 @@ class ControlLoop:
         """Begin ticking in a thread of its own; the arm stays where it is until a controller is set."""
         if self.running:
             return
-        _keep_time()
-        self._start_from_here()
+        _tune_interpreter()
+        self._reset_targets()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name=f"control {self.arm.name}")
         self._thread.start()
@@ -137,40 +137,40 @@ class ControlLoop:
 
     def set_controller(self, controller: Controller | None) -> None:
         """Let ``controller`` move the arm from the next decision on; None holds the last target."""
-        with self._choosing:
+        with self._controller_lock:
             self._controller = controller
 
     def add_sink(self, sink: Callable[[Tick], None]) -> None:
         """Call ``sink`` with every tick, in the control thread."""
-        with self._busy:
+        with self._tick_lock:
             self._sinks = (*self._sinks, sink)
 
     def remove_sink(self, sink: Callable[[Tick], None]) -> None:
         """Stop calling ``sink``; when this returns, no call to it is under way."""
-        with self._busy:
+        with self._tick_lock:
             self._sinks = tuple(other for other in self._sinks if other != sink)
 
-    def emergency_hold(self) -> None:
+    def request_emergency_hold(self) -> None:
         """Stop where the arm is, past all queues, and forget the controller. Never waits."""
-        self._hold.set()
+        self._hold_requested.set()
 
-    def release(self) -> None:
+    def release_hold(self) -> None:
         """Allow motion again after an emergency hold; nothing moves until a controller is set."""
-        self._hold.clear()
+        self._hold_requested.clear()
 
     @property
     def holding(self) -> bool:
         """Whether an emergency hold is in force."""
-        return self._hold.is_set()
+        return self._hold_requested.is_set()
 
     @contextlib.contextmanager
     def between_ticks(self) -> Iterator[None]:
         """Keep the loop from ticking while the arm or scene is changed from outside, then start from there."""
-        with self._busy:
+        with self._tick_lock:
             try:
                 yield
             finally:
-                self._start_from_here()
+                self._reset_targets()
 
     # Without a thread
 
@@ -179,12 +179,12 @@ class ControlLoop:
         if self.running:
             raise RuntimeError("The loop ticks in its own thread; stop it before stepping it.")
         try:
-            with self._busy:
-                tick = self._tick(self._clock, 0.0, live=False)
+            with self._tick_lock:
+                tick = self._tick(self._simulated_time, 0.0, live=False)
         except BaseException:
             self._hold_arm()
             raise
-        self._clock += self.period
+        self._simulated_time += self.period
         return tick
 
     def run_inline(self, controller: Controller | None, ticks: int) -> Tick | None:
@@ -193,7 +193,7 @@ class ControlLoop:
         tick = None
         for _ in range(ticks):
             tick = self.step_once()
-            if controller is not None and tick.decision and self._decisions.plan is None:
+            if controller is not None and tick.is_decision and self._interpolator.decision is None:
                 break
         return tick
 
@@ -206,7 +206,7 @@ class ControlLoop:
                 time.sleep(max(0.0, deadline - time.perf_counter()))
                 started = time.perf_counter()
                 try:
-                    with self._busy:
+                    with self._tick_lock:
                         self._tick(started, started - deadline, live=True)
                 except Exception as error:  # noqa: BLE001 - the boundary: whatever failed, the arm holds
                     if self._recover(error):
@@ -230,54 +230,56 @@ class ControlLoop:
 
     def _tick(self, started: float, lateness: float, live: bool) -> Tick:
         observation = self._observe(started)
-        state = None if self._state is None else sealed(self._state())
-        asked, sent = self._be_led(observation) if self._led else self._drive(observation, started, live)
+        state = None if self._read_state is None else make_read_only(self._read_state())
+        asked, sent = (
+            self._follow_hand(observation) if self._is_hand_guided else self._command_arm(observation, started, live)
+        )
         tick = Tick(
             self._index, started, lateness, self._missed, observation, asked, sent, state,
-            *self._decisions.mark, self.gate.alarm,
+            *self._interpolator.active_instruction, self.gate.alarm,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)
         return tick
 
     @property
-    def _led(self) -> bool:
+    def _is_hand_guided(self) -> bool:
         """Whether a person leads the arm by hand; an emergency hold ends that."""
-        if self._guidable is None or not self._guidable.guiding:
+        if self._guidable is None or not self._guidable.hand_guiding:
             return False
-        if self._hold.is_set():
+        if self._hold_requested.is_set():
             self.arm.hold()
-        return self._guidable.guiding
+        return self._guidable.hand_guiding
 
-    def _be_led(self, observation: Observation) -> tuple[Command, Command]:
+    def _follow_hand(self, observation: Observation) -> tuple[Command, Command]:
         """Follow the hand: nothing is sent, nobody is asked, and whoever comes next starts from here."""
-        self._decisions.forget()
-        here = self.gate.follow(observation.joints)
+        self._interpolator.reset()
+        here = self.gate.follow_hand(observation.joints)
         return here, here
 
-    def _drive(self, observation: Observation, started: float, live: bool) -> tuple[Command, Command]:
+    def _command_arm(self, observation: Observation, started: float, live: bool) -> tuple[Command, Command]:
         """Ask, let through what is safe, send it; return what was asked and what was sent."""
-        asked = self._ask(observation)
+        asked = self._request_command(observation)
         age = time.perf_counter() - started if live else 0.0
-        held = self._hold.is_set()
-        allowed = self.gate.gate(None if held else asked, observation.joints, age, held)
-        return _kept(asked) or allowed, self.arm.command(allowed)
+        held = self._hold_requested.is_set()
+        allowed = self.gate.filter_command(None if held else asked, observation.joints, age, held)
+        return _copy_command(asked) or allowed, self.arm.command(allowed)
 
     def _observe(self, started: float) -> Observation:
         joints = self.arm.observe()
-        position, yaw = tool_observation(joints.positions)
-        return Observation(started, joints, sealed(position), yaw, self.scene.observe_scene())
+        position, yaw = compute_tool_pose(joints.positions)
+        return Observation(started, joints, make_read_only(position), yaw, self.scene.observe_scene())
 
-    def _ask(self, observation: Observation) -> Command | None:
+    def _request_command(self, observation: Observation) -> Command | None:
         """Return what the controller wants; an emergency hold forgets the controller instead."""
-        with self._choosing:  # never forget one that was set once the hold had been released
-            held = self._hold.is_set()
+        with self._controller_lock:  # never forget one that was set once the hold had been released
+            held = self._hold_requested.is_set()
             if held:
                 self._controller = None
         if held:
-            self._decisions.forget()
+            self._interpolator.reset()
             return None
-        return self._decisions.ask(self._index, self._controller, observation, self.gate.sent)
+        return self._interpolator.compute_command(self._index, self._controller, observation, self.gate.sent)
 
     def _publish(self, tick: Tick) -> None:
         self.latest = tick
@@ -293,19 +295,19 @@ class ControlLoop:
         fatal = not isinstance(error, ControllerError | SinkError)
         self._hold_arm()
         self._controller = None
-        self._start_from_here()
+        self._reset_targets()
         if not isinstance(error, ArmError):
             _log.error("control loop of %s", self.arm.name, exc_info=error)
         advice = "Connect again." if fatal else "The arm is holding its position."
         message = str(error) if isinstance(error, ArmError) else f"{error or type(error).__name__}. {advice}"
-        self.error = LoopError(message, fatal, isinstance(error, ConnectionLostError))
+        self.error = LoopFailure(message, fatal, isinstance(error, ConnectionLostError))
         if self._on_error is not None:
             self._on_error(self.error)
         return fatal
 
-    def _start_from_here(self) -> None:
+    def _reset_targets(self) -> None:
         """Forget what was planned and sent: the next target starts wherever the arm is."""
-        self._decisions.forget()
+        self._interpolator.reset()
         self.gate.reset()
 
     def _hold_arm(self) -> None:
@@ -317,16 +319,16 @@ class ControlLoop:
 
 
 @functools.cache
-def _keep_time() -> None:
+def _tune_interpreter() -> None:
     """Let the interpreter serve a ticking loop sooner, once a process.
 
     A collection of all that modules made at import holds every thread for a tenth of a second: it is left out.
     """
-    sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL))
+    sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
     gc.collect()
     gc.freeze()
 
 
-def _kept(command: Command | None) -> Command | None:
+def _copy_command(command: Command | None) -> Command | None:
     """Return a copy that nobody can change."""
-    return None if command is None else Command(frozen(command.positions))
+    return None if command is None else Command(read_only_copy(command.positions))

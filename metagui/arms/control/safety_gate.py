@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, FloatArray, Joint, JointState, frozen
-from metagui.arms.control.monitors import HealthSettings, HealthWatch, StallSettings, StallWatch
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, Command, FloatArray, Joint, JointState, read_only_copy
+from metagui.arms.control.monitors import HealthMonitor, HealthSettings, StallMonitor, StallSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +76,7 @@ class SafetyGate:
     def __init__(
         self,
         joints: Sequence[Joint],
-        period: float = CONTROL_PERIOD,
+        period: float = CONTROL_PERIOD_S,
         settings: SafetySettings | None = None,
     ) -> None:
         self.joints = tuple(joints)
@@ -84,20 +84,20 @@ class SafetyGate:
         self._lower = [joint.lower for joint in self.joints]
         self._upper = [joint.upper for joint in self.joints]
         clamp = self.settings.velocity_clamp
-        self._steps = [joint.max_velocity * period if clamp else math.inf for joint in self.joints]
-        self._growth = period * (1.0 - self.settings.ease_in) / self.settings.ease_in_time
+        self._max_steps = [joint.max_velocity * period if clamp else math.inf for joint in self.joints]
+        self._fraction_per_tick = period * (1.0 - self.settings.ease_in) / self.settings.ease_in_time
         self._max_age = self.settings.stale_ticks * period
-        self._stalls = StallWatch(self.joints, period, self.settings.stall)
-        self._health = HealthWatch(self.joints, self.settings.health)
+        self._stall_monitor = StallMonitor(self.joints, period, self.settings.stall)
+        self._health_monitor = HealthMonitor(self.joints, self.settings.health)
         self._counts = dict.fromkeys(("ticks", "limited", "slowed", "refused", "stale", "held"), 0)
         self.reset()
 
     def reset(self) -> None:
         """Forget the last target, so that the next one starts where the arm is. Call after ``Arm.hold()``."""
         self._sent: Command | None = None
-        self._rest: list[float] | None = None
-        self._share = self.settings.ease_in
-        self._stalls.reset()
+        self._hold_positions: list[float] | None = None
+        self._velocity_fraction = self.settings.ease_in
+        self._stall_monitor.reset()
 
     @property
     def sent(self) -> FloatArray | None:
@@ -108,19 +108,21 @@ class SafetyGate:
     @property
     def report(self) -> SafetyReport:
         """What was changed so far."""
-        return SafetyReport(**self._counts, stalled=self._stalls.events)
+        return SafetyReport(**self._counts, stalled=self._stall_monitor.stall_count)
 
     @property
     def alarm(self) -> str | None:
         """Why the arm holds or a joint gave way, in words; None when all is well."""
-        if self._health.alarm is not None:
-            return self._health.alarm
-        stalled = self._stalls.stalled
+        if self._health_monitor.alarm is not None:
+            return self._health_monitor.alarm
+        stalled = self._stall_monitor.stalled
         if not stalled:
             return None
         return f"{' and '.join(stalled)} pushed against something and gave way. Move the arm away from it."
 
-    def gate(self, asked: Command | None, state: JointState, age: float = 0.0, hold: bool = False) -> Command:
+    def filter_command(
+        self, requested: Command | None, state: JointState, age: float = 0.0, hold: bool = False
+    ) -> Command:
         """Return what may be sent now.
 
         ``asked`` is None where nobody wants anything: the last target stays. ``age`` is how long ago the
@@ -129,25 +131,25 @@ class SafetyGate:
         """
         self._counts["ticks"] += 1
         present: list[float] = state.positions.tolist()
-        sent: list[float] = self._start(present) if self._sent is None else self._sent.positions.tolist()
-        self._health.observe(state)
-        self._stalls.observe(sent, present, state.loads.tolist())
-        if hold or self._health.alarm is not None:
-            goal = self._resting_place(sent, present)
+        sent: list[float] = self._start_from(present) if self._sent is None else self._sent.positions.tolist()
+        self._health_monitor.observe(state)
+        self._stall_monitor.observe(sent, present, state.loads.tolist())
+        if hold or self._health_monitor.alarm is not None:
+            goal = self._compute_hold_positions(sent, present)
         else:
-            self._rest = None
-            goal = self._accept(asked, age, sent)
-        self._sent = Command(frozen(self._step(sent, self._within_limits(goal))))
+            self._hold_positions = None
+            goal = self._accept(requested, age, sent)
+        self._sent = Command(read_only_copy(self._step_towards(sent, self._clip_to_limits(goal))))
         return self._sent
 
-    def follow(self, state: JointState) -> Command:
+    def follow_hand(self, state: JointState) -> Command:
         """Return where the arm is while a person leads it by hand; the next target starts there."""
         self._counts["ticks"] += 1
         self.reset()
-        self._health.observe(state)
+        self._health_monitor.observe(state)
         return Command(state.positions)
 
-    def _start(self, present: list[float]) -> list[float]:
+    def _start_from(self, present: list[float]) -> list[float]:
         """Take the present pose for the last target."""
         tolerance = self.settings.start_tolerance
         for joint, angle in zip(self.joints, present, strict=True):
@@ -164,46 +166,46 @@ class SafetyGate:
                 )
         return [min(max(p, low), up) for p, low, up in zip(present, self._lower, self._upper, strict=True)]
 
-    def _accept(self, asked: Command | None, age: float, sent: list[float]) -> list[float]:
+    def _accept(self, requested: Command | None, age: float, sent: list[float]) -> list[float]:
         """Return the asked targets, or the last ones where those cannot be trusted."""
-        if asked is None:
+        if requested is None:
             return sent
         if not age <= self._max_age:
             self._counts["stale"] += 1
             return sent
-        values: list[float] = np.asarray(asked.positions, dtype=np.float64).ravel().tolist()
+        values: list[float] = np.asarray(requested.positions, dtype=np.float64).ravel().tolist()
         if len(values) != len(self.joints) or not all(map(math.isfinite, values)):
             self._counts["refused"] += 1
             return sent
         return values
 
-    def _resting_place(self, sent: list[float], present: list[float]) -> list[float]:
+    def _compute_hold_positions(self, sent: list[float], present: list[float]) -> list[float]:
         """Return where the arm was when it began to hold; a gripper keeps squeezing what it holds."""
         self._counts["held"] += 1
-        if self._rest is None:
-            self._rest = [
+        if self._hold_positions is None:
+            self._hold_positions = [
                 min(max(target, p - slack), p + slack) if math.isfinite(p) else target
-                for target, p, slack in zip(sent, present, self._stalls.slack, strict=True)
+                for target, p, slack in zip(sent, present, self._stall_monitor.hold_slack, strict=True)
             ]
-        return self._rest
+        return self._hold_positions
 
-    def _within_limits(self, goal: list[float]) -> list[float]:
+    def _clip_to_limits(self, goal: list[float]) -> list[float]:
         """Clip to the joint limits, and to the barrier where a joint stalled."""
         inside = [
             low if angle < low else up if angle > up else angle  # min and max would take three times as long
             for angle, low, up in zip(goal, self._lower, self._upper, strict=True)
         ]
         self._counts["limited"] += inside != goal
-        return self._stalls.confine(inside)
+        return self._stall_monitor.apply_barriers(inside)
 
-    def _step(self, sent: list[float], goal: list[float]) -> list[float]:
+    def _step_towards(self, sent: list[float], goal: list[float]) -> list[float]:
         """Go from the last target towards the goal, as far as one tick allows."""
-        share = self._share
+        share = self._velocity_fraction
         near = []
-        for last, target, step in zip(sent, goal, self._steps, strict=True):
+        for last, target, step in zip(sent, goal, self._max_steps, strict=True):
             least, most = last - share * step, last + share * step
             near.append(least if target < least else most if target > most else target)
         slowed = near != goal
         self._counts["slowed"] += slowed
-        self._share = min(1.0, share + self._growth) if slowed else 1.0
+        self._velocity_fraction = min(1.0, share + self._fraction_per_tick) if slowed else 1.0
         return near

@@ -9,9 +9,9 @@ from metagui.arms.arm import ArmError
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Command, FloatArray, Observation
-    from metagui.arms.kinematics import Motion
+    from metagui.arms.kinematics import ToolMotion
 
-DECISION_TICKS = 2
+TICKS_PER_DECISION = 2
 """A controller decides at every second tick; the motion is split over the ticks between."""
 
 
@@ -34,15 +34,15 @@ class Controller(Protocol):
     click starts); the loop copies both into every tick, so that a recording can be cut at the clicks.
     """
 
-    def decide(self, observation: Observation) -> Motion | Command | None:
+    def decide(self, observation: Observation) -> ToolMotion | Command | None:
         """Return what to do until the next decision; None holds, a Command names joint targets directly."""
 
 
 @runtime_checkable
-class Replayable(Protocol):
+class StatefulArm(Protocol):
     """An arm whose whole state can be stored, as the simulated one's."""
 
-    def state(self) -> FloatArray:
+    def get_state(self) -> FloatArray:
         """Return a copy of the state (D,)."""
 
 
@@ -55,24 +55,24 @@ class Tick:
     """When the tick began, s: ``perf_counter``, or the loop's own clock when it runs without a thread."""
     lateness: float
     """How long after its deadline that was, s."""
-    missed: int
+    missed_deadlines: int
     """Deadlines that passed without a tick since the loop was made."""
     observation: Observation
-    asked: Command
+    requested: Command
     """Before the safety gate; where nobody asked, the last target."""
     sent: Command
     """What the arm says it was sent."""
     state: FloatArray | None
     """(D,) the simulator's state at the observation."""
-    click: object | None
-    click_index: int
+    instruction: object | None
+    instruction_index: int
     alarm: str | None
     """Why the arm holds or gave way, in words."""
 
     @property
-    def decision(self) -> bool:
+    def is_decision(self) -> bool:
         """Whether a controller decided in this tick."""
-        return self.index % DECISION_TICKS == 0
+        return self.index % TICKS_PER_DECISION == 0
 
     @property
     def latency(self) -> float:
@@ -86,9 +86,9 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class LoopError:
+class LoopFailure:
     """What went wrong in the loop, in words; ``fatal`` if the loop has ended, ``lost`` if the arm may come back."""
 
     message: str
     fatal: bool
-    lost: bool = False
+    connection_lost: bool = False

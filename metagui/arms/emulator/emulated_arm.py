@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_PERIOD, Command, SceneState
-from metagui.arms.emulator.emulated_bus import Faults, Reply, VirtualBus
-from metagui.arms.emulator.emulated_servo import VirtualServo
+from metagui.arms.arm import CONTROL_PERIOD_S, Command, SceneState
+from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
+from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101.calibration import Calibration
-from metagui.arms.so101.range_of_motion import calibrate
+from metagui.arms.so101.calibration import ArmCalibration
+from metagui.arms.so101.range_of_motion import compute_joint_calibration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-STUCK_LOAD = 40.0
+STUCK_FULL_LOAD_TICKS = 40.0
 """How far a stuck joint must want to turn until its servo reports full load, ticks."""
 
 
-class VirtualArm:
+class EmulatedArm:
     """Six servos with ids 1 to 6 on the joints of a simulated arm. Implements Scene.
 
     ``mounts`` is what each encoder says at joint angle zero, ticks: where the horn was screwed on. A new arm's
@@ -37,132 +37,132 @@ class VirtualArm:
     def __init__(
         self,
         simulated: SimulatedArm | None = None,
-        mounts: Sequence[int] = (2048,) * len(JOINTS),
-        faults: Faults | None = None,
+        mount_offsets: Sequence[int] = (2048,) * len(JOINTS),
+        faults: FaultInjector | None = None,
     ) -> None:
         self.simulated = simulated or SimulatedArm()
         self.simulated.connect()
-        self.anchors = self.simulated.anchors
-        self.mounts = np.array(mounts, dtype=np.float64)
-        self.servos = tuple(VirtualServo(index + 1) for index in range(len(JOINTS)))
-        self.bus = VirtualBus(self.servos, faults)
-        self.stuck: set[int] = set()
+        self.objects = self.simulated.objects
+        self.mount_offsets = np.array(mount_offsets, dtype=np.float64)
+        self.servos = tuple(EmulatedServo(index + 1) for index in range(len(JOINTS)))
+        self.bus = EmulatedBus(self.servos, faults)
+        self.stuck_joints: set[int] = set()
         """Joints that do not turn, whatever happens."""
-        self._hands: dict[int, float] = {}
-        self._path: Iterator[tuple[int, float]] | None = None
-        self._rest: list[float] = []
-        self._physics = threading.Lock()
-        self._registers = threading.Lock()
+        self._hand_targets: dict[int, float] = {}
+        self._hand_path: Iterator[tuple[int, float]] | None = None
+        self._rest_angles: list[float] = []
+        self._physics_lock = threading.Lock()
+        self._register_lock = threading.Lock()
         model = self.simulated.model
-        self._give = model.actuator_forcerange[:, 1] / model.actuator_gainprm[:, 0]
-        self._sense(0.0)
+        self._full_torque_deflection = model.actuator_forcerange[:, 1] / model.actuator_gainprm[:, 0]
+        self._update_servos(0.0)
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultInjector:
         """What goes wrong on the line."""
         return self.bus.faults
 
-    def feed(self, data: bytes) -> list[Reply]:
+    def feed(self, data: bytes) -> list[TimedReply]:
         """Take in bytes from the line; return what the servos answer."""
-        with self._registers:
+        with self._register_lock:
             return self.bus.feed(data)
 
     def advance(self, periods: int = 1) -> None:
         """Let that many control periods of 20 ms pass."""
         for _ in range(periods):
-            with self._physics:
-                with self._registers:
-                    self._move_hands()
-                    targets = np.array([self._target(joint) for joint in range(len(JOINTS))])
+            with self._physics_lock:
+                with self._register_lock:
+                    self._step_hand_path()
+                    targets = np.array([self._compute_target(joint) for joint in range(len(JOINTS))])
                 self.simulated.command(Command(targets))
-                with self._registers:
-                    self._sense(CONTROL_PERIOD)
+                with self._register_lock:
+                    self._update_servos(CONTROL_PERIOD_S)
 
-    def guide(self, joint: int, angle: float | None) -> None:
+    def move_joint_by_hand(self, joint: int, angle: float | None) -> None:
         """Take a joint by hand and lead it to ``angle``, rad, if its servo is limp; None lets it go."""
         if angle is None:
-            self._hands.pop(joint, None)
+            self._hand_targets.pop(joint, None)
         else:
-            self._hands[joint] = angle
+            self._hand_targets[joint] = angle
 
-    def lead(self, path: Iterable[tuple[int, float]]) -> None:
+    def follow_hand_path(self, path: Iterable[tuple[int, float]]) -> None:
         """Let hands follow a path of (joint, angle), a step a period, whenever the whole arm is limp."""
-        self._path = iter(path)
+        self._hand_path = iter(path)
 
     @property
-    def led(self) -> bool:
+    def is_hand_guided(self) -> bool:
         """Whether hands still have a path to follow."""
-        return self._path is not None
+        return self._hand_path is not None
 
     def calibrate(self) -> None:
         """Put the offsets and ranges into the servos that a perfect sweep would find."""
-        with self._registers:
-            for values, servo in zip(self.calibration().joints, self.servos, strict=True):
-                servo.set(reg.HOMING_OFFSET, values.homing_offset)
-                servo.set(reg.MIN_POSITION, values.range_min)
-                servo.set(reg.MAX_POSITION, values.range_max)
-            self._sense(0.0)
+        with self._register_lock:
+            for values, servo in zip(self.compute_calibration().joints, self.servos, strict=True):
+                servo.set_register(reg.HOMING_OFFSET, values.homing_offset)
+                servo.set_register(reg.MIN_POSITION_LIMIT, values.range_min)
+                servo.set_register(reg.MAX_POSITION_LIMIT, values.range_max)
+            self._update_servos(0.0)
 
-    def calibration(self) -> Calibration:
+    def compute_calibration(self) -> ArmCalibration:
         """Return what a perfect sweep would find."""
         joints = []
-        for index, (joint, mount) in enumerate(zip(JOINTS, self.mounts, strict=True)):
-            lower, upper = (round(mount + angle / reg.TICK) for angle in (joint.lower, joint.upper))
-            joints.append(calibrate(index + 1, lower, upper))
-        return Calibration(tuple(joints))
+        for index, (joint, mount) in enumerate(zip(JOINTS, self.mount_offsets, strict=True)):
+            lower, upper = (round(mount + angle / reg.RAD_PER_TICK) for angle in (joint.lower, joint.upper))
+            joints.append(compute_joint_calibration(index + 1, lower, upper))
+        return ArmCalibration(tuple(joints))
 
     def randomise(self, seed: int) -> None:
         """Lay out another scene, the arm back home."""
-        with self._physics, self._registers:
+        with self._physics_lock, self._register_lock:
             self.simulated.randomise(seed)
-            self._sense(0.0)
+            self._update_servos(0.0)
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor is."""
-        with self._physics:
+        with self._physics_lock:
             return self.simulated.observe_scene()
 
-    def angles(self) -> list[float]:
+    def read_joint_angles(self) -> list[float]:
         """Return where the joints really are, rad."""
-        with self._physics:
+        with self._physics_lock:
             return list(map(float, self.simulated.observe().positions))
 
-    def _move_hands(self) -> None:
+    def _step_hand_path(self) -> None:
         """Go one step along the path; at its end the hands let go."""
-        if self._path is None or any(servo.torque for servo in self.servos):
+        if self._hand_path is None or any(servo.torque_enabled for servo in self.servos):
             return
-        step = next(self._path, None)
+        step = next(self._hand_path, None)
         if step is None:
-            self._path = None
-            self._hands.clear()
+            self._hand_path = None
+            self._hand_targets.clear()
         else:
-            self._hands[step[0]] = step[1]
+            self._hand_targets[step[0]] = step[1]
 
-    def _target(self, joint: int) -> float:
+    def _compute_target(self, joint: int) -> float:
         """Return where one joint is pulled to, rad: by its servo, by a hand, or left by its gears where it is."""
         servo, here = self.servos[joint], self._angles[joint]
-        push = servo.drive(CONTROL_PERIOD)
-        if joint in self.stuck:
-            return self._rest[joint]
+        push = servo.compute_push(CONTROL_PERIOD_S)
+        if joint in self.stuck_joints:
+            return self._rest_angles[joint]
         if push is None:
-            self._rest[joint] = min(max(self._hands.get(joint, self._rest[joint]), -np.pi), np.pi)
-            return self._rest[joint]
-        self._rest[joint] = here
-        turn = push * reg.TICK
+            self._rest_angles[joint] = min(max(self._hand_targets.get(joint, self._rest_angles[joint]), -np.pi), np.pi)
+            return self._rest_angles[joint]
+        self._rest_angles[joint] = here
+        turn = push * reg.RAD_PER_TICK
         if servo.overloaded:
-            give = servo.strength * float(self._give[joint])
+            give = servo.torque_fraction * float(self._full_torque_deflection[joint])
             turn = min(max(turn, -give), give)
         return here + turn
 
-    def _sense(self, elapsed: float) -> None:
+    def _update_servos(self, elapsed: float) -> None:
         """Tell the servos what the physics did to their shafts."""
         state = self.simulated.observe()
         self._angles: list[float] = state.positions.tolist()
-        self._rest = self._rest or list(self._angles)
+        self._rest_angles = self._rest_angles or list(self._angles)
         speeds, loads = state.velocities.tolist(), state.loads.tolist()
         for joint, servo in enumerate(self.servos):
-            load = loads[joint] if servo.torque else 0.0
-            if joint in self.stuck:
-                load = min(max((servo.drive(0.0) or 0.0) / STUCK_LOAD, -1.0), 1.0)
-            encoder = self.mounts[joint] + self._angles[joint] / reg.TICK
-            servo.sense(encoder, speeds[joint] / reg.TICK, load, elapsed)
+            load = loads[joint] if servo.torque_enabled else 0.0
+            if joint in self.stuck_joints:
+                load = min(max((servo.compute_push(0.0) or 0.0) / STUCK_FULL_LOAD_TICKS, -1.0), 1.0)
+            encoder = self.mount_offsets[joint] + self._angles[joint] / reg.RAD_PER_TICK
+            servo.update_shaft(encoder, speeds[joint] / reg.RAD_PER_TICK, load, elapsed)

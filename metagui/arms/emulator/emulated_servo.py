@@ -7,66 +7,66 @@ It knows ticks, not joints: what turns it tells it where its shaft is (``sense``
 from __future__ import annotations
 
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.protocol import Status
+from metagui.arms.feetech.protocol import ServoStatus
 
-MEMORY = 128
-POSITION_MODE = 0
-TOP_SPEED = 3400.0
+SERVO_MEMORY_BYTES = 128
+POSITION_OPERATING_MODE = 0
+MAX_SERVO_SPEED_TICKS_S = 3400.0
 """Ticks a second that a goal is approached with where ``GOAL_VELOCITY`` is 0 (50 turns a minute)."""
-FULL_CURRENT = 400
+FULL_LOAD_CURRENT = 400
 """Of 6.5 mA at full load."""
-AMBIENT = 28.0
-HEATING = 45.0
+AMBIENT_TEMPERATURE_C = 28.0
+FULL_LOAD_HEATING_C = 45.0
 """Degrees that full load adds in the end."""
-WARM_UP = 120.0
+HEATING_TIME_CONSTANT_S = 120.0
 """Time constant of the temperature, s."""
-RECENTRE = 128
+RECENTRE_COMMAND = 128
 """Written to ``TORQUE_ENABLE``, makes the present position 2048."""
 
-FACTORY = {
-    reg.MODEL_NUMBER: reg.MODEL, reg.STATUS_LEVEL: 1, reg.MAX_POSITION: reg.TURN - 1, reg.MAX_TEMPERATURE: 70,
-    reg.MAX_VOLTAGE: 80, reg.MIN_VOLTAGE: 40, reg.MAX_TORQUE: 1000, reg.PHASE: 12, reg.UNLOADING: 44,
-    reg.P_GAIN: 32, reg.D_GAIN: 32, reg.PROTECTION_CURRENT: 500, reg.PROTECTIVE_TORQUE: 20,
-    reg.PROTECTION_TIME: 200, reg.OVERLOAD_TORQUE: 80, reg.RETURN_DELAY: 0,
+FACTORY_REGISTERS = {
+    reg.MODEL_NUMBER: reg.STS3215_MODEL_NUMBER, reg.RESPONSE_STATUS_LEVEL: 1, reg.MAX_POSITION_LIMIT: reg.TICKS_PER_TURN - 1, reg.MAX_TEMPERATURE_LIMIT: 70,
+    reg.MAX_VOLTAGE_LIMIT: 80, reg.MIN_VOLTAGE_LIMIT: 40, reg.MAX_TORQUE_LIMIT: 1000, reg.PHASE: 12, reg.UNLOADING_CONDITION: 44,
+    reg.P_COEFFICIENT: 32, reg.D_COEFFICIENT: 32, reg.PROTECTION_CURRENT: 500, reg.PROTECTIVE_TORQUE: 20,
+    reg.PROTECTION_TIME: 200, reg.OVERLOAD_TORQUE: 80, reg.RETURN_DELAY_TIME: 0,
 }  # fmt: skip
 """EEPROM of a new servo."""
 
 
-class VirtualServo:
+class EmulatedServo:
     """One servo. ``voltage`` in V and ``temperature`` in degrees may be set from outside, as may ``overloaded``."""
 
-    def __init__(self, ident: int) -> None:
-        self.memory = bytearray(MEMORY)
+    def __init__(self, servo_id: int) -> None:
+        self.memory = bytearray(SERVO_MEMORY_BYTES)
         self.voltage = 7.4
-        self.temperature = AMBIENT
+        self.temperature = AMBIENT_TEMPERATURE_C
         self.overloaded = False
-        self.goals = 0
+        self.goal_count = 0
         """How many goals it was given."""
-        self._pending: tuple[int, bytes] | None = None
+        self._pending_write: tuple[int, bytes] | None = None
         self._encoder = 0.0
         self._setpoint = 0.0
-        self._push = 0.0
+        self._last_push = 0.0
         self._load_time = 0.0
-        for register, value in (FACTORY | {reg.ID: ident}).items():
-            self.set(register, value)
+        for register, value in (FACTORY_REGISTERS | {reg.ID: servo_id}).items():
+            self.set_register(register, value)
         self.power_up()
 
     def power_up(self) -> None:
         """Begin as after switching on: EEPROM as it was, limp, locked."""
-        self.memory[reg.EEPROM_END :] = bytes(MEMORY - reg.EEPROM_END)
-        self.set(reg.TORQUE_LIMIT, self.get(reg.MAX_TORQUE))
-        self.set(reg.LOCK, 1)
+        self.memory[reg.EEPROM_END_ADDRESS :] = bytes(SERVO_MEMORY_BYTES - reg.EEPROM_END_ADDRESS)
+        self.set_register(reg.TORQUE_LIMIT, self.get_register(reg.MAX_TORQUE_LIMIT))
+        self.set_register(reg.LOCK, 1)
         self.overloaded = False
-        self._pending = None
-        self._report(0.0, 0.0)
+        self._pending_write = None
+        self._update_reports(0.0, 0.0)
 
     # What the bus does
 
-    def get(self, register: reg.Register) -> int:
+    def get_register(self, register: reg.Register) -> int:
         """Return the value of a register."""
         return register.unpack(self.read(register.address, register.size))
 
-    def set(self, register: reg.Register, value: int) -> None:
+    def set_register(self, register: reg.Register, value: int) -> None:
         """Change a register from inside, whatever may be written from outside."""
         self.memory[register.address : register.address + register.size] = register.pack(value)
 
@@ -76,30 +76,32 @@ class VirtualServo:
 
     def write(self, address: int, data: bytes) -> None:
         """Write as the bus does: locked and read-only bytes keep their value, a goal switches the torque on."""
-        was_on = self.torque
-        locked = self.get(reg.LOCK) != 0
+        was_on = self.torque_enabled
+        locked = self.get_register(reg.LOCK) != 0
         for offset, value in enumerate(data):
             place = address + offset
-            if (place >= reg.EEPROM_END or not locked) and reg.ID.address <= place < reg.READ_ONLY_START:
+            if (
+                place >= reg.EEPROM_END_ADDRESS or not locked
+            ) and reg.ID.address <= place < reg.READ_ONLY_START_ADDRESS:
                 self.memory[place] = value
         wrote = range(address, address + len(data))
         if reg.GOAL_POSITION.address in wrote:
-            self.goals += 1
-            self.set(reg.TORQUE_ENABLE, 1)
-            self._recover(self.get(reg.GOAL_POSITION))
+            self.goal_count += 1
+            self.set_register(reg.TORQUE_ENABLE, 1)
+            self._clear_overload(self.get_register(reg.GOAL_POSITION))
         elif reg.TORQUE_ENABLE.address in wrote:
-            self._switch()
-        if self.torque and not was_on:
+            self._apply_torque_enable()
+        if self.torque_enabled and not was_on:
             self._setpoint = self.position
-        self._report(0.0, 0.0, moved=False)
+        self._update_reports(0.0, 0.0, moved=False)
 
-    def write_later(self, address: int, data: bytes) -> None:
+    def defer_write(self, address: int, data: bytes) -> None:
         """Keep a write until ``act``."""
-        self._pending = (address, data)
+        self._pending_write = (address, data)
 
-    def act(self) -> bool:
+    def execute_deferred_write(self) -> bool:
         """Do the kept write; return whether there was one."""
-        pending, self._pending = self._pending, None
+        pending, self._pending_write = self._pending_write, None
         if pending is not None:
             self.write(*pending)
         return pending is not None
@@ -107,24 +109,24 @@ class VirtualServo:
     @property
     def id(self) -> int:
         """The id it answers to."""
-        return self.get(reg.ID)
+        return self.get_register(reg.ID)
 
     @property
-    def torque(self) -> bool:
+    def torque_enabled(self) -> bool:
         """Whether it holds and moves."""
-        return self.get(reg.TORQUE_ENABLE) == 1
+        return self.get_register(reg.TORQUE_ENABLE) == 1
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ServoStatus:
         """What it complains about."""
         volts = round(self.voltage * 10)
-        status = Status(0)
-        if not self.get(reg.MIN_VOLTAGE) <= volts <= self.get(reg.MAX_VOLTAGE):
-            status |= Status.VOLTAGE
-        if self.temperature > self.get(reg.MAX_TEMPERATURE):
-            status |= Status.OVERHEAT
+        status = ServoStatus(0)
+        if not self.get_register(reg.MIN_VOLTAGE_LIMIT) <= volts <= self.get_register(reg.MAX_VOLTAGE_LIMIT):
+            status |= ServoStatus.VOLTAGE
+        if self.temperature > self.get_register(reg.MAX_TEMPERATURE_LIMIT):
+            status |= ServoStatus.OVERHEAT
         if self.overloaded:
-            status |= Status.OVERLOAD
+            status |= ServoStatus.OVERLOAD
         return status
 
     # What the physics does
@@ -132,69 +134,73 @@ class VirtualServo:
     @property
     def position(self) -> float:
         """Where it says it is, ticks: the encoder less the homing offset, within one turn unless told otherwise."""
-        position = self._encoder - self.get(reg.HOMING_OFFSET)
-        if self.get(reg.PHASE) & reg.MULTI_TURN:
+        position = self._encoder - self.get_register(reg.HOMING_OFFSET)
+        if self.get_register(reg.PHASE) & reg.MULTI_TURN_BIT:
             return position
-        return (position + 0.5) % reg.TURN - 0.5
+        return (position + 0.5) % reg.TICKS_PER_TURN - 0.5
 
-    def sense(self, encoder: float, velocity: float, load: float, elapsed: float) -> None:
+    def update_shaft(self, encoder: float, velocity: float, load: float, elapsed: float) -> None:
         """Notice where the shaft is (ticks), how fast it turns (ticks/s) and its load (share of the greatest)."""
-        self._encoder = (encoder + 0.5) % reg.TURN - 0.5
-        self.temperature += elapsed / WARM_UP * (AMBIENT + HEATING * load * load - self.temperature)
-        self._watch_load(load, elapsed)
-        if self.status & Status.OVERHEAT & self.get(reg.UNLOADING):
-            self.set(reg.TORQUE_ENABLE, 0)
-        self._report(velocity, load)
+        self._encoder = (encoder + 0.5) % reg.TICKS_PER_TURN - 0.5
+        self.temperature += (
+            elapsed
+            / HEATING_TIME_CONSTANT_S
+            * (AMBIENT_TEMPERATURE_C + FULL_LOAD_HEATING_C * load * load - self.temperature)
+        )
+        self._update_overload(load, elapsed)
+        if self.status & ServoStatus.OVERHEAT & self.get_register(reg.UNLOADING_CONDITION):
+            self.set_register(reg.TORQUE_ENABLE, 0)
+        self._update_reports(velocity, load)
 
-    def drive(self, elapsed: float) -> float | None:
+    def compute_push(self, elapsed: float) -> float | None:
         """Return how far the shaft should turn from where it is, ticks; None while it is limp."""
-        if not self.torque:
+        if not self.torque_enabled:
             return None
-        low, high = self.get(reg.MIN_POSITION), self.get(reg.MAX_POSITION)
-        goal = min(max(self.get(reg.GOAL_POSITION), low), max(low, high))
-        step = (abs(self.get(reg.GOAL_VELOCITY)) or TOP_SPEED) * elapsed
+        low, high = self.get_register(reg.MIN_POSITION_LIMIT), self.get_register(reg.MAX_POSITION_LIMIT)
+        goal = min(max(self.get_register(reg.GOAL_POSITION), low), max(low, high))
+        step = (abs(self.get_register(reg.GOAL_VELOCITY)) or MAX_SERVO_SPEED_TICKS_S) * elapsed
         self._setpoint += min(max(goal - self._setpoint, -step), step)
-        self._push = self._setpoint - self.position
-        return self._push
+        self._last_push = self._setpoint - self.position
+        return self._last_push
 
     @property
-    def strength(self) -> float:
+    def torque_fraction(self) -> float:
         """How much of its torque it may use."""
-        return self.get(reg.PROTECTIVE_TORQUE) / 100 if self.overloaded else 1.0
+        return self.get_register(reg.PROTECTIVE_TORQUE) / 100 if self.overloaded else 1.0
 
-    def _switch(self) -> None:
+    def _apply_torque_enable(self) -> None:
         """Obey a write to ``TORQUE_ENABLE``."""
         self.overloaded = False
         self._load_time = 0.0
-        if self.get(reg.TORQUE_ENABLE) == RECENTRE:
-            offset = round(self._encoder) - reg.TURN // 2
-            self.set(reg.HOMING_OFFSET, max(offset, 1 - reg.TURN // 2))
-            self.set(reg.TORQUE_ENABLE, 0)
+        if self.get_register(reg.TORQUE_ENABLE) == RECENTRE_COMMAND:
+            offset = round(self._encoder) - reg.TICKS_PER_TURN // 2
+            self.set_register(reg.HOMING_OFFSET, max(offset, 1 - reg.TICKS_PER_TURN // 2))
+            self.set_register(reg.TORQUE_ENABLE, 0)
 
-    def _recover(self, goal: int) -> None:
+    def _clear_overload(self, goal: int) -> None:
         """A goal on the other side ends an overload."""
-        if self.overloaded and (goal - self.position) * self._push < 0:
-            self._switch()
+        if self.overloaded and (goal - self.position) * self._last_push < 0:
+            self._apply_torque_enable()
 
-    def _watch_load(self, load: float, elapsed: float) -> None:
+    def _update_overload(self, load: float, elapsed: float) -> None:
         """Give way where the load was too great for too long."""
-        over = self.torque and abs(load) * 100 >= self.get(reg.OVERLOAD_TORQUE)
+        over = self.torque_enabled and abs(load) * 100 >= self.get_register(reg.OVERLOAD_TORQUE)
         self._load_time = self._load_time + elapsed if over else 0.0
-        if over and self._load_time >= self.get(reg.PROTECTION_TIME) / 100:
+        if over and self._load_time >= self.get_register(reg.PROTECTION_TIME) / 100:
             self.overloaded = True
 
-    def _report(self, velocity: float, load: float, moved: bool = True) -> None:
+    def _update_reports(self, velocity: float, load: float, moved: bool = True) -> None:
         """Bring the read-only registers up to date."""
-        self.set(reg.POSITION, round(self.position))
-        self.set(reg.VOLTAGE, round(self.voltage * 10))
-        self.set(reg.TEMPERATURE, min(max(round(self.temperature), 0), 255))
-        self.set(reg.STATUS, self.status)
+        self.set_register(reg.PRESENT_POSITION, round(self.position))
+        self.set_register(reg.PRESENT_VOLTAGE, round(self.voltage * 10))
+        self.set_register(reg.PRESENT_TEMPERATURE, min(max(round(self.temperature), 0), 255))
+        self.set_register(reg.STATUS, self.status)
         if moved:
-            self.set(reg.VELOCITY, _within(velocity, 32767))
-            self.set(reg.LOAD, _within(load * 1000, 1000))
-            self.set(reg.CURRENT, _within(abs(load) * FULL_CURRENT, 32767))
-            self.set(reg.MOVING, int(abs(velocity) > 1))
+            self.set_register(reg.PRESENT_VELOCITY, _round_clipped(velocity, 32767))
+            self.set_register(reg.PRESENT_LOAD, _round_clipped(load * 1000, 1000))
+            self.set_register(reg.PRESENT_CURRENT, _round_clipped(abs(load) * FULL_LOAD_CURRENT, 32767))
+            self.set_register(reg.MOVING, int(abs(velocity) > 1))
 
 
-def _within(value: float, limit: int) -> int:
+def _round_clipped(value: float, limit: int) -> int:
     return round(min(max(value, -limit), limit))

@@ -12,33 +12,33 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.arms.emulator.emulated_arm import VirtualArm
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
 
-BAUD = 1_000_000
-BITS_A_BYTE = 10
+EMULATED_BAUD = 1_000_000
+BITS_PER_BYTE = 10
 """Start, eight, stop."""
-_WATCH = 0.05
+_STOP_POLL_S = 0.05
 """How often the server looks whether it shall end, s."""
 
 
-class VirtualPort:
+class EmulatedPort:
     """Serves one virtual arm from a pseudo-terminal called ``name``. A context manager; closing it is unplugging.
 
     ``baud`` None is a wire without a limit. ``physics`` False leaves time to whoever calls ``arm.advance()``.
     Raises ArmError where there are no pseudo-terminals.
     """
 
-    def __init__(self, arm: VirtualArm, baud: int | None = BAUD, physics: bool = True) -> None:
+    def __init__(self, arm: EmulatedArm, baud: int | None = EMULATED_BAUD, physics: bool = True) -> None:
         self.arm = arm
-        self._byte_time = BITS_A_BYTE / baud if baud else 0.0
+        self._byte_time = BITS_PER_BYTE / baud if baud else 0.0
         self._stopping = threading.Event()
-        self._waiting: list[tuple[float, bytes]] = []
-        self._ours, self._theirs, self.name = _open_terminal()
+        self._pending_replies: list[tuple[float, bytes]] = []
+        self._server_end, self._client_end, self.name = _open_terminal()
         jobs = (self._serve_bus, self._run_physics) if physics else (self._serve_bus,)
         self._threads = [threading.Thread(target=job, name=f"virtual arm {job.__name__}") for job in jobs]
         for thread in self._threads:
@@ -51,10 +51,10 @@ class VirtualPort:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        os.close(self._ours)
-        os.close(self._theirs)
+        os.close(self._server_end)
+        os.close(self._client_end)
 
-    def __enter__(self) -> VirtualPort:
+    def __enter__(self) -> EmulatedPort:
         """Return itself."""
         return self
 
@@ -64,39 +64,41 @@ class VirtualPort:
 
     def _serve_bus(self) -> None:
         while not self._stopping.is_set():
-            pause = self._waiting[0][0] - time.perf_counter() if self._waiting else _WATCH
-            if select.select([self._ours], [], [], max(pause, 0.0))[0]:
-                self._take(os.read(self._ours, 4096))
-            while self._waiting and self._waiting[0][0] <= time.perf_counter():
+            pause = self._pending_replies[0][0] - time.perf_counter() if self._pending_replies else _STOP_POLL_S
+            if select.select([self._server_end], [], [], max(pause, 0.0))[0]:
+                self._queue_replies(os.read(self._server_end, 4096))
+            while self._pending_replies and self._pending_replies[0][0] <= time.perf_counter():
                 with contextlib.suppress(BlockingIOError):  # nobody reads: what does not fit is lost, as on a wire
-                    os.write(self._ours, self._waiting.pop(0)[1])
+                    os.write(self._server_end, self._pending_replies.pop(0)[1])
 
-    def _take(self, data: bytes) -> None:
+    def _queue_replies(self, data: bytes) -> None:
         """Put the answers in line: prompt ones in one burst, as an adapter hands them over; late ones apart."""
         now = time.perf_counter() + len(data) * self._byte_time
         replies = self.arm.feed(data)
-        lateness = self.arm.faults.lateness
+        lateness = self.arm.faults.late_delay
         prompt = [reply for reply in replies if reply.delay < lateness]
         burst = b"".join(reply.data for reply in prompt)
         if burst:
             delay = max(reply.delay for reply in prompt)
-            self._waiting.append((now + delay + len(burst) * self._byte_time, burst))
-        self._waiting += [(now + reply.delay, reply.data) for reply in replies if reply.delay >= lateness]
-        self._waiting.sort()
+            self._pending_replies.append((now + delay + len(burst) * self._byte_time, burst))
+        self._pending_replies += [(now + reply.delay, reply.data) for reply in replies if reply.delay >= lateness]
+        self._pending_replies.sort()
 
     def _run_physics(self) -> None:
         """Advance in real time; where the machine cannot keep up, time is lost rather than caught up with."""
         deadline = time.perf_counter()
         while not self._stopping.is_set():
             self.arm.advance()
-            deadline = max(deadline + CONTROL_PERIOD, time.perf_counter() - CONTROL_PERIOD)
+            deadline = max(deadline + CONTROL_PERIOD_S, time.perf_counter() - CONTROL_PERIOD_S)
             time.sleep(max(0.0, deadline - time.perf_counter()))
 
 
-def serve(arm: VirtualArm, ready: Callable[[str], None], stop: threading.Event, baud: int | None = BAUD) -> None:
+def serve(
+    arm: EmulatedArm, on_ready: Callable[[str], None], stop: threading.Event, baud: int | None = EMULATED_BAUD
+) -> None:
     """Serve ``arm`` until ``stop`` is set; ``ready`` is told the port's name. Raises ArmError."""
-    with VirtualPort(arm, baud) as port:
-        ready(port.name)
+    with EmulatedPort(arm, baud) as port:
+        on_ready(port.name)
         stop.wait()
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from metagui.arms.feetech.protocol import Packet
     from metagui.arms.feetech.serial_port import Port
 
-MOST_BYTES = 16
+MAX_BYTES_FACTOR = 16
 """How many times the expected bytes are read before a babbling line is given up."""
-SETTLE = 0.001
+LINE_QUIET_S = 0.001
 """How long a line must be silent after something went wrong, s."""
-SETTLE_TRIES = 5
+LINE_QUIET_TRIES = 5
 
 
 class ServoSilentError(ArmError):
@@ -50,7 +50,7 @@ class BusCounters:
     """Bytes that nobody had asked for."""
 
 
-class Reply(NamedTuple):
+class ServoReply(NamedTuple):
     """What one servo answered."""
 
     status: int
@@ -68,124 +68,124 @@ class ServoBus:
         self.retries = retries
         self.counters = BusCounters()
         self.echo = False
-        self._stream = frames.PacketStream()
-        self._turn = threading.RLock()
+        self._parser = frames.PacketParser()
+        self._lock = threading.RLock()
 
-    def find_echo(self, ident: int) -> None:
+    def detect_echo(self, servo_id: int) -> None:
         """Notice whether the adapter repeats what is sent."""
-        request = frames.read(ident, reg.ID.address, reg.ID.size)
-        reply = reg.ID.size + frames.OVERHEAD
-        with self._turn:
-            self.echo = request in list(self._listen(request, reply + len(frames.encode(request))))
+        request = frames.build_read(servo_id, reg.ID.address, reg.ID.size)
+        reply = reg.ID.size + frames.FRAME_OVERHEAD_BYTES
+        with self._lock:
+            self.echo = request in list(self._receive(request, reply + len(frames.encode(request))))
 
-    def ping(self, ident: int) -> bool:
+    def ping(self, servo_id: int) -> bool:
         """Return whether a servo answers."""
-        with self._turn:
-            return bool(self._ask(frames.ping(ident), (ident,), 0))
+        with self._lock:
+            return bool(self._exchange(frames.build_ping(servo_id), (servo_id,), 0))
 
-    def read(self, ident: int, register: Register) -> int:
+    def read(self, servo_id: int, register: Register) -> int:
         """Return one register of one servo. Raises ServoSilentError."""
-        with self._turn:
-            request = frames.read(ident, register.address, register.size)
-            replies = self._ask(request, (ident,), register.size)
+        with self._lock:
+            request = frames.build_read(servo_id, register.address, register.size)
+            replies = self._exchange(request, (servo_id,), register.size)
         if not replies:
-            raise ServoSilentError(silence((ident,)))
-        return register.unpack(replies[ident].data)
+            raise ServoSilentError(describe_silence((servo_id,)))
+        return register.unpack(replies[servo_id].data)
 
-    def sync_read(self, idents: Iterable[int], address: int, size: int) -> dict[int, Reply]:
+    def sync_read(self, servo_ids: Iterable[int], address: int, size: int) -> dict[int, ServoReply]:
         """Return ``size`` bytes of every servo that answers; those that do not are asked again, alone."""
-        replies: dict[int, Reply] = {}
-        missing = tuple(idents)
-        with self._turn:
+        replies: dict[int, ServoReply] = {}
+        missing = tuple(servo_ids)
+        with self._lock:
             for attempt in range(self.retries + 1):
                 self.counters.retries += attempt > 0
-                replies |= self._attempt(frames.sync_read(missing, address, size), missing, size)
+                replies |= self._exchange_once(frames.build_sync_read(missing, address, size), missing, size)
                 missing = tuple(ident for ident in missing if ident not in replies)
                 if not missing:
                     break
         return replies
 
-    def write(self, ident: int, register: Register, value: int) -> None:
+    def write(self, servo_id: int, register: Register, value: int) -> None:
         """Write one register and read it back, which no lost acknowledgement can spoil.
 
         Raises ServoSilentError or ServoRefusedError.
         """
-        request = frames.write(ident, register.address, register.pack(value))
-        with self._turn:
+        request = frames.build_write(servo_id, register.address, register.pack(value))
+        with self._lock:
             for _ in range(self.retries + 1):
-                self._attempt(request, (ident,), 0)
-                kept = self.read(ident, register)
+                self._exchange_once(request, (servo_id,), 0)
+                kept = self.read(servo_id, register)
                 if kept == value:
                     return
         raise ServoRefusedError(
-            f"Servo {ident} keeps {kept} as its {register.name} where {value} was written. The arm stays where it "
+            f"Servo {servo_id} keeps {kept} as its {register.name} where {value} was written. The arm stays where it "
             "is; switch its supply off and on, and try again."
         )
 
     def sync_write(self, register: Register, values: Mapping[int, int]) -> None:
         """Write one register of several servos at once; nobody acknowledges it."""
         data = {ident: register.pack(value) for ident, value in values.items()}
-        request = frames.encode(frames.sync_write(data, register.address))
-        with self._turn:
+        request = frames.encode(frames.build_sync_write(data, register.address))
+        with self._lock:
             self.counters.exchanges += 1
             self.port.write(request)
 
-    def _ask(self, request: Packet, idents: Sequence[int], size: int) -> dict[int, Reply]:
+    def _exchange(self, request: Packet, servo_ids: Sequence[int], size: int) -> dict[int, ServoReply]:
         """Try until somebody answers."""
         for attempt in range(self.retries + 1):
             self.counters.retries += attempt > 0
-            replies = self._attempt(request, idents, size)
+            replies = self._exchange_once(request, servo_ids, size)
             if replies:
                 return replies
         return {}
 
-    def _attempt(self, request: Packet, idents: Sequence[int], size: int) -> dict[int, Reply]:
+    def _exchange_once(self, request: Packet, servo_ids: Sequence[int], size: int) -> dict[int, ServoReply]:
         """Ask once; return who answered. What is left on the line is cleared away if anybody did not."""
-        replies: dict[int, Reply] = {}
+        replies: dict[int, ServoReply] = {}
         echoes = [request] if self.echo else []
-        expected = len(idents) * (size + frames.OVERHEAD)
-        expected += len(request.params) + frames.OVERHEAD if self.echo else 0
-        for packet in self._listen(request, expected):
+        expected = len(servo_ids) * (size + frames.FRAME_OVERHEAD_BYTES)
+        expected += len(request.parameters) + frames.FRAME_OVERHEAD_BYTES if self.echo else 0
+        for packet in self._receive(request, expected):
             if packet in echoes:
                 echoes.remove(packet)
-            elif packet.id in idents and len(packet.params) == size:
-                replies.setdefault(packet.id, Reply(packet.code, packet.params))
-            if len(replies) == len(idents):
+            elif packet.id in servo_ids and len(packet.parameters) == size:
+                replies.setdefault(packet.id, ServoReply(packet.code, packet.parameters))
+            if len(replies) == len(servo_ids):
                 return replies
-        self.counters.lost += len(idents) - len(replies)
-        self._settle()
+        self.counters.lost += len(servo_ids) - len(replies)
+        self._drain()
         return replies
 
-    def _listen(self, request: Packet, expected: int) -> Iterator[Packet]:
+    def _receive(self, request: Packet, expected: int) -> Iterator[Packet]:
         """Send a request and yield the frames that come, until the line is silent or has said far too much."""
         self.counters.exchanges += 1
         self.counters.discarded += self.port.discard()
-        self._stream.clear()
-        self._stream.longest = min(expected, frames.LONGEST)
+        self._parser.clear()
+        self._parser.max_length = min(expected, frames.MAX_FRAME_LENGTH)
         self.port.write(frames.encode(request))
         received = 0
-        while received < MOST_BYTES * expected:
+        while received < MAX_BYTES_FACTOR * expected:
             size = max(expected - received, 1)
             data = self.port.read(size)
             received += len(data)
-            yield from self._stream.feed(data)
+            yield from self._parser.feed(data)
             if len(data) < size:
                 break
-        yield from self._stream.finish()
+        yield from self._parser.finish()
 
-    def _settle(self) -> None:
+    def _drain(self) -> None:
         """Wait until nothing comes any more, so that a late reply is not taken for the next one."""
-        for _ in range(SETTLE_TRIES):
-            time.sleep(SETTLE)
+        for _ in range(LINE_QUIET_TRIES):
+            time.sleep(LINE_QUIET_S)
             count = self.port.discard()
             self.counters.discarded += count
             if not count:
                 return
 
 
-def silence(idents: Iterable[int]) -> str:
+def describe_silence(servo_ids: Iterable[int]) -> str:
     """Say that servos do not answer, and what to do."""
-    names = ", ".join(str(ident) for ident in sorted(idents))
+    names = ", ".join(str(ident) for ident in sorted(servo_ids))
     return (
         f"No answer from servo {names}, asked several times. The others hold their position. "
         "Check the arm's power supply and the cable to that servo, then connect again."

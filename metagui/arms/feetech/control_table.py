@@ -11,25 +11,25 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MODEL = 777
+STS3215_MODEL_NUMBER = 777
 """What ``MODEL_NUMBER`` of an STS3215 says."""
-TURN = 4096
+TICKS_PER_TURN = 4096
 """Ticks a turn."""
-TICK = 2 * math.pi / TURN
+RAD_PER_TICK = 2 * math.pi / TICKS_PER_TURN
 """One tick, rad."""
-EEPROM_END = 40
-READ_ONLY_START = 56
-MULTI_TURN = 0x10
+EEPROM_END_ADDRESS = 40
+READ_ONLY_START_ADDRESS = 56
+MULTI_TURN_BIT = 0x10
 """The bit of ``PHASE`` that lets readings leave 0 … 4095."""
 
 
-def to_signed(value: int, bit: int) -> int:
+def decode_sign_magnitude(value: int, bit: int) -> int:
     """Return the number that sign and magnitude stand for; the sign is at ``bit``."""
     magnitude = value & ((1 << bit) - 1)
     return -magnitude if value >> bit & 1 else magnitude
 
 
-def from_signed(number: int, bit: int) -> int:
+def encode_sign_magnitude(number: int, bit: int) -> int:
     """Return sign and magnitude of a number. Raises ValueError if it does not fit."""
     if abs(number) >> bit:
         raise ValueError(f"{number} does not fit into {bit} bits and a sign.")
@@ -46,13 +46,13 @@ class Register:
     sign_bit: int | None = None
 
     @property
-    def eeprom(self) -> bool:
+    def is_eeprom(self) -> bool:
         """Whether it survives without power, and is locked."""
-        return self.address < EEPROM_END
+        return self.address < EEPROM_END_ADDRESS
 
     def pack(self, value: int) -> bytes:
         """Return the bytes of a value. Raises ValueError if it does not fit."""
-        raw = value if self.sign_bit is None else from_signed(value, self.sign_bit)
+        raw = value if self.sign_bit is None else encode_sign_magnitude(value, self.sign_bit)
         if not 0 <= raw < 1 << 8 * self.size:
             raise ValueError(f"{value} does not fit into {self.name} ({self.size} bytes).")
         return raw.to_bytes(self.size, "little")
@@ -60,31 +60,31 @@ class Register:
     def unpack(self, data: bytes) -> int:
         """Return the value that bytes stand for."""
         raw = int.from_bytes(data, "little")
-        return raw if self.sign_bit is None else to_signed(raw, self.sign_bit)
+        return raw if self.sign_bit is None else decode_sign_magnitude(raw, self.sign_bit)
 
 
 MODEL_NUMBER = Register("model number", 3, 2)
 ID = Register("id", 5)
 BAUD_RATE = Register("baud rate", 6)
-RETURN_DELAY = Register("return delay", 7)
+RETURN_DELAY_TIME = Register("return delay", 7)
 """Of 2 µs."""
-STATUS_LEVEL = Register("status level", 8)
+RESPONSE_STATUS_LEVEL = Register("status level", 8)
 """1: every instruction is answered; 0: only pings and reads."""
-MIN_POSITION = Register("lowest position", 9, 2)
-MAX_POSITION = Register("highest position", 11, 2)
-MAX_TEMPERATURE = Register("highest temperature", 13)
-MAX_VOLTAGE = Register("highest voltage", 14)
-MIN_VOLTAGE = Register("lowest voltage", 15)
-MAX_TORQUE = Register("greatest torque", 16, 2)
+MIN_POSITION_LIMIT = Register("lowest position", 9, 2)
+MAX_POSITION_LIMIT = Register("highest position", 11, 2)
+MAX_TEMPERATURE_LIMIT = Register("highest temperature", 13)
+MAX_VOLTAGE_LIMIT = Register("highest voltage", 14)
+MIN_VOLTAGE_LIMIT = Register("lowest voltage", 15)
+MAX_TORQUE_LIMIT = Register("greatest torque", 16, 2)
 PHASE = Register("phase", 18)
-UNLOADING = Register("unloading condition", 19)
+UNLOADING_CONDITION = Register("unloading condition", 19)
 """Which status bits switch the torque off."""
-P_GAIN = Register("P", 21)
-D_GAIN = Register("D", 22)
-I_GAIN = Register("I", 23)
+P_COEFFICIENT = Register("P", 21)
+D_COEFFICIENT = Register("D", 22)
+I_COEFFICIENT = Register("I", 23)
 PROTECTION_CURRENT = Register("protection current", 28, 2)
 HOMING_OFFSET = Register("homing offset", 31, 2, 11)
-MODE = Register("mode", 33)
+OPERATING_MODE = Register("mode", 33)
 PROTECTIVE_TORQUE = Register("protective torque", 34)
 """What is left of the torque after an overload, %."""
 PROTECTION_TIME = Register("protection time", 35)
@@ -98,19 +98,19 @@ GOAL_TIME = Register("goal time", 44, 2)
 GOAL_VELOCITY = Register("goal velocity", 46, 2, 15)
 TORQUE_LIMIT = Register("torque limit", 48, 2)
 LOCK = Register("lock", 55)
-POSITION = Register("position", 56, 2, 15)
-VELOCITY = Register("velocity", 58, 2, 15)
-LOAD = Register("load", 60, 2, 10)
-VOLTAGE = Register("voltage", 62)
-TEMPERATURE = Register("temperature", 63)
+PRESENT_POSITION = Register("position", 56, 2, 15)
+PRESENT_VELOCITY = Register("velocity", 58, 2, 15)
+PRESENT_LOAD = Register("load", 60, 2, 10)
+PRESENT_VOLTAGE = Register("voltage", 62)
+PRESENT_TEMPERATURE = Register("temperature", 63)
 STATUS = Register("status", 65)
 MOVING = Register("moving", 66)
-CURRENT = Register("current", 69, 2, 15)
+PRESENT_CURRENT = Register("current", 69, 2, 15)
 
-FEEDBACK_ADDRESS = POSITION.address
-FEEDBACK_SIZE = CURRENT.address + CURRENT.size - POSITION.address
-_FEEDBACK = struct.Struct("<HHHBBxBB2xH")
-_SIGN = 1 << 15
+FEEDBACK_ADDRESS = PRESENT_POSITION.address
+FEEDBACK_SIZE = PRESENT_CURRENT.address + PRESENT_CURRENT.size - PRESENT_POSITION.address
+_FEEDBACK_STRUCT = struct.Struct("<HHHBBxBB2xH")
+_SIGN_BIT = 1 << 15
 
 
 class Feedback(NamedTuple):
@@ -134,11 +134,11 @@ class Feedback(NamedTuple):
 
 def unpack_feedback(data: bytes) -> Feedback:
     """Return what the 15 bytes from 56 on say."""
-    position, velocity, load, voltage, temperature, status, moving, current = _FEEDBACK.unpack(data)
+    position, velocity, load, voltage, temperature, status, moving, current = _FEEDBACK_STRUCT.unpack(data)
     return Feedback(  # a few hundred times a second: ``to_signed``, written out
-        position if position < _SIGN else _SIGN - position,
-        velocity if velocity < _SIGN else _SIGN - velocity,
+        position if position < _SIGN_BIT else _SIGN_BIT - position,
+        velocity if velocity < _SIGN_BIT else _SIGN_BIT - velocity,
         -(load & 0x3FF) if load & 0x400 else load & 0x3FF,
         voltage, temperature, status, moving,
-        current if current < _SIGN else _SIGN - current,
+        current if current < _SIGN_BIT else _SIGN_BIT - current,
     )  # fmt: skip

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-HEADER = b"\xff\xff"
-BROADCAST = 0xFE
+FRAME_HEADER = b"\xff\xff"
+BROADCAST_ID = 0xFE
 """The id that every servo listens to."""
-OVERHEAD = 6
+FRAME_OVERHEAD_BYTES = 6
 """Bytes of a frame without its parameters."""
-LONGEST = 250
+MAX_FRAME_LENGTH = 250
 """Greatest LEN that is taken for one."""
 
 
-class Instruction(IntEnum):
+class InstructionCode(IntEnum):
     """What a servo can be told to do."""
 
     PING = 0x01
@@ -34,7 +34,7 @@ class Instruction(IntEnum):
     SYNC_WRITE = 0x83
 
 
-class Status(IntFlag):
+class ServoStatus(IntFlag):
     """What a servo complains about in every reply."""
 
     VOLTAGE = 1
@@ -49,7 +49,7 @@ class Packet(NamedTuple):
 
     id: int
     code: int
-    params: bytes
+    parameters: bytes
 
 
 def checksum(body: bytes | bytearray) -> int:
@@ -59,56 +59,56 @@ def checksum(body: bytes | bytearray) -> int:
 
 def encode(packet: Packet) -> bytes:
     """Return the bytes of one frame. Raises ValueError for what no frame can hold."""
-    length = len(packet.params) + 2
-    if not (0 <= packet.id <= BROADCAST and 0 <= packet.code <= 0xFF and length <= LONGEST):
+    length = len(packet.parameters) + 2
+    if not (0 <= packet.id <= BROADCAST_ID and 0 <= packet.code <= 0xFF and length <= MAX_FRAME_LENGTH):
         raise ValueError(f"No frame can hold id {packet.id}, code {packet.code} and {length - 2} bytes.")
-    body = bytes((packet.id, length, packet.code)) + packet.params
-    return HEADER + body + bytes((checksum(body),))
+    body = bytes((packet.id, length, packet.code)) + packet.parameters
+    return FRAME_HEADER + body + bytes((checksum(body),))
 
 
-def ping(ident: int) -> Packet:
+def build_ping(servo_id: int) -> Packet:
     """Ask whether a servo is there."""
-    return Packet(ident, Instruction.PING, b"")
+    return Packet(servo_id, InstructionCode.PING, b"")
 
 
-def read(ident: int, address: int, size: int) -> Packet:
+def build_read(servo_id: int, address: int, size: int) -> Packet:
     """Ask one servo for ``size`` bytes from ``address``."""
-    return Packet(ident, Instruction.READ, bytes((address, size)))
+    return Packet(servo_id, InstructionCode.READ, bytes((address, size)))
 
 
-def write(ident: int, address: int, data: bytes) -> Packet:
+def build_write(servo_id: int, address: int, data: bytes) -> Packet:
     """Write bytes from ``address`` on."""
-    return Packet(ident, Instruction.WRITE, bytes((address,)) + data)
+    return Packet(servo_id, InstructionCode.WRITE, bytes((address,)) + data)
 
 
-def sync_read(idents: Iterable[int], address: int, size: int) -> Packet:
+def build_sync_read(servo_ids: Iterable[int], address: int, size: int) -> Packet:
     """Ask several servos for the same registers; they answer one after the other."""
-    return Packet(BROADCAST, Instruction.SYNC_READ, bytes((address, size, *idents)))
+    return Packet(BROADCAST_ID, InstructionCode.SYNC_READ, bytes((address, size, *servo_ids)))
 
 
-def sync_write(values: Mapping[int, bytes], address: int) -> Packet:
+def build_sync_write(values: Mapping[int, bytes], address: int) -> Packet:
     """Write the same registers of several servos at once; none of them answers."""
     sizes = {len(data) for data in values.values()}
     if len(sizes) != 1:
         raise ValueError(f"A sync write has equally many bytes for every servo, not {sorted(sizes)}.")
     data = b"".join(bytes((ident,)) + value for ident, value in values.items())
-    return Packet(BROADCAST, Instruction.SYNC_WRITE, bytes((address, sizes.pop())) + data)
+    return Packet(BROADCAST_ID, InstructionCode.SYNC_WRITE, bytes((address, sizes.pop())) + data)
 
 
-class PacketStream:
+class PacketParser:
     """Finds frames in a stream of bytes that may hold anything between them.
 
     A candidate that fails costs one byte, not its length, so that a frame behind a false header is still found.
     ``longest`` is the greatest LEN that can be meant, ``rejected`` how many candidates had a wrong CHECK.
     """
 
-    def __init__(self, longest: int = LONGEST) -> None:
-        self.longest = longest
-        self.rejected = 0
+    def __init__(self, max_length: int = MAX_FRAME_LENGTH) -> None:
+        self.max_length = max_length
+        self.rejected_count = 0
         self._buffer = bytearray()
 
     @property
-    def pending(self) -> int:
+    def pending_bytes(self) -> int:
         """How many bytes wait for the rest of their frame."""
         return len(self._buffer)
 
@@ -120,7 +120,7 @@ class PacketStream:
         """Take bytes in; return the frames they complete."""
         self._buffer += data
         line, packets, place = bytes(self._buffer), [], 0
-        while (place := self._candidate(line, place)) + 4 <= len(line):
+        while (place := self._find_candidate(line, place)) + 4 <= len(line):
             end = place + 4 + line[place + 3]
             if len(line) < end:
                 break
@@ -128,7 +128,7 @@ class PacketStream:
                 packets.append(Packet(line[place + 2], line[place + 4], line[place + 5 : end - 1]))
                 place = end
             else:
-                self.rejected += 1
+                self.rejected_count += 1
                 place += 1
         del self._buffer[:place]
         return packets
@@ -141,10 +141,10 @@ class PacketStream:
             packets += self.feed(b"")
         return packets
 
-    def _candidate(self, line: bytes, place: int) -> int:
+    def _find_candidate(self, line: bytes, offset: int) -> int:
         """Return where from ``place`` on a frame could begin, though its LEN may still be missing."""
-        while (start := line.find(HEADER, place)) >= 0:
-            if start + 4 > len(line) or (line[start + 2] != 0xFF and 2 <= line[start + 3] <= self.longest):
+        while (start := line.find(FRAME_HEADER, offset)) >= 0:
+            if start + 4 > len(line) or (line[start + 2] != 0xFF and 2 <= line[start + 3] <= self.max_length):
                 return start
-            place = start + 1
-        return max(place, len(line) - line.endswith(HEADER[:1]))
+            offset = start + 1
+        return max(offset, len(line) - line.endswith(FRAME_HEADER[:1]))

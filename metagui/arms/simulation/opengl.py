@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
+OPENGL_LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
 """What each way of drawing without a window system needs, in the order of preference."""
 
 
@@ -17,14 +17,14 @@ def choose_backend() -> str:
     """
     if sys.platform != "linux":
         return os.environ.get("MUJOCO_GL", "")
-    return os.environ.setdefault("MUJOCO_GL", next(filter(_has, LIBRARIES), "disable"))
+    return os.environ.setdefault("MUJOCO_GL", next(filter(_is_available, OPENGL_LIBRARIES), "disable"))
 
 
-def _has(backend: str) -> bool:
-    return any(_loads(library) for library in LIBRARIES[backend])
+def _is_available(backend: str) -> bool:
+    return any(_can_load(library) for library in OPENGL_LIBRARIES[backend])
 
 
-def _loads(library: str) -> bool:
+def _can_load(library: str) -> bool:
     try:
         ctypes.CDLL(library)
     except OSError:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Colour = tuple[float, float, float]
 
-_FOVY = 38.0
-_MOST_GEOMS = 2000
-_THINGS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
+_FIELD_OF_VIEW_DEG = 38.0
+_MAX_GEOMS = 2000
+_PICKABLE_GROUPS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
 _ARM_GROUP = 1
-_VISIBLE = 2e-4
+_MIN_VISIBLE_CHANGE = 2e-4
 """Smallest change of a joint, rad, or a position, m, worth a new picture."""
 
 
@@ -38,7 +38,7 @@ class RenderingError(ArmError):
 
 
 @dataclass(frozen=True)
-class Camera:
+class OrbitCamera:
     """An orbit camera: where it looks, (3,) m, from how far, m, and from which side, degrees."""
 
     target: tuple[float, float, float] = (0.14, 0.0, 0.065)
@@ -46,24 +46,24 @@ class Camera:
     azimuth: float = 150.0
     elevation: float = -33.0
 
-    def orbited(self, across: float, up: float) -> Camera:
+    def orbited(self, across: float, up: float) -> OrbitCamera:
         """Turn about the target by degrees, never through the poles or under the table."""
         return replace(self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0)))
 
-    def zoomed(self, factor: float) -> Camera:
+    def zoomed(self, factor: float) -> OrbitCamera:
         """Come nearer (factor below 1) or go farther."""
         return replace(self, distance=float(np.clip(self.distance * factor, 0.25, 2.5)))
 
-    def panned(self, across: float, up: float) -> Camera:
+    def panned(self, across: float, up: float) -> OrbitCamera:
         """Shift the target in the picture's plane, by fractions of the picture's height."""
-        right, above, _ = self.axes()
-        reach = 2 * self.distance * math.tan(math.radians(_FOVY) / 2)
+        right, above, _ = self.compute_axes()
+        reach = 2 * self.distance * math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2)
         moved = np.array(self.target) - right * across * reach + above * up * reach
         low, high = np.array([-0.2, -0.4, 0.0]), np.array([0.5, 0.4, 0.3])
         x, y, z = np.clip(moved, low, high)
         return replace(self, target=(float(x), float(y), float(z)))
 
-    def axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def compute_axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return the unit vectors right, up and forward, (3,) each, in the base frame."""
         azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
         level = math.cos(elevation)
@@ -74,33 +74,33 @@ class Camera:
     @property
     def position(self) -> FloatArray:
         """(3,) where the eye is."""
-        return np.array(self.target) - self.distance * self.axes()[2]
+        return np.array(self.target) - self.distance * self.compute_axes()[2]
 
-    def ray(self, x: float, y: float, width: float, height: float) -> FloatArray:
+    def compute_ray(self, x: float, y: float, width: float, height: float) -> FloatArray:
         """Return the (3,) unit direction seen at pixel (x, y) of a picture width by height."""
-        right, above, forward = self.axes()
-        scale = math.tan(math.radians(_FOVY) / 2) * 2 / height
+        right, above, forward = self.compute_axes()
+        scale = math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2) * 2 / height
         way = forward + scale * ((x - width / 2) * right - (y - height / 2) * above)
         return np.asarray(way / np.linalg.norm(way))
 
     def project(self, point: FloatArray, width: float, height: float) -> tuple[float, float]:
         """Return the pixel at which a (3,) point in front of the eye is seen."""
-        right, above, forward = self.axes()
+        right, above, forward = self.compute_axes()
         offset = point - self.position
         depth = max(float(offset @ forward), 1e-6)
-        scale = height / 2 / math.tan(math.radians(_FOVY) / 2) / depth
+        scale = height / 2 / math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2) / depth
         return width / 2 + scale * float(offset @ right), height / 2 - scale * float(offset @ above)
 
 
-class Pick(NamedTuple):
+class PickedPoint(NamedTuple):
     """What lies under the pointer: an anchor's name and the (3,) point on it, m."""
 
-    anchor: str
+    object_name: str
     point: FloatArray
 
 
 @dataclass(frozen=True)
-class Mark:
+class SceneMarker:
     """Something drawn into the scene that is not there: a hint of what a click would do, or a path."""
 
     shape: Literal["box", "ball", "disc", "line", "arrow"]
@@ -115,7 +115,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Quality:
+class RenderQuality:
     """How much a frame may cost: shadows, and samples a pixel in a frame of a moving scene."""
 
     shadows: bool
@@ -124,14 +124,14 @@ class Quality:
     """What one such frame took when it was measured, s."""
 
 
-QUALITIES = (Quality(True, 2.0), Quality(True, 1.0), Quality(False, 1.0))
+RENDER_QUALITIES = (RenderQuality(True, 2.0), RenderQuality(True, 1.0), RenderQuality(False, 1.0))
 """From the best to the cheapest."""
-FRAME_BUDGET = 0.016
+FRAME_BUDGET_S = 0.016
 """Longest a frame of a moving scene may take, s, so that the window answers between two of them."""
 
 
 @dataclass(frozen=True)
-class Look:
+class SceneColours:
     """The colours of everything that is not a thing of the task."""
 
     background: Colour
@@ -146,9 +146,9 @@ class SceneRenderer:
         self.model = copy.copy(scene.load_model())
         self._data = mujoco.MjData(self.model)
         self.model.vis.quality.offsamples = 0
-        self._separate_arm()
-        self._open()
-        self._scene = mujoco.MjvScene(self.model, _MOST_GEOMS)
+        self._group_arm_geoms()
+        self._open_context()
+        self._scene = mujoco.MjvScene(self.model, _MAX_GEOMS)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 1
         self._option.geomgroup[4:] = 0
@@ -156,14 +156,14 @@ class SceneRenderer:
         mujoco.mj_forward(self.model, self._data)
         self.quality = self._choose_quality(width, height)
 
-    def _separate_arm(self) -> None:
+    def _group_arm_geoms(self) -> None:
         """Put the arm's geoms into a group of their own, so that a ray goes through the arm."""
         for geom in range(self.model.ngeom):
             body = self.model.geom_bodyid[geom]
             if self.model.body_rootid[body] == self.model.body("base").id:
                 self.model.geom_group[geom] = _ARM_GROUP
 
-    def _open(self) -> None:
+    def _open_context(self) -> None:
         try:
             self._gl = mujoco.GLContext(64, 64)
             self._gl.make_current()
@@ -181,42 +181,49 @@ class SceneRenderer:
         self._context.free()
         self._gl.free()
 
-    def _choose_quality(self, width: int, height: int) -> Quality:
+    def _choose_quality(self, width: int, height: int) -> RenderQuality:
         """Measure from the best quality downwards and take the first that fits the budget."""
-        chosen = QUALITIES[-1]
-        for quality in QUALITIES:
+        chosen = RENDER_QUALITIES[-1]
+        for quality in RENDER_QUALITIES:
             self.quality = quality
-            self.draw(Camera(), width, height)
+            self.draw(OrbitCamera(), width, height)
             start = time.perf_counter()
-            self.draw(Camera(), width, height)
+            self.draw(OrbitCamera(), width, height)
             chosen = replace(quality, frame_time=time.perf_counter() - start)
-            if chosen.frame_time <= FRAME_BUDGET:
+            if chosen.frame_time <= FRAME_BUDGET_S:
                 break
         return chosen
 
-    def set_look(self, look: Look) -> None:
+    def set_colours(self, colours: SceneColours) -> None:
         """Take over the window's colours: one colour behind everything, and the table's."""
         self._gl.make_current()
         texture = self.model.texture("sky").id
         start, count = self.model.tex_adr[texture], self.model.tex_width[texture] * self.model.tex_height[texture]
         channels = self.model.tex_nchannel[texture]
         pixels = self.model.tex_data[start : start + count * channels].reshape(-1, channels)
-        pixels[:, :3] = np.round(np.array(look.background) * 255)
+        pixels[:, :3] = np.round(np.array(colours.background) * 255)
         mujoco.mjr_uploadTexture(self.model, self._context, texture)
-        self.model.mat("table").rgba[:3] = look.table
-        self.model.mat("edge").rgba[:3] = look.edge
+        self.model.mat("table").rgba[:3] = colours.table
+        self.model.mat("edge").rgba[:3] = colours.edge
 
-    def show(self, state: FloatArray) -> bool:
+    def update_state(self, state: FloatArray) -> bool:
         """Put the scene into a simulator state (D,); return whether anything visibly moved. Raises ArmError."""
         before = self._data.qpos.copy(), self._data.mocap_pos.copy()
         scene.set_state(self.model, self._data, state)
         pairs = zip(before, (self._data.qpos, self._data.mocap_pos), strict=True)
-        return any(float(np.abs(old - new).max()) > _VISIBLE for old, new in pairs)
+        return any(float(np.abs(old - new).max()) > _MIN_VISIBLE_CHANGE for old, new in pairs)
 
-    def draw(self, camera: Camera, width: int, height: int, marks: Iterable[Mark] = (), fine: bool = False) -> Image:
+    def draw(
+        self,
+        camera: OrbitCamera,
+        width: int,
+        height: int,
+        markers: Iterable[SceneMarker] = (),
+        high_quality: bool = False,
+    ) -> Image:
         """Return the picture (h, w, 3) uint8, at least width by height; ``fine`` is for when nothing moves."""
         self._gl.make_current()
-        scale = 2.0 if fine else self.quality.supersampling
+        scale = 2.0 if high_quality else self.quality.supersampling
         width, height = max(round(width * scale), 8), max(round(height * scale), 8)
         self._resize(width, height)
         view = mujoco.MjvCamera()
@@ -225,60 +232,60 @@ class SceneRenderer:
         mujoco.mjv_updateScene(
             self.model, self._data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
-        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = fine or self.quality.shadows
-        for mark in marks:
-            self._add(mark)
-        return self._read(width, height)
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = high_quality or self.quality.shadows
+        for mark in markers:
+            self._add_marker(mark)
+        return self._read_pixels(width, height)
 
     def _resize(self, width: int, height: int) -> None:
         if self._size != (width, height):
             mujoco.mjr_resizeOffscreen(width, height, self._context)
             self._size = (width, height)
 
-    def _read(self, width: int, height: int) -> Image:
+    def _read_pixels(self, width: int, height: int) -> Image:
         pixels = np.empty((height, width, 3), dtype=np.uint8)
         rectangle = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(rectangle, self._scene, self._context)
         mujoco.mjr_readPixels(pixels, None, rectangle, self._context)
         return np.ascontiguousarray(pixels[::-1])
 
-    def _add(self, mark: Mark) -> None:
+    def _add_marker(self, marker: SceneMarker) -> None:
         """Append one mark to the drawn scene."""
         if self._scene.ngeom >= self._scene.maxgeom:
             return
         geom = self._scene.geoms[self._scene.ngeom]
         turn = np.array(
-            [math.cos(mark.yaw), -math.sin(mark.yaw), 0, math.sin(mark.yaw), math.cos(mark.yaw), 0, 0, 0, 1]
+            [math.cos(marker.yaw), -math.sin(marker.yaw), 0, math.sin(marker.yaw), math.cos(marker.yaw), 0, 0, 0, 1]
         )
-        colour = np.array(mark.colour, dtype=np.float32)
-        mujoco.mjv_initGeom(geom, _SHAPES[mark.shape], np.array(mark.size), mark.position, turn, colour)
-        if mark.end is not None:
-            mujoco.mjv_connector(geom, _SHAPES[mark.shape], mark.size[0], mark.position, mark.end)
+        colour = np.array(marker.colour, dtype=np.float32)
+        mujoco.mjv_initGeom(geom, _GEOM_TYPES[marker.shape], np.array(marker.size), marker.position, turn, colour)
+        if marker.end is not None:
+            mujoco.mjv_connector(geom, _GEOM_TYPES[marker.shape], marker.size[0], marker.position, marker.end)
         geom.category = mujoco.mjtCatBit.mjCAT_DECOR
         self._scene.ngeom += 1
 
-    def pick(self, camera: Camera, x: float, y: float, width: float, height: float) -> Pick | None:
+    def pick(self, camera: OrbitCamera, x: float, y: float, width: float, height: float) -> PickedPoint | None:
         """Return what lies under pixel (x, y) of a picture width by height, looking through the arm."""
-        origin, way = camera.position, camera.ray(x, y, width, height)
+        origin, way = camera.position, camera.compute_ray(x, y, width, height)
         geom, normal = np.full(1, -1, dtype=np.int32), np.zeros(3)
-        distance = mujoco.mj_ray(self.model, self._data, origin, way, _THINGS, 1, -1, geom, normal)
-        return self._picked(int(geom[0]), origin + distance * way) if distance >= 0 else None
+        distance = mujoco.mj_ray(self.model, self._data, origin, way, _PICKABLE_GROUPS, 1, -1, geom, normal)
+        return self._classify_hit(int(geom[0]), origin + distance * way) if distance >= 0 else None
 
-    def _picked(self, geom: int, point: FloatArray) -> Pick | None:
+    def _classify_hit(self, geom: int, point: FloatArray) -> PickedPoint | None:
         body = self.model.body(self.model.geom_bodyid[geom]).name
-        if body in {a.name for a in scene.ANCHORS}:
-            return Pick(body, point)
-        return Pick("table", point) if self.model.geom(geom).name == "table" else None
+        if body in {a.name for a in scene.SCENE_OBJECTS}:
+            return PickedPoint(body, point)
+        return PickedPoint("table", point) if self.model.geom(geom).name == "table" else None
 
-    def anchor_pose(self, name: str) -> tuple[FloatArray, float]:
+    def get_object_pose(self, name: str) -> tuple[FloatArray, float]:
         """Return where an anchor is drawn: its (3,) centre, m, and its yaw, rad."""
         if name == "table":
-            return scene.TABLE_CENTRE.copy(), 0.0
+            return scene.TABLE_CENTRE_M.copy(), 0.0
         body = self._data.body(name)
         return body.xpos.copy(), math.atan2(body.xmat[3], body.xmat[0])
 
 
-_SHAPES = {
+_GEOM_TYPES = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "ball": mujoco.mjtGeom.mjGEOM_SPHERE,
     "disc": mujoco.mjtGeom.mjGEOM_CYLINDER,

@@ -9,27 +9,27 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from metagui.arms.arm import Anchor, ArmError, FloatArray
-from metagui.arms.kinematics import HOME, PAN_AXIS_X
+from metagui.arms.arm import ArmError, FloatArray, SceneObject
+from metagui.arms.kinematics import HOME_ANGLES_RAD, PAN_AXIS_X_M
 from metagui.paths import resources_dir
 
-CUBE = 0.025
+CUBE_SIZE_M = 0.025
 """Edge of a cube, m."""
-ZONE = 0.060
+ZONE_SIZE_M = 0.060
 """Edge of a target zone, m."""
-TABLE_CENTRE = np.array([0.215, 0.0, 0.0])
+TABLE_CENTRE_M = np.array([0.215, 0.0, 0.0])
 """Where the anchor called *table* is: clicks on the bare table are offsets from here."""
 
-ANCHORS: tuple[Anchor, ...] = (
-    Anchor("red cube", "cube", CUBE, (0.84, 0.20, 0.16)),
-    Anchor("green cube", "cube", CUBE, (0.13, 0.60, 0.33)),
-    Anchor("blue cube", "cube", CUBE, (0.16, 0.42, 0.82)),
-    Anchor("yellow zone", "zone", ZONE, (0.96, 0.79, 0.22)),
-    Anchor("violet zone", "zone", ZONE, (0.60, 0.45, 0.80)),
-    Anchor("table", "table", 0.0, (0.6, 0.6, 0.6)),
+SCENE_OBJECTS: tuple[SceneObject, ...] = (
+    SceneObject("red cube", "cube", CUBE_SIZE_M, (0.84, 0.20, 0.16)),
+    SceneObject("green cube", "cube", CUBE_SIZE_M, (0.13, 0.60, 0.33)),
+    SceneObject("blue cube", "cube", CUBE_SIZE_M, (0.16, 0.42, 0.82)),
+    SceneObject("yellow zone", "zone", ZONE_SIZE_M, (0.96, 0.79, 0.22)),
+    SceneObject("violet zone", "zone", ZONE_SIZE_M, (0.60, 0.45, 0.80)),
+    SceneObject("table", "table", 0.0, (0.6, 0.6, 0.6)),
 )
 
-STATE = int(
+PHYSICS_STATE_SPEC = int(
     mujoco.mjtState.mjSTATE_TIME
     | mujoco.mjtState.mjSTATE_QPOS
     | mujoco.mjtState.mjSTATE_QVEL
@@ -40,21 +40,21 @@ STATE = int(
 )
 """What has to be kept so that a take replays exactly."""
 
-_NEAREST, _FARTHEST, _WIDEST = 0.135, 0.235, math.radians(58)
-_TABLE = ((-0.14, 0.42), (-0.34, 0.34))
+_MIN_RADIUS_M, _MAX_RADIUS_M, _MAX_ANGLE_RAD = 0.135, 0.235, math.radians(58)
+_TABLE_AREA_M = ((-0.14, 0.42), (-0.34, 0.34))
 """Where the middle of a thing may lie, x and y, m."""
-_BASE = ((-0.06, 0.09), (-0.06, 0.06))
+_BASE_AREA_M = ((-0.06, 0.09), (-0.06, 0.06))
 """Where the arm itself stands."""
-_ASIDE = ((-0.08, 0.33), (0.0, 0.33), (0.08, 0.33), (-0.04, -0.32), (0.06, -0.32))
+_PARKING_POINTS_M = ((-0.08, 0.33), (0.0, 0.33), (0.08, 0.33), (-0.04, -0.32), (0.06, -0.32))
 """Beyond the arm's reach, in the order of ANCHORS."""
 
 
-class PlaceError(ArmError):
+class PlacementError(ArmError):
     """Something cannot stand where it was to be put; the message says why. Nothing was moved."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class SceneLayout:
     """Where the cubes and zones lie: ``positions`` (A, 3) m and ``yaws`` (A,) rad in the order of ANCHORS."""
 
     positions: FloatArray
@@ -71,7 +71,7 @@ def load_model() -> mujoco.MjModel:
 
 
 @functools.cache
-def model_text() -> str:
+def make_model_xml() -> str:
     """Return the whole scene as one MJCF text, to be stored with every take."""
     spec = mujoco.MjSpec.from_file(str(resources_dir() / "arm" / "scene.xml"))
     spec.compile()
@@ -80,111 +80,113 @@ def model_text() -> str:
 
 def get_state(model: mujoco.MjModel, data: mujoco.MjData) -> FloatArray:
     """Return a copy of the full physics state (D,)."""
-    state = np.empty(mujoco.mj_stateSize(model, STATE))
-    mujoco.mj_getState(model, data, state, STATE)
+    state = np.empty(mujoco.mj_stateSize(model, PHYSICS_STATE_SPEC))
+    mujoco.mj_getState(model, data, state, PHYSICS_STATE_SPEC)
     return state
 
 
 def set_state(model: mujoco.MjModel, data: mujoco.MjData, state: FloatArray) -> None:
     """Put a stored state back and bring positions of all bodies up to date."""
-    size = mujoco.mj_stateSize(model, STATE)
+    size = mujoco.mj_stateSize(model, PHYSICS_STATE_SPEC)
     if state.shape != (size,):
         raise ArmError(f"A stored state has {state.shape} numbers where this model has {size}: another scene's take.")
-    mujoco.mj_setState(model, data, state, STATE)
+    mujoco.mj_setState(model, data, state, PHYSICS_STATE_SPEC)
     mujoco.mj_forward(model, data)
 
 
-def random_layout(rng: np.random.Generator, spacing: float = 0.066) -> Layout:
+def sample_layout(rng: np.random.Generator, spacing: float = 0.066) -> SceneLayout:
     """Scatter cubes and zones over the part of the table the arm reaches well, ``spacing`` m apart or more."""
-    count = len(ANCHORS) - 1
+    count = len(SCENE_OBJECTS) - 1
     while True:
         points: list[FloatArray] = []
         for _ in range(300):
-            point = _random_point(rng)
+            point = _sample_point(rng)
             if all(np.hypot(*(point - other)) >= spacing for other in points):
                 points.append(point)
             if len(points) == count:
-                return _layout(np.array(points), rng)
+                return _make_layout(np.array(points), rng)
 
 
-def _random_point(rng: np.random.Generator) -> FloatArray:
+def _sample_point(rng: np.random.Generator) -> FloatArray:
     """Draw one point, uniform over the ring sector in front of the arm."""
-    radius = math.sqrt(rng.uniform(_NEAREST**2, _FARTHEST**2))
-    angle = rng.uniform(-_WIDEST, _WIDEST)
-    return np.array([PAN_AXIS_X + radius * math.cos(angle), radius * math.sin(angle)])
+    radius = math.sqrt(rng.uniform(_MIN_RADIUS_M**2, _MAX_RADIUS_M**2))
+    angle = rng.uniform(-_MAX_ANGLE_RAD, _MAX_ANGLE_RAD)
+    return np.array([PAN_AXIS_X_M + radius * math.cos(angle), radius * math.sin(angle)])
 
 
-def _layout(points: FloatArray, rng: np.random.Generator) -> Layout:
+def _make_layout(points: FloatArray, rng: np.random.Generator) -> SceneLayout:
     """Give every point a turn; the table's own anchor comes last."""
-    turn = np.array([math.pi / 4 if a.kind == "cube" else 0.4 for a in ANCHORS[:-1]])
+    turn = np.array([math.pi / 4 if a.kind == "cube" else 0.4 for a in SCENE_OBJECTS[:-1]])
     yaws = np.append(rng.uniform(-turn, turn), 0.0)
-    return Layout(_positions(points), yaws)
+    return SceneLayout(_resting_positions(points), yaws)
 
 
-def _positions(points: FloatArray) -> FloatArray:
+def _resting_positions(points: FloatArray) -> FloatArray:
     """Return the centres (A, 3) of things that lie on the table at ``points`` (A - 1, 2)."""
-    heights = np.array([CUBE / 2 if a.kind == "cube" else 0.0 for a in ANCHORS[:-1]])
-    return np.vstack([np.column_stack([points, heights]), TABLE_CENTRE])
+    heights = np.array([CUBE_SIZE_M / 2 if a.kind == "cube" else 0.0 for a in SCENE_OBJECTS[:-1]])
+    return np.vstack([np.column_stack([points, heights]), TABLE_CENTRE_M])
 
 
-def aside() -> Layout:
+def make_parked_layout() -> SceneLayout:
     """Return a layout with everything on the table's edges, out of the way until somebody says where it is."""
-    points = np.array(_ASIDE)
-    return Layout(_positions(points), np.zeros(len(ANCHORS)))
+    points = np.array(_PARKING_POINTS_M)
+    return SceneLayout(_resting_positions(points), np.zeros(len(SCENE_OBJECTS)))
 
 
-def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: Layout) -> None:
+def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: SceneLayout) -> None:
     """Reset the physics: arm at home, everything at rest where ``layout`` says."""
     mujoco.mj_resetData(model, data)
-    data.qpos[: len(HOME)] = HOME
-    data.ctrl[:] = HOME
-    for anchor, position, yaw in zip(ANCHORS[:-1], layout.positions, layout.yaws, strict=False):
-        lay(model, data, anchor, position, yaw)
+    data.qpos[: len(HOME_ANGLES_RAD)] = HOME_ANGLES_RAD
+    data.ctrl[:] = HOME_ANGLES_RAD
+    for anchor, position, yaw in zip(SCENE_OBJECTS[:-1], layout.positions, layout.yaws, strict=False):
+        place_object(model, data, anchor, position, yaw)
     mujoco.mj_forward(model, data)
 
 
-def lay(model: mujoco.MjModel, data: mujoco.MjData, anchor: Anchor, position: FloatArray, yaw: float) -> None:
+def place_object(
+    model: mujoco.MjModel, data: mujoco.MjData, scene_object: SceneObject, position: FloatArray, yaw: float
+) -> None:
     """Put one thing, at rest, where ``position`` (3,) says; ``mj_forward`` has to follow."""
     quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
-    if anchor.kind == "cube":
-        joint = model.joint(model.body(anchor.name).jntadr[0])
+    if scene_object.kind == "cube":
+        joint = model.joint(model.body(scene_object.name).jntadr[0])
         data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = (*position, *quaternion)
         data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
-    elif anchor.kind == "zone":
-        mocap = model.body(anchor.name).mocapid[0]
+    elif scene_object.kind == "zone":
+        mocap = model.body(scene_object.name).mocapid[0]
         data.mocap_pos[mocap] = position + (0.0, 0.0, 0.0005)
         data.mocap_quat[mocap] = quaternion
 
 
-def place_on_table(name: str, x: float, y: float, positions: FloatArray) -> tuple[Anchor, FloatArray]:
+def find_placement(object_name: str, x: float, y: float, positions: FloatArray) -> tuple[SceneObject, FloatArray]:
     """Return which anchor is meant and where its centre (3,) comes to lie. Raises PlaceError.
 
     ``positions`` (A - 1, 3) are those of all anchors but the table.
     """
-    movable = {anchor.name: anchor for anchor in ANCHORS if anchor.kind != "table"}
-    if name not in movable:
-        raise PlaceError(f"There is no {name!r} that could be put anywhere; there is {', '.join(movable)}.")
-    anchor, problem = movable[name], ""
-    if not _inside(x, y, _TABLE):
+    movable = {anchor.name: anchor for anchor in SCENE_OBJECTS if anchor.kind != "table"}
+    if object_name not in movable:
+        raise PlacementError(f"There is no {object_name!r} that could be put anywhere; there is {', '.join(movable)}.")
+    anchor, problem = movable[object_name], ""
+    if not _is_inside(x, y, _TABLE_AREA_M):
         problem = "that is not on the table"
-    elif _inside(x, y, _BASE):
+    elif _is_inside(x, y, _BASE_AREA_M):
         problem = "the arm stands there"
-    for other, position in zip(ANCHORS[:-1], positions, strict=True):
-        near = math.hypot(position[0] - x, position[1] - y) < CUBE
+    for other, position in zip(SCENE_OBJECTS[:-1], positions, strict=True):
+        near = math.hypot(position[0] - x, position[1] - y) < CUBE_SIZE_M
         if near and anchor.kind == other.kind == "cube" and other is not anchor:
             problem = f"the {other.name} stands there"
     if problem:
-        raise PlaceError(
-            f"The {name} cannot be put at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. Nothing was changed; "
+        raise PlacementError(
+            f"The {object_name} cannot be put at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. Nothing was changed; "
             "choose another place."
         )
-    return anchor, on_table(anchor, x, y)
+    return anchor, resting_position(anchor, x, y)
 
 
-def on_table(anchor: Anchor, x: float, y: float) -> FloatArray:
+def resting_position(scene_object: SceneObject, x: float, y: float) -> FloatArray:
     """Return the centre (3,) of a thing that lies on the table."""
-    return np.array([x, y, CUBE / 2 if anchor.kind == "cube" else 0.0])
+    return np.array([x, y, CUBE_SIZE_M / 2 if scene_object.kind == "cube" else 0.0])
 
 
-def _inside(x: float, y: float, area: tuple[tuple[float, float], tuple[float, float]]) -> bool:
+def _is_inside(x: float, y: float, area: tuple[tuple[float, float], tuple[float, float]]) -> bool:
     return area[0][0] <= x <= area[0][1] and area[1][0] <= y <= area[1][1]

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from metagui.arms.arm import (
-    CONTROL_PERIOD,
+    CONTROL_PERIOD_S,
     BoolArray,
     Command,
     FloatArray,
@@ -22,19 +22,19 @@ from metagui.arms.arm import (
     NotConnectedError,
     Observation,
     SceneState,
-    frozen,
-    frozen_flags,
-    sealed,
+    make_read_only,
+    read_only_bool_copy,
+    read_only_copy,
 )
-from metagui.arms.gripper import EMPTY
-from metagui.arms.kinematics import JOINTS, tool_observation
+from metagui.arms.gripper import EMPTY_GRIPPER_RAD
+from metagui.arms.kinematics import JOINTS, compute_tool_pose
 from metagui.arms.simulation import scene
 
-_STEADY = 0.93
+_NOISE_DECAY = 0.93
 """How much of a tremble is left after one tick; it is forgotten in a quarter of a second."""
-_SHAKE = math.sqrt(1.0 - _STEADY**2)
+_NOISE_GAIN = math.sqrt(1.0 - _NOISE_DECAY**2)
 """How much is new, so that it trembles no less as time goes by."""
-LET_GO = 3
+RELEASE_TICKS = 3
 """Ticks without contact after which a cube no longer counts as held."""
 
 
@@ -43,40 +43,40 @@ class SimulatedArm:
 
     name = "simulated SO-101"
     joints = JOINTS
-    anchors = scene.ANCHORS
+    objects = scene.SCENE_OBJECTS
 
-    def __init__(self, seed: int = 0, tremble: float = 0.0) -> None:
+    def __init__(self, seed: int = 0, target_noise: float = 0.0) -> None:
         """Lay out the scene of ``seed``; ``tremble`` is how far off its goals the arm wanders, rad, by it too."""
         self.connected = False
-        self._tremble = tremble
-        self._off = np.zeros(len(JOINTS))
+        self._target_noise = target_noise
+        self._noise = np.zeros(len(JOINTS))
         self.model = scene.load_model()
         self._data = mujoco.MjData(self.model)
         count = len(JOINTS)  # what follows are views: they show the physics as it is when they are read
         self._positions, self._velocities = self._data.qpos[:count], self._data.qvel[:count]
         self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
-        self._substeps = round(CONTROL_PERIOD / self.model.opt.timestep)
-        self._bodies = np.array([self.model.body(a.name).id for a in self.anchors if a.kind != "table"])
-        self._cube_of_geom, self._finger_of_geom = self._contact_tables()
-        self._touchable = self._pairs_that_touch()
-        self._tables = np.tile(scene.TABLE_CENTRE, (len(self.anchors), 1))
-        self._none = frozen_flags([False] * len(self.anchors))
-        self._nan = frozen(np.full(len(JOINTS), np.nan))
+        self._substeps = round(CONTROL_PERIOD_S / self.model.opt.timestep)
+        self._object_bodies = np.array([self.model.body(a.name).id for a in self.objects if a.kind != "table"])
+        self._cube_of_geom, self._finger_of_geom = self._map_contact_geoms()
+        self._contact_pairs = self._list_contact_pairs()
+        self._table_positions = np.tile(scene.TABLE_CENTRE_M, (len(self.objects), 1))
+        self._no_flags = read_only_bool_copy([False] * len(self.objects))
+        self._not_measured = read_only_copy(np.full(len(JOINTS), np.nan))
         self._limits = tuple(np.array([[j.lower, j.upper] for j in JOINTS]).T)
         self.randomise(seed)
 
-    def _contact_tables(self) -> tuple[FloatArray, FloatArray]:
+    def _map_contact_geoms(self) -> tuple[FloatArray, FloatArray]:
         """Map geoms to the cube they belong to and to the finger they are, -1 for neither."""
         cubes = np.full(self.model.ngeom, -1)
         fingers = np.full(self.model.ngeom, -1)
-        for index, anchor in enumerate(self.anchors):
+        for index, anchor in enumerate(self.objects):
             if anchor.kind == "cube":
                 cubes[self.model.body(anchor.name).geomadr[0]] = index
         for index, name in enumerate(("fixed_finger", "moving_finger")):
             fingers[self.model.geom(name).id] = index
         return cubes, fingers
 
-    def _pairs_that_touch(self) -> dict[tuple[int, int], tuple[int, int]]:
+    def _list_contact_pairs(self) -> dict[tuple[int, int], tuple[int, int]]:
         """Return which finger touches which cube, for every pair of geoms, either way round, that can say so."""
         fingers, cubes = np.flatnonzero(self._finger_of_geom >= 0), np.flatnonzero(self._cube_of_geom >= 0)
         found = {}
@@ -87,24 +87,24 @@ class SimulatedArm:
 
     def randomise(self, seed: int) -> None:
         """Lay out a new scene and put the arm back home, at rest."""
-        self.reset(scene.random_layout(np.random.default_rng(seed)))
-        self._unsteady = np.random.default_rng([seed, 1])
+        self.reset(scene.sample_layout(np.random.default_rng(seed)))
+        self._noise_generator = np.random.default_rng([seed, 1])
         self.seed = seed
 
-    def reset(self, layout: scene.Layout) -> None:
+    def reset(self, layout: scene.SceneLayout) -> None:
         """Start again from ``layout``."""
         scene.apply_layout(self.model, self._data, layout)
-        self._forget_contacts()
+        self._clear_contacts()
 
-    def _forget_contacts(self) -> None:
+    def _clear_contacts(self) -> None:
         """Nothing is held or touched."""
-        self._since_contact = [LET_GO] * len(self.anchors)
+        self._ticks_since_contact = [RELEASE_TICKS] * len(self.objects)
         self._touched: set[int] = set()
 
-    def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
+    def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Put a thing on the table at x and y, m, turned by ``yaw``, rad. Raises PlaceError."""
-        meant, position = scene.place_on_table(anchor, x, y, self._data.xpos[self._bodies])
-        scene.lay(self.model, self._data, meant, position, yaw)
+        meant, position = scene.find_placement(object_name, x, y, self._data.xpos[self._object_bodies])
+        scene.place_object(self.model, self._data, meant, position, yaw)
         mujoco.mj_forward(self.model, self._data)
 
     def connect(self) -> None:
@@ -116,29 +116,31 @@ class SimulatedArm:
         self._require_connection()
         return JointState(
             time=time.perf_counter(),
-            positions=frozen(self._positions),
-            velocities=frozen(self._velocities),
-            loads=sealed(self._forces / self.model.actuator_forcerange[:, 1]),
-            temperatures=self._nan,
-            voltages=self._nan,
+            positions=read_only_copy(self._positions),
+            velocities=read_only_copy(self._velocities),
+            loads=make_read_only(self._forces / self.model.actuator_forcerange[:, 1]),
+            temperatures=self._not_measured,
+            voltages=self._not_measured,
             latency=0.0,
             retries=0,
         )
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor is, and which cubes the fingers hold or touch."""
-        rotations = self._data.xmat.take(self._bodies, axis=0)
-        positions, yaws = self._tables.copy(), np.zeros(len(self.anchors))  # the table comes last and stays
-        positions[:-1] = self._data.xpos.take(self._bodies, axis=0)
+        rotations = self._data.xmat.take(self._object_bodies, axis=0)
+        positions, yaws = self._table_positions.copy(), np.zeros(len(self.objects))  # the table comes last and stays
+        positions[:-1] = self._data.xpos.take(self._object_bodies, axis=0)
         np.arctan2(rotations[:, 3], rotations[:, 0], out=yaws[:-1])
-        held = {index for index, ticks in enumerate(self._since_contact) if ticks < LET_GO}
-        return SceneState(sealed(positions), sealed(yaws), self._flags(held), self._flags(self._touched))
+        held = {index for index, ticks in enumerate(self._ticks_since_contact) if ticks < RELEASE_TICKS}
+        return SceneState(
+            make_read_only(positions), make_read_only(yaws), self._make_flags(held), self._make_flags(self._touched)
+        )
 
-    def observation(self) -> Observation:
+    def observe_all(self) -> Observation:
         """Read joints and scene together, as a controller sees them."""
         joints = self.observe()
-        position, yaw = tool_observation(joints.positions)
-        return Observation(joints.time, joints, sealed(position), yaw, self.observe_scene())
+        position, yaw = compute_tool_pose(joints.positions)
+        return Observation(joints.time, joints, make_read_only(position), yaw, self.observe_scene())
 
     def command(self, command: Command) -> Command:
         """Send joint targets and let one control period pass; return what was sent, within the limits."""
@@ -146,44 +148,44 @@ class SimulatedArm:
         if not all(map(math.isfinite, command.positions.tolist())):
             self.hold()
         else:
-            self._targets[:] = self._within_limits(command.positions)
-        sent = frozen(self._targets)
-        if self._tremble:
-            self._targets += self._wander()
+            self._targets[:] = self._clip_to_limits(command.positions)
+        sent = read_only_copy(self._targets)
+        if self._target_noise:
+            self._targets += self._step_noise()
         mujoco.mj_step(self.model, self._data, self._substeps)
         self._targets[:] = sent
         self._update_contacts()
         return Command(sent)
 
-    def _wander(self) -> FloatArray:
+    def _step_noise(self) -> FloatArray:
         """(J,) how far the joints are pushed off their goals now, rad: a slow random walk about them."""
-        push = self._tremble * self._unsteady.standard_normal(len(JOINTS))
-        self._off = _STEADY * self._off + _SHAKE * push
-        self._off[-1] = 0.0  # what is held stays held
-        return self._off
+        push = self._target_noise * self._noise_generator.standard_normal(len(JOINTS))
+        self._noise = _NOISE_DECAY * self._noise + _NOISE_GAIN * push
+        self._noise[-1] = 0.0  # what is held stays held
+        return self._noise
 
     def _update_contacts(self) -> None:
         """Remember which cubes both fingers touch; a few ticks without contact are no letting go."""
         by: tuple[set[int], set[int]] = (set(), set())
         for one, other in self._data.contact.geom.tolist():
-            touch = self._touchable.get((one, other))
+            touch = self._contact_pairs.get((one, other))
             if touch is not None:
                 by[touch[0]].add(touch[1])
         self._touched = by[0] | by[1]
-        self._since_contact = [ticks + 1 for ticks in self._since_contact]
-        if self._positions[-1] > EMPTY:
+        self._ticks_since_contact = [ticks + 1 for ticks in self._ticks_since_contact]
+        if self._positions[-1] > EMPTY_GRIPPER_RAD:
             for index in by[0] & by[1]:
-                self._since_contact[index] = 0
+                self._ticks_since_contact[index] = 0
 
-    def _flags(self, anchors: set[int]) -> BoolArray:
+    def _make_flags(self, indices: set[int]) -> BoolArray:
         """Return (A,) which anchors these are; where none, as mostly, one array for all: nobody can change it."""
-        return frozen_flags([i in anchors for i in range(len(self.anchors))]) if anchors else self._none
+        return read_only_bool_copy([i in indices for i in range(len(self.objects))]) if indices else self._no_flags
 
     def hold(self) -> None:
         """Make the present position the target."""
-        self._targets[:] = self._within_limits(self._positions)
+        self._targets[:] = self._clip_to_limits(self._positions)
 
-    def _within_limits(self, positions: FloatArray) -> FloatArray:
+    def _clip_to_limits(self, positions: FloatArray) -> FloatArray:
         """Return joint angles (J,) clipped to their limits; as ``np.clip``, which costs three times as much."""
         lower, upper = self._limits
         inside: FloatArray = np.minimum(np.maximum(positions, lower), upper)
@@ -194,20 +196,20 @@ class SimulatedArm:
         self.hold()
         self.connected = False
 
-    def state(self) -> FloatArray:
+    def get_state(self) -> FloatArray:
         """Return a copy of the full physics state (D,), safe to hand to another thread."""
         return scene.get_state(self.model, self._data)
 
-    def restore(self, state: FloatArray) -> None:
+    def set_state(self, state: FloatArray) -> None:
         """Go back to a stored state. Raises ArmError if it is another model's."""
         scene.set_state(self.model, self._data, state)
-        self._forget_contacts()
+        self._clear_contacts()
         self._update_contacts()
 
     @property
     def model_xml(self) -> str:
         """The scene as MJCF text."""
-        return scene.model_text()
+        return scene.make_model_xml()
 
     def _require_connection(self) -> None:
         if not self.connected:

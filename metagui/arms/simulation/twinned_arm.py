@@ -8,16 +8,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Guidable, NotConnectedError
-from metagui.arms.kinematics import forward
-from metagui.arms.simulation.digital_twin import Twin
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, HandGuidable, NotConnectedError
+from metagui.arms.kinematics import forward_kinematics
+from metagui.arms.simulation.digital_twin import DigitalTwin
 
 if TYPE_CHECKING:
     import mujoco
 
     from metagui.arms.arm import Arm, Command, FloatArray, Joint, JointState, SceneState
 
-MOST_PERIODS = 5
+MAX_CATCH_UP_PERIODS = 5
 """Control periods that the twin makes up for when the loop was late."""
 
 
@@ -30,15 +30,15 @@ class TwinnedArm:
 
     def __init__(self, arm: Arm, lockstep: bool = False) -> None:
         self.arm = arm
-        self._guidable = arm if isinstance(arm, Guidable) else None
-        self._most_periods = 1 if lockstep else MOST_PERIODS
-        self._twin = Twin()
-        self._turn = threading.RLock()
-        self._tool: FloatArray | None = None
+        self._guidable = arm if isinstance(arm, HandGuidable) else None
+        self._max_periods = 1 if lockstep else MAX_CATCH_UP_PERIODS
+        self._twin = DigitalTwin()
+        self._lock = threading.RLock()
+        self._tool_position: FloatArray | None = None
         self._tool_yaw = 0.0
-        self._followed = 0.0
-        self.anchors = self._twin.anchors
-        self.marked: frozenset[str] = frozenset()
+        self._followed_at = 0.0
+        self.objects = self._twin.objects
+        self.placed_objects: frozenset[str] = frozenset()
         """Names of what a person has put somewhere; the rest stands aside."""
 
     # The arm
@@ -64,25 +64,25 @@ class TwinnedArm:
         return self.arm.connected
 
     @property
-    def guiding(self) -> bool:
+    def hand_guiding(self) -> bool:
         """Whether a person leads the arm."""
-        return self._guidable is not None and self._guidable.guiding
+        return self._guidable is not None and self._guidable.hand_guiding
 
     def connect(self) -> None:
         """Connect the real arm; it holds where it is, and so does the twin. Raises ArmError."""
         self.arm.connect()
-        with self._turn:
-            self._twin.forget()
+        with self._lock:
+            self._twin.reset_tracking()
 
     def observe(self) -> JointState:
         """Read the real joints, and let the twin follow them. Raises ArmError."""
         state = self.arm.observe()
-        pose = forward(state.positions)
-        with self._turn:
-            late = round((state.time - self._followed) / CONTROL_PERIOD)
-            self._followed = state.time
-            self._twin.follow(state.positions, min(max(late, 1), self._most_periods))
-            self._tool, self._tool_yaw = pose.position, float(pose.yaw)
+        pose = forward_kinematics(state.positions)
+        with self._lock:
+            late = round((state.time - self._followed_at) / CONTROL_PERIOD_S)
+            self._followed_at = state.time
+            self._twin.follow(state.positions, min(max(late, 1), self._max_periods))
+            self._tool_position, self._tool_yaw = pose.position, float(pose.yaw)
         return state
 
     def command(self, command: Command) -> Command:
@@ -93,11 +93,11 @@ class TwinnedArm:
         """Make the real arm stay where it is, with torque; this ends hand-guiding. Raises ArmError."""
         self.arm.hold()
 
-    def guide(self) -> None:
+    def start_hand_guiding(self) -> None:
         """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
         if self._guidable is None:
             raise ArmError(f"{self.name} cannot be led by hand; it holds its position. Click instead.")
-        self._guidable.guide()
+        self._guidable.start_hand_guiding()
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm. Raises ArmError."""
@@ -107,23 +107,23 @@ class TwinnedArm:
 
     def observe_scene(self) -> SceneState:
         """Return where every anchor of the twin is now."""
-        with self._turn:
+        with self._lock:
             return self._twin.observe_scene()
 
-    def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
+    def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Say where a thing stands: x and y on the table, m, and its turn, rad. Raises PlaceError."""
-        with self._turn:
-            self._twin.put(anchor, x, y, yaw)
-            self.marked |= {anchor}
+        with self._lock:
+            self._twin.place_object(object_name, x, y, yaw)
+            self.placed_objects |= {object_name}
 
-    def put_here(self, anchor: str) -> None:
+    def place_object_at_tool(self, object_name: str) -> None:
         """Say that a thing stands under the gripper's tip, turned as the gripper is. Raises ArmError."""
-        with self._turn:
-            if self._tool is None:
+        with self._lock:
+            if self._tool_position is None:
                 raise NotConnectedError(
                     f"{self.name} was not read yet, so nobody knows where it points. Connect it first."
                 )
-            self.put(anchor, float(self._tool[0]), float(self._tool[1]), self._tool_yaw)
+            self.place_object(object_name, float(self._tool_position[0]), float(self._tool_position[1]), self._tool_yaw)
 
     # What a take stores
 
@@ -137,10 +137,10 @@ class TwinnedArm:
         """The twin's scene as MJCF text."""
         return self._twin.model_xml
 
-    def state(self) -> FloatArray:
+    def get_state(self) -> FloatArray:
         """Return a copy of the twin's full state (D,), safe to hand to another thread."""
-        with self._turn:
-            return self._twin.state()
+        with self._lock:
+            return self._twin.get_state()
 
     def __enter__(self) -> Self:
         """Connect."""

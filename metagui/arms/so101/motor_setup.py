@@ -7,52 +7,54 @@ from typing import TYPE_CHECKING
 from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus
-from metagui.arms.so101.motors import BENCH_RETRIES, WrongServoError
+from metagui.arms.so101.motors import SETUP_RETRIES, WrongServoError
 
 if TYPE_CHECKING:
     from metagui.arms.feetech.serial_port import Port
 
-USUAL, ALL = range(21), range(254)
+COMMON_SERVO_IDS, ALL_SERVO_IDS = range(21), range(254)
 """Ids that are asked first, and those asked where none of these answers; asking for an absent one takes 12 ms."""
 
 
-class NotAloneError(ArmError):
+class NotSingleServoError(ArmError):
     """Not exactly one servo answers."""
 
 
-def number(port: Port, ident: int) -> int:
+def assign_id(port: Port, servo_id: int) -> int:
     """Give the only servo on a port the id ``ident`` (0 … 253); return the one it had.
 
     Nothing moves. Raises NotAloneError, WrongServoError, ServoSilentError, ConnectionLostError.
     """
-    bus = ServoBus(port, BENCH_RETRIES)
-    bus.find_echo(ident)
-    old = _only(port, bus.echo)
+    bus = ServoBus(port, SETUP_RETRIES)
+    bus.detect_echo(servo_id)
+    old = _find_only_servo(port, bus.echo)
     model = bus.read(old, reg.MODEL_NUMBER)
-    if model != reg.MODEL:
-        raise WrongServoError(f"Servo {old} is of model {model}, not an STS3215 ({reg.MODEL}). Nothing was written.")
+    if model != reg.STS3215_MODEL_NUMBER:
+        raise WrongServoError(
+            f"Servo {old} is of model {model}, not an STS3215 ({reg.STS3215_MODEL_NUMBER}). Nothing was written."
+        )
     bus.write(old, reg.TORQUE_ENABLE, 0)
     bus.write(old, reg.LOCK, 0)
-    bus.sync_write(reg.ID, {old: ident})  # it acknowledges under neither id
-    bus.write(ident, reg.LOCK, 1)
+    bus.sync_write(reg.ID, {old: servo_id})  # it acknowledges under neither id
+    bus.write(servo_id, reg.LOCK, 1)
     return old
 
 
-def _only(port: Port, echo: bool) -> int:
+def _find_only_servo(port: Port, echo: bool) -> int:
     """Return the id of the only servo there is, by asking for every one."""
     bus = ServoBus(port, retries=0)
     bus.echo = echo
     found: list[int] = []
-    for idents in (USUAL, USUAL, ALL):  # a lost reply is no absence
+    for idents in (COMMON_SERVO_IDS, COMMON_SERVO_IDS, ALL_SERVO_IDS):  # a lost reply is no absence
         found = found or [ident for ident in idents if bus.ping(ident)]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotAloneError(
+        raise NotSingleServoError(
             "No servo answers, or several answer at once because they have the same id. Nothing was written. Connect "
             "one servo alone to the board, switch the supply on, and try again."
         )
-    raise NotAloneError(
+    raise NotSingleServoError(
         f"The servos {', '.join(map(str, found))} answer, where one must be alone on the board. Nothing was written. "
         "Unplug the others, and try again."
     )

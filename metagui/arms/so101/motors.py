@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.bus import ServoBus, ServoSilentError, silence
+from metagui.arms.feetech.bus import ServoBus, ServoSilentError, describe_silence
 from metagui.arms.feetech.serial_port import SerialPort
-from metagui.arms.so101.calibration import Calibration, JointCalibration, NotCalibratedError
+from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, NotCalibratedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,18 +20,23 @@ if TYPE_CHECKING:
     from metagui.arms.feetech.control_table import Feedback, Register
     from metagui.arms.feetech.serial_port import Port
 
-IDS = (1, 2, 3, 4, 5, 6)
-PLACE_SETTINGS: Mapping[Register, int] = {reg.MODE: 0}
+SERVO_IDS = (1, 2, 3, 4, 5, 6)
+POSITION_SETTINGS: Mapping[Register, int] = {reg.OPERATING_MODE: 0}
 """Settings that decide what a position means; they are changed only while a servo is limp."""
-SETTINGS: Mapping[Register, int] = {reg.P_GAIN: 16, reg.I_GAIN: 0, reg.D_GAIN: 32, reg.RETURN_DELAY: 0}
+GAIN_SETTINGS: Mapping[Register, int] = {
+    reg.P_COEFFICIENT: 16,
+    reg.I_COEFFICIENT: 0,
+    reg.D_COEFFICIENT: 32,
+    reg.RETURN_DELAY_TIME: 0,
+}
 GRIPPER_SETTINGS: Mapping[Register, int] = {
-    reg.MAX_TORQUE: 500,
+    reg.MAX_TORQUE_LIMIT: 500,
     reg.PROTECTION_CURRENT: 250,
     reg.OVERLOAD_TORQUE: 25,
 }
 """What keeps a gripper that squeezes from burning."""
-ACCELERATION = 254
-BENCH_RETRIES = 9
+ACCELERATION_SETTING = 254
+SETUP_RETRIES = 9
 """How often a question is repeated on the bench, where nothing is in a hurry and half a calibration would be a pity."""
 
 
@@ -40,15 +45,15 @@ class WrongServoError(ArmError):
 
 
 @contextlib.contextmanager
-def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
+def open_for_setup(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
     """Open an arm that need not be calibrated, to calibrate it or look at it; nothing is switched on.
 
     Raises PortError, ServoSilentError, WrongServoError.
     """
     port = open_port(device)
     try:
-        chain = ServoChain(ServoBus(port, BENCH_RETRIES))
-        chain.find()
+        chain = ServoChain(ServoBus(port, SETUP_RETRIES))
+        chain.check_servos()
         yield chain
     finally:
         port.close()
@@ -57,23 +62,23 @@ def bench(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterato
 class ServoChain:
     """The servos ``ids`` on a bus, the gripper's last. Raises ConnectionLostError if the port vanishes."""
 
-    def __init__(self, bus: ServoBus, ids: Sequence[int] = IDS) -> None:
+    def __init__(self, bus: ServoBus, ids: Sequence[int] = SERVO_IDS) -> None:
         self.bus = bus
         self.ids = tuple(ids)
-        self._offsets: dict[int, int] = {}
+        self._homing_offsets: dict[int, int] = {}
 
-    def find(self) -> None:
+    def check_servos(self) -> None:
         """Make sure that all servos are there. Raises ServoSilentError or WrongServoError."""
-        self.bus.find_echo(self.ids[0])
+        self.bus.detect_echo(self.ids[0])
         models = self._read_all(reg.MODEL_NUMBER)
-        odd = {ident: model for ident, model in models.items() if model != reg.MODEL}
+        odd = {ident: model for ident, model in models.items() if model != reg.STS3215_MODEL_NUMBER}
         if odd:
             raise WrongServoError(
                 f"Servo {', '.join(map(str, odd))} is of model {', '.join(map(str, odd.values()))}, not an STS3215 "
-                f"({reg.MODEL}). Nothing was written to it; is this the arm's port?"
+                f"({reg.STS3215_MODEL_NUMBER}). Nothing was written to it; is this the arm's port?"
             )
 
-    def feedback(self) -> dict[int, Feedback]:
+    def read_feedback(self) -> dict[int, Feedback]:
         """Return what every servo that answers reports, in one exchange."""
         replies = self.bus.sync_read(self.ids, reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
         return {ident: reg.unpack_feedback(reply.data) for ident, reply in replies.items()}
@@ -82,88 +87,88 @@ class ServoChain:
         """Send goals in one frame; this also switches the torque on."""
         self.bus.sync_write(reg.GOAL_POSITION, ticks)
 
-    def energise(self, goals: Sequence[int]) -> None:
+    def enable_torque(self, goals: Sequence[int]) -> None:
         """Switch the torque on: goals first, which must be where the servos are. Raises ServoSilentError."""
         self.write_goals(dict(zip(self.ids, goals, strict=True)))
         for ident in self.ids:
             self.bus.write(ident, reg.TORQUE_ENABLE, 1)
-            self.bus.write(ident, reg.ACCELERATION, ACCELERATION)
+            self.bus.write(ident, reg.ACCELERATION, ACCELERATION_SETTING)
 
-    def release(self) -> None:
+    def disable_torque(self) -> None:
         """Switch the torque off; the arm may sink. Raises ServoSilentError or ServoRefusedError."""
         self.bus.sync_write(reg.TORQUE_ENABLE, dict.fromkeys(self.ids, 0))
         for ident in self.ids:
             self.bus.write(ident, reg.TORQUE_ENABLE, 0)
 
-    def relapsed(self) -> frozenset[int]:
+    def find_torque_lost(self) -> frozenset[int]:
         """Return the servos that are not as ``energise`` left them: limp, or started anew by a dip of the supply.
 
         The next goal switches the torque of such a servo on again, but nothing gives it back its acceleration.
         """
         replies = self.bus.sync_read(self.ids, reg.TORQUE_ENABLE.address, 2)
-        return frozenset(ident for ident, reply in replies.items() if reply.data != bytes((1, ACCELERATION)))
+        return frozenset(ident for ident, reply in replies.items() if reply.data != bytes((1, ACCELERATION_SETTING)))
 
     def configure(self) -> None:
         """Give the servos the usual settings; only what differs is written."""
         for ident in self.ids:
             phase = self.bus.read(ident, reg.PHASE)
-            self._settle(ident, {**PLACE_SETTINGS, reg.PHASE: phase & ~reg.MULTI_TURN}, limp=True)
-            self._settle(ident, {**SETTINGS, **(GRIPPER_SETTINGS if ident == self.ids[-1] else {})})
+            self._write_eeprom(ident, {**POSITION_SETTINGS, reg.PHASE: phase & ~reg.MULTI_TURN_BIT}, torque_off=True)
+            self._write_eeprom(ident, {**GAIN_SETTINGS, **(GRIPPER_SETTINGS if ident == self.ids[-1] else {})})
 
-    def read_calibration(self) -> Calibration:
+    def read_calibration(self) -> ArmCalibration:
         """Return what the servos themselves hold. Raises NotCalibratedError if they are as from the factory."""
-        lowest, highest = self._read_all(reg.MIN_POSITION), self._read_all(reg.MAX_POSITION)
+        lowest, highest = self._read_all(reg.MIN_POSITION_LIMIT), self._read_all(reg.MAX_POSITION_LIMIT)
         offsets = self._read_all(reg.HOMING_OFFSET)
         joints = tuple(JointCalibration(i, 0, offsets[i], lowest[i], highest[i]) for i in self.ids)
-        problems = [f"servo {joint.id}: {problem}" for joint in joints if (problem := joint.problem())]
-        bare = [joint.id for joint in joints if joint.range_max - joint.range_min >= reg.TURN - 1]
+        problems = [f"servo {joint.id}: {problem}" for joint in joints if (problem := joint.find_problem())]
+        bare = [joint.id for joint in joints if joint.range_max - joint.range_min >= reg.TICKS_PER_TURN - 1]
         if problems or len(bare) > 1:  # one: LeRobot leaves the wrist's roll without a range
             raise NotCalibratedError(
                 f"The arm is not calibrated ({'; '.join(problems) or 'its servos have no ranges'}). "
                 "It was not switched on; calibrate it, or import its LeRobot calibration."
             )
-        return Calibration(joints)
+        return ArmCalibration(joints)
 
-    def write_calibration(self, calibration: Calibration) -> None:
+    def write_calibration(self, calibration: ArmCalibration) -> None:
         """Write offsets and ranges to the servos, limp: hold the arm. Raises ServoRefusedError."""
-        self.release()
+        self.disable_torque()
         for joint in calibration.joints:
             values = {
                 reg.HOMING_OFFSET: joint.homing_offset,
-                reg.MIN_POSITION: joint.range_min,
-                reg.MAX_POSITION: joint.range_max,
+                reg.MIN_POSITION_LIMIT: joint.range_min,
+                reg.MAX_POSITION_LIMIT: joint.range_max,
             }
-            self._settle(joint.id, values, limp=True)
+            self._write_eeprom(joint.id, values, torque_off=True)
 
     def begin_sweep(self) -> None:
         """Go limp, hold the arm, and get ready for ``encoders``; no calibration is lost by it. Raises ArmError."""
-        self.release()
+        self.disable_torque()
         self.configure()
-        self._offsets = self._read_all(reg.HOMING_OFFSET)
+        self._homing_offsets = self._read_all(reg.HOMING_OFFSET)
 
-    def encoders(self) -> list[int]:
+    def read_encoders(self) -> list[int]:
         """Return what the bare encoders say, 0 … 4095, whatever the servos' offsets. Raises ServoSilentError."""
-        found = self._read_all(reg.POSITION)
-        return [(found[ident] + self._offsets[ident]) % reg.TURN for ident in self.ids]
+        found = self._read_all(reg.PRESENT_POSITION)
+        return [(found[ident] + self._homing_offsets[ident]) % reg.TICKS_PER_TURN for ident in self.ids]
 
-    def _settle(self, ident: int, values: Mapping[Register, int], limp: bool = False) -> None:
+    def _write_eeprom(self, servo_id: int, values: Mapping[Register, int], torque_off: bool = False) -> None:
         """Write to one servo's EEPROM what differs, and lock it again."""
-        wrong = {r: value for r, value in values.items() if self.bus.read(ident, r) != value}
+        wrong = {r: value for r, value in values.items() if self.bus.read(servo_id, r) != value}
         if not wrong:
             return
-        if limp:
-            self.bus.write(ident, reg.TORQUE_ENABLE, 0)
-        self.bus.write(ident, reg.LOCK, 0)
+        if torque_off:
+            self.bus.write(servo_id, reg.TORQUE_ENABLE, 0)
+        self.bus.write(servo_id, reg.LOCK, 0)
         try:
             for register, value in wrong.items():
-                self.bus.write(ident, register, value)
+                self.bus.write(servo_id, register, value)
         finally:
-            self.bus.write(ident, reg.LOCK, 1)
+            self.bus.write(servo_id, reg.LOCK, 1)
 
     def _read_all(self, register: Register) -> dict[int, int]:
         """Return one register of all servos. Raises ServoSilentError."""
         replies = self.bus.sync_read(self.ids, register.address, register.size)
         missing = set(self.ids) - set(replies)
         if missing:
-            raise ServoSilentError(silence(missing))
+            raise ServoSilentError(describe_silence(missing))
         return {ident: register.unpack(reply.data) for ident, reply in replies.items()}

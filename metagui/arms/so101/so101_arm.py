@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, frozen
+from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, read_only_copy
 from metagui.arms.feetech.bus import BusCounters, ServoBus
-from metagui.arms.feetech.control_table import TICK
+from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.calibration import Calibration, CalibrationError, JointMap
-from metagui.arms.so101.feedback import ServoReports, ServosLostError
+from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, TickConversion
+from metagui.arms.so101.feedback import LatestFeedback, ServosLostError
 from metagui.arms.so101.goals import ServoGoals
 from metagui.arms.so101.motors import ServoChain
 
@@ -35,28 +35,28 @@ class TorqueLostError(ArmError):
     """A servo that should hold went limp by itself."""
 
 
-class HotError(ArmError):
+class OverheatedError(ArmError):
     """A servo is too hot to be switched on."""
 
 
 @dataclass(frozen=True)
-class FeetechSettings:
+class SO101ArmSettings:
     """How patient the driver is."""
 
     retries: int = 2
     """How often a lost exchange is repeated within one tick."""
-    patience: float = 0.25
+    max_feedback_age: float = 0.25
     """How long a servo's last report stands in for lost ones, s; then the connection counts as lost."""
-    haste: float = 1.5
+    velocity_factor: float = 1.5
     """How much faster than a joint's ``max_velocity`` goals may run. The safety gate asks for less; this is for
     whoever goes round it, or forgets to start it anew after the arm was led by hand."""
-    torque_check: int = 25
+    torque_check_interval: int = 25
     """At how many readings once it is made sure that all servos hold: a dip of the supply makes them forget."""
-    tolerance: float = 0.2
+    limit_tolerance: float = 0.2
     """How far outside its limits a joint may stand when the arm is switched on, rad."""
 
 
-class FeetechArm:
+class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
     ``find`` says at every connect on which device the arm is now, ``open_port`` turns a device's name into an open
@@ -66,25 +66,25 @@ class FeetechArm:
     def __init__(
         self,
         device: str,
-        calibration: Calibration | None = None,
+        calibration: ArmCalibration | None = None,
         name: str = "SO-101",
-        settings: FeetechSettings | None = None,
+        settings: SO101ArmSettings | None = None,
         open_port: Callable[[str], Port] = SerialPort,
-        find: Callable[[], str] | None = None,
+        find_device: Callable[[], str] | None = None,
     ) -> None:
         self.device = device
         self.name = name
         self.connected = False
-        self.guiding = False
+        self.hand_guiding = False
         """Whether the arm is limp so that a person can lead it."""
-        self.settings = settings or FeetechSettings()
+        self.settings = settings or SO101ArmSettings()
         self.calibration = calibration
-        self.joints: tuple[Joint, ...] = JOINTS if calibration is None else JointMap(calibration).joints
+        self.joints: tuple[Joint, ...] = JOINTS if calibration is None else TickConversion(calibration).joints
         self._open_port = open_port
-        self._find = find
-        self._turn = threading.RLock()
+        self._find_device = find_device
+        self._lock = threading.RLock()
         self._chain: ServoChain | None = None
-        self._readings = 0
+        self._reading_count = 0
 
     def connect(self) -> None:
         """Open the port, check the servos, switch the torque on where they are.
@@ -92,14 +92,14 @@ class FeetechArm:
         Raises PortError, ServoSilentError, WrongServoError, CalibrationError, HotError; then the arm stays where
         it is.
         """
-        with self._turn:
+        with self._lock:
             if self.connected:
                 return
-            if self._find is not None:
-                self.device = self._find()
+            if self._find_device is not None:
+                self.device = self._find_device()
             port = self._open_port(self.device)
             try:
-                self._take_over(ServoChain(ServoBus(port, self.settings.retries)))
+                self._initialise_servos(ServoChain(ServoBus(port, self.settings.retries)))
             except BaseException:
                 port.close()
                 raise
@@ -110,19 +110,19 @@ class FeetechArm:
         Raises NotConnectedError, ConnectionLostError, ServosLostError; and TorqueLostError, once, when a servo
         went limp by itself: it gets no goal but its present position until it holds again.
         """
-        with self._line() as chain:
+        with self._connection() as chain:
             before, retries = time.perf_counter(), chain.bus.counters.retries
-            self._reports.read()
+            self._feedback.read()
             now = time.perf_counter()
             self._check_torque(chain)
-            reports = self._reports.numbers()
+            reports = self._feedback.as_array()
             return JointState(
                 time=now,
-                positions=frozen(self._map.angles(reports[:, 0])),
-                velocities=frozen(self._map.speeds(reports[:, 1])),
-                loads=frozen(self._map.sign * reports[:, 2] / 1000),
-                temperatures=frozen(reports[:, 4]),
-                voltages=frozen(reports[:, 3] / 10),
+                positions=read_only_copy(self._conversion.to_angles(reports[:, 0])),
+                velocities=read_only_copy(self._conversion.to_velocities(reports[:, 1])),
+                loads=read_only_copy(self._conversion.signs * reports[:, 2] / 1000),
+                temperatures=read_only_copy(reports[:, 4]),
+                voltages=read_only_copy(reports[:, 3] / 10),
                 latency=now - before,
                 retries=chain.bus.counters.retries - retries,
             )
@@ -136,47 +136,49 @@ class FeetechArm:
         ConnectionLostError, NotConnectedError.
         """
         angles = np.asarray(command.positions, dtype=np.float64)
-        with self._line():
-            if self.guiding:
-                return self._as_command(self._goals.present())
+        with self._connection():
+            if self.hand_guiding:
+                return self._as_command(self._goals.get_present_positions())
             if angles.shape == (len(self.joints),) and np.isfinite(angles).all():
-                self._goals.move(self._map.ticks(angles))
+                self._goals.move_towards(self._conversion.to_ticks(angles))
             else:
-                self._stay()
-            return self._as_command(self._goals.last)
+                self._hold_position()
+            return self._as_command(self._goals.last_goals)
 
     def hold(self) -> None:
         """Stay where the arm is, with torque; this ends hand-guiding. Raises ArmError if that is impossible."""
-        with self._line() as chain:
-            if self.guiding:
-                self._energise(chain)
+        with self._connection() as chain:
+            if self.hand_guiding:
+                self._enable_torque(chain)
             else:
-                self._stay()
+                self._hold_position()
 
-    def guide(self) -> None:
+    def start_hand_guiding(self) -> None:
         """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
-        with self._line() as chain:
-            self.guiding = True
-            chain.release()
+        with self._connection() as chain:
+            self.hand_guiding = True
+            chain.disable_torque()
 
-    def disconnect(self, release: bool = False) -> None:
+    def disconnect(self, disable_torque: bool = False) -> None:
         """Hold, then close; the servos go on holding unless they are to be released. Raises ArmError."""
         if not self.connected:
             return
         try:
-            with self._line() as chain:
-                if release:
-                    chain.release()
+            with self._connection() as chain:
+                if disable_torque:
+                    chain.disable_torque()
                 else:
                     self.hold()
         finally:
             self._close()
 
-    def complaints(self) -> list[str]:
+    def describe_faults(self) -> list[str]:
         """Return what the servos complained about in their last report, in words. Raises NotConnectedError."""
-        with self._line() as chain:
+        with self._connection() as chain:
             names = dict(zip(chain.ids, (joint.name for joint in self.joints), strict=True))
-            return [f"{names[ident]} {text}" for ident, said in self._reports.complaints().items() for text in said]
+            return [
+                f"{names[ident]} {text}" for ident, said in self._feedback.describe_faults().items() for text in said
+            ]
 
     @property
     def counters(self) -> BusCounters:
@@ -192,52 +194,55 @@ class FeetechArm:
         """Hold, then close."""
         self.disconnect()
 
-    def _take_over(self, chain: ServoChain) -> None:
+    def _initialise_servos(self, chain: ServoChain) -> None:
         """Get to know the servos, then switch them on where they are."""
-        chain.find()
+        chain.check_servos()
         calibration = chain.read_calibration()
         if self.calibration is not None:
-            self.calibration.require_in_servos(calibration)
+            self.calibration.require_same_in_servos(calibration)
             calibration = self.calibration  # which also knows the directions
         chain.configure()
-        self._map = JointMap(calibration)
-        self._energise(chain)
-        self._chain, self.joints, self.connected = chain, self._map.joints, True
+        self._conversion = TickConversion(calibration)
+        self._enable_torque(chain)
+        self._chain, self.joints, self.connected = chain, self._conversion.joints, True
 
-    def _energise(self, chain: ServoChain) -> None:
+    def _enable_torque(self, chain: ServoChain) -> None:
         """Switch the torque on at the present position. Raises CalibrationError or HotError if that is not safe."""
-        reports = ServoReports(chain, self.settings.patience)
+        reports = LatestFeedback(chain, self.settings.max_feedback_age)
         reports.read()
-        if reports.hot():
-            raise HotError(
-                f"Servo {', '.join(map(str, sorted(reports.hot())))} is too hot, so the arm was not switched on. "
+        if reports.find_overheated():
+            raise OverheatedError(
+                f"Servo {', '.join(map(str, sorted(reports.find_overheated())))} is too hot, so the arm was not switched on. "
                 "Let it cool for some minutes, then connect again."
             )
-        present = reports.positions()
-        goals = self._map.clip(present)
-        for joint, here, goal in zip(self._map.joints, present, goals, strict=True):
-            if abs(here - goal) * TICK > self.settings.tolerance:
+        present = reports.get_positions()
+        goals = self._conversion.clip(present)
+        for joint, here, goal in zip(self._conversion.joints, present, goals, strict=True):
+            if abs(here - goal) * RAD_PER_TICK > self.settings.limit_tolerance:
                 raise CalibrationError(
-                    f"{joint.name} stands {abs(here - goal) * TICK:.2f} rad outside its range, so the arm was not "
+                    f"{joint.name} stands {abs(here - goal) * RAD_PER_TICK:.2f} rad outside its range, so the arm was not "
                     "switched on. Move it inside by hand, or calibrate the arm, and connect again."
                 )
-        chain.energise(goals)
-        self._reports = reports
-        self._goals = ServoGoals(chain, self._map, reports, goals, self.settings.haste)
-        self.guiding = False
+        chain.enable_torque(goals)
+        self._feedback = reports
+        self._goals = ServoGoals(chain, self._conversion, reports, goals, self.settings.velocity_factor)
+        self.hand_guiding = False
 
-    def _stay(self) -> None:
+    def _hold_position(self) -> None:
         """Make the present position the goal; a servo that does not say where it is keeps the goal it has."""
-        self._reports.read_now()
-        self._goals.stay()
+        self._feedback.read_now()
+        self._goals.hold_position()
 
     def _check_torque(self, chain: ServoChain) -> None:
         """Ask now and then whether all servos hold, at once when one is hot. Raises TorqueLostError."""
-        self._readings += 1
-        if self.guiding or (self._readings % self.settings.torque_check and self._reports.hot() <= self._goals.limp):
+        self._reading_count += 1
+        if self.hand_guiding or (
+            self._reading_count % self.settings.torque_check_interval
+            and self._feedback.find_overheated() <= self._goals.torque_lost
+        ):
             return
-        limp = chain.relapsed() - self._goals.limp
-        self._goals.limp |= limp | self._reports.hot()
+        limp = chain.find_torque_lost() - self._goals.torque_lost
+        self._goals.torque_lost |= limp | self._feedback.find_overheated()
         if limp:
             raise TorqueLostError(
                 f"Servo {', '.join(map(str, sorted(limp)))} went limp by itself, over heat or a dip of the supply. "
@@ -245,12 +250,12 @@ class FeetechArm:
             )
 
     def _as_command(self, ticks: list[int]) -> Command:
-        return Command(frozen(self._map.angles(np.array(ticks))))
+        return Command(read_only_copy(self._conversion.to_angles(np.array(ticks))))
 
     @contextlib.contextmanager
-    def _line(self) -> Iterator[ServoChain]:
+    def _connection(self) -> Iterator[ServoChain]:
         """Have the line for oneself; a port that vanishes meanwhile is closed. Raises NotConnectedError."""
-        with self._turn:
+        with self._lock:
             if self._chain is None:
                 raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")
             try:
@@ -263,6 +268,6 @@ class FeetechArm:
 
     def _close(self) -> None:
         chain, self._chain = self._chain, None
-        self.connected = self.guiding = False
+        self.connected = self.hand_guiding = False
         if chain is not None:
             chain.bus.port.close()

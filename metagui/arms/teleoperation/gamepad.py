@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SPEED = 0.15
+GAMEPAD_SPEED_M_S = 0.15
 """m/s at full deflection."""
-TURN = 1.5
+GAMEPAD_TURN_RAD_S = 1.5
 """rad/s at full deflection."""
-DEAD = 0.15
+DEAD_ZONE_FRACTION = 0.15
 """Share of a stick's travel around its middle that means nothing."""
-FULL = 32767
-_ENVIRONMENT = {
+AXIS_FULL_SCALE = 32767
+_SDL_ENVIRONMENT = {
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "SDL_VIDEODRIVER": "dummy",  # it must not open windows beside ours
     "SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS": "1",
@@ -30,13 +30,13 @@ class GamepadError(Exception):
     """No gamepad can be used; the message says what is missing and how to get it."""
 
 
-class Stick(NamedTuple):
+class GamepadVelocity(NamedTuple):
     """Where the person wants to go, in the arm's base frame: forward, left and up, m/s; turn, rad/s."""
 
     vx: float
     vy: float
     vz: float
-    turn: float
+    turn_rate: float
     gripper_open: bool
 
 
@@ -49,9 +49,9 @@ class Gamepad:
     def __init__(self, gripper_open: bool = True) -> None:
         self.gripper_open = gripper_open
         """Whether the gripper is to be open."""
-        self._pygame, self._controllers = _import()
-        self._pad: Any = None
-        self._pressed = False
+        self._pygame, self._controllers = _import_pygame()
+        self._device: Any = None
+        self._button_was_pressed = False
         self._pygame.display.init()
         self._controllers.init()
         self._pygame.event.set_blocked(None)  # it is asked, and keeps no list of what happened
@@ -59,59 +59,65 @@ class Gamepad:
     @property
     def name(self) -> str:
         """What it calls itself; empty if there is none."""
-        return str(self._pad.name) if self._pad is not None else ""
+        return str(self._device.name) if self._device is not None else ""
 
-    def poll(self) -> Stick | None:
+    def poll(self) -> GamepadVelocity | None:
         """Return what it says now; None if there is none."""
         self._pygame.event.pump()
-        pad = self._look()
+        pad = self._find_device()
         if pad is None:
             return None
         pygame = self._pygame
         pressed = bool(pad.get_button(pygame.CONTROLLER_BUTTON_A))
-        if pressed and not self._pressed:
+        if pressed and not self._button_was_pressed:
             self.gripper_open = not self.gripper_open
-        self._pressed = pressed
+        self._button_was_pressed = pressed
         axes = (
             pygame.CONTROLLER_AXIS_LEFTX,
             pygame.CONTROLLER_AXIS_LEFTY,
             pygame.CONTROLLER_AXIS_RIGHTX,
             pygame.CONTROLLER_AXIS_RIGHTY,
         )
-        return stick([pad.get_axis(axis) / FULL for axis in axes], self.gripper_open)
+        return velocity_from_axes([pad.get_axis(axis) / AXIS_FULL_SCALE for axis in axes], self.gripper_open)
 
     def close(self) -> None:
         """Let it go; a new Gamepad may be made after that."""
-        self._pad = None
+        self._device = None
         self._controllers.quit()
         self._pygame.display.quit()
 
-    def _look(self) -> Any:
+    def _find_device(self) -> Any:
         """Return the gamepad, a new one if the old one was unplugged."""
-        if self._pad is not None and not self._pad.attached():
-            self._pad = None
-        if self._pad is None:
+        if self._device is not None and not self._device.attached():
+            self._device = None
+        if self._device is None:
             found = [i for i in range(self._controllers.get_count()) if self._controllers.is_controller(i)]
-            self._pad = self._controllers.Controller(found[0]) if found else None
-            self._pressed = False
-        return self._pad
+            self._device = self._controllers.Controller(found[0]) if found else None
+            self._button_was_pressed = False
+        return self._device
 
 
-def stick(axes: Sequence[float], gripper_open: bool) -> Stick:
+def velocity_from_axes(axes: Sequence[float], gripper_open: bool) -> GamepadVelocity:
     """Turn both sticks' axes (left x, left y, right x, right y in -1 … 1, down and right positive) into a wish."""
-    left_x, left_y, right_x, right_y = (_bent(axis) for axis in axes)
-    return Stick(-left_y * SPEED, -left_x * SPEED, -right_y * SPEED, -right_x * TURN, gripper_open)
+    left_x, left_y, right_x, right_y = (_apply_dead_zone(axis) for axis in axes)
+    return GamepadVelocity(
+        -left_y * GAMEPAD_SPEED_M_S,
+        -left_x * GAMEPAD_SPEED_M_S,
+        -right_y * GAMEPAD_SPEED_M_S,
+        -right_x * GAMEPAD_TURN_RAD_S,
+        gripper_open,
+    )
 
 
-def _bent(axis: float) -> float:
+def _apply_dead_zone(axis: float) -> float:
     """Leave the middle out, and make small deflections smaller: fine where it matters, fast where it does not."""
-    size = min(max((abs(axis) - DEAD) / (1.0 - DEAD), 0.0), 1.0)
+    size = min(max((abs(axis) - DEAD_ZONE_FRACTION) / (1.0 - DEAD_ZONE_FRACTION), 0.0), 1.0)
     return size * size if axis > 0 else -size * size
 
 
-def _import() -> tuple[Any, Any]:
+def _import_pygame() -> tuple[Any, Any]:
     """Return pygame and its part for gamepads. Raises GamepadError."""
-    for name, value in _ENVIRONMENT.items():
+    for name, value in _SDL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         import pygame

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError, Command, frozen
-from metagui.arms.control.tick import DECISION_TICKS
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, Command, read_only_copy
+from metagui.arms.control.tick import TICKS_PER_DECISION
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Arm, FloatArray, Observation
 
-APPROACH = 0.6
+LEADER_APPROACH_SPEED_RAD_S = 0.6
 """How fast the follower comes to the leader at first, rad/s."""
-TOGETHER = 0.05
+SYNCHRONISED_RAD = 0.05
 """From how near on, rad, it keeps up with the leader."""
 
 
@@ -34,24 +34,24 @@ class LeaderController:
 
     def __init__(self, leader: Arm) -> None:
         self.leader = leader
-        self.together = False
+        self.synchronised = False
         """Whether the follower has come to where the leader is."""
         self._target: FloatArray | None = None
 
     def decide(self, observation: Observation) -> Command:
         """Return where the leader is, or a step towards that. Raises LeaderLostError."""
-        wanted = self._read()
+        wanted = self._read_leader()
         here = observation.joints.positions
         if wanted.shape != here.shape:
             raise LeaderLostError(
                 f"{self.leader.name} has {len(wanted)} joints and the arm that should follow has {len(here)}; it holds "
                 "its position. Choose a leader of the same kind."
             )
-        if not self.together:
-            wanted = self._approach(wanted, here)
-        return Command(frozen(wanted))
+        if not self.synchronised:
+            wanted = self._step_towards(wanted, here)
+        return Command(read_only_copy(wanted))
 
-    def _read(self) -> FloatArray:
+    def _read_leader(self) -> FloatArray:
         try:
             return self.leader.observe().positions
         except ArmError as error:
@@ -59,10 +59,10 @@ class LeaderController:
                 f"The leader was lost and the arm that follows holds its position: {error}"
             ) from error
 
-    def _approach(self, wanted: FloatArray, here: FloatArray) -> FloatArray:
+    def _step_towards(self, wanted: FloatArray, here: FloatArray) -> FloatArray:
         """Return the next place on the way to the leader; from there on, keep up with it."""
         start = here if self._target is None else self._target
-        step = APPROACH * CONTROL_PERIOD * DECISION_TICKS
+        step = LEADER_APPROACH_SPEED_RAD_S * CONTROL_PERIOD_S * TICKS_PER_DECISION
         self._target = start + np.clip(wanted - start, -step, step)
-        self.together = bool(np.abs(wanted - self._target).max() < TOGETHER)
+        self.synchronised = bool(np.abs(wanted - self._target).max() < SYNCHRONISED_RAD)
         return self._target

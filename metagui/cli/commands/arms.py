@@ -10,36 +10,36 @@ import typer
 
 from metagui.cli.app import app
 from metagui.cli.options import AsJson, Seed
-from metagui.cli.output import VerbError, remark, show
+from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.table import Table
 
-    from metagui.arms.so101.calibration import Calibration
+    from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
 
-BAR = 24
+BAR_WIDTH_CHARACTERS = 24
 """Width of a joint's bar, characters."""
 
 
 @app.command()
 def arms(as_json: AsJson = False) -> None:
     """List the serial ports on USB, which named arm is on which, and the named ones that are elsewhere."""
-    from metagui.arms.feetech.serial_port import usb_ports
-    from metagui.arms.so101.arm_registry import ArmBook
+    from metagui.arms.feetech.serial_port import list_usb_ports
+    from metagui.arms.so101.arm_registry import ArmRegistry
 
-    book = ArmBook()
-    found = [asdict(port) | {"adapter": port.adapter, "name": book.name_of(port)} for port in usb_ports()]
+    book = ArmRegistry()
+    found = [asdict(port) | {"adapter": port.adapter, "name": book.find_name(port)} for port in list_usb_ports()]
     rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
-    elsewhere = [arm for arm in book.arms() if arm.name not in {port["name"] for port in found}]
-    rows += [(arm.device, arm.name, _whereabouts(arm.device, arm.vendor)) for arm in elsewhere]
+    elsewhere = [arm for arm in book.list_arms() if arm.name not in {port["name"] for port in found}]
+    rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
     document = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
-    show(document, ("port", "arm", "adapter"), rows, as_json)
+    print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
-        remark("Nothing is plugged in. `metagui virtual-arm` makes an arm to try things on.")
+        print_note("Nothing is plugged in. `metagui virtual-arm` makes an arm to try things on.")
 
 
 @app.command()
@@ -52,25 +52,25 @@ def calibrate(
     as_json: AsJson = False,
 ) -> None:
     """Lead every joint from stop to stop by hand; ends by itself. Control-C cancels and changes nothing."""
-    from metagui.arms.so101.arm_registry import ArmBook, check_name
+    from metagui.arms.so101.arm_registry import ArmRegistry, check_name
     from metagui.arms.so101.calibration import load
-    from metagui.arms.so101.motors import bench
+    from metagui.arms.so101.motors import open_for_setup
 
     if name is not None:
         check_name(name)
     known = None if file is None else load(file)
-    with bench(port) as chain:
-        found = known or _sweep(chain)
+    with open_for_setup(port) as chain:
+        found = known or _run_sweep(chain)
         chain.write_calibration(found)
-    book = ArmBook()
+    book = ArmRegistry()
     if name is not None:
-        book.remember(name, port)
+        book.register(name, port)
         found.save(book.calibration_path(name))
-    _show(found, as_json)
+    _print_calibration(found, as_json)
 
 
 @app.command("virtual-arm")
-def virtual_arm(
+def emulate_arm(
     seed: Seed = 0,
     new: Annotated[bool, typer.Option("--new", help="As from the factory: it has to be calibrated first.")] = False,
     hands: Annotated[
@@ -85,18 +85,20 @@ def virtual_arm(
 
     import numpy as np
 
-    from metagui.arms.emulator.emulated_arm import VirtualArm
-    from metagui.arms.emulator.emulated_bus import Faults
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.guided_sweep import sweep_by_hand
     from metagui.arms.emulator.pty_server import serve
     from metagui.arms.simulation.simulated_arm import SimulatedArm
 
     mounts = np.random.default_rng(seed).integers(0, 4096, 6)
-    arm = VirtualArm(SimulatedArm(seed), mounts.tolist(), Faults(lost=lost, corrupted=corrupted, echo=echo, seed=seed))
+    arm = EmulatedArm(
+        SimulatedArm(seed), mounts.tolist(), FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
+    )
     if not new:
         arm.calibrate()
     if hands:
-        arm.lead(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
+        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
     stop = threading.Event()
     # Handlers of our own: a program started in the background of a script inherits an ignored Control-C.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,45 +106,45 @@ def virtual_arm(
     serve(arm, typer.echo, stop)
 
 
-def _whereabouts(device: str, vendor: int | None) -> str:
+def _describe_location(device: str, vendor: int | None) -> str:
     """Say of a named arm that is on no USB port where it may be."""
     there = vendor is None and Path(device).exists()
     return "a port that is not on USB" if there else "not plugged in; it was here last"
 
 
-def _sweep(chain: "ServoChain") -> "Calibration":
+def _run_sweep(chain: "ServoChain") -> "ArmCalibration":
     """Let a person move the joints, and show how far each has come."""
     from rich.console import Console
     from rich.live import Live
 
-    from metagui.arms.so101.range_of_motion import sweep
+    from metagui.arms.so101.range_of_motion import run_sweep
     from metagui.cli.signals import interruptible
 
-    remark("The arm goes limp: hold it. Lead every joint from stop to stop.")
-    steps = sweep(chain)
+    print_note("The arm goes limp: hold it. Lead every joint from stop to stop.")
+    steps = run_sweep(chain)
     try:
         with interruptible(), Live(console=Console(stderr=True), refresh_per_second=15, transient=True) as live:
             while True:
-                live.update(_bars(next(steps)))
+                live.update(_make_bars(next(steps)))
     except StopIteration as end:
-        found: Calibration = end.value
+        found: ArmCalibration = end.value
         return found
     except KeyboardInterrupt:
-        raise VerbError("Cancelled. Nothing was written to the arm; it is limp.") from None
+        raise CommandError("Cancelled. Nothing was written to the arm; it is limp.") from None
 
 
-def _bars(joints: "Sequence[JointSweep]") -> "Table":
+def _make_bars(joints: "Sequence[JointSweep]") -> "Table":
     from rich.table import Table
 
     table = Table(box=None)
     for joint in joints:
-        filled = round(min(joint.share, 1.0) * BAR)
-        bar = "█" * filled + "░" * (BAR - filled)
-        table.add_row(joint.name, bar, f"{joint.share:.0%} of the model's", joint.problem or "done")
+        filled = round(min(joint.travel_fraction, 1.0) * BAR_WIDTH_CHARACTERS)
+        bar = "█" * filled + "░" * (BAR_WIDTH_CHARACTERS - filled)
+        table.add_row(joint.name, bar, f"{joint.travel_fraction:.0%} of the model's", joint.problem or "done")
     return table
 
 
-def _show(found: "Calibration", as_json: bool) -> None:
+def _print_calibration(found: "ArmCalibration", as_json: bool) -> None:
     import json
 
     from metagui.arms.kinematics import JOINTS
@@ -152,4 +154,4 @@ def _show(found: "Calibration", as_json: bool) -> None:
         for joint, values in zip(JOINTS, found.joints, strict=True)
     ]
     document = json.loads(found.to_json())
-    show(document, ("joint", "servo", "offset", "lowest", "highest"), rows, as_json, "Written to the arm")
+    print_result(document, ("joint", "servo", "offset", "lowest", "highest"), rows, as_json, "Written to the arm")

@@ -7,9 +7,9 @@ import typer
 
 from metagui.cli.app import app
 from metagui.cli.options import AsJson
-from metagui.cli.output import show
+from metagui.cli.output import print_result
 
-WORDS = {"good": "[green]good[/]", "note": "[yellow]note[/]", "lacking": "[red]lacking[/]"}
+VERDICT_MARKUP = {"good": "[green]good[/]", "note": "[yellow]note[/]", "lacking": "[red]lacking[/]"}
 
 
 @app.command()
@@ -23,16 +23,16 @@ def check(
     from metagui import diagnostics as machine
 
     if packages:
-        typer.echo(" ".join(machine.missing_packages()))
+        typer.echo(" ".join(machine.find_missing_packages()))
         return
-    findings = machine.check()
+    findings = machine.run_checks()
     lacking = any(finding.verdict == "lacking" for finding in findings)
-    rows = [(f.part, WORDS[f.verdict], f.says) for f in findings]
+    rows = [(f.part, VERDICT_MARKUP[f.verdict], f.message) for f in findings]
     document = {"ready": not lacking, "findings": [asdict(finding) for finding in findings]}
-    show(document, ("part", "verdict", "what was found"), rows, as_json)
+    print_result(document, ("part", "verdict", "what was found"), rows, as_json)
     if not as_json:
         for finding in findings:
-            if finding.mend:  # apart from the table, whose cells break commands into pieces
-                typer.echo(f"{finding.part}: {finding.mend}")
+            if finding.fix:  # apart from the table, whose cells break commands into pieces
+                typer.echo(f"{finding.part}: {finding.fix}")
     if lacking:
         raise typer.Exit(1)

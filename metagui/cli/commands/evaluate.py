@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metagui.cli.app import app
-from metagui.cli.options import AsJson, Seed, prior_at
-from metagui.cli.output import VerbError, follow, progress, show
+from metagui.cli.options import AsJson, Seed, load_prior
+from metagui.cli.output import CommandError, make_progress_bar, print_result, run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.evaluation.episode_log import EpisodeLog
-    from metagui.learning.evaluation.evaluation import EvaluateSettings
-    from metagui.learning.evaluation.success_rates import Episode, Success
+    from metagui.learning.evaluation.evaluation import EvaluationSettings
+    from metagui.learning.evaluation.success_rates import Episode, SuccessRate
     from metagui.learning.prior import Prior
 
 
@@ -43,75 +43,82 @@ def evaluate(
 ) -> None:
     """Measure success in unseen scenes: show each program, adapt, run; beside all rivals and the script itself."""
     from metagui.demonstrations.programs.program import load_programs
-    from metagui.learning.evaluation.evaluation import CANDIDATES, EvaluateSettings
+    from metagui.learning.evaluation.evaluation import EVALUATED_CANDIDATES, EvaluationSettings
     from metagui.paths import resources_dir
 
     path = programs or resources_dir() / "programs" / "test.json"
-    wanted = chosen_of(CANDIDATES, candidates, "candidate") or CANDIDATES
-    settings = EvaluateSettings(numbers(shots), scenes, seed, wanted, workers=workers)
-    tasks = of_families(load_programs(path), families)
-    starts = [prior_at(file) for file in prior] if prior else [prior_at(None)]
+    wanted = parse_choices(EVALUATED_CANDIDATES, candidates, "candidate") or EVALUATED_CANDIDATES
+    settings = EvaluationSettings(parse_counts(shots), scenes, seed, wanted, workers=workers)
+    tasks = filter_families(load_programs(path), families)
+    starts = [load_prior(file) for file in prior] if prior else [load_prior(None)]
     document: dict[str, Any] = {"programs": path.name, "priors": [start.id for start in starts]}
     document["settings"] = asdict(settings)
-    seen, success = _evaluated(starts, tasks, settings, _log(keep, document, tasks))
+    seen, success = _run_evaluation(starts, tasks, settings, _open_log(keep, document, tasks))
     document["success"] = [asdict(row) for row in success]
     if episodes:
         document["episodes"] = [asdict(episode) for episode in seen]
-    columns, rows = table_of(success, detail)
+    columns, rows = make_table(success, detail)
     title = f"Success in unseen scenes (95 % interval): {path.name}, prior {', '.join(document['priors'])}"
-    show(document, columns, rows, as_json, title)
+    print_result(document, columns, rows, as_json, title)
 
 
-def _log(path: Path | None, document: dict[str, Any], programs: "tuple[ClickProgram, ...]") -> "EpisodeLog | None":
+def _open_log(path: Path | None, document: dict[str, Any], programs: "tuple[TaskProgram, ...]") -> "EpisodeLog | None":
     """Open the log of episodes; how many processes ran does not matter to it. Raises VerbError."""
-    from metagui.demonstrations.programs.program import click_to_dict
+    from metagui.demonstrations.programs.program import instruction_to_flat_dict
     from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
 
     if path is None:
         return None
     settings = {k: v for k, v in document["settings"].items() if k != "workers"}
-    clicks = {p.name: [click_to_dict(click) for click in (*p.setup, *p.clicks)] for p in programs}
+    clicks = {p.name: [instruction_to_flat_dict(click) for click in (*p.setup, *p.instructions)] for p in programs}
     try:
         return EpisodeLog(path, document | {"settings": settings, "clicks": clicks})
     except (EpisodeLogError, OSError) as error:
-        raise VerbError(str(error)) from error
+        raise CommandError(str(error)) from error
 
 
-def of_families(programs: "tuple[ClickProgram, ...]", text: str) -> "tuple[ClickProgram, ...]":
+def filter_families(programs: "tuple[TaskProgram, ...]", text: str) -> "tuple[TaskProgram, ...]":
     """Return the programs of the families named in ``text``, all if it is empty. Raises VerbError."""
-    wanted = chosen_of([program.family for program in programs], text, "family")
+    wanted = parse_choices([program.family for program in programs], text, "family")
     return tuple(program for program in programs if not wanted or program.family in wanted)
 
 
-def chosen_of(known: "Sequence[str]", text: str, what: str) -> tuple[str, ...]:
+def parse_choices(known: "Sequence[str]", text: str, what: str) -> tuple[str, ...]:
     """Return the names in ``text``, separated by commas. Raises VerbError if one is not known."""
     wanted = tuple(part.strip() for part in text.split(",") if part.strip())
     for name in wanted:
         if name not in known:
-            raise VerbError(
+            raise CommandError(
                 f"There is no {what} {name!r}; there is {', '.join(dict.fromkeys(known))}. Nothing was run."
             )
     return wanted
 
 
-def table_of(success: "Iterable[Success]", detail: bool = False) -> tuple[list[str], list[list[str]]]:
+def make_table(success: "Iterable[SuccessRate]", detail: bool = False) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows: a line for each row of families and number of takes, a column for each policy.
 
     In ``detail``, also for each family and for each of several priors.
     """
-    from metagui.demonstrations.programs.splits import ROWS, row_of
-    from metagui.learning.evaluation.success_rates import ALL
+    from metagui.demonstrations.programs.splits import EVALUATION_SPLITS, get_evaluation_split
+    from metagui.learning.evaluation.success_rates import ALL_FAMILIES
 
     found = {(s.family, s.prior, s.shots, s.candidate): s for s in success if detail or not s.prior}
     policies = list(dict.fromkeys(candidate for *_, candidate in found))
-    groups = {family: row_of(family) for family, *_ in found}
-    order = {name: place for place, name in enumerate((*ROWS, *groups, ALL))}
+    groups = {family: get_evaluation_split(family) for family, *_ in found}
+    order = {name: place for place, name in enumerate((*EVALUATION_SPLITS, *groups, ALL_FAMILIES))}
 
     def place(line: tuple[str, str, int]) -> tuple[Any, ...]:
         family, prior, shots = line
-        return (family == ALL, order[groups[family]], family not in ROWS, order[family], prior, shots)
+        return (
+            family == ALL_FAMILIES,
+            order[groups[family]],
+            family not in EVALUATION_SPLITS,
+            order[family],
+            prior,
+            shots,
+        )
 
-    kept = [family for family in groups if detail or family == ALL or family in groups.values()]
+    kept = [family for family in groups if detail or family == ALL_FAMILIES or family in groups.values()]
     rows = []
     for family, prior, shots in sorted(dict.fromkeys(key[:3] for key in found if key[2]), key=place):
         if family not in kept:
@@ -124,31 +131,31 @@ def table_of(success: "Iterable[Success]", detail: bool = False) -> tuple[list[s
     return ["family", "takes", "episodes", *policies], rows
 
 
-def _evaluated(
+def _run_evaluation(
     priors: "Sequence[Prior]",
-    programs: "tuple[ClickProgram, ...]",
-    settings: "EvaluateSettings",
+    programs: "tuple[TaskProgram, ...]",
+    settings: "EvaluationSettings",
     log: "EpisodeLog | None",
-) -> "tuple[list[Episode], tuple[Success, ...]]":
+) -> "tuple[list[Episode], tuple[SuccessRate, ...]]":
     from metagui.learning.evaluation.evaluation import evaluate
     from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR
 
     seen: list[Episode] = []
     once = NEAREST_NEIGHBOUR in settings.candidates
     policies = len(settings.shots) * (len(priors) * (len(settings.candidates) - once) + once)
-    with progress() as bar:
+    with make_progress_bar() as bar:
         job = bar.add_task("episodes", total=len(programs) * settings.scenes * (1 + policies), says="")
 
         def tell(episode: "Episode") -> None:
             seen.append(episode)
             bar.update(job, advance=1, says=f"{episode.program}: {episode.candidate}")
 
-        return seen, follow(evaluate(priors, programs, settings, log=log), tell)
+        return seen, run_to_end(evaluate(priors, programs, settings, log=log), tell)
 
 
-def numbers(text: str) -> tuple[int, ...]:
+def parse_counts(text: str) -> tuple[int, ...]:
     """Read positive whole numbers separated by commas. Raises VerbError."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise VerbError(f"--shots {text!r} must be numbers of takes such as 1,3. Nothing was run.")
+        raise CommandError(f"--shots {text!r} must be numbers of takes such as 1,3. Nothing was run.")
     return tuple(int(part) for part in parts)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from metagui.cli.app import app
-from metagui.cli.options import AsJson, LibraryFolder, library_at
-from metagui.cli.output import remark, show
+from metagui.cli.options import AsJson, LibraryFolder, open_library
+from metagui.cli.output import print_note, print_result
 
 
 @app.command("export")
@@ -23,15 +23,15 @@ def export(
     """Write takes into one file from which robomimic trains."""
     from metagui.demonstrations.storage.robomimic_export import export_robomimic
 
-    shelf = library_at(library)
-    found = [take for name in task or shelf.tasks() for take in shelf.takes(name)]
+    shelf = open_library(library)
+    found = [take for name in task or shelf.list_tasks() for take in shelf.list_takes(name)]
     takes = [take for take in found if not take.error and (failed or take.success is not False)]
     if len(takes) < len(found):
-        remark(f"Left out: {len(found) - len(takes)} takes that are marked as failed or cannot be read.")
+        print_note(f"Left out: {len(found) - len(takes)} takes that are marked as failed or cannot be read.")
     samples = export_robomimic(takes, out, valid)
     counted = Counter(take.task for take in takes)
     document = {"file": str(out), "samples": samples, "tasks": dict(counted)}
-    show(document, ("task", "takes"), counted.items(), as_json, f"{out}: {len(takes)} takes, {samples} samples")
+    print_result(document, ("task", "takes"), counted.items(), as_json, f"{out}: {len(takes)} takes, {samples} samples")
 
 
 @app.command("import")
@@ -44,9 +44,9 @@ def import_(
     """Add the takes of an exported file to the library; nothing there is replaced."""
     from dataclasses import replace
 
-    from metagui.demonstrations.storage.robomimic_export import demonstrations_in
+    from metagui.demonstrations.storage.robomimic_export import import_robomimic
 
-    shelf = library_at(library)
-    added = [shelf.add(replace(found, task=task or found.task)) for found in demonstrations_in(file)]
-    document = {"takes": [{"task": info.task, "take": info.name, "samples": info.samples} for info in added]}
-    show(document, ("task", "take", "samples"), [(i.task, i.name, i.samples) for i in added], as_json)
+    shelf = open_library(library)
+    added = [shelf.add_take(replace(found, task=task or found.task)) for found in import_robomimic(file)]
+    document = {"takes": [{"task": info.task, "take": info.name, "samples": info.sample_count} for info in added]}
+    print_result(document, ("task", "take", "samples"), [(i.task, i.name, i.sample_count) for i in added], as_json)

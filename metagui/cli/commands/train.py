@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from metagui.cli.app import app
-from metagui.cli.commands.fine_tune import train_library
+from metagui.cli.commands.fine_tune import fine_tune
 from metagui.cli.options import AsJson, Seed
-from metagui.cli.output import VerbError, follow, progress, remark, show
+from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result, run_to_end
 from metagui.cli.signals import until_interrupted
 from metagui.paths import resources_dir
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.prior import Prior
-    from metagui.learning.training.pretraining import TrainSettings, TrainStep
+    from metagui.learning.training.pretraining import TrainingSettings, TrainingStep
     from metagui.learning.training.training_data import TrainingData
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingInputs:
     """What a prior is made from; kept in the checkpoint, so that no run continues on other lessons."""
 
     programs: str
@@ -76,17 +76,17 @@ def train(
     With --library the shipped prior is trained on, on your own tasks among generated ones, in minutes.
     """
     if library is not None:
-        train_library(library, length, seed, workers, as_json)
+        fine_tune(library, length, seed, workers, as_json)
         return
     from metagui.demonstrations.programs.program import load_programs
 
     path = programs or resources_dir() / "programs" / "train.json"
-    lessons = Lessons(
+    lessons = TrainingInputs(
         sha256(path.read_bytes()).hexdigest()[:12], takes, prefixes, seed, length, str(data.resolve()) if data else ""
     )
-    claim(checkpoint, lessons)
+    claim_checkpoint(checkpoint, lessons)
     began = time.perf_counter()
-    learnt_from = prepared(path, lessons, checkpoint, workers)
+    learnt_from = prepare_data(path, lessons, checkpoint, workers)
     about = {
         "command": f"metagui train --programs {path.name} --takes {takes} --prefixes {prefixes} --length {length} "
         f"--seed {seed}" + (" --data of another run" if data else ""),
@@ -101,36 +101,36 @@ def train(
     document = {"prior": str(out), "id": prior.id, "seconds": seconds, "validation": validation}
     rows = [(v["phase"], v["step"], *(f"{v[k]:.4f}" for k in ("before", "after", "other"))) for v in validation]
     columns = ("phase", "step", "held-out loss before", "after adapting", "to another task")
-    show(document, columns, rows, as_json, f"{out} ({prior.id}), made in {seconds:.0f} s")
+    print_result(document, columns, rows, as_json, f"{out} ({prior.id}), made in {seconds:.0f} s")
 
 
-def claim(checkpoint: Path, lessons: Lessons) -> None:
+def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
     """Make the checkpoint folder, or continue it. Raises VerbError if it was made from other lessons."""
     note = checkpoint / "lessons.json"
     if not note.is_file():
         checkpoint.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(asdict(lessons)), encoding="utf-8")
-    elif Lessons(**json.loads(note.read_text(encoding="utf-8"))) != lessons:
-        raise VerbError(
+        note.write_text(json.dumps(asdict(inputs)), encoding="utf-8")
+    elif TrainingInputs(**json.loads(note.read_text(encoding="utf-8"))) != inputs:
+        raise CommandError(
             f"{checkpoint} holds a run on other programs, takes, prefixes, length or seed. Nothing was changed; "
             "name another folder with --checkpoint, or remove that one."
         )
 
 
-def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None) -> "TrainingData":
+def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: int | None) -> "TrainingData":
     """Return the takes in the form that is learnt from: the checkpoint's, or generated now."""
     from metagui.learning.policy.dataset import DatasetError
-    from metagui.learning.training.training_data import TrainingData, prepare
+    from metagui.learning.training.training_data import TrainingData, encode_takes
 
-    if lessons.data:
+    if inputs.data:
         try:
-            return TrainingData.load(Path(lessons.data))
+            return TrainingData.load(Path(inputs.data))
         except DatasetError as error:
-            raise VerbError(str(error)) from error
+            raise CommandError(str(error)) from error
     folder = checkpoint / "data"
     if not folder.is_dir():
-        with progress() as bar:
-            data = prepare(_generated(path, lessons, workers, bar))
+        with make_progress_bar() as bar:
+            data = encode_takes(_generate_takes(path, inputs, workers, bar))
         unfinished = checkpoint / "data.unfinished"
         unfinished.mkdir(exist_ok=True)
         data.save(unfinished)
@@ -139,15 +139,17 @@ def prepared(path: Path, lessons: Lessons, checkpoint: Path, workers: int | None
     return TrainingData.load(folder)
 
 
-def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress") -> "Iterator[Demonstration]":
+def _generate_takes(
+    path: Path, inputs: TrainingInputs, workers: int | None, bar: "Progress"
+) -> "Iterator[Demonstration]":
     from metagui.demonstrations.programs.program import load_programs
-    from metagui.demonstrations.programs.scripted import GenerateSettings, generate
+    from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
 
     programs = load_programs(path)
     job = bar.add_task("generating", total=len(programs), says="")
-    remark(f"Generating {lessons.takes} takes of each of {len(programs)} programs …")
-    for _, demonstrations in generate(
-        programs, GenerateSettings(lessons.takes, lessons.seed, lessons.prefixes, workers)
+    print_note(f"Generating {inputs.takes} takes of each of {len(programs)} programs …")
+    for _, demonstrations in generate_library(
+        programs, GenerationSettings(inputs.takes, inputs.seed, inputs.prefixes, workers)
     ):
         yield from demonstrations
         bar.update(job, advance=1)
@@ -155,52 +157,52 @@ def _generated(path: Path, lessons: Lessons, workers: int | None, bar: "Progress
 
 def meta_train(
     data: "TrainingData",
-    lessons: Lessons,
+    inputs: TrainingInputs,
     checkpoint: Path,
-    about: dict[str, Any],
-    programs: "Sequence[ClickProgram]",
+    provenance: dict[str, Any],
+    programs: "Sequence[TaskProgram]",
     workers: int | None,
-    kept: Path | None,
+    data_folder: Path | None,
 ) -> "Prior":
     """Run or continue the meta-training, with a bar a phase; return the prior."""
-    from metagui.learning.training.pretraining import meta_train_prior
+    from metagui.learning.training.pretraining import train_prior
 
-    with until_interrupted() as should_stop, progress() as bar:
+    with until_interrupted() as should_stop, make_progress_bar() as bar:
         jobs: dict[str, Any] = {}
 
-        def tell(step: "TrainStep") -> None:
+        def tell(step: "TrainingStep") -> None:
             if step.phase not in jobs:
                 jobs[step.phase] = bar.add_task(step.phase, total=step.steps, says="")
             says = f"loss {step.loss:.3f}" if step.loss == step.loss else ""
             bar.update(jobs[step.phase], completed=step.step, says=says)
             if step.validation is not None:
-                remark(describe(step))
+                print_note(describe_step(step))
 
-        folder = kept or checkpoint / "data"
-        steps = meta_train_prior(data, settings_for(lessons), checkpoint, should_stop, about, programs, workers, folder)
-        return follow(steps, tell)
+        folder = data_folder or checkpoint / "data"
+        steps = train_prior(data, make_settings(inputs), checkpoint, should_stop, provenance, programs, workers, folder)
+        return run_to_end(steps, tell)
 
 
-def settings_for(lessons: Lessons) -> "TrainSettings":
+def make_settings(inputs: TrainingInputs) -> "TrainingSettings":
     """Return the usual settings, with the asked seed and share of the steps."""
-    from metagui.learning.training.pretraining import TrainSettings
+    from metagui.learning.training.pretraining import TrainingSettings
 
-    usual = TrainSettings(seed=lessons.seed)
+    usual = TrainingSettings(seed=inputs.seed)
     shorter = {
-        name: replace(phase, steps=max(1, round(phase.steps * lessons.length)))
-        for name in ("encoder", "corrected", "inner", "rival", "siamese")
+        name: replace(phase, steps=max(1, round(phase.steps * inputs.length)))
+        for name in ("encoder", "dagger", "inner", "baseline", "siamese")
         if (phase := getattr(usual, name))
     }
     return replace(usual, **shorter)
 
 
-def describe(step: "TrainStep") -> str:
+def describe_step(step: "TrainingStep") -> str:
     """Say how far a phase is, and whether the policy ignores its demonstration."""
-    words = f"{step.phase} {step.step} of {step.steps}, {step.seconds:.0f} s: loss {step.loss:.3f}"
+    words = f"{step.phase} {step.step} of {step.steps}, {step.elapsed_seconds:.0f} s: loss {step.loss:.3f}"
     found = step.validation
     if found is None or found.after != found.after:
         return words
     words += f", held-out tasks {found.before:.3f} before and {found.after:.3f} after adapting"
     blind = step.phase == "multi-task rival"
-    ignores = found.ignores_demonstrations and not blind
+    ignores = found.is_memorizing and not blind
     return words + ("; the policy ignores the demonstration" if ignores else "")

@@ -7,104 +7,129 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
-from metagui.arms.simulation.scene import CUBE
-from metagui.demonstrations.primitives.primitive import GAIN, RISE, STILL, Situation, funnel, near, turning, wrap_square
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, ToolMotion
+from metagui.arms.simulation.scene import CUBE_SIZE_M
+from metagui.demonstrations.primitives.primitive import (
+    PROPORTIONAL_GAIN,
+    RETREAT_HEIGHT_M,
+    ZERO_DISPLACEMENT,
+    PrimitiveState,
+    is_within,
+    limit_turn,
+    step_along_funnel,
+    wrap_quarter_turn,
+)
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
-SIDESTEP = 0.006
+FINGER_CLEARANCE_M = 0.006
 """The fixed finger keeps this far off a cube while going down or letting go, m: rising straight up tips cubes."""
-DEEP = 0.002
+GRASP_DEPTH_M = 0.002
 """The tool goes down to this far below a cube's middle to close around it, m, and low grasps rise from there."""
-LOW = 0.014
+DRAG_HEIGHT_M = 0.014
 """Height of the tool while it drags a cube along the table, m: the cube hangs hardly above it."""
-CREEP = 0.0015
+MIN_DRAG_STEP_M = 0.0015
 """Slowest that a cube is dragged towards its goal, m a decision: who learns from it must not come to rest before."""
 
 
-def grasp(s: Situation) -> Motion:
+def grasp(state: PrimitiveState) -> ToolMotion:
     """Come down on a cube with the fixed finger a little off, close, lift."""
-    cube = s.where(s.anchor)
-    if s.now.scene.held[s.anchor]:
-        rise = s.number("height", 0.075) - s.tool[2]
-        step = np.array([0.0, 0.0, min(MAX_STEP * s.style.speed, GAIN * rise + 0.001)])
-        return Motion(step, 0.0, GRIPPER_CLOSED, done=rise < 0.001)
-    relative = s.tool - cube
-    along = float(relative @ s.jaw)
-    across = float(relative[1] * s.jaw[0] - relative[0] * s.jaw[1])
-    if -0.010 < along < 0.005 and abs(across) < 0.005 and relative[2] < 0.001 and s.now.gripper > -0.05:
-        return Motion(STILL, 0.0, GRIPPER_CLOSED)
-    error = wrap_square(float(s.now.scene.yaws[s.anchor]) - s.now.tool_yaw)
-    ready = s.now.gripper > 0.32 and abs(error) < 0.15
-    goal = cube - SIDESTEP * s.jaw + (0.0, 0.0, -DEEP if ready else 0.04)
-    return Motion(funnel(s, s.tool, goal), turning(error), GRIPPER_OPEN)
+    cube = state.get_object_position(state.object_index)
+    if state.observation.scene.held[state.object_index]:
+        rise = state.get_parameter("height", 0.075) - state.tool_position[2]
+        step = np.array(
+            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
+        )
+        return ToolMotion(step, 0.0, GRIPPER_CLOSED_RAD, done=rise < 0.001)
+    relative = state.tool_position - cube
+    along = float(relative @ state.jaw_direction)
+    across = float(relative[1] * state.jaw_direction[0] - relative[0] * state.jaw_direction[1])
+    if -0.010 < along < 0.005 and abs(across) < 0.005 and relative[2] < 0.001 and state.observation.gripper > -0.05:
+        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_CLOSED_RAD)
+    error = wrap_quarter_turn(float(state.observation.scene.yaws[state.object_index]) - state.observation.tool_yaw)
+    ready = state.observation.gripper > 0.32 and abs(error) < 0.15
+    goal = cube - FINGER_CLEARANCE_M * state.jaw_direction + (0.0, 0.0, -GRASP_DEPTH_M if ready else 0.04)
+    return ToolMotion(step_along_funnel(state, state.tool_position, goal), limit_turn(error), GRIPPER_OPEN_RAD)
 
 
-def place_goal(s: Situation, cube: int) -> FloatArray:
+def compute_place_goal(state: PrimitiveState, cube_index: int) -> FloatArray:
     """(3,) where the centre of the placed cube ends: on the anchor, or on the table if that is beside it."""
-    goal = s.where(s.anchor) + s.offset
-    on_cube = s.anchor in s.cubes and math.hypot(*s.offset[:2]) < CUBE and s.anchor != cube
-    goal[2] = (s.where(s.anchor)[2] + CUBE) if on_cube else CUBE / 2
+    goal = state.get_object_position(state.object_index) + state.offset
+    on_cube = (
+        state.object_index in state.cube_indices
+        and math.hypot(*state.offset[:2]) < CUBE_SIZE_M
+        and state.object_index != cube_index
+    )
+    goal[2] = (state.get_object_position(state.object_index)[2] + CUBE_SIZE_M) if on_cube else CUBE_SIZE_M / 2
     return goal
 
 
-def place(s: Situation) -> Motion:
+def place(state: PrimitiveState) -> ToolMotion:
     """Carry what is held to the target, let go, step aside, rise."""
-    held = np.flatnonzero(s.now.scene.held)
+    held = np.flatnonzero(state.observation.scene.held)
     if not len(held):
-        return _withdraw(s)
+        return _retreat(state)
     cube = int(held[0])
-    goal = place_goal(s, cube)
-    way = goal - s.where(cube)
+    goal = compute_place_goal(state, cube)
+    way = goal - state.get_object_position(cube)
     if math.hypot(way[0], way[1]) < 0.004 and way[2] > -0.004:
-        return Motion(STILL, 0.0, GRIPPER_OPEN)
-    error = wrap_square(float(s.now.scene.yaws[s.anchor] - s.now.scene.yaws[cube]))
-    return Motion(funnel(s, s.where(cube), goal), turning(error), GRIPPER_CLOSED)
+        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
+    error = wrap_quarter_turn(
+        float(state.observation.scene.yaws[state.object_index] - state.observation.scene.yaws[cube])
+    )
+    return ToolMotion(
+        step_along_funnel(state, state.get_object_position(cube), goal), limit_turn(error), GRIPPER_CLOSED_RAD
+    )
 
 
-def slide(s: Situation) -> Motion:
+def slide(state: PrimitiveState) -> ToolMotion:
     """Drag what is held along the table, let go, step aside, rise."""
-    held = np.flatnonzero(s.now.scene.held)
+    held = np.flatnonzero(state.observation.scene.held)
     if not len(held):
-        return _withdraw(s)
+        return _retreat(state)
     cube = int(held[0])
-    way = slide_goal(s) - s.where(cube)
-    low = GAIN * max(LOW - s.tool[2], way[2])
+    way = compute_slide_goal(state) - state.get_object_position(cube)
+    low = PROPORTIONAL_GAIN * max(DRAG_HEIGHT_M - state.tool_position[2], way[2])
     way[2] = 0.0
-    if near(way, 0.004):
-        return Motion(STILL, 0.0, GRIPPER_OPEN)
-    error = wrap_square(float(s.now.scene.yaws[s.anchor] - s.now.scene.yaws[cube]))
+    if is_within(way, 0.004):
+        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
+    error = wrap_quarter_turn(
+        float(state.observation.scene.yaws[state.object_index] - state.observation.scene.yaws[cube])
+    )
     distance = math.hypot(way[0], way[1])
-    drive = min(0.8 * MAX_STEP * s.style.speed, GAIN * distance + CREEP)
-    return Motion(way * (drive / distance) + (0.0, 0.0, low), turning(error), GRIPPER_CLOSED)
+    drive = min(0.8 * MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * distance + MIN_DRAG_STEP_M)
+    return ToolMotion(way * (drive / distance) + (0.0, 0.0, low), limit_turn(error), GRIPPER_CLOSED_RAD)
 
 
-def slide_goal(s: Situation) -> FloatArray:
+def compute_slide_goal(state: PrimitiveState) -> FloatArray:
     """(3,) where the centre of a dragged cube ends."""
-    goal = s.where(s.anchor) + s.offset
-    goal[2] = CUBE / 2
+    goal = state.get_object_position(state.object_index) + state.offset
+    goal[2] = CUBE_SIZE_M / 2
     return goal
 
 
-def release(s: Situation) -> Motion:
+def release(state: PrimitiveState) -> ToolMotion:
     """Open here, step aside, rise."""
-    if s.now.scene.held.any():
-        return Motion(STILL, 0.0, GRIPPER_OPEN)
-    return _withdraw(s)
+    if state.observation.scene.held.any():
+        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
+    return _retreat(state)
 
 
-def _withdraw(s: Situation) -> Motion:
+def _retreat(state: PrimitiveState) -> ToolMotion:
     """Leave the nearest cube: the fixed finger steps off sideways while the jaw opens, then up."""
-    nearest = min(s.cubes, key=lambda i: float(np.sum((s.where(i) - s.tool) ** 2)))
-    relative = s.tool - s.where(nearest)
-    rise = RISE - float(relative[2])
-    aside = -SIDESTEP - float(relative @ s.jaw)
-    clear = s.now.gripper > 0.3 and aside > -0.003
+    nearest = min(
+        state.cube_indices, key=lambda i: float(np.sum((state.get_object_position(i) - state.tool_position) ** 2))
+    )
+    relative = state.tool_position - state.get_object_position(nearest)
+    rise = RETREAT_HEIGHT_M - float(relative[2])
+    aside = -FINGER_CLEARANCE_M - float(relative @ state.jaw_direction)
+    clear = state.observation.gripper > 0.3 and aside > -0.003
     if relative[2] > 0.02 or math.hypot(relative[0], relative[1]) > 0.03:
         clear = True
     if clear:
-        step = np.array([0.0, 0.0, min(MAX_STEP * s.style.speed, GAIN * rise + 0.001)])
-        return Motion(step, 0.0, GRIPPER_OPEN, done=rise < 0.004)
-    return Motion(s.jaw * max(-0.0025, min(0.0, aside * GAIN)), 0.0, GRIPPER_OPEN)
+        step = np.array(
+            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
+        )
+        return ToolMotion(step, 0.0, GRIPPER_OPEN_RAD, done=rise < 0.004)
+    return ToolMotion(state.jaw_direction * max(-0.0025, min(0.0, aside * PROPORTIONAL_GAIN)), 0.0, GRIPPER_OPEN_RAD)

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, Motion
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, ToolMotion
 from metagui.demonstrations.primitives.grasping import grasp, place, release, slide
-from metagui.demonstrations.primitives.primitive import Situation, funnel, limited, near, neutral
+from metagui.demonstrations.primitives.primitive import (
+    PrimitiveState,
+    is_within,
+    limit_step,
+    step_along_funnel,
+    turn_to_neutral,
+)
 from metagui.demonstrations.primitives.pushing import press, push
 from metagui.demonstrations.primitives.tracing import trace
 
@@ -19,32 +25,42 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
 
-def reach_goal(s: Situation) -> FloatArray:
+def compute_reach_goal(state: PrimitiveState) -> FloatArray:
     """(3,) where a reach ends."""
-    return s.where(s.anchor) + s.offset
+    return state.get_object_position(state.object_index) + state.offset
 
 
-def reach(s: Situation) -> Motion:
+def reach(state: PrimitiveState) -> ToolMotion:
     """Go to a point given from an anchor; whatever is held stays held."""
-    goal = reach_goal(s)
-    return Motion(funnel(s, s.tool, goal), neutral(s), s.keep, done=near(goal - s.tool, 0.004))
+    goal = compute_reach_goal(state)
+    return ToolMotion(
+        step_along_funnel(state, state.tool_position, goal),
+        turn_to_neutral(state),
+        state.current_gripper_target,
+        done=is_within(goal - state.tool_position, 0.004),
+    )
 
 
-def home(s: Situation) -> Motion:
+def home(state: PrimitiveState) -> ToolMotion:
     """Go to a point given from the table, and open if nothing is held."""
-    gripper = GRIPPER_CLOSED if s.now.scene.held.any() else GRIPPER_OPEN
-    goal = reach_goal(s)
-    return Motion(funnel(s, s.tool, goal), neutral(s), gripper, done=near(goal - s.tool, 0.004))
+    gripper = GRIPPER_CLOSED_RAD if state.observation.scene.held.any() else GRIPPER_OPEN_RAD
+    goal = compute_reach_goal(state)
+    return ToolMotion(
+        step_along_funnel(state, state.tool_position, goal),
+        turn_to_neutral(state),
+        gripper,
+        done=is_within(goal - state.tool_position, 0.004),
+    )
 
 
-def move(s: Situation) -> Motion:
+def move(state: PrimitiveState) -> ToolMotion:
     """Go a short way from where the click began."""
-    goal = s.memory.start + s.offset
-    step = limited(goal - s.tool, MAX_STEP * s.style.speed)
-    return Motion(step, 0.0, s.keep, done=near(goal - s.tool, 0.003))
+    goal = state.memory.start_position + state.offset
+    step = limit_step(goal - state.tool_position, MAX_DISPLACEMENT_M * state.style.speed_fraction)
+    return ToolMotion(step, 0.0, state.current_gripper_target, done=is_within(goal - state.tool_position, 0.003))
 
 
-LAWS: dict[str, Callable[[Situation], Motion]] = {
+PRIMITIVES: dict[str, Callable[[PrimitiveState], ToolMotion]] = {
     "reach": reach,
     "grasp": grasp,
     "place": place,

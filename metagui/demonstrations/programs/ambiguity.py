@@ -11,52 +11,62 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.primitives.grasping import place_goal, slide_goal
-from metagui.demonstrations.primitives.pushing import push_goal
-from metagui.demonstrations.primitives.registry import reach_goal
+from metagui.demonstrations.primitives.grasping import compute_place_goal, compute_slide_goal
+from metagui.demonstrations.primitives.pushing import compute_push_goal
+from metagui.demonstrations.primitives.registry import compute_reach_goal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metagui.arms.arm import Anchor, FloatArray
-    from metagui.demonstrations.primitives.primitive import Situation
+    from metagui.arms.arm import FloatArray, SceneObject
+    from metagui.demonstrations.primitives.primitive import PrimitiveState
 
-MARGIN = 0.008
+AMBIGUITY_MARGIN_M = 0.008
 """By how much the thing that is meant must be the nearest, m."""
-PILED = 0.020
+MAX_STACK_OFFSET_M = 0.020
 """Nearer to each other than this, one thing lies on the other, m."""
 
 
-def is_plain(s: Situation, anchors: Sequence[Anchor]) -> bool:
+def is_unambiguous(state: PrimitiveState, objects: Sequence[SceneObject]) -> bool:
     """Whether the click's point is nearest to the anchor it was given from, as seen from above.
 
     Cubes that move with the click do not count, nor does what lies on the same spot as that anchor.
     """
-    meant, point = meant_point(s)
+    meant, point = find_reference_point(state)
     if point is None:
         return True
-    moving = {i for i in s.cubes if s.now.scene.held[i]} | ({s.anchor} if s.click.verb == "push" else set())
-    own = _across(point, s.where(meant))
-    others = [i for i in range(len(anchors)) if i != meant and i not in moving]
-    return all(_across(point, s.where(i)) > own + MARGIN for i in others if not _piled(s, anchors, meant, i))
+    moving = {i for i in state.cube_indices if state.observation.scene.held[i]} | (
+        {state.object_index} if state.instruction.action == "push" else set()
+    )
+    own = _compute_horizontal_distance(point, state.get_object_position(meant))
+    others = [i for i in range(len(objects)) if i != meant and i not in moving]
+    return all(
+        _compute_horizontal_distance(point, state.get_object_position(i)) > own + AMBIGUITY_MARGIN_M
+        for i in others
+        if not _is_stacked(state, objects, meant, i)
+    )
 
 
-def meant_point(s: Situation) -> tuple[int, FloatArray | None]:
+def find_reference_point(state: PrimitiveState) -> tuple[int, FloatArray | None]:
     """Return the anchor that a click's hidden offset is given from, and the point; None if there is none."""
-    verb = s.click.verb
+    verb = state.instruction.action
     if verb == "push":
-        return s.target, push_goal(s)
+        return state.target_index, compute_push_goal(state)
     if verb in ("reach", "trace"):
-        return s.anchor, reach_goal(s)
+        return state.object_index, compute_reach_goal(state)
     if verb in ("place", "slide"):
-        return s.anchor, place_goal(s, -1) if verb == "place" else slide_goal(s)
-    return s.anchor, None
+        return state.object_index, compute_place_goal(state, -1) if verb == "place" else compute_slide_goal(state)
+    return state.object_index, None
 
 
-def _piled(s: Situation, anchors: Sequence[Anchor], one: int, other: int) -> bool:
+def _is_stacked(state: PrimitiveState, objects: Sequence[SceneObject], first: int, second: int) -> bool:
     """Whether of two things one was put on the other; the bare table lies under everything and does not count."""
-    return "table" not in (anchors[one].kind, anchors[other].kind) and _across(s.where(one), s.where(other)) < PILED
+    return (
+        "table" not in (objects[first].kind, objects[second].kind)
+        and _compute_horizontal_distance(state.get_object_position(first), state.get_object_position(second))
+        < MAX_STACK_OFFSET_M
+    )
 
 
-def _across(a: FloatArray, b: FloatArray) -> float:
+def _compute_horizontal_distance(a: FloatArray, b: FloatArray) -> float:
     return math.hypot(a[0] - b[0], a[1] - b[1])

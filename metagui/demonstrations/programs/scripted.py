@@ -19,23 +19,23 @@ import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.programs.ambiguity import is_plain
-from metagui.demonstrations.programs.program import ClickProgram, ProgramController, situation
-from metagui.demonstrations.programs.success import Judge
-from metagui.demonstrations.programs.task_distribution import random_prefix, random_style
-from metagui.demonstrations.recording.take_builder import MemoryRecorder
+from metagui.demonstrations.programs.ambiguity import is_unambiguous
+from metagui.demonstrations.programs.program import ProgramController, TaskProgram, make_primitive_state
+from metagui.demonstrations.programs.success import SuccessMonitor
+from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metagui.arms.arm import Observation, Scene
-    from metagui.arms.kinematics import Motion
-    from metagui.demonstrations.demonstration import Click, Demonstration
-    from metagui.demonstrations.primitives.primitive import Style
+    from metagui.arms.kinematics import ToolMotion
+    from metagui.demonstrations.demonstration import Demonstration, Instruction
+    from metagui.demonstrations.primitives.primitive import MotionStyle
 
-LONGEST = 6000
+MAX_EXECUTION_TICKS = 6000
 """Ticks (two minutes) after which an execution is given up, whatever it does."""
-TRIES = 60
+MAX_SCENE_ATTEMPTS = 60
 """Scenes to try before a program is called impossible."""
 
 
@@ -44,112 +44,121 @@ class ImpossibleProgramError(Exception):
 
 
 @dataclass(frozen=True)
-class GenerateSettings:
+class GenerationSettings:
     """How a library is generated."""
 
     takes: int = 3
     seed: int = 0
-    prefixes: float = 0.0
+    prefix_fraction: float = 0.0
     """Share of the takes that start after unrecorded random motion, so that segments start from many states."""
     workers: int | None = None
     """Processes; None for one a core."""
 
 
-class Demonstrator:
+class ScriptedDemonstrator:
     """A scripted person: carries out a program's clicks, watched by a judge. Implements Controller.
 
     One who is ``choosy`` stops where it would not be plain what a click is about; ``unclear`` tells.
     """
 
-    def __init__(self, program: ClickProgram, scene: Scene, style: Style, choosy: bool = False) -> None:
-        self._choosy, self.unclear = choosy, False
-        self._controller = ProgramController(scene.anchors, style)
-        self._controller.add(*program.clicks)
-        self.judge = Judge(program, scene.anchors)
+    def __init__(self, program: TaskProgram, scene: Scene, style: MotionStyle, reject_ambiguous: bool = False) -> None:
+        self._reject_ambiguous, self.is_ambiguous = reject_ambiguous, False
+        self._controller = ProgramController(scene.objects, style)
+        self._controller.add_instructions(*program.instructions)
+        self.success_monitor = SuccessMonitor(program, scene.objects)
 
     @property
-    def current_click(self) -> Click | None:
+    def current_instruction(self) -> Instruction | None:
         """The click being carried out."""
-        return self._controller.current_click
+        return self._controller.current_instruction
 
     @property
-    def click_index(self) -> int:
+    def instruction_index(self) -> int:
         """How many clicks were begun, less one."""
-        return self._controller.click_index
+        return self._controller.instruction_index
 
-    def decide(self, observation: Observation) -> Motion | None:
+    def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion, or None when the program is over or given up."""
-        before = self.click_index
-        if self.current_click is None and len(self.judge.achieved) == before:
-            self.judge.end(observation)
+        before = self.instruction_index
+        if self.current_instruction is None and len(self.success_monitor.achieved) == before:
+            self.success_monitor.end_instruction(observation)
         motion = self._controller.decide(observation)
-        if self.click_index != before:
-            self.judge.begin(observation)
-            if self._choosy and self.current_click is not None:
-                anchors = self._controller.anchors
-                self.unclear = not is_plain(situation(self.current_click, anchors, observation), anchors)
-        if self.unclear:
+        if self.instruction_index != before:
+            self.success_monitor.begin_instruction(observation)
+            if self._reject_ambiguous and self.current_instruction is not None:
+                anchors = self._controller.objects
+                self.is_ambiguous = not is_unambiguous(
+                    make_primitive_state(self.current_instruction, anchors, observation), anchors
+                )
+        if self.is_ambiguous:
             self._controller.clear()
             return None
         if motion is not None:
-            self.judge.watch(observation)
+            self.success_monitor.update(observation)
         return motion
 
 
-def execute(loop: ControlLoop, demonstrator: Demonstrator) -> bool:
+def execute(loop: ControlLoop, demonstrator: ScriptedDemonstrator) -> bool:
     """Run a demonstrator to its end in a loop without a clock; return whether the judge is content."""
-    last = loop.run_inline(demonstrator, LONGEST)
-    return last is not None and demonstrator.judge.success(last.observation)
+    last = loop.run_inline(demonstrator, MAX_EXECUTION_TICKS)
+    return last is not None and demonstrator.success_monitor.is_successful(last.observation)
 
 
 def demonstrate(
-    program: ClickProgram, seed: int, style: Style, setup: Sequence[Click], name: str, choosy: bool = True
+    program: TaskProgram,
+    seed: int,
+    style: MotionStyle,
+    setup: Sequence[Instruction],
+    name: str,
+    reject_ambiguous: bool = True,
 ) -> Demonstration | None:
     """Record one take of ``program`` in the scene of ``seed``, after ``setup``.
 
     Returns None if it was not achieved, or, for the ``choosy``, if another task would have looked the same.
     """
-    arm = SimulatedArm(seed, style.tremble)
+    arm = SimulatedArm(seed, style.target_noise)
     arm.connect()
     loop = ControlLoop(arm, arm)
-    if setup and not execute(loop, Demonstrator(replace(program, clicks=tuple(setup)), arm, style)):
+    if setup and not execute(loop, ScriptedDemonstrator(replace(program, instructions=tuple(setup)), arm, style)):
         return None
-    recorder = MemoryRecorder(program.name, arm, name)
+    recorder = InMemoryRecorder(program.name, arm, name)
     loop.add_sink(recorder.on_tick)
-    achieved = execute(loop, Demonstrator(program, arm, style, choosy))
+    achieved = execute(loop, ScriptedDemonstrator(program, arm, style, reject_ambiguous))
     arm.disconnect()
     return replace(recorder.stop(), success=True) if achieved else None
 
 
-def takes_of(program: ClickProgram, settings: GenerateSettings) -> list[Demonstration]:
+def generate_takes(program: TaskProgram, settings: GenerationSettings) -> list[Demonstration]:
     """Record ``settings.takes`` takes of one program. Raises ImpossibleProgramError."""
     rng = np.random.default_rng([settings.seed, zlib.crc32(program.name.encode())])
-    return [_take(program, settings, rng, f"{index + 1:03}") for index in range(settings.takes)]
+    return [_generate_take(program, settings, rng, f"{index + 1:03}") for index in range(settings.takes)]
 
 
-def _take(program: ClickProgram, settings: GenerateSettings, rng: np.random.Generator, name: str) -> Demonstration:
-    for _ in range(TRIES):
-        prefix = random_prefix(rng, program.clicks[0]) if rng.random() < settings.prefixes else ()
-        style, scene = random_style(rng), int(rng.integers(2**31))
+def _generate_take(
+    program: TaskProgram, settings: GenerationSettings, rng: np.random.Generator, name: str
+) -> Demonstration:
+    for _ in range(MAX_SCENE_ATTEMPTS):
+        prefix = draw_prefix(rng, program.instructions[0]) if rng.random() < settings.prefix_fraction else ()
+        style, scene = draw_style(rng), int(rng.integers(2**31))
         take = demonstrate(program, scene, style, (*prefix, *program.setup), name)
         if take is not None:
             return take
     raise ImpossibleProgramError(
-        f"The script did not achieve {program.name!r} in any of {TRIES} scenes. Nothing was written for it; check "
+        f"The script did not achieve {program.name!r} in any of {MAX_SCENE_ATTEMPTS} scenes. Nothing was written for it; check "
         "that its clicks can follow each other and lie within reach."
     )
 
 
-def generate(
-    programs: Sequence[ClickProgram], settings: GenerateSettings
-) -> Iterator[tuple[ClickProgram, list[Demonstration]]]:
+def generate_library(
+    programs: Sequence[TaskProgram], settings: GenerationSettings
+) -> Iterator[tuple[TaskProgram, list[Demonstration]]]:
     """Yield every program with its takes, in order, recorded by several processes. Raises ImpossibleProgramError."""
     workers = min(settings.workers or os.cpu_count() or 1, len(programs))
     if workers == 1:
-        yield from ((program, takes_of(program, settings)) for program in programs)
+        yield from ((program, generate_takes(program, settings)) for program in programs)
         return
     with ProcessPoolExecutor(workers) as pool:
         try:
-            yield from zip(programs, pool.map(takes_of, programs, itertools.repeat(settings)), strict=True)
+            yield from zip(programs, pool.map(generate_takes, programs, itertools.repeat(settings)), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.programs.task_distribution import FAMILIES, NEW_MOTIONS, Ranges
-from metagui.demonstrations.programs.validity import pairs
+from metagui.demonstrations.programs.task_distribution import TASK_FAMILIES, UNTRAINED_FAMILIES, ParameterRanges
+from metagui.demonstrations.programs.validity import find_object_pairs
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.demonstration import Click
+    from metagui.demonstrations.demonstration import Instruction
 
-SINGLES = tuple(family for family in FAMILIES if family != "sort")
-TRAINED = ("sort", "press+trace", "place+reach", "push+press", "stack+trace", "lift+reach", "reach+push", "trace+lift")
-NEW_OF_TWO = ("press+push", "place+trace", "lift+trace", "push+reach", "slide+press")
-NEW_OF_MORE = ("press+place+trace", "push+place+reach", "reach+trace+push+lift", "slide+press+trace+reach")
+SINGLE_FAMILIES = tuple(family for family in TASK_FAMILIES if family != "sort")
+TRAINED_COMPOSITIONS = (
+    "sort",
+    "press+trace",
+    "place+reach",
+    "push+press",
+    "stack+trace",
+    "lift+reach",
+    "reach+push",
+    "trace+lift",
+)
+UNTRAINED_SHORT_COMPOSITIONS = ("press+push", "place+trace", "lift+trace", "push+reach", "slide+press")
+UNTRAINED_LONG_COMPOSITIONS = (
+    "press+place+trace",
+    "push+place+reach",
+    "reach+trace+push+lift",
+    "slide+press+trace+reach",
+)
 
-OUTSIDE = Ranges(
-    reach=(0.040, 0.055),
-    spread=(0.018, 0.024),
-    beside=(0.060, 0.070),
-    radius=(0.042, 0.048),
-    length=(0.078, 0.095),
+EXTRAPOLATION_RANGES = ParameterRanges(
+    reach_offset=(0.040, 0.055),
+    zone_offset=(0.018, 0.024),
+    neighbour_distance=(0.060, 0.070),
+    circle_radius=(0.042, 0.048),
+    line_length=(0.078, 0.095),
 )
 """Numbers that training does not reach."""
-BEYOND, NEW_PAIR = " outside", " new pair"
+EXTRAPOLATION_SUFFIX, UNTRAINED_PAIR_SUFFIX = " outside", " new pair"
 """What is added to a family's name."""
 
-NEVER_PAIRED = frozenset({("red cube", "violet zone"), ("blue cube", "yellow zone")})
+UNTRAINED_PAIRS = frozenset({("red cube", "violet zone"), ("blue cube", "yellow zone")})
 """Cubes that never go to these zones in training."""
 
-ROWS = (
+EVALUATION_SPLITS = (
     "singles",
     "trained compositions",
     "new compositions of two",
@@ -40,30 +54,30 @@ ROWS = (
 )
 
 
-def row_of(family: str) -> str:
+def get_evaluation_split(family: str) -> str:
     """Return the row a family's results belong to; a family that is not known makes a row of its own."""
-    if family.endswith(BEYOND):
+    if family.endswith(EXTRAPOLATION_SUFFIX):
         return "outside the trained range"
-    if family.endswith(NEW_PAIR):
+    if family.endswith(UNTRAINED_PAIR_SUFFIX):
         return "pairs never trained"
-    if family in NEW_MOTIONS:
+    if family in UNTRAINED_FAMILIES:
         return "motions never trained"
-    if family in TRAINED:
+    if family in TRAINED_COMPOSITIONS:
         return "trained compositions"
-    if family in SINGLES:
+    if family in SINGLE_FAMILIES:
         return "singles"
     parts = family.split("+")
-    if len(parts) == 1 or not set(parts) <= {*FAMILIES, *NEW_MOTIONS}:
+    if len(parts) == 1 or not set(parts) <= {*TASK_FAMILIES, *UNTRAINED_FAMILIES}:
         return family
     return "new compositions of two" if len(parts) == 2 else "new compositions of three and four"
 
 
-def trained_pairs(clicks: tuple[Click, ...]) -> bool:
+def has_only_trained_pairs(instructions: tuple[Instruction, ...]) -> bool:
     """Whether a program has no pair that training leaves to the tests."""
-    return not pairs(clicks) & NEVER_PAIRED
+    return not find_object_pairs(instructions) & UNTRAINED_PAIRS
 
 
-def new_pairs(clicks: tuple[Click, ...]) -> bool:
+def has_only_untrained_pairs(instructions: tuple[Instruction, ...]) -> bool:
     """Whether all a program's pairs are such."""
-    found = pairs(clicks)
-    return bool(found) and found <= NEVER_PAIRED
+    found = find_object_pairs(instructions)
+    return bool(found) and found <= UNTRAINED_PAIRS

@@ -12,34 +12,34 @@ from typing import Any
 
 import numpy as np
 
-from metagui.arms.simulation.scene import ANCHORS
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.primitives.primitive import Style
-from metagui.demonstrations.programs.program import ClickProgram, describe
-from metagui.demonstrations.programs.validity import sensible
+from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.primitives.primitive import MotionStyle
+from metagui.demonstrations.programs.program import TaskProgram, describe_instruction
+from metagui.demonstrations.programs.validity import is_valid_sequence
 
-NEARBY = 0.2
+NEARBY_PREFIX_FRACTION = 0.2
 """Share of the unrecorded motions that end above what the first click is about."""
 
-CUBES = tuple(a.name for a in ANCHORS if a.kind == "cube")
-ZONES = tuple(a.name for a in ANCHORS if a.kind == "zone")
+CUBE_NAMES = tuple(a.name for a in SCENE_OBJECTS if a.kind == "cube")
+ZONE_NAMES = tuple(a.name for a in SCENE_OBJECTS if a.kind == "zone")
 
 
 @dataclass(frozen=True)
-class Ranges:
+class ParameterRanges:
     """How far hidden numbers reach, each from and to; the test set has some that lie beyond the training set's."""
 
-    reach: tuple[float, float] = (0.0, 0.035)
+    reach_offset: tuple[float, float] = (0.0, 0.035)
     """Horizontal offset of a reach, m."""
-    spread: tuple[float, float] = (0.0, 0.012)
+    zone_offset: tuple[float, float] = (0.0, 0.012)
     """Horizontal offset of a cube put on a zone, m."""
-    beside: tuple[float, float] = (0.045, 0.055)
+    neighbour_distance: tuple[float, float] = (0.045, 0.055)
     """Distance of a cube put beside another, m."""
-    radius: tuple[float, float] = (0.020, 0.038)
+    circle_radius: tuple[float, float] = (0.020, 0.038)
     """Radius of a traced circle, m."""
-    length: tuple[float, float] = (0.04, 0.07)
+    line_length: tuple[float, float] = (0.04, 0.07)
     """Length of a traced line, m."""
-    off: tuple[float, float] = (0.015, 0.055)
+    push_offset: tuple[float, float] = (0.015, 0.055)
     """Horizontal offset of a cube pushed to a point off a zone, m."""
 
 
@@ -47,164 +47,190 @@ def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
     return names[int(rng.integers(len(names)))]
 
 
-def _other(rng: np.random.Generator, names: tuple[str, ...], *taken: str) -> str:
-    return _pick(rng, tuple(n for n in names if n not in taken))
+def _pick_other(rng: np.random.Generator, names: tuple[str, ...], *excluded: str) -> str:
+    return _pick(rng, tuple(n for n in names if n not in excluded))
 
 
-def _disc(rng: np.random.Generator, low: float, high: float) -> tuple[float, float]:
+def _sample_ring(rng: np.random.Generator, min_radius: float, max_radius: float) -> tuple[float, float]:
     """Draw a point of the ring between two radii."""
-    radius, angle = math.sqrt(rng.uniform(low**2, high**2)), rng.uniform(-math.pi, math.pi)
+    radius, angle = math.sqrt(rng.uniform(min_radius**2, max_radius**2)), rng.uniform(-math.pi, math.pi)
     return round(radius * math.cos(angle), 4), round(radius * math.sin(angle), 4)
 
 
-def reach(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_reach(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Go to a point near an anchor."""
-    anchor = _pick(rng, CUBES + ZONES + ("table",))
+    anchor = _pick(rng, CUBE_NAMES + ZONE_NAMES + ("table",))
     height = round(rng.uniform(0.04, 0.085), 4)
-    return (Click("reach", anchor, None, {"offset": (*_disc(rng, *ranges.reach), height)}),)
+    return (Instruction("reach", anchor, None, {"offset": (*_sample_ring(rng, *ranges.reach_offset), height)}),)
 
 
-def lift(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_lift(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Grasp a cube and lift it."""
-    return (Click("grasp", _pick(rng, CUBES), None, {"height": round(rng.uniform(0.055, 0.085), 4)}),)
+    return (Instruction("grasp", _pick(rng, CUBE_NAMES), None, {"height": round(rng.uniform(0.055, 0.085), 4)}),)
 
 
-def _put(rng: np.random.Generator, ranges: Ranges, cube: str, kind: str) -> tuple[Click, ...]:
-    grasp = Click("grasp", cube, None, {"height": 0.07})
+def _draw_put(rng: np.random.Generator, ranges: ParameterRanges, cube: str, kind: str) -> tuple[Instruction, ...]:
+    grasp = Instruction("grasp", cube, None, {"height": 0.07})
     if kind == "on zone":
-        return grasp, Click("place", _pick(rng, ZONES), None, {"offset": (*_disc(rng, *ranges.spread), 0.0)})
+        return grasp, Instruction(
+            "place", _pick(rng, ZONE_NAMES), None, {"offset": (*_sample_ring(rng, *ranges.zone_offset), 0.0)}
+        )
     if kind == "stack":
-        return grasp, Click("place", _other(rng, CUBES, cube))
-    offset = (*_disc(rng, *ranges.beside), 0.0)
-    return grasp, Click("place", _other(rng, CUBES, cube), None, {"offset": offset})
+        return grasp, Instruction("place", _pick_other(rng, CUBE_NAMES, cube))
+    offset = (*_sample_ring(rng, *ranges.neighbour_distance), 0.0)
+    return grasp, Instruction("place", _pick_other(rng, CUBE_NAMES, cube), None, {"offset": offset})
 
 
-def place(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_place(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Put a cube on a zone or beside another cube."""
-    return _put(rng, ranges, _pick(rng, CUBES), "on zone" if rng.random() < 0.65 else "beside")
+    return _draw_put(rng, ranges, _pick(rng, CUBE_NAMES), "on zone" if rng.random() < 0.65 else "beside")
 
 
-def stack(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_stack(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Put a cube on another."""
-    return _put(rng, ranges, _pick(rng, CUBES), "stack")
+    return _draw_put(rng, ranges, _pick(rng, CUBE_NAMES), "stack")
 
 
-def press(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_press(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Touch a cube from above."""
-    return (Click("press", _pick(rng, CUBES)),)
+    return (Instruction("press", _pick(rng, CUBE_NAMES)),)
 
 
-def push(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_push(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Push a cube onto a zone."""
-    offset = (*_disc(rng, *ranges.spread), 0.0)
-    return (Click("push", _pick(rng, CUBES), _pick(rng, ZONES), {"offset": offset}),)
+    offset = (*_sample_ring(rng, *ranges.zone_offset), 0.0)
+    return (Instruction("push", _pick(rng, CUBE_NAMES), _pick(rng, ZONE_NAMES), {"offset": offset}),)
 
 
-def push_off(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_push_off(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Push a cube to a point off a zone."""
-    offset = (*_disc(rng, *ranges.off), 0.0)
-    return (Click("push", _pick(rng, CUBES), _pick(rng, ZONES), {"offset": offset}),)
+    offset = (*_sample_ring(rng, *ranges.push_offset), 0.0)
+    return (Instruction("push", _pick(rng, CUBE_NAMES), _pick(rng, ZONE_NAMES), {"offset": offset}),)
 
 
-def slide(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_slide(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Drag a cube along the table onto a zone, never lifting it."""
-    grasp = Click("grasp", _pick(rng, CUBES), None, {"height": 0.016})
-    return grasp, Click("slide", _pick(rng, ZONES), None, {"offset": (*_disc(rng, *ranges.spread), 0.0)})
+    grasp = Instruction("grasp", _pick(rng, CUBE_NAMES), None, {"height": 0.016})
+    return grasp, Instruction(
+        "slide", _pick(rng, ZONE_NAMES), None, {"offset": (*_sample_ring(rng, *ranges.zone_offset), 0.0)}
+    )
 
 
-def sort(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_sort(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Put two cubes on the two zones."""
-    cubes, zones = rng.permutation(CUBES)[:2], rng.permutation(ZONES)
-    clicks: list[Click] = []
+    cubes, zones = rng.permutation(CUBE_NAMES)[:2], rng.permutation(ZONE_NAMES)
+    clicks: list[Instruction] = []
     for cube, zone in zip(cubes, zones, strict=True):
-        offset = (*_disc(rng, *ranges.spread), 0.0)
-        clicks += Click("grasp", str(cube), None, {"height": 0.07}), Click("place", str(zone), None, {"offset": offset})
+        offset = (*_sample_ring(rng, *ranges.zone_offset), 0.0)
+        clicks += (
+            Instruction("grasp", str(cube), None, {"height": 0.07}),
+            Instruction("place", str(zone), None, {"offset": offset}),
+        )
     return tuple(clicks)
 
 
-def trace(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_trace(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace a circle or a line above an anchor."""
     if rng.random() < 0.6:
-        return _traced(rng, {"shape": "circle", "radius": round(rng.uniform(*ranges.radius), 4), **_way_round(rng)})
-    return _traced(rng, {"shape": "line", "length": round(rng.uniform(*ranges.length), 4), **_heading(rng)})
+        return _draw_traced_shape(
+            rng, {"shape": "circle", "radius": round(rng.uniform(*ranges.circle_radius), 4), **_draw_direction(rng)}
+        )
+    return _draw_traced_shape(
+        rng, {"shape": "line", "length": round(rng.uniform(*ranges.line_length), 4), **_draw_angle(rng)}
+    )
 
 
-def _traced(rng: np.random.Generator, numbers: dict[str, Any], low: float = 0.05) -> tuple[Click, ...]:
-    offset = (*_disc(rng, 0.0, 0.01), round(rng.uniform(low, 0.08), 4))
-    return (Click("trace", _pick(rng, CUBES + ZONES), None, numbers | {"offset": offset}),)
+def _draw_traced_shape(
+    rng: np.random.Generator, parameters: dict[str, Any], min_height: float = 0.05
+) -> tuple[Instruction, ...]:
+    offset = (*_sample_ring(rng, 0.0, 0.01), round(rng.uniform(min_height, 0.08), 4))
+    return (Instruction("trace", _pick(rng, CUBE_NAMES + ZONE_NAMES), None, parameters | {"offset": offset}),)
 
 
-def _way_round(rng: np.random.Generator) -> dict[str, float]:
+def _draw_direction(rng: np.random.Generator) -> dict[str, float]:
     return {"direction": float(rng.choice((-1.0, 1.0)))}
 
 
-def _heading(rng: np.random.Generator) -> dict[str, float]:
+def _draw_angle(rng: np.random.Generator) -> dict[str, float]:
     return {"angle": round(rng.uniform(-math.pi, math.pi), 3)}
 
 
-def corner(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_corner(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace two strokes at a right angle, to the left or to the right."""
     bend = float(rng.choice((-1.0, 1.0))) * rng.uniform(0.025, 0.045)
     size = {"length": round(rng.uniform(0.03, 0.06), 4), "width": round(bend, 4)}
-    return _traced(rng, {"shape": "corner"} | size | _heading(rng))
+    return _draw_traced_shape(rng, {"shape": "corner"} | size | _draw_angle(rng))
 
 
-def upright_line(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_upright_line(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace a line that rises or falls, in the plane of the arm's forward axis and the vertical."""
-    length = round(rng.uniform(*ranges.length), 4)
-    return _traced(rng, {"shape": "line", "plane": "vertical", "length": length} | _heading(rng), low=0.07)
+    length = round(rng.uniform(*ranges.line_length), 4)
+    return _draw_traced_shape(
+        rng, {"shape": "line", "plane": "vertical", "length": length} | _draw_angle(rng), min_height=0.07
+    )
 
 
-def ellipse(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_ellipse(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace an ellipse, one half-axis clearly the longer."""
     ratio, long = rng.uniform(0.45, 0.65), rng.uniform(0.030, 0.038)
     if rng.random() < 0.5:
         long, ratio = long * ratio, 1.0 / ratio
     numbers = {"shape": "ellipse", "radius": round(long, 4), "ratio": round(ratio, 3)}
-    return _traced(rng, numbers | _way_round(rng))
+    return _draw_traced_shape(rng, numbers | _draw_direction(rng))
 
 
-def vertical_circle(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_vertical_circle(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace an upright circle."""
     numbers = {"shape": "circle", "plane": "vertical", "radius": round(rng.uniform(0.020, 0.028), 4)}
-    return _traced(rng, numbers | _way_round(rng), low=0.07)
+    return _draw_traced_shape(rng, numbers | _draw_direction(rng), min_height=0.07)
 
 
-def zigzag(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_zigzag(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Trace three strokes, there, back and there again."""
     size = {"length": round(rng.uniform(0.06, 0.08), 4), "width": round(rng.uniform(0.030, 0.040), 4)}
-    return _traced(rng, {"shape": "zigzag"} | size | _heading(rng))
+    return _draw_traced_shape(rng, {"shape": "zigzag"} | size | _draw_angle(rng))
 
 
-def push_beside(rng: np.random.Generator, ranges: Ranges) -> tuple[Click, ...]:
+def draw_push_beside(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
     """Push a cube beside another."""
-    cube = _pick(rng, CUBES)
-    return (Click("push", cube, _other(rng, CUBES, cube), {"offset": (*_disc(rng, *ranges.beside), 0.0)}),)
+    cube = _pick(rng, CUBE_NAMES)
+    return (
+        Instruction(
+            "push",
+            cube,
+            _pick_other(rng, CUBE_NAMES, cube),
+            {"offset": (*_sample_ring(rng, *ranges.neighbour_distance), 0.0)},
+        ),
+    )
 
 
-Drawn = Callable[[np.random.Generator, Ranges], tuple[Click, ...]]
+InstructionSampler = Callable[[np.random.Generator, ParameterRanges], tuple[Instruction, ...]]
 
-FAMILIES: dict[str, Drawn] = {
-    "reach": reach,
-    "lift": lift,
-    "place": place,
-    "stack": stack,
-    "press": press,
-    "push": push,
-    "trace": trace,
-    "slide": slide,
-    "sort": sort,
+TASK_FAMILIES: dict[str, InstructionSampler] = {
+    "reach": draw_reach,
+    "lift": draw_lift,
+    "place": draw_place,
+    "stack": draw_stack,
+    "press": draw_press,
+    "push": draw_push,
+    "trace": draw_trace,
+    "slide": draw_slide,
+    "sort": draw_sort,
 }
 """What the shipped prior is trained on."""
 
-LESSONS: dict[str, Drawn] = {"push off": push_off, "corner": corner, "upright line": upright_line}
+TRAINING_ONLY_FAMILIES: dict[str, InstructionSampler] = {
+    "push off": draw_push_off,
+    "corner": draw_corner,
+    "upright line": draw_upright_line,
+}
 """Only to be trained on: no test asks for them, they are there to make what is learnt more general."""
 
-NEW_MOTIONS: dict[str, Drawn] = {
-    "ellipse": ellipse,
-    "vertical circle": vertical_circle,
-    "push beside": push_beside,
-    "zigzag": zigzag,
+UNTRAINED_FAMILIES: dict[str, InstructionSampler] = {
+    "ellipse": draw_ellipse,
+    "vertical circle": draw_vertical_circle,
+    "push beside": draw_push_beside,
+    "zigzag": draw_zigzag,
 }
 """What it never sees: only for tests."""
 
@@ -213,65 +239,65 @@ def draw_program(
     rng: np.random.Generator,
     family: str,
     name: str,
-    ranges: Ranges | None = None,
-    suits: Callable[[tuple[Click, ...]], bool] = lambda clicks: True,
-) -> ClickProgram:
+    ranges: ParameterRanges | None = None,
+    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda clicks: True,
+) -> TaskProgram:
     """Draw one program of a family, or of a composition such as ``"press+trace"``, that ``suits``."""
-    drawn = FAMILIES | LESSONS | NEW_MOTIONS
+    drawn = TASK_FAMILIES | TRAINING_ONLY_FAMILIES | UNTRAINED_FAMILIES
     while True:
-        parts = [drawn[part](rng, ranges or Ranges()) for part in family.split("+")]
+        parts = [drawn[part](rng, ranges or ParameterRanges()) for part in family.split("+")]
         clicks = tuple(click for part in parts for click in part)
-        if sensible(clicks) and suits(clicks):
-            return ClickProgram(name, clicks, family=family)
+        if is_valid_sequence(clicks) and accepts(clicks):
+            return TaskProgram(name, clicks, family=family)
 
 
 def draw_programs(
     seed: int,
     count: int,
-    families: tuple[str, ...] = tuple(FAMILIES),
-    ranges: Ranges | None = None,
-    suits: Callable[[tuple[Click, ...]], bool] = lambda clicks: True,
-) -> tuple[ClickProgram, ...]:
+    families: tuple[str, ...] = tuple(TASK_FAMILIES),
+    ranges: ParameterRanges | None = None,
+    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda clicks: True,
+) -> tuple[TaskProgram, ...]:
     """Draw ``count`` programs that suit, the families in turn, by seed."""
     rng = np.random.default_rng(seed)
     drawn = []
     for index in range(count):
-        program = draw_program(rng, families[index % len(families)], "", ranges, suits)
-        drawn.append(replace(program, name=f"{in_words(program.clicks)} #{index + 1}"))
+        program = draw_program(rng, families[index % len(families)], "", ranges, accepts)
+        drawn.append(replace(program, name=f"{describe_instructions(program.instructions)} #{index + 1}"))
     return tuple(drawn)
 
 
-def in_words(clicks: tuple[Click, ...]) -> str:
+def describe_instructions(instructions: tuple[Instruction, ...]) -> str:
     """Say a program in words."""
-    return ", then ".join(describe(click) for click in clicks)
+    return ", then ".join(describe_instruction(click) for click in instructions)
 
 
-def random_style(rng: np.random.Generator) -> Style:
+def draw_style(rng: np.random.Generator) -> MotionStyle:
     """Draw how one demonstrator moves in one take."""
-    return Style(
-        speed=rng.uniform(0.7, 1.0),
-        slope=rng.uniform(1.8, 3.2),
+    return MotionStyle(
+        speed_fraction=rng.uniform(0.7, 1.0),
+        descent_slope=rng.uniform(1.8, 3.2),
         clearance=rng.uniform(0.05, 0.06),
-        wobble=rng.uniform(0.0, 0.08),
-        tremble=rng.uniform(0.0, 0.012),
-        seed=int(rng.integers(2**31)),
+        step_noise=rng.uniform(0.0, 0.08),
+        target_noise=rng.uniform(0.0, 0.012),
+        noise_seed=int(rng.integers(2**31)),
     )
 
 
-def random_prefix(rng: np.random.Generator, first: Click) -> tuple[Click, ...]:
+def draw_prefix(rng: np.random.Generator, first: Instruction) -> tuple[Instruction, ...]:
     """Draw unrecorded clicks that come before ``first``, so that segments start from many states.
 
     The arm is brought somewhere else, or above what ``first`` is about, as clicks before it would leave it there; with
     an open hand, a closed one or, where ``first`` allows it, holding a cube.
     """
-    if rng.random() < NEARBY:
-        offset = (*_disc(rng, 0.0, 0.045), round(rng.uniform(0.05, 0.09), 4))
-        away = Click("reach", first.anchor, None, {"offset": offset})
+    if rng.random() < NEARBY_PREFIX_FRACTION:
+        offset = (*_sample_ring(rng, 0.0, 0.045), round(rng.uniform(0.05, 0.09), 4))
+        away = Instruction("reach", first.object_name, None, {"offset": offset})
     else:
-        offset = (*_disc(rng, 0.0, 0.06), round(rng.uniform(0.03, 0.10), 4))
-        away = Click("reach", "table", None, {"offset": offset})
+        offset = (*_sample_ring(rng, 0.0, 0.06), round(rng.uniform(0.03, 0.10), 4))
+        away = Instruction("reach", "table", None, {"offset": offset})
     kind = rng.random()
-    cube = _other(rng, CUBES, first.anchor, first.target or "")
-    if kind < 0.2 and first.verb in ("reach", "trace"):
-        return Click("grasp", cube), away
-    return (Click("press", cube), away) if kind < 0.4 else (away,)
+    cube = _pick_other(rng, CUBE_NAMES, first.object_name, first.target_name or "")
+    if kind < 0.2 and first.action in ("reach", "trace"):
+        return Instruction("grasp", cube), away
+    return (Instruction("press", cube), away) if kind < 0.4 else (away,)

@@ -5,61 +5,67 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.programs.ambiguity import MARGIN, PILED
+from metagui.demonstrations.programs.ambiguity import AMBIGUITY_MARGIN_M, MAX_STACK_OFFSET_M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metagui.demonstrations.demonstration import Click
+    from metagui.demonstrations.demonstration import Instruction
 
 
-def sensible(clicks: tuple[Click, ...]) -> bool:
+def is_valid_sequence(instructions: tuple[Instruction, ...]) -> bool:
     """Whether the clicks can follow each other: nothing is asked of a cube in the hand, covered or in the way.
 
     Nor is a point asked for that always lies nearer to the cube's new neighbour: no take could tell which is meant.
     """
     held, busy = None, set[str]()
     beside: dict[tuple[str, str], tuple[float, float]] = {}
-    for click in clicks:
-        if click.verb == "grasp":
-            if held or click.anchor in busy:
+    for click in instructions:
+        if click.action == "grasp":
+            if held or click.object_name in busy:
                 return False
-            held = click.anchor
+            held = click.object_name
         elif (
-            click.anchor == held
-            or (click.verb != "reach" and click.anchor in busy)
-            or (click.verb in ("reach", "trace") and _nearer_to_neighbour(click, beside))
+            click.object_name == held
+            or (click.action != "reach" and click.object_name in busy)
+            or (click.action in ("reach", "trace") and _is_nearer_to_neighbour(click, beside))
         ):
             return False
-        elif click.verb in ("place", "slide"):
+        elif click.action in ("place", "slide"):
             x, y, _ = click.parameters.get("offset", (0.0, 0.0, 0.0))
-            beside |= {(str(held), click.anchor): (x, y), (click.anchor, str(held)): (-x, -y)}
-            busy.add(click.anchor)
+            beside |= {(str(held), click.object_name): (x, y), (click.object_name, str(held)): (-x, -y)}
+            busy.add(click.object_name)
             held = None
-        elif click.verb in ("push", "press") and held:
+        elif click.action in ("push", "press") and held:
             return False
-        elif click.verb == "push":
-            if click.target in busy:
+        elif click.action == "push":
+            if click.target_name in busy:
                 return False
-            busy.add(str(click.target))
+            busy.add(str(click.target_name))
     return True
 
 
-def _nearer_to_neighbour(click: Click, beside: Mapping[tuple[str, str], tuple[float, float]]) -> bool:
+def _is_nearer_to_neighbour(
+    instruction: Instruction, neighbour_offsets: Mapping[tuple[str, str], tuple[float, float]]
+) -> bool:
     """Whether a click's point is nearer to what was put beside its anchor; on the same spot it does not matter."""
-    x, y, _ = click.parameters["offset"]
-    ways = [way for (anchor, _), way in beside.items() if anchor == click.anchor and math.hypot(*way) > PILED]
-    return any(math.hypot(x + dx, y + dy) < math.hypot(x, y) + MARGIN for dx, dy in ways)
+    x, y, _ = instruction.parameters["offset"]
+    ways = [
+        way
+        for (anchor, _), way in neighbour_offsets.items()
+        if anchor == instruction.object_name and math.hypot(*way) > MAX_STACK_OFFSET_M
+    ]
+    return any(math.hypot(x + dx, y + dy) < math.hypot(x, y) + AMBIGUITY_MARGIN_M for dx, dy in ways)
 
 
-def pairs(clicks: tuple[Click, ...]) -> set[tuple[str, str]]:
+def find_object_pairs(instructions: tuple[Instruction, ...]) -> set[tuple[str, str]]:
     """Return which cube goes to which anchor."""
     found, held = set(), ""
-    for click in clicks:
-        if click.verb == "grasp":
-            held = click.anchor
-        elif click.verb in ("place", "slide"):
-            found.add((held, click.anchor))
-        elif click.verb == "push":
-            found.add((click.anchor, str(click.target)))
+    for click in instructions:
+        if click.action == "grasp":
+            held = click.object_name
+        elif click.action in ("place", "slide"):
+            found.add((held, click.object_name))
+        elif click.action == "push":
+            found.add((click.object_name, str(click.target_name)))
     return found

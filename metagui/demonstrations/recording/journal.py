@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.json_codec import click_from_dict, click_to_dict
+from metagui.demonstrations.json_codec import instruction_from_dict, instruction_to_dict
 from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from metagui.demonstrations.demonstration import Click
+    from metagui.demonstrations.demonstration import Instruction
 
-FOLDER = ".scratch"
+JOURNAL_FOLDER = ".scratch"
 """Where journals live inside a library."""
-SUFFIX = ".journal"
+JOURNAL_SUFFIX = ".journal"
 _FRAME = struct.Struct("<cII")
 """Kind (``R`` rows, ``C`` a click as JSON), length and CRC-32 of what follows."""
 _LOCKED_BYTE = 1 << 40
@@ -45,7 +45,7 @@ class Journal:
     def __init__(self, library: Path, header: TakeHeader) -> None:
         """Begin a new journal in ``library`` and lock it. Raises RecordingError."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        self.path = library / FOLDER / f"{stamp}{SUFFIX}"
+        self.path = library / JOURNAL_FOLDER / f"{stamp}{JOURNAL_SUFFIX}"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb", buffering=0)
@@ -56,10 +56,10 @@ class Journal:
                 f"Cannot record into {library}: {error}. Nothing was recorded; choose another folder or make room."
             ) from error
 
-    def append(self, rows: NDArray[np.void], clicks: Sequence[Click]) -> None:
+    def append(self, rows: NDArray[np.void], instructions: Sequence[Instruction]) -> None:
         """Keep rows (N,), and the clicks begun since the last call, past the end of this process. Raises OSError."""
-        frames = [_frame(b"C", json.dumps(click_to_dict(click)).encode()) for click in clicks]
-        self._write(b"".join([*frames, _frame(b"R", rows.tobytes())]))
+        frames = [_encode_frame(b"C", json.dumps(instruction_to_dict(click)).encode()) for click in instructions]
+        self._write(b"".join([*frames, _encode_frame(b"R", rows.tobytes())]))
 
     def close(self) -> None:
         """Close and unlock; whatever was appended stays."""
@@ -71,7 +71,7 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def is_being_written(path: Path) -> bool:
+def is_locked_by_writer(path: Path) -> bool:
     """Whether a living process still records into the journal."""
     try:
         with path.open("rb") as file:
@@ -83,17 +83,17 @@ def is_being_written(path: Path) -> bool:
     return False
 
 
-def read(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Click]]:
+def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruction]]:
     """Return header, rows (N,) and clicks of a journal, up to where it was cut off. Raises RecordingError."""
     try:
         first, _, data = path.read_bytes().partition(b"\n")
         header = TakeHeader.from_dict(json.loads(first))
-        clicks, blocks = [], [np.zeros(0, header.row_type())]
-        for kind, payload in _frames(data):
+        clicks, blocks = [], [np.zeros(0, header.row_dtype())]
+        for kind, payload in _decode_frames(data):
             if kind == b"C":
-                clicks.append(click_from_dict(json.loads(payload)))
+                clicks.append(instruction_from_dict(json.loads(payload)))
             else:
-                blocks.append(np.frombuffer(payload, header.row_type()))
+                blocks.append(np.frombuffer(payload, header.row_dtype()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordingError(
             f"{path.name} cannot be read back: {error}. The file is left where it is, in {path.parent}."
@@ -101,11 +101,11 @@ def read(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Click]]:
     return header, np.concatenate(blocks), clicks
 
 
-def _frame(kind: bytes, payload: bytes) -> bytes:
+def _encode_frame(kind: bytes, payload: bytes) -> bytes:
     return _FRAME.pack(kind, len(payload), zlib.crc32(payload)) + payload
 
 
-def _frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _decode_frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield kind and payload of every frame before the first that is torn."""
     position = 0
     while position + _FRAME.size <= len(data):

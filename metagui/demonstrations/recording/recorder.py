@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.recording import journal
-from metagui.demonstrations.recording.take_builder import MemoryRecorder, RecordingError, TakeBuilder, TakeHeader, build
+from metagui.demonstrations.recording.take_builder import (
+    InMemoryRecorder,
+    RecordingError,
+    TakeBuilder,
+    TakeHeader,
+    build_take,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +26,17 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import Arm, Scene
     from metagui.arms.control.tick import Tick
-    from metagui.demonstrations.demonstration import Demonstration, Leading
+    from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
 
 __all__ = [
-    "MemoryRecorder",
+    "InMemoryRecorder",
     "Recorder",
     "RecordingError",
-    "Recoverable",
+    "RecoverableTake",
     "TakeHeader",
-    "discard",
-    "recover",
-    "recoverable",
+    "delete_journal",
+    "find_recoverable_takes",
+    "recover_take",
 ]
 
 
@@ -43,49 +49,49 @@ class Recorder:
 
     def __init__(self, library: Path, on_failure: Callable[[str], None] | None = None) -> None:
         self.library = library
-        self.failure: str | None = None
+        self.failure_reason: str | None = None
         """Why the take ended early, in words."""
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._builder: TakeBuilder | None = None
         self._journal: journal.Journal | None = None
         self._path: Path | None = None
-        self._clicks_kept = 0
+        self._written_instructions = 0
 
     @property
-    def recording(self) -> bool:
+    def is_recording(self) -> bool:
         """Whether ticks are being kept."""
-        return self._builder is not None and self.failure is None
+        return self._builder is not None and self.failure_reason is None
 
     @property
-    def samples(self) -> int:
+    def sample_count(self) -> int:
         """How many samples the take has so far."""
         builder = self._builder
         return 0 if builder is None else len(builder)
 
-    def start(self, task: str, arm: Arm, scene: Scene, led_by: Leading = "clicks") -> None:
+    def start(self, task: str, arm: Arm, scene: Scene, teaching_method: TeachingMethod = "clicks") -> None:
         """Begin a take. Call it before adding ``on_tick`` to a loop, or between ticks. Raises RecordingError."""
-        header = TakeHeader.of(task, arm, scene, led_by=led_by)
+        header = TakeHeader.from_arm(task, arm, scene, teaching_method=teaching_method)
         with self._lock:
             if self._builder is not None:
                 raise RecordingError("A take is being recorded already; stop it before starting the next.")
             self._journal = journal.Journal(self.library, header)
             self._path = self._journal.path
-            self._clicks_kept = 0
-            self.failure = None
+            self._written_instructions = 0
+            self.failure_reason = None
             self._builder = TakeBuilder(header)
 
     def on_tick(self, tick: Tick) -> None:
         """Keep one tick; called in the control thread."""
         with self._lock:
             builder = self._builder
-            if builder is None or self.failure is not None:
+            if builder is None or self.failure_reason is not None:
                 return
             try:
                 if builder.append(tick):
-                    self._keep(builder)
+                    self._write_latest(builder)
             except (OSError, ValueError, TypeError) as error:
-                self._fail(error, len(builder))
+                self._end_with_failure(error, len(builder))
 
     def stop(self) -> Demonstration:
         """End the take and return it. Raises RecordingError if nothing was recorded."""
@@ -94,7 +100,7 @@ class Recorder:
             try:
                 return builder.build()
             except RecordingError:
-                self._remove_journal()
+                self._delete_journal()
                 raise
 
     def abort(self) -> None:
@@ -102,28 +108,28 @@ class Recorder:
         with self._lock:
             if self._builder is not None:
                 self._end()
-            self._remove_journal()
+            self._delete_journal()
 
-    def forget(self) -> None:
+    def clear_journal(self) -> None:
         """Remove the journal of the last take: it is safe in the library now, or not wanted."""
         with self._lock:
             if self._builder is None:
-                self._remove_journal()
+                self._delete_journal()
 
-    def _keep(self, builder: TakeBuilder) -> None:
+    def _write_latest(self, builder: TakeBuilder) -> None:
         """Write the newest sample, and the click that began with it. Raises OSError."""
         assert self._journal is not None
-        self._journal.append(builder.rows(len(builder) - 1), builder.clicks[self._clicks_kept :])
-        self._clicks_kept = len(builder.clicks)
+        self._journal.append(builder.rows(len(builder) - 1), builder.instructions[self._written_instructions :])
+        self._written_instructions = len(builder.instructions)
 
-    def _fail(self, error: Exception, samples: int) -> None:
+    def _end_with_failure(self, error: Exception, samples: int) -> None:
         """End the take, and say why."""
-        self.failure = (
+        self.failure_reason = (
             f"Recording stopped: {error} (writing to {self.library}). The {samples} samples up to here are safe in "
             "memory; make room or choose another folder, then save."
         )
         if self._on_failure is not None:
-            self._on_failure(self.failure)
+            self._on_failure(self.failure_reason)
 
     def _end(self) -> TakeBuilder:
         builder, file = self._builder, self._journal
@@ -133,50 +139,50 @@ class Recorder:
         self._builder = self._journal = None
         return builder
 
-    def _remove_journal(self) -> None:
+    def _delete_journal(self) -> None:
         if self._path is not None:
-            discard(self._path)
+            delete_journal(self._path)
             self._path = None
 
 
 @dataclass(frozen=True)
-class Recoverable:
+class RecoverableTake:
     """A take that a crash left behind."""
 
     path: Path
     task: str
-    samples: int
+    sample_count: int
     duration: float
     """s."""
     error: str = ""
     """Why it cannot be read, in words; empty if it can."""
 
 
-def recoverable(library: Path) -> list[Recoverable]:
+def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
     """Return the takes that were being recorded when a process died, oldest first; empty ones are cleared away."""
     found = []
-    for path in sorted((library / journal.FOLDER).glob(f"*{journal.SUFFIX}")):
-        if journal.is_being_written(path):
+    for path in sorted((library / journal.JOURNAL_FOLDER).glob(f"*{journal.JOURNAL_SUFFIX}")):
+        if journal.is_locked_by_writer(path):
             continue
         try:
-            header, rows, _ = journal.read(path)
+            header, rows, _ = journal.read_journal(path)
         except RecordingError as error:
-            found.append(Recoverable(path, "", 0, 0.0, str(error)))
+            found.append(RecoverableTake(path, "", 0, 0.0, str(error)))
             continue
         if len(rows):
             duration = float(rows["time"][-1] - rows["time"][0])
-            found.append(Recoverable(path, header.task, len(rows), duration))
+            found.append(RecoverableTake(path, header.task, len(rows), duration))
         else:
-            discard(path)
+            delete_journal(path)
     return found
 
 
-def recover(path: Path) -> Demonstration:
+def recover_take(path: Path) -> Demonstration:
     """Read a take back; add it to the library, then ``discard`` the path. Raises RecordingError."""
-    return build(*journal.read(path))
+    return build_take(*journal.read_journal(path))
 
 
-def discard(path: Path) -> None:
+def delete_journal(path: Path) -> None:
     """Delete what a crash left behind; where that fails it is offered again."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

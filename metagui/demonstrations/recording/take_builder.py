@@ -11,27 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_RATE, FloatArray, frozen, frozen_flags
-from metagui.arms.gripper import Grip
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN
-from metagui.demonstrations.demonstration import Click, Demonstration, Segment, Timing
-from metagui.demonstrations.json_codec import anchor_from_dict
+from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_bool_copy, read_only_copy
+from metagui.arms.gripper import GripTracker
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
+from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
+from metagui.demonstrations.json_codec import object_from_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from metagui.arms.arm import Anchor, Arm, Scene
+    from metagui.arms.arm import Arm, Scene, SceneObject
     from metagui.arms.control.tick import Tick
-    from metagui.demonstrations.demonstration import Leading
+    from metagui.demonstrations.demonstration import TeachingMethod
 
-_BLOCK = 256
+_BLOCK_ROWS = 256
 """Rows allocated at a time: five seconds."""
 
 
 class RecordingError(Exception):
     """A take cannot be recorded; the message says what happened, what is safe, what to do."""
+
+
+_JOURNAL_KEYS = {"objects": "anchors", "rate_requested": "rate", "model_xml": "model", "teaching_method": "led_by"}
+"""Key in a journal's header by field, where the two differ."""
 
 
 @dataclass(frozen=True)
@@ -41,45 +45,53 @@ class TakeHeader:
     task: str
     arm: str
     joint_names: tuple[str, ...]
-    anchors: tuple[Anchor, ...]
-    rate: float = CONTROL_RATE
+    objects: tuple[SceneObject, ...]
+    rate_requested: float = CONTROL_RATE_HZ
     """Hz asked of the loop."""
     state_size: int = 0
     """Numbers in the simulator's state, 0 for an arm without one."""
-    model: str | None = None
+    model_xml: str | None = None
     """The simulated arm's MJCF text."""
-    led_by: Leading = "clicks"
+    teaching_method: TeachingMethod = "clicks"
 
     @classmethod
-    def of(
-        cls, task: str, arm: Arm, scene: Scene, rate: float = CONTROL_RATE, led_by: Leading = "clicks"
+    def from_arm(
+        cls,
+        task: str,
+        arm: Arm,
+        scene: Scene,
+        rate_requested: float = CONTROL_RATE_HZ,
+        teaching_method: TeachingMethod = "clicks",
     ) -> TakeHeader:
         """Describe what is about to be recorded from ``arm`` among the anchors of ``scene``."""
-        state = getattr(arm, "state", None)
+        get_state = getattr(arm, "get_state", None)
         return cls(
             task=task,
             arm=arm.name,
             joint_names=tuple(joint.name for joint in arm.joints),
-            anchors=tuple(scene.anchors),
-            rate=rate,
-            state_size=len(state()) if callable(state) else 0,
-            model=getattr(arm, "model_xml", None),
-            led_by=led_by,
+            objects=tuple(scene.objects),
+            rate_requested=rate_requested,
+            state_size=len(get_state()) if callable(get_state) else 0,
+            model_xml=getattr(arm, "model_xml", None),
+            teaching_method=teaching_method,
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values under the journal's keys."""
+        values = asdict(self)
+        return {_JOURNAL_KEYS.get(name, name): value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TakeHeader:
         """Undo ``to_dict``."""
-        anchors = tuple(anchor_from_dict(anchor) for anchor in values["anchors"])
-        return cls(**values | {"joint_names": tuple(values["joint_names"]), "anchors": anchors})
+        fields = {name: values[key] for name, key in _JOURNAL_KEYS.items() if key in values}
+        fields |= {key: value for key, value in values.items() if key not in _JOURNAL_KEYS.values()}
+        objects = tuple(object_from_dict(each) for each in fields["objects"])
+        return cls(**fields | {"joint_names": tuple(fields["joint_names"]), "objects": objects})
 
-    def row_type(self) -> np.dtype[np.void]:
+    def row_dtype(self) -> np.dtype[np.void]:
         """Return the type of one sample's row."""
-        joints, anchors = (len(self.joint_names),), len(self.anchors)
+        joints, anchors = (len(self.joint_names),), len(self.objects)
         state = [("state", "f8", (self.state_size,))] if self.state_size else []
         return np.dtype(
             [
@@ -109,45 +121,45 @@ class TakeBuilder:
 
     def __init__(self, header: TakeHeader) -> None:
         self.header = header
-        self.clicks: list[Click] = []
+        self.instructions: list[Instruction] = []
         """The clicks begun so far; a row's ``click`` is an index into them, or -1."""
-        self._row_type = header.row_type()
+        self._row_dtype = header.row_dtype()
         self._blocks: list[NDArray[np.void]] = []
         self._count = 0
-        self._mark: tuple[object | None, int] = (None, -1)
+        self._last_instruction: tuple[object | None, int] = (None, -1)
 
     def __len__(self) -> int:
         return self._count
 
     def append(self, tick: Tick) -> bool:
         """Keep one tick; return False for those before the first decision, which are left out."""
-        if self._count == 0 and not tick.decision:
+        if self._count == 0 and not tick.is_decision:
             return False
-        if self._count == len(self._blocks) * _BLOCK:
-            self._blocks.append(np.zeros(_BLOCK, self._row_type))
-        self._blocks[-1][self._count % _BLOCK] = self._row(tick)
+        if self._count == len(self._blocks) * _BLOCK_ROWS:
+            self._blocks.append(np.zeros(_BLOCK_ROWS, self._row_dtype))
+        self._blocks[-1][self._count % _BLOCK_ROWS] = self._make_row(tick)
         self._count += 1
         return True
 
     def rows(self, start: int = 0) -> NDArray[np.void]:
         """Return the rows from ``start`` on, (N - start,)."""
-        first, offset = divmod(start, _BLOCK)
+        first, offset = divmod(start, _BLOCK_ROWS)
         blocks = self._blocks[first:]
         if not blocks:
-            return np.zeros(0, self._row_type)
+            return np.zeros(0, self._row_dtype)
         joined = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return joined[offset : offset + self._count - start]
 
     def build(self, name: str = "") -> Demonstration:
         """Return the take. Raises RecordingError if there is none."""
-        return build(self.header, self.rows(), self.clicks, name)
+        return build_take(self.header, self.rows(), self.instructions, name)
 
-    def _row(self, tick: Tick) -> tuple[Any, ...]:
+    def _make_row(self, tick: Tick) -> tuple[Any, ...]:
         """Return one sample in the order of ``TakeHeader.row_type``: numpy takes a whole row at once the fastest."""
         observation, joints, scene = tick.observation, tick.observation.joints, tick.observation.scene
-        asked = tick.asked.positions
+        asked = tick.requested.positions
         row = (
-            tick.time, tick.lateness, joints.latency, joints.retries, tick.missed, self._click(tick),
+            tick.time, tick.lateness, joints.latency, joints.retries, tick.missed_deadlines, self._find_instruction_index(tick),
             joints.positions, joints.velocities, observation.tool_position, observation.tool_yaw,
             scene.positions, scene.yaws, scene.held, scene.touched,
             asked if asked.shape == (len(self.header.joint_names),) else np.nan, tick.sent.positions,
@@ -156,27 +168,32 @@ class TakeBuilder:
             return *row, tick.state
         return (*row, 0.0) if self.header.state_size else row
 
-    def _click(self, tick: Tick) -> int:
+    def _find_instruction_index(self, tick: Tick) -> int:
         """Return the index of the click being carried out, a new one where it has changed; -1 for none."""
-        mark = (tick.click, tick.click_index)
-        if not isinstance(tick.click, Click):
-            self._mark = (None, -1)
+        mark = (tick.instruction, tick.instruction_index)
+        if not isinstance(tick.instruction, Instruction):
+            self._last_instruction = (None, -1)
             return -1
-        if self._mark[0] is not mark[0] or self._mark[1] != mark[1]:
-            self._mark = mark
-            self.clicks.append(tick.click)
-        return len(self.clicks) - 1
+        if self._last_instruction[0] is not mark[0] or self._last_instruction[1] != mark[1]:
+            self._last_instruction = mark
+            self.instructions.append(tick.instruction)
+        return len(self.instructions) - 1
 
 
-class MemoryRecorder:
+class InMemoryRecorder:
     """A sink that records one take without any file, for demonstrations made faster than real time."""
 
     def __init__(
-        self, task: str, arm: Arm, name: str = "", scene: Scene | None = None, led_by: Leading = "clicks"
+        self,
+        task: str,
+        arm: Arm,
+        name: str = "",
+        scene: Scene | None = None,
+        teaching_method: TeachingMethod = "clicks",
     ) -> None:
         """Record from ``arm``, which is its own scene where none is given, as the simulated one."""
         self._name = name
-        header = TakeHeader.of(task, arm, scene or arm, led_by=led_by)  # type: ignore[arg-type]
+        header = TakeHeader.from_arm(task, arm, scene or arm, teaching_method=teaching_method)  # type: ignore[arg-type]
         self._builder = TakeBuilder(header)
 
     def on_tick(self, tick: Tick) -> None:
@@ -188,62 +205,72 @@ class MemoryRecorder:
         return self._builder.build(self._name)
 
 
-def build(header: TakeHeader, rows: NDArray[np.void], clicks: Sequence[Click], name: str = "") -> Demonstration:
+def build_take(
+    header: TakeHeader, rows: NDArray[np.void], instructions: Sequence[Instruction], name: str = ""
+) -> Demonstration:
     """Return the take whose samples are ``rows`` (N,). Raises RecordingError if there is none."""
     if not len(rows):
         raise RecordingError("Nothing was recorded: the take ended before its first sample. Record it again.")
-    columns = {key: frozen(rows[key]) for key in rows.dtype.names or ()}
+    columns = {key: read_only_copy(rows[key]) for key in rows.dtype.names or ()}
     timing = Timing(
         lateness=columns["lateness"],
         latency=columns["latency"],
         retries=columns["retries"],
-        rate_asked=header.rate,
+        rate_requested=header.rate_requested,
         missed=int(rows["missed"][-1] - rows["missed"][0]),
     )
-    if header.led_by == "hand":
-        columns |= _of_a_hand(columns["joint_positions"])
+    if header.teaching_method == "hand":
+        columns |= _derive_hand_guiding_commands(columns["joint_positions"])
     return Demonstration(
         task=header.task,
         name=name,
         arm=header.arm,
         joint_names=header.joint_names,
-        anchors=header.anchors,
+        objects=header.objects,
         time=columns["time"],
         joint_positions=columns["joint_positions"],
         joint_velocities=columns["joint_velocities"],
         tool_positions=columns["tool_position"],
         tool_yaws=columns["tool_yaw"],
-        anchor_positions=columns["anchor_positions"],
-        anchor_yaws=columns["anchor_yaws"],
-        held=frozen_flags(rows["held"]),
-        touched=frozen_flags(rows["touched"]),
-        command_asked=columns["asked"],
+        object_positions=columns["anchor_positions"],
+        object_yaws=columns["anchor_yaws"],
+        held=read_only_bool_copy(rows["held"]),
+        touched=read_only_bool_copy(rows["touched"]),
+        command_requested=columns["asked"],
         command_sent=columns["sent"],
-        segments=cut(rows["click"], clicks),
+        segments=split_by_instruction(rows["click"], instructions),
         timing=timing,
         states=columns["state"] if header.state_size else None,
-        model=header.model,
-        led_by=header.led_by,
+        model_xml=header.model_xml,
+        teaching_method=header.teaching_method,
     )
 
 
-def _of_a_hand(positions: FloatArray) -> dict[str, FloatArray]:
+def _derive_hand_guiding_commands(positions: FloatArray) -> dict[str, FloatArray]:
     """Return what a hand asked and sent: to go to the next ``positions`` (N, J), and to open or to close the gripper.
 
     Where a cube stopped the fingers, only the direction they came from tells that they were to close.
     """
     following = np.concatenate([positions[1:], positions[-1:]])
-    asked, grip = following.copy(), Grip(float(positions[0, -1]))
-    asked[:, -1] = [GRIPPER_CLOSED if grip.closing(float(p)) > 0.5 else GRIPPER_OPEN for p in following[:, -1]]
-    return {"asked": frozen(asked), "sent": frozen(following)}
+    asked, grip = following.copy(), GripTracker(float(positions[0, -1]))
+    asked[:, -1] = [
+        GRIPPER_CLOSED_RAD if grip.compute_closing(float(p)) > 0.5 else GRIPPER_OPEN_RAD for p in following[:, -1]
+    ]
+    return {"asked": read_only_copy(asked), "sent": read_only_copy(following)}
 
 
-def cut(column: NDArray[np.int64], clicks: Sequence[Click]) -> tuple[Segment, ...]:
+def split_by_instruction(
+    instruction_indices: NDArray[np.int64], instructions: Sequence[Instruction]
+) -> tuple[Segment, ...]:
     """Return one segment for every unbroken run of one click in ``column`` (N,), -1 meaning none."""
-    edges = np.flatnonzero(np.diff(column)) + 1
-    bounds = [0, *edges.tolist(), len(column)]
+    edges = np.flatnonzero(np.diff(instruction_indices)) + 1
+    bounds = [0, *edges.tolist(), len(instruction_indices)]
     return tuple(
-        Segment(start, stop, clicks[column[start]] if column[start] < len(clicks) else None)
+        Segment(
+            start,
+            stop,
+            instructions[instruction_indices[start]] if instruction_indices[start] < len(instructions) else None,
+        )
         for start, stop in itertools.pairwise(bounds)
-        if start < stop and column[start] >= 0
+        if start < stop and instruction_indices[start] >= 0
     )

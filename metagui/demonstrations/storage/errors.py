@@ -33,7 +33,7 @@ class InvalidTakeError(LibraryError):
     """The demonstration contradicts itself and is not stored."""
 
 
-class BrokenFileError(LibraryError):
+class CorruptFileError(LibraryError):
     """The file is not a take, or not a whole one."""
 
 
@@ -49,9 +49,9 @@ class StorageError(LibraryError):
     """The folder cannot be read or written."""
 
 
-def suggest(word: str, valid: Iterable[str]) -> str:
+def suggest_names(name: str, valid_names: Iterable[str]) -> str:
     """Return the valid names, the closest first, as the end of a message."""
-    names = list(valid)
-    close = difflib.get_close_matches(word, names, n=1)
+    names = list(valid_names)
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"There are: {', '.join(names)}.{hint}" if names else "There are none yet."

@@ -11,26 +11,31 @@ from typing import TYPE_CHECKING, Any, get_args
 import h5py
 import numpy as np
 
-from metagui.arms.arm import frozen
-from metagui.atomic_write import commit
-from metagui.demonstrations.demonstration import Demonstration, Leading, Segment, Timing
-from metagui.demonstrations.json_codec import anchor_from_dict, anchor_to_dict, click_from_dict, click_to_dict
+from metagui.arms.arm import read_only_copy
+from metagui.atomic_write import write_atomically
+from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
+from metagui.demonstrations.json_codec import (
+    instruction_from_dict,
+    instruction_to_dict,
+    object_from_dict,
+    object_to_dict,
+)
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.errors import BrokenFileError, InvalidTakeError, NewerFormatError
-from metagui.demonstrations.storage.validation import check
-from metagui.demonstrations.timing import TimingSummary, summarise
+from metagui.demonstrations.storage.errors import CorruptFileError, InvalidTakeError, NewerFormatError
+from metagui.demonstrations.storage.validation import validate_demonstration
+from metagui.demonstrations.timing import TimingSummary, summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FORMAT_VERSION = 1
+TAKE_FORMAT_VERSION = 1
 """Raised when an older metagui could no longer read what is written."""
-UNITS = {"time": "s", "length": "m", "angle": "rad"}
-READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
+STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
+HDF5_READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
 """What h5py and numpy raise over a file that is not what it should be, depending on where they notice."""
-_SUCCESS = {True: "yes", False: "no", None: "not said"}
-_GYM = 2
+_SUCCESS_WORDS = {True: "yes", False: "no", None: "not said"}
+_ROBOMIMIC_GYM_TYPE = 2
 """The robomimic environment type that comes closest."""
 
 
@@ -43,7 +48,7 @@ class TakeInfo:
     path: Path
     read_only: bool = False
     """A shipped example."""
-    samples: int = 0
+    sample_count: int = 0
     duration: float = 0.0
     """s."""
     arm: str = ""
@@ -55,63 +60,63 @@ class TakeInfo:
     """Why the file cannot be used, in words; empty if it can."""
 
     @property
-    def quality(self) -> str:
+    def problem(self) -> str:
         """Say what is wrong with the take, in words; empty if nothing is."""
         if self.error:
             return self.error
-        marked = self.timing is not None and self.timing.marked
+        marked = self.timing is not None and self.timing.is_rate_missed
         return f"Rate missed by more than 1 %: {self.timing}" if marked else ""
 
 
-def write(path: Path, demonstration: Demonstration) -> None:
+def write_take(path: Path, demonstration: Demonstration) -> None:
     """Store a take in a new file, all of it or nothing. Raises InvalidTakeError, FileExistsError, OSError."""
-    check(demonstration)
-    commit(path, _encode(demonstration))
+    validate_demonstration(demonstration)
+    write_atomically(path, _encode_take(demonstration))
 
 
-def read(path: Path) -> Demonstration:
+def read_take(path: Path) -> Demonstration:
     """Return the take in ``path``. Raises BrokenFileError, NewerFormatError."""
-    with opened(path) as file:
+    with open_take(path) as file:
         demonstration = read_demo(file["data/demo_0"], dict(file.attrs), path.stem)
     try:
-        check(demonstration)
+        validate_demonstration(demonstration)
     except InvalidTakeError as error:
-        raise BrokenFileError(f"{path.name} contradicts itself: {error}") from error
+        raise CorruptFileError(f"{path.name} contradicts itself: {error}") from error
     return demonstration
 
 
-def read_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
+def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
     """Return what a listing shows; never raises, a file that cannot be used says why in ``error``."""
     try:
-        with opened(path) as file:
+        with open_take(path) as file:
             attributes = dict(file.attrs)
             return TakeInfo(
                 task=task,
                 name=path.stem,
                 path=path,
                 read_only=read_only,
-                samples=int(attributes["samples"]),
+                sample_count=int(attributes["samples"]),
                 duration=float(attributes["duration"]),
                 arm=str(attributes["arm"]),
-                success=_success(attributes),
+                success=_read_success(attributes),
                 notes=str(attributes["notes"]),
-                trim=_trim(attributes),
-                timing=TimingSummary(**json.loads(attributes["timing"])),
+                trim=_read_trim(attributes),
+                timing=TimingSummary.from_dict(json.loads(attributes["timing"])),
             )
-    except (BrokenFileError, NewerFormatError) as error:
+    except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
 
 
-def update(path: Path, **changes: Any) -> None:
+def update_take(path: Path, **changes: Any) -> None:
     """Change ``success``, ``trim``, ``notes`` or ``segments`` of a stored take; samples are never touched.
 
     Raises BrokenFileError, NewerFormatError, OSError.
     """
-    with opened(path):
+    with open_take(path):
         image = path.read_bytes()
     with h5py.File(io.BytesIO(image), "r+") as file:
         if "success" in changes:
-            file.attrs["success"] = _SUCCESS[changes["success"]]
+            file.attrs["success"] = _SUCCESS_WORDS[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
         if "trim" in changes:
@@ -119,61 +124,61 @@ def update(path: Path, **changes: Any) -> None:
         if "segments" in changes:
             del file["data/demo_0/segments"]
             _write_segments(file["data/demo_0"], changes["segments"])
-        image = image_of(file)
-    commit(path, image, replace=True)
+        image = get_file_image(file)
+    write_atomically(path, image, replace=True)
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
+def open_take(path: Path) -> Iterator[Any]:
     """Open a take of a known format for reading. Raises BrokenFileError, NewerFormatError."""
     try:
         with h5py.File(path, "r") as file:
             version = file.attrs.get("format_version")
             if version is None:
-                raise BrokenFileError(
+                raise CorruptFileError(
                     f"{path.name} is HDF5 but no take of metagui. It is left as it is; import it to use it."
                 )
-            if int(version) > FORMAT_VERSION:
+            if int(version) > TAKE_FORMAT_VERSION:
                 raise NewerFormatError(
                     f"{path.name} was written by a newer metagui (format {version}, this one reads up to "
-                    f"{FORMAT_VERSION}). It is left as it is; update metagui to open it."
+                    f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
                 )
             yield file
-    except READ_ERRORS as error:
-        raise BrokenFileError(
+    except HDF5_READ_ERRORS as error:
+        raise CorruptFileError(
             f"{path.name} cannot be read as a take: {error}. It is left as it is; restore it from a copy, or remove it."
         ) from error
 
 
-def _encode(demonstration: Demonstration) -> bytes:
+def _encode_take(demonstration: Demonstration) -> bytes:
     """Return the whole file, made in memory: HDF5 may crash the process where a disk is full."""
     with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
         _write_attributes(file, demonstration)
         data = file.create_group("data")
         data.attrs["total"] = len(demonstration)
-        environment = {"env_name": demonstration.arm, "type": _GYM, "env_kwargs": {}}
+        environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
         data.attrs["env_args"] = json.dumps(environment)
         _write_demo(data.create_group("demo_0"), demonstration)
-        return image_of(file)
+        return get_file_image(file)
 
 
-def image_of(file: Any) -> bytes:
+def get_file_image(file: Any) -> bytes:
     """Return the bytes of a file in memory."""
     file.flush()
     return bytes(file.id.get_file_image())
 
 
 def _write_attributes(file: Any, demonstration: Demonstration) -> None:
-    timing = summarise(demonstration)
-    file.attrs["format_version"] = FORMAT_VERSION
-    for name in ("task", "arm", "notes", "led_by"):
-        file.attrs[name] = getattr(demonstration, name)
+    timing = summarise_timing(demonstration)
+    file.attrs["format_version"] = TAKE_FORMAT_VERSION
+    file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
+    file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
     file.attrs["joint_names"] = list(demonstration.joint_names)
-    file.attrs["units"] = json.dumps(UNITS)
-    file.attrs["anchors"] = json.dumps([anchor_to_dict(anchor) for anchor in demonstration.anchors])
-    file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_asked, timing.rate_reached
+    file.attrs["units"] = json.dumps(STORED_UNITS)
+    file.attrs["anchors"] = json.dumps([object_to_dict(anchor) for anchor in demonstration.objects])
+    file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
     file.attrs["missed_ticks"] = timing.missed
-    file.attrs["success"] = _SUCCESS[demonstration.success]
+    file.attrs["success"] = _SUCCESS_WORDS[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     _write_trim(file, demonstration.trim)
@@ -181,29 +186,29 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
 
 def _write_demo(demo: Any, demonstration: Demonstration) -> None:
     demo.attrs["num_samples"] = len(demonstration)
-    if demonstration.model is not None:
-        demo.attrs["model_file"] = demonstration.model
-    for key, values in robomimic_layout.observations(demonstration).items():
-        _store(demo, f"obs/{key}", values)
-        _store(demo, f"next_obs/{key}", robomimic_layout.shifted(values))
+    if demonstration.model_xml is not None:
+        demo.attrs["model_file"] = demonstration.model_xml
+    for key, values in robomimic_layout.encode_observations(demonstration).items():
+        _write_dataset(demo, f"obs/{key}", values)
+        _write_dataset(demo, f"next_obs/{key}", robomimic_layout.shift_to_next(values))
     demo["obs/ee_quaternion"].attrs["order"] = "x y z w"
-    _store(demo, "actions", robomimic_layout.actions(demonstration))
-    scale, offset = robomimic_layout.action_scaling(demonstration.joint_names)
+    _write_dataset(demo, "actions", robomimic_layout.encode_actions(demonstration))
+    scale, offset = robomimic_layout.compute_action_scaling(demonstration.joint_names)
     demo["actions"].attrs["scale"], demo["actions"].attrs["offset"] = scale, offset
     last = np.arange(len(demonstration)) == len(demonstration) - 1
-    _store(demo, "dones", last.astype(np.int64))
-    _store(demo, "rewards", (last & (demonstration.success is True)).astype(np.float64))
-    for name in robomimic_layout.EXACT:
-        _store(demo, name, getattr(demonstration, name))
+    _write_dataset(demo, "dones", last.astype(np.int64))
+    _write_dataset(demo, "rewards", (last & (demonstration.success is True)).astype(np.float64))
+    for name, field in robomimic_layout.COMMAND_FIELDS.items():
+        _write_dataset(demo, name, getattr(demonstration, field))
     for name in ("lateness", "latency", "retries"):
-        _store(demo, f"timing/{name}", getattr(demonstration.timing, name))
-    _store(demo, "timing/time", demonstration.time)
+        _write_dataset(demo, f"timing/{name}", getattr(demonstration.timing, name))
+    _write_dataset(demo, "timing/time", demonstration.time)
     if demonstration.states is not None:
-        _store(demo, "states", demonstration.states)
+        _write_dataset(demo, "states", demonstration.states)
     _write_segments(demo, demonstration.segments)
 
 
-def _store(group: Any, name: str, values: Any) -> None:
+def _write_dataset(group: Any, name: str, values: Any) -> None:
     large = values.nbytes > 4096
     options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}
     group.create_dataset(name, data=values, **options)
@@ -212,7 +217,9 @@ def _store(group: Any, name: str, values: Any) -> None:
 def _write_segments(demo: Any, segments: tuple[Segment, ...]) -> None:
     ranges = np.array([[s.start, s.stop] for s in segments], dtype=np.int64).reshape(-1, 2)
     demo.create_dataset("segments", data=ranges)
-    demo["segments"].attrs["clicks"] = json.dumps([s.click and click_to_dict(s.click) for s in segments])
+    demo["segments"].attrs["clicks"] = json.dumps(
+        [s.instruction and instruction_to_dict(s.instruction) for s in segments]
+    )
 
 
 def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
@@ -223,46 +230,48 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
 
 def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration:
     """Return the take in a group ``demo_…`` with the attributes of its file; raises any of ``READ_ERRORS``."""
-    exact: dict[str, Any] = {name: frozen(demo[name]) for name in robomimic_layout.EXACT}
-    timing = {name: frozen(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
+    commands: dict[str, Any] = {
+        field: read_only_copy(demo[name]) for name, field in robomimic_layout.COMMAND_FIELDS.items()
+    }
+    timing = {name: read_only_copy(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
     return Demonstration(
         task=str(attributes["task"]),
         name=name,
         arm=str(attributes["arm"]),
         joint_names=tuple(str(name) for name in attributes["joint_names"]),
-        anchors=tuple(anchor_from_dict(values) for values in json.loads(attributes["anchors"])),
-        time=frozen(demo["timing/time"]),
-        segments=_segments(demo["segments"]),
-        timing=Timing(**timing, rate_asked=float(attributes["rate_asked"]), missed=int(attributes["missed_ticks"])),
-        states=frozen(demo["states"]) if "states" in demo else None,
-        model=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
-        success=_success(attributes),
+        objects=tuple(object_from_dict(values) for values in json.loads(attributes["anchors"])),
+        time=read_only_copy(demo["timing/time"]),
+        segments=_read_segments(demo["segments"]),
+        timing=Timing(**timing, rate_requested=float(attributes["rate_asked"]), missed=int(attributes["missed_ticks"])),
+        states=read_only_copy(demo["states"]) if "states" in demo else None,
+        model_xml=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
+        success=_read_success(attributes),
         notes=str(attributes["notes"]),
-        trim=_trim(attributes),
-        led_by=_led_by(attributes),
-        **exact,
-        **robomimic_layout.from_observations({key: values[()] for key, values in demo["obs"].items()}),
+        trim=_read_trim(attributes),
+        teaching_method=_read_teaching_method(attributes),
+        **commands,
+        **robomimic_layout.decode_observations({key: values[()] for key, values in demo["obs"].items()}),
     )
 
 
-def _segments(dataset: Any) -> tuple[Segment, ...]:
+def _read_segments(dataset: Any) -> tuple[Segment, ...]:
     clicks = json.loads(dataset.attrs["clicks"])
     return tuple(
-        Segment(int(start), int(stop), None if values is None else click_from_dict(values))
+        Segment(int(start), int(stop), None if values is None else instruction_from_dict(values))
         for (start, stop), values in zip(dataset[()], clicks, strict=True)
     )
 
 
-def _success(attributes: dict[str, Any]) -> bool | None:
-    return {word: value for value, word in _SUCCESS.items()}[str(attributes["success"])]
+def _read_success(attributes: dict[str, Any]) -> bool | None:
+    return {word: value for value, word in _SUCCESS_WORDS.items()}[str(attributes["success"])]
 
 
-def _led_by(attributes: dict[str, Any]) -> Leading:
+def _read_teaching_method(attributes: dict[str, Any]) -> TeachingMethod:
     """Return how a take was shown; older ones, and those of newer kinds, count as clicked."""
     found: Any = attributes.get("led_by")
-    return found if found in get_args(Leading) else "clicks"
+    return found if found in get_args(TeachingMethod) else "clicks"
 
 
-def _trim(attributes: dict[str, Any]) -> tuple[int, int] | None:
+def _read_trim(attributes: dict[str, Any]) -> tuple[int, int] | None:
     trim = attributes.get("trim")
     return None if trim is None else (int(trim[0]), int(trim[1]))

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from metagui.atomic_write import commit
-from metagui.demonstrations.storage.errors import BrokenFileError, LibraryError
-from metagui.demonstrations.storage.hdf5 import READ_ERRORS, image_of, opened, read, read_demo
-from metagui.demonstrations.storage.validation import check
+from metagui.atomic_write import write_atomically
+from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError
+from metagui.demonstrations.storage.hdf5 import HDF5_READ_ERRORS, get_file_image, open_take, read_demo, read_take
+from metagui.demonstrations.storage.validation import validate_demonstration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
-OURS = "metagui"
+METAGUI_GROUP = "metagui"
 """The group of a demonstration that holds what robomimic has no place for."""
 
 
@@ -34,7 +34,7 @@ class ExchangeError(LibraryError):
     """Takes cannot go into one file, or there are none in a file; the message says why."""
 
 
-def export_robomimic(takes: Sequence[TakeInfo], out: Path, valid: float = 0.1) -> int:
+def export_robomimic(takes: Sequence[TakeInfo], path: Path, validation_fraction: float = 0.1) -> int:
     """Write takes into one new file; return how many samples it has. Samples outside a take's trim stay out.
 
     Of every task the last takes, a share ``valid`` rounded up, are for validation; of a single one none.
@@ -42,20 +42,20 @@ def export_robomimic(takes: Sequence[TakeInfo], out: Path, valid: float = 0.1) -
     """
     if not takes:
         raise ExchangeError("There is nothing to export: no takes were chosen. Name a task that has some.")
-    if out.exists():
-        raise ExchangeError(f"{out} is there already. Nothing was written; choose another name.")
+    if path.exists():
+        raise ExchangeError(f"{path} is there already. Nothing was written; choose another name.")
     with h5py.File("all", "w", libver="v110", driver="core", backing_store=False) as file:
-        total = _fill(file, takes)
-        _mask(file, takes, valid)
-        image = image_of(file)
-    commit(out, image)
+        total = _copy_takes(file, takes)
+        _write_filter_keys(file, takes, validation_fraction)
+        image = get_file_image(file)
+    write_atomically(path, image)
     return total
 
 
-def _fill(file: Any, takes: Sequence[TakeInfo]) -> int:
+def _copy_takes(file: Any, takes: Sequence[TakeInfo]) -> int:
     data, total, joints = file.create_group("data"), 0, None
     for index, take in enumerate(takes):
-        with opened(take.path) as source:
+        with open_take(take.path) as source:
             named = list(source.attrs["joint_names"])
             joints = joints or named
             if named != joints:
@@ -65,18 +65,18 @@ def _fill(file: Any, takes: Sequence[TakeInfo]) -> int:
                 )
             source.copy("data/demo_0", data, f"demo_{index}")
             demo = data[f"demo_{index}"]
-            demo.create_group(OURS).attrs.update(source.attrs)
+            demo.create_group(METAGUI_GROUP).attrs.update(source.attrs)
             if index == 0:
                 data.attrs["env_args"] = source["data"].attrs["env_args"]
-        demo[OURS].attrs["task"] = take.task
+        demo[METAGUI_GROUP].attrs["task"] = take.task
         if take.trim is not None:
-            _trim(demo, *take.trim)
+            _trim_demonstration(demo, *take.trim)
         total += int(demo.attrs["num_samples"])
     data.attrs["total"] = total
     return total
 
 
-def _trim(demo: Any, start: int, stop: int) -> None:
+def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
     """Keep the samples ``[start, stop)`` only."""
     samples = int(demo.attrs["num_samples"])
     names: list[str] = []
@@ -92,18 +92,18 @@ def _trim(demo: Any, start: int, stop: int) -> None:
     demo.create_dataset("segments", data=ranges[kept]).attrs["clicks"] = json.dumps([clicks[i] for i in kept])
     demo.attrs["num_samples"] = stop - start
     demo["dones"][-1] = 1
-    demo["rewards"][-1] = float(demo[OURS].attrs["success"] == "yes")
-    del demo[OURS].attrs["trim"]
+    demo["rewards"][-1] = float(demo[METAGUI_GROUP].attrs["success"] == "yes")
+    del demo[METAGUI_GROUP].attrs["trim"]
 
 
-def _mask(file: Any, takes: Sequence[TakeInfo], valid: float) -> None:
+def _write_filter_keys(file: Any, takes: Sequence[TakeInfo], validation_fraction: float) -> None:
     """Write the filter keys: byte strings that name demonstrations."""
     tasks: dict[str, list[str]] = defaultdict(list)
     for index, take in enumerate(takes):
         tasks[take.task].append(f"demo_{index}")
     keys: dict[str, list[str]] = {"train": [], "valid": []}
     for task, names in tasks.items():
-        held_back = min(math.ceil(valid * len(names)), len(names) - 1)
+        held_back = min(math.ceil(validation_fraction * len(names)), len(names) - 1)
         keys["train"] += names[: len(names) - held_back]
         keys["valid"] += names[len(names) - held_back :]
         keys.setdefault(task.replace("/", "_"), []).extend(names)
@@ -112,19 +112,19 @@ def _mask(file: Any, takes: Sequence[TakeInfo], valid: float) -> None:
             file.create_dataset(f"mask/{key}", data=np.array(names, dtype="S"))
 
 
-def demonstrations_in(path: Path) -> Iterator[Demonstration]:
+def import_robomimic(path: Path) -> Iterator[Demonstration]:
     """Yield every demonstration of an exported file, or the one of a take's own file, exactly as it was.
 
     Raises BrokenFileError, NewerFormatError; ExchangeError for a file of another program.
     """
     try:
         with h5py.File(path, "r") as file:
-            single, names = "format_version" in file.attrs, sorted(file.get("data", ()), key=_number)
-            foreign = [name for name in names if OURS not in file["data"][name]]
-    except READ_ERRORS as error:
-        raise BrokenFileError(f"{path.name} cannot be read: {error}. Nothing was imported.") from error
+            single, names = "format_version" in file.attrs, sorted(file.get("data", ()), key=_parse_demo_number)
+            foreign = [name for name in names if METAGUI_GROUP not in file["data"][name]]
+    except HDF5_READ_ERRORS as error:
+        raise CorruptFileError(f"{path.name} cannot be read: {error}. Nothing was imported.") from error
     if single:
-        yield read(path)
+        yield read_take(path)
         return
     if foreign or not names:
         raise ExchangeError(
@@ -132,20 +132,20 @@ def demonstrations_in(path: Path) -> Iterator[Demonstration]:
             "table did, which a take must. Nothing was imported."
         )
     for name in names:
-        yield _read_one(path, name)
+        yield _read_demonstration(path, name)
 
 
-def _read_one(path: Path, name: str) -> Demonstration:
+def _read_demonstration(path: Path, name: str) -> Demonstration:
     try:
         with h5py.File(path, "r") as file:
             demo = file["data"][name]
-            found = read_demo(demo, dict(demo[OURS].attrs), name)
-            check(found)
-    except READ_ERRORS as error:
-        raise BrokenFileError(f"{path.name}, {name} cannot be read: {error}. What came before it was kept.") from error
+            found = read_demo(demo, dict(demo[METAGUI_GROUP].attrs), name)
+            validate_demonstration(found)
+    except HDF5_READ_ERRORS as error:
+        raise CorruptFileError(f"{path.name}, {name} cannot be read: {error}. What came before it was kept.") from error
     return found
 
 
-def _number(name: str) -> int:
+def _parse_demo_number(name: str) -> int:
     digits = name.removeprefix("demo_")
     return int(digits) if digits.isdigit() else 0

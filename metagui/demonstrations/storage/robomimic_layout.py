@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import frozen, frozen_flags
+from metagui.arms.arm import read_only_bool_copy, read_only_copy
 from metagui.arms.kinematics import JOINTS
 
 if TYPE_CHECKING:
@@ -20,43 +20,44 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
 
-OBSERVATIONS = {
+OBSERVATION_FIELDS = {
     "joint_positions": "joint_positions",
     "joint_velocities": "joint_velocities",
     "ee_position": "tool_positions",
-    "object_positions": "anchor_positions",
-    "object_yaws": "anchor_yaws",
+    "object_positions": "object_positions",
+    "object_yaws": "object_yaws",
     "held": "held",
     "touched": "touched",
 }
 """Which field of a Demonstration is stored under which key of ``obs``."""
-EXACT = ("command_asked", "command_sent")
-"""Fields stored under their own name, in float64."""
+COMMAND_FIELDS = {"command_asked": "command_requested", "command_sent": "command_sent"}
+"""Field of a Demonstration by the name of its float64 data set."""
 
 
-def observations(demonstration: Demonstration) -> dict[str, NDArray[np.float32]]:
+def encode_observations(demonstration: Demonstration) -> dict[str, NDArray[np.float32]]:
     """Return the arrays of ``obs``, each (N, ...) float32."""
-    out = {key: _single(getattr(demonstration, name)) for key, name in OBSERVATIONS.items()}
-    out["gripper"] = _single(demonstration.joint_positions[:, -1:])
-    out["ee_yaw"] = _single(demonstration.tool_yaws[:, None])
-    out["ee_quaternion"] = _single(tool_quaternions(demonstration.joint_positions, demonstration.tool_yaws))
+    out = {key: _to_float32(getattr(demonstration, name)) for key, name in OBSERVATION_FIELDS.items()}
+    out["gripper"] = _to_float32(demonstration.joint_positions[:, -1:])
+    out["ee_yaw"] = _to_float32(demonstration.tool_yaws[:, None])
+    out["ee_quaternion"] = _to_float32(compute_tool_quaternions(demonstration.joint_positions, demonstration.tool_yaws))
     return out
 
 
-def shifted(array: NDArray[Any]) -> NDArray[Any]:
+def shift_to_next(array: NDArray[Any]) -> NDArray[Any]:
     """Return ``next_obs`` for an ``obs`` array (N, ...): every sample's successor, the last one's itself."""
     return np.concatenate([array[1:], array[-1:]])
 
 
-def from_observations(obs: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Return the fields of a Demonstration that ``obs`` holds, read-only. Raises KeyError for a missing one."""
     fields: dict[str, Any] = {
-        name: (frozen_flags if key in ("held", "touched") else frozen)(obs[key]) for key, name in OBSERVATIONS.items()
+        name: (read_only_bool_copy if key in ("held", "touched") else read_only_copy)(stored_observations[key])
+        for key, name in OBSERVATION_FIELDS.items()
     }
-    return fields | {"tool_yaws": frozen(obs["ee_yaw"][:, 0])}
+    return fields | {"tool_yaws": read_only_copy(stored_observations["ee_yaw"][:, 0])}
 
 
-def action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def compute_action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Return ``scale`` and ``offset`` (A,) with action = (target - offset) / scale in [-1, 1], from the limits.
 
     A joint that is not the SO-101's is taken to turn half a turn either way.
@@ -66,13 +67,13 @@ def action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     return (upper - lower) / 2, (upper + lower) / 2
 
 
-def actions(demonstration: Demonstration) -> NDArray[np.float32]:
+def encode_actions(demonstration: Demonstration) -> NDArray[np.float32]:
     """Return what was sent, normalised to [-1, 1], (N, A) float32."""
-    scale, offset = action_scaling(demonstration.joint_names)
-    return _single(np.clip((demonstration.command_sent - offset) / scale, -1.0, 1.0))
+    scale, offset = compute_action_scaling(demonstration.joint_names)
+    return _to_float32(np.clip((demonstration.command_sent - offset) / scale, -1.0, 1.0))
 
 
-def tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
+def compute_tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
     """Return the tool's orientations (N, 4) as (x, y, z, w) from joint angles (N, J) and yaws (N,).
 
     The tool's x axis is the direction in which the jaws open, its z axis points out of the hand. An arm with other
@@ -89,5 +90,5 @@ def tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
     return np.stack([w, z, -y, -x], axis=1)
 
 
-def _single(array: NDArray[Any]) -> NDArray[np.float32]:
+def _to_float32(array: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(array, dtype=np.float32)

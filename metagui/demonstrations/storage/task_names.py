@@ -7,34 +7,34 @@ from urllib.parse import unquote
 
 from metagui.demonstrations.storage.errors import InvalidNameError
 
-_FORBIDDEN = set('<>:"/\\|?*%')
+_FORBIDDEN_CHARACTERS = set('<>:"/\\|?*%')
 """What Windows or a path cannot hold, and the mark that escapes it."""
-_RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
-_LONGEST = 240
+_RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{i}" for port in ("COM", "LPT") for i in range(1, 10))}
+_MAX_NAME_BYTES = 240
 """Bytes a folder's name may have; file systems allow 255."""
 
 
-def folder_name(task: str) -> str:
+def to_folder_name(task: str) -> str:
     """Return the folder's name for a task. Raises InvalidNameError."""
-    task = clean(task)
-    escaped = "".join(_escaped(c) if c in _FORBIDDEN or not c.isprintable() else c for c in task)
+    task = normalise_task_name(task)
+    escaped = "".join(_escape_character(c) if c in _FORBIDDEN_CHARACTERS or not c.isprintable() else c for c in task)
     if escaped[0] in ". ":
-        escaped = _escaped(escaped[0]) + escaped[1:]
+        escaped = _escape_character(escaped[0]) + escaped[1:]
     if escaped[-1] in ". ":
-        escaped = escaped[:-1] + _escaped(escaped[-1])
-    if escaped.split(".")[0].upper() in _RESERVED:
-        escaped = _escaped(escaped[0]) + escaped[1:]
-    if len(escaped.encode()) > _LONGEST:
+        escaped = escaped[:-1] + _escape_character(escaped[-1])
+    if escaped.split(".")[0].upper() in _RESERVED_NAMES:
+        escaped = _escape_character(escaped[0]) + escaped[1:]
+    if len(escaped.encode()) > _MAX_NAME_BYTES:
         raise InvalidNameError(f"The name {task[:40]!r}… is too long for a folder; use a shorter one.")
     return escaped
 
 
-def task_name(folder: str) -> str:
+def from_folder_name(folder: str) -> str:
     """Return the task's name for a folder's."""
     return unicodedata.normalize("NFC", unquote(folder))
 
 
-def clean(task: str) -> str:
+def normalise_task_name(task: str) -> str:
     """Return the name in the form in which it is compared. Raises InvalidNameError."""
     try:
         task.encode()
@@ -46,10 +46,10 @@ def clean(task: str) -> str:
     return task
 
 
-def key(task: str) -> str:
+def to_collision_key(task: str) -> str:
     """Return what two names share that some file systems cannot tell apart."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", task).casefold())
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in character.encode())

@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QLineEdit, QStackedWidget
 
-from metagui.gui.theme.icons import icon
-from metagui.gui.theme.theme import faded
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.theme.theme import disabled_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_choices import ArmChoice
     from metagui.gui.theme.theme import Theme
 
-OTHER = "Another port…"
-PORT = "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
-NAME = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
+OTHER_PORT_LABEL = "Another port…"
+PORT_TOOLTIP = "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
+NAME_TOOLTIP = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
 
 
 class ArmPicker(QStackedWidget):
     """Says which arm is chosen; a new choice connects nothing by itself."""
 
-    chosen = Signal(str)
+    arm_chosen = Signal(str)
     """The key of an ArmChoice."""
-    port_named = Signal(str)
+    port_entered = Signal(str)
     """A path that a person typed."""
-    named = Signal(str)
+    name_entered = Signal(str)
     """A name that a person typed for the chosen arm."""
 
     def __init__(self, theme: Theme) -> None:
@@ -39,79 +39,79 @@ class ArmPicker(QStackedWidget):
         self._theme = theme
         self._choices: tuple[ArmChoice, ...] = ()
         self._key = ""
-        self.list = _List()
-        self.list.setAccessibleName("Arm")
-        self.list.activated.connect(self._on_activated)
-        self.path = _Field("/dev/ttyACM0, COM3 …", "Port of the arm", PORT)
-        self.path.entered.connect(self._on_path)
-        self.name = _Field("a name for this arm", "Name of the arm", NAME)
-        self.name.entered.connect(self._on_name)
-        for page in (self.list, self.path, self.name):
+        self.choice_box = _ChoiceBox()
+        self.choice_box.setAccessibleName("Arm")
+        self.choice_box.activated.connect(self._on_activated)
+        self.path_field = _EntryField("/dev/ttyACM0, COM3 …", "Port of the arm", PORT_TOOLTIP)
+        self.path_field.entered.connect(self._on_path)
+        self.name_field = _EntryField("a name for this arm", "Name of the arm", NAME_TOOLTIP)
+        self.name_field.entered.connect(self._on_name)
+        for page in (self.choice_box, self.path_field, self.name_field):
             self.addWidget(page)
         self.setMinimumWidth(208)
         self.setMaximumWidth(240)
-        self.setFixedHeight(self.list.sizeHint().height())
-        theme.changed.connect(self._show)
+        self.setFixedHeight(self.choice_box.sizeHint().height())
+        theme.changed.connect(self._rebuild_list)
 
     def show_choices(self, choices: Sequence[ArmChoice], chosen: str) -> None:
         """Replace the list."""
         if (tuple(choices), chosen) != (self._choices, self._key):
             self._choices, self._key = tuple(choices), chosen
-            self._show()
+            self._rebuild_list()
 
-    def _show(self) -> None:
+    def _rebuild_list(self) -> None:
         colours = self._theme.colours
-        dull = faded(colours).name()
-        with QSignalBlocker(self.list):
-            self.list.clear()
+        dull = disabled_colour(colours).name()
+        with QSignalBlocker(self.choice_box):
+            self.choice_box.clear()
             for choice in self._choices:
                 tint = colours.text if choice.present else dull
-                picture = icon("arm" if choice.present else "disconnect", tint)
-                self.list.addItem(picture, choice.label if choice.present else f"{choice.label} (unplugged)")
-                row = self.list.count() - 1
-                self.list.setItemData(row, choice.detail, Qt.ItemDataRole.ToolTipRole)
+                picture = make_icon("arm" if choice.present else "disconnect", tint)
+                self.choice_box.addItem(picture, choice.label if choice.present else f"{choice.label} (unplugged)")
+                row = self.choice_box.count() - 1
+                self.choice_box.setItemData(row, choice.detail, Qt.ItemDataRole.ToolTipRole)
                 if not choice.present:
-                    self.list.setItemData(row, QColor(dull), Qt.ItemDataRole.ForegroundRole)
-            self.list.insertSeparator(self.list.count())
-            self.list.addItem(icon("connect", colours.muted), OTHER)
-            self._choose_row()
+                    self.choice_box.setItemData(row, QColor(dull), Qt.ItemDataRole.ForegroundRole)
+            self.choice_box.insertSeparator(self.choice_box.count())
+            self.choice_box.addItem(make_icon("connect", colours.muted), OTHER_PORT_LABEL)
+            self._select_row()
 
-    def _choose_row(self) -> None:
+    def _select_row(self) -> None:
         keys = [choice.key for choice in self._choices]
         row = keys.index(self._key) if self._key in keys else 0
-        self.list.setCurrentIndex(row)
+        self.choice_box.setCurrentIndex(row)
         words = self._choices[row].detail if self._choices else ""
-        self.list.setToolTip(f"Which arm to connect. {words}".strip())
+        self.choice_box.setToolTip(f"Which arm to connect. {words}".strip())
 
     def _on_activated(self, row: int) -> None:
         if row < len(self._choices):
             self._key = self._choices[row].key
-            self._choose_row()
-            self.chosen.emit(self._key)
+            self._select_row()
+            self.arm_chosen.emit(self._key)
             return
-        self._choose_row()
-        self.setCurrentWidget(self.path)
-        self.path.setFocus()
+        self._select_row()
+        self.setCurrentWidget(self.path_field)
+        self.path_field.setFocus()
 
-    def ask_name(self, name: str) -> None:
+    def edit_name(self, name: str) -> None:
         """Let a person type a name for the chosen arm, in place of the list."""
-        self.setCurrentWidget(self.name)
-        self.name.setText(name)
-        self.name.selectAll()
-        self.name.setFocus()
+        self.setCurrentWidget(self.name_field)
+        self.name_field.setText(name)
+        self.name_field.selectAll()
+        self.name_field.setFocus()
 
     def _on_name(self, name: str) -> None:
-        self.setCurrentWidget(self.list)
+        self.setCurrentWidget(self.choice_box)
         if name:
-            self.named.emit(name)
+            self.name_entered.emit(name)
 
     def _on_path(self, path: str) -> None:
-        self.setCurrentWidget(self.list)
+        self.setCurrentWidget(self.choice_box)
         if path:
-            self.port_named.emit(path)
+            self.port_entered.emit(path)
 
 
-class _List(QComboBox):
+class _ChoiceBox(QComboBox):
     """A list that the wheel does not turn: an arm is no volume."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class _List(QComboBox):
         super().showPopup()
 
 
-class _Field(QLineEdit):
+class _EntryField(QLineEdit):
     """Where something is typed in place of the list; leaving it empty goes back."""
 
     entered = Signal(str)
@@ -142,15 +142,15 @@ class _Field(QLineEdit):
         self.setPlaceholderText(placeholder)
         self.setAccessibleName(name)
         self.setToolTip(tooltip)
-        self.returnPressed.connect(self._enter)
+        self.returnPressed.connect(self._submit)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Take what was typed, if anything."""
         super().focusOutEvent(event)
         if event.reason() != Qt.FocusReason.PopupFocusReason and self.isVisible():
-            self._enter()
+            self._submit()
 
-    def _enter(self) -> None:
+    def _submit(self) -> None:
         path = self.text().strip()
         self.clear()
         self.entered.emit(path)

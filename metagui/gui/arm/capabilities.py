@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from metagui.arms.arm import Arm, FloatArray, Scene
-from metagui.arms.control.tick import Replayable
+from metagui.arms.control.tick import StatefulArm
 
 
-class DeskArm(Arm, Scene, Replayable, Protocol):
+class SceneArm(Arm, Scene, StatefulArm, Protocol):
     """An arm among anchors whose whole state can be drawn: the simulated one, or one on a cable with its twin."""
 
 
 @runtime_checkable
-class Scattering(Protocol):
+class Randomisable(Protocol):
     """An arm whose scene is laid out by a seed."""
 
     def randomise(self, seed: int) -> None:
@@ -21,23 +21,23 @@ class Scattering(Protocol):
 
 
 @runtime_checkable
-class Restoring(Protocol):
+class Restorable(Protocol):
     """An arm that can go back to a stored state: a simulated one."""
 
-    def restore(self, state: FloatArray) -> None:
+    def set_state(self, state: FloatArray) -> None:
         """Go back to a state (D,)."""
 
 
 @runtime_checkable
-class Markable(Protocol):
+class ObjectPlaceable(Protocol):
     """An arm without a camera: a person says where things stand."""
 
     @property
-    def marked(self) -> frozenset[str]:
+    def placed_objects(self) -> frozenset[str]:
         """Names of what was put somewhere; the rest stands aside."""
 
-    def put(self, anchor: str, x: float, y: float, yaw: float = 0.0) -> None:
+    def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Say where a thing stands, m and rad. Raises ArmError."""
 
-    def put_here(self, anchor: str) -> None:
+    def place_object_at_tool(self, object_name: str) -> None:
         """Say that a thing is under the gripper's tip. Raises ArmError."""

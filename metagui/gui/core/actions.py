@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QIcon, QKeySequence
 
-from metagui.gui.core.app_state import Situation, State, why_not
-from metagui.gui.theme.icons import icon
-from metagui.gui.theme.theme import faded
+from metagui.gui.core.app_state import AppSnapshot, ArmActivity, explain_disabled
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.theme.theme import disabled_colour
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
@@ -28,23 +28,27 @@ class ActionInfo:
     tooltip: str
     shortcut: str = ""
     checkable: bool = False
-    tint: str = "text"
+    colour_name: str = "text"
     """Which of the theme's colours tints the icon."""
-    condition: str = ""
+    condition_key: str = ""
     """Which row of ``state.CONDITIONS`` enables it; by default the row of its own key."""
 
 
-ACTIONS: tuple[ActionInfo, ...] = (
+ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
-    ActionInfo("record", "Record", "record", "Record a new take while you click in the view.", "F9", tint="danger"),
+    ActionInfo(
+        "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
+    ),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),
     ActionInfo("discard", "Discard", "delete", "Take the newest take out again; undo brings it back."),
-    ActionInfo("adapt", "Adapt", "adapt", "Learn the chosen task from its takes.", "Ctrl+Return", tint="on_accent"),
+    ActionInfo(
+        "adapt", "Adapt", "adapt", "Learn the chosen task from its takes.", "Ctrl+Return", colour_name="on_accent"
+    ),
     ActionInfo("run", "Run", "run", "Let the arm do the chosen task in a new scene.", "Ctrl+E"),
-    ActionInfo("stop", "Stop", "stop", "Halt whatever runs and hold the arm.", "Esc", tint="on_danger"),
+    ActionInfo("stop", "Stop", "stop", "Halt whatever runs and hold the arm.", "Esc", colour_name="on_danger"),
     ActionInfo("undo", "Undo", "undo", "Take the last change of the recordings back.", "Ctrl+Z"),
     ActionInfo("redo", "Redo", "redo", "Do it again.", "Ctrl+Shift+Z"),
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
@@ -71,10 +75,10 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo(
         "countdown", "Count down before recording", "clock", "Count 3-2-1 before a recording begins.", checkable=True
     ),
-    ActionInfo("home", "Home", "home", "Bring the arm back over the table, open.", "Ctrl+H", condition="motion"),
-    ActionInfo("up", "Up", "up", "Raise the gripper by 2 cm.", "Ctrl+Up", condition="motion"),
-    ActionInfo("down", "Down", "down", "Lower the gripper by 2 cm.", "Ctrl+Down", condition="motion"),
-    ActionInfo("release", "Release", "release", "Let go here and rise.", "Ctrl+L", condition="motion"),
+    ActionInfo("home", "Home", "home", "Bring the arm back over the table, open.", "Ctrl+H", condition_key="motion"),
+    ActionInfo("up", "Up", "up", "Raise the gripper by 2 cm.", "Ctrl+Up", condition_key="motion"),
+    ActionInfo("down", "Down", "down", "Lower the gripper by 2 cm.", "Ctrl+Down", condition_key="motion"),
+    ActionInfo("release", "Release", "release", "Let go here and rise.", "Ctrl+L", condition_key="motion"),
     ActionInfo("view", "Reset view", "view", "Look at the table from the usual side.", "Ctrl+0"),
     ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
@@ -87,9 +91,9 @@ ACTIONS: tuple[ActionInfo, ...] = (
     ActionInfo("stop_learning", "Stop and keep", "stop", "End the learning now and keep what is learnt so far."),
     ActionInfo("cancel_learning", "Cancel", "close", "End the learning now and discard it."),
 )
-TICKED = ("countdown", "light", "dark", "system")
+CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Entries of the menu that are chosen or not; a tick stands in place of their icon."""
-ALWAYS = ("stop", "search", "folder", "keys", "view", "quit")
+ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "quit")
 
 
 class Actions(QObject):
@@ -99,76 +103,80 @@ class Actions(QObject):
         super().__init__(window)
         self._theme = theme
         self._recording = False
-        self._actions = {info.key: self._made(info, window) for info in ACTIONS}
-        theme.changed.connect(self._tint)
-        self._tint()
+        self._actions = {info.key: self._make_action(info, window) for info in ACTION_INFOS}
+        theme.changed.connect(self._update_icons)
+        self._update_icons()
 
     def __getitem__(self, key: str) -> QAction:
         return self._actions[key]
 
-    def _made(self, info: ActionInfo, window: QWidget) -> QAction:
+    def _make_action(self, info: ActionInfo, window: QWidget) -> QAction:
         action = QAction(info.text, self)
         action.setCheckable(info.checkable)
         if info.shortcut:
-            action.setShortcuts(_sequences(info))
-        action.setToolTip(tooltip(info, None))
-        if info.key in TICKED:
-            action.toggled.connect(self._tick_all)
+            action.setShortcuts(_key_sequences(info))
+        action.setToolTip(make_tooltip(info, None))
+        if info.key in CHECKED_MENU_ACTIONS:
+            action.toggled.connect(self._update_check_icons)
         window.addAction(action)
         return action
 
-    def _tint(self) -> None:
+    def _update_icons(self) -> None:
         colours = self._theme.colours
-        for info in ACTIONS:
-            tint, dull = getattr(colours, info.tint), faded(colours).name()
+        for info in ACTION_INFOS:
+            tint, dull = getattr(colours, info.colour_name), disabled_colour(colours).name()
             name = "finish" if info.key == "record" and self._recording else info.icon
-            self._actions[info.key].setIcon(icon(name, tint, dull))
-        self._tick_all()
+            self._actions[info.key].setIcon(make_icon(name, tint, dull))
+        self._update_check_icons()
 
-    def _tick_all(self) -> None:
+    def _update_check_icons(self) -> None:
         """Show in the menu which entries are chosen."""
-        for action in (self._actions[key] for key in TICKED):
-            action.setIcon(icon("check", self._theme.colours.text) if action.isChecked() else QIcon())
+        for action in (self._actions[key] for key in CHECKED_MENU_ACTIONS):
+            action.setIcon(make_icon("check", self._theme.colours.text) if action.isChecked() else QIcon())
 
-    def refresh(self, situation: Situation) -> None:
+    def refresh(self, snapshot: AppSnapshot) -> None:
         """Enable what the situation allows; whatever is disabled says in its tooltip what it lacks."""
-        for info in ACTIONS:
-            missing = why_not(info.condition or info.key, situation)
+        for info in ACTION_INFOS:
+            missing = explain_disabled(info.condition_key or info.key, snapshot)
             self._actions[info.key].setEnabled(missing is None)
-            self._actions[info.key].setToolTip(tooltip(info, missing))
-        self._word(situation)
+            self._actions[info.key].setToolTip(make_tooltip(info, missing))
+        self._update_texts(snapshot)
 
-    def _word(self, s: Situation) -> None:
+    def _update_texts(self, snapshot: AppSnapshot) -> None:
         """Put the words on the buttons that depend on what is going on."""
-        recording = s.state is State.RECORDING
+        recording = snapshot.state is ArmActivity.RECORDING
         self["record"].setText("Finish" if recording else "Record")
         if recording is not self._recording:
             self._recording = recording
-            self._tint()
-        many = "demonstration" if s.takes == 1 else "demonstrations"
-        self["adapt"].setText(f"Adapt to {s.takes} {many}" if s.takes else "Adapt")
-        self["connect"].setText(connect_word(s))
-        self["limp"].setText("Hold" if s.limp else "Lead by hand")
-        self["limp"].setChecked(s.limp)
-        self["countdown"].setChecked(s.counts_in)
-        self["undo"].setText(f"Undo {s.undo}" if s.undo else "Undo")
-        self["redo"].setText(f"Redo {s.redo}" if s.redo else "Redo")
+            self._update_icons()
+        many = "demonstration" if snapshot.take_count == 1 else "demonstrations"
+        self["adapt"].setText(f"Adapt to {snapshot.take_count} {many}" if snapshot.take_count else "Adapt")
+        self["connect"].setText(connect_text(snapshot))
+        self["limp"].setText("Hold" if snapshot.torque_off else "Lead by hand")
+        self["limp"].setChecked(snapshot.torque_off)
+        self["countdown"].setChecked(snapshot.counts_down)
+        self["undo"].setText(f"Undo {snapshot.undo_text}" if snapshot.undo_text else "Undo")
+        self["redo"].setText(f"Redo {snapshot.redo_text}" if snapshot.redo_text else "Redo")
 
 
-def connect_word(s: Situation) -> str:
+def connect_text(snapshot: AppSnapshot) -> str:
     """Return what pressing Connect does now."""
-    if s.state is State.CONNECTING:
+    if snapshot.state is ArmActivity.CONNECTING:
         return "Cancel"
-    return "Connect" if s.state in (State.NO_ARM, State.ERROR) or not s.same_arm else "Disconnect"
+    return (
+        "Connect"
+        if snapshot.state in (ArmActivity.NO_ARM, ArmActivity.ERROR) or not snapshot.same_arm
+        else "Disconnect"
+    )
 
 
-def tooltip(info: ActionInfo, missing: str | None) -> str:
+def make_tooltip(info: ActionInfo, problem: str | None) -> str:
     """Say what an action does, or what it lacks, and its key."""
-    key = f"  ({_sequences(info)[0].toString(QKeySequence.SequenceFormat.NativeText)})" if info.shortcut else ""
-    return f"{missing or info.tooltip}{key}"
+    key = f"  ({_key_sequences(info)[0].toString(QKeySequence.SequenceFormat.NativeText)})" if info.shortcut else ""
+    return f"{problem or info.tooltip}{key}"
 
 
-def _sequences(info: ActionInfo) -> list[QKeySequence]:
+def _key_sequences(info: ActionInfo) -> list[QKeySequence]:
     """Return an action's keys; the return key of the number block counts as well, and both ways to redo."""
     extra = {"Ctrl+Return": ["Ctrl+Enter"], "Ctrl+Shift+Z": ["Ctrl+Y"]}
     return [QKeySequence(text) for text in [info.shortcut, *extra.get(info.shortcut, [])]]

@@ -8,32 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from metagui.gui.core.generator_job import Job, Work
+from metagui.gui.core.generator_job import GeneratorJob, JobFunction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 
 @dataclass(frozen=True)
-class Errand:
+class BackgroundTask:
     """A function to call in another thread, and what to do here with its result or its error."""
 
     function: Callable[[], Any]
-    then: Callable[[Any], None] | None = None
-    failed: Callable[[Exception], None] | None = None
+    on_success: Callable[[Any], None] | None = None
+    on_failure: Callable[[Exception], None] | None = None
 
 
-class Trip(QObject):
+class BackgroundTaskRun(QObject):
     """One errand under way in its thread; it alone receives what its job says."""
 
-    over = Signal()
+    finished = Signal()
     failed = Signal(object)
 
-    def __init__(self, errand: Errand) -> None:
+    def __init__(self, task: BackgroundTask) -> None:
         super().__init__()
-        self._errand = errand
-        self._dropped = False
-        self._job = Job(_once(errand.function))
+        self._task = task
+        self._discarded = False
+        self._job = GeneratorJob(_as_generator(task.function))
         self._job.succeeded.connect(self._on_success)
         self._job.failed.connect(self._on_failure)
         self._job.finished.connect(self._on_end)
@@ -42,29 +42,29 @@ class Trip(QObject):
         """Set out."""
         self._job.start()
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Finish the work, but bring nothing back."""
-        self._dropped = True
+        self._discarded = True
         self._job.wait()
 
     def _on_success(self, result: Any) -> None:
-        if self._errand.then is not None and not self._dropped:
-            self._errand.then(result)
+        if self._task.on_success is not None and not self._discarded:
+            self._task.on_success(result)
 
     def _on_failure(self, error: Exception) -> None:
-        if self._dropped:
+        if self._discarded:
             return
-        if self._errand.failed is not None:
-            self._errand.failed(error)
+        if self._task.on_failure is not None:
+            self._task.on_failure(error)
         else:
             self.failed.emit(error)
 
     def _on_end(self) -> None:
         self._job.wait()
-        self.over.emit()
+        self.finished.emit()
 
 
-class Errands(QObject):
+class BackgroundQueue(QObject):
     """A queue of errands; the first of them is under way."""
 
     failed = Signal(object)
@@ -72,50 +72,50 @@ class Errands(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self._waiting: deque[Errand] = deque()
-        self._trip: Trip | None = None
-        self._last: Trip | None = None
+        self._pending: deque[BackgroundTask] = deque()
+        self._running: BackgroundTaskRun | None = None
+        self._previous_run: BackgroundTaskRun | None = None
         """The trip before: it is not freed while one of its own signals is being delivered."""
         self._closed = False
 
-    def run(
+    def submit(
         self,
         function: Callable[[], Any],
-        then: Callable[[Any], None] | None = None,
-        failed: Callable[[Exception], None] | None = None,
+        on_success: Callable[[Any], None] | None = None,
+        on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
         """Queue an errand; ``then`` and ``failed`` are called in the window's thread."""
         if not self._closed:
-            self._waiting.append(Errand(function, then, failed))
-            self._next()
+            self._pending.append(BackgroundTask(function, on_success, on_failure))
+            self._start_next()
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether anything waits or runs."""
-        return not self._closed and (self._trip is not None or bool(self._waiting))
+        return not self._closed and (self._running is not None or bool(self._pending))
 
     def close(self) -> None:
         """Finish everything that was queued, bring no results back, and take nothing more."""
         self._closed = True
-        if self._trip is not None:
-            self._trip.drop()
-        while self._waiting:
-            self._waiting.popleft().function()
+        if self._running is not None:
+            self._running.discard()
+        while self._pending:
+            self._pending.popleft().function()
 
-    def _next(self) -> None:
-        if self._trip is None and self._waiting:
-            self._trip = Trip(self._waiting.popleft())
-            self._trip.over.connect(self._on_over)
-            self._trip.failed.connect(self.failed)
-            self._trip.start()
+    def _start_next(self) -> None:
+        if self._running is None and self._pending:
+            self._running = BackgroundTaskRun(self._pending.popleft())
+            self._running.finished.connect(self._on_finished)
+            self._running.failed.connect(self.failed)
+            self._running.start()
 
-    def _on_over(self) -> None:
+    def _on_finished(self) -> None:
         if not self._closed:
-            self._last, self._trip = self._trip, None
-            self._next()
+            self._previous_run, self._running = self._running, None
+            self._start_next()
 
 
-def _once(function: Callable[[], Any]) -> Work:
+def _as_generator(function: Callable[[], Any]) -> JobFunction:
     """Make a generator of a function."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, Any]:

@@ -7,94 +7,94 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from metagui.gui.core.app_state import State
+from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.execution.countdown import Countdown
-from metagui.gui.teaching.modes import CLICK
+from metagui.gui.teaching.modes import CLICK_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.gui.execution.policy_run import Running
-    from metagui.gui.teaching.click_dispatcher import Steering
-    from metagui.gui.teaching.mode_controller import TeachModes
+    from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.teaching.click_dispatcher import ClickDispatcher
+    from metagui.gui.teaching.mode_controller import ModeController
 
 
-class Performing(QObject):
+class ExecutionController(QObject):
     """Counts down where that is needed, begins, and says how it ended."""
 
-    became = Signal(object)
+    state_changed = Signal(object)
     """A State."""
-    said = Signal(str, str, str)
+    message_posted = Signal(str, str, str)
     failed = Signal(object)
 
-    def __init__(self, running: Running, steering: Steering, modes: TeachModes) -> None:
+    def __init__(self, runner: PolicyRunner, click_dispatcher: ClickDispatcher, modes: ModeController) -> None:
         super().__init__()
         self.countdown = Countdown()
-        self._running, self._steering, self._modes = running, steering, modes
-        self._busy = False
-        running.ended.connect(self._on_end)
-        running.failed.connect(self._on_failure)
+        self._runner, self._click_dispatcher, self._modes = runner, click_dispatcher, modes
+        self._is_active = False
+        runner.run_ended.connect(self._on_end)
+        runner.failed.connect(self._on_failure)
 
-    def run(self, task: str, counted: bool) -> None:
+    def run_task(self, task: str, count_down: bool) -> None:
         """Do a learnt task in a new scene, or on a real table as it is."""
-        self._steering.randomise()
-        self._begin(f"“{task}” begins", partial(self._running.start, task), counted)
+        self._click_dispatcher.randomise_scene()
+        self._begin(f"“{task}” begins", partial(self._runner.run_task, task), count_down)
 
-    def replay(self, take: Demonstration, counted: bool) -> None:
+    def replay_take(self, take: Demonstration, count_down: bool) -> None:
         """Repeat a take."""
-        self._begin(f"Take {take.name} is repeated", partial(self._running.replay, take), counted)
+        self._begin(f"Take {take.name} is repeated", partial(self._runner.replay_take, take), count_down)
 
-    def _begin(self, words: str, begin: Callable[[], None], counted: bool) -> None:
+    def _begin(self, text: str, begin: Callable[[], None], count_down: bool) -> None:
         def now() -> None:
-            self._busy = True
-            self.became.emit(State.RUNNING)
+            self._is_active = True
+            self.state_changed.emit(ArmActivity.RUNNING)
             begin()
 
-        self._modes.choose(CLICK)
-        if counted:
-            self.count(words, now)
+        self._modes.choose(CLICK_MODE)
+        if count_down:
+            self.start_countdown(text, now)
         else:
             now()
 
-    def count(self, words: str, then: Callable[[], None]) -> None:
+    def start_countdown(self, text: str, on_finished: Callable[[], None]) -> None:
         """Count down to what the arm or the person is about to do."""
-        self.became.emit(State.COUNTDOWN)
-        self.countdown.start(words, then)
+        self.state_changed.emit(ArmActivity.COUNTDOWN)
+        self.countdown.start(text, on_finished)
 
-    def cancel_count(self) -> bool:
+    def cancel_countdown(self) -> bool:
         """Forget what is being counted down to; return whether there was anything."""
         counting = self.countdown.cancel()
         if counting:
-            self.became.emit(State.READY)
+            self.state_changed.emit(ArmActivity.READY)
         return counting
 
     def interrupt(self) -> None:
         """The arm broke off; others say why."""
-        if not self.cancel_count() and self._busy:
-            self._running.drop()
-            self._rest()
+        if not self.cancel_countdown() and self._is_active:
+            self._runner.abandon()
+            self._finish()
 
     def stop(self) -> bool:
         """The arm was halted; return whether that ended anything."""
-        if self.cancel_count():
-            self.said.emit("Cancelled before anything moved; the arm holds.", "info", "")
+        if self.cancel_countdown():
+            self.message_posted.emit("Cancelled before anything moved; the arm holds.", "info", "")
             return True
-        was_busy = self._busy
+        was_busy = self._is_active
         if was_busy:
-            self._running.stop()
+            self._runner.stop()
         return was_busy
 
-    def _rest(self) -> None:
-        if self._busy:
-            self._busy = False
-            self.became.emit(State.READY)
+    def _finish(self) -> None:
+        if self._is_active:
+            self._is_active = False
+            self.state_changed.emit(ArmActivity.READY)
 
-    def _on_end(self, words: str, kind: str) -> None:
-        self._steering.scene_used = True
-        self._rest()
-        self.said.emit(words, kind, "")
+    def _on_end(self, text: str, kind: str) -> None:
+        self._click_dispatcher.scene_used = True
+        self._finish()
+        self.message_posted.emit(text, kind, "")
 
     def _on_failure(self, error: Exception) -> None:
-        self._rest()
+        self._finish()
         self.failed.emit(error)

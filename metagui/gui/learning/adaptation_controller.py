@@ -6,96 +6,96 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from metagui.gui.core.app_state import Learning
+from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.similarity.comparison import TakeKey
 
 if TYPE_CHECKING:
-    from metagui.gui.library.library_model import Shelf
-    from metagui.gui.window.studies import Studies
-    from metagui.learning.adaptation.adapted_task import AdaptedTask
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.window.studies import LearningController
+    from metagui.learning.adaptation.adapted_task import TaskPolicy
 
-ALARM = (
+IGNORES_DEMONSTRATIONS_TEXT = (
     "But the policy ignores your demonstrations: after another task's it would do as well. Record more takes, in "
     "scenes that differ, or train a prior on tasks like this."
 )
 
 
-class Lessons(QObject):
+class AdaptationController(QObject):
     """Comparing gives way to adapting, and is taken up again afterwards."""
 
     changed = Signal()
     """The learner does something else."""
-    said = Signal(str, str, str)
-    offered = Signal(str)
+    message_posted = Signal(str, str, str)
+    outlier_found = Signal(str)
     """Why a take had better be left out, in words; empty when there is nothing to offer."""
 
-    def __init__(self, studies: Studies, shelf: Shelf) -> None:
+    def __init__(self, learning: LearningController, library_model: LibraryModel) -> None:
         super().__init__()
-        self._studies, self._shelf = studies, shelf
+        self._learning, self._library_model = learning, library_model
         self._adapt_next: str | None = None
         self._compare_next = False
-        self._odd: TakeKey | None = None
-        self._left_out: TakeKey | None = None
-        shelf.changed.connect(self._on_shelf)
-        studies.adapted.connect(self._on_adapted)
-        studies.learner.state_changed.connect(self._on_learner)
+        self._outlier: TakeKey | None = None
+        self._excluded_take: TakeKey | None = None
+        library_model.tasks_changed.connect(self._on_tasks_changed)
+        learning.policy_adapted.connect(self._on_adapted)
+        learning.learning_queue.state_changed.connect(self._on_learning_changed)
 
     def adapt(self, task: str | None) -> None:
         """Adapt to a task's takes."""
-        learner = self._studies.learner
+        learner = self._learning.learning_queue
         if task is None:
             return
-        self.keep_odd()
-        if learner.state is Learning.COMPARING:
+        self.keep_outlier()
+        if learner.state is LearningActivity.COMPARING:
             self._adapt_next, self._compare_next = task, True
             learner.cancel()
-        elif not self._studies.adapt(task):
-            self.said.emit("Adapting did not begin: another job is still running.", "warning", "")
+        elif not self._learning.adapt_task(task):
+            self.message_posted.emit("Adapting did not begin: another job is still running.", "warning", "")
 
-    def _on_learner(self) -> None:
+    def _on_learning_changed(self) -> None:
         """Begin what waited for the learner."""
         self.changed.emit()
-        if self._studies.learner.state is not Learning.IDLE:
+        if self._learning.learning_queue.state is not LearningActivity.IDLE:
             return
         if self._adapt_next:
             task, self._adapt_next = self._adapt_next, None
-            self._studies.adapt(task)
+            self._learning.adapt_task(task)
         elif self._compare_next:
             self._compare_next = False
-            self._studies.compare()
+            self._learning.compare_takes()
 
-    def _on_adapted(self, adapted: AdaptedTask) -> None:
-        self._shelf.refresh()
-        self._offer(adapted)
+    def _on_adapted(self, adapted: TaskPolicy) -> None:
+        self._library_model.refresh()
+        self._offer_to_exclude(adapted)
         if adapted.provenance.get("ignores demonstrations"):
-            self.said.emit(f"Adapted “{adapted.task}”. {ALARM}", "warning", "run")
+            self.message_posted.emit(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
         else:
-            self.said.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
+            self.message_posted.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
 
     # A take that does not show the same as the others
 
-    def _offer(self, adapted: AdaptedTask) -> None:
+    def _offer_to_exclude(self, adapted: TaskPolicy) -> None:
         """Offer to leave the first odd take out."""
         odd = adapted.provenance.get("odd_takes") or []
-        self._odd = TakeKey(adapted.task, str(odd[0]["take"])) if odd else None
-        self.offered.emit(str(odd[0]["reason"]) if odd else "")
+        self._outlier = TakeKey(adapted.task, str(odd[0]["take"])) if odd else None
+        self.outlier_found.emit(str(odd[0]["reason"]) if odd else "")
 
-    def keep_odd(self) -> None:
+    def keep_outlier(self) -> None:
         """The person thinks the take belongs there."""
-        self._odd = None
-        self.offered.emit("")
+        self._outlier = None
+        self.outlier_found.emit("")
 
-    def leave_odd_out(self) -> None:
+    def exclude_outlier(self) -> None:
         """Mark the odd take as a failure, which can be undone, and adapt to the others."""
-        odd = self._odd
-        self.keep_odd()
+        odd = self._outlier
+        self.keep_outlier()
         if odd is not None:
-            self._left_out = odd
-            self._shelf.set_success(odd, False)
+            self._excluded_take = odd
+            self._library_model.set_success(odd, False)
 
-    def _on_shelf(self) -> None:
+    def _on_tasks_changed(self) -> None:
         """Adapt again once the list knows that the take was left out."""
-        left_out = self._left_out
-        if left_out is not None and left_out not in self._shelf.usable(left_out.task):
-            self._left_out = None
+        left_out = self._excluded_take
+        if left_out is not None and left_out not in self._library_model.usable_takes(left_out.task):
+            self._excluded_take = None
             self.adapt(left_out.task)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.learning.adaptation.adaptation import AdaptationStep
 
-MANY = 12
+SMOOTHING_MIN_POINTS = 12
 """A curve of more points than this is smoothed, its raw points drawn faint."""
-FEW = 5
+SHORT_PATH_STEPS = 5
 """A path of no more steps is taken to its end; MAML's own five steps are."""
 
 
-def share_done(step: AdaptationStep) -> float:
+def compute_fraction_done(step: AdaptationStep) -> float:
     """Return how much of an adaptation is done, from 0 to 1: a click's own paths first, then its rivals'.
 
     Any of them may end before its last step; what comes next begins where it would have been by then.
@@ -28,80 +28,80 @@ def share_done(step: AdaptationStep) -> float:
 
     stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
     begun, long = stages.get(step.candidate, (0.2, 0.3))
-    return (step.click + begun + long * step.step / max(step.steps, 1)) / max(step.clicks, 1)
+    return (step.segment_index + begun + long * step.step / max(step.steps, 1)) / max(step.segment_count, 1)
 
 
 @dataclass
-class Curve:
+class LossCurve:
     """One candidate on one click: its losses by step."""
 
     steps: list[int] = field(default_factory=list)
     support: list[float] = field(default_factory=list)
     query: list[float] = field(default_factory=list)
 
-    def add(self, step: AdaptationStep) -> None:
+    def append(self, step: AdaptationStep) -> None:
         """Append one step."""
         self.steps.append(step.step)
         self.support.append(step.support_loss)
         self.query.append(step.query_loss)
 
     @property
-    def best(self) -> float:
+    def best_loss(self) -> float:
         """The lowest finite held-out loss; NaN where there is none."""
         finite = [q for q in self.query if np.isfinite(q)]
         return min(finite) if finite else float("nan")
 
     @property
-    def settled(self) -> float:
+    def final_loss(self) -> float:
         """What a candidate counts with: a long path where it is best, a short one where it ends."""
-        if self.steps and self.steps[-1] > FEW:
-            return self.best
+        if self.steps and self.steps[-1] > SHORT_PATH_STEPS:
+            return self.best_loss
         return self.query[-1] if self.query else float("nan")
 
 
 @dataclass
-class Curves:
+class LossCurves:
     """All curves of one adaptation, by click and candidate."""
 
-    by_click: dict[int, dict[str, Curve]] = field(default_factory=dict)
-    baselines: dict[int, float] = field(default_factory=dict)
-    clicks: int = 0
-    newest: int = 0
-    done: float = 0.0
+    by_segment: dict[int, dict[str, LossCurve]] = field(default_factory=dict)
+    zero_step_losses: dict[int, float] = field(default_factory=dict)
+    segment_count: int = 0
+    newest_segment: int = 0
+    fraction_done: float = 0.0
     """Share of the work that is done, from 0 to 1."""
 
     def extend(self, steps: Iterable[AdaptationStep]) -> None:
         """Take in a batch."""
         for step in steps:
-            self.clicks = max(self.clicks, step.clicks)
-            self.newest = step.click
-            if np.isfinite(step.baseline):
-                self.baselines[step.click] = step.baseline
-            self.by_click.setdefault(step.click, {}).setdefault(step.candidate, Curve()).add(step)
+            self.segment_count = max(self.segment_count, step.segment_count)
+            self.newest_segment = step.segment_index
+            if np.isfinite(step.zero_step_loss):
+                self.zero_step_losses[step.segment_index] = step.zero_step_loss
+            self.by_segment.setdefault(step.segment_index, {}).setdefault(step.candidate, LossCurve()).append(step)
 
     @classmethod
-    def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> Curves:
+    def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> LossCurves:
         """Return the curves that were kept with adapted policies: [step, support, query] by candidate, by click."""
-        out = cls(clicks=len(stored))
+        out = cls(segment_count=len(stored))
         for click, candidates in enumerate(stored):
             for name, rows in candidates.items():
                 columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
                 steps = [int(step) for step in columns[0]]
-                out.by_click.setdefault(click, {})[name] = Curve(steps, columns[1], columns[2])
+                out.by_segment.setdefault(click, {})[name] = LossCurve(steps, columns[1], columns[2])
             zero = candidates.get("zero-step")
             if zero:
-                out.baselines[click] = zero[0][2]
+                out.zero_step_losses[click] = zero[0][2]
         return out
 
-    def of(self, click: int) -> dict[str, Curve]:
+    def curves_of(self, segment: int) -> dict[str, LossCurve]:
         """The curves of one click, by candidate."""
-        return self.by_click.get(click, {})
+        return self.by_segment.get(segment, {})
 
 
-def smoothed(values: list[float], weight: float = 0.8, least: int = MANY) -> FloatArray:
+def smooth(values: list[float], weight: float = 0.8, min_points: int = SMOOTHING_MIN_POINTS) -> FloatArray:
     """Return an exponential mean of a long curve, in logarithms as it is drawn; a short one as it is."""
     out = np.array(values, dtype=np.float64)
-    if len(out) < least:
+    if len(out) < min_points:
         return out
     logs = np.log(np.maximum(out, 1e-12))
     for i in range(1, len(logs)):

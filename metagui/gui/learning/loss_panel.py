@@ -9,11 +9,11 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from metagui.gui.learning.loss_curves import MANY, Curve, Curves, smoothed
+from metagui.gui.learning.loss_curves import SMOOTHING_MIN_POINTS, LossCurve, LossCurves, smooth
 from metagui.gui.theme.theme import scaled_font
-from metagui.gui.widgets.eliding_label import Elided
-from metagui.gui.widgets.panel import GAP, EmptyState, Filled, Panel, Segments, muted
-from metagui.gui.widgets.plot import SYMBOLS, Plot, Swatch, curve, pen
+from metagui.gui.widgets.eliding_label import ElidingLabel
+from metagui.gui.widgets.panel import GRID_PX, EmptyState, EmptyStateStack, Panel, SegmentedControl, make_muted_label
+from metagui.gui.widgets.plot import PLOT_SYMBOLS, LineSwatch, Plot, add_curve, make_pen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
     from metagui.learning.adaptation.adaptation import AdaptationStep
 
-LEADING = "adapted"
+DEFAULT_CANDIDATE = "adapted"
 """The candidate that is drawn bold until one is chosen."""
 
 
@@ -34,75 +34,75 @@ class LossAxes(Plot):
 
     def __init__(self, theme: Theme) -> None:
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
-        self._leading = LEADING
+        self._highlighted = DEFAULT_CANDIDATE
         self._order: list[str] = []
-        self._before: pg.InfiniteLine | None = None
+        self._zero_step_line: pg.InfiniteLine | None = None
         super().__init__(theme, "Loss against gradient steps", log=True)
         self.setLogMode(y=True)
         self.showGrid(y=True, alpha=0.12)
         self.label_axes("gradient step", "imitation loss")
-        self._before = pg.InfiniteLine(angle=0, movable=False)
-        self.addItem(self._before)
-        self.plotItem.vb.sigRangeChangedManually.connect(self._on_pan)
+        self._zero_step_line = pg.InfiniteLine(angle=0, movable=False)
+        self.addItem(self._zero_step_line)
+        self.plotItem.vb.sigRangeChangedManually.connect(self._on_panned)
         self.recolour()
 
-    def _on_pan(self, _mask: object) -> None:
+    def _on_panned(self, _mask: object) -> None:
         self.panned.emit()
 
     def follow(self) -> None:
         """Show every point, and keep doing so."""
         self.enableAutoRange()
 
-    def show_curves(self, curves: dict[str, Curve], baseline: float, chosen: str) -> None:
+    def show_curves(self, curves: dict[str, LossCurve], zero_step_loss: float, chosen: str) -> None:
         """Draw the candidates of one click, the chosen one bold, and the loss before adapting."""
-        self._leading = chosen or LEADING
+        self._highlighted = chosen or DEFAULT_CANDIDATE
         for key in [k for k in self._lines if k[0] not in curves]:
             self.removeItem(self._lines.pop(key))
-        self._order = sorted(curves, key=lambda name: (name != LEADING, list(curves).index(name)))
+        self._order = sorted(curves, key=lambda name: (name != DEFAULT_CANDIDATE, list(curves).index(name)))
         for name in self._order:
-            self._show(name, "support", curves[name].steps, smoothed(curves[name].support))
-            self._show(name, "held-out", curves[name].steps, smoothed(curves[name].query))
-            if len(curves[name].steps) > MANY:
-                self._show(name, "raw", curves[name].steps, np.array(curves[name].query))
-        if self._before is not None and np.isfinite(baseline) and baseline > 0:
-            self._before.setPos(np.log10(baseline))
+            self._show_curve(name, "support", curves[name].steps, smooth(curves[name].support))
+            self._show_curve(name, "held-out", curves[name].steps, smooth(curves[name].query))
+            if len(curves[name].steps) > SMOOTHING_MIN_POINTS:
+                self._show_curve(name, "raw", curves[name].steps, np.array(curves[name].query))
+        if self._zero_step_line is not None and np.isfinite(zero_step_loss) and zero_step_loss > 0:
+            self._zero_step_line.setPos(np.log10(zero_step_loss))
         self.recolour()
 
-    def _show(self, name: str, kind: str, steps: Sequence[int], losses: np.ndarray) -> None:
+    def _show_curve(self, name: str, kind: str, steps: Sequence[int], losses: np.ndarray) -> None:
         key = (name, kind)
         if key not in self._lines:
-            self._lines[key] = curve(self)
+            self._lines[key] = add_curve(self)
         usable = np.isfinite(losses) & (losses > 0)
         self._lines[key].setData(np.array(steps)[usable], losses[usable])
 
     def recolour(self) -> None:
         """Colours by candidate; support solid, held-out dashed; rivals thin with a symbol of their own."""
         for (name, kind), line in self._lines.items():
-            line.setPen(self.line(name, kind))
+            line.setPen(self.make_candidate_pen(name, kind))
             alone = line.xData is not None and len(line.xData) < 3
             rank = self._order.index(name)
             show = kind == "held-out" and (rank > 0 or alone)
-            line.setSymbol(SYMBOLS[rank % len(SYMBOLS)] if show and (alone or len(line.xData) < 12) else None)
+            line.setSymbol(PLOT_SYMBOLS[rank % len(PLOT_SYMBOLS)] if show and (alone or len(line.xData) < 12) else None)
             line.setSymbolSize(6)
             line.setSymbolPen(None)
-            line.setSymbolBrush(self.colour(name))
-        if self._before is not None:
-            self._before.setPen(pen(self.theme.colours.muted, 1.0, 1))
+            line.setSymbolBrush(self.candidate_colour(name))
+        if self._zero_step_line is not None:
+            self._zero_step_line.setPen(make_pen(self.theme.colours.muted, 1.0, 1))
 
-    def colour(self, name: str) -> str:
+    def candidate_colour(self, name: str) -> str:
         """Return a candidate's colour."""
         series = self.theme.colours.series
         return series[self._order.index(name) % len(series)] if name in self._order else series[0]
 
-    def line(self, name: str, kind: str) -> object:
+    def make_candidate_pen(self, name: str, kind: str) -> object:
         """Return a candidate's pen."""
         if kind == "raw":
-            return pen(self.colour(name), 1.0, 0, 0.25)
-        bold = name == self._leading
-        return pen(self.colour(name), 2.0 if bold else 1.0, kind == "held-out", 1.0 if bold else 0.85)
+            return make_pen(self.candidate_colour(name), 1.0, 0, 0.25)
+        bold = name == self._highlighted
+        return make_pen(self.candidate_colour(name), 2.0 if bold else 1.0, kind == "held-out", 1.0 if bold else 0.85)
 
 
-class Legend(QWidget):
+class LossLegend(QWidget):
     """Every candidate with its newest held-out loss, and what solid and dashed mean."""
 
     def __init__(self, axes: LossAxes) -> None:
@@ -115,16 +115,16 @@ class Legend(QWidget):
         self._signature: tuple[object, ...] = ()
         self._values: dict[str, QLabel] = {}
 
-    def show_curves(self, curves: dict[str, Curve], baseline: float, chosen: str) -> None:
+    def show_curves(self, curves: dict[str, LossCurve], zero_step_loss: float, chosen: str) -> None:
         """List the candidates; the chosen one is ticked."""
-        names = sorted(curves, key=lambda name: (name != LEADING, list(curves).index(name)))
-        signature = (tuple(names), chosen, self._axes.theme.dark)
+        names = sorted(curves, key=lambda name: (name != DEFAULT_CANDIDATE, list(curves).index(name)))
+        signature = (tuple(names), chosen, self._axes.theme.is_dark)
         if signature != self._signature:
             self._signature = signature
             self._build(names, chosen)
         for name in names:
-            self._values[name].setText(_number(curves[name].settled))
-        self._values["before"].setText(_number(baseline))
+            self._values[name].setText(_format_loss(curves[name].final_loss))
+        self._values["before"].setText(_format_loss(zero_step_loss))
 
     def _build(self, names: list[str], chosen: str) -> None:
         self._column.removeWidget(self._rows)
@@ -137,21 +137,21 @@ class Legend(QWidget):
         self._column.addWidget(self._rows, 0, Qt.AlignmentFlag.AlignTop)
         self._values = {}
         muted_colour = self._axes.theme.colours.muted
-        heading = muted("held-out")
+        heading = make_muted_label("held-out")
         heading.setFont(scaled_font(0.88))
         self._grid.addWidget(heading, 0, 2)
         for name in names:
-            self._row(name, self._axes.line(name, "support"), f"✓ {name}" if name == chosen else name)
-        self._row("before", pen(muted_colour, 1.0, 1), "before")
-        self._row("solid", pen(muted_colour), "support")
-        self._row("dashed", pen(muted_colour, 1.0, 1), "held-out")
+            self._add_row(name, self._axes.make_candidate_pen(name, "support"), f"✓ {name}" if name == chosen else name)
+        self._add_row("before", make_pen(muted_colour, 1.0, 1), "before")
+        self._add_row("solid", make_pen(muted_colour), "support")
+        self._add_row("dashed", make_pen(muted_colour, 1.0, 1), "held-out")
 
-    def _row(self, key: str, line: object, words: str) -> None:
+    def _add_row(self, key: str, line: object, text: str) -> None:
         row = self._grid.rowCount()
-        name, value = QLabel(words), muted()
+        name, value = QLabel(text), make_muted_label()
         for label in (name, value):
-            label.setFont(scaled_font(0.9, bold=words.startswith("✓")))
-        self._grid.addWidget(Swatch(line), row, 0)  # type: ignore[arg-type]
+            label.setFont(scaled_font(0.9, bold=text.startswith("✓")))
+        self._grid.addWidget(LineSwatch(line), row, 0)  # type: ignore[arg-type]
         self._grid.addWidget(name, row, 1)
         self._grid.addWidget(value, row, 2)
         self._values[key] = value
@@ -162,31 +162,31 @@ class LossPanel(Panel):
 
     def __init__(self, theme: Theme, adapt: QAction) -> None:
         super().__init__("Adaptation")
-        self.curves = Curves()
+        self.curves = LossCurves()
         self._chosen: dict[int, str] = {}
         self.axes = LossAxes(theme)
-        self.legend = Legend(self.axes)
-        self._clicks = Segments("Which click's curves are shown")
-        self._chip = QPushButton("Follow")
-        self._chip.setToolTip("Show every point again and keep up with new ones.")
-        self._chip.setAccessibleName("Follow the newest point")
-        self._chip.hide()
-        self._verdict = Elided(lines=2)
+        self.legend = LossLegend(self.axes)
+        self._segment_selector = SegmentedControl("Which click's curves are shown")
+        self._follow_button = QPushButton("Follow")
+        self._follow_button.setToolTip("Show every point again and keep up with new ones.")
+        self._follow_button.setAccessibleName("Follow the newest point")
+        self._follow_button.hide()
+        self._verdict = ElidingLabel(max_lines=2)
         self._reasons: dict[int, str] = {}
         sentence = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
-        self.place = Filled(self._content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
-        self.body.addWidget(self.place)
-        self.header.addWidget(self._clicks)
-        self.header.addWidget(self._chip)
-        self.axes.panned.connect(self._chip.show)
-        self._chip.clicked.connect(self._follow)
-        self._clicks.chosen.connect(self._draw)
+        self.content = EmptyStateStack(self._make_content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
+        self.body.addWidget(self.content)
+        self.header.addWidget(self._segment_selector)
+        self.header.addWidget(self._follow_button)
+        self.axes.panned.connect(self._follow_button.show)
+        self._follow_button.clicked.connect(self._follow_newest)
+        self._segment_selector.segment_chosen.connect(self._draw)
         theme.changed.connect(self._draw)
 
-    def _content(self) -> QWidget:
+    def _make_content(self) -> QWidget:
         out = QWidget()
         side = QHBoxLayout()
-        side.setSpacing(GAP)
+        side.setSpacing(GRID_PX)
         side.addWidget(self.axes, 1)
         side.addWidget(self.legend)
         layout = QVBoxLayout(out)
@@ -196,60 +196,62 @@ class LossPanel(Panel):
         layout.addWidget(self._verdict)
         return out
 
-    def begin(self, clicks: Sequence[str]) -> None:
+    def begin(self, segment_labels: Sequence[str]) -> None:
         """Start over with the clicks of a task, in words."""
-        self.curves = Curves()
+        self.curves = LossCurves()
         self._chosen, self._reasons = {}, {}
-        self._verdict.say("")
-        self._clicks.set_labels([short_click(i, words) for i, words in enumerate(clicks)], list(clicks))
-        self._follow()
-        self.place.fill(False)
-        self.place.empty.say("Adapting: the first point is on its way.")
+        self._verdict.set_full_text("")
+        self._segment_selector.set_labels(
+            [short_segment_label(i, words) for i, words in enumerate(segment_labels)], list(segment_labels)
+        )
+        self._follow_newest()
+        self.content.set_filled(False)
+        self.content.empty_state.set_sentence("Adapting: the first point is on its way.")
 
-    def extend(self, steps: Iterable[AdaptationStep]) -> None:
+    def append_steps(self, steps: Iterable[AdaptationStep]) -> None:
         """Take in a batch; shows the click that is being learnt."""
         self.curves.extend(steps)
-        self._clicks.choose(self.curves.newest)
-        self.place.fill(True)
+        self._segment_selector.select(self.curves.newest_segment)
+        self.content.set_filled(True)
         self._draw()
 
-    def conclude(self, chosen: dict[int, str], reasons: dict[int, str]) -> None:
+    def show_choices(self, chosen: dict[int, str], reasons: dict[int, str]) -> None:
         """Say which candidate was chosen for every click, and why."""
         self._chosen, self._reasons = chosen, reasons
         self._draw()
 
-    def restore(self, clicks: Sequence[str], curves: Curves) -> None:
+    def show_stored_curves(self, segment_labels: Sequence[str], curves: LossCurves) -> None:
         """Show an earlier adaptation's curves."""
-        self.begin(clicks)
+        self.begin(segment_labels)
         self.curves = curves
-        self.place.fill(bool(curves.by_click))
+        self.content.set_filled(bool(curves.by_segment))
         self._draw()
 
-    def clear(self, sentence: str) -> None:
+    def show_empty(self, sentence: str) -> None:
         """Show nothing but a sentence."""
-        self.curves = Curves()
-        self._clicks.set_labels([])
-        self.place.empty.say(sentence)
-        self.place.fill(False)
+        self.curves = LossCurves()
+        self._segment_selector.set_labels([])
+        self.content.empty_state.set_sentence(sentence)
+        self.content.set_filled(False)
 
-    def _follow(self) -> None:
-        self._chip.hide()
+    def _follow_newest(self) -> None:
+        self._follow_button.hide()
         self.axes.follow()
 
     def _draw(self) -> None:
-        click = max(self._clicks.current, 0)
-        found, baseline = self.curves.of(click), self.curves.baselines.get(click, float("nan"))
+        click = max(self._segment_selector.current_index, 0)
+        found, baseline = self.curves.curves_of(click), self.curves.zero_step_losses.get(click, float("nan"))
         if found:
             self.axes.show_curves(found, baseline, self._chosen.get(click, ""))
             self.legend.show_curves(found, baseline, self._chosen.get(click, ""))
         choice = self._chosen.get(click)
-        self._verdict.say(f"Chosen: {choice}. {self._reasons.get(click, '')}" if choice else "")
+        self._verdict.set_full_text(f"Chosen: {choice}. {self._reasons.get(click, '')}" if choice else "")
 
 
-def short_click(index: int, words: str) -> str:
+def short_segment_label(index: int, label: str) -> str:
     """Return a click's number and verb; the parts of a take that nobody clicked in are numbered already."""
-    return words if words.startswith("part ") else f"{index + 1} {words.split(' ')[0]}"
+    return label if label.startswith("part ") else f"{index + 1} {label.split(' ')[0]}"
 
 
-def _number(value: float) -> str:
+def _format_loss(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "–"

@@ -13,10 +13,10 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from metagui.demonstrations.programs.program import describe
+from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.gui.library.task_model import TakeRow, TaskRow
-from metagui.gui.library.undo import Change
+from metagui.gui.library.undo import LibraryCommand
 from metagui.gui.similarity.comparison import TakeKey
 
 if TYPE_CHECKING:
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.library import Library, TakeInfo, TrashEntry
-    from metagui.gui.core.task_queue import Errands
+    from metagui.gui.core.task_queue import BackgroundQueue
 
-ADAPTED = "adapted.safetensors"
+ADAPTED_FILE_NAME = "adapted.safetensors"
 """Name of the file with a task's policies, in the task's folder."""
-_KEPT = 240
+_MAX_CACHED_TAKES = 240
 """Takes kept in memory."""
-_SPARKS = 28
+_SPARKLINE_POINTS = 28
 
 
-class Shelf(QObject):
+class LibraryModel(QObject):
     """Tasks and takes as the window needs them."""
 
-    changed = Signal()
+    tasks_changed = Signal()
     """The list is another one; see ``tasks``."""
-    loaded = Signal(object)
+    take_loaded = Signal(object)
     """A take that was asked for is there: its TakeKey."""
     undo_changed = Signal()
     """There is something else to undo or redo."""
     failed = Signal(object)
     """A LibraryError."""
 
-    def __init__(self, library: Library, errands: Errands) -> None:
+    def __init__(self, library: Library, background_queue: BackgroundQueue) -> None:
         super().__init__()
         self.library = library
         self.tasks: tuple[TaskRow, ...] = ()
         self.undo_stack = QUndoStack(self)
         self.undo_stack.indexChanged.connect(self._on_undo)
-        self._errands = errands
+        self._background_queue = background_queue
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
-        self._sparks: dict[TakeKey, FloatArray] = {}
-        self._asked: set[TakeKey] = set()
-        self._waiting = self._again = False
+        self._sparklines: dict[TakeKey, FloatArray] = {}
+        self._requested: set[TakeKey] = set()
+        self._scanning = self._rescan_needed = False
 
     def _on_undo(self, _index: int) -> None:
         self.undo_changed.emit()
@@ -66,39 +66,39 @@ class Shelf(QObject):
 
     def refresh(self) -> None:
         """Look at the disk again; once more if that is asked for while it is being looked at."""
-        self._again = self._waiting
-        if not self._waiting:
-            self._waiting = True
-            self._errands.run(self._scan, self._on_scan, self._on_failed_scan)
+        self._rescan_needed = self._scanning
+        if not self._scanning:
+            self._scanning = True
+            self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed)
 
-    def _scan(self) -> tuple[TaskRow, ...]:
-        return tuple(self._row(task) for task in self.library.tasks())
+    def _scan_tasks(self) -> tuple[TaskRow, ...]:
+        return tuple(self._make_row(task) for task in self.library.list_tasks())
 
-    def _row(self, task: str) -> TaskRow:
-        takes = self.library.takes(task)
-        rows = tuple(TakeRow(task, i.name, i.samples, i.duration, i.success, i.quality) for i in takes)
+    def _make_row(self, task: str) -> TaskRow:
+        takes = self.library.list_takes(task)
+        rows = tuple(TakeRow(task, i.name, i.sample_count, i.duration, i.success, i.problem) for i in takes)
         broken = [i.name for i in takes if i.error]
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
 
     def _on_scan(self, rows: tuple[TaskRow, ...]) -> None:
-        self._waiting = False
+        self._scanning = False
         self.tasks = rows
-        if self._again:
+        if self._rescan_needed:
             self.refresh()
-        self.changed.emit()
+        self.tasks_changed.emit()
 
-    def _on_failed_scan(self, error: Exception) -> None:
-        self._waiting = False
+    def _on_scan_failed(self, error: Exception) -> None:
+        self._scanning = False
         self.failed.emit(error)
 
-    def task(self, name: str | None) -> TaskRow | None:
+    def find_task(self, name: str | None) -> TaskRow | None:
         """Return a task's row, if there is one."""
         return next((row for row in self.tasks if row.name == name), None)
 
-    def usable(self, task: str | None) -> list[TakeKey]:
+    def usable_takes(self, task: str | None) -> list[TakeKey]:
         """Return a task's takes that can be learnt from: readable and not marked as failed."""
-        row = self.task(task)
+        row = self.find_task(task)
         return (
             []
             if row is None
@@ -107,70 +107,75 @@ class Shelf(QObject):
 
     def adapted_path(self, task: str) -> Path:
         """Return where a task's policies are kept."""
-        return self.library.path(task) / ADAPTED
+        return self.library.get_task_folder(task) / ADAPTED_FILE_NAME
 
-    def take(self, key: TakeKey) -> Demonstration | None:
+    def request_take(self, key: TakeKey) -> Demonstration | None:
         """Return a take if it is in memory; otherwise read it and say ``loaded`` when it is there."""
         if key in self._takes:
             self._takes.move_to_end(key)
             return self._takes[key]
-        if key not in self._asked:
-            self._asked.add(key)
-            self._errands.run(lambda: self.library.load(*key), self._keep, self._on_unreadable)
+        if key not in self._requested:
+            self._requested.add(key)
+            self._background_queue.submit(
+                lambda: self.library.load_take(*key), self._on_take_loaded, self._on_load_failed
+            )
         return None
 
-    def keep(self, take: Demonstration) -> None:
+    def cache_take(self, take: Demonstration) -> None:
         """Keep a take in memory that was read or made elsewhere."""
         key = TakeKey(take.task, take.name)
         self._takes[key] = take
-        self._sparks[key] = sparks(take)
-        while len(self._takes) > _KEPT:
+        self._sparklines[key] = compute_sparkline(take)
+        while len(self._takes) > _MAX_CACHED_TAKES:
             self._takes.popitem(last=False)
 
-    def _keep(self, take: Demonstration) -> None:
-        self.keep(take)
-        self._asked.discard(TakeKey(take.task, take.name))
-        self.loaded.emit(TakeKey(take.task, take.name))
+    def _on_take_loaded(self, take: Demonstration) -> None:
+        self.cache_take(take)
+        self._requested.discard(TakeKey(take.task, take.name))
+        self.take_loaded.emit(TakeKey(take.task, take.name))
 
-    def _on_unreadable(self, error: Exception) -> None:
+    def _on_load_failed(self, error: Exception) -> None:
         self.failed.emit(error)
 
-    def clicks_in_words(self, task: str | None) -> list[str]:
+    def describe_segments(self, task: str | None) -> list[str]:
         """Return what a task's first take shows, click by click, if it has been read."""
-        keys = self.usable(task)
-        take = self.take(keys[0]) if keys else None
+        keys = self.usable_takes(task)
+        take = self.request_take(keys[0]) if keys else None
         if take is None:
             return []
-        return [describe(s.click) if s.click else f"part {i + 1}" for i, s in enumerate(take.segments)]
+        return [
+            describe_instruction(s.instruction) if s.instruction else f"part {i + 1}"
+            for i, s in enumerate(take.segments)
+        ]
 
-    def sparkline(self, row: TakeRow) -> FloatArray | None:
+    def get_sparkline(self, row: TakeRow) -> FloatArray | None:
         """Return a take's shape, the height of the tool from 0 to 1; None until it is known."""
         key = TakeKey(row.task, row.name)
-        if key not in self._sparks and row.samples:
-            self.take(key)
-        return self._sparks.get(key)
+        if key not in self._sparklines and row.samples:
+            self.request_take(key)
+        return self._sparklines.get(key)
 
     # Changing
 
-    def save(
+    def save_take(
         self,
         take: Demonstration,
-        stored: Callable[[], None],
-        then: Callable[[TakeInfo], None],
-        failed: Callable[[Exception], None],
+        on_stored: Callable[[], None],
+        on_saved: Callable[[TakeInfo], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         """Store a new take; it can be undone. ``stored`` is called in the other thread, once the take is safe."""
 
         def work() -> TakeInfo:
-            info = self.library.add(take)
-            stored()
+            info = self.library.add_take(take)
+            on_stored()
             return info
 
         def done(info: TakeInfo) -> None:
             self._push_saved(info)
-            then(info)
+            on_saved(info)
 
-        self._errands.run(work, done, failed)
+        self._background_queue.submit(work, done, on_failure)
 
     def _push_saved(self, info: TakeInfo) -> None:
         bin_: list[TrashEntry] = []
@@ -178,38 +183,38 @@ class Shelf(QObject):
 
         def do() -> None:
             if done:
-                self.library.restore(bin_.pop())
+                self.library.restore_trashed(bin_.pop())
             done.append(True)
 
         def undo() -> None:
-            bin_.append(self.library.remove(info.task, info.name))
+            bin_.append(self.library.remove_take(info.task, info.name))
 
-        self.undo_stack.push(Change(self, f"recording {info.task} {info.name}", do, undo))
+        self.undo_stack.push(LibraryCommand(self, f"recording {info.task} {info.name}", do, undo))
 
-    def remove(self, task: str, take: str | None) -> None:
+    def move_to_trash(self, task: str, take: str | None) -> None:
         """Move a take or a whole task to the trash."""
         bin_: list[TrashEntry] = []
 
         def do() -> None:
-            bin_.append(self.library.remove(task, take) if take else self.library.remove_task(task))
+            bin_.append(self.library.remove_take(task, take) if take else self.library.remove_task(task))
 
         def undo() -> None:
-            self.library.restore(bin_.pop())
+            self.library.restore_trashed(bin_.pop())
 
-        self.undo_stack.push(Change(self, f"deleting {task}{f' {take}' if take else ''}", do, undo))
+        self.undo_stack.push(LibraryCommand(self, f"deleting {task}{f' {take}' if take else ''}", do, undo))
 
-    def rename(self, task: str, name: str) -> bool:
+    def rename_task(self, task: str, new_name: str) -> bool:
         """Give a task another name; return whether it has it."""
-        change = Change(
+        change = LibraryCommand(
             self,
             f"renaming {task}",
-            lambda: self._rename(task, name),
-            lambda: self._rename(name, task),
+            lambda: self._rename_on_disk(task, new_name),
+            lambda: self._rename_on_disk(new_name, task),
         )
         self.undo_stack.push(change)
-        return self.task(name) is not None or name in self.library.tasks()
+        return self.find_task(new_name) is not None or new_name in self.library.list_tasks()
 
-    def _rename(self, old: str, new: str) -> None:
+    def _rename_on_disk(self, old: str, new: str) -> None:
         self.library.rename_task(old, new)
         for key in [k for k in self._takes if k.task == old]:
             self._takes.pop(key)
@@ -217,12 +222,12 @@ class Shelf(QObject):
     def set_success(self, key: TakeKey, success: bool) -> None:
         """Say whether a take succeeded; saying the same twice takes it back."""
         try:
-            before = self.library.info(*key).success
+            before = self.library.get_take_info(*key).success
         except LibraryError as error:
             self.failed.emit(error)
             return
         wanted = None if before is success else success
-        self._edit(
+        self._push_edit(
             f"marking {key.task} {key.take}", lambda value: self.library.set_success(*key, value), wanted, before
         )
 
@@ -230,22 +235,24 @@ class Shelf(QObject):
         """Cut a take that is in memory elsewhere."""
         take = self._takes.get(key)
         if take is not None:
-            self._edit(f"cutting {' '.join(key)}", lambda value: self._recut(key, value), segments, take.segments)
+            self._push_edit(
+                f"cutting {' '.join(key)}", lambda value: self._replace_segments(key, value), segments, take.segments
+            )
 
-    def _recut(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
+    def _replace_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
         self.library.set_segments(*key, segments)
         take = self._takes.get(key)
         if take is not None:
             self._takes[key] = replace(take, segments=segments)
-            self.loaded.emit(key)
+            self.take_loaded.emit(key)
 
-    def _edit(self, words: str, put: Callable[[Any], Any], wanted: Any, before: Any) -> None:
-        self.undo_stack.push(Change(self, words, lambda: put(wanted), lambda: put(before)))
+    def _push_edit(self, text: str, apply: Callable[[Any], Any], after: Any, before: Any) -> None:
+        self.undo_stack.push(LibraryCommand(self, text, lambda: apply(after), lambda: apply(before)))
 
 
-def sparks(take: Demonstration) -> FloatArray:
+def compute_sparkline(take: Demonstration) -> FloatArray:
     """Return the tool's height over a take as numbers from 0 to 1."""
     height = take.tool_positions[:, 2]
-    points = height[np.linspace(0, len(height) - 1, _SPARKS).astype(int)]
+    points = height[np.linspace(0, len(height) - 1, _SPARKLINE_POINTS).astype(int)]
     span = max(float(np.ptp(points)), 0.01)
     return np.asarray((points - points.min()) / span)

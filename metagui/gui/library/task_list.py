@@ -8,10 +8,10 @@ from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signa
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLineEdit, QMenu, QTreeView, QWidget
 
 from metagui.gui.library.task_delegate import TaskDelegate
-from metagui.gui.library.task_model import ROW, TakeRow, TaskModel, TaskRow
-from metagui.gui.theme.icons import icon
-from metagui.gui.widgets.action_button import button
-from metagui.gui.widgets.panel import EmptyState, Filled, Panel
+from metagui.gui.library.task_model import ROW_ROLE, TakeRow, TaskModel, TaskRow
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.widgets.action_button import make_button
+from metagui.gui.widgets.panel import EmptyState, EmptyStateStack, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from metagui.gui.core.actions import Actions
     from metagui.gui.theme.theme import Theme
 
-TASK_MENU = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
-UNDER_WAY = "The first take is being recorded. Press Finish to keep it."
-TAKE_MENU = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
+TASK_MENU_ACTIONS = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
+FIRST_TAKE_TEXT = "The first take is being recorded. Press Finish to keep it."
+TAKE_MENU_ACTIONS = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
 
 
 class TaskTree(QTreeView):
@@ -47,7 +47,7 @@ class TaskTree(QTreeView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
 
-    def open_tasks(self) -> set[str]:
+    def expanded_tasks(self) -> set[str]:
         """Names of the tasks whose takes are shown."""
         rows = [self.filtered.index(i, 0) for i in range(self.filtered.rowCount())]
         return {str(row.data()) for row in rows if self.isExpanded(row)}
@@ -58,7 +58,7 @@ class TaskTree(QTreeView):
             index = self.filtered.index(i, 0)
             self.setExpanded(index, str(index.data()) in names)
 
-    def choose(self, task: str, take: str | None = None) -> None:
+    def select(self, task: str, take: str | None = None) -> None:
         """Select a task or a take and bring it into view."""
         index = self.filtered.mapFromSource(self.tasks.index_of(task, take))
         if not index.isValid():
@@ -74,7 +74,7 @@ class TaskTree(QTreeView):
 class TaskList(Panel):
     """Search field, tree and buttons."""
 
-    chosen = Signal(object, object)
+    selection_changed = Signal(object, object)
     """The chosen task and take, each a name or None."""
 
     def __init__(self, theme: Theme, actions: Actions, sparkline: Callable[[TakeRow], FloatArray | None]) -> None:
@@ -87,81 +87,83 @@ class TaskList(Panel):
         self.search.setPlaceholderText("Search tasks")
         self.search.setAccessibleName("Search tasks")
         self.search.setClearButtonEnabled(True)
-        self._magnifier = self.search.addAction(icon("search", "#888888"), QLineEdit.ActionPosition.LeadingPosition)
+        self._search_icon = self.search.addAction(
+            make_icon("search", "#888888"), QLineEdit.ActionPosition.LeadingPosition
+        )
         for key in ("undo", "redo", "delete"):
-            self.header.addWidget(button(actions[key], "flat", words=False))
+            self.header.addWidget(make_button(actions[key], "flat", show_text=False))
         sentence = "No tasks yet. Record one: click in the view what the gripper should do."
         self._sentence = sentence
-        self.place = Filled(self.tree, EmptyState(theme, "folder", sentence, actions["record"]))
+        self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", sentence, actions["record"]))
         self.body.addWidget(self.search)
-        self.body.addWidget(self.place, 1)
-        self.body.addWidget(self._footer())
+        self.body.addWidget(self.content, 1)
+        self.body.addWidget(self._make_footer())
         self.search.textChanged.connect(self.tree.filtered.setFilterFixedString)
-        self.tree.selectionModel().currentChanged.connect(self._on_current)
-        self.tree.customContextMenuRequested.connect(self._menu)
-        theme.changed.connect(self._tint)
-        self._tint()
+        self.tree.selectionModel().currentChanged.connect(self._on_current_changed)
+        self.tree.customContextMenuRequested.connect(self._show_context_menu)
+        theme.changed.connect(self._update_icons)
+        self._update_icons()
 
-    def _footer(self) -> QWidget:
+    def _make_footer(self) -> QWidget:
         out = QWidget()
         row = QHBoxLayout(out)
         row.setContentsMargins(0, 0, 0, 0)
-        new = button(self._actions["new_task"])
+        new = make_button(self._actions["new_task"])
         row.addWidget(new, 1)
         return out
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:
         """Take over a list, keeping what was open and chosen."""
-        opened, (task, take) = self.tree.open_tasks(), self.current()
+        opened, (task, take) = self.tree.expanded_tasks(), self.current_selection()
         self.tree.selectionModel().blockSignals(True)
-        self.model.show(tasks)
+        self.model.set_tasks(tasks)
         self.tree.expand_tasks(opened)
         self.tree.selectionModel().blockSignals(False)
         if task is not None:
-            self.tree.choose(task, take)
-        self.place.fill(bool(tasks))
-        self._on_current()
+            self.tree.select(task, take)
+        self.content.set_filled(bool(tasks))
+        self._on_current_changed()
 
-    def choose(self, task: str | None, take: str | None = None) -> None:
+    def select(self, task: str | None, take: str | None = None) -> None:
         """Select a task, a take of it, or nothing."""
         if task is None:
             self.tree.clearSelection()
             self.tree.setCurrentIndex(QModelIndex())
         else:
-            self.tree.choose(task, take)
+            self.tree.select(task, take)
 
-    def current(self) -> tuple[str | None, str | None]:
+    def current_selection(self) -> tuple[str | None, str | None]:
         """Return the chosen task and take."""
-        row = self.tree.currentIndex().data(ROW)
+        row = self.tree.currentIndex().data(ROW_ROLE)
         if isinstance(row, TakeRow):
             return row.task, row.name
         return (row.name, None) if isinstance(row, TaskRow) else (None, None)
 
     def edit_name(self) -> None:
         """Edit the chosen task's name in place."""
-        task, _ = self.current()
+        task, _ = self.current_selection()
         if task is not None:
-            self.tree.choose(task)
+            self.tree.select(task)
             self.tree.edit(self.tree.currentIndex())
 
-    def _on_current(self, *_: object) -> None:
-        self.chosen.emit(*self.current())
+    def _on_current_changed(self, *_: object) -> None:
+        self.selection_changed.emit(*self.current_selection())
 
-    def _menu(self, place: QPoint) -> None:
-        row = self.tree.indexAt(place).data(ROW)
+    def _show_context_menu(self, position: QPoint) -> None:
+        row = self.tree.indexAt(position).data(ROW_ROLE)
         if row is None:
             return
         menu = QMenu(self)
-        for key in TAKE_MENU if isinstance(row, TakeRow) else TASK_MENU:
+        for key in TAKE_MENU_ACTIONS if isinstance(row, TakeRow) else TASK_MENU_ACTIONS:
             menu.addAction(self._actions[key]) if key else menu.addSeparator()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.popup(self.tree.viewport().mapToGlobal(place))
+        menu.popup(self.tree.viewport().mapToGlobal(position))
 
-    def _tint(self) -> None:
-        self._magnifier.setIcon(icon("search", self._theme.colours.muted))
+    def _update_icons(self) -> None:
+        self._search_icon.setIcon(make_icon("search", self._theme.colours.muted))
 
     def show_recording(self, recording: bool) -> None:
         """Say in an empty list that the first take is under way."""
-        self.place.empty.say(
+        self.content.empty_state.set_sentence(
             "The first take is being recorded. Press Finish to keep it." if recording else self._sentence
         )

@@ -10,8 +10,8 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Index = QModelIndex | QPersistentModelIndex
-ROW = Qt.ItemDataRole.UserRole
+ModelIndex = QModelIndex | QPersistentModelIndex
+ROW_ROLE = Qt.ItemDataRole.UserRole
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class TakeRow:
     samples: int
     duration: float
     success: bool | None = None
-    marked: str = ""
+    quality_problem: str = ""
     """Why the take's quality is doubtful, in words; empty if it is not."""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Everything the row shows, for a screen reader and the tooltip."""
         told = {True: "succeeded", False: "failed", None: ""}[self.success]
-        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", told, self.marked]
+        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", told, self.quality_problem]
         return ", ".join(p for p in parts if p)
 
 
@@ -40,27 +40,27 @@ class TaskRow:
 
     name: str
     takes: tuple[TakeRow, ...] = ()
-    adapted: bool = False
+    has_policy: bool = False
     problem: str = ""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Everything the row shows."""
         count = f"{len(self.takes)} take{'' if len(self.takes) == 1 else 's'}"
-        parts = [self.name, count, "adapted" if self.adapted else "", self.problem]
+        parts = [self.name, count, "adapted" if self.has_policy else "", self.problem]
         return ", ".join(p for p in parts if p)
 
 
 class TaskModel(QAbstractItemModel):
     """Two levels: tasks, and the takes of each. Editing a task's text asks for another name."""
 
-    renamed = Signal(str, str)
+    rename_requested = Signal(str, str)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.tasks: tuple[TaskRow, ...] = ()
 
-    def show(self, tasks: Sequence[TaskRow]) -> None:
+    def set_tasks(self, tasks: Sequence[TaskRow]) -> None:
         """Take over another list."""
         if tuple(tasks) == self.tasks:
             return
@@ -68,7 +68,7 @@ class TaskModel(QAbstractItemModel):
         self.tasks = tuple(tasks)
         self.endResetModel()
 
-    def row_of(self, index: Index) -> TaskRow | TakeRow | None:
+    def row_of(self, index: ModelIndex) -> TaskRow | TakeRow | None:
         """Return the record behind an index."""
         if not index.isValid():
             return None
@@ -87,29 +87,29 @@ class TaskModel(QAbstractItemModel):
 
     # QAbstractItemModel
 
-    def index(self, row: int, column: int, parent: Index = QModelIndex()) -> QModelIndex:  # noqa: B008
+    def index(self, row: int, column: int, parent: ModelIndex = QModelIndex()) -> QModelIndex:  # noqa: B008
         """Return the index of a row; takes carry their task's number plus one."""
         if not self.hasIndex(row, column, parent):
             return QModelIndex()
         return self.createIndex(row, column, parent.row() + 1 if parent.isValid() else 0)
 
-    def parent(self, index: Index = QModelIndex()) -> QModelIndex:  # type: ignore[override]  # noqa: B008
+    def parent(self, index: ModelIndex = QModelIndex()) -> QModelIndex:  # type: ignore[override]  # noqa: B008
         """Return the task of a take."""
         if not index.isValid() or index.internalId() == 0:
             return QModelIndex()
         return self.createIndex(index.internalId() - 1, 0, 0)
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+    def rowCount(self, parent: ModelIndex = QModelIndex()) -> int:  # noqa: B008
         """Count tasks, or the takes of one."""
         if not parent.isValid():
             return len(self.tasks)
         return len(self.tasks[parent.row()].takes) if parent.internalId() == 0 else 0
 
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+    def columnCount(self, parent: ModelIndex = QModelIndex()) -> int:  # noqa: B008
         """One column; the delegate paints the rest."""
         return 1
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: ModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return name, words or record."""
         row = self.row_of(index)
         if row is None:
@@ -117,18 +117,18 @@ class TaskModel(QAbstractItemModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return row.name
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return row.words
-        return row if role == ROW else None
+            return row.summary
+        return row if role == ROW_ROLE else None
 
-    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: ModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
         """Ask for another name of a task."""
         row, name = self.row_of(index), str(value).strip()
         if role != Qt.ItemDataRole.EditRole or not isinstance(row, TaskRow) or name in ("", row.name):
             return False
-        self.renamed.emit(row.name, name)
+        self.rename_requested.emit(row.name, name)
         return True
 
-    def flags(self, index: Index) -> Qt.ItemFlag:
+    def flags(self, index: ModelIndex) -> Qt.ItemFlag:
         """Tasks can be renamed in place."""
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if isinstance(self.row_of(index), TaskRow) else flags

@@ -11,30 +11,30 @@ from metagui.demonstrations.storage.errors import LibraryError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.gui.library.library_model import Shelf
+    from metagui.gui.library.library_model import LibraryModel
 
 
-class Change(QUndoCommand):
+class LibraryCommand(QUndoCommand):
     """One change of the library: what does it and what takes it back, either of which may fail."""
 
-    def __init__(self, shelf: Shelf, words: str, do: Callable[[], Any], undo: Callable[[], Any]) -> None:
-        super().__init__(words)
-        self._shelf, self._do, self._undo = shelf, do, undo
-        self.ok = True
+    def __init__(self, library_model: LibraryModel, text: str, do: Callable[[], Any], undo: Callable[[], Any]) -> None:
+        super().__init__(text)
+        self._library_model, self._do, self._undo = library_model, do, undo
+        self.succeeded = True
 
     def redo(self) -> None:
         """Do it, or do it again."""
-        self._try(self._do)
+        self._run(self._do)
 
     def undo(self) -> None:
         """Take it back."""
-        self._try(self._undo)
+        self._run(self._undo)
 
-    def _try(self, function: Callable[[], Any]) -> None:
+    def _run(self, function: Callable[[], Any]) -> None:
         try:
             function()
         except LibraryError as error:
-            self.ok = False
+            self.succeeded = False
             self.setObsolete(True)
-            self._shelf.failed.emit(error)
-        self._shelf.refresh()
+            self._library_model.failed.emit(error)
+        self._library_model.refresh()

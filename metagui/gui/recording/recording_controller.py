@@ -10,188 +10,208 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.recording.recorder import RecordingError
-from metagui.demonstrations.recording.segmentation import with_cuts
-from metagui.demonstrations.timing import summarise
+from metagui.demonstrations.recording.segmentation import ensure_segmented
+from metagui.demonstrations.timing import summarise_timing
 from metagui.gui.similarity.comparison import TakeKey
-from metagui.gui.teaching.click_teacher import name_of
-from metagui.gui.teaching.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER
+from metagui.gui.teaching.click_teacher import name_from_instructions
+from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.demonstration import Click, Demonstration, Leading
+    from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.demonstrations.storage.library import TakeInfo
-    from metagui.gui.arm.arm_controller import ArmDesk
-    from metagui.gui.library.library_model import Shelf
-    from metagui.gui.teaching.mode_controller import TeachModes
-    from metagui.gui.window.studies import Studies
+    from metagui.gui.arm.arm_controller import ArmController
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.window.studies import LearningController
 
-LED_BY: dict[str, Leading] = {CLICK: "clicks", HAND: "hand", LEADER: "leader", KEYS: "velocity", GAMEPAD: "velocity"}
+TEACHING_METHODS: dict[str, TeachingMethod] = {
+    CLICK_MODE: "clicks",
+    HAND_MODE: "hand",
+    LEADER_MODE: "leader",
+    KEYBOARD_MODE: "velocity",
+    GAMEPAD_MODE: "velocity",
+}
 """How a take of every mode is marked."""
-LEADERS: dict[Leading, str] = {"hand": "hand", "leader": "a leader", "velocity": "keys"}
+TEACHING_METHOD_LABELS: dict[TeachingMethod, str] = {"hand": "hand", "leader": "a leader", "velocity": "keys"}
 """Who led the arm, as it appears in the name of a task that nobody named."""
-UNNAMED = "new task"
+UNNAMED_TASK = "new task"
 """What a take is called in its scratch file until its clicks have named it."""
 
 
-class Taking(QObject):
+class RecordingController(QObject):
     """The take being recorded and the newest one, which can still be discarded with one press."""
 
-    began = Signal()
-    ended = Signal()
-    saved = Signal(object)
+    take_started = Signal()
+    take_ended = Signal()
+    take_saved = Signal(object)
     """A TakeInfo."""
-    unsaved = Signal()
+    save_failed = Signal()
     """A take could not be stored; its scratch file is still there."""
-    said = Signal(str, str, str)
+    message_posted = Signal(str, str, str)
     """Text, kind, and the key of the action that belongs to it."""
 
-    def __init__(self, desk: ArmDesk, shelf: Shelf, studies: Studies, modes: TeachModes) -> None:
+    def __init__(
+        self,
+        controller: ArmController,
+        library_model: LibraryModel,
+        learning: LearningController,
+        modes: ModeController,
+    ) -> None:
         super().__init__()
-        self._desk, self._shelf, self._studies, self._modes = desk, shelf, studies, modes
-        self.recording = False
-        self.new_name = ""
+        self._controller, self._library_model, self._learning, self._modes = controller, library_model, learning, modes
+        self.is_recording = False
+        self.new_task_name = ""
         """What a person typed as the name of a new task; its clicks name it otherwise."""
-        self.newest: TakeKey | None = None
+        self.newest_take: TakeKey | None = None
         self._task: str | None = None
-        self._clicks: list[Click] = []
-        self._led_by: Leading = "clicks"
+        self._instructions: list[Instruction] = []
+        self._teaching_method: TeachingMethod = "clicks"
         self._finishing = False
         self._saving = False
         self._record_when_saved = False
-        desk.recording_failed.connect(self._on_failure)
+        controller.recording_failed.connect(self._on_recording_failed)
 
-    def begin(self, task: str | None) -> None:
+    def start_take(self, task: str | None) -> None:
         """Begin a take of a task, or of a new one; right after another one, once that is stored."""
         if self._saving:
             self._record_when_saved = True
             return
-        self._task, self._clicks, self.newest = task, [], None
-        self._led_by = LED_BY[self._modes.mode]
+        self._task, self._instructions, self.newest_take = task, [], None
+        self._teaching_method = TEACHING_METHODS[self._modes.mode]
         self._finishing = False
         try:
-            self._desk.record(self._name(), self._led_by)
+            self._controller.start_recording(self._task_name(), self._teaching_method)
         except (ArmError, RecordingError, OSError) as error:
-            self.said.emit(str(error), "error", "")
+            self.message_posted.emit(str(error), "error", "")
             return
-        self.recording = True
-        self.began.emit()
+        self.is_recording = True
+        self.take_started.emit()
 
-    def _name(self) -> str:
-        if self._task or self.new_name:
-            return self._task or self.new_name
-        if self._clicks:
-            return name_of(self._clicks)
-        return UNNAMED if self._led_by == "clicks" else self._fresh(f"led by {LEADERS[self._led_by]}")
+    def _task_name(self) -> str:
+        if self._task or self.new_task_name:
+            return self._task or self.new_task_name
+        if self._instructions:
+            return name_from_instructions(self._instructions)
+        return (
+            UNNAMED_TASK
+            if self._teaching_method == "clicks"
+            else self._unused_name(f"led by {TEACHING_METHOD_LABELS[self._teaching_method]}")
+        )
 
-    def _fresh(self, name: str) -> str:
+    def _unused_name(self, name: str) -> str:
         """Return a name that no task has yet."""
-        taken = {row.name for row in self._shelf.tasks}
+        taken = {row.name for row in self._library_model.tasks}
         names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
         return next(each for each in names if each not in taken)
 
-    def note(self, click: Click) -> None:
+    def add_instruction(self, instruction: Instruction) -> None:
         """Take note of what was clicked."""
-        self.newest = None
-        if self.recording:
-            self._clicks.append(click)
+        self.newest_take = None
+        if self.is_recording:
+            self._instructions.append(instruction)
 
-    def ask_to_finish(self) -> None:
+    def request_finish(self) -> None:
         """Finish once the last click is done, or at once when asked twice."""
-        if self._desk.pending and not self._finishing:
+        if self._controller.pending_count and not self._finishing:
             self._finishing = True
-            self.said.emit(
+            self.message_posted.emit(
                 "The take is saved when the last click is done. Press Finish again to save it now.", "info", ""
             )
         else:
-            self.finish()
+            self.finish_take()
 
-    def on_rest(self) -> None:
+    def on_queue_finished(self) -> None:
         """The arm has done all that was clicked."""
-        if self.recording and self._finishing:
-            self.finish()
+        if self.is_recording and self._finishing:
+            self.finish_take()
 
-    def finish(self) -> None:
+    def finish_take(self) -> None:
         """End the take and save it."""
-        take = self.end()
+        take = self.end_take()
         if take is not None:
             self._save(take)
 
-    def end(self) -> Demonstration | None:
+    def end_take(self) -> Demonstration | None:
         """End the take; return it, or None where there was nothing to keep."""
-        self.recording = self._finishing = False
+        self.is_recording = self._finishing = False
         take, problem = None, ""
         try:
-            take = self._desk.finish_recording()
+            take = self._controller.finish_recording()
         except RecordingError as error:
             problem = str(error)
-        self.ended.emit()
+        self.take_ended.emit()
         if problem:
-            self.said.emit(problem, "error", "")
-        elif not self._clicks and self._led_by == "clicks":
-            self._desk.recorder.forget()
+            self.message_posted.emit(problem, "error", "")
+        elif not self._instructions and self._teaching_method == "clicks":
+            self._controller.recorder.clear_journal()
             words = "Nothing was clicked, so there was nothing to save. Press Record, then click in the view."
-            self.said.emit(words, "info", "record")
+            self.message_posted.emit(words, "info", "record")
             return None
-        return None if take is None else with_cuts(replace(take, task=self._name()))
+        return None if take is None else ensure_segmented(replace(take, task=self._task_name()))
 
     def _save(self, take: Demonstration) -> None:
         def stored(info: TakeInfo) -> None:
             self._on_saved(replace(take, task=info.task, name=info.name), info)
 
         self._saving = True
-        self._shelf.save(take, self._desk.recorder.forget, stored, self._on_unsaved)
+        self._library_model.save_take(take, self._controller.recorder.clear_journal, stored, self._on_save_failed)
 
     def _on_saved(self, take: Demonstration, info: TakeInfo) -> None:
         self._saving = False
-        self.newest = TakeKey(info.task, info.name)
-        self.new_name = ""
-        self._shelf.keep(take)
-        self._shelf.refresh()
-        self.saved.emit(info)
-        self._studies.embed(take, lambda: self._tell(take))
+        self.newest_take = TakeKey(info.task, info.name)
+        self.new_task_name = ""
+        self._library_model.cache_take(take)
+        self._library_model.refresh()
+        self.take_saved.emit(info)
+        self._learning.embed_take(take, lambda: self._report_saved(take))
         if self._record_when_saved:
             self._record_when_saved = False
-            self.begin(info.task)
+            self.start_take(info.task)
 
-    def _tell(self, take: Demonstration) -> None:
+    def _report_saved(self, take: Demonstration) -> None:
         """Say how the take went, and how it compares with the others of its task."""
-        timing = summarise(take)
+        timing = summarise_timing(take)
         words = f"Saved “{take.task}” take {take.name} ({take.duration:.1f} s, {timing.rate_reached:.1f} Hz"
         words += f", {timing.missed} missed)" if timing.missed else ")"
-        distance = self._studies.comparison.to_siblings(TakeKey(take.task, take.name))
+        distance = self._learning.comparison.mean_distance_to_siblings(TakeKey(take.task, take.name))
         if distance is not None:
             words += f" · {distance:.2f} from your other takes"
-        if timing.marked:
+        if timing.is_rate_missed:
             words += f". Marked: {timing}"
-        self.said.emit(words, "warning" if timing.marked else "success", "undo")
+        self.message_posted.emit(words, "warning" if timing.is_rate_missed else "success", "undo")
 
-    def _on_unsaved(self, error: Exception) -> None:
+    def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False
-        self.said.emit(str(error), "error", "")
-        self.unsaved.emit()
+        self.message_posted.emit(str(error), "error", "")
+        self.save_failed.emit()
 
-    def _on_failure(self, words: str) -> None:
+    def _on_recording_failed(self, reason: str) -> None:
         """The recorder had to stop: keep what there is."""
-        if self.recording:
-            self.said.emit(words, "error", "")
-            self.finish()
+        if self.is_recording:
+            self.message_posted.emit(reason, "error", "")
+            self.finish_take()
 
-    def discard(self) -> None:
+    def discard_take(self) -> None:
         """Throw away the take being recorded, or take the newest one out again."""
-        if self.recording:
-            self.recording = self._finishing = False
-            self._desk.abort_recording()
-            self.ended.emit()
-            self.said.emit("The take was thrown away.", "info", "")
-        elif self.newest is not None:
-            newest, self.newest = self.newest, None
-            self._shelf.remove(*newest)
-            self.said.emit(f"Discarded “{newest.task}” take {newest.take}", "info", "undo")
+        if self.is_recording:
+            self.is_recording = self._finishing = False
+            self._controller.discard_recording()
+            self.take_ended.emit()
+            self.message_posted.emit("The take was thrown away.", "info", "")
+        elif self.newest_take is not None:
+            newest, self.newest_take = self.newest_take, None
+            self._library_model.move_to_trash(*newest)
+            self.message_posted.emit(f"Discarded “{newest.task}” take {newest.take}", "info", "undo")
 
-    def repeated(self, task: str | None) -> str | None:
+    def task_to_retake(self, task: str | None) -> str | None:
         """Return the task of which another take would be taken again, ``task`` if there is none yet."""
-        return self._task if self.recording else self.newest.task if self.newest else task
+        return self._task if self.is_recording else self.newest_take.task if self.newest_take else task
 
-    def forget_missing(self) -> None:
+    def forget_removed_take(self) -> None:
         """The newest take cannot be discarded any more once it is gone."""
-        if self.newest is not None and not self._saving and self.newest not in self._shelf.usable(self.newest.task):
-            self.newest = None
+        if (
+            self.newest_take is not None
+            and not self._saving
+            and self.newest_take not in self._library_model.usable_takes(self.newest_take.task)
+        ):
+            self.newest_take = None

@@ -7,101 +7,111 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
-from metagui.gui.scene.placement_bar import MarkBar
-from metagui.gui.scene.scene_view import ArmView
+from metagui.gui.scene.placement_bar import PlacementBar
+from metagui.gui.scene.scene_view import SceneView
 from metagui.gui.teaching.mode_bar import ModeBar
-from metagui.gui.teaching.tool_bar import TeachBar
-from metagui.gui.widgets.action_button import button
-from metagui.gui.widgets.countdown_overlay import CountOverlay
-from metagui.gui.widgets.notice_bar import Notice
-from metagui.gui.widgets.panel import GAP, Panel, muted
+from metagui.gui.teaching.tool_bar import TeachingToolBar
+from metagui.gui.widgets.action_button import make_button
+from metagui.gui.widgets.countdown_overlay import CountdownOverlay
+from metagui.gui.widgets.notice_bar import NoticeBar
+from metagui.gui.widgets.panel import GRID_PX, Panel, make_muted_label
 
 if TYPE_CHECKING:
     from metagui.gui.core.actions import Actions
-    from metagui.gui.teaching.click_teacher import Teacher
+    from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
 
 class ArmPanel(Panel):
     """View, tools, the name of the task being shown, and while a policy runs how far it is from what was shown."""
 
-    def __init__(self, theme: Theme, actions: Actions, teacher: Teacher) -> None:
+    def __init__(self, theme: Theme, actions: Actions, click_teacher: ClickTeacher) -> None:
         super().__init__("Arm")
-        self.view = ArmView(theme, teacher)
-        self.count = CountOverlay(theme, self.view)
-        self.notice = Notice(theme, actions, ("mark",))
-        self.tools = TeachBar(theme, actions)
-        self.modes = ModeBar(theme, actions, self.tools)
-        self.things = MarkBar(theme, actions)
-        self.name = QLineEdit()
-        self.name.setPlaceholderText("named by your clicks")
-        self.name.setAccessibleName("Task that the next take belongs to")
-        self.name.setToolTip("The task that the next take belongs to. Leave it empty and the clicks name it.")
-        self.name.returnPressed.connect(self.view.setFocus)
-        self.name.setMinimumWidth(110)
-        self.name.setMaximumWidth(320)
-        self._label = muted("Next take of")
-        self._label.setBuddy(self.name)
+        self.view = SceneView(theme, click_teacher)
+        self.countdown_overlay = CountdownOverlay(theme, self.view)
+        self.notice_bar = NoticeBar(theme, actions, ("mark",))
+        self.tool_bar = TeachingToolBar(theme, actions)
+        self.mode_bar = ModeBar(theme, actions, self.tool_bar)
+        self.placement_bar = PlacementBar(theme, actions)
+        self.task_name_field = QLineEdit()
+        self.task_name_field.setPlaceholderText("named by your clicks")
+        self.task_name_field.setAccessibleName("Task that the next take belongs to")
+        self.task_name_field.setToolTip(
+            "The task that the next take belongs to. Leave it empty and the clicks name it."
+        )
+        self.task_name_field.returnPressed.connect(self.view.setFocus)
+        self.task_name_field.setMinimumWidth(110)
+        self.task_name_field.setMaximumWidth(320)
+        self._task_name_label = make_muted_label("Next take of")
+        self._task_name_label.setBuddy(self.task_name_field)
         self.elapsed = QLabel()
         self.elapsed.setObjectName("alarm")
-        self._again = button(actions["again"], "flat", icon=16)
-        self._discard = button(actions["discard"], "flat", icon=16)
-        self._distance = self._distance_widget()
-        self.header.insertWidget(1, self.things)
-        self.header.insertWidget(2, button(actions["view"], "flat", words=False, icon=16))
-        for widget in (self._again, self._discard, self.elapsed, self._distance, self._label):
+        self._retake_button = make_button(actions["again"], "flat", icon_size=16)
+        self._discard_button = make_button(actions["discard"], "flat", icon_size=16)
+        self._distance_widget = self._make_distance_widget()
+        self.header.insertWidget(1, self.placement_bar)
+        self.header.insertWidget(2, make_button(actions["view"], "flat", show_text=False, icon_size=16))
+        for widget in (
+            self._retake_button,
+            self._discard_button,
+            self.elapsed,
+            self._distance_widget,
+            self._task_name_label,
+        ):
             self.header.addWidget(widget)
-        self.header.addWidget(self.name, 2)
+        self.header.addWidget(self.task_name_field, 2)
         self.body.addWidget(self.view, 1)
-        self.body.addWidget(self.notice)
-        self.body.addWidget(self.modes)
+        self.body.addWidget(self.notice_bar)
+        self.body.addWidget(self.mode_bar)
         self.show_distance(None)
-        self.show_saved(False)
+        self.show_take_buttons(False)
 
-    def _distance_widget(self) -> QWidget:
+    def _make_distance_widget(self) -> QWidget:
         out = QWidget()
-        self._bar = QProgressBar()
-        self._bar.setRange(0, 200)
-        self._bar.setTextVisible(False)
-        self._bar.setFixedWidth(100)
-        self._bar.setAccessibleName("Distance to the demonstrations")
-        self._far = muted()
-        self._far.setMinimumWidth(84)
+        self._distance_bar = QProgressBar()
+        self._distance_bar.setRange(0, 200)
+        self._distance_bar.setTextVisible(False)
+        self._distance_bar.setFixedWidth(100)
+        self._distance_bar.setAccessibleName("Distance to the demonstrations")
+        self._distance_label = make_muted_label()
+        self._distance_label.setMinimumWidth(84)
         row = QHBoxLayout(out)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(GAP)
-        row.addWidget(muted("Distance to demonstrations"))
-        row.addWidget(self._bar)
-        row.addWidget(self._far)
+        row.setSpacing(GRID_PX)
+        row.addWidget(make_muted_label("Distance to demonstrations"))
+        row.addWidget(self._distance_bar)
+        row.addWidget(self._distance_label)
         return out
 
-    def show_saved(self, saved: bool) -> None:
+    def show_take_buttons(self, saved: bool) -> None:
         """Offer to take again or to discard right after a take."""
-        self._again.setVisible(saved)
-        self._label.setVisible(not saved)
-        self._discard.setVisible(saved)
+        self._retake_button.setVisible(saved)
+        self._task_name_label.setVisible(not saved)
+        self._discard_button.setVisible(saved)
 
-    def show_recording(self, words: str) -> None:
+    def show_recording(self, text: str) -> None:
         """Say how long the take is; empty when none is being recorded."""
-        self.elapsed.setText(words)
-        self.elapsed.setVisible(bool(words))
-        self.name.setReadOnly(False)
+        self.elapsed.setText(text)
+        self.elapsed.setVisible(bool(text))
+        self.task_name_field.setReadOnly(False)
 
     def show_distance(self, distance: float | None) -> None:
         """Say how far a run is from the demonstrations; 1 is as far as the farthest of those. None hides it."""
-        self._distance.setVisible(distance is not None)
-        self._label.setVisible(distance is None and self._again.isHidden())
-        self.name.setVisible(distance is None)
+        self._distance_widget.setVisible(distance is not None)
+        self._task_name_label.setVisible(distance is None and self._retake_button.isHidden())
+        self.task_name_field.setVisible(distance is None)
         if distance is not None:
-            self._bar.setValue(round(100 * min(distance, 2.0)))
-            self._far.setText("as shown" if distance < 1.0 else "unlike shown" if distance > 1.6 else "a little off")
+            self._distance_bar.setValue(round(100 * min(distance, 2.0)))
+            self._distance_label.setText(
+                "as shown" if distance < 1.0 else "unlike shown" if distance > 1.6 else "a little off"
+            )
 
-    def show_name(self, words: str) -> None:
+    def show_task_name(self, name: str) -> None:
         """Say which task the next take belongs to, from the beginning of its name."""
-        self.name.setText(words)
-        self.name.setCursorPosition(0)
+        self.task_name_field.setText(name)
+        self.task_name_field.setCursorPosition(0)
 
-    def show_title(self, words: str) -> None:
+    def show_title(self, title: str) -> None:
         """Say what the view shows."""
-        self.title.setText(words)
+        self.title.setText(title)
         self.title.setTextFormat(Qt.TextFormat.PlainText)

@@ -10,21 +10,21 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand
 
 from metagui.arms.arm import ArmError
-from metagui.gui.arm.capabilities import Markable
+from metagui.gui.arm.capabilities import ObjectPlaceable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PySide6.QtGui import QUndoStack
 
-    from metagui.gui.arm.arm_controller import ArmDesk
+    from metagui.gui.arm.arm_controller import ArmController
 
-TURN = math.radians(15)
+WHEEL_TURN_RAD = math.radians(15)
 """How far one notch of the wheel turns a thing in hand, rad."""
 
 
 @dataclass(frozen=True)
-class Place:
+class ObjectPose:
     """Where a thing stands: x and y, m, and its turn, rad."""
 
     x: float
@@ -32,82 +32,86 @@ class Place:
     yaw: float
 
 
-class Marking(QObject):
+class ObjectPlacement(QObject):
     """Puts things into the twin of an arm; every step can be undone."""
 
-    changed = Signal()
+    objects_moved = Signal()
     """Something stands elsewhere."""
-    said = Signal(str, str, str)
+    message_posted = Signal(str, str, str)
 
-    def __init__(self, desk: ArmDesk, undo: QUndoStack) -> None:
+    def __init__(self, controller: ArmController, undo_stack: QUndoStack) -> None:
         super().__init__()
-        self._desk, self._undo = desk, undo
+        self._controller, self._undo_stack = controller, undo_stack
 
     @property
-    def anchors(self) -> tuple[str, ...]:
+    def object_names(self) -> tuple[str, ...]:
         """Names of what can be put somewhere."""
-        return tuple(a.name for a in self._desk.arm.anchors if a.kind != "table")
+        return tuple(a.name for a in self._controller.arm.objects if a.kind != "table")
 
     @property
-    def missing(self) -> bool:
+    def is_missing(self) -> bool:
         """Whether nothing was marked yet on the table of an arm that needs it."""
-        arm = self._desk.arm
-        return self._desk.connected and isinstance(arm, Markable) and not arm.marked
+        arm = self._controller.arm
+        return self._controller.is_connected and isinstance(arm, ObjectPlaceable) and not arm.placed_objects
 
-    def put(self, anchor: str, x: float, y: float, yaw: float) -> None:
+    def place_object(self, object_name: str, x: float, y: float, yaw: float) -> None:
         """Say that a thing stands there."""
-        self._move(anchor, lambda arm: arm.put(anchor, x, y, yaw))
+        self._move(object_name, lambda arm: arm.place_object(object_name, x, y, yaw))
 
-    def put_here(self, anchor: str) -> None:
+    def place_object_at_tool(self, object_name: str) -> None:
         """Say that a thing is where the gripper's tip is."""
-        self._move(anchor, lambda arm: arm.put_here(anchor))
+        self._move(object_name, lambda arm: arm.place_object_at_tool(object_name))
 
-    def _move(self, anchor: str, put: Callable[[Markable], None]) -> None:
-        arm = self._desk.arm
-        if not isinstance(arm, Markable):
+    def _move(self, object_name: str, place: Callable[[ObjectPlaceable], None]) -> None:
+        arm = self._controller.arm
+        if not isinstance(arm, ObjectPlaceable):
             return
-        before = place_of(self._desk, anchor)
+        before = find_object_pose(self._controller, object_name)
         try:
-            put(arm)
+            place(arm)
         except ArmError as error:
-            self.said.emit(str(error), "warning", "")
+            self.message_posted.emit(str(error), "warning", "")
             return
-        self._undo.push(_Moved(self, arm, anchor, before, place_of(self._desk, anchor)))
-        self.changed.emit()
-        self.said.emit(f"The {anchor} is marked there.", "info", "undo")
+        self._undo_stack.push(
+            _PlaceObjectCommand(self, arm, object_name, before, find_object_pose(self._controller, object_name))
+        )
+        self.objects_moved.emit()
+        self.message_posted.emit(f"The {object_name} is marked there.", "info", "undo")
 
 
-def place_of(desk: ArmDesk, anchor: str) -> Place:
+def find_object_pose(controller: ArmController, object_name: str) -> ObjectPose:
     """Return where a thing stands now."""
-    scene = desk.arm.observe_scene()
-    index = [a.name for a in desk.arm.anchors].index(anchor)
+    scene = controller.arm.observe_scene()
+    index = [a.name for a in controller.arm.objects].index(object_name)
     x, y, _ = scene.positions[index]
-    return Place(float(x), float(y), float(scene.yaws[index]))
+    return ObjectPose(float(x), float(y), float(scene.yaws[index]))
 
 
-class _Moved(QUndoCommand):
+class _PlaceObjectCommand(QUndoCommand):
     """One thing that was put somewhere; it concerns one arm only."""
 
-    def __init__(self, marking: Marking, arm: Markable, anchor: str, before: Place, after: Place) -> None:
-        super().__init__(f"moving the {anchor}")
-        self._marking, self._arm, self._anchor = marking, arm, anchor
+    def __init__(
+        self, placement: ObjectPlacement, arm: ObjectPlaceable, object_name: str, before: ObjectPose, after: ObjectPose
+    ) -> None:
+        super().__init__(f"moving the {object_name}")
+        self._placement, self._arm, self._object_name = placement, arm, object_name
         self._before, self._after = before, after
         self._done = True
 
     def redo(self) -> None:
         """Put it there again; the first time it is there already."""
         if not self._done:
-            self._put(self._after)
+            self._place_at(self._after)
 
     def undo(self) -> None:
         """Put it back."""
         self._done = False
-        self._put(self._before)
+        self._place_at(self._before)
 
-    def _put(self, place: Place) -> None:
+    def _place_at(self, pose: ObjectPose) -> None:
         try:
-            self._arm.put(self._anchor, place.x, place.y, place.yaw)
+            self._arm.place_object(self._object_name, pose.x, pose.y, pose.yaw)
         except ArmError as error:
             self.setObsolete(True)
-            self._marking.said.emit(str(error), "warning", "")
-        self._marking.changed.emit()
+            self._placement.message_posted.emit(str(error), "warning", "")
+        self._placement.objects_moved.emit()

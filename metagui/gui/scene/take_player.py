@@ -11,35 +11,35 @@ from PySide6.QtCore import QObject, QTimer, Signal
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
-PERIOD = 40
+PLAYBACK_PERIOD_MS = 40
 """ms between two pictures."""
 
 
-class Replay(QObject):
+class TakePlayer(QObject):
     """Says which state is to be shown; ``ended`` when the take is over or was stopped."""
 
-    shown = Signal(object, float)
+    state_changed = Signal(object, float)
     """A simulator state (D,) and the share of the take that has passed."""
-    ended = Signal()
+    playback_ended = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._take: Demonstration | None = None
-        self._began = 0.0
-        self._timer = QTimer(self, interval=PERIOD)
-        self._timer.timeout.connect(self._step)
+        self._started_at = 0.0
+        self._timer = QTimer(self, interval=PLAYBACK_PERIOD_MS)
+        self._timer.timeout.connect(self._show_next)
 
     @property
-    def playing(self) -> bool:
+    def is_playing(self) -> bool:
         """Whether a take is being shown."""
         return self._take is not None
 
-    def start(self, take: Demonstration) -> bool:
+    def play(self, take: Demonstration) -> bool:
         """Play a take from its beginning; return False if it holds no simulator states."""
         self.stop()
         if take.states is None or not len(take):
             return False
-        self._take, self._began = take, time.monotonic()
+        self._take, self._started_at = take, time.monotonic()
         self._timer.start()
         return True
 
@@ -48,15 +48,15 @@ class Replay(QObject):
         if self._take is not None:
             self._take = None
             self._timer.stop()
-            self.ended.emit()
+            self.playback_ended.emit()
 
-    def _step(self) -> None:
+    def _show_next(self) -> None:
         take = self._take
         if take is None or take.states is None:
             return
-        passed = time.monotonic() - self._began
+        passed = time.monotonic() - self._started_at
         if passed > take.duration + 0.6:
             self.stop()
             return
         sample = int(np.clip(np.searchsorted(take.time - take.time[0], passed), 0, len(take) - 1))
-        self.shown.emit(take.states[sample], min(passed / max(take.duration, 1e-3), 1.0))
+        self.state_changed.emit(take.states[sample], min(passed / max(take.duration, 1e-3), 1.0))

@@ -11,18 +11,18 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QWidget
 
 from metagui.gui.similarity.comparison import Comparison, TakeKey
-from metagui.gui.widgets.eliding_label import Elided
-from metagui.gui.widgets.plot import SYMBOLS, Plot
+from metagui.gui.widgets.eliding_label import ElidingLabel
+from metagui.gui.widgets.plot import PLOT_SYMBOLS, Plot
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
 
     from metagui.gui.theme.theme import Theme
 
-HALF_WIDTH = 1.1
+MAP_HALF_WIDTH = 1.1
 
 
-class MapAxes(Plot):
+class EmbeddingAxes(Plot):
     """One symbol and colour a task; the newest take and the chosen task's are ringed."""
 
     def __init__(self, theme: Theme) -> None:
@@ -31,22 +31,22 @@ class MapAxes(Plot):
         self.newest: TakeKey | None = None
         self.task: str | None = None
         super().__init__(theme, "Map of all takes")
-        self._scatter = pg.ScatterPlotItem(size=9, hoverable=True, tip=_tip)
+        self._scatter = pg.ScatterPlotItem(size=9, hoverable=True, tip=_format_tooltip)
         self.addItem(self._scatter)
         self.setAspectLocked(True)
-        self.setXRange(-HALF_WIDTH, HALF_WIDTH, padding=0)
-        self.setYRange(-HALF_WIDTH, HALF_WIDTH, padding=0)
+        self.setXRange(-MAP_HALF_WIDTH, MAP_HALF_WIDTH, padding=0)
+        self.setYRange(-MAP_HALF_WIDTH, MAP_HALF_WIDTH, padding=0)
         self.setMouseEnabled(x=False, y=False)
         self.label_axes("first principal axis", "second")
 
     def recolour(self) -> None:
         """Draw the points in the theme's colours."""
         if self._scatter is not None:
-            pairs = zip(self.comparison.keys, self.comparison.plane, strict=True)
-            self._scatter.setData([self._spot(key, point) for key, point in pairs])
+            pairs = zip(self.comparison.keys, self.comparison.projection, strict=True)
+            self._scatter.setData([self._make_point(key, point) for key, point in pairs])
 
-    def _spot(self, key: TakeKey, point: object) -> dict[str, object]:
-        symbol, colour = look_of(self.comparison.tasks.index(key.task), self.theme)
+    def _make_point(self, key: TakeKey, point: object) -> dict[str, object]:
+        symbol, colour = choose_marker(self.comparison.tasks.index(key.task), self.theme)
         ring = key == self.newest or key.task == self.task
         return {
             "pos": point,
@@ -58,13 +58,13 @@ class MapAxes(Plot):
         }
 
 
-def look_of(rank: int, theme: Theme) -> tuple[str, str]:
+def choose_marker(rank: int, theme: Theme) -> tuple[str, str]:
     """Return symbol and colour of the task of a rank."""
     series = theme.colours.series
-    return SYMBOLS[(rank + rank // len(SYMBOLS)) % len(SYMBOLS)], series[rank % len(series)]
+    return PLOT_SYMBOLS[(rank + rank // len(PLOT_SYMBOLS)) % len(PLOT_SYMBOLS)], series[rank % len(series)]
 
 
-def _tip(x: float, y: float, data: object) -> str:
+def _format_tooltip(x: float, y: float, data: object) -> str:
     return str(data)
 
 
@@ -84,24 +84,24 @@ class SymbolSwatch(QWidget):
         drawSymbol(painter, self._symbol, 9, pg.mkPen(None), pg.mkBrush(QColor(self._colour)))
 
 
-class TaskMap(QWidget):
+class EmbeddingMap(QWidget):
     """The map and the list of its symbols."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self.axes = MapAxes(theme)
+        self.axes = EmbeddingAxes(theme)
         self._names: tuple[str, ...] = ()
-        self._list = QScrollArea()
-        self._list.setWidgetResizable(True)
-        self._list.setAccessibleName("Tasks on the map")
-        self._list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._list.setMinimumWidth(150)
+        self._legend = QScrollArea()
+        self._legend.setWidgetResizable(True)
+        self._legend.setAccessibleName("Tasks on the map")
+        self._legend.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._legend.setMinimumWidth(150)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.axes, 3)
-        row.addWidget(self._list, 2)
-        theme.changed.connect(self._build)
+        row.addWidget(self._legend, 2)
+        theme.changed.connect(self._build_legend)
 
     def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
         """Draw every take."""
@@ -109,23 +109,23 @@ class TaskMap(QWidget):
         self.axes.recolour()
         if tuple(comparison.tasks) != self._names:
             self._names = tuple(comparison.tasks)
-            self._build()
+            self._build_legend()
 
     def show_task(self, task: str | None) -> None:
         """Ring the takes of a task."""
         self.axes.task = task
         self.axes.recolour()
 
-    def _build(self) -> None:
+    def _build_legend(self) -> None:
         inside = QWidget()
         grid = QGridLayout(inside)
         grid.setContentsMargins(0, 0, 8, 0)
         grid.setVerticalSpacing(1)
         grid.setColumnStretch(1, 1)
         for rank, name in enumerate(self._names):
-            label = Elided()
-            label.say(name)
-            grid.addWidget(SymbolSwatch(*look_of(rank, self._theme)), rank, 0)
+            label = ElidingLabel()
+            label.set_full_text(name)
+            grid.addWidget(SymbolSwatch(*choose_marker(rank, self._theme)), rank, 0)
             grid.addWidget(label, rank, 1)
         grid.setRowStretch(len(self._names), 1)
-        self._list.setWidget(inside)
+        self._legend.setWidget(inside)

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.gui.theme.theme import Theme
 
-LONGEST_NAME = 22
+MAX_NAME_LENGTH = 22
 
 
-def elided(name: str, most: int = LONGEST_NAME) -> str:
+def elide_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
     """Return a name short enough for an axis."""
-    return name if len(name) <= most else f"{name[: most - 1]}…"
+    return name if len(name) <= max_length else f"{name[: max_length - 1]}…"
 
 
 class TaskMatrix(Protocol):
@@ -41,7 +41,7 @@ class TaskMatrix(Protocol):
         """0 where nothing was compared."""
 
 
-def _levels(comparison: TaskMatrix) -> tuple[float, float]:
+def _colour_levels(comparison: TaskMatrix) -> tuple[float, float]:
     """Return the distances at the two ends of the colours."""
     matrix = comparison.task_matrix
     low, high = float(matrix.min()), float(matrix.max())
@@ -51,7 +51,7 @@ def _levels(comparison: TaskMatrix) -> tuple[float, float]:
 class HeatMap(Plot):
     """Mean distances between tasks in cividis, which reads the same to everyone and in grey."""
 
-    chosen = Signal(str, str)
+    pair_chosen = Signal(str, str)
     """Two tasks whose cell was clicked."""
     hovered = Signal(str)
 
@@ -66,8 +66,8 @@ class HeatMap(Plot):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         for side in ("left", "bottom"):
             self.getAxis(side).setStyle(tickFont=scaled_font(0.82), tickLength=0)
-        self.scene().sigMouseClicked.connect(self._click)
-        self.scene().sigMouseMoved.connect(self._hover)
+        self.scene().sigMouseClicked.connect(self._on_clicked)
+        self.scene().sigMouseMoved.connect(self._on_hovered)
 
     def show_comparison(self, comparison: TaskMatrix) -> None:
         """Draw the matrix."""
@@ -75,30 +75,30 @@ class HeatMap(Plot):
         count = len(comparison.tasks)
         if not count:
             return
-        self._image.setImage(comparison.task_matrix.T, levels=_levels(comparison))
-        names = [(i + 0.5, elided(name)) for i, name in enumerate(comparison.tasks)]
+        self._image.setImage(comparison.task_matrix.T, levels=_colour_levels(comparison))
+        names = [(i + 0.5, elide_name(name)) for i, name in enumerate(comparison.tasks)]
         self.getAxis("left").setTicks([names])
         self.getAxis("bottom").setTicks([[(i + 0.5, str(i + 1)) for i in range(count)]])
         self.getAxis("left").setTicks([[(x, f"{text}  {i + 1}") for i, (x, text) in enumerate(names)]])
         self.setXRange(0, count, padding=0)
         self.setYRange(0, count, padding=0)
 
-    def _cell(self, position: object) -> tuple[int, int] | None:
+    def _cell_at(self, position: object) -> tuple[int, int] | None:
         point = self.plotItem.vb.mapSceneToView(position)
         row, column = int(np.floor(point.y())), int(np.floor(point.x()))
         count = len(self._comparison.tasks)
         return (row, column) if 0 <= row < count and 0 <= column < count else None
 
-    def _click(self, event: object) -> None:
-        cell = self._cell(event.scenePos())  # type: ignore[attr-defined]
+    def _on_clicked(self, event: object) -> None:
+        cell = self._cell_at(event.scenePos())  # type: ignore[attr-defined]
         if cell is not None:
-            self.chosen.emit(self._comparison.tasks[cell[0]], self._comparison.tasks[cell[1]])
+            self.pair_chosen.emit(self._comparison.tasks[cell[0]], self._comparison.tasks[cell[1]])
 
-    def _hover(self, position: object) -> None:
-        cell = self._cell(position) if len(self._comparison) else None
+    def _on_hovered(self, position: object) -> None:
+        cell = self._cell_at(position) if len(self._comparison) else None
         if cell is None:
             self.hovered.emit("")
             return
         first, second = (self._comparison.tasks[i] for i in cell)
         distance = self._comparison.task_matrix[cell]
-        self.hovered.emit(f"{elided(first, 30)} and {elided(second, 30)}: {distance:.2f}. Click to see both.")
+        self.hovered.emit(f"{elide_name(first, 30)} and {elide_name(second, 30)}: {distance:.2f}. Click to see both.")

@@ -8,9 +8,9 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from metagui.gui.theme.icons import pixmap
+from metagui.gui.theme.icons import make_pixmap
 from metagui.gui.theme.theme import scaled_font
-from metagui.gui.widgets.panel import muted
+from metagui.gui.widgets.panel import make_muted_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Colours, Theme
 
-FARTHEST = 2.0
+EMPTY_BAR_DISTANCE = 2.0
 """Distance at which a bar is empty: the diameter of the sphere of embeddings."""
 _VERDICTS = {"similar": ("success", "success"), "unsure": ("warning", "warning"), "new": ("info", "muted")}
 
 
-class Ranked(Protocol):
+class RankedTask(Protocol):
     """One row; see ``learning.similarity.Neighbour``."""
 
     @property
@@ -45,9 +45,9 @@ class NeighbourRow(QWidget):
 
     clicked = Signal(str)
 
-    def __init__(self, theme: Theme, neighbour: Ranked, farthest: float = FARTHEST) -> None:
+    def __init__(self, theme: Theme, neighbour: RankedTask, empty_bar_distance: float = EMPTY_BAR_DISTANCE) -> None:
         super().__init__()
-        self._theme, self._neighbour, self._farthest = theme, neighbour, farthest
+        self._theme, self._neighbour, self._empty_bar_distance = theme, neighbour, empty_bar_distance
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFixedHeight(28)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -88,29 +88,29 @@ class NeighbourRow(QWidget):
         painter.drawText(QRectF(width - verdict - 44, 0, 40, 28), _RIGHT, f"{self._neighbour.distance:.2f}")
         self._paint_verdict(painter, QRectF(width - verdict + 4, 0, verdict - 8, 28), colours)
 
-    def _paint_name(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+    def _paint_name(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
         painter.setPen(QColor(colours.text))
-        shown = painter.fontMetrics().elidedText(self._neighbour.task, Qt.TextElideMode.ElideRight, int(place.width()))
-        painter.drawText(place, _LEFT, shown)
+        shown = painter.fontMetrics().elidedText(self._neighbour.task, Qt.TextElideMode.ElideRight, int(area.width()))
+        painter.drawText(area, _LEFT, shown)
 
-    def _paint_bar(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+    def _paint_bar(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.raised))
-        painter.drawRoundedRect(place, 4, 4)
-        alike = max(0.0, 1.0 - self._neighbour.distance / self._farthest)
+        painter.drawRoundedRect(area, 4, 4)
+        alike = max(0.0, 1.0 - self._neighbour.distance / self._empty_bar_distance)
         painter.setBrush(QColor(colours.accent))
-        painter.drawRoundedRect(QRectF(place.x(), place.y(), max(8.0, place.width() * alike), place.height()), 4, 4)
+        painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * alike), area.height()), 4, 4)
 
-    def _paint_verdict(self, painter: QPainter, place: QRectF, colours: Colours) -> None:
+    def _paint_verdict(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
         verdict = self._neighbour.verdict
         if verdict not in _VERDICTS:
             return
         name, tint = _VERDICTS[verdict]
         colour = getattr(colours, tint)
-        painter.drawPixmap(round(place.x()), 6, pixmap(name, colour, 16, self.devicePixelRatioF()))
+        painter.drawPixmap(round(area.x()), 6, make_pixmap(name, colour, 16, self.devicePixelRatioF()))
         painter.setPen(QColor(colour))
         painter.setFont(scaled_font(0.92))
-        painter.drawText(place.adjusted(20, 0, 0, 0), _LEFT, verdict)
+        painter.drawText(area.adjusted(20, 0, 0, 0), _LEFT, verdict)
 
 
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -120,7 +120,7 @@ _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 class NeighbourList(QScrollArea):
     """The rows, nearest first, under a sentence that says whom they are compared with."""
 
-    chosen = Signal(str)
+    task_chosen = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -135,7 +135,11 @@ class NeighbourList(QScrollArea):
         self.setWidget(inside)
 
     def show_neighbours(
-        self, sentence: str, neighbours: Sequence[Ranked], footnote: str = "", farthest: float = FARTHEST
+        self,
+        sentence: str,
+        neighbours: Sequence[RankedTask],
+        footnote: str = "",
+        empty_bar_distance: float = EMPTY_BAR_DISTANCE,
     ) -> None:
         """Replace the list; a bar is empty at the distance ``farthest``."""
         while self._rows.count():
@@ -143,18 +147,18 @@ class NeighbourList(QScrollArea):
             widget = item.widget() if item is not None else None
             if widget is not None:
                 widget.deleteLater()
-        self._rows.addWidget(_line(sentence))
+        self._rows.addWidget(_make_sentence_label(sentence))
         for neighbour in neighbours:
-            row = NeighbourRow(self._theme, neighbour, farthest)
-            row.clicked.connect(self.chosen)
+            row = NeighbourRow(self._theme, neighbour, empty_bar_distance)
+            row.clicked.connect(self.task_chosen)
             self._rows.addWidget(row)
         if footnote:
-            self._rows.addWidget(_line(footnote))
+            self._rows.addWidget(_make_sentence_label(footnote))
         self._rows.addStretch(1)
 
 
-def _line(text: str) -> QWidget:
-    out = muted(text)
+def _make_sentence_label(text: str) -> QWidget:
+    out = make_muted_label(text)
     out.setWordWrap(True)
     out.setContentsMargins(8, 0, 0, 4)
     return out

@@ -9,8 +9,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from metagui.gui.theme.icons import icon
-from metagui.gui.widgets.plot import Plot, Swatch, curve, pen
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.widgets.plot import LineSwatch, Plot, add_curve, make_pen
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
@@ -22,47 +22,47 @@ class PathPlot(Plot):
 
     def __init__(self, theme: Theme, name: str, bottom: str, left: str, square: bool) -> None:
         self._paths: tuple[pg.PlotDataItem, ...] = ()
-        self._things: pg.ScatterPlotItem | None = None
+        self._object_markers: pg.ScatterPlotItem | None = None
         super().__init__(theme, name)
-        self._things = pg.ScatterPlotItem(size=12)
-        self.addItem(self._things)
-        self._paths = (curve(self), curve(self))
+        self._object_markers = pg.ScatterPlotItem(size=12)
+        self.addItem(self._object_markers)
+        self._paths = (add_curve(self), add_curve(self))
         self.label_axes(bottom, left)
         self.setAspectLocked(square)
         self.recolour()
 
-    def show_paths(self, paths: list[tuple[np.ndarray, np.ndarray]], things: list[dict[str, object]]) -> None:
+    def show_paths(self, paths: list[tuple[np.ndarray, np.ndarray]], markers: list[dict[str, object]]) -> None:
         """Draw two paths, (x, y) each, and the things beside them."""
         for line, (x, y) in zip(self._paths, paths, strict=True):
             line.setData(x, y)
-        if self._things is not None:
-            self._things.setData(things)
+        if self._object_markers is not None:
+            self._object_markers.setData(markers)
         self.enableAutoRange()
 
     def recolour(self) -> None:
         """Give both paths the theme's colours."""
         for index, line in enumerate(self._paths):
-            line.setPen(pen(self.theme.colours.series[index], 2.0, index))
+            line.setPen(make_pen(self.theme.colours.series[index], 2.0, index))
 
 
-class Overlay(QWidget):
+class TakeOverlay(QWidget):
     """The page a click on a cell leads to, with a way back."""
 
-    back = Signal()
+    back_requested = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._names = (QLabel(), QLabel())
-        self._swatches = (Swatch(pen("#000000")), Swatch(pen("#000000")))
-        self._above = PathPlot(theme, "Paths seen from above", "left of the arm, cm", "ahead, cm", True)
-        self._height = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
-        self._way_back = QPushButton()
-        self._way_back.setObjectName("flat")
-        self._way_back.setText("Back")
-        self._way_back.setAccessibleName("Back to the comparison")
-        self._way_back.setToolTip("Back to the comparison")
-        self._way_back.clicked.connect(self.back)
+        self._name_labels = (QLabel(), QLabel())
+        self._swatches = (LineSwatch(make_pen("#000000")), LineSwatch(make_pen("#000000")))
+        self._top_view = PathPlot(theme, "Paths seen from above", "left of the arm, cm", "ahead, cm", True)
+        self._height_plot = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
+        self._back_button = QPushButton()
+        self._back_button.setObjectName("flat")
+        self._back_button.setText("Back")
+        self._back_button.setAccessibleName("Back to the comparison")
+        self._back_button.setToolTip("Back to the comparison")
+        self._back_button.clicked.connect(self.back_requested)
         self._lay_out()
         theme.changed.connect(self._tint)
         self._tint()
@@ -71,16 +71,16 @@ class Overlay(QWidget):
         names = QGridLayout()
         names.setHorizontalSpacing(8)
         names.setVerticalSpacing(0)
-        for row, (swatch, name) in enumerate(zip(self._swatches, self._names, strict=True)):
+        for row, (swatch, name) in enumerate(zip(self._swatches, self._name_labels, strict=True)):
             names.addWidget(swatch, row, 0)
             names.addWidget(name, row, 1)
         names.setColumnStretch(2, 1)
         top = QHBoxLayout()
-        top.addWidget(self._way_back)
+        top.addWidget(self._back_button)
         top.addLayout(names, 1)
         plots = QHBoxLayout()
-        plots.addWidget(self._above, 1)
-        plots.addWidget(self._height, 1)
+        plots.addWidget(self._top_view, 1)
+        plots.addWidget(self._height_plot, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -89,27 +89,27 @@ class Overlay(QWidget):
 
     def show_pair(self, first: Demonstration, second: Demonstration) -> None:
         """Overlay two takes."""
-        for label, take in zip(self._names, (first, second), strict=True):
+        for label, take in zip(self._name_labels, (first, second), strict=True):
             label.setText(f"{take.task}, take {take.name}")
         pair = (first, second)
         above = [(-100 * t.tool_positions[:, 1], 100 * t.tool_positions[:, 0]) for t in pair]
         height = [(np.linspace(0, 100, len(t)), 100 * t.tool_positions[:, 2]) for t in pair]
-        things = [spot for rank, take in enumerate(pair) for spot in _things(take, rank)]
-        self._above.show_paths(above, things)
-        self._height.show_paths(height, [])
+        things = [spot for rank, take in enumerate(pair) for spot in _make_object_markers(take, rank)]
+        self._top_view.show_paths(above, things)
+        self._height_plot.show_paths(height, [])
 
     def _tint(self) -> None:
         colours = self._theme.colours
-        self._way_back.setIcon(icon("back", colours.text))
+        self._back_button.setIcon(make_icon("back", colours.text))
         for index, swatch in enumerate(self._swatches):
-            swatch.line = pen(colours.series[index], 2.0, index)
+            swatch.pen = make_pen(colours.series[index], 2.0, index)
             swatch.update()
 
 
-def _things(take: Demonstration, rank: int) -> list[dict[str, object]]:
+def _make_object_markers(take: Demonstration, take_index: int) -> list[dict[str, object]]:
     """Return the cubes and zones of a take where it began: filled for the first take, hollow for the second."""
     out: list[dict[str, object]] = []
-    for anchor, position in zip(take.anchors, take.anchor_positions[0], strict=True):
+    for anchor, position in zip(take.objects, take.object_positions[0], strict=True):
         if anchor.kind == "table":
             continue
         colour = pg.mkColor(*(round(255 * c) for c in anchor.colour))
@@ -117,7 +117,7 @@ def _things(take: Demonstration, rank: int) -> list[dict[str, object]]:
             {
                 "pos": (-100 * position[1], 100 * position[0]),
                 "symbol": "s" if anchor.kind == "cube" else "d",
-                "brush": colour if rank == 0 else None,
+                "brush": colour if take_index == 0 else None,
                 "pen": pg.mkPen(colour, width=2),
             }
         )

@@ -11,44 +11,49 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metagui.arms.arm import UnreachableError
-from metagui.arms.kinematics import inverse
-from metagui.arms.simulation.scene import TABLE_CENTRE
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.programs.program import ProgramError, describe, goals, situation
+from metagui.arms.kinematics import inverse_kinematics
+from metagui.arms.simulation.scene import TABLE_CENTRE_M
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.programs.program import (
+    ProgramError,
+    compute_goals,
+    describe_instruction,
+    make_primitive_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from metagui.arms.arm import Anchor, FloatArray, Observation
+    from metagui.arms.arm import FloatArray, Observation, SceneObject
 
 
 @dataclass(frozen=True)
-class Tool:
+class ClickTool:
     """One thing the pointer can ask for: its verb, the words on its button, its key and its hint."""
 
-    verb: str
+    action: str
     text: str
     icon: str
     shortcut: str
     tooltip: str
 
 
-TOOLS: tuple[Tool, ...] = (
-    Tool("reach", "Go to", "goto", "Alt+1", "Click a point or a thing: the gripper goes above it."),
-    Tool("grasp", "Grasp", "grasp", "Alt+2", "Click a cube: the gripper takes it and lifts it."),
-    Tool("place", "Place", "place", "Alt+3", "Click where the held cube shall be put."),
-    Tool("push", "Push", "push", "Alt+4", "Click a cube, then where it shall be pushed."),
-    Tool("press", "Press", "press", "Alt+5", "Click a cube: the closed gripper touches it from above."),
-    Tool("trace", "Trace", "trace", "Alt+6", "Click a thing: the gripper draws a circle above it."),
+CLICK_TOOLS: tuple[ClickTool, ...] = (
+    ClickTool("reach", "Go to", "goto", "Alt+1", "Click a point or a thing: the gripper goes above it."),
+    ClickTool("grasp", "Grasp", "grasp", "Alt+2", "Click a cube: the gripper takes it and lifts it."),
+    ClickTool("place", "Place", "place", "Alt+3", "Click where the held cube shall be put."),
+    ClickTool("push", "Push", "push", "Alt+4", "Click a cube, then where it shall be pushed."),
+    ClickTool("press", "Press", "press", "Alt+5", "Click a cube: the closed gripper touches it from above."),
+    ClickTool("trace", "Trace", "trace", "Alt+6", "Click a thing: the gripper draws a circle above it."),
 )
 
-ABOVE = 0.05
+REACH_HEIGHT_M = 0.05
 """How far above a clicked point *Go to* ends, m."""
-CIRCLE = {"shape": "circle", "radius": 0.03, "direction": 1.0}
-TRACE_HEIGHT = 0.06
-NUDGE = 0.02
+TRACE_CIRCLE = {"shape": "circle", "radius": 0.03, "direction": 1.0}
+TRACE_HEIGHT_M = 0.06
+JOG_STEP_M = 0.02
 """How far *Up* and *Down* move, m."""
-_FOLLOWING = {"grasp": "place", "place": "grasp"}
+_NEXT_TOOL = {"grasp": "place", "place": "grasp"}
 
 
 @dataclass(frozen=True)
@@ -56,137 +61,137 @@ class Proposal:
     """What a click here would do: ``click`` if anything, and in any case why or what, in words."""
 
     hint: str
-    click: Click | None = None
-    first: str | None = None
+    instruction: Instruction | None = None
+    pushed_object: str | None = None
     """The cube chosen by the first of two clicks."""
-    refused: bool = False
+    is_refused: bool = False
     """Whether the hint says why this cannot be done."""
 
 
 @dataclass(frozen=True)
-class Hand:
+class ExpectedGrasp:
     """What the hand will hold when everything queued is done."""
 
-    held: str | None = None
+    object_name: str | None = None
 
-    def after(self, click: Click) -> Hand:
+    def after(self, instruction: Instruction) -> ExpectedGrasp:
         """Return the hand after one more click."""
-        if click.verb == "grasp":
-            return Hand(click.anchor)
-        return Hand() if click.verb in ("place", "release") else self
+        if instruction.action == "grasp":
+            return ExpectedGrasp(instruction.object_name)
+        return ExpectedGrasp() if instruction.action in ("place", "release") else self
 
 
 @dataclass
-class Teacher:
+class ClickTeacher:
     """Remembers the tool in hand and, for a push, the cube already chosen."""
 
-    anchors: Sequence[Anchor]
-    verb: str = "grasp"
-    first: str | None = None
-    hand: Hand = field(default_factory=Hand)
+    objects: Sequence[SceneObject]
+    action: str = "grasp"
+    pushed_object: str | None = None
+    expected_grasp: ExpectedGrasp = field(default_factory=ExpectedGrasp)
 
-    def choose(self, verb: str) -> None:
+    def choose_tool(self, action: str) -> None:
         """Take up another tool."""
-        self.verb, self.first = verb, None
+        self.action, self.pushed_object = action, None
 
-    def kind(self, anchor: str) -> str:
+    def object_kind(self, object_name: str) -> str:
         """Return whether an anchor is a cube, a zone or the table."""
-        return next(a.kind for a in self.anchors if a.name == anchor)
+        return next(a.kind for a in self.objects if a.name == object_name)
 
-    def propose(self, anchor: str, point: FloatArray, now: Observation | None) -> Proposal:
+    def propose(self, object_name: str, point: FloatArray, observation: Observation | None) -> Proposal:
         """Say what a click on ``anchor`` at ``point`` (3,) m would do in the scene as it is ``now``."""
-        proposal = self._proposed(anchor, point)
-        if proposal.click is None or now is None:
+        proposal = self._propose(object_name, point)
+        if proposal.instruction is None or observation is None:
             return proposal
-        return self._reachable(proposal, now)
+        return self._require_reachable(proposal, observation)
 
     def accept(self, proposal: Proposal) -> None:
         """Take in that a proposal was clicked: the tool moves on to what usually follows."""
-        if proposal.click is None:
-            self.first = proposal.first
+        if proposal.instruction is None:
+            self.pushed_object = proposal.pushed_object
             return
-        self.hand = self.hand.after(proposal.click)
-        self.choose(_FOLLOWING.get(self.verb, self.verb))
+        self.expected_grasp = self.expected_grasp.after(proposal.instruction)
+        self.choose_tool(_NEXT_TOOL.get(self.action, self.action))
 
-    def _proposed(self, anchor: str, point: FloatArray) -> Proposal:
-        kind = self.kind(anchor)
-        if self.verb in ("grasp", "press") and kind != "cube":
-            return Proposal(f"Click a cube to {self.verb} it", refused=True)
-        if self.verb == "grasp" and self.hand.held:
-            return Proposal(f"The {self.hand.held} is held; place it first", refused=True)
-        if self.verb == "place":
-            return self._placing(anchor, point)
-        if self.verb == "push":
-            return self._pushing(anchor, point, kind)
-        return _proposal(Click(self.verb, anchor, None, self._parameters(anchor, point)))
+    def _propose(self, object_name: str, point: FloatArray) -> Proposal:
+        kind = self.object_kind(object_name)
+        if self.action in ("grasp", "press") and kind != "cube":
+            return Proposal(f"Click a cube to {self.action} it", is_refused=True)
+        if self.action == "grasp" and self.expected_grasp.object_name:
+            return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
+        if self.action == "place":
+            return self._propose_place(object_name, point)
+        if self.action == "push":
+            return self._propose_push(object_name, point, kind)
+        return _make_proposal(Instruction(self.action, object_name, None, self._parameters(object_name, point)))
 
-    def _parameters(self, anchor: str, point: FloatArray) -> Mapping[str, Any]:
-        if self.verb == "reach":
-            return {"offset": _beside(anchor, point, ABOVE)}
-        if self.verb == "trace":
-            return CIRCLE | {"offset": _beside(anchor, point, TRACE_HEIGHT)}
+    def _parameters(self, object_name: str, point: FloatArray) -> Mapping[str, Any]:
+        if self.action == "reach":
+            return {"offset": _offset_to(object_name, point, REACH_HEIGHT_M)}
+        if self.action == "trace":
+            return TRACE_CIRCLE | {"offset": _offset_to(object_name, point, TRACE_HEIGHT_M)}
         return {}
 
-    def _placing(self, anchor: str, point: FloatArray) -> Proposal:
-        if self.hand.held is None:
-            return Proposal("Nothing is held; grasp a cube first", refused=True)
-        if self.hand.held == anchor:
-            return Proposal("Click where to put it, not the cube itself", refused=True)
-        parameters = {"offset": _beside(anchor, point, 0.0)} if anchor == "table" else {}
-        return _proposal(Click("place", anchor, None, parameters))
+    def _propose_place(self, object_name: str, point: FloatArray) -> Proposal:
+        if self.expected_grasp.object_name is None:
+            return Proposal("Nothing is held; grasp a cube first", is_refused=True)
+        if self.expected_grasp.object_name == object_name:
+            return Proposal("Click where to put it, not the cube itself", is_refused=True)
+        parameters = {"offset": _offset_to(object_name, point, 0.0)} if object_name == "table" else {}
+        return _make_proposal(Instruction("place", object_name, None, parameters))
 
-    def _pushing(self, anchor: str, point: FloatArray, kind: str) -> Proposal:
-        if self.hand.held:
-            return Proposal(f"The {self.hand.held} is held; place it first", refused=True)
+    def _propose_push(self, object_name: str, point: FloatArray, kind: str) -> Proposal:
+        if self.expected_grasp.object_name:
+            return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
         if kind == "cube":
-            return Proposal(f"Push the {anchor} …  then click where to", first=anchor)
-        if self.first is None:
-            return Proposal("Click the cube to push first", refused=True)
-        parameters = {"offset": _beside(anchor, point, 0.0)} if kind == "table" else {}
-        return _proposal(Click("push", self.first, anchor, parameters))
+            return Proposal(f"Push the {object_name} …  then click where to", pushed_object=object_name)
+        if self.pushed_object is None:
+            return Proposal("Click the cube to push first", is_refused=True)
+        parameters = {"offset": _offset_to(object_name, point, 0.0)} if kind == "table" else {}
+        return _make_proposal(Instruction("push", self.pushed_object, object_name, parameters))
 
-    def _reachable(self, proposal: Proposal, now: Observation) -> Proposal:
+    def _require_reachable(self, proposal: Proposal, observation: Observation) -> Proposal:
         """Refuse what the arm cannot reach, before anything moves."""
-        assert proposal.click is not None
+        assert proposal.instruction is not None
         try:
-            for goal in goals(situation(proposal.click, self.anchors, now)):
-                inverse(goal, 0.0)
+            for goal in compute_goals(make_primitive_state(proposal.instruction, self.objects, observation)):
+                inverse_kinematics(goal, 0.0)
         except UnreachableError:
-            return replace(proposal, click=None, hint="Out of the arm's reach", refused=True)
+            return replace(proposal, instruction=None, hint="Out of the arm's reach", is_refused=True)
         except ProgramError as error:
-            return replace(proposal, click=None, hint=str(error), refused=True)
+            return replace(proposal, instruction=None, hint=str(error), is_refused=True)
         return proposal
 
 
-def _proposal(click: Click) -> Proposal:
-    words = describe(click).replace("table", "this point")
-    return Proposal(words[0].upper() + words[1:], click)
+def _make_proposal(instruction: Instruction) -> Proposal:
+    words = describe_instruction(instruction).replace("table", "this point")
+    return Proposal(words[0].upper() + words[1:], instruction)
 
 
-def _beside(anchor: str, point: FloatArray, height: float) -> tuple[float, float, float]:
+def _offset_to(object_name: str, point: FloatArray, height: float) -> tuple[float, float, float]:
     """Return the offset that belongs to a clicked point: from the table's centre, or straight above a thing."""
-    if anchor != "table":
+    if object_name != "table":
         return (0.0, 0.0, height)
-    x, y, _ = np.round(point - TABLE_CENTRE, 4)
+    x, y, _ = np.round(point - TABLE_CENTRE_M, 4)
     return (float(x), float(y), height)
 
 
-def nudge(up: bool) -> Click:
+def make_jog(up: bool) -> Instruction:
     """Return the click of the Up or the Down button."""
-    return Click("move", "table", None, {"offset": (0.0, 0.0, NUDGE if up else -NUDGE)})
+    return Instruction("move", "table", None, {"offset": (0.0, 0.0, JOG_STEP_M if up else -JOG_STEP_M)})
 
 
-def home() -> Click:
+def make_home() -> Instruction:
     """Return the click of the Home button."""
-    return Click("home", "table", None, {"offset": (0.0, 0.0, 0.10)})
+    return Instruction("home", "table", None, {"offset": (0.0, 0.0, 0.10)})
 
 
-def release() -> Click:
+def make_release() -> Instruction:
     """Return the click of the Release button."""
-    return Click("release", "table")
+    return Instruction("release", "table")
 
 
-def name_of(clicks: Sequence[Click]) -> str:
+def name_from_instructions(instructions: Sequence[Instruction]) -> str:
     """Return a task's name from what was clicked: *grasp red cube → place on yellow zone*."""
-    told = [describe(c) for c in clicks if c.verb not in ("move", "home")]
+    told = [describe_instruction(c) for c in instructions if c.action not in ("move", "home")]
     return " → ".join(told[:3]) or "free motion"

@@ -9,59 +9,59 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from metagui.arms.teleoperation.gamepad import Gamepad, GamepadError
 
 if TYPE_CHECKING:
-    from metagui.gui.teaching.keyboard_teleop import Steered
+    from metagui.gui.teaching.keyboard_teleop import VelocityTarget
 
-PERIOD = 33
+GAMEPAD_PERIOD_MS = 33
 """How often it is asked, ms."""
-MISSING = "No gamepad is plugged in."
+NO_GAMEPAD_TEXT = "No gamepad is plugged in."
 
 
-class PadPilot(QObject):
+class GamepadTeleop(QObject):
     """Looks for a gamepad when somebody wants to know, and passes on what it says."""
 
-    lost = Signal()
+    gamepad_lost = Signal()
     """It was unplugged while it steered."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.problem = MISSING
+        self.problem = NO_GAMEPAD_TEXT
         """Why none can be used, in words; empty if one can."""
-        self._pad: Gamepad | None = None
-        self._steered: Steered | None = None
-        self._timer = QTimer(self, interval=PERIOD)
-        self._timer.timeout.connect(self._ask)
+        self._gamepad: Gamepad | None = None
+        self._target: VelocityTarget | None = None
+        self._timer = QTimer(self, interval=GAMEPAD_PERIOD_MS)
+        self._timer.timeout.connect(self._poll)
 
-    def look(self) -> None:
+    def find_gamepad(self) -> None:
         """See whether there is one; the first time takes a moment."""
-        if self._pad is None:
+        if self._gamepad is None:
             try:
-                self._pad = Gamepad()
+                self._gamepad = Gamepad()
             except GamepadError as error:
                 self.problem = str(error)
                 return
-        self.problem = "" if self._pad.poll() is not None else MISSING
+        self.problem = "" if self._gamepad.poll() is not None else NO_GAMEPAD_TEXT
 
-    def steer(self, steered: Steered | None, gripper_open: bool = True) -> None:
+    def set_target(self, target: VelocityTarget | None, gripper_open: bool = True) -> None:
         """Begin to steer with the gripper as it is, or stop with None."""
-        self._steered = steered
-        if steered is None or self._pad is None:
+        self._target = target
+        if target is None or self._gamepad is None:
             self._timer.stop()
         else:
-            self._pad.gripper_open = gripper_open
+            self._gamepad.gripper_open = gripper_open
             self._timer.start()
 
-    def _ask(self) -> None:
-        stick = None if self._pad is None else self._pad.poll()
+    def _poll(self) -> None:
+        stick = None if self._gamepad is None else self._gamepad.poll()
         if stick is None:
-            self.steer(None)
-            self.problem = MISSING
-            self.lost.emit()
-        elif self._steered is not None:
-            self._steered.set_velocity(*stick)
+            self.set_target(None)
+            self.problem = NO_GAMEPAD_TEXT
+            self.gamepad_lost.emit()
+        elif self._target is not None:
+            self._target.set_velocity(*stick)
 
     def close(self) -> None:
         """Let it go."""
-        self.steer(None)
-        if self._pad is not None:
-            self._pad.close()
-            self._pad = None
+        self.set_target(None)
+        if self._gamepad is not None:
+            self._gamepad.close()
+            self._gamepad = None

@@ -8,184 +8,200 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from metagui.arms.arm import ArmError, Guidable
+from metagui.arms.arm import ArmError, HandGuidable
 from metagui.arms.so101 import arm_registry
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.arms.teleoperation.velocity import VelocityController
-from metagui.gui.core.task_queue import Errands
-from metagui.gui.teaching.gamepad_teleop import PadPilot
-from metagui.gui.teaching.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER, Offer, why_no_mode
+from metagui.gui.core.task_queue import BackgroundQueue
+from metagui.gui.teaching.gamepad_teleop import GamepadTeleop
+from metagui.gui.teaching.modes import (
+    CLICK_MODE,
+    GAMEPAD_MODE,
+    HAND_MODE,
+    KEYBOARD_MODE,
+    LEADER_MODE,
+    ModeAvailability,
+    explain_unavailable,
+)
 
 if TYPE_CHECKING:
-    from metagui.arms.so101.so101_arm import FeetechArm
+    from metagui.arms.so101.so101_arm import SO101Arm
     from metagui.gui.arm.arm_choices import ArmChoice
-    from metagui.gui.arm.arm_connection import Station
-    from metagui.gui.arm.arm_controller import ArmDesk
+    from metagui.gui.arm.arm_connection import ArmConnection
+    from metagui.gui.arm.arm_controller import ArmController
 
-WIDE = math.radians(25)
+GRIPPER_OPEN_ABOVE_RAD = math.radians(25)
 """A gripper more open than this counts as open, rad."""
 
 
-class TeachModes(QObject):
+class ModeController(QObject):
     """One mode at a time; ``clicks`` is where everything returns to."""
 
     changed = Signal()
     """Another mode is in force, or the arm went limp, holds again, follows or stopped following."""
-    said = Signal(str, str, str)
+    message_posted = Signal(str, str, str)
 
-    def __init__(self, desk: ArmDesk, station: Station) -> None:
+    def __init__(self, controller: ArmController, connection: ArmConnection) -> None:
         super().__init__()
-        self.mode = CLICK
+        self.mode = CLICK_MODE
         self.following = False
         """Whether the arm follows a leader."""
-        self.velocity: VelocityController | None = None
+        self.velocity_controller: VelocityController | None = None
         """What keys or a gamepad steer, while that is the mode."""
-        self._desk, self._station = desk, station
-        self._leader: FeetechArm | None = None
-        self._lines = Errands()
-        self._pad = PadPilot(self)
-        self._pad.lost.connect(self._on_pad_lost)
-        self._turn = 0
-        desk.failed.connect(self._on_failure)
+        self._controller, self._connection = controller, connection
+        self._leader: SO101Arm | None = None
+        self._port_queue = BackgroundQueue()
+        self._gamepad = GamepadTeleop(self)
+        self._gamepad.gamepad_lost.connect(self._on_gamepad_lost)
+        self._generation = 0
+        controller.failed.connect(self._on_failure)
 
     # What there is
 
-    def offer(self) -> Offer:
+    def availability(self) -> ModeAvailability:
         """Return what there is to teach with now."""
-        arm = self._desk.arm
-        if not self._desk.connected:
-            return Offer()
-        return Offer(arm.name, isinstance(arm, Guidable), len(self.leaders()), self._pad.problem)
+        arm = self._controller.arm
+        if not self._controller.is_connected:
+            return ModeAvailability()
+        return ModeAvailability(
+            arm.name, isinstance(arm, HandGuidable), len(self.available_leaders()), self._gamepad.problem
+        )
 
-    def leaders(self) -> list[ArmChoice]:
+    def available_leaders(self) -> list[ArmChoice]:
         """Return the arms that could lead the connected one."""
-        current = self._station.current
+        current = self._connection.current
         return [
             choice
-            for choice in self._station.choices
-            if not choice.simulated and choice.present and (current is None or choice.device != current.device)
+            for choice in self._connection.choices
+            if not choice.is_simulated and choice.present and (current is None or choice.device != current.device)
         ]
 
-    def look_for_gamepad(self) -> None:
+    def find_gamepad(self) -> None:
         """See whether a gamepad is there; called before the modes are shown, because looking takes a moment."""
-        self._pad.look()
+        self._gamepad.find_gamepad()
         self.changed.emit()
 
     # Choosing
 
     def choose(self, key: str) -> None:
         """Teach in another way; what the old one opened is closed, and a limp arm holds."""
-        missing = why_no_mode(key, self.offer())
+        missing = explain_unavailable(key, self.availability())
         if missing:
-            self.said.emit(missing, "warning", "")
+            self.message_posted.emit(missing, "warning", "")
         elif key != self.mode:
-            self._leave()
+            self._leave_mode()
             self.mode = key
-            if key in (KEYS, GAMEPAD) and self._desk.connected:
-                self.velocity = VelocityController()
-                self._desk.teach_with(self.velocity)
-            if key == GAMEPAD:
-                self._pad.steer(self.velocity, self.gripper_open())
+            if key in (KEYBOARD_MODE, GAMEPAD_MODE) and self._controller.is_connected:
+                self.velocity_controller = VelocityController()
+                self._controller.set_teaching_controller(self.velocity_controller)
+            if key == GAMEPAD_MODE:
+                self._gamepad.set_target(self.velocity_controller, self.is_gripper_open())
         self.changed.emit()
 
-    def gripper_open(self) -> bool:
+    def is_gripper_open(self) -> bool:
         """Whether the gripper is open now."""
-        now = self._desk.latest
-        return now is None or now.observation.gripper > WIDE
+        now = self._controller.latest_tick
+        return now is None or now.observation.gripper > GRIPPER_OPEN_ABOVE_RAD
 
-    def _leave(self) -> None:
+    def _leave_mode(self) -> None:
         """End what the mode in force has begun."""
-        self.unfollow()
-        if self._desk.limp:
-            self._set_limp(False)
-        self._end_steering()
-        self._desk.teach_with(None)
+        self.stop_following()
+        if self._controller.torque_off:
+            self._set_torque_off(False)
+        self._stop_teleoperation()
+        self._controller.set_teaching_controller(None)
 
-    def _end_steering(self) -> None:
-        self._pad.steer(None)
-        self.velocity = None
+    def _stop_teleoperation(self) -> None:
+        self._gamepad.set_target(None)
+        self.velocity_controller = None
 
-    def _on_pad_lost(self) -> None:
-        self.choose(CLICK)
-        self.said.emit("The gamepad was unplugged; the arm holds. Plug it in and choose it again.", "warning", "")
+    def _on_gamepad_lost(self) -> None:
+        self.choose(CLICK_MODE)
+        self.message_posted.emit(
+            "The gamepad was unplugged; the arm holds. Plug it in and choose it again.", "warning", ""
+        )
 
     def reset(self) -> None:
         """Another arm, or none: teach by clicks again."""
-        self.unfollow()
-        self._end_steering()
-        self.mode = CLICK
+        self.stop_following()
+        self._stop_teleoperation()
+        self.mode = CLICK_MODE
         self.changed.emit()
 
     # By hand
 
-    def toggle_limp(self) -> None:
+    def toggle_torque(self) -> None:
         """Make the arm limp, or hold it; chooses the mode."""
-        if self.mode != HAND:
-            self.choose(HAND)
-        if self.mode == HAND:
-            self._set_limp(not self._desk.limp)
+        if self.mode != HAND_MODE:
+            self.choose(HAND_MODE)
+        if self.mode == HAND_MODE:
+            self._set_torque_off(not self._controller.torque_off)
         self.changed.emit()
 
-    def _set_limp(self, limp: bool) -> None:
+    def _set_torque_off(self, torque_off: bool) -> None:
         try:
-            self._desk.set_limp(limp)
+            self._controller.set_torque_off(torque_off)
         except ArmError as error:
-            self.said.emit(str(error), "error", "")
+            self.message_posted.emit(str(error), "error", "")
 
     # By a leader
 
     def follow(self, choice: ArmChoice) -> None:
         """Open the leader, let it go limp, and let the arm follow it."""
-        self.unfollow()
-        self._lines.run(partial(self._opened, choice), partial(self._on_leader, self._turn), self._on_no_leader)
+        self.stop_following()
+        self._port_queue.submit(
+            partial(self._open_leader, choice),
+            partial(self._on_leader_opened, self._generation),
+            self._on_leader_failed,
+        )
 
-    def _opened(self, choice: ArmChoice) -> FeetechArm:
+    def _open_leader(self, choice: ArmChoice) -> SO101Arm:
         """Return the leader, limp; called in another thread. Raises ArmError."""
-        leader = arm_registry.usb_arm(choice.address, self._station.book)
+        leader = arm_registry.make_usb_arm(choice.address, self._connection.registry)
         leader.connect()
         try:
-            leader.guide()
+            leader.start_hand_guiding()
         except ArmError:
             leader.disconnect()
             raise
         return leader
 
-    def _on_leader(self, turn: int, leader: FeetechArm) -> None:
-        if turn != self._turn or self.mode != LEADER or not self._desk.connected:
-            self._lines.run(partial(leader.disconnect, release=True))
+    def _on_leader_opened(self, generation: int, leader: SO101Arm) -> None:
+        if generation != self._generation or self.mode != LEADER_MODE or not self._controller.is_connected:
+            self._port_queue.submit(partial(leader.disconnect, disable_torque=True))
             return
         self._leader, self.following = leader, True
-        self._desk.teach_with(LeaderController(leader))
+        self._controller.set_teaching_controller(LeaderController(leader))
         self.changed.emit()
 
-    def _on_no_leader(self, error: Exception) -> None:
-        self.said.emit(f"The leader cannot be used. {error}", "error", "")
+    def _on_leader_failed(self, error: Exception) -> None:
+        self.message_posted.emit(f"The leader cannot be used. {error}", "error", "")
         self.changed.emit()
 
-    def unfollow(self) -> None:
+    def stop_following(self) -> None:
         """Let the arm hold where it is; the leader is let go, limp."""
-        self._turn += 1
+        self._generation += 1
         leader, self._leader = self._leader, None
         if leader is not None:
             self.following = False
-            self._desk.teach_with(None)
-            self._lines.run(partial(leader.disconnect, release=True), None, self._on_no_leader)
+            self._controller.set_teaching_controller(None)
+            self._port_queue.submit(partial(leader.disconnect, disable_torque=True), None, self._on_leader_failed)
             self.changed.emit()
 
     # Whatever happens
 
     def halt(self) -> None:
         """Stop was pressed: the arm holds, and follows nobody."""
-        self.unfollow()
+        self.stop_following()
         self.changed.emit()
 
     def _on_failure(self, _message: str, fatal: bool) -> None:
         """Whoever moved the arm failed: back to clicks."""
-        if fatal or self.mode != CLICK:
+        if fatal or self.mode != CLICK_MODE:
             self.reset()
 
     def close(self) -> None:
         """Let a leader go, end every thread."""
-        self.unfollow()
-        self._pad.close()
-        self._lines.close()
+        self.stop_following()
+        self._gamepad.close()
+        self._port_queue.close()

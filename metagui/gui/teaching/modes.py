@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Mode:
+class TeachingMode:
     """One way to teach: its key, the words on its button, its icon and what it does in one sentence."""
 
     key: str
@@ -15,44 +15,44 @@ class Mode:
     tooltip: str
 
 
-CLICK, HAND, LEADER, KEYS, GAMEPAD = "click", "hand", "leader", "keys", "gamepad"
+CLICK_MODE, HAND_MODE, LEADER_MODE, KEYBOARD_MODE, GAMEPAD_MODE = "click", "hand", "leader", "keys", "gamepad"
 
-MODES: tuple[Mode, ...] = (
-    Mode(CLICK, "Clicks", "goto", "Click in the view where the gripper should go."),
-    Mode(HAND, "Hand", "hand", "The arm goes limp and you lead it."),
-    Mode(LEADER, "Leader", "leader", "Move a second arm by hand; this one follows it."),
-    Mode(KEYS, "Keyboard", "keys", "Steer the gripper with keys while the view has the focus."),
-    Mode(GAMEPAD, "Gamepad", "gamepad", "Steer the gripper with a gamepad."),
+TEACHING_MODES: tuple[TeachingMode, ...] = (
+    TeachingMode(CLICK_MODE, "Clicks", "goto", "Click in the view where the gripper should go."),
+    TeachingMode(HAND_MODE, "Hand", "hand", "The arm goes limp and you lead it."),
+    TeachingMode(LEADER_MODE, "Leader", "leader", "Move a second arm by hand; this one follows it."),
+    TeachingMode(KEYBOARD_MODE, "Keyboard", "keys", "Steer the gripper with keys while the view has the focus."),
+    TeachingMode(GAMEPAD_MODE, "Gamepad", "gamepad", "Steer the gripper with a gamepad."),
 )
 
 
-def mode(key: str) -> Mode:
+def find_mode(key: str) -> TeachingMode:
     """Return the mode with a key."""
-    return next(m for m in MODES if m.key == key)
+    return next(m for m in TEACHING_MODES if m.key == key)
 
 
 @dataclass(frozen=True)
-class Offer:
+class ModeAvailability:
     """What there is to teach with now."""
 
-    arm: str = ""
+    arm_name: str = ""
     """Name of the connected arm; empty where there is none."""
-    guidable: bool = False
+    hand_guidable: bool = False
     """Whether it can be led by hand."""
-    leaders: int = 0
+    leader_count: int = 0
     """How many other arms could lead it."""
-    gamepad: str = ""
+    gamepad_problem: str = ""
     """Why no gamepad can be used, in words; empty if one can."""
 
 
-def why_no_mode(key: str, offer: Offer) -> str | None:
+def explain_unavailable(key: str, availability: ModeAvailability) -> str | None:
     """Return what a mode lacks, in words for its tooltip; None if it can be had."""
-    if key == CLICK:
+    if key == CLICK_MODE:
         return None
-    if not offer.arm:
+    if not availability.arm_name:
         return "Connect an arm first."
-    if key == HAND and not offer.guidable:
-        return f"The {offer.arm} has no joints to take hold of. Connect an arm on a port."
-    if key == LEADER and not offer.leaders:
+    if key == HAND_MODE and not availability.hand_guidable:
+        return f"The {availability.arm_name} has no joints to take hold of. Connect an arm on a port."
+    if key == LEADER_MODE and not availability.leader_count:
         return "No other arm is plugged in that could lead this one."
-    return offer.gamepad or None if key == GAMEPAD else None
+    return availability.gamepad_problem or None if key == GAMEPAD_MODE else None

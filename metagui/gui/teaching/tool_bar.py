@@ -8,45 +8,45 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
-from metagui.gui.teaching.click_teacher import TOOLS, Tool
-from metagui.gui.theme.icons import icon
-from metagui.gui.theme.theme import faded
-from metagui.gui.widgets.action_button import button, separator
+from metagui.gui.teaching.click_teacher import CLICK_TOOLS, ClickTool
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.theme.theme import disabled_colour
+from metagui.gui.widgets.action_button import make_button, make_separator
 
 if TYPE_CHECKING:
     from metagui.gui.core.actions import Actions
     from metagui.gui.theme.theme import Theme
 
-NOW = ("release", "up", "down", "home")
+IMMEDIATE_ACTIONS = ("release", "up", "down", "home")
 
 
-class TeachBar(QWidget):
+class TeachingToolBar(QWidget):
     """Exclusive tools on the left, immediate motions beside them."""
 
-    chosen = Signal(str)
+    tool_chosen = Signal(str)
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
         self._theme = theme
         self.setAccessibleName("Teaching tools")
         self._group = QButtonGroup(self)
-        self.tools = {tool.verb: self._made(tool) for tool in TOOLS}
+        self.tool_buttons = {tool.action: self._make_tool_button(tool) for tool in CLICK_TOOLS}
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
-        for made in self.tools.values():
+        for made in self.tool_buttons.values():
             row.addWidget(made)
         row.addSpacing(4)
-        row.addWidget(separator())
+        row.addWidget(make_separator())
         row.addSpacing(4)
-        for key in NOW:
-            row.addWidget(button(actions[key], "tool", words=False))
+        for key in IMMEDIATE_ACTIONS:
+            row.addWidget(make_button(actions[key], "tool", show_text=False))
         row.addStretch(1)
         self._group.idToggled.connect(self._on_toggled)
-        theme.changed.connect(self._tint)
-        self._tint()
+        theme.changed.connect(self._update_icons)
+        self._update_icons()
 
-    def _made(self, tool: Tool) -> QPushButton:
+    def _make_tool_button(self, tool: ClickTool) -> QPushButton:
         out = QPushButton()
         out.setObjectName("tool")
         out.setText(tool.text)
@@ -56,24 +56,24 @@ class TeachBar(QWidget):
         out.setAccessibleName(tool.text)
         out.setToolTip(f"{tool.tooltip}  ({tool.shortcut})")
         out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._group.addButton(out, [t.verb for t in TOOLS].index(tool.verb))
+        self._group.addButton(out, [t.action for t in CLICK_TOOLS].index(tool.action))
         return out
 
-    def show_tool(self, verb: str) -> None:
+    def show_tool(self, action: str) -> None:
         """Mark a tool as the one in hand."""
-        self.tools[verb].setChecked(True)
+        self.tool_buttons[action].setChecked(True)
 
-    def refresh(self, missing: str | None) -> None:
+    def refresh(self, problem: str | None) -> None:
         """Enable the tools, or say in their tooltips what is missing."""
-        for tool in TOOLS:
-            self.tools[tool.verb].setEnabled(missing is None)
-            self.tools[tool.verb].setToolTip(f"{missing or tool.tooltip}  ({tool.shortcut})")
+        for tool in CLICK_TOOLS:
+            self.tool_buttons[tool.action].setEnabled(problem is None)
+            self.tool_buttons[tool.action].setToolTip(f"{problem or tool.tooltip}  ({tool.shortcut})")
 
     def _on_toggled(self, number: int, checked: bool) -> None:
         if checked:
-            self.chosen.emit(TOOLS[number].verb)
+            self.tool_chosen.emit(CLICK_TOOLS[number].action)
 
-    def _tint(self) -> None:
+    def _update_icons(self) -> None:
         colours = self._theme.colours
-        for tool in TOOLS:
-            self.tools[tool.verb].setIcon(icon(tool.icon, colours.text, faded(colours).name()))
+        for tool in CLICK_TOOLS:
+            self.tool_buttons[tool.action].setIcon(make_icon(tool.icon, colours.text, disabled_colour(colours).name()))

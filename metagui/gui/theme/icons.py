@@ -10,33 +10,33 @@ from PySide6.QtSvg import QSvgRenderer
 
 from metagui.paths import resources_dir
 
-_SIZES = (16, 20, 24, 32, 48, 64)
+_SIZES_PX = (16, 20, 24, 32, 48, 64)
 
 
 @cache
-def icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
+def make_icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
     """Return the icon called ``name`` in a colour, and in another where its widget is disabled."""
     out = QIcon()
-    for size in _SIZES:
-        out.addPixmap(pixmap(name, colour, size))
+    for size in _SIZES_PX:
+        out.addPixmap(make_pixmap(name, colour, size))
         if disabled:
-            out.addPixmap(pixmap(name, disabled, size), QIcon.Mode.Disabled)
+            out.addPixmap(make_pixmap(name, disabled, size), QIcon.Mode.Disabled)
     return out
 
 
 @cache
-def pixmap(name: str, colour: str, size: int, ratio: float = 1.0) -> QPixmap:
+def make_pixmap(name: str, colour: str, size: int, device_pixel_ratio: float = 1.0) -> QPixmap:
     """Return the icon as a square picture; ``ratio`` is the screen's device pixel ratio."""
-    renderer = QSvgRenderer(QByteArray(_source(name).replace("currentColor", colour).encode()))
-    out = QPixmap(round(size * ratio), round(size * ratio))
+    renderer = QSvgRenderer(QByteArray(_read_svg(name).replace("currentColor", colour).encode()))
+    out = QPixmap(round(size * device_pixel_ratio), round(size * device_pixel_ratio))
     out.fill(Qt.GlobalColor.transparent)
     painter = QPainter(out)
     renderer.render(painter, QRectF(out.rect()))
     painter.end()
-    out.setDevicePixelRatio(ratio)
+    out.setDevicePixelRatio(device_pixel_ratio)
     return out
 
 
 @cache
-def _source(name: str) -> str:
+def _read_svg(name: str) -> str:
     return (resources_dir() / "icons" / f"{name}.svg").read_text(encoding="utf-8")

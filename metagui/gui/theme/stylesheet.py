@@ -10,7 +10,7 @@ from metagui.paths import resources_dir
 if TYPE_CHECKING:
     from metagui.gui.theme.theme import Colours
 
-_SHEET = Template("""
+_TEMPLATE = Template("""
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
 QMainWindow, QWidget#canvas { background: $window; }
 QSplitter::handle { background: transparent; }
@@ -98,11 +98,11 @@ QFrame#bubble { background: $panel; border: 1px solid $border; border-radius: 6p
 """)
 
 
-def stylesheet(colours: Colours) -> str:
+def make_stylesheet(colours: Colours) -> str:
     """Return the application's style sheet in a set of colours."""
-    from metagui.gui.theme.theme import DARK, faded
+    from metagui.gui.theme.theme import DARK_COLOURS, disabled_colour
 
     names = {key: value for key, value in vars(colours).items() if isinstance(value, str)}
     icons = (resources_dir() / "icons").as_posix()
-    tone = "dark" if colours is DARK else "light"
-    return _SHEET.substitute(names, faded=faded(colours).name(), icons=icons, tone=tone)
+    tone = "dark" if colours is DARK_COLOURS else "light"
+    return _TEMPLATE.substitute(names, faded=disabled_colour(colours).name(), icons=icons, tone=tone)

@@ -13,9 +13,9 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
-from metagui.gui.theme.stylesheet import stylesheet
+from metagui.gui.theme.stylesheet import make_stylesheet
 
-Choice = Literal["system", "light", "dark"]
+ThemeChoice = Literal["system", "light", "dark"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Colours:
     """Plot colours, the leading ones first."""
 
 
-LIGHT = Colours(
+LIGHT_COLOURS = Colours(
     window="#f1f3f5",
     panel="#ffffff",
     raised="#f3f5f7",
@@ -66,7 +66,7 @@ LIGHT = Colours(
     series=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a6d00", "#56606b"),
 )
 
-DARK = Colours(
+DARK_COLOURS = Colours(
     window="#14171b",
     panel="#1d2126",
     raised="#2a2f36",
@@ -87,7 +87,7 @@ DARK = Colours(
 )
 
 
-def palette(colours: Colours) -> QPalette:
+def make_palette(colours: Colours) -> QPalette:
     """Return Qt's palette for a set of colours."""
     out = QPalette()
     roles = {
@@ -110,19 +110,19 @@ def palette(colours: Colours) -> QPalette:
     for role, colour in roles.items():
         out.setColor(role, QColor(colour))
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
-        out.setColor(QPalette.ColorGroup.Disabled, role, faded(colours))
+        out.setColor(QPalette.ColorGroup.Disabled, role, disabled_colour(colours))
     return out
 
 
-def faded(colours: Colours) -> QColor:
+def disabled_colour(colours: Colours) -> QColor:
     """Return the colour of what is disabled."""
-    return mixed(colours.muted, colours.panel, 0.45)
+    return mix_colours(colours.muted, colours.panel, 0.45)
 
 
-def mixed(first: str, second: str, share: float) -> QColor:
+def mix_colours(first: str, second: str, fraction: float) -> QColor:
     """Return a colour ``share`` of the way from the first to the second."""
     a, b = QColor(first), QColor(second)
-    return QColor(*(round(x + (y - x) * share) for x, y in zip(_rgb(a), _rgb(b), strict=True)))
+    return QColor(*(round(x + (y - x) * fraction) for x, y in zip(_rgb(a), _rgb(b), strict=True)))
 
 
 def _rgb(colour: QColor) -> tuple[int, int, int]:
@@ -140,48 +140,48 @@ class Theme(QObject):
 
     changed = Signal()
 
-    def __init__(self, choice: Choice = "system") -> None:
+    def __init__(self, choice: ThemeChoice = "system") -> None:
         super().__init__()
-        self.choice: Choice = choice
-        self.colours = self._wanted()
-        QGuiApplication.styleHints().colorSchemeChanged.connect(self._follow)
+        self.choice: ThemeChoice = choice
+        self.colours = self._wanted_colours()
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._update_colours)
 
     @property
-    def dark(self) -> bool:
+    def is_dark(self) -> bool:
         """Whether the dark colours are in force."""
-        return self.colours is DARK
+        return self.colours is DARK_COLOURS
 
-    def choose(self, choice: Choice) -> None:
+    def choose(self, choice: ThemeChoice) -> None:
         """Take light, dark, or whatever the desktop says."""
         self.choice = choice
-        self._follow()
+        self._update_colours()
 
     def apply(self) -> None:
         """Put the colours on the whole application."""
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.setStyle("Fusion")
-            app.setPalette(palette(self.colours))
-            app.setStyleSheet(stylesheet(self.colours))
+            app.setPalette(make_palette(self.colours))
+            app.setStyleSheet(make_stylesheet(self.colours))
         self.changed.emit()
 
-    def _wanted(self) -> Colours:
+    def _wanted_colours(self) -> Colours:
         if self.choice == "system":
             dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
-            return DARK if dark else LIGHT
-        return DARK if self.choice == "dark" else LIGHT
+            return DARK_COLOURS if dark else LIGHT_COLOURS
+        return DARK_COLOURS if self.choice == "dark" else LIGHT_COLOURS
 
-    def _follow(self) -> None:
-        wanted = self._wanted()
+    def _update_colours(self) -> None:
+        wanted = self._wanted_colours()
         if wanted is not self.colours:
             self.colours = wanted
             self.apply()
 
 
-def scaled_font(share: float = 1.0, bold: bool = False) -> QFont:
+def scaled_font(factor: float = 1.0, bold: bool = False) -> QFont:
     """Return the application's font, scaled."""
     font = QFont(QApplication.font())
-    font.setPointSizeF(font.pointSizeF() * share)
+    font.setPointSizeF(font.pointSizeF() * factor)
     if bold:
         font.setWeight(QFont.Weight.DemiBold)
     return font

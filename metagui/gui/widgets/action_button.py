@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 class ActionButton(QPushButton):
     """A button for an action, in one of the looks of the style sheet; without words it shows the icon alone."""
 
-    def __init__(self, action: QAction, look: str = "", words: bool = True, icon: int = 18) -> None:
+    def __init__(self, action: QAction, style_name: str = "", show_text: bool = True, icon_size: int = 18) -> None:
         super().__init__()
-        self._action, self._words = action, words
-        self.setObjectName(look)
-        self.setIconSize(QSize(icon, icon))
+        self._action, self._show_text = action, show_text
+        self.setObjectName(style_name)
+        self.setIconSize(QSize(icon_size, icon_size))
         self.setCheckable(action.isCheckable())
         self.setAutoDefault(False)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(action.trigger)
-        action.changed.connect(self._follow)
-        self._follow()
+        action.changed.connect(self._update_from_action)
+        self._update_from_action()
 
-    def _follow(self) -> None:
+    def _update_from_action(self) -> None:
         """Show the action as it is now."""
         action = self._action
-        if self._words:
+        if self._show_text:
             self.setText(action.text())
         self.setAccessibleName(action.text())
         self.setToolTip(action.toolTip())
@@ -38,12 +38,12 @@ class ActionButton(QPushButton):
         self.setChecked(action.isChecked())
 
 
-def button(action: QAction, look: str = "", words: bool = True, icon: int = 18) -> ActionButton:
+def make_button(action: QAction, style_name: str = "", show_text: bool = True, icon_size: int = 18) -> ActionButton:
     """Return a button for an action."""
-    return ActionButton(action, look, words, icon)
+    return ActionButton(action, style_name, show_text, icon_size)
 
 
-def separator() -> QFrame:
+def make_separator() -> QFrame:
     """Return a thin upright line."""
     out = QFrame()
     out.setObjectName("separator")

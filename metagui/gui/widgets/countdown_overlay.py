@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 
-class CountOverlay(QWidget):
+class CountdownOverlay(QWidget):
     """Covers a widget with the seconds left and what comes then."""
 
-    def __init__(self, theme: Theme, under: QWidget) -> None:
-        super().__init__(under)
-        self._theme, self._under = theme, under
-        self._left, self._words = 0, ""
+    def __init__(self, theme: Theme, covered: QWidget) -> None:
+        super().__init__(covered)
+        self._theme, self._covered = theme, covered
+        self._seconds_left, self._text = 0, ""
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        under.installEventFilter(self)
+        covered.installEventFilter(self)
         self.hide()
 
-    def show_count(self, left: int, words: str) -> None:
+    def show_countdown(self, seconds_left: int, text: str) -> None:
         """Show how many seconds are left, 0 for none, and what follows."""
-        self._left, self._words = left, words
-        self.setAccessibleName(f"{words} in {left}" if left else "Countdown")
-        self.setGeometry(self._under.rect())
-        self.setVisible(left > 0)
+        self._seconds_left, self._text = seconds_left, text
+        self.setAccessibleName(f"{text} in {seconds_left}" if seconds_left else "Countdown")
+        self.setGeometry(self._covered.rect())
+        self.setVisible(seconds_left > 0)
         self.raise_()
         self.update()
 
@@ -49,12 +49,12 @@ class CountOverlay(QWidget):
         painter.drawRoundedRect(place, 8, 8)
         painter.setPen(QColor(colours.accent))
         painter.setFont(scaled_font(7.0, bold=True))
-        painter.drawText(place.adjusted(0, -30, 0, -30), Qt.AlignmentFlag.AlignCenter, str(self._left))
+        painter.drawText(place.adjusted(0, -30, 0, -30), Qt.AlignmentFlag.AlignCenter, str(self._seconds_left))
         painter.setPen(QColor(colours.text))
         painter.setFont(scaled_font(1.15, bold=True))
         below = place.adjusted(16, place.height() / 2 + 44, -16, 0)
         centred = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-        painter.drawText(below, centred, self._words)
+        painter.drawText(below, centred, self._text)
         painter.setPen(QColor(colours.muted))
         painter.setFont(scaled_font(1.0))
         painter.drawText(below.adjusted(0, 28, 0, 0), centred, "Esc or Stop cancels")
@@ -62,5 +62,5 @@ class CountOverlay(QWidget):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Follow the size of what is covered."""
         if event.type() == QEvent.Type.Resize and self.isVisible():
-            self.setGeometry(self._under.rect())
+            self.setGeometry(self._covered.rect())
         return False

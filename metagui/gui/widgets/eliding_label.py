@@ -12,52 +12,52 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QFont, QResizeEvent
 
 
-class Elided(QLabel):
+class ElidingLabel(QLabel):
     """A label that shortens its text to the room there is, and shows all of it in its tooltip.
 
     Of several ``lines`` the last is shortened; it takes as much room as needed, up to these.
     """
 
-    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight, lines: int = 1) -> None:
+    def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight, max_lines: int = 1) -> None:
         super().__init__()
-        self._mode, self._words, self._lines = mode, "", lines
+        self._mode, self._full_text, self._max_lines = mode, "", max_lines
         self.setObjectName("muted")
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
-    def say(self, words: str) -> None:
+    def set_full_text(self, text: str) -> None:
         """Put another text."""
-        self._words = words
-        self.setToolTip(words)
-        self.setAccessibleName(words)
-        self._fit()
+        self._full_text = text
+        self.setToolTip(text)
+        self.setAccessibleName(text)
+        self._fit_text()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Shorten anew."""
-        self._fit()
+        self._fit_text()
 
-    def _fit(self) -> None:
+    def _fit_text(self) -> None:
         width = max(self.width() - 2, 0)
-        *whole, rest = _broken(self._words, self.font(), width, self._lines)
+        *whole, rest = _break_lines(self._full_text, self.font(), width, self._max_lines)
         self.setText("\n".join([*whole, self.fontMetrics().elidedText(rest, self._mode, width)]))
 
 
-def _broken(words: str, font: QFont, width: int, lines: int) -> list[str]:
+def _break_lines(text: str, font: QFont, width: int, max_lines: int) -> list[str]:
     """Break words into that many lines at most; the last may be too long."""
-    layout = QTextLayout(words, font)
+    layout = QTextLayout(text, font)
     option = QTextOption()
     option.setWrapMode(QTextOption.WrapMode.WordWrap)
     layout.setTextOption(option)
     layout.beginLayout()
     found, begin = [], 0
-    for _ in range(lines - 1):
+    for _ in range(max_lines - 1):
         line = layout.createLine()
         if not line.isValid():
             break
         line.setLineWidth(width)
         end = begin + line.textLength()
-        if end >= len(words):
+        if end >= len(text):
             break
-        found.append(words[begin:end].rstrip())
+        found.append(text[begin:end].rstrip())
         begin = end
     layout.endLayout()
-    return [*found, words[begin:]]
+    return [*found, text[begin:]]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel
 
-from metagui.gui.theme.icons import pixmap
-from metagui.gui.widgets.action_button import button
+from metagui.gui.theme.icons import make_pixmap
+from metagui.gui.widgets.action_button import make_button
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 
-class Notice(QFrame):
+class NoticeBar(QFrame):
     """A strip that says something, or is not there."""
 
     def __init__(self, theme: Theme, actions: Actions, keys: Sequence[str]) -> None:
@@ -26,30 +26,30 @@ class Notice(QFrame):
         self._icon, self._tint = "info", "accent"
         self.setObjectName("chip")
         self.setAccessibleName("Notice")
-        self._picture, self._words = QLabel(), QLabel()
-        self._words.setWordWrap(True)
-        self._buttons = {key: button(actions[key], "flat", icon=16) for key in keys}
+        self._picture, self._label = QLabel(), QLabel()
+        self._label.setWordWrap(True)
+        self._buttons = {key: make_button(actions[key], "flat", icon_size=16) for key in keys}
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 5, 8, 5)
         row.setSpacing(8)
         row.addWidget(self._picture)
-        row.addWidget(self._words, 1)
+        row.addWidget(self._label, 1)
         for made in self._buttons.values():
             row.addWidget(made)
-        theme.changed.connect(self._paint)
-        self.say("")
+        theme.changed.connect(self._update_icon)
+        self.show_notice("")
 
-    def say(self, words: str, icon: str = "info", tint: str = "accent", action: str = "") -> None:
+    def show_notice(self, text: str, icon: str = "info", tint: str = "accent", action: str = "") -> None:
         """Say a sentence with an icon in one of the theme's colours; nothing hides the strip."""
         self._icon, self._tint = icon, tint
-        if words != self._words.text():
-            self._words.setText(words)
-            self.setAccessibleDescription(words)
+        if text != self._label.text():
+            self._label.setText(text)
+            self.setAccessibleDescription(text)
         for key, made in self._buttons.items():
             made.setVisible(key == action)
-        self.setVisible(bool(words))
-        self._paint()
+        self.setVisible(bool(text))
+        self._update_icon()
 
-    def _paint(self) -> None:
+    def _update_icon(self) -> None:
         colour = getattr(self._theme.colours, self._tint)
-        self._picture.setPixmap(pixmap(self._icon, colour, 18, self.devicePixelRatioF()))
+        self._picture.setPixmap(make_pixmap(self._icon, colour, 18, self.devicePixelRatioF()))

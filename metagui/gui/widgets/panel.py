@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from metagui.gui.theme.icons import pixmap
-from metagui.gui.widgets.action_button import button
+from metagui.gui.theme.icons import make_pixmap
+from metagui.gui.widgets.action_button import make_button
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Theme
 
-GAP = 8
+GRID_PX = 8
 """The grid everything sits on, pixels."""
 
 
@@ -40,11 +40,11 @@ class Panel(QFrame):
         self.title = QLabel(title)
         self.title.setObjectName("title")
         self.header = QHBoxLayout()
-        self.header.setSpacing(GAP)
+        self.header.setSpacing(GRID_PX)
         self.header.addWidget(self.title)
         self.header.addStretch(1)
         self.body = QVBoxLayout()
-        self.body.setSpacing(GAP)
+        self.body.setSpacing(GRID_PX)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 12)
         layout.setSpacing(6)
@@ -59,7 +59,9 @@ class Panel(QFrame):
 class EmptyState(QWidget):
     """One sentence and the one button that fills the place."""
 
-    def __init__(self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, look: str = "") -> None:
+    def __init__(
+        self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, style_name: str = ""
+    ) -> None:
         super().__init__()
         self._theme, self._icon = theme, icon
         self._picture = QLabel()
@@ -73,43 +75,43 @@ class EmptyState(QWidget):
         layout.addWidget(self._picture)
         layout.addWidget(self._sentence)
         if action is not None:
-            layout.addWidget(button(action, look), 0, Qt.AlignmentFlag.AlignHCenter)
+            layout.addWidget(make_button(action, style_name), 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(1)
         theme.changed.connect(self._tint)
         self._tint()
 
-    def say(self, sentence: str) -> None:
+    def set_sentence(self, sentence: str) -> None:
         """Put another sentence."""
         self._sentence.setText(sentence)
 
     def _tint(self) -> None:
-        self._picture.setPixmap(pixmap(self._icon, self._theme.colours.muted, 32, self.devicePixelRatioF()))
+        self._picture.setPixmap(make_pixmap(self._icon, self._theme.colours.muted, 32, self.devicePixelRatioF()))
 
 
-class Filled(QWidget):
+class EmptyStateStack(QWidget):
     """Shows its content, or an empty state while there is none."""
 
     def __init__(self, content: QWidget, empty: EmptyState) -> None:
         super().__init__()
-        self.empty = empty
-        self._pile = QStackedLayout(self)
-        self._pile.addWidget(empty)
-        self._pile.addWidget(content)
+        self.empty_state = empty
+        self._stack = QStackedLayout(self)
+        self._stack.addWidget(empty)
+        self._stack.addWidget(content)
 
-    def fill(self, filled: bool) -> None:
+    def set_filled(self, filled: bool) -> None:
         """Show the content, or the empty state."""
-        self._pile.setCurrentIndex(int(filled))
+        self._stack.setCurrentIndex(int(filled))
 
     @property
-    def filled(self) -> bool:
+    def is_filled(self) -> bool:
         """Whether the content is shown."""
-        return self._pile.currentIndex() == 1
+        return self._stack.currentIndex() == 1
 
 
-class Segments(QFrame):
+class SegmentedControl(QFrame):
     """A row of exclusive choices, as small tabs."""
 
-    chosen = Signal(int)
+    segment_chosen = Signal(int)
 
     def __init__(self, name: str, labels: Sequence[str] = ()) -> None:
         super().__init__()
@@ -119,7 +121,7 @@ class Segments(QFrame):
         self._row.setContentsMargins(2, 2, 2, 2)
         self._row.setSpacing(2)
         self._group = QButtonGroup(self)
-        self._group.idClicked.connect(self.chosen)
+        self._group.idClicked.connect(self.segment_chosen)
         self.set_labels(labels)
 
     def set_labels(self, labels: Sequence[str], tooltips: Sequence[str] = ()) -> None:
@@ -129,12 +131,12 @@ class Segments(QFrame):
             self._row.removeWidget(old)
             old.deleteLater()
         for index, label in enumerate(labels):
-            made = self._made(label, tooltips[index] if tooltips else label)
+            made = self._make_button(label, tooltips[index] if tooltips else label)
             self._group.addButton(made, index)
-        self.choose(0)
+        self.select(0)
         self.setVisible(len(labels) > 1)
 
-    def _made(self, label: str, tooltip: str) -> QPushButton:
+    def _make_button(self, label: str, tooltip: str) -> QPushButton:
         out = QPushButton()
         out.setObjectName("segment")
         out.setText(label)
@@ -146,25 +148,25 @@ class Segments(QFrame):
         self._row.addWidget(out)
         return out
 
-    def choose(self, index: int) -> None:
+    def select(self, index: int) -> None:
         """Mark one as chosen, without a signal."""
         found = self._group.button(index)
         if found is not None:
             found.setChecked(True)
 
-    def enable(self, index: int, enabled: bool) -> None:
+    def set_enabled_at(self, index: int, enabled: bool) -> None:
         """Let one be chosen, or not."""
         found = self._group.button(index)
         if found is not None:
             found.setEnabled(enabled)
 
     @property
-    def current(self) -> int:
+    def current_index(self) -> int:
         """Which one is chosen."""
         return self._group.checkedId()
 
 
-def muted(text: str = "") -> QLabel:
+def make_muted_label(text: str = "") -> QLabel:
     """Return a label for what is secondary."""
     out = QLabel(text)
     out.setObjectName("muted")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Theme
 
-DASHES = (
+LINE_STYLES = (
     Qt.PenStyle.SolidLine,
     Qt.PenStyle.DashLine,
     Qt.PenStyle.DotLine,
     Qt.PenStyle.DashDotLine,
     Qt.PenStyle.DashDotDotLine,
 )
-SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
+PLOT_SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
 
 
 class LogAxis(pg.AxisItem):  # type: ignore[misc]
@@ -94,15 +94,15 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
                 self.setLabel(side, words, **style)
 
 
-def pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:
+def make_pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:
     """Return a pen; a width of 1 draws several times faster than any other."""
     shade = QColor(colour)
     shade.setAlphaF(opacity)
-    out: QPen = pg.mkPen(shade, width=width, style=DASHES[dash % len(DASHES)])
+    out: QPen = pg.mkPen(shade, width=width, style=LINE_STYLES[dash % len(LINE_STYLES)])
     return out
 
 
-def curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
+def add_curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
     """Add an empty curve that skips what is outside the view."""
     out = plot.plot([], [], antialias=True, **options)
     out.setClipToView(True)
@@ -110,17 +110,17 @@ def curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
     return out
 
 
-class Swatch(QWidget):
+class LineSwatch(QWidget):
     """A short piece of a curve for a legend: its colour, its dash and its symbol."""
 
-    def __init__(self, line: QPen) -> None:
+    def __init__(self, pen: QPen) -> None:
         super().__init__()
-        self.line = line
+        self.pen = pen
         self.setFixedSize(QSize(24, 12))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the piece."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(self.line)
+        painter.setPen(self.pen)
         painter.drawLine(1, 6, 23, 6)

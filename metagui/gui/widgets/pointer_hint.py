@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QPointF
 
 
-class Bubble(QLabel):
+class PointerHint(QLabel):
     """Says what a click would do, or why it cannot be done."""
 
     def __init__(self, view: QWidget) -> None:
@@ -22,16 +22,16 @@ class Bubble(QLabel):
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.hide()
 
-    def say(self, words: str, pointer: QPointF | None, possible: bool = True) -> None:
+    def show_hint(self, text: str, pointer: QPointF | None, possible: bool = True) -> None:
         """Write beside ``pointer``, pale if it is not possible."""
-        self.setText(words)
+        self.setText(text)
         self.setEnabled(possible)
         self.adjustSize()
         self.show()
         if pointer is not None:
-            self._place(pointer)
+            self._move_beside(pointer)
 
-    def _place(self, pointer: QPointF) -> None:
+    def _move_beside(self, pointer: QPointF) -> None:
         """Stay within the view."""
         x = min(pointer.x() + 16, self._view.width() - self.width() - 4)
         y = pointer.y() + 20

@@ -8,21 +8,21 @@ from PySide6.QtCore import QByteArray, QSettings, Qt, QUrl
 from PySide6.QtGui import QActionGroup, QDesktopServices
 from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
-from metagui.gui.arm.calibration.wizard_host import CalibrationPlace
+from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_list import TaskList
-from metagui.gui.recording.joint_plot import Traces
+from metagui.gui.recording.joint_plot import JointPlot
 from metagui.gui.scene.arm_panel import ArmPanel
 from metagui.gui.similarity.similarity_panel import SimilarityPanel
-from metagui.gui.theme.icons import icon
-from metagui.gui.widgets.offer_bar import Banner
-from metagui.gui.widgets.panel import Panel, muted
-from metagui.gui.widgets.toast import Toasts
-from metagui.gui.window.shortcuts_page import KeysPage
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.widgets.offer_bar import OfferBar
+from metagui.gui.widgets.panel import Panel, make_muted_label
+from metagui.gui.widgets.toast import ToastArea
+from metagui.gui.window.shortcuts_page import ShortcutsPage
 from metagui.gui.window.status_bar import StatusBar
-from metagui.gui.window.top_bar import LOOKS, TopBar
-from metagui.gui.window.window_presenter import Binding
+from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
+from metagui.gui.window.window_presenter import WindowPresenter
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QCloseEvent, QShowEvent
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
     from metagui.gui.window.session import Session
 
-GEOMETRY, CHOSEN = "window/geometry", "arm/chosen"
-COUNTDOWN = {True: "recording/countdown-simulated", False: "recording/countdown"}
-MARGIN = 8
+GEOMETRY_SETTING, CHOSEN_ARM_SETTING = "window/geometry", "arm/chosen"
+COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
+WINDOW_MARGIN_PX = 8
 
 
 class MainWindow(QMainWindow):
@@ -42,131 +42,131 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.session, self.theme, self._settings = session, theme, settings
         self.setWindowTitle("metagui")
-        self.setWindowIcon(icon("arm", theme.colours.accent))
+        self.setWindowIcon(make_icon("arm", theme.colours.accent))
         self.resize(1440, 900)
         self.setMinimumSize(1024, 680)
         self.actions_ = Actions(self, theme)
-        self.top = TopBar(theme, self.actions_)
-        self.banner = Banner(theme, "Keep it", "Throw it away")
-        self.odd = Banner(theme, "Leave it out and adapt again", "Keep it")
-        self.tasks = TaskList(theme, self.actions_, session.shelf.sparkline)
-        self.arm = ArmPanel(theme, self.actions_, session.steering.teacher)
-        self.traces = Traces(theme, [j.name for j in session.desk.arm.joints])
-        self.losses = LossPanel(theme, self.actions_["adapt"])
-        self.similarity = SimilarityPanel(theme, self.actions_["train"])
-        self.status = StatusBar(theme, self.actions_)
-        self.toasts = Toasts(theme)
-        self.calibration = CalibrationPlace(theme)
+        self.top_bar = TopBar(theme, self.actions_)
+        self.recovery_bar = OfferBar(theme, "Keep it", "Throw it away")
+        self.outlier_bar = OfferBar(theme, "Leave it out and adapt again", "Keep it")
+        self.task_list = TaskList(theme, self.actions_, session.library_model.get_sparkline)
+        self.arm_panel = ArmPanel(theme, self.actions_, session.click_dispatcher.click_teacher)
+        self.joint_plot = JointPlot(theme, [j.name for j in session.arm_controller.arm.joints])
+        self.loss_panel = LossPanel(theme, self.actions_["adapt"])
+        self.similarity_panel = SimilarityPanel(theme, self.actions_["train"])
+        self.status_bar = StatusBar(theme, self.actions_)
+        self.toast_area = ToastArea(theme)
+        self.wizard_host = WizardHost(theme)
         self._splitters = self._lay_out()
-        self.keys = KeysPage(self)
-        self._connect_own()
-        self._binding = Binding(self, session)
+        self.shortcuts_page = ShortcutsPage(self)
+        self._connect_actions()
+        self._presenter = WindowPresenter(self, session)
         self._restore()
 
     def _lay_out(self) -> dict[str, QSplitter]:
         traces = Panel("Joint angles")
-        traces.body.addWidget(self.traces)
-        hint = muted("Drag a cut to where it belongs; a double click adds or removes one.")
+        traces.body.addWidget(self.joint_plot)
+        hint = make_muted_label("Drag a cut to where it belongs; a double click adds or removes one.")
         hint.setWordWrap(True)
         hint.hide()
         traces.body.addWidget(hint)
-        self.traces.recuttable.connect(hint.setVisible)
-        self._traces_panel = traces
-        above = _splitter("above", Qt.Orientation.Horizontal, (self.arm, traces), (62, 38))
-        below = _splitter("below", Qt.Orientation.Horizontal, (self.losses, self.similarity), (50, 50))
-        centre = _splitter("centre", Qt.Orientation.Vertical, (above, below), (63, 37))
-        main = _splitter("main", Qt.Orientation.Horizontal, (self._left(), centre), (20, 80))
+        self.joint_plot.editable_changed.connect(hint.setVisible)
+        self._joint_panel = traces
+        above = _make_splitter("above", Qt.Orientation.Horizontal, (self.arm_panel, traces), (62, 38))
+        below = _make_splitter("below", Qt.Orientation.Horizontal, (self.loss_panel, self.similarity_panel), (50, 50))
+        centre = _make_splitter("centre", Qt.Orientation.Vertical, (above, below), (63, 37))
+        main = _make_splitter("main", Qt.Orientation.Horizontal, (self._make_left_column(), centre), (20, 80))
         canvas = QWidget()
         canvas.setObjectName("canvas")
         inside = QVBoxLayout(canvas)
-        inside.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        inside.setContentsMargins(WINDOW_MARGIN_PX, WINDOW_MARGIN_PX, WINDOW_MARGIN_PX, WINDOW_MARGIN_PX)
         inside.addWidget(main)
-        self.calibration.cover(canvas)
+        self.wizard_host.set_content(canvas)
         frame = QWidget()
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         for widget, stretch in (
-            (self.top, 0),
-            (self.banner, 0),
-            (self.odd, 0),
-            (self.calibration, 1),
-            (self.status, 0),
+            (self.top_bar, 0),
+            (self.recovery_bar, 0),
+            (self.outlier_bar, 0),
+            (self.wizard_host, 1),
+            (self.status_bar, 0),
         ):
             outer.addWidget(widget, stretch)
         self.setCentralWidget(frame)
         return {s.objectName(): s for s in (above, below, centre, main)}
 
-    def _left(self) -> QWidget:
+    def _make_left_column(self) -> QWidget:
         """Return the left region: tasks, and messages below them while there are any."""
         out = QWidget()
         out.setMinimumWidth(248)
         column = QVBoxLayout(out)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.tasks, 1)
-        column.addWidget(self.toasts)
+        column.addWidget(self.task_list, 1)
+        column.addWidget(self.toast_area)
         return out
 
-    def _connect_own(self) -> None:
+    def _connect_actions(self) -> None:
         """Connect what concerns the window alone."""
         actions = self.actions_
-        actions["search"].triggered.connect(self.tasks.search.setFocus)
-        actions["tasks_region"].triggered.connect(self.tasks.tree.setFocus)
+        actions["search"].triggered.connect(self.task_list.search.setFocus)
+        actions["tasks_region"].triggered.connect(self.task_list.tree.setFocus)
         actions["arm_region"].triggered.connect(self._focus_arm)
-        actions["plots_region"].triggered.connect(self.losses.axes.setFocus)
-        actions["keys"].triggered.connect(self.keys.open)
-        actions["view"].triggered.connect(self.arm.view.reset_camera)
-        actions["rename"].triggered.connect(self.tasks.edit_name)
+        actions["plots_region"].triggered.connect(self.loss_panel.axes.setFocus)
+        actions["keys"].triggered.connect(self.shortcuts_page.open)
+        actions["view"].triggered.connect(self.arm_panel.view.reset_camera)
+        actions["rename"].triggered.connect(self.task_list.edit_name)
         actions["folder"].triggered.connect(self._open_folder)
         actions["quit"].triggered.connect(self.close)
-        self._looks = QActionGroup(self)
-        for key in LOOKS:
-            self._looks.addAction(actions[key])
+        self._theme_group = QActionGroup(self)
+        for key in THEME_CHOICES:
+            self._theme_group.addAction(actions[key])
             actions[key].setData(key)
         actions[self.theme.choice].setChecked(True)
-        self._looks.triggered.connect(self._choose_look)
+        self._theme_group.triggered.connect(self._choose_theme)
 
     def _focus_arm(self) -> None:
-        self.arm.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.arm_panel.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
-    def _choose_look(self, action: object) -> None:
+    def _choose_theme(self, action: object) -> None:
         self.theme.choose(action.data())  # type: ignore[attr-defined]
         self._settings.setValue("window/colours", self.theme.choice)
 
     def _open_folder(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.folder())))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library_folder())))
 
     def showEvent(self, event: QShowEvent) -> None:
         """Start OpenGL when there is a window to draw for."""
         super().showEvent(event)
         if not event.spontaneous():
-            self._binding.open()
+            self._presenter.open()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Hold the arm, end every thread, remember the sizes."""
-        self._settings.setValue(GEOMETRY, self.saveGeometry())
+        self._settings.setValue(GEOMETRY_SETTING, self.saveGeometry())
         for name, splitter in self._splitters.items():
             self._settings.setValue(f"window/{name}", splitter.saveState())
-        self._save_countdown()
-        self._binding.close()
-        self.calibration.end()
+        self._save_choices()
+        self._presenter.close()
+        self.wizard_host.close_wizard()
         self.session.close()
-        self.arm.view.close_renderer()
+        self.arm_panel.view.close_renderer()
         super().closeEvent(event)
 
-    def _save_countdown(self) -> None:
-        for simulated, wanted in self.session.counts_in.items():
-            self._settings.setValue(COUNTDOWN[simulated], wanted)
-        self._settings.setValue(CHOSEN, self.session.station.chosen.key)
+    def _save_choices(self) -> None:
+        for simulated, wanted in self.session.countdown_before_recording.items():
+            self._settings.setValue(COUNTDOWN_SETTINGS[simulated], wanted)
+        self._settings.setValue(CHOSEN_ARM_SETTING, self.session.arm_connection.chosen.key)
 
     def _restore(self) -> None:
         """Take up the sizes and choices of the last time."""
-        for simulated, key in COUNTDOWN.items():
+        for simulated, key in COUNTDOWN_SETTINGS.items():
             if self._settings.contains(key):
-                self.session.counts_in[simulated] = bool(self._settings.value(key, type=bool))
-        self.session.station.wish(str(self._settings.value(CHOSEN, "")))
-        geometry = self._settings.value(GEOMETRY)
+                self.session.countdown_before_recording[simulated] = bool(self._settings.value(key, type=bool))
+        self.session.arm_connection.choose_when_listed(str(self._settings.value(CHOSEN_ARM_SETTING, "")))
+        geometry = self._settings.value(GEOMETRY_SETTING)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         for name, splitter in self._splitters.items():
@@ -175,16 +175,16 @@ class MainWindow(QMainWindow):
                 splitter.restoreState(state)
 
 
-def _splitter(
-    name: str, orientation: Qt.Orientation, widgets: tuple[QWidget, ...], shares: tuple[int, ...]
+def _make_splitter(
+    name: str, orientation: Qt.Orientation, widgets: tuple[QWidget, ...], percentages: tuple[int, ...]
 ) -> QSplitter:
     """Return a splitter that shares its room out in percent."""
     out = QSplitter(orientation)
     out.setObjectName(name)
-    out.setHandleWidth(MARGIN)
+    out.setHandleWidth(WINDOW_MARGIN_PX)
     out.setChildrenCollapsible(False)
-    for index, (widget, share) in enumerate(zip(widgets, shares, strict=True)):
+    for index, (widget, share) in enumerate(zip(widgets, percentages, strict=True)):
         out.addWidget(widget)
         out.setStretchFactor(index, share)
-    out.setSizes([share * 12 for share in shares])
+    out.setSizes([share * 12 for share in percentages])
     return out

@@ -8,15 +8,15 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QKeySequence, QPainter
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from metagui.gui.core.actions import ACTIONS
-from metagui.gui.teaching.click_teacher import TOOLS
+from metagui.gui.core.actions import ACTION_INFOS
+from metagui.gui.teaching.click_teacher import CLICK_TOOLS
 from metagui.gui.theme.theme import scaled_font
-from metagui.gui.widgets.panel import muted
+from metagui.gui.widgets.panel import make_muted_label
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QMouseEvent, QPaintEvent
 
-MOUSE = (
+MOUSE_SHORTCUTS = (
     ("Click", "carry out the tool's motion there"),
     ("Drag", "turn the view"),
     ("Shift + drag", "shift the view"),
@@ -27,7 +27,7 @@ MOUSE = (
 )
 
 
-class KeysPage(QWidget):
+class ShortcutsPage(QWidget):
     """A shade over the window with a card of keys."""
 
     def __init__(self, window: QWidget) -> None:
@@ -43,21 +43,21 @@ class KeysPage(QWidget):
         title = QLabel("Keys")
         title.setFont(scaled_font(1.4, bold=True))
         layout.addWidget(title)
-        layout.addLayout(self._grid())
-        layout.addWidget(muted("Press any key to go back"))
+        layout.addLayout(self._make_grid())
+        layout.addWidget(make_muted_label("Press any key to go back"))
         outer = QVBoxLayout(self)
         outer.addWidget(card, 0, Qt.AlignmentFlag.AlignCenter)
         window.installEventFilter(self)
         self.hide()
 
-    def _grid(self) -> QGridLayout:
+    def _make_grid(self) -> QGridLayout:
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(6)
         native = QKeySequence.SequenceFormat.NativeText
-        rows = [(QKeySequence(a.shortcut).toString(native), a.text) for a in ACTIONS if a.shortcut]
-        rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in TOOLS]
-        rows += MOUSE
+        rows = [(QKeySequence(a.shortcut).toString(native), a.text) for a in ACTION_INFOS if a.shortcut]
+        rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in CLICK_TOOLS]
+        rows += MOUSE_SHORTCUTS
         half = (len(rows) + 1) // 2
         for number, (key, words) in enumerate(rows):
             row, column = number % half, 3 * (number // half)

@@ -8,19 +8,19 @@ from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton
 
 from metagui.gui.arm.arm_picker import ArmPicker
-from metagui.gui.theme.icons import icon
-from metagui.gui.widgets.action_button import button, separator
-from metagui.gui.widgets.panel import GAP
+from metagui.gui.theme.icons import make_icon
+from metagui.gui.widgets.action_button import make_button, make_separator
+from metagui.gui.widgets.panel import GRID_PX
 
 if TYPE_CHECKING:
     from metagui.gui.core.actions import Actions
     from metagui.gui.theme.theme import Theme
 
-MENU = (
+MENU_ACTIONS = (
     "undo", "redo", "", "new_task", "rename", "delete", "folder", "", "train", "compare", "",
     "calibrate", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
-LOOKS = ("system", "light", "dark")
+THEME_CHOICES = ("system", "light", "dark")
 
 
 class TopBar(QFrame):
@@ -31,40 +31,40 @@ class TopBar(QFrame):
         self._theme, self._actions = theme, actions
         self.setObjectName("topBar")
         self.setAccessibleName("Main commands")
-        self.arms = ArmPicker(theme)
-        self.record = button(actions["record"], "record", icon=20)
-        self.adapt = button(actions["adapt"], "primary", icon=20)
-        self.run = button(actions["run"], "big", icon=20)
-        self.stop = button(actions["stop"], "stop", icon=20)
-        self.stop.setMinimumWidth(96)
-        self._menu_button = self._made_menu()
+        self.arm_picker = ArmPicker(theme)
+        self.record_button = make_button(actions["record"], "record", icon_size=20)
+        self.adapt_button = make_button(actions["adapt"], "primary", icon_size=20)
+        self.run_button = make_button(actions["run"], "big", icon_size=20)
+        self.stop_button = make_button(actions["stop"], "stop", icon_size=20)
+        self.stop_button.setMinimumWidth(96)
+        self._menu_button = self._make_menu_button()
         self._lay_out()
-        theme.changed.connect(self._tint)
-        self._tint()
+        theme.changed.connect(self._update_icon)
+        self._update_icon()
 
     def _lay_out(self) -> None:
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 8, 12, 8)
-        row.setSpacing(GAP)
+        row.setSpacing(GRID_PX)
         label = QLabel("Arm")
         label.setObjectName("muted")
-        label.setBuddy(self.arms.list)
-        for widget in (label, self.arms, button(self._actions["connect"], "big"), separator()):
+        label.setBuddy(self.arm_picker.choice_box)
+        for widget in (label, self.arm_picker, make_button(self._actions["connect"], "big"), make_separator()):
             row.addWidget(widget)
-        for widget in (self.record, self.adapt, self.run):
+        for widget in (self.record_button, self.adapt_button, self.run_button):
             row.addWidget(widget)
         row.addStretch(1)
-        row.addWidget(button(self._actions["keys"], "flat", words=False, icon=20))
+        row.addWidget(make_button(self._actions["keys"], "flat", show_text=False, icon_size=20))
         row.addWidget(self._menu_button)
-        row.addWidget(separator())
-        row.addWidget(self.stop)
+        row.addWidget(make_separator())
+        row.addWidget(self.stop_button)
 
-    def _made_menu(self) -> QToolButton:
+    def _make_menu_button(self) -> QToolButton:
         menu = QMenu(self)
-        for key in MENU:
+        for key in MENU_ACTIONS:
             menu.addAction(self._actions[key]) if key else menu.addSeparator()
         looks = menu.addMenu("Colours")
-        for key in LOOKS:
+        for key in THEME_CHOICES:
             looks.addAction(self._actions[key])
         menu.addSeparator()
         menu.addAction(self._actions["quit"])
@@ -77,5 +77,5 @@ class TopBar(QFrame):
         out.setMenu(menu)
         return out
 
-    def _tint(self) -> None:
-        self._menu_button.setIcon(icon("menu", self._theme.colours.text))
+    def _update_icon(self) -> None:
+        self._menu_button.setIcon(make_icon("menu", self._theme.colours.text))

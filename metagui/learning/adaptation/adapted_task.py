@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning.policy import features, numpy_policy
-from metagui.learning.policy.features import HELD
+from metagui.learning.policy.features import HELD_COLUMN
 from metagui.learning.policy.numpy_policy import softmax
 from metagui.learning.torch_utils.safetensors_io import save_tensors
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
     from metagui.learning.policy.features import Array, SegmentArrays
 
-FORMAT = 2
-REFERENCE_ROWS = 200
+TASK_POLICY_FORMAT = 2
+REFERENCE_DECISIONS = 200
 """Decisions kept of the demonstrations, to tell how far a run is from them."""
-LEAST_SCALE = 0.3
+MIN_REFERENCE_SCALE = 0.3
 """Distance (in 0.1 m) below which a state is never called far from the demonstrations."""
 
 
-class AdaptedError(Exception):
+class TaskPolicyError(Exception):
     """A file of adapted policies cannot be read."""
 
 
 @dataclass(frozen=True)
-class AdaptedClick:
+class SkillPolicy:
     """The policy of one click."""
 
-    policy: Mapping[str, Array]
+    params: Mapping[str, Array]
     """Adapted tensors, see ``policy.STARTED``."""
     choice: str
     """Which candidate won."""
@@ -51,98 +51,104 @@ class AdaptedClick:
     """(n, D) what the demonstrations looked like, see ``outline``."""
     scale: float
     """Distance of the farthest demonstration from the others."""
-    others: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    candidate_params: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     """Policies of all candidates, if they were asked for; never saved."""
 
-    def act(self, anchors: Array, globals_: Array) -> tuple[Array, float]:
+    def act(self, object_features: Array, global_features: Array) -> tuple[Array, float]:
         """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
-        return numpy_policy.act(self.policy, anchors, globals_)
+        return numpy_policy.act(self.params, object_features, global_features)
 
-    def distance(self, anchors: Array, globals_: Array) -> float:
+    def distance_to_reference(self, object_features: Array, global_features: Array) -> float:
         """Return how far a state is from the demonstrations; 1 is as far as the farthest of those is."""
-        here = outline(self.policy, anchors[None], globals_[None])
+        here = reference_features(self.params, object_features[None], global_features[None])
         return float(np.sqrt(((self.reference - here) ** 2).sum(-1).min()) / self.scale)
 
 
 @dataclass(frozen=True)
-class AdaptedTask:
+class TaskPolicy:
     """A task as it was learnt: a chain of policies, and their provenance."""
 
     task: str
-    clicks: tuple[AdaptedClick, ...]
-    anchors: tuple[str, ...]
+    skills: tuple[SkillPolicy, ...]
+    object_names: tuple[str, ...]
     """Names of the anchors, in the order that the policies expect."""
     provenance: dict[str, Any] = field(default_factory=dict)
     """``prior``, ``takes``, ``notes``, ``odd_takes``, ``curves``, ``held_out_by``, ``settings``."""
 
-    def with_candidate(self, name: str) -> AdaptedTask:
+    def with_candidate(self, name: str) -> TaskPolicy:
         """Return the same task with another candidate's policies; they must have been kept."""
-        clicks = tuple(replace(click, policy=click.others[name], choice=name) for click in self.clicks)
-        return replace(self, clicks=clicks)
+        clicks = tuple(replace(click, params=click.candidate_params[name], choice=name) for click in self.skills)
+        return replace(self, skills=clicks)
 
     def save(self, path: Path) -> None:
         """Write the policies, tensors and a JSON header. Raises OSError."""
         tensors: dict[str, torch.Tensor] = {}
         rows = []
-        for index, click in enumerate(self.clicks):
-            tensors |= {f"{index}/{name}": torch.from_numpy(array) for name, array in click.policy.items()}
+        for index, click in enumerate(self.skills):
+            tensors |= {f"{index}/{name}": torch.from_numpy(array) for name, array in click.params.items()}
             tensors[f"{index}/reference"] = torch.from_numpy(click.reference)
             rows.append({
                 "choice": click.choice, "reason": click.reason, "held_out": dict(click.held_out),
                 "decisions": click.decisions, "scale": click.scale,
             })  # fmt: skip
         header = {
-            "format": FORMAT, "features": features.VERSION, "task": self.task, "clicks": rows,
-            "anchors": self.anchors, "provenance": self.provenance,
+            "format": TASK_POLICY_FORMAT, "features": features.VERSION, "task": self.task, "clicks": rows,
+            "anchors": self.object_names, "provenance": self.provenance,
         }  # fmt: skip
         save_tensors(path, tensors, {"adapted": json.dumps(header)})
 
     @classmethod
-    def load(cls, path: Path) -> AdaptedTask:
+    def load(cls, path: Path) -> TaskPolicy:
         """Read adapted policies. Raises AdaptedError."""
         try:
             with safe_open(path, framework="np") as file:
                 header = json.loads(file.metadata()["adapted"])
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no dictionary
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise AdaptedError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
-        if header["format"] != FORMAT or header["features"] != features.VERSION:
-            raise AdaptedError(
+            raise TaskPolicyError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
+        if header["format"] != TASK_POLICY_FORMAT or header["features"] != features.VERSION:
+            raise TaskPolicyError(
                 f"{path} was made by another version of the program. The takes are safe; adapt the task again."
             )
         clicks = []
         for index, row in enumerate(header["clicks"]):
             own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}
-            clicks.append(AdaptedClick(policy=own, reference=own.pop("reference"), **row))
+            clicks.append(SkillPolicy(params=own, reference=own.pop("reference"), **row))
         return cls(header["task"], tuple(clicks), tuple(header["anchors"]), header["provenance"])
 
 
-def load_readable(files: Mapping[str, Path]) -> dict[str, AdaptedTask]:
+def load_readable_policies(files: Mapping[str, Path]) -> dict[str, TaskPolicy]:
     """Read other tasks' policies; a file that cannot be read is no reason not to adapt, and is left out."""
     found = {}
     for name, path in files.items():
-        with contextlib.suppress(AdaptedError):
-            found[name] = AdaptedTask.load(path)
+        with contextlib.suppress(TaskPolicyError):
+            found[name] = TaskPolicy.load(path)
     return found
 
 
-def outline(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> Array:
+def reference_features(params: Mapping[str, Array], object_features: Array, global_features: Array) -> Array:
     """Return (n, 9): where the two attended anchors are, which is held, how open the gripper is."""
-    weights = (softmax(policy[name])[: anchors.shape[1]] for name in ("attention1", "attention2"))
-    first, second = (np.einsum("a,naf->nf", w, anchors) for w in weights)
-    parts = [first[:, :3], second[:, :3], first[:, HELD : HELD + 1], second[:, HELD : HELD + 1], 0.3 * globals_[:, :1]]
+    weights = (softmax(params[name])[: object_features.shape[1]] for name in ("attention1", "attention2"))
+    first, second = (np.einsum("a,naf->nf", w, object_features) for w in weights)
+    parts = [
+        first[:, :3],
+        second[:, :3],
+        first[:, HELD_COLUMN : HELD_COLUMN + 1],
+        second[:, HELD_COLUMN : HELD_COLUMN + 1],
+        0.3 * global_features[:, :1],
+    ]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def reference_of(policy: Mapping[str, Array], takes: Sequence[SegmentArrays]) -> tuple[Array, float]:
+def build_reference(params: Mapping[str, Array], takes: Sequence[SegmentArrays]) -> tuple[Array, float]:
     """Return the demonstrations' outlines (n, 9), and how far the farthest is from the other takes."""
-    rows = [outline(policy, take.anchors, take.globals) for take in takes]
-    scale = LEAST_SCALE
+    rows = [reference_features(params, take.object_features, take.global_features) for take in takes]
+    scale = MIN_REFERENCE_SCALE
     for index, own in enumerate(rows):
         others = [other for j, other in enumerate(rows) if j != index]
         if others:
             d = ((own[:, None] - np.concatenate(others)[None]) ** 2).sum(-1)
             scale = max(scale, float(np.sqrt(d.min(axis=1).max())))
     everything = np.concatenate(rows)
-    keep = np.linspace(0, len(everything) - 1, min(REFERENCE_ROWS, len(everything))).astype(int)
+    keep = np.linspace(0, len(everything) - 1, min(REFERENCE_DECISIONS, len(everything))).astype(int)
     return everything[keep], scale

@@ -10,7 +10,7 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import LEAST_ROWS, points_from
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, sample_points
 from metagui.learning.policy.policy import Points
 
 if TYPE_CHECKING:
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.prior import Prior
 
-GAP = 1.0
+UNALIGNED_COST = 1.0
 """What a click counts that the other task has no counterpart of; about the loss of an unrelated policy."""
 
 
 @dataclass(frozen=True)
-class ActsStep:
+class BehaviourStep:
     """Progress: policies compared so far."""
 
     step: int
     steps: int
 
 
-def acts_matrix(
-    prior: Prior, takes: Mapping[str, Sequence[Demonstration]], inner_steps: int = 5, points: int = 64
-) -> Generator[ActsStep, None, tuple[tuple[str, ...], FloatArray]]:
+def compare_behaviours(
+    prior: Prior, takes: Mapping[str, Sequence[Demonstration]], inner_steps: int = 5, points_per_segment: int = 64
+) -> Generator[BehaviourStep, None, tuple[tuple[str, ...], FloatArray]]:
     """Return the tasks' names and D (n, n): imitation loss on each other's takes beyond the loss on their own.
 
     D is symmetric with a zero diagonal. Tasks of several clicks are aligned click by click.
@@ -43,11 +43,14 @@ def acts_matrix(
     clicks: list[Points] = []
     owners: list[list[int]] = []
     for demonstrations in takes.values():
-        found = clicks_of([features.encode(take) for take in demonstrations], points, rng)
+        found = build_segment_batches([features.encode(take) for take in demonstrations], points_per_segment, rng)
         owners.append(list(range(len(clicks), len(clicks) + len(found))))
         clicks += found
     everything = Points(
-        *(torch.cat([getattr(c, n) for c in clicks]) for n in ("anchors", "globals", "actions", "done", "phase"))
+        *(
+            torch.cat([getattr(c, n) for c in clicks])
+            for n in ("object_features", "global_features", "actions", "done", "phase")
+        )
     )
     *_, adapted = maml.adapt(prior.model, prior.meta, everything, inner_steps)
     losses = np.zeros((len(clicks), len(clicks)))
@@ -55,29 +58,33 @@ def acts_matrix(
         with torch.no_grad():
             one = {name: tensor[i : i + 1].expand(len(clicks), *tensor.shape[1:]) for name, tensor in adapted.items()}
             losses[i] = prior.model.loss(one, everything).numpy()
-        yield ActsStep(i + 1, len(clicks))
+        yield BehaviourStep(i + 1, len(clicks))
     beyond = np.maximum(losses - np.diag(losses)[None], 0.0)
     beyond = (beyond + beyond.T) / 2
-    matrix = np.array([[_aligned(beyond[np.ix_(a, b)]) for b in owners] for a in owners])
+    matrix = np.array([[_alignment_cost(beyond[np.ix_(a, b)]) for b in owners] for a in owners])
     return tuple(takes), matrix
 
 
-def clicks_of(takes: list[tuple[features.SegmentArrays, ...]], points: int, rng: np.random.Generator) -> list[Points]:
+def build_segment_batches(
+    takes: list[tuple[features.SegmentArrays, ...]], points_per_segment: int, rng: np.random.Generator
+) -> list[Points]:
     """Return one batch of one task for every click that all the encoded takes have."""
     found = []
     for segments in zip(*takes, strict=False):
-        usable = [s for s in segments if len(s) >= LEAST_ROWS]
+        usable = [s for s in segments if len(s) >= MIN_SEGMENT_DECISIONS]
         if usable:
-            found.append(Points(*(torch.from_numpy(a)[None] for a in points_from(usable, points, rng))))
+            found.append(Points(*(torch.from_numpy(a)[None] for a in sample_points(usable, points_per_segment, rng))))
     return found
 
 
-def _aligned(cost: FloatArray) -> float:
+def _alignment_cost(cost: FloatArray) -> float:
     """Return the mean cost of the best alignment of two sequences of clicks, (n, m); order is kept."""
     n, m = cost.shape
     total = np.zeros((n + 1, m + 1))
-    total[:, 0], total[0, :] = GAP * np.arange(n + 1), GAP * np.arange(m + 1)
+    total[:, 0], total[0, :] = UNALIGNED_COST * np.arange(n + 1), UNALIGNED_COST * np.arange(m + 1)
     for i in range(n):
         for j in range(m):
-            total[i + 1, j + 1] = min(total[i, j] + cost[i, j], total[i, j + 1] + GAP, total[i + 1, j] + GAP)
+            total[i + 1, j + 1] = min(
+                total[i, j] + cost[i, j], total[i, j + 1] + UNALIGNED_COST, total[i + 1, j] + UNALIGNED_COST
+            )
     return float(total[n, m] / max(n, m, 1))

@@ -13,8 +13,16 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.policy.dataset import points_from
-from metagui.learning.policy.policy import ADAPTED, MEMORY, POLICY_TENSORS, RECALLING, STARTED, Points, PolicyModel
+from metagui.learning.policy.dataset import sample_points
+from metagui.learning.policy.policy import (
+    ADAPTED_TENSORS,
+    MEMORY_TENSORS,
+    POLICY_TENSORS,
+    RETRIEVAL_TENSORS,
+    TASK_TENSORS,
+    Points,
+    PolicyModel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,21 +31,21 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
 
-STRANGE, UNLIKE, LOOK_MARGIN = 0.2, 0.4, 0.2
+MIN_ADAM_LOSS, UNFAMILIAR_LOSS, ATTENTION_MARGIN = 0.2, 0.4, 0.2
 """Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
 meta-trained: other anchors are tried then; and by what share they must be better."""
-PRACTICE = 8
+ADAM_BATCHES = 8
 """How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
-CHUNK = 5
+HELD_OUT_BLOCK_DECISIONS = 5
 """Decisions that are held out together when there is one take only; neighbours are nearly equal."""
 
 
 @dataclass(frozen=True)
-class RaceSettings:
+class CandidateSettings:
     """How the candidates adapt."""
 
     inner_steps: int = 5
-    adam_steps: int = 50
+    max_adam_steps: int = 50
     """Most steps of Adam; the best number is found on held-out data."""
     check_every: int = 5
     """Adam steps between two looks at the held-out data."""
@@ -47,18 +55,18 @@ class RaceSettings:
     """For the policy's weights."""
     inferred_lr: float = 1e-2
     """For context and places."""
-    points: int = 192
+    support_points: int = 192
     """Support points of every fold: the denser the memory, the better what is recalled."""
-    studied: int = 64
+    encoder_points: int = 64
     """So many of them encoder and inner steps look at, as in meta-training."""
-    query: int = 96
+    query_points: int = 96
     """Held-out points of every fold."""
-    batch: int = 48
+    adam_batch_points: int = 48
     """Points of every fold that one step of Adam learns from."""
     seed: int = 0
-    rivals: bool = True
+    baselines: bool = True
     """Also race who hardly ever wins, or cannot, for the sake of their curves; a measurement may do without."""
-    keep_all: bool = False
+    keep_all_candidates: bool = False
     """Keep every candidate's policy beside the chosen one, to run them all; they are not saved."""
 
 
@@ -68,98 +76,99 @@ class Folds:
 
     support: Points
     query: Points
-    practice: Points
+    adam_points: Points
     """More points of the support's takes, for candidates that take many steps."""
-    count: int
+    fold_count: int
     """Folds, without the last row."""
-    held_out_by: str
+    held_out_description: str
     """In words, what was held out."""
 
 
-def make_folds(takes: Sequence[SegmentArrays], settings: RaceSettings) -> Folds:
+def make_folds(takes: Sequence[SegmentArrays], settings: CandidateSettings) -> Folds:
     """Leave every take out in turn; of a single take, leave out stretches."""
     if len(takes) > 1:
         pairs = [([t for j, t in enumerate(takes) if j != i], [take]) for i, take in enumerate(takes)]
         words = f"each of {len(takes)} takes left out in turn"
     else:
-        pairs, words = [_stretches(takes[0])], "stretches of the only take; record another to be surer"
+        pairs, words = [_split_contiguous(takes[0])], "stretches of the only take; record another to be surer"
     pairs.append((list(takes), list(takes)))
     rng = np.random.default_rng(settings.seed)
-    support = [points_from(shown, settings.points, rng) for shown, _ in pairs]
-    practice = [points_from(shown, settings.batch * PRACTICE, rng) for shown, _ in pairs]
-    query = [points_from(asked, settings.query, rng) for _, asked in pairs]
+    support = [sample_points(shown, settings.support_points, rng) for shown, _ in pairs]
+    practice = [sample_points(shown, settings.adam_batch_points * ADAM_BATCHES, rng) for shown, _ in pairs]
+    query = [sample_points(asked, settings.query_points, rng) for _, asked in pairs]
     if len(takes) > 1:
         for columns in query[:-1]:
             columns[-1] -= len(takes)  # takes of which nothing is remembered
-    remembered = replace(_stacked(support), studied=settings.studied)
-    return Folds(remembered, _stacked(query), _stacked(practice), len(pairs) - 1, words)
+    remembered = replace(_stack_points(support), encoder_points=settings.encoder_points)
+    return Folds(remembered, _stack_points(query), _stack_points(practice), len(pairs) - 1, words)
 
 
-def only(folds: Folds, rows: slice) -> Folds:
+def select_folds(folds: Folds, rows: slice) -> Folds:
     """Return some rows of the folds."""
 
     def some(points: Points) -> Points:
         columns = {name: value[rows] for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
         return replace(points, **columns)  # type: ignore[arg-type]
 
-    return replace(folds, support=some(folds.support), query=some(folds.query), practice=some(folds.practice))
+    return replace(folds, support=some(folds.support), query=some(folds.query), adam_points=some(folds.adam_points))
 
 
-def _stretches(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
+def _split_contiguous(take: SegmentArrays) -> tuple[list[SegmentArrays], list[SegmentArrays]]:
     """Split one take: every fourth stretch is held out, never the last."""
     rows = np.arange(len(take))
-    stretch = rows // CHUNK
+    stretch = rows // HELD_OUT_BLOCK_DECISIONS
     out = (stretch % 4 == 1) & (stretch != stretch[-1])
     if not out.any():
         return [take], [take]
-    return [take.rows(rows[~out])], [take.rows(rows[out])]
+    return [take.select(rows[~out])], [take.select(rows[out])]
 
 
-def _stacked(rows: list[list[Array]]) -> Points:
+def _stack_points(rows: list[list[Array]]) -> Points:
     return Points(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
 
 
-def zero_step(prior: Prior, folds: Folds) -> Params:
+def infer_zero_step(prior: Prior, folds: Folds) -> Params:
     """Where the encoder says to start."""
     with torch.no_grad():
         return prior.model.start(prior.meta.params, folds.support)
 
 
-def looked_again(prior: Prior, folds: Folds) -> Folds:
+def search_attention(prior: Prior, folds: Folds) -> Folds:
     """Return the folds, looking at other anchors if the encoder's held-out loss is high and another's clearly lower.
 
     The encoder's choice is as good as its training; for a motion it never saw, a thing of a kind that never mattered
     there may matter. So the second anchor is tried through, then the first. One take cannot tell: in one scene the
     way to one thing is as good as the way to any other.
     """
-    if folds.count < 2:
+    if folds.fold_count < 2:
         return folds
-    model, zero = prior.model, zero_step(prior, folds)
-    unlike = losses(model, zero, folds)[1]
-    if model.blind or not unlike > UNLIKE:
+    model, zero = prior.model, infer_zero_step(prior, folds)
+    unlike = compute_losses(model, zero, folds)[1]
+    if model.unconditioned or not unlike > UNFAMILIAR_LOSS:
         return folds
-    anchors = folds.support.anchors.shape[2]
+    anchors = folds.support.object_features.shape[2]
     chosen = [int(zero[name][-1].argmax()) for name in ("attention1", "attention2")]
-    best, found = unlike * (1.0 - LOOK_MARGIN), folds
+    best, found = unlike * (1.0 - ATTENTION_MARGIN), folds
     for which, count in ((1, anchors + 1), (0, anchors)):
         for anchor in range(count):
             pair = [anchor if which == i else other for i, other in enumerate(chosen)]
             tried = replace(
-                folds, support=replace(folds.support, attended=torch.tensor(pair).expand(folds.count + 1, 2))
+                folds,
+                support=replace(folds.support, forced_attention=torch.tensor(pair).expand(folds.fold_count + 1, 2)),
             )
-            loss = losses(model, zero_step(prior, tried), folds)[1]
+            loss = compute_losses(model, infer_zero_step(prior, tried), folds)[1]
             if pair[0] != pair[1] and loss < best:
                 best, found, chosen = loss, tried, pair
     return found
 
 
-def inner_path(prior: Prior, folds: Folds, settings: RaceSettings) -> Iterator[tuple[int, Params]]:
+def run_inner_loop(prior: Prior, folds: Folds, settings: CandidateSettings) -> Iterator[tuple[int, Params]]:
     """MAML's own steps."""
     yield from enumerate(maml.adapt(prior.model, prior.meta, folds.support, settings.inner_steps))
 
 
-def adam_paths(
-    model: PolicyModel, starts: Sequence[Params], folds: Folds, settings: RaceSettings
+def train_with_adam(
+    model: PolicyModel, starts: Sequence[Params], folds: Folds, settings: CandidateSettings
 ) -> Iterator[tuple[int, Params]]:
     """Adam on everything that adapts, from several starts at once, for each of which ``folds`` are ``repeated``.
 
@@ -167,8 +176,8 @@ def adam_paths(
     in a row.
     Neither folds nor starts share anything: as tasks of one batch they take the same steps as one after the other.
     """
-    begin = together(starts)
-    names = STARTED if model.blind else ADAPTED
+    begin = concatenate_starts(starts)
+    names = TASK_TENSORS if model.unconditioned else ADAPTED_TENSORS
     fast = {name: begin[name].detach().clone().requires_grad_() for name in names}
     kept = {name: tensor for name, tensor in begin.items() if name not in fast}
     groups = [
@@ -176,14 +185,14 @@ def adam_paths(
         {"params": [fast[n] for n in POLICY_TENSORS], "lr": settings.adam_lr},
     ]
     optimiser = torch.optim.Adam(groups, fused=True)
-    batches = _batches(folds.practice, settings.batch)[: settings.adam_steps]
-    if not model.blind:
+    batches = _split_batches(folds.adam_points, settings.adam_batch_points)[: settings.max_adam_steps]
+    if not model.unconditioned:
         with torch.no_grad():
-            batches = [model.prepared(begin, batch) for batch in batches]
-    for step in range(settings.adam_steps + 1):
+            batches = [model.precompute(begin, batch) for batch in batches]
+    for step in range(settings.max_adam_steps + 1):
         if step % settings.check_every == 0:
             yield step, fast | kept
-        if step == settings.adam_steps:
+        if step == settings.max_adam_steps:
             break
         points = batches[step % len(batches)]
         gradients = torch.autograd.grad(model.loss(fast | kept, points).sum(), list(fast.values()))
@@ -192,74 +201,76 @@ def adam_paths(
         optimiser.step()
 
 
-def trained(model: PolicyModel, start: Params, folds: Folds, settings: RaceSettings, steps: int) -> Params:
+def train_candidate(model: PolicyModel, start: Params, folds: Folds, settings: CandidateSettings, steps: int) -> Params:
     """Return the policy (one task) made from everything by so many steps of Adam."""
-    last = slice(folds.count, None)
-    short = replace(settings, adam_steps=steps, check_every=max(steps, 1))
+    last = slice(folds.fold_count, None)
+    short = replace(settings, max_adam_steps=steps, check_every=max(steps, 1))
     start = {name: tensor[last] for name, tensor in start.items()}
-    *_, (_, fast) = adam_paths(model, [start], only(folds, last), short)
+    *_, (_, fast) = train_with_adam(model, [start], select_folds(folds, last), short)
     return fast
 
 
-def together(starts: Sequence[Params]) -> Params:
+def concatenate_starts(starts: Sequence[Params]) -> Params:
     """Return all starts' tasks as one batch."""
-    return {name: torch.cat([start[name] for start in starts]) for name in (*STARTED, *MEMORY)}
+    return {name: torch.cat([start[name] for start in starts]) for name in (*TASK_TENSORS, *MEMORY_TENSORS)}
 
 
-def prepared(model: PolicyModel, fast: Params, folds: Folds) -> Folds:
+def precompute_folds(model: PolicyModel, fast: Params, folds: Folds) -> Folds:
     """Return the folds for ``losses`` along a path that begins at ``fast``, see ``PolicyModel.prepared``."""
-    if model.blind:
+    if model.unconditioned:
         return folds
     with torch.no_grad():
-        return replace(folds, support=model.prepared(fast, folds.support), query=model.prepared(fast, folds.query))
+        return replace(folds, support=model.precompute(fast, folds.support), query=model.precompute(fast, folds.query))
 
 
-def repeated(folds: Folds, times: int) -> Folds:
+def repeat_folds(folds: Folds, count: int) -> Folds:
     """Return the folds as many times in a row."""
 
     def again(points: Points) -> Points:
         columns = {name: value for name, value in vars(points).items() if isinstance(value, torch.Tensor)}
-        return replace(points, **{name: torch.cat([column] * times) for name, column in columns.items()})  # type: ignore[arg-type]
+        return replace(points, **{name: torch.cat([column] * count) for name, column in columns.items()})  # type: ignore[arg-type]
 
-    return replace(folds, support=again(folds.support), query=again(folds.query), practice=again(folds.practice))
+    return replace(folds, support=again(folds.support), query=again(folds.query), adam_points=again(folds.adam_points))
 
 
-def _batches(practice: Points, size: int) -> list[Points]:
+def _split_batches(points: Points, size: int) -> list[Points]:
     """Cut (tasks, N, …) points into batches of so many each."""
-    columns = [torch.split(c, size, dim=1) for c in vars(practice).values() if isinstance(c, torch.Tensor)]
+    columns = [torch.split(c, size, dim=1) for c in vars(points).values() if isinstance(c, torch.Tensor)]
     return [Points(*batch) for batch in zip(*columns, strict=True)]
 
 
-def rival_start(params: Params, folds: Folds) -> Params:
+def start_baseline(params: Params, folds: Folds) -> Params:
     """The multi-task rival's start, the same for every fold."""
-    return PolicyModel(blind=True).start(params, folds.support)
+    return PolicyModel(unconditioned=True).start(params, folds.support)
 
 
-def scratch_start(model: PolicyModel, folds: Folds, seed: int) -> Params:
+def start_from_scratch(model: PolicyModel, folds: Folds, seed: int) -> Params:
     """An untrained policy."""
-    sizes = PolicyModel(model.hidden, model.encoder, model.summary, model.context, blind=True)
-    return sizes.start(sizes.initial(seed), folds.support)
+    sizes = PolicyModel(model.hidden, model.encoder, model.summary, model.context, unconditioned=True)
+    return sizes.start(sizes.initialise(seed), folds.support)
 
 
-def neighbour_start(policy: Mapping[str, Array], zero: Params) -> Params:
+def start_from_neighbour(params: Mapping[str, Array], zero_step: Params) -> Params:
     """Another task's adapted policy, with what was shown of this one and how it is looked up, as at ``zero`` steps."""
-    tasks = len(zero["memory.keys"])
-    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in policy.items()} | {
-        name: zero[name] for name in (*MEMORY, *RECALLING)
+    tasks = len(zero_step["memory.keys"])
+    return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in params.items()} | {
+        name: zero_step[name] for name in (*MEMORY_TENSORS, *RETRIEVAL_TENSORS)
     }
 
 
-def losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
+def compute_losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
     """Return the mean support and held-out loss over the folds."""
-    return losses_of_each(model, fast, folds, 1)[0]
+    return compute_candidate_losses(model, fast, folds, 1)[0]
 
 
-def losses_of_each(model: PolicyModel, fast: Params, folds: Folds, times: int) -> list[tuple[float, float]]:
+def compute_candidate_losses(
+    model: PolicyModel, fast: Params, folds: Folds, candidate_count: int
+) -> list[tuple[float, float]]:
     """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds.
 
     The last row, where there is one, is no fold.
     """
     with torch.no_grad():
         sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
-    means = torch.stack(sides).view(2, times, -1)[..., : folds.count].mean(-1)
+    means = torch.stack(sides).view(2, candidate_count, -1)[..., : folds.fold_count].mean(-1)
     return [(support, query) for support, query in means.T.tolist()]

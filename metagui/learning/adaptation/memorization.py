@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from metagui.learning.adaptation.behaviour_distance import clicks_of
+from metagui.learning.adaptation.behaviour_distance import build_segment_batches
 from metagui.learning.maml import maml
 from metagui.learning.policy import features
 
@@ -22,29 +22,36 @@ if TYPE_CHECKING:
     from metagui.learning.policy.policy import Points
     from metagui.learning.prior import Prior
 
-MARGIN = 1.1
+MEMORIZATION_MARGIN = 1.1
 """A policy must be this much better after its own demonstrations than after another task's."""
 
 
-def ignores_demonstrations(
-    prior: Prior, takes: Sequence[Demonstration], others: Sequence[Sequence[Demonstration]], points: int = 64
+def is_memorizing(
+    prior: Prior,
+    takes: Sequence[Demonstration],
+    unrelated_takes: Sequence[Sequence[Demonstration]],
+    points_per_segment: int = 64,
 ) -> bool:
     """Whether the prior does as well on ``takes`` after the demonstrations of ``others``, task by task.
 
     False where there are no other tasks to tell by.
     """
     rng = np.random.default_rng(0)
-    own = clicks_of([features.encode(take) for take in takes], points, rng)
-    foreign = [c for task in others for c in clicks_of([features.encode(take) for take in task], points, rng)]
+    own = build_segment_batches([features.encode(take) for take in takes], points_per_segment, rng)
+    foreign = [
+        c
+        for task in unrelated_takes
+        for c in build_segment_batches([features.encode(take) for take in task], points_per_segment, rng)
+    ]
     if not own or not foreign:
         return False
-    after = np.array([_loss(prior, click, click) for click in own])
-    other = np.array([[_loss(prior, click, shown) for shown in foreign] for click in own])
-    return bool(np.all(np.median(other, axis=1) < MARGIN * after))
+    after = np.array([_loss_after_adapting(prior, click, click) for click in own])
+    other = np.array([[_loss_after_adapting(prior, click, shown) for shown in foreign] for click in own])
+    return bool(np.all(np.median(other, axis=1) < MEMORIZATION_MARGIN * after))
 
 
-def _loss(prior: Prior, asked: Points, shown: Points) -> float:
+def _loss_after_adapting(prior: Prior, query: Points, support: Points) -> float:
     """Return the imitation loss on ``asked`` after adapting to ``shown``."""
-    *_, adapted = maml.adapt(prior.model, prior.meta, shown, 5)
+    *_, adapted = maml.adapt(prior.model, prior.meta, support, 5)
     with torch.no_grad():
-        return float(prior.model.loss(adapted, asked).mean())
+        return float(prior.model.loss(adapted, query).mean())

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.policy.dataset import LEAST_ROWS, points_from
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, sample_points
 from metagui.learning.policy.policy import Points
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from metagui.learning.policy.features import SegmentArrays
     from metagui.learning.prior import Prior
 
-LEAST_TAKES = 3
-POINTS = 96
+MIN_TAKES_TO_COMPARE = 3
+OUTLIER_POINTS = 96
 """Decisions of every take that are adapted to and judged on."""
-OTHER, UNSTEADY = 2.5, 1.2
+OUTLIER_RATIO, SHAKY_RATIO = 2.5, 1.2
 """A take is odd if it is so many times farther from the others than they are apart, or farther and harder to imitate,
 in the geometric mean: right takes are now and then the one or the other."""
-LEAST_APART, LEAST_HARD = 0.3, 0.15
+MIN_TAKE_DISTANCE, MIN_IMITATION_LOSS = 0.3, 0.15
 """Losses below which takes are near each other, or easy to imitate, whatever the ratio."""
 
 
 @dataclass(frozen=True)
-class OddTake:
+class OutlierTake:
     """A take that should perhaps be left out."""
 
     take: str
@@ -49,14 +49,14 @@ class OddTake:
     """In words, with what to do."""
 
 
-def odd_takes(
+def find_outlier_takes(
     prior: Prior, names: Sequence[str], encoded: Sequence[tuple[SegmentArrays, ...]], inner_steps: int = 5
-) -> tuple[OddTake, ...]:
+) -> tuple[OutlierTake, ...]:
     """Return the odd ones among takes with the same clicks, the oddest first; at least two are always left."""
-    losses = take_losses(prior, encoded, inner_steps)
-    left, found = list(range(len(names))), list[OddTake]()
-    while len(losses) and len(left) >= LEAST_TAKES:
-        worst = _oddest(losses[:, left][:, :, left], [names[i] for i in left])
+    losses = compute_take_losses(prior, encoded, inner_steps)
+    left, found = list(range(len(names))), list[OutlierTake]()
+    while len(losses) and len(left) >= MIN_TAKES_TO_COMPARE:
+        worst = _find_worst_outlier(losses[:, left][:, :, left], [names[i] for i in left])
         if worst is None:
             break
         found.append(worst)
@@ -64,21 +64,23 @@ def odd_takes(
     return tuple(found)
 
 
-def take_losses(prior: Prior, encoded: Sequence[tuple[SegmentArrays, ...]], inner_steps: int = 5) -> FloatArray:
+def compute_take_losses(prior: Prior, encoded: Sequence[tuple[SegmentArrays, ...]], inner_steps: int = 5) -> FloatArray:
     """Return (clicks, n, n): the loss on take j of the policy adapted to take i alone; clicks too short are left out.
 
     A click that lasted less than two decisions in a take is left out for all.
     """
     rng = np.random.default_rng(0)
-    clicks = [segments for segments in zip(*encoded, strict=True) if all(len(s) >= LEAST_ROWS for s in segments)]
-    return np.array([_click_losses(prior, segments, inner_steps, rng) for segments in clicks])
+    clicks = [
+        segments for segments in zip(*encoded, strict=True) if all(len(s) >= MIN_SEGMENT_DECISIONS for s in segments)
+    ]
+    return np.array([_segment_losses(prior, segments, inner_steps, rng) for segments in clicks])
 
 
-def _click_losses(
+def _segment_losses(
     prior: Prior, segments: Sequence[SegmentArrays], inner_steps: int, rng: np.random.Generator
 ) -> FloatArray:
-    columns = zip(*(points_from([segment], POINTS, rng) for segment in segments), strict=True)
-    points = replace(Points(*(torch.from_numpy(np.stack(column)) for column in columns)), take=None)
+    columns = zip(*(sample_points([segment], OUTLIER_POINTS, rng) for segment in segments), strict=True)
+    points = replace(Points(*(torch.from_numpy(np.stack(column)) for column in columns)), take_ids=None)
     *_, adapted = maml.adapt(prior.model, prior.meta, points, inner_steps)
     count = len(segments)
     rows = []
@@ -89,30 +91,30 @@ def _click_losses(
     return np.array(rows, dtype=np.float64)
 
 
-def _oddest(losses: FloatArray, names: Sequence[str]) -> OddTake | None:
+def _find_worst_outlier(losses: FloatArray, names: Sequence[str]) -> OutlierTake | None:
     """Return the take that is odd by most, of (clicks, n, n) losses; None if none is."""
-    apart, hard = _apart(losses), _hard(losses)
+    apart, hard = _distance_ratios(losses), _difficulty_ratios(losses)
     click, take = divmod(int(apart.argmax()), len(names))
-    if apart[click, take] > OTHER:
+    if apart[click, take] > OUTLIER_RATIO:
         times = float(apart[click, take])
         words = (
             f"Take '{names[take]}' does something else than the others in click {click + 1}: it is {times:.1f} times "
             "as far from them as they are from each other. Leave it out, or show the task again."
         )
-        return OddTake(names[take], "other", click + 1, times, words)
+        return OutlierTake(names[take], "other", click + 1, times, words)
     unsteady = np.sqrt(np.exp(np.log(hard).mean(axis=0)) * apart.max(axis=0))
     take = int(unsteady.argmax())
-    if unsteady[take] > UNSTEADY:
+    if unsteady[take] > SHAKY_RATIO:
         times, click = float(unsteady[take]), int(hard[:, take].argmax())
         words = (
             f"Take '{names[take]}' is {times:.1f} times as unlike the others, and as hard to imitate, as they are; "
             "perhaps the hand was not steady. Leave it out, or show the task again."
         )
-        return OddTake(names[take], "unsteady", click + 1, times, words)
+        return OutlierTake(names[take], "unsteady", click + 1, times, words)
     return None
 
 
-def _apart(losses: FloatArray) -> FloatArray:
+def _distance_ratios(losses: FloatArray) -> FloatArray:
     """Return (clicks, n): how far every take is from the others, as a multiple of how far those are apart."""
     both = (losses + losses.transpose(0, 2, 1)) / 2
     count = losses.shape[1]
@@ -121,12 +123,12 @@ def _apart(losses: FloatArray) -> FloatArray:
     for take in range(count):
         others = np.arange(count) != take
         between = np.quantile(both[:, others][:, :, others][:, ~own[1:, 1:]], 0.25, axis=1)  # another may be odd too
-        ratios.append(np.median(both[:, take, others], axis=1) / np.maximum(between, LEAST_APART))
+        ratios.append(np.median(both[:, take, others], axis=1) / np.maximum(between, MIN_TAKE_DISTANCE))
     return np.stack(ratios, axis=1)
 
 
-def _hard(losses: FloatArray) -> FloatArray:
+def _difficulty_ratios(losses: FloatArray) -> FloatArray:
     """Return (clicks, n): every take's loss on itself, as a multiple of the largest of the others'."""
     own = np.maximum(np.diagonal(losses, axis1=1, axis2=2), 1e-6)
     others = [np.delete(own, take, axis=1).max(axis=1) for take in range(own.shape[1])]
-    return np.asarray(own / np.maximum(np.stack(others, axis=1), LEAST_HARD))
+    return np.asarray(own / np.maximum(np.stack(others, axis=1), MIN_IMITATION_LOSS))

@@ -20,11 +20,11 @@ class EpisodeLogError(Exception):
 class EpisodeLog:
     """JSON lines: what is measured, then each program's name and episodes."""
 
-    def __init__(self, path: Path, measured: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
         """Open or begin a log. Raises EpisodeLogError if something else was measured there, OSError."""
         self._path = path
-        self.done: dict[str, list[Episode]] = {}
-        header = json.loads(json.dumps({"measured": dict(measured)}))
+        self.episodes_by_program: dict[str, list[Episode]] = {}
+        header = json.loads(json.dumps({"measured": dict(configuration)}))
         if path.exists() and path.stat().st_size:
             self._read(header)
         else:
@@ -41,7 +41,7 @@ class EpisodeLog:
                 )
             for line in lines[:-1]:
                 row = json.loads(line)
-                self.done[row["program"]] = [Episode(**episode) for episode in row["episodes"]]
+                self.episodes_by_program[row["program"]] = [Episode(**episode) for episode in row["episodes"]]
         except (ValueError, KeyError, TypeError) as error:
             raise EpisodeLogError(f"{self._path} is no log of episodes ({error}). Nothing was changed.") from error
         if lines[-1]:  # killed while writing: that program is done again
@@ -52,4 +52,4 @@ class EpisodeLog:
         line = json.dumps({"program": program, "episodes": [asdict(episode) for episode in episodes]})
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        self.done[program] = list(episodes)
+        self.episodes_by_program[program] = list(episodes)

@@ -9,83 +9,92 @@ import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.programs.scripted import Demonstrator, execute
-from metagui.demonstrations.programs.success import Judge
-from metagui.demonstrations.programs.task_distribution import random_style
-from metagui.learning.adaptation.rollout import PolicyChain
+from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execute
+from metagui.demonstrations.programs.success import SuccessMonitor
+from metagui.demonstrations.programs.task_distribution import draw_style
+from metagui.learning.adaptation.rollout import PolicyController
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation
-    from metagui.arms.kinematics import Motion
-    from metagui.demonstrations.programs.program import ClickProgram
-    from metagui.learning.adaptation.adapted_task import AdaptedTask
+    from metagui.arms.kinematics import ToolMotion
+    from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.learning.adaptation.adapted_task import TaskPolicy
 
 
-class JudgedChain:
+class EvaluatedPolicyController:
     """A policy chain watched by a judge, click by click. Implements Controller.
 
     A ``strict`` one ends at the first click that was not achieved: nothing after it can make it good.
     """
 
-    def __init__(self, chain: PolicyChain, judge: Judge, strict: bool = False) -> None:
-        self.chain, self.judge, self.strict = chain, judge, strict
+    def __init__(self, policy: PolicyController, judge: SuccessMonitor, strict: bool = False) -> None:
+        self.policy, self.judge, self.strict = policy, judge, strict
         self.finished = False
         """Whether the run is over, and judged: the chain itself is over a moment sooner."""
-        self._watched = -1
+        self._watched_segment = -1
 
     @property
-    def current_click(self) -> str | None:
+    def current_instruction(self) -> str | None:
         """What the chain is doing."""
-        return self.chain.current_click
+        return self.policy.current_instruction
 
     @property
-    def click_index(self) -> int:
+    def instruction_index(self) -> int:
         """How many clicks the chain has ended."""
-        return self.chain.click_index
+        return self.policy.instruction_index
 
-    def decide(self, observation: Observation) -> Motion | None:
+    def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the chain's motion; tell the judge when a click begins and ends."""
-        motion = self.chain.decide(observation)
-        watched = self._watched
-        if watched >= 0 and (self.chain.click_index != watched or self.chain.outcome == "done"):
-            self._watched = -1  # who is asked again, once all is done, judges nothing twice
-            if not self.judge.end(observation) and self.strict:
-                self.chain.outcome, self.finished = f"missed in click {watched + 1}", True
+        motion = self.policy.decide(observation)
+        watched = self._watched_segment
+        if watched >= 0 and (self.policy.instruction_index != watched or self.policy.outcome == "done"):
+            self._watched_segment = -1  # who is asked again, once all is done, judges nothing twice
+            if not self.judge.end_instruction(observation) and self.strict:
+                self.policy.outcome, self.finished = f"missed in click {watched + 1}", True
                 return None
-        if self.chain.click_index != self._watched and not self.chain.finished:
-            self._watched = self.chain.click_index
-            self.judge.begin(observation)
+        if self.policy.instruction_index != self._watched_segment and not self.policy.finished:
+            self._watched_segment = self.policy.instruction_index
+            self.judge.begin_instruction(observation)
         if motion is not None:
-            self.judge.watch(observation)
-        self.finished = self.chain.finished
+            self.judge.update(observation)
+        self.finished = self.policy.finished
         return motion
 
 
-def run_in_scene(
-    program: ClickProgram, adapted: AdaptedTask, scene: int, seconds: float = 60.0
+def run_policy_episode(
+    program: TaskProgram, task_policy: TaskPolicy, scene_seed: int, max_seconds: float = 60.0
 ) -> tuple[bool, str, int]:
     """Run adapted policies in the scene of a seed; return success, the outcome in words, the clicks achieved."""
-    arm = SimulatedArm(scene)
+    arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
     if program.setup:
-        execute(loop, Demonstrator(replace(program, clicks=program.setup), arm, random_style(np.random.default_rng(0))))
-    judged = JudgedChain(PolicyChain(adapted, arm.anchors), Judge(program, arm.anchors), strict=True)
-    last = loop.run_inline(judged, round(seconds / loop.period))
-    judged.chain.stop()
+        execute(
+            loop,
+            ScriptedDemonstrator(
+                replace(program, instructions=program.setup), arm, draw_style(np.random.default_rng(0))
+            ),
+        )
+    judged = EvaluatedPolicyController(
+        PolicyController(task_policy, arm.objects), SuccessMonitor(program, arm.objects), strict=True
+    )
+    last = loop.run_inline(judged, round(max_seconds / loop.period))
+    judged.policy.stop()
     achieved = sum(judged.judge.achieved)
-    success = last is not None and judged.chain.outcome == "done" and judged.judge.success(last.observation)
-    return success, judged.chain.outcome, achieved
+    success = last is not None and judged.policy.outcome == "done" and judged.judge.is_successful(last.observation)
+    return success, judged.policy.outcome, achieved
 
 
-def script_in_scene(program: ClickProgram, scene: int) -> tuple[bool, str, int]:
+def run_scripted_episode(program: TaskProgram, scene_seed: int) -> tuple[bool, str, int]:
     """Let the scripted demonstrator do it in the scene of a seed; return the same."""
-    arm = SimulatedArm(scene)
+    arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
-    style = random_style(np.random.default_rng(scene))
-    if program.setup and not execute(loop, Demonstrator(replace(program, clicks=program.setup), arm, style)):
+    style = draw_style(np.random.default_rng(scene_seed))
+    if program.setup and not execute(
+        loop, ScriptedDemonstrator(replace(program, instructions=program.setup), arm, style)
+    ):
         return False, "failed", 0
-    demonstrator = Demonstrator(program, arm, style)
+    demonstrator = ScriptedDemonstrator(program, arm, style)
     solved = execute(loop, demonstrator)
-    return solved, "done" if solved else "failed", sum(demonstrator.judge.achieved)
+    return solved, "done" if solved else "failed", sum(demonstrator.success_monitor.achieved)

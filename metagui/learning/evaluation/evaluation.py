@@ -12,31 +12,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
-from metagui.learning.adaptation.adaptation import ADAM, FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP, adapt_task
-from metagui.learning.adaptation.candidates import RaceSettings
-from metagui.learning.evaluation.episodes import run_in_scene, script_in_scene
-from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, remember
-from metagui.learning.evaluation.success_rates import Episode, Success, summarise
-from metagui.learning.torch_utils.torch_threads import compute_alone
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
+from metagui.learning.adaptation.adaptation import FINE_TUNE, FIVE_STEP, FIVE_STEP_ADAM, SCRATCH, ZERO_STEP, adapt_task
+from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
+from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, build_nearest_neighbour_policy
+from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
+from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.program import ClickProgram
-    from metagui.learning.adaptation.adapted_task import AdaptedTask
+    from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.learning.adaptation.adapted_task import TaskPolicy
     from metagui.learning.evaluation.episode_log import EpisodeLog
     from metagui.learning.prior import Prior
 
-SCRIPT = "scripted demonstrator"
-CHOSEN = "chosen"
-CANDIDATES = (CHOSEN, ZERO_STEP, FIVE_STEP, ADAM, FINE_TUNE, SCRATCH, NEAREST_NEIGHBOUR)
+SCRIPTED_DEMONSTRATOR = "scripted demonstrator"
+CHOSEN_CANDIDATE = "chosen"
+EVALUATED_CANDIDATES = (CHOSEN_CANDIDATE, ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM, FINE_TUNE, SCRATCH, NEAREST_NEIGHBOUR)
 """Whom to run: the race's choice, a candidate of the race whatever it says, and the rival without parameters."""
 
 
 @dataclass(frozen=True)
-class EvaluateSettings:
+class EvaluationSettings:
     """What to measure."""
 
     shots: tuple[int, ...] = (1, 3)
@@ -44,7 +44,7 @@ class EvaluateSettings:
     scenes: int = 5
     """Unseen scenes a program."""
     seed: int = 0
-    candidates: tuple[str, ...] = CANDIDATES
+    candidates: tuple[str, ...] = EVALUATED_CANDIDATES
     solvable_only: bool = True
     """Leave out scenes that the scripted demonstrator does not solve."""
     workers: int | None = 1
@@ -53,22 +53,22 @@ class EvaluateSettings:
 
 def evaluate(
     priors: Sequence[Prior],
-    programs: Sequence[ClickProgram],
-    settings: EvaluateSettings | None = None,
+    programs: Sequence[TaskProgram],
+    settings: EvaluationSettings | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     log: EpisodeLog | None = None,
-) -> Generator[Episode, None, tuple[Success, ...]]:
+) -> Generator[Episode, None, tuple[SuccessRate, ...]]:
     """Yield one record an episode; return the success rates by family, row, shots, candidate and prior, and overall.
 
     Programs that ``log`` knows already are not run again; the others are added to it one by one. Raises
     ImpossibleProgramError for a program that the scripted demonstrator cannot show, and OSError.
     """
-    settings = settings or EvaluateSettings()
-    done = dict(log.done) if log else {}
+    settings = settings or EvaluationSettings()
+    done = dict(log.episodes_by_program) if log else {}
     episodes: list[Episode] = []
     todo = [program for program in programs if program.name not in done]
     known = ((program, iter(done[program.name])) for program in programs if program.name in done)
-    for program, records in itertools.chain(known, _programs(priors, todo, settings)):
+    for program, records in itertools.chain(known, _run_programs(priors, todo, settings)):
         own: list[Episode] = []
         for episode in records:
             own.append(episode)
@@ -81,70 +81,70 @@ def evaluate(
     return summarise(episodes)
 
 
-def _programs(
-    priors: Sequence[Prior], programs: Sequence[ClickProgram], settings: EvaluateSettings
-) -> Iterator[tuple[ClickProgram, Iterator[Episode]]]:
+def _run_programs(
+    priors: Sequence[Prior], programs: Sequence[TaskProgram], settings: EvaluationSettings
+) -> Iterator[tuple[TaskProgram, Iterator[Episode]]]:
     """Run all programs, one after the other or side by side, in the same order and with the same results."""
     workers = min(settings.workers or os.cpu_count() or 1, len(programs))
     if workers <= 1:
-        yield from ((program, _program(priors, program, settings)) for program in programs)
+        yield from ((program, _run_program(priors, program, settings)) for program in programs)
         return
-    with ProcessPoolExecutor(workers, initializer=compute_alone) as pool:
+    with ProcessPoolExecutor(workers, initializer=use_single_thread) as pool:
         # As bytes: tensors would be handed over through shared memory and a thread that outlives the pool.
         packed = itertools.repeat(pickle.dumps(list(priors)))
-        done = pool.map(_whole_program, packed, programs, itertools.repeat(settings))
+        done = pool.map(_run_pickled_program, packed, programs, itertools.repeat(settings))
         try:
             yield from zip(programs, map(iter, done), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _whole_program(priors: bytes, program: ClickProgram, settings: EvaluateSettings) -> list[Episode]:
-    return list(_program(pickle.loads(priors), program, settings))
+def _run_pickled_program(priors: bytes, program: TaskProgram, settings: EvaluationSettings) -> list[Episode]:
+    return list(_run_program(pickle.loads(priors), program, settings))
 
 
-def _program(priors: Sequence[Prior], program: ClickProgram, settings: EvaluateSettings) -> Iterator[Episode]:
+def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: EvaluationSettings) -> Iterator[Episode]:
     """Run all episodes of one program."""
-    takes = takes_of(program, GenerateSettings(max(settings.shots), settings.seed))
+    takes = generate_takes(program, GenerationSettings(max(settings.shots), settings.seed))
     rng = np.random.default_rng([settings.seed, 1, zlib.crc32(program.name.encode())])
     scenes = []
     for scene in (int(s) for s in rng.integers(2**31, size=settings.scenes)):
-        solved, outcome, achieved = script_in_scene(program, scene)
-        yield Episode(program.name, program.family, 0, SCRIPT, scene, solved, outcome, achieved)
+        solved, outcome, achieved = run_scripted_episode(program, scene)
+        yield Episode(program.name, program.family, 0, SCRIPTED_DEMONSTRATOR, scene, solved, outcome, achieved)
         if solved or not settings.solvable_only:
             scenes.append(scene)
     for shots in settings.shots:
         ran: dict[tuple[str, ...], list[tuple[bool, str, int]]] = {}
-        for prior, name, adapted in _policies(priors, takes[:shots], settings):
-            same = (prior, *(click.choice for click in adapted.clicks))  # what was chosen has mostly run already
+        for prior, name, adapted in _adapt_policies(priors, takes[:shots], settings):
+            same = (prior, *(click.choice for click in adapted.skills))  # what was chosen has mostly run already
             if same not in ran:
-                ran[same] = [run_in_scene(program, adapted, scene) for scene in scenes]
+                ran[same] = [run_policy_episode(program, adapted, scene) for scene in scenes]
             for scene, result in zip(scenes, ran[same], strict=True):
                 yield Episode(program.name, program.family, shots, name, scene, *result, prior)
 
 
-def _policies(
-    priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluateSettings
-) -> Iterator[tuple[str, str, AdaptedTask]]:
+def _adapt_policies(
+    priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
+) -> Iterator[tuple[str, str, TaskPolicy]]:
     """Adapt every prior once, then yield prior, name and policies of the choice and every candidate asked for."""
     if NEAREST_NEIGHBOUR in settings.candidates:
-        yield "", NEAREST_NEIGHBOUR, remember(takes)
+        yield "", NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
     for prior in priors:
-        adapted = adapted_to(prior, takes, settings)
+        adapted = adapt_all_candidates(prior, takes, settings)
         for name in settings.candidates:
-            if name == CHOSEN:
+            if name == CHOSEN_CANDIDATE:
                 yield prior.id, name, adapted
-            elif all(name in click.others for click in adapted.clicks):
+            elif all(name in click.candidate_params for click in adapted.skills):
                 yield prior.id, name, adapted.with_candidate(name)
 
 
-def adapted_to(prior: Prior, takes: Sequence[Demonstration], settings: EvaluateSettings) -> AdaptedTask:
+def adapt_all_candidates(prior: Prior, takes: Sequence[Demonstration], settings: EvaluationSettings) -> TaskPolicy:
     """Adapt to a task's takes, keeping every candidate. Raises AdaptationError, FeatureError and PriorMismatch."""
-    rivals = not {ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
-    race = adapt_task(prior, takes, RaceSettings(keep_all=True, seed=settings.seed, rivals=rivals))
+    rivals = not {FIVE_STEP_ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
+    race = adapt_task(prior, takes, CandidateSettings(keep_all_candidates=True, seed=settings.seed, baselines=rivals))
     while True:
         try:
             next(race)
         except StopIteration as finished:
-            adapted: AdaptedTask = finished.value
+            adapted: TaskPolicy = finished.value
             return adapted

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.programs.splits import row_of
+from metagui.demonstrations.programs.splits import get_evaluation_split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-ALL = "all"
+ALL_FAMILIES = "all"
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Episode:
 
 
 @dataclass(frozen=True)
-class Success:
+class SuccessRate:
     """Success of one candidate in one group of episodes."""
 
     family: str
@@ -48,23 +48,25 @@ class Success:
     """One of several priors; empty for all together."""
 
 
-def summarise(episodes: Iterable[Episode]) -> tuple[Success, ...]:
+def summarise(episodes: Iterable[Episode]) -> tuple[SuccessRate, ...]:
     """Return success rates by family, by row and under "all"; of several priors together, then each alone."""
     groups: dict[tuple[str, int, str, str], list[bool]] = {}
     episodes = list(episodes)
     priors = sorted({e.prior for e in episodes} - {""})
     for e in episodes:
-        for family in {e.family: 0, row_of(e.family): 0, ALL: 0}:
+        for family in {e.family: 0, get_evaluation_split(e.family): 0, ALL_FAMILIES: 0}:
             for prior in {"": 0, e.prior: 0} if len(priors) > 1 else {"": 0}:
                 groups.setdefault((family, e.shots, e.candidate, prior), []).append(e.success)
     return tuple(
-        Success(family, shots, candidate, len(won), sum(won) / len(won), *wilson(sum(won), len(won)), prior)
+        SuccessRate(
+            family, shots, candidate, len(won), sum(won) / len(won), *wilson_interval(sum(won), len(won)), prior
+        )
         for (family, shots, candidate, prior), won in groups.items()
     )
 
 
-def wilson(won: int, of: int, z: float = 1.96) -> tuple[float, float]:
+def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
     """Return Wilson's interval of a proportion."""
-    p, n = won / of, float(of)
+    p, n = successes / trials, float(trials)
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 import numpy as np
 import torch
 
-from metagui.learning.maml.data_parallel import Gradient, Shares
-from metagui.learning.maml.training_state import Meta, MetaState
-from metagui.learning.torch_utils.muon import Muon, is_hidden
+from metagui.learning.maml.data_parallel import BatchGradient, DataParallelGradients
+from metagui.learning.maml.training_state import MetaParameters, MetaState
+from metagui.learning.torch_utils.muon import Muon, is_hidden_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -37,7 +37,7 @@ class Model(Protocol[Batch]):
     def start(self, params: Params, support: Batch) -> Params:
         """Return every task's parameters before the first step, each with a leading task dimension."""
 
-    def prepared(self, fast: Params, batch: Batch) -> Batch:
+    def precompute(self, fast: Params, batch: Batch) -> Batch:
         """Return data with whatever no adapted tensor changes worked out, once for all steps; or as they are."""
 
     def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
@@ -57,22 +57,22 @@ class MetaSettings:
     lr: float = 1e-3
     """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
     final_lr: float = 0.0
-    muon: float = 0.0
+    muon_lr: float = 0.0
     """Muon's step size for hidden layers' matrices, beside ``lr`` for all else; 0 leaves them to Adam, too."""
-    rate_lr: float = 10.0
+    rate_lr_scale: float = 10.0
     """How many times faster the logarithms of the inner rates are learnt."""
     clip: float = 1.0
     """Largest norm of the outer gradient."""
-    multi_step: float = 0.5
+    multi_step_fraction: float = 0.5
     """Fraction of the training in which the losses after every inner step count, fading out."""
-    start_weight: float = 0.0
+    zero_step_weight: float = 0.0
     """Weight of the query loss before any step, beside 1 for the adapted ones."""
     report_every: int = 10
     """Outer steps between two progress records."""
-    batches: int = 1
+    batches_per_step: int = 1
     """Batches a step, whose gradients are averaged: so many processes can share it."""
 
-    def reports(self, step: int) -> bool:
+    def is_report_step(self, step: int) -> bool:
         """Whether there is a progress record after this step."""
         return (step + 1) % self.report_every == 0 or step + 1 == self.steps
 
@@ -83,22 +83,24 @@ class MetaStep:
 
     step: int
     steps: int
-    before: float
-    after: float
-    gradient: float
+    loss_before: float
+    loss_after: float
+    gradient_norm: float
     """Norm of the outer gradient before clipping."""
     skipped: int
     """Outer steps left out so far because something was not a finite number."""
 
 
-def initial(params: Params, rates: Mapping[str, float], steps: int) -> Meta:
+def initialise(params: Params, rates: Mapping[str, float], steps: int) -> MetaParameters:
     """Return what meta-training starts from; those named in ``rates`` adapt, at these rates at first."""
     tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
     logs = {name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()}
-    return Meta(tensors, logs)
+    return MetaParameters(tensors, logs)
 
 
-def adapt(model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Literal[1, 2] = 1) -> Iterator[Params]:
+def adapt(
+    model: Model[Batch], meta: MetaParameters, support: Batch, steps: int, order: Literal[1, 2] = 1
+) -> Iterator[Params]:
     """Yield every task's parameters θ' after 0, 1, … ``steps`` gradient steps on its support set.
 
     With ``order`` 2 the result can be differentiated with respect to ``meta`` through the inner gradients.
@@ -106,13 +108,15 @@ def adapt(model: Model[Batch], meta: Meta, support: Batch, steps: int, order: Li
     """
     fast = model.start(meta.params, support)
     yield fast
-    support = model.prepared(fast, support)
+    support = model.precompute(fast, support)
     for step in range(steps):
-        fast = _descend(model, meta, fast, support, step, order)
+        fast = _inner_step(model, meta, fast, support, step, order)
         yield fast
 
 
-def _descend(model: Model[Batch], meta: Meta, fast: Params, support: Batch, step: int, order: int) -> Params:
+def _inner_step(
+    model: Model[Batch], meta: MetaParameters, fast: Params, support: Batch, step: int, order: int
+) -> Params:
     """One inner step: θ' − α ∇ L_support(θ'), for every adapted tensor of every task."""
     fast = dict(fast)
     for name in meta.log_rates:
@@ -142,31 +146,31 @@ def meta_train(
     processes that share the batches of a step. Close the generator to stop. Raises HelperError.
     """
     tensors = state.meta.tensors()
-    optimiser = Muon(_groups(state.meta, settings), lr=settings.lr, fused=True)
-    state.load_into(optimiser)
-    work = _Batches(model, sample, settings, state.seed)
-    with Shares(work, state.meta, workers) as shares:
+    optimiser = Muon(_parameter_groups(state.meta, settings), lr=settings.lr, fused=True)
+    state.restore_optimiser(optimiser)
+    work = _BatchGradients(model, sample, settings, state.seed)
+    with DataParallelGradients(work, state.meta, workers) as shares:
         while state.step < settings.steps:
-            report = settings.reports(state.step)
-            found = shares.gradient(state.step)
-            for tensor, gradient in zip(tensors, state.meta.split(found.vector), strict=True):
+            report = settings.is_report_step(state.step)
+            found = shares.compute_gradient(state.step)
+            for tensor, gradient in zip(tensors, state.meta.unflatten(found.vector), strict=True):
                 tensor.grad = gradient
             norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
             if math.isfinite(norm) and math.isfinite(found.objective):
                 for group in optimiser.param_groups:
-                    group["lr"] = learning_rate(settings, state.step) * group["times"]
+                    group["lr"] = learning_rate(settings, state.step) * group["lr_scale"]
                 optimiser.step()
             else:
                 state.skipped += 1
             state.step += 1
             if report:
-                state.store_from(optimiser)
-                yield MetaStep(state.step, settings.steps, found.before, found.after, norm, state.skipped)
+                state.capture_optimiser(optimiser)
+                yield MetaStep(state.step, settings.steps, found.loss_before, found.loss_after, norm, state.skipped)
     return state
 
 
 @dataclass(frozen=True)
-class _Batches(Generic[Batch]):
+class _BatchGradients(Generic[Batch]):
     """The batches of a training, each from a random stream of its own, and what they ask for. Implements Work."""
 
     model: Model[Batch]
@@ -175,41 +179,41 @@ class _Batches(Generic[Batch]):
     seed: int
 
     @property
-    def batches(self) -> int:
+    def batches_per_step(self) -> int:
         """Batches a step."""
-        return self.settings.batches
+        return self.settings.batches_per_step
 
-    def draw(self, step: int, batch: int) -> tuple[Batch, Batch]:
+    def draw_batch(self, step: int, batch: int) -> tuple[Batch, Batch]:
         """Draw (support, query)."""
         return self.sample(np.random.default_rng((self.seed, step, batch)))
 
-    def gradient(self, meta: Meta, step: int, drawn: tuple[Batch, Batch]) -> Gradient:
+    def compute_gradient(self, meta: MetaParameters, step: int, batch: tuple[Batch, Batch]) -> BatchGradient:
         """Return the outer gradient of one batch, and its query losses."""
         weights = step_weights(self.settings, step)
-        losses = _query_losses(self.model, meta, drawn, self.settings, weights, self.settings.reports(step))
+        losses = _query_losses(self.model, meta, batch, self.settings, weights, self.settings.is_report_step(step))
         objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
         tensors = meta.tensors()
         gradients = torch.autograd.grad(objective, tensors, allow_unused=True)
         found = [torch.zeros_like(t) if g is None else g for t, g in zip(tensors, gradients, strict=True)]
         vector = torch.cat([gradient.flatten() for gradient in found])
-        return Gradient(vector, *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])))
+        return BatchGradient(vector, *(float(loss.detach()) for loss in (objective, losses[0], losses[-1])))
 
 
-def _groups(meta: Meta, settings: MetaSettings) -> list[dict[str, Any]]:
+def _parameter_groups(meta: MetaParameters, settings: MetaSettings) -> list[dict[str, Any]]:
     """Return what the optimiser steps alike, each with how many ``times`` the step size."""
-    hidden = [tensor for tensor in meta.params.values() if settings.muon and is_hidden(tensor)]
+    hidden = [tensor for tensor in meta.params.values() if settings.muon_lr and is_hidden_matrix(tensor)]
     others = [tensor for tensor in meta.params.values() if not any(tensor is one for one in hidden)]
     groups = [
-        {"params": others, "times": 1.0},
-        {"params": hidden, "times": settings.muon / settings.lr if settings.lr else 0.0, "muon": True},
-        {"params": list(meta.log_rates.values()), "times": settings.rate_lr},
+        {"params": others, "lr_scale": 1.0},
+        {"params": hidden, "lr_scale": settings.muon_lr / settings.lr if settings.lr else 0.0, "muon": True},
+        {"params": list(meta.log_rates.values()), "lr_scale": settings.rate_lr_scale},
     ]
     return [group for group in groups if group["params"]]
 
 
 def _query_losses(
     model: Model[Batch],
-    meta: Meta,
+    meta: MetaParameters,
     batches: tuple[Batch, Batch],
     settings: MetaSettings,
     weights: list[float],
@@ -220,7 +224,7 @@ def _query_losses(
     losses = []
     paths = adapt(model, meta, support, settings.inner_steps, settings.order)
     for step, (weight, fast) in enumerate(zip(weights, paths, strict=True)):
-        query = model.prepared(fast, query) if step == 0 else query
+        query = model.precompute(fast, query) if step == 0 else query
         if weight > 0:
             losses.append(model.loss(fast, query).mean())
         elif report:
@@ -235,11 +239,11 @@ def step_weights(settings: MetaSettings, step: int) -> list[float]:
     """Return the query loss's weight after 0, 1, … inner steps: all steps at first, the last one later."""
     if settings.inner_steps == 0:
         return [1.0]
-    fading = settings.multi_step * settings.steps
+    fading = settings.multi_step_fraction * settings.steps
     early = max(0.0, 1.0 - step / fading) if fading > 0 else 0.0
     weights = [early / settings.inner_steps] * settings.inner_steps
     weights[-1] += 1.0 - early
-    return [settings.start_weight, *weights]
+    return [settings.zero_step_weight, *weights]
 
 
 def learning_rate(settings: MetaSettings, step: int) -> float:

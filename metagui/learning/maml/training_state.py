@@ -26,7 +26,7 @@ class StateFileError(Exception):
 
 
 @dataclass(frozen=True)
-class Meta:
+class MetaParameters:
     """What meta-learning learns: a starting point and how far to step from it."""
 
     params: Params
@@ -38,34 +38,34 @@ class Meta:
         """Everything the outer loop optimises, in a fixed order."""
         return [*self.params.values(), *self.log_rates.values()]
 
-    def vector(self) -> torch.Tensor:
+    def flatten(self) -> torch.Tensor:
         """Return all numbers, (P,), recording no graph."""
         return torch.cat([tensor.detach().flatten() for tensor in self.tensors()])
 
-    def split(self, vector: torch.Tensor) -> list[torch.Tensor]:
+    def unflatten(self, vector: torch.Tensor) -> list[torch.Tensor]:
         """Return views of P numbers in the shapes of ``tensors``."""
         tensors = self.tensors()
         parts = torch.split(vector, [tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
-    def frozen(self) -> Meta:
+    def detached_copy(self) -> MetaParameters:
         """Return a copy that records no graph."""
-        return Meta(
+        return MetaParameters(
             {name: tensor.detach().clone() for name, tensor in self.params.items()},
             {name: tensor.detach().clone() for name, tensor in self.log_rates.items()},
         )
 
-    def towards(self, other: Meta, share: float) -> Meta:
+    def interpolate(self, other: MetaParameters, fraction: float) -> MetaParameters:
         """Return what lies so far on the straight line to another one, recording no graph."""
 
         def between(here: Params, there: Params) -> Params:
-            return {name: torch.lerp(tensor, there[name], share).detach() for name, tensor in here.items()}
+            return {name: torch.lerp(tensor, there[name], fraction).detach() for name, tensor in here.items()}
 
-        return Meta(between(self.params, other.params), between(self.log_rates, other.log_rates))
+        return MetaParameters(between(self.params, other.params), between(self.log_rates, other.log_rates))
 
-    def trainable(self) -> Meta:
+    def trainable_copy(self) -> MetaParameters:
         """Return a copy whose tensors collect gradients."""
-        copy = self.frozen()
+        copy = self.detached_copy()
         for tensor in copy.tensors():
             tensor.requires_grad_()
         return copy
@@ -75,31 +75,31 @@ class Meta:
 class MetaState:
     """A meta-training run between two outer steps."""
 
-    meta: Meta
+    meta: MetaParameters
     seed: int
     """Of the batches: every one has a random stream of its own, by this, its step and its number."""
     step: int = 0
     skipped: int = 0
     moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
     """Adam's first and second moments, one pair a tensor; empty before the first step."""
-    updates: float = 0.0
+    optimiser_steps: float = 0.0
     """Steps Adam has really taken."""
 
-    def load_into(self, optimiser: torch.optim.Adam) -> None:
+    def restore_optimiser(self, optimiser: torch.optim.Adam) -> None:
         """Give ``optimiser`` the moments of this state."""
         for tensor, (first, second) in zip(self.meta.tensors(), self.moments, strict=bool(self.moments)):
             optimiser.state[tensor] = {
-                "step": torch.tensor(self.updates),
+                "step": torch.tensor(self.optimiser_steps),
                 "exp_avg": first.clone(),
                 "exp_avg_sq": second.clone(),
             }
 
-    def store_from(self, optimiser: torch.optim.Adam) -> None:
+    def capture_optimiser(self, optimiser: torch.optim.Adam) -> None:
         """Take the moments of ``optimiser``."""
         states = [optimiser.state.get(tensor) for tensor in self.meta.tensors()]
         if all(states):
             self.moments = [(s["exp_avg"], s["exp_avg_sq"]) for s in states if s]
-            self.updates = float(states[0]["step"]) if states[0] else 0.0
+            self.optimiser_steps = float(states[0]["step"]) if states[0] else 0.0
 
     def save(self, path: Path, notes: dict[str, Any] | None = None) -> None:
         """Write the state; ``notes`` is JSON that comes back from ``load``."""
@@ -110,7 +110,7 @@ class MetaState:
         header = {
             "step": self.step,
             "skipped": self.skipped,
-            "updates": self.updates,
+            "updates": self.optimiser_steps,
             "seed": self.seed,
             "params": list(self.meta.params),
             "rates": list(self.meta.log_rates),
@@ -125,7 +125,7 @@ class MetaState:
         try:
             with safe_open(path, framework="pt") as file:
                 header = json.loads(file.metadata()["state"])
-                meta = Meta(
+                meta = MetaParameters(
                     {n: file.get_tensor(f"params/{n}").requires_grad_() for n in header["params"]},
                     {n: file.get_tensor(f"rates/{n}").requires_grad_() for n in header["rates"]},
                 )

@@ -6,36 +6,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.policy.conditioning import ahead, clues, keys_of, recalled
-from metagui.learning.policy.features import ACTIONS, SEEN_FEATURES, Array
+from metagui.learning.policy.conditioning import (
+    build_retrieval_keys,
+    build_retrieved_features,
+    compute_conditioning,
+    compute_entry_distance,
+)
+from metagui.learning.policy.features import ACTION_SIZE, OBJECT_INPUT_FEATURES, Array
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LAYERS = 3
+LAYER_COUNT = 3
 
 
-def act(policy: Mapping[str, Array], anchors: Array, globals_: Array) -> tuple[Array, float]:
+def act(params: Mapping[str, Array], object_features: Array, global_features: Array) -> tuple[Array, float]:
     """Return the action (ACTIONS,) and the probability of being done for (A, F) and (G,) features."""
-    first, second = (softmax(policy[name])[: len(anchors)] @ anchors for name in ("attention1", "attention2"))
-    before = ahead(first, policy, np)
-    ways = clues(first, second, before, policy, globals_, np)
-    memory = _recalled(policy, keys_of(first, second, before, globals_, np), first)
-    seen = [first[:SEEN_FEATURES], second[:SEEN_FEATURES]]
-    values = np.concatenate([*seen, ways, memory, globals_, policy["context"]])
-    for layer in range(LAYERS):
-        values = values @ policy[f"policy.{layer}.weight"] + policy[f"policy.{layer}.bias"]
-        if layer < LAYERS - 1:
+    first, second = (
+        softmax(params[name])[: len(object_features)] @ object_features for name in ("attention1", "attention2")
+    )
+    before = compute_entry_distance(first, params, np)
+    ways = compute_conditioning(first, second, before, params, global_features, np)
+    memory = _retrieve(params, build_retrieval_keys(first, second, before, global_features, np), first)
+    seen = [first[:OBJECT_INPUT_FEATURES], second[:OBJECT_INPUT_FEATURES]]
+    values = np.concatenate([*seen, ways, memory, global_features, params["context"]])
+    for layer in range(LAYER_COUNT):
+        values = values @ params[f"policy.{layer}.weight"] + params[f"policy.{layer}.bias"]
+        if layer < LAYER_COUNT - 1:
             values = np.maximum(values, 0.0)
-    return values[:ACTIONS], float(0.5 + 0.5 * np.tanh(0.5 * values[ACTIONS]))
+    return values[:ACTION_SIZE], float(0.5 + 0.5 * np.tanh(0.5 * values[ACTION_SIZE]))
 
 
-def _recalled(policy: Mapping[str, Array], keys: Array, first: Array) -> Array:
+def _retrieve(params: Mapping[str, Array], keys: Array, first: Array) -> Array:
     """Return what was done in the most similar situations shown, (RECALLED,)."""
-    away = (policy["memory.keys"] - keys) * np.exp(policy["memory.scales"])
+    away = (params["memory.keys"] - keys) * np.exp(params["memory.scales"])
     apart = (away * away).sum(-1)
-    like = softmax(-0.5 * apart) @ policy["memory.values"]
-    return np.asarray(recalled(like, first, apart.min(keepdims=True), np))
+    like = softmax(-0.5 * apart) @ params["memory.values"]
+    return np.asarray(build_retrieved_features(like, first, apart.min(keepdims=True), np))
 
 
 def softmax(logits: Array) -> Array:

@@ -16,47 +16,47 @@ from typing import Any
 import torch
 
 from metagui.learning.policy import conditioning, task_inference
-from metagui.learning.policy.features import ACTIONS, GLOBAL_FEATURES, SEEN_FEATURES
+from metagui.learning.policy.features import ACTION_SIZE, GLOBAL_FEATURES, OBJECT_INPUT_FEATURES
 from metagui.learning.policy.task_inference import attend, attend_both
-from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, linear, mlp, per_task
+from metagui.learning.torch_utils.functional_mlp import Params, expand_per_task, init_mlp, linear, mlp
 
 POLICY_LAYERS = 3
 POLICY_TENSORS = tuple(f"policy.{layer}.{part}" for layer in range(POLICY_LAYERS) for part in ("weight", "bias"))
-INFERRED = ("context", "attention1", "attention2", *conditioning.INFERRED)
+INFERRED_TENSORS = ("context", "attention1", "attention2", *conditioning.CONDITIONING_TENSORS)
 """What the encoder gives every task of its own: (B, context), (B, A), (B, A + 1), and see ``clues``."""
-PLACES = conditioning.PLACES
-RECALLING = ("attention1", "attention2", "entry")
+POSITION_TENSORS = conditioning.INFERRED_POSITIONS
+RETRIEVAL_TENSORS = ("attention1", "attention2", "entry")
 """By these, what was shown is looked up. The inner loop leaves them as inferred: it is looked up once for all steps."""
-STARTED = INFERRED + POLICY_TENSORS
+TASK_TENSORS = INFERRED_TENSORS + POLICY_TENSORS
 """What a task's policy is."""
-ADAPTED = tuple(name for name in STARTED if name not in RECALLING)
-REMEMBERED = ("memory.keys", "memory.values", "memory.scales")
+ADAPTED_TENSORS = tuple(name for name in TASK_TENSORS if name not in RETRIEVAL_TENSORS)
+STORED_MEMORY_TENSORS = ("memory.keys", "memory.values", "memory.scales")
 """What a task keeps of its demonstrations: (B, N, KEYS), (B, N, VALUES) and (B, KEYS); it is not adapted."""
-MEMORY = (*REMEMBERED, "memory.takes")
+MEMORY_TENSORS = (*STORED_MEMORY_TENSORS, "memory.takes")
 """And while it adapts, which take every point is from, (B, N)."""
-NOBODY = -1000.0
+NO_TAKE = -1000.0
 """The take of a memory that is nobody's."""
-ENDS = 5 + task_inference.MIDDLES
+END_FEATURES = 5 + task_inference.CENTRE_FEATURES
 """Numbers that say where about an anchor demonstrations end, and what they go round."""
-OWN, FORGOTTEN = 0.1, 1e4
+OWN_PHASE_WINDOW, OWN_DISTANCE_PENALTY = 0.1, 1e4
 """A point of several takes does not recall its own nearer in phase than this, or adapting would learn to copy."""
 
 
-TRUST, CLOSED, AWAY = 2.0, 10.0, 20.0
+INITIAL_TRUST_LOGIT, CLOSED_GATE_LOGIT, MASKED_ATTENTION_LOGIT = 2.0, 10.0, 20.0
 """How far clues are trusted at first, by how much less closes a gate, and how far attention is turned away; logits."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class PolicyInputs:
     """What a policy sees of some points before anything that adapts takes part."""
 
     first: torch.Tensor
     """(B, N, ANCHOR_FEATURES) of the anchor attended to first, …"""
     second: torch.Tensor
     """… and of the second."""
-    ahead: torch.Tensor
+    entry_distance: torch.Tensor
     """(B, N, 1) see ``clues.ahead``."""
-    recalled: torch.Tensor
+    retrieved: torch.Tensor
     """(B, N, RECALLED) what was done in the most similar situations shown."""
 
 
@@ -64,9 +64,9 @@ class Seen:
 class Points:
     """Decisions of several tasks: B tasks, N points each, A anchors."""
 
-    anchors: torch.Tensor
+    object_features: torch.Tensor
     """(B, N, A, ANCHOR_FEATURES)"""
-    globals: torch.Tensor
+    global_features: torch.Tensor
     """(B, N, GLOBAL_FEATURES)"""
     actions: torch.Tensor
     """(B, N, ACTIONS)"""
@@ -74,38 +74,38 @@ class Points:
     """(B, N)"""
     phase: torch.Tensor
     """(B, N) how much of its segment had passed, 0 to 1; only the encoder sees it."""
-    take: torch.Tensor | None = None
+    take_ids: torch.Tensor | None = None
     """(B, N) which of its task's takes a point is from; None for takes that the memory does not know."""
-    attended: torch.Tensor | None = None
+    forced_attention: torch.Tensor | None = None
     """(B, 2) which anchors to look at, A for none as the second, whatever the encoder thinks."""
-    distrust: torch.Tensor | None = None
+    conditioning_dropout: torch.Tensor | None = None
     """(B, GATES) 1 for the clues that the policy shall do without; in training only."""
-    nudge: torch.Tensor | None = None
+    position_noise: torch.Tensor | None = None
     """(B, 6, 3) how far what is inferred is displaced, place by place; in training only."""
-    seen: Seen | None = field(default=None, kw_only=True)
+    policy_inputs: PolicyInputs | None = field(default=None, kw_only=True)
     """What a policy sees there, once it was looked up, see ``PolicyModel.prepared``."""
-    studied: int | None = field(default=None, kw_only=True)
+    encoder_points: int | None = field(default=None, kw_only=True)
     """Encoder and loss look at so many of the points, the memory keeps them all: a denser memory costs little."""
 
-    def first(self, count: int) -> Points:
+    def select_first(self, count: int) -> Points:
         """Return ``count`` points of every task; they are in no order, so they are a sample."""
         return replace(
             self,
-            anchors=self.anchors[:, :count],
-            globals=self.globals[:, :count],
+            object_features=self.object_features[:, :count],
+            global_features=self.global_features[:, :count],
             actions=self.actions[:, :count],
             done=self.done[:, :count],
             phase=self.phase[:, :count],
-            take=None if self.take is None else self.take[:, :count],
-            studied=None,
+            take_ids=None if self.take_ids is None else self.take_ids[:, :count],
+            encoder_points=None,
         )
 
-    def looked_at(self) -> Points:
+    def select_encoder_points(self) -> Points:
         """Return the points that encoder and loss look at."""
-        return self if self.studied is None else self.first(self.studied)
+        return self if self.encoder_points is None else self.select_first(self.encoder_points)
 
 
-class _Torch:
+class _TorchNamespace:
     """The few functions that ``clues`` needs; no gradient through the angle, which has none at 0."""
 
     stack = staticmethod(torch.stack)
@@ -130,13 +130,13 @@ class PolicyModel:
     summary: int = 64
     """Numbers that summarise one anchor."""
     context: int = 16
-    ending: float = 4.0
+    via_point_end_bias: float = 4.0
     """How much sooner a point at the end is picked for a mark."""
-    apart: float = 30.0
+    attention_repulsion: float = 30.0
     """How much the second attention avoids the first anchor."""
-    thumb: float = 10.0
+    heuristic_sharpness: float = 10.0
     """How strongly the attentions begin at their rules of thumb, a 0.1 m."""
-    near: float = 0.58
+    pairing_distance: float = 0.58
     """Things that end nearer to each other than this (in 0.1 m) belong together, at first; else the second attention
     looks at nothing: what does not matter is only in the way."""
     sharpness: float = 3.0
@@ -145,236 +145,268 @@ class PolicyModel:
     """Action errors beyond this count linearly."""
     done_weight: float = 0.3
     """Weight of the done output's cross-entropy beside the action error."""
-    reached: float = 0.0
+    entry_reached_gain: float = 0.0
     """How much more, as a logarithm, what is remembered is told apart by whether the motion's beginning was reached, if
     the motion stays level from there on. Imitation hardly asks for it, in closed loop a line depends on it."""
-    blind: bool = False
+    unconditioned: bool = False
     """Start every task alike, without looking at its demonstration: the multi-task rival."""
 
-    def initial(self, seed: int) -> Params:
+    def initialise(self, seed: int) -> Params:
         """Return untrained parameters."""
         generator = torch.Generator().manual_seed(seed)
-        seen = 2 * SEEN_FEATURES + conditioning.CLUES + conditioning.RECALLED + GLOBAL_FEATURES + self.context
-        policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTIONS + 1), generator, last_scale=0.3)
+        seen = (
+            2 * OBJECT_INPUT_FEATURES
+            + conditioning.CONDITIONING_FEATURES
+            + conditioning.RETRIEVED_FEATURES
+            + GLOBAL_FEATURES
+            + self.context
+        )
+        policy = init_mlp("policy", (seen, self.hidden, self.hidden, ACTION_SIZE + 1), generator, last_layer_scale=0.3)
         policy |= {
-            "trust": torch.full((conditioning.GATES,), TRUST),
-            "memory.scales": torch.tensor(conditioning.KEY_SCALES),
+            "trust": torch.full((conditioning.GATE_COUNT,), INITIAL_TRUST_LOGIT),
+            "memory.scales": torch.tensor(conditioning.INITIAL_LOG_KEY_SCALES),
         }
-        if self.blind:
-            sizes = {"context": self.context, "radius": 1} | dict.fromkeys(PLACES, 3)
+        if self.unconditioned:
+            sizes = {"context": self.context, "radius": 1} | dict.fromkeys(POSITION_TENSORS, 3)
             return policy | {name: torch.zeros(size) for name, size in sizes.items()}
-        shown = SEEN_FEATURES + GLOBAL_FEATURES + ACTIONS + 2
+        shown = OBJECT_INPUT_FEATURES + GLOBAL_FEATURES + ACTION_SIZE + 2
         s = self.summary
         return (
             policy
             | init_mlp("encoder", (shown, self.encoder, self.encoder), generator)
             | init_mlp("mix", (4 * self.encoder, s), generator)
-            | init_mlp("first", (s + ENDS, s // 2, 1), generator, last_scale=0.1)
-            | init_mlp("second", (2 * s + ENDS, s // 2, 1), generator, last_scale=0.1)
-            | init_mlp("moment", (self.encoder, 3), generator, last_scale=0.1)
+            | init_mlp("first", (s + END_FEATURES, s // 2, 1), generator, last_layer_scale=0.1)
+            | init_mlp("second", (2 * s + END_FEATURES, s // 2, 1), generator, last_layer_scale=0.1)
+            | init_mlp("moment", (self.encoder, 3), generator, last_layer_scale=0.1)
             | init_mlp("context", (2 * s, s, self.context), generator)
-            | init_mlp("marks", (2 * s, s, 6), generator, last_scale=0.1)
+            | init_mlp("marks", (2 * s, s, 6), generator, last_layer_scale=0.1)
         )
 
     def start(self, params: Params, support: Points) -> Params:
         """Return every task's policy before the first step: what the encoder infers, and shared weights."""
-        tasks = len(support.anchors)
-        fast = per_task(params, (*POLICY_TENSORS, "trust", "memory.scales"), tasks)
-        if self.blind:
-            return fast | self._blind(params, support)
-        everything, support = support, support.looked_at()
-        rows = self.shown(params, support)
-        summaries = self.summarise(params, rows, support)
-        middles = task_inference.middles(support.anchors[..., :3], support.done)
-        attention1 = directed(self._first(params, summaries, middles, support), support.attended, 0)
-        attention2 = directed(self._second(params, summaries, middles, support, attention1), support.attended, 1)
+        tasks = len(support.object_features)
+        fast = expand_per_task(params, (*POLICY_TENSORS, "trust", "memory.scales"), tasks)
+        if self.unconditioned:
+            return fast | self._start_unconditioned(params, support)
+        everything, support = support, support.select_encoder_points()
+        rows = self.encode_points(params, support)
+        summaries = self.summarise_objects(params, rows, support)
+        middles = task_inference.summarise_centres(support.object_features[..., :3], support.done)
+        attention1 = force_attention(
+            self._infer_first_attention(params, summaries, middles, support), support.forced_attention, 0
+        )
+        attention2 = force_attention(
+            self._infer_second_attention(params, summaries, middles, support, attention1), support.forced_attention, 1
+        )
         attended = torch.cat([attend(attention1, summaries), attend(attention2, summaries)], -1)
         fast |= {
             "context": mlp(params, "context", attended, 2),
             "attention1": attention1,
             "attention2": attention2,
         }
-        fast |= self._places(params, rows, attended, fast, support)
-        if support.distrust is not None:
-            fast["trust"] = fast["trust"] - CLOSED * support.distrust
-        if support.nudge is not None:
-            fast |= {name: fast[name] + support.nudge[:, i] for i, name in enumerate(PLACES)}
-        return fast | self._memory(fast, everything)
+        fast |= self._infer_positions(params, rows, attended, fast, support)
+        if support.conditioning_dropout is not None:
+            fast["trust"] = fast["trust"] - CLOSED_GATE_LOGIT * support.conditioning_dropout
+        if support.position_noise is not None:
+            fast |= {name: fast[name] + support.position_noise[:, i] for i, name in enumerate(POSITION_TENSORS)}
+        return fast | self._build_memory(fast, everything)
 
-    def _blind(self, params: Params, support: Points) -> Params:
+    def _start_unconditioned(self, params: Params, support: Points) -> Params:
         """Return the same start for every task: even attentions, and nothing remembered."""
-        tasks, anchors = len(support.anchors), support.anchors.shape[2]
-        return per_task(params, ("context", *PLACES, "radius"), tasks) | {
+        tasks, anchors = len(support.object_features), support.object_features.shape[2]
+        return expand_per_task(params, ("context", *POSITION_TENSORS, "radius"), tasks) | {
             "attention1": torch.zeros(tasks, anchors),
             "attention2": torch.zeros(tasks, anchors + 1),
-            "memory.keys": torch.zeros(tasks, 1, conditioning.KEYS),
-            "memory.values": torch.zeros(tasks, 1, conditioning.VALUES),
-            "memory.takes": torch.full((tasks, 1), NOBODY),
+            "memory.keys": torch.zeros(tasks, 1, conditioning.RETRIEVAL_KEY_FEATURES),
+            "memory.values": torch.zeros(tasks, 1, conditioning.RETRIEVAL_VALUE_FEATURES),
+            "memory.takes": torch.full((tasks, 1), NO_TAKE),
         }
 
-    def _places(
+    def _infer_positions(
         self, params: Params, rows: torch.Tensor, attended: torch.Tensor, fast: Params, support: Points
     ) -> Params:
         """Return where the two anchors were when it mattered, see ``clues.INFERRED``, the circle's radius, and scales.
 
         Goals, circle and entry are what the demonstrations say; for marks and entry the encoder picks the moment.
         """
-        where1, where2 = (attend(fast[name], support.anchors[..., :3]) for name in ("attention1", "attention2"))
+        where1, where2 = (attend(fast[name], support.object_features[..., :3]) for name in ("attention1", "attention2"))
         moments = mlp(params, "moment", rows, 1)
         mark1, begin = attend(fast["attention1"], moments[..., [0, 2]]).unbind(-1)
         mark2 = attend(fast["attention2"], moments[..., 1:2]).squeeze(-1)
         moved = mlp(params, "marks", attended, 2)
-        late = self.ending * support.done
-        begin = begin + task_inference.earliness(where1, support.done, support.phase, support.take)
-        centre, radius = task_inference.circle(where1, support.done)
+        late = self.via_point_end_bias * support.done
+        begin = begin + task_inference.infer_entry_logits(where1, support.done, support.phase, support.take_ids)
+        centre, radius = task_inference.infer_circle(where1, support.done)
         return {
-            "goal1": task_inference.goal(where1, support.done),
-            "goal2": task_inference.goal(where2, support.done),
-            "mark1": task_inference.picked(where1, mark1 + late) + moved[:, :3],
-            "mark2": task_inference.picked(where2, mark2 + late) + moved[:, 3:],
+            "goal1": task_inference.infer_goal(where1, support.done),
+            "goal2": task_inference.infer_goal(where2, support.done),
+            "mark1": task_inference.average_by_logits(where1, mark1 + late) + moved[:, :3],
+            "mark2": task_inference.average_by_logits(where2, mark2 + late) + moved[:, 3:],
             "centre": centre,
-            "entry": task_inference.picked(where1, begin),
+            "entry": task_inference.average_by_logits(where1, begin),
             "radius": radius,
-            "memory.scales": self._told_apart(fast["memory.scales"], where1, begin, support),
+            "memory.scales": self._infer_key_scales(fast["memory.scales"], where1, begin, support),
         }
 
-    def _told_apart(
-        self, scales: torch.Tensor, where: torch.Tensor, begin: torch.Tensor, support: Points
+    def _infer_key_scales(
+        self, scales: torch.Tensor, positions: torch.Tensor, entry_logits: torch.Tensor, support: Points
     ) -> torch.Tensor:
         """Return by what remembered situations are told apart, (tasks, KEYS)."""
-        if not self.reached:
+        if not self.entry_reached_gain:
             return scales
-        level = task_inference.stays_level(where, support.done, support.phase, begin)
-        return torch.cat([scales[:, :-1], scales[:, -1:] + self.reached * level.unsqueeze(-1)], -1)
+        level = task_inference.infer_level_fraction(positions, support.done, support.phase, entry_logits)
+        return torch.cat([scales[:, :-1], scales[:, -1:] + self.entry_reached_gain * level.unsqueeze(-1)], -1)
 
-    def _memory(self, fast: Params, support: Points) -> Params:
+    def _build_memory(self, fast: Params, support: Points) -> Params:
         """Return what the policy may look up: every point's situation, and what was done in it."""
-        first, second = attend_both(fast["attention1"], fast["attention2"], support.anchors)
-        ahead = conditioning.ahead(first, _beside_rows(fast), _Torch)
+        first, second = attend_both(fast["attention1"], fast["attention2"], support.object_features)
+        ahead = conditioning.compute_entry_distance(first, _broadcast_inferred(fast), _TorchNamespace)
         values = [first[..., :3], support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)]
         return {
-            "memory.keys": conditioning.keys_of(first, second, ahead, support.globals, _Torch),
+            "memory.keys": conditioning.build_retrieval_keys(
+                first, second, ahead, support.global_features, _TorchNamespace
+            ),
             "memory.values": torch.cat(values, -1),
-            "memory.takes": _owners(support),
+            "memory.takes": _remembered_takes(support),
         }
 
-    def _first(self, params: Params, summaries: torch.Tensor, middles: torch.Tensor, support: Points) -> torch.Tensor:
+    def _infer_first_attention(
+        self, params: Params, summaries: torch.Tensor, middles: torch.Tensor, support: Points
+    ) -> torch.Tensor:
         """Return the first attention's logits (tasks, A).
 
         They begin at a rule of thumb: a demonstration ends near what it is about, and always in the same place of it.
         """
-        ends = task_inference.ends(support.anchors[..., :3], support.done)
-        thumb = -self.thumb * (ends[..., 3] + ends[..., 4])
+        ends = task_inference.summarise_ends(support.object_features[..., :3], support.done)
+        thumb = -self.heuristic_sharpness * (ends[..., 3] + ends[..., 4])
         return thumb + self.sharpness * mlp(params, "first", torch.cat([summaries, ends, middles], -1), 2).squeeze(-1)
 
-    def _second(
+    def _infer_second_attention(
         self, params: Params, summaries: torch.Tensor, middles: torch.Tensor, support: Points, attention1: torch.Tensor
     ) -> torch.Tensor:
         """Return the second attention's logits (tasks, A + 1), given the first: never the same anchor, or none.
 
         They begin at a rule of thumb: what belongs together ends near each other, and always in the same place.
         """
-        first = attend(attention1, support.anchors[..., :3]).unsqueeze(2)
-        ends = task_inference.ends(support.anchors[..., :3] - first, support.done)
-        thumb = self.thumb * (self.near - ends[..., 3] - ends[..., 4])
+        first = attend(attention1, support.object_features[..., :3]).unsqueeze(2)
+        ends = task_inference.summarise_ends(support.object_features[..., :3] - first, support.done)
+        thumb = self.heuristic_sharpness * (self.pairing_distance - ends[..., 3] - ends[..., 4])
         given = attend(attention1, summaries)
         rows = torch.cat([summaries, given.unsqueeze(1).expand_as(summaries), ends, middles], -1)
-        none = torch.nn.functional.pad(torch.cat([torch.zeros_like(given), given], -1), (0, ENDS)).unsqueeze(1)
+        none = torch.nn.functional.pad(torch.cat([torch.zeros_like(given), given], -1), (0, END_FEATURES)).unsqueeze(1)
         logits = self.sharpness * mlp(params, "second", torch.cat([rows, none], 1), 2).squeeze(-1)
         taken = torch.softmax(attention1, -1).detach()
-        return logits + torch.cat([thumb - self.apart * taken, torch.zeros_like(thumb[:, :1])], -1)
+        return logits + torch.cat([thumb - self.attention_repulsion * taken, torch.zeros_like(thumb[:, :1])], -1)
 
-    def shown(self, params: Params, support: Points) -> torch.Tensor:
+    def encode_points(self, params: Params, support: Points) -> torch.Tensor:
         """Return what every point says about every anchor, (tasks, N, A, encoder)."""
         beside = torch.cat(
-            [support.globals, support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)], -1
+            [support.global_features, support.actions, support.done.unsqueeze(-1), support.phase.unsqueeze(-1)], -1
         )
         weight, bias = params["encoder.0.weight"], params["encoder.0.bias"]
-        own, common = weight[:SEEN_FEATURES], weight[SEEN_FEATURES:]  # what all anchors share, once only
-        hidden = torch.relu(support.anchors[..., :SEEN_FEATURES] @ own + linear(beside, common, bias).unsqueeze(2))
+        own, common = (
+            weight[:OBJECT_INPUT_FEATURES],
+            weight[OBJECT_INPUT_FEATURES:],
+        )  # what all anchors share, once only
+        hidden = torch.relu(
+            support.object_features[..., :OBJECT_INPUT_FEATURES] @ own + linear(beside, common, bias).unsqueeze(2)
+        )
         return torch.relu(linear(hidden, params["encoder.1.weight"], params["encoder.1.bias"]))
 
-    def summarise(self, params: Params, rows: torch.Tensor, support: Points) -> torch.Tensor:
+    def summarise_objects(self, params: Params, rows: torch.Tensor, support: Points) -> torch.Tensor:
         """Return what was shown about every anchor, (tasks, A, summary)."""
         even = torch.full_like(support.done, 1.0 / support.done.shape[1])
-        each = task_inference.pooled(rows, torch.stack([even, task_inference.ending(support.done)], dim=1)).flatten(2)
+        each = task_inference.pool_points(
+            rows, torch.stack([even, task_inference.end_weights(support.done)], dim=1)
+        ).flatten(2)
         everything = each.mean(dim=1, keepdim=True).expand_as(each)
         return torch.relu(mlp(params, "mix", torch.cat([each, everything], -1), 1))
 
-    def outputs(self, fast: Params, points: Points) -> torch.Tensor:
+    def predict(self, fast: Params, points: Points) -> torch.Tensor:
         """Return actions and the done logit, (tasks, N, ACTIONS + 1)."""
-        seen = points.seen or self._see(fast, points)
-        ways = conditioning.clues(seen.first, seen.second, seen.ahead, _beside_rows(fast), points.globals, _Torch)
-        context = fast["context"].unsqueeze(1).expand(-1, points.globals.shape[1], -1)
-        anchors = [side[..., :SEEN_FEATURES] for side in (seen.first, seen.second)]
-        told = [ways, seen.recalled, points.globals, context]
+        seen = points.policy_inputs or self._attend_and_retrieve(fast, points)
+        ways = conditioning.compute_conditioning(
+            seen.first,
+            seen.second,
+            seen.entry_distance,
+            _broadcast_inferred(fast),
+            points.global_features,
+            _TorchNamespace,
+        )
+        context = fast["context"].unsqueeze(1).expand(-1, points.global_features.shape[1], -1)
+        anchors = [side[..., :OBJECT_INPUT_FEATURES] for side in (seen.first, seen.second)]
+        told = [ways, seen.retrieved, points.global_features, context]
         return mlp(fast, "policy", torch.cat([*anchors, *told], -1), POLICY_LAYERS)
 
-    def prepared(self, fast: Params, batch: Points) -> Points:
+    def precompute(self, fast: Params, batch: Points) -> Points:
         """Return the points that the loss looks at, with what no tensor in ``ADAPTED`` changes looked up once."""
-        batch = batch.looked_at()
-        return replace(batch, seen=self._see(fast, batch))
+        batch = batch.select_encoder_points()
+        return replace(batch, policy_inputs=self._attend_and_retrieve(fast, batch))
 
-    def _see(self, fast: Params, points: Points) -> Seen:
+    def _attend_and_retrieve(self, fast: Params, points: Points) -> PolicyInputs:
         """Look at the two attended anchors, and look up what was done in such situations."""
-        first, second = attend_both(fast["attention1"], fast["attention2"], points.anchors)
-        ahead = conditioning.ahead(first, _beside_rows(fast), _Torch)
-        keys = conditioning.keys_of(first, second, ahead, points.globals, _Torch)
-        return Seen(first, second, ahead, self._recalled(fast, keys, first, points))
+        first, second = attend_both(fast["attention1"], fast["attention2"], points.object_features)
+        ahead = conditioning.compute_entry_distance(first, _broadcast_inferred(fast), _TorchNamespace)
+        keys = conditioning.build_retrieval_keys(first, second, ahead, points.global_features, _TorchNamespace)
+        return PolicyInputs(first, second, ahead, self._retrieve(fast, keys, first, points))
 
-    def _recalled(self, fast: Params, keys: torch.Tensor, first: torch.Tensor, points: Points) -> torch.Tensor:
+    def _retrieve(self, fast: Params, keys: torch.Tensor, first: torch.Tensor, points: Points) -> torch.Tensor:
         """Return what was done in the most similar situations shown, (tasks, N, RECALLED)."""
         scales = fast["memory.scales"].exp().unsqueeze(1)
         keys = keys * scales
         known = fast["memory.keys"] * scales
         squares = keys.square().sum(-1, keepdim=True) + known.square().sum(-1).unsqueeze(1)
         apart = (squares - 2.0 * torch.bmm(keys, known.transpose(1, 2))).clamp_min(0.0)
-        if points.take is not None:
-            own = points.take.unsqueeze(-1) == fast["memory.takes"].unsqueeze(1)
-            own &= (points.phase.unsqueeze(-1) - fast["memory.values"][..., -1].unsqueeze(1)).abs() < OWN
-            apart = apart + FORGOTTEN * own
+        if points.take_ids is not None:
+            own = points.take_ids.unsqueeze(-1) == fast["memory.takes"].unsqueeze(1)
+            own &= (points.phase.unsqueeze(-1) - fast["memory.values"][..., -1].unsqueeze(1)).abs() < OWN_PHASE_WINDOW
+            apart = apart + OWN_DISTANCE_PENALTY * own
         like = torch.bmm(torch.softmax(-0.5 * apart, -1), fast["memory.values"])
-        told: torch.Tensor = conditioning.recalled(like, first, apart.amin(-1, keepdim=True), _Torch)
+        told: torch.Tensor = conditioning.build_retrieved_features(
+            like, first, apart.amin(-1, keepdim=True), _TorchNamespace
+        )
         return told
 
     def loss(self, fast: Params, batch: Points) -> torch.Tensor:
         """Return every task's imitation loss, (tasks,): Huber on the actions, cross-entropy on done."""
-        batch = batch.looked_at()
-        out = self.outputs(fast, batch)
-        error = torch.nn.functional.huber_loss(out[..., :ACTIONS], batch.actions, reduction="none", delta=self.huber)
-        done = torch.nn.functional.binary_cross_entropy_with_logits(out[..., ACTIONS], batch.done, reduction="none")
+        batch = batch.select_encoder_points()
+        out = self.predict(fast, batch)
+        error = torch.nn.functional.huber_loss(
+            out[..., :ACTION_SIZE], batch.actions, reduction="none", delta=self.huber
+        )
+        done = torch.nn.functional.binary_cross_entropy_with_logits(out[..., ACTION_SIZE], batch.done, reduction="none")
         return error.sum(-1).mean(-1) / self.huber + self.done_weight * done.mean(-1)
 
-    def rates(self) -> dict[str, float]:
+    def initial_inner_rates(self) -> dict[str, float]:
         """Return which tensors the inner loop adapts, and the rates to begin with: what was inferred moves most.
 
         Ten times larger ones undo what the encoder learnt, and the outer loop does not win it back.
         """
-        rates = dict.fromkeys(ADAPTED, 0.003) | dict.fromkeys(POLICY_TENSORS, 0.0008)
+        rates = dict.fromkeys(ADAPTED_TENSORS, 0.003) | dict.fromkeys(POLICY_TENSORS, 0.0008)
         return rates | {"context": 0.07, "trust": 1.5}
 
 
-def _beside_rows(fast: Params) -> Params:
+def _broadcast_inferred(fast: Params) -> Params:
     """Return what is inferred of every task, to go with its rows, (tasks, 1, ...)."""
-    return {name: fast[name].unsqueeze(1) for name in conditioning.INFERRED}
+    return {name: fast[name].unsqueeze(1) for name in conditioning.CONDITIONING_TENSORS}
 
 
-def _owners(support: Points) -> torch.Tensor:
+def _remembered_takes(support: Points) -> torch.Tensor:
     """Return which take every remembered point is from, (tasks, N); nobody's where there is only one."""
-    if support.take is None:
-        return torch.full_like(support.done, NOBODY)
-    single = support.take.amax(1, keepdim=True) == support.take.amin(1, keepdim=True)
-    return torch.where(single, NOBODY, support.take)
+    if support.take_ids is None:
+        return torch.full_like(support.done, NO_TAKE)
+    single = support.take_ids.amax(1, keepdim=True) == support.take_ids.amin(1, keepdim=True)
+    return torch.where(single, NO_TAKE, support.take_ids)
 
 
-def directed(logits: torch.Tensor, attended: torch.Tensor | None, which: int) -> torch.Tensor:
+def force_attention(logits: torch.Tensor, forced_attention: torch.Tensor | None, which: int) -> torch.Tensor:
     """Return the attention's logits (tasks, A), or those that look at the asked anchor alone."""
-    if attended is None:
+    if forced_attention is None:
         return logits
-    chosen = torch.nn.functional.one_hot(attended[:, which], logits.shape[1])
-    return AWAY * (chosen - 1.0)
+    chosen = torch.nn.functional.one_hot(forced_attention[:, which], logits.shape[1])
+    return MASKED_ATTENTION_LOGIT * (chosen - 1.0)
 
 
 def as_numpy(fast: Params, task: int = 0) -> dict[str, Any]:
     """Return one task's adapted tensors and memory as float32 arrays, for ``pilot`` and for storage."""
-    return {name: fast[name][task].detach().numpy().copy() for name in (*STARTED, *REMEMBERED)}
+    return {name: fast[name][task].detach().numpy().copy() for name in (*TASK_TENSORS, *STORED_MEMORY_TENSORS)}

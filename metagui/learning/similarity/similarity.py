@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray
     from metagui.learning.policy.features import Array
-    from metagui.learning.similarity.trajectory import Series
+    from metagui.learning.similarity.trajectory import Trajectories
 
-LEAST_TASKS = 20
+MIN_CALIBRATION_TASKS = 20
 """Fewer tasks than this are ranked without a verdict of their own."""
 
-WRONG = 0.05
+MAX_ERROR_RATE = 0.05
 """Share of the verdicts that may be wrong."""
 
-FARTHEST = 2.0
+MAX_EMBEDDING_DISTANCE = 2.0
 """Distance between opposite embeddings."""
 
-NEAR = 1.0
+MAX_WARM_START_DISTANCE = 1.0
 """Farthest distance of a task whose policies are worth starting from."""
 
 Verdict = Literal["similar", "unsure", "new", "unranked"]
@@ -51,7 +51,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class DistanceCalibration:
     """P(same task | distance) = 1 / (1 + exp(slope (distance − centre)))."""
 
     slope: float
@@ -76,12 +76,12 @@ class Calibration:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any] | None) -> Calibration | None:
+    def from_dict(cls, values: Mapping[str, Any] | None) -> DistanceCalibration | None:
         """Return the calibration in a prior's metadata, if there is one."""
         return cls(**values) if values else None
 
 
-def distances(a: Array, b: Array) -> FloatArray:
+def euclidean_distances(a: Array, b: Array) -> FloatArray:
     """Return the Euclidean distances (n, m) between embeddings (n, D) and (m, D)."""
     squared = np.square(a[:, None].astype(np.float64) - b[None]).sum(-1)
     return np.asarray(np.sqrt(squared))
@@ -90,7 +90,7 @@ def distances(a: Array, b: Array) -> FloatArray:
 def rank(
     query: Array,
     library: Mapping[str, Array],
-    calibration: Calibration | None,
+    calibration: DistanceCalibration | None,
     takes: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Neighbour]:
     """Return all tasks of a library, nearest first, for embeddings (k, D) of one or more takes of one task.
@@ -101,7 +101,7 @@ def rank(
     for task, vectors in library.items():
         if not len(vectors):
             continue
-        d = distances(query, vectors)
+        d = euclidean_distances(query, vectors)
         distance = float(d.mean())
         take = takes[task][int(d.mean(axis=0).argmin())] if takes else None
         probability = calibration.probability(distance) if calibration else float("nan")
@@ -110,11 +110,11 @@ def rank(
     return sorted(found, key=lambda n: n.distance)
 
 
-def nearest_learnt(ranked: Sequence[Neighbour], file_of: Callable[[str], Path]) -> dict[str, Path]:
+def find_warm_start(ranked: Sequence[Neighbour], policy_path: Callable[[str], Path]) -> dict[str, Path]:
     """Return the file of the nearest task that has policies of its own to start from; nothing if none is near."""
     for neighbour in sorted(ranked, key=lambda n: n.distance):
-        if neighbour.distance < NEAR and file_of(neighbour.task).is_file():
-            return {neighbour.task: file_of(neighbour.task)}
+        if neighbour.distance < MAX_WARM_START_DISTANCE and policy_path(neighbour.task).is_file():
+            return {neighbour.task: policy_path(neighbour.task)}
     return {}
 
 
@@ -124,13 +124,13 @@ def distance_matrix(library: Mapping[str, Array]) -> tuple[tuple[str, ...], Floa
     matrix = np.zeros((len(names), len(names)))
     for i, a in enumerate(names):
         for j, b in enumerate(names):
-            d = distances(library[a], library[b])
+            d = euclidean_distances(library[a], library[b])
             matrix[i, j] = d.mean() if i != j else d.sum() / max(len(d) * (len(d) - 1), 1)
     return names, matrix
 
 
-def leave_one_out(
-    library: Mapping[str, Array], alike: Mapping[str, str] | None = None
+def leave_one_out_distances(
+    library: Mapping[str, Array], group_labels: Mapping[str, str] | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return every take's distance to the others of its own task (n,), and to all other tasks (n, tasks - 1).
 
@@ -138,13 +138,13 @@ def leave_one_out(
     """
     names = [name for name, vectors in library.items() if len(vectors) >= 2]
     tasks = [library[name] for name in names]
-    words = [(alike or {}).get(name, name) for name in names]
+    words = [(group_labels or {}).get(name, name) for name in names]
     same: list[float] = []
     different: list[FloatArray] = []
     for i, own in enumerate(tasks):
-        same += list(distances(own, own).sum(axis=1) / (len(own) - 1))
+        same += list(euclidean_distances(own, own).sum(axis=1) / (len(own) - 1))
         others = [
-            distances(own, other).mean(axis=1) if words[j] != words[i] else np.full(len(own), np.inf)
+            euclidean_distances(own, other).mean(axis=1) if words[j] != words[i] else np.full(len(own), np.inf)
             for j, other in enumerate(tasks)
             if j != i
         ]
@@ -152,42 +152,46 @@ def leave_one_out(
     return np.array(same), np.array(different)
 
 
-def calibrate(library: Mapping[str, Array], alike: Mapping[str, str] | None = None) -> Calibration | None:
+def calibrate(
+    library: Mapping[str, Array], group_labels: Mapping[str, str] | None = None
+) -> DistanceCalibration | None:
     """Fit a calibration on a library; None if it has fewer than ``LEAST_TASKS`` tasks with two takes.
 
     ``alike`` gives tasks that differ in hidden numbers only the same word; they do not count as different.
     """
     tasks = sum(len(vectors) >= 2 for vectors in library.values())
-    if tasks < LEAST_TASKS:
+    if tasks < MIN_CALIBRATION_TASKS:
         return None
-    same, different = leave_one_out(library, alike)
-    nearest = np.minimum(different.min(axis=1), FARTHEST)
-    slope, centre = _logistic(np.append(same, nearest), np.arange(2 * len(same)) < len(same))
-    cuts = _similar_cut(same, different[np.isfinite(different)]), float(np.quantile(same, 1.0 - WRONG))
-    return Calibration(slope, centre, tasks, min(cuts), max(cuts))
+    same, different = leave_one_out_distances(library, group_labels)
+    nearest = np.minimum(different.min(axis=1), MAX_EMBEDDING_DISTANCE)
+    slope, centre = _fit_logistic(np.append(same, nearest), np.arange(2 * len(same)) < len(same))
+    cuts = _similar_threshold(same, different[np.isfinite(different)]), float(np.quantile(same, 1.0 - MAX_ERROR_RATE))
+    return DistanceCalibration(slope, centre, tasks, min(cuts), max(cuts))
 
 
-def _similar_cut(same: FloatArray, different: FloatArray) -> float:
+def _similar_threshold(same: FloatArray, different: FloatArray) -> float:
     """Return the largest distance up to which at most ``WRONG`` of all pairs are of different tasks; 0 if none."""
     values = np.append(same, different)
     order = np.argsort(values)
     wrong = np.cumsum(order >= len(same)) / np.arange(1, len(values) + 1)
-    good = np.flatnonzero(wrong <= WRONG)
+    good = np.flatnonzero(wrong <= MAX_ERROR_RATE)
     return float(values[order][good[-1]]) if len(good) else 0.0
 
 
-def calibration_for(library: Mapping[str, Array], prior: Calibration | None) -> tuple[Calibration | None, str]:
+def choose_calibration(
+    library: Mapping[str, Array], prior: DistanceCalibration | None
+) -> tuple[DistanceCalibration | None, str]:
     """Return the calibration to judge with, the library's own or the prior's, and in words why that one."""
     own = calibrate(library)
     if own:
         return own, f"Verdicts are calibrated on your own {own.tasks} tasks."
-    few = f"Fewer than {LEAST_TASKS} tasks have two takes"
+    few = f"Fewer than {MIN_CALIBRATION_TASKS} tasks have two takes"
     if prior:
         return prior, f"{few}, so verdicts use the calibration that came with the encoder ({prior.tasks} tasks)."
     return None, f"{few}, too few to say what a distance means: neighbours are ranked only."
 
 
-def _logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float, float]:
+def _fit_logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float, float]:
     """Fit P(y | x) with a little ridge, by Newton's method; return a positive slope and the centre."""
     scale = float(x.std()) or 1.0
     features = np.stack([np.ones_like(x), (x - x.mean()) / scale], axis=1)
@@ -202,10 +206,13 @@ def _logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[fl
     return float(slope / scale), float(x.mean() + scale * weights[0] / slope)
 
 
-def warped_distance(a: Series, b: Series) -> float:
+def dtw_distance(a: Trajectories, b: Trajectories) -> float:
     """Return the dynamic-time-warping distance of two takes (each a series of one), the untrained baseline."""
-    x, y = (np.concatenate([s.anchors[0].reshape(len(s.globals[0]), -1), s.globals[0]], axis=1) for s in (a, b))
-    cost = distances(x, y)
+    x, y = (
+        np.concatenate([s.object_channels[0].reshape(len(s.global_channels[0]), -1), s.global_channels[0]], axis=1)
+        for s in (a, b)
+    )
+    cost = euclidean_distances(x, y)
     total = np.full((len(x) + 1, len(y) + 1), np.inf)
     total[0, 0] = 0.0
     for i in range(len(x)):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.policy.features import COARSE, FINE, Array, check_finite, gripper_fraction
+from metagui.learning.policy.features import COARSE_SCALE_M, FINE_SCALE_M, Array, check_finite, normalise_gripper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,65 +21,67 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
 
-POINTS = 64
-ANCHOR_CHANNELS = 11
+TRAJECTORY_POINTS = 64
+OBJECT_CHANNELS = 11
 GLOBAL_CHANNELS = 5
 
 
 @dataclass(frozen=True)
-class Series:
+class Trajectories:
     """Takes resampled to equal length: n takes, A anchors."""
 
-    anchors: Array
+    object_channels: Array
     """(n, POINTS, A, ANCHOR_CHANNELS)"""
-    globals: Array
+    global_channels: Array
     """(n, POINTS, GLOBAL_CHANNELS)"""
-    durations: Array
+    log_durations: Array
     """(n,) natural logarithm of seconds."""
 
     def __len__(self) -> int:
-        return len(self.durations)
+        return len(self.log_durations)
 
-    def __getitem__(self, rows: NDArray[np.int64]) -> Series:
-        return Series(self.anchors[rows], self.globals[rows], self.durations[rows])
+    def __getitem__(self, rows: NDArray[np.int64]) -> Trajectories:
+        return Trajectories(self.object_channels[rows], self.global_channels[rows], self.log_durations[rows])
 
 
-def series_of(takes: Sequence[Demonstration]) -> Series:
+def resample_takes(takes: Sequence[Demonstration]) -> Trajectories:
     """Resample takes between their first and last click. Raises FeatureError for numbers that are not finite."""
-    rows = [_one(take) for take in takes]
-    return Series(*(np.stack(column) for column in zip(*rows, strict=True)))
+    rows = [_resample_take(take) for take in takes]
+    return Trajectories(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def joined(parts: Sequence[Series]) -> Series:
+def concatenate_trajectories(parts: Sequence[Trajectories]) -> Trajectories:
     """Put several series one after the other."""
-    return Series(
-        np.concatenate([p.anchors for p in parts]),
-        np.concatenate([p.globals for p in parts]),
-        np.concatenate([p.durations for p in parts]),
+    return Trajectories(
+        np.concatenate([p.object_channels for p in parts]),
+        np.concatenate([p.global_channels for p in parts]),
+        np.concatenate([p.log_durations for p in parts]),
     )
 
 
-def _one(take: Demonstration) -> tuple[Array, Array, Array]:
+def _resample_take(take: Demonstration) -> tuple[Array, Array, Array]:
     check_finite(take)
     first, last = take.trim or (0, len(take))
     if take.segments:
         inside = max(first, take.segments[0].start), min(last, take.segments[-1].stop + 1)
         first, last = inside if inside[1] > inside[0] else (first, last)
     rows = slice(first, last)
-    tool, where = take.tool_positions[rows], take.anchor_positions[rows]
+    tool, where = take.tool_positions[rows], take.object_positions[rows]
     way = where - tool[:, None]
-    moved = (where - where[:1]) / COARSE
+    moved = (where - where[:1]) / COARSE_SCALE_M
     contact = np.stack([take.held[rows], take.touched[rows]], axis=-1)
-    anchors = np.concatenate([way / COARSE, np.tanh(way / FINE), moved, contact], axis=-1)
-    gripper = gripper_fraction(take.joint_positions[rows, -1])
-    globals_ = np.concatenate([gripper[:, None], tool[:, 2:] / COARSE, (tool - tool[:1]) / COARSE], axis=-1)
+    anchors = np.concatenate([way / COARSE_SCALE_M, np.tanh(way / FINE_SCALE_M), moved, contact], axis=-1)
+    gripper = normalise_gripper(take.joint_positions[rows, -1])
+    globals_ = np.concatenate(
+        [gripper[:, None], tool[:, 2:] / COARSE_SCALE_M, (tool - tool[:1]) / COARSE_SCALE_M], axis=-1
+    )
     seconds = max(float(take.time[rows][-1] - take.time[rows][0]), 0.02)
     return resample(anchors), resample(globals_), np.array(np.log(seconds), dtype=np.float32)
 
 
-def resample(values: FloatArray, points: int = POINTS) -> Array:
+def resample(values: FloatArray, count: int = TRAJECTORY_POINTS) -> Array:
     """Interpolate (T, ...) linearly to (points, ...)."""
-    at = np.linspace(0, len(values) - 1, points)
+    at = np.linspace(0, len(values) - 1, count)
     low = np.minimum(at.astype(int), len(values) - 1)
     high = np.minimum(low + 1, len(values) - 1)
     part = (at - low).reshape(-1, *(1,) * (values.ndim - 1))

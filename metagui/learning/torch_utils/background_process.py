@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 Step = TypeVar("Step")
 Result = TypeVar("Result")
-STEP, END, FAILURE = "step", "end", "failure"
-_PATIENCE = 1.0
+STEP_MESSAGE, RESULT_MESSAGE, FAILURE_MESSAGE = "step", "end", "failure"
+_LIVENESS_CHECK_S = 1.0
 """How often it is made sure that the process still lives, s."""
 
 
-class BesideError(Exception):
+class BackgroundProcessError(Exception):
     """The other process ended without a result."""
 
 
-class Beside(Generic[Step, Result]):
+class BackgroundProcess(Generic[Step, Result]):
     """Runs ``job(*arguments, should_stop)``, a generator, in another process. A context manager; leaving it stops it.
 
     Job, arguments, steps and result have to be such that they can be pickled, and the job a module's function.
@@ -30,11 +30,11 @@ class Beside(Generic[Step, Result]):
 
     def __init__(self, job: Callable[..., Generator[Step, None, Result]], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")
-        self._told: multiprocessing.Queue[bytes] = context.Queue()
-        self._stopping = context.Event()
-        self._ended: tuple[str, Any] | None = None
-        work = (job, arguments, self._told, self._stopping)
-        self._process = context.Process(target=_work, args=work, name=job.__name__, daemon=True)
+        self._messages: multiprocessing.Queue[bytes] = context.Queue()
+        self._stop_event = context.Event()
+        self._outcome: tuple[str, Any] | None = None
+        work = (job, arguments, self._messages, self._stop_event)
+        self._process = context.Process(target=_run_job, args=work, name=job.__name__, daemon=True)
         self._process.start()
 
     def __enter__(self) -> Self:
@@ -46,59 +46,61 @@ class Beside(Generic[Step, Result]):
         self._process.terminate()
         self._process.join()
 
-    def news(self) -> Iterator[Step]:
+    def poll_steps(self) -> Iterator[Step]:
         """Yield the steps told since one last asked; never waits."""
-        while self._ended is None:
+        while self._outcome is None:
             try:
-                yield from self._hear(self._told.get_nowait())
+                yield from self._handle_message(self._messages.get_nowait())
             except queue.Empty:
                 return
 
-    def result(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Step, None, Result]:
+    def wait_for_result(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Step, None, Result]:
         """Wait for the end: yield the steps until there, return the result. Raises what the job raised, BesideError.
 
         Once ``should_stop`` is true, the job is asked to come to an early end, with what it has.
         """
-        while self._ended is None:
+        while self._outcome is None:
             if should_stop():
-                self._stopping.set()
+                self._stop_event.set()
             try:
-                yield from self._hear(self._told.get(timeout=_PATIENCE))
+                yield from self._handle_message(self._messages.get(timeout=_LIVENESS_CHECK_S))
             except queue.Empty:
-                if not self._process.is_alive() and self._told.empty():
-                    raise BesideError(
+                if not self._process.is_alive() and self._messages.empty():
+                    raise BackgroundProcessError(
                         f"The process that did '{self._process.name}' beside the others was ended. What was reached is "
                         "kept; start the same command again, with --workers 1 if it runs out of memory."
                     ) from None
-        kind, value = self._ended
-        if kind == FAILURE:
+        kind, value = self._outcome
+        if kind == FAILURE_MESSAGE:
             raise value
         result: Result = value
         return result
 
-    def _hear(self, message: bytes) -> Iterator[Step]:
+    def _handle_message(self, message: bytes) -> Iterator[Step]:
         """Yield a step; keep the end."""
         kind, value = pickle.loads(message)
-        if kind == STEP:
+        if kind == STEP_MESSAGE:
             yield value
         else:
-            self._ended = kind, value
+            self._outcome = kind, value
 
 
-def _work(
-    job: Callable[..., Generator[Any, None, Any]], arguments: tuple[object, ...], told: Any, stopping: Any
+def _run_job(
+    job: Callable[..., Generator[Any, None, Any]], arguments: tuple[object, ...], messages: Any, stop_event: Any
 ) -> None:
     """Do the job; Ctrl+C is for the process that waits for it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def tell(kind: str, value: object) -> None:
-        told.put(pickle.dumps((kind, value)))  # by value: torch would leave tensors to a process that may have ended
+        messages.put(
+            pickle.dumps((kind, value))
+        )  # by value: torch would leave tensors to a process that may have ended
 
-    steps = job(*arguments, stopping.is_set)
+    steps = job(*arguments, stop_event.is_set)
     try:
         while True:
-            tell(STEP, next(steps))
+            tell(STEP_MESSAGE, next(steps))
     except StopIteration as finished:
-        tell(END, finished.value)
+        tell(RESULT_MESSAGE, finished.value)
     except Exception as error:  # noqa: BLE001 - raised again where the result is waited for
-        tell(FAILURE, error)
+        tell(FAILURE_MESSAGE, error)

@@ -18,11 +18,11 @@ Params = dict[str, torch.Tensor]
 """Parameters by name; what a functional network is."""
 
 
-def init_mlp(name: str, sizes: Sequence[int], generator: torch.Generator, *, last_scale: float = 1.0) -> Params:
+def init_mlp(name: str, sizes: Sequence[int], generator: torch.Generator, *, last_layer_scale: float = 1.0) -> Params:
     """Return He-initialised weights (in, out) and zero biases (out,) for layers ``sizes``."""
     params: Params = {}
     for layer, (wide, narrow) in enumerate(itertools.pairwise(sizes)):
-        scale = (2.0 / wide) ** 0.5 * (last_scale if layer == len(sizes) - 2 else 1.0)
+        scale = (2.0 / wide) ** 0.5 * (last_layer_scale if layer == len(sizes) - 2 else 1.0)
         params[f"{name}.{layer}.weight"] = torch.randn(wide, narrow, generator=generator) * scale
         params[f"{name}.{layer}.bias"] = torch.zeros(narrow)
     return params
@@ -46,7 +46,7 @@ def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> to
     return flat.reshape(*inputs.shape[:-1], weight.shape[1])
 
 
-def per_task(params: Params, names: Iterable[str], tasks: int) -> Params:
+def expand_per_task(params: Params, names: Iterable[str], tasks: int) -> Params:
     """Give the named tensors a leading task dimension without copying them."""
     return {name: params[name].expand(tasks, *params[name].shape) for name in names}
 

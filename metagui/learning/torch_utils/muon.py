@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 
-MOMENTUM = 0.95
-NARROWEST = 16
+MUON_MOMENTUM = 0.95
+MIN_HIDDEN_WIDTH = 16
 """Matrices narrower than this are outputs."""
-QUINTIC = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Jordan's coefficients: they bring singular values near 1, between 0.7 and 1.2, in few steps."""
-ROUNDS = 5
+NEWTON_SCHULZ_STEPS = 5
 
 
 class Muon(torch.optim.Adam):
@@ -31,10 +31,10 @@ class Muon(torch.optim.Adam):
         for group in self.param_groups:
             if group.get("muon"):
                 for matrix in group["params"]:
-                    self._step_along(matrix, group["lr"])
+                    self._step_matrix(matrix, group["lr"])
         super().step(closure)
 
-    def _step_along(self, matrix: torch.Tensor, lr: float) -> None:
+    def _step_matrix(self, matrix: torch.Tensor, lr: float) -> None:
         gradient, matrix.grad = matrix.grad, None
         if gradient is None:
             return
@@ -42,22 +42,22 @@ class Muon(torch.optim.Adam):
         if not state:
             state |= {"step": torch.tensor(0.0), "exp_avg": torch.zeros_like(matrix), "exp_avg_sq": torch.zeros(0)}
         state["step"] += 1
-        momentum = state["exp_avg"].mul_(MOMENTUM).add_(gradient)
+        momentum = state["exp_avg"].mul_(MUON_MOMENTUM).add_(gradient)
         longer = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
-        matrix.add_(orthogonal(gradient.add(momentum, alpha=MOMENTUM)), alpha=-lr * longer)
+        matrix.add_(orthogonalise(gradient.add(momentum, alpha=MUON_MOMENTUM)), alpha=-lr * longer)
 
 
-def is_hidden(tensor: torch.Tensor) -> bool:
+def is_hidden_matrix(tensor: torch.Tensor) -> bool:
     """Return whether a tensor is a hidden layer's matrix."""
-    return tensor.dim() == 2 and min(tensor.shape) >= NARROWEST
+    return tensor.dim() == 2 and min(tensor.shape) >= MIN_HIDDEN_WIDTH
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
     """Return nearly U Vᵀ of ``matrix`` = U S Vᵀ, (m, n), by Newton and Schulz's iteration."""
-    a, b, c = QUINTIC
+    a, b, c = NEWTON_SCHULZ_COEFFICIENTS
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-7)
-    for _ in range(ROUNDS):
+    for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.T if matrix.shape[0] > matrix.shape[1] else x

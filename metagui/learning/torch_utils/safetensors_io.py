@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import torch
 
-READABLE = 0o644
+FILE_MODE = 0o644
 """Permissions of a finished file; safetensors leaves its files to their owner alone."""
 
 
@@ -26,7 +26,7 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
         save_file(plain, beside, dict(metadata))
         with beside.open("rb") as file:
             os.fsync(file.fileno())
-        beside.chmod(READABLE)
+        beside.chmod(FILE_MODE)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def compute_alone() -> None:
+def use_single_thread() -> None:
     """Let torch use this thread only, and let it take for zero what is below 1e-38.
 
     More threads than free cores spin, and networks this small gain nothing from them. The momenta of weights that

@@ -19,108 +19,112 @@ import torch
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.primitives.primitive import Memory
-from metagui.demonstrations.primitives.registry import LAWS
-from metagui.demonstrations.programs.program import situation
-from metagui.demonstrations.programs.scripted import LONGEST, Demonstrator, execute
-from metagui.demonstrations.programs.task_distribution import random_prefix, random_style
-from metagui.learning.adaptation.adapted_task import AdaptedClick, AdaptedTask, reference_of
-from metagui.learning.adaptation.rollout import PolicyChain, RunSettings
-from metagui.learning.policy.dataset import LEAST_ROWS, MetaDataset, points_from, stored
+from metagui.demonstrations.primitives.primitive import PrimitiveMemory
+from metagui.demonstrations.primitives.registry import PRIMITIVES
+from metagui.demonstrations.programs.program import make_primitive_state
+from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
+from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
+from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
+from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, MetaDataset, concatenate_segments, sample_points
 from metagui.learning.policy.features import SegmentArrays, Tracker, action_from_motion
 from metagui.learning.policy.policy import Points, PolicyModel, as_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    from metagui.arms.arm import Anchor, Observation
-    from metagui.arms.kinematics import Motion
-    from metagui.demonstrations.primitives.primitive import Style
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.arms.arm import Observation, SceneObject
+    from metagui.arms.kinematics import ToolMotion
+    from metagui.demonstrations.primitives.primitive import MotionStyle
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.policy.features import Array
     from metagui.learning.torch_utils.functional_mlp import Params
 
-POINTS = 192
+SUPPORT_POINTS = 192
 """Points of the takes from which a policy is started, as for a person."""
-PREFIXES = 0.5
+PREFIX_PROBABILITY = 0.5
 """Share of the episodes that start after random motion."""
-HURRY = RunSettings(patience=1.0, extra_decisions=60)
+CORRECTION_ROLLOUT = RolloutSettings(max_duration_ratio=1.0, extra_decisions=60)
 """Runs end soon where nothing comes of them: what a stuck policy sees is always the same."""
-AHEAD = 64
+MAX_QUEUED_EPISODES = 64
 """Episodes prepared while others run."""
 
 
 @dataclass(frozen=True)
-class Episode:
+class DaggerEpisode:
     """A policy to be run, and what it is to do."""
 
-    program: ClickProgram
-    policy: AdaptedTask
+    program: TaskProgram
+    task_policy: TaskPolicy
     seed: int
 
 
-class CorrectedChain:
+class DaggerController:
     """A policy chain that acts while the clicks' laws say what should be done. Implements Controller."""
 
-    def __init__(self, chain: PolicyChain, program: ClickProgram, anchors: Sequence[Anchor], style: Style) -> None:
-        self.chain, self.program, self.anchors, self.style = chain, program, anchors, style
-        self.rows: list[list[tuple[Array, Array, Array, np.float32]]] = [[] for _ in program.clicks]
+    def __init__(
+        self, policy: PolicyController, program: TaskProgram, objects: Sequence[SceneObject], style: MotionStyle
+    ) -> None:
+        self.policy, self.program, self.objects, self.style = policy, program, objects, style
+        self.rows: list[list[tuple[Array, Array, Array, np.float32]]] = [[] for _ in program.instructions]
         """Click by click and decision by decision, the parts of ``SegmentArrays``."""
-        self._tracker = Tracker(anchors)
-        self._memory: Memory | None = None
+        self._tracker = Tracker(objects)
+        self._memory: PrimitiveMemory | None = None
 
-    def decide(self, observation: Observation) -> Motion | None:
+    def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the chain's motion; keep what the law of its click asks for."""
-        if self.chain.finished:
+        if self.policy.finished:
             return None
-        before = self.chain.click_index
-        self._correct(observation)
-        motion = self.chain.decide(observation)
-        if self.chain.click_index != before:
-            self._tracker.begin()
+        before = self.policy.instruction_index
+        self._record_correction(observation)
+        motion = self.policy.decide(observation)
+        if self.policy.instruction_index != before:
+            self._tracker.begin_segment()
             self._memory = None
-            self._correct(observation)
+            self._record_correction(observation)
         return motion
 
-    def _correct(self, now: Observation) -> None:
+    def _record_correction(self, now: Observation) -> None:
         """Keep what is seen and what the law asks for."""
-        self._memory = self._memory or Memory.begin(now)
+        self._memory = self._memory or PrimitiveMemory.from_observation(now)
         self._memory.update(now)
-        click = self.program.clicks[self.chain.click_index]
-        motion = LAWS[click.verb](situation(click, self.anchors, now, self._memory, self.style))
+        click = self.program.instructions[self.policy.instruction_index]
+        motion = PRIMITIVES[click.action](make_primitive_state(click, self.objects, now, self._memory, self.style))
         seen = self._tracker.observe(now)
-        self.rows[self.chain.click_index].append((*seen, action_from_motion(motion), np.float32(motion.done)))
+        self.rows[self.policy.instruction_index].append((*seen, action_from_motion(motion), np.float32(motion.done)))
 
     def segments(self) -> list[SegmentArrays]:
         """Return every click's decisions; none of one that was not begun."""
-        empty = SegmentArrays.empty(len(self.anchors))
+        empty = SegmentArrays.empty(len(self.objects))
         return [SegmentArrays(*map(np.stack, zip(*rows, strict=True))) if rows else empty for rows in self.rows]
 
 
-def run(episode: Episode) -> list[SegmentArrays]:
+def run_dagger_episode(episode: DaggerEpisode) -> list[SegmentArrays]:
     """Run one policy in a scene and return its corrected decisions, click by click; nothing if it cannot begin."""
     rng, program = np.random.default_rng(episode.seed), episode.program
     arm = SimulatedArm(int(rng.integers(2**31)))
     arm.connect()
     loop = ControlLoop(arm, arm)
-    style = replace(random_style(rng), wobble=0.0)
-    setup = random_prefix(rng, program.clicks[0]) if rng.random() < PREFIXES else ()
-    before = replace(program, clicks=(*setup, *program.setup))
-    if before.clicks and not execute(loop, Demonstrator(before, arm, style)):
+    style = replace(draw_style(rng), step_noise=0.0)
+    setup = draw_prefix(rng, program.instructions[0]) if rng.random() < PREFIX_PROBABILITY else ()
+    before = replace(program, instructions=(*setup, *program.setup))
+    if before.instructions and not execute(loop, ScriptedDemonstrator(before, arm, style)):
         return []
-    corrected = CorrectedChain(PolicyChain(episode.policy, arm.anchors, HURRY), program, arm.anchors, style)
-    loop.run_inline(corrected, LONGEST)
+    corrected = DaggerController(
+        PolicyController(episode.task_policy, arm.objects, CORRECTION_ROLLOUT), program, arm.objects, style
+    )
+    loop.run_inline(corrected, MAX_EXECUTION_TICKS)
     arm.disconnect()
     return corrected.segments()
 
 
-def corrections(
+def collect_corrections(
     model: PolicyModel,
     params: Params,
     data: MetaDataset,
-    programs: Sequence[ClickProgram],
+    programs: Sequence[TaskProgram],
     seed: int,
-    shown: Sequence[int] = (1,),
+    support_take_counts: Sequence[int] = (1,),
     workers: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[int, None, MetaDataset | None]:
@@ -128,80 +132,83 @@ def corrections(
 
     The same numbers come whatever the ``workers``, one a core if None. Returns None if stopped, or nothing was run.
     """
-    index = {name: task for task, name in enumerate(data.names)}
+    index = {name: task for task, name in enumerate(data.task_names)}
     kept: list[SegmentArrays] = []
     tasks: list[int] = []
-    ran = _in_order(_episodes(model, params, data, programs, index, seed, shown), workers or os.cpu_count() or 1)
+    ran = _run_in_order(
+        _prepare_episodes(model, params, data, programs, index, seed, support_take_counts),
+        workers or os.cpu_count() or 1,
+    )
     for count, (program, segments) in enumerate(ran):
         for click, segment in enumerate(segments):
-            if is_plain(segment):
+            if is_usable(segment):
                 kept.append(segment)
                 tasks.append(index[f"{program.name} / {click + 1}"])
         yield count + 1
         if should_stop():
             ran.close()
             return None
-    return stored(kept, tasks, data.names) if kept else None
+    return concatenate_segments(kept, tasks, data.task_names) if kept else None
 
 
-def is_plain(segment: SegmentArrays) -> bool:
+def is_usable(segment: SegmentArrays) -> bool:
     """Return whether a correction says what the policy could have known: the law came to its end as well.
 
     Else the policy often stopped where its takes did, and the law, which knows the hidden numbers, went on by a
     millimetre: from such corrections policies learn to hesitate. Measured: pushes stood still.
     """
-    return len(segment) >= LEAST_ROWS and bool(segment.done.any())
+    return len(segment) >= MIN_SEGMENT_DECISIONS and bool(segment.done.any())
 
 
-def _episodes(
+def _prepare_episodes(
     model: PolicyModel,
     params: Params,
     data: MetaDataset,
-    programs: Sequence[ClickProgram],
+    programs: Sequence[TaskProgram],
     index: Mapping[str, int],
     seed: int,
-    shown: Sequence[int],
-) -> Iterator[Episode]:
+    support_take_counts: Sequence[int],
+) -> Iterator[DaggerEpisode]:
     """Prepare policies without steps, from a few takes of every program whose clicks are all in the data."""
     rng = np.random.default_rng(seed)
-    names = tuple(anchor.name for anchor in SimulatedArm(0).anchors)
-    for count, program in zip(itertools.cycle(shown), programs, strict=False):
-        tasks = [index.get(f"{program.name} / {click + 1}") for click in range(len(program.clicks))]
+    names = tuple(anchor.name for anchor in SimulatedArm(0).objects)
+    for count, program in zip(itertools.cycle(support_take_counts), programs, strict=False):
+        tasks = [index.get(f"{program.name} / {click + 1}") for click in range(len(program.instructions))]
         which, own = rng.random(), int(rng.integers(2**31))
         if any(task is None for task in tasks):
             continue
         clicks = []
         for task in tasks:
-            takes = data.takes_of(task)  # type: ignore[arg-type]
+            takes = data.find_segments(task)  # type: ignore[arg-type]
             some = np.roll(takes, -int(which * len(takes)))[:count]
-            clicks.append(_started(model, params, [data.segment(int(take)) for take in some], rng))
-        yield Episode(program, AdaptedTask(program.name, tuple(clicks), names), own)
+            clicks.append(_start_skill(model, params, [data.get_segment(int(take)) for take in some], rng))
+        yield DaggerEpisode(program, TaskPolicy(program.name, tuple(clicks), names), own)
 
 
-def _started(
+def _start_skill(
     model: PolicyModel, params: Params, takes: Sequence[SegmentArrays], rng: np.random.Generator
-) -> AdaptedClick:
+) -> SkillPolicy:
     """Return the policy that the encoder starts from some takes."""
-    shown = Points(*(torch.from_numpy(column)[None] for column in points_from(takes, POINTS, rng)))
+    shown = Points(*(torch.from_numpy(column)[None] for column in sample_points(takes, SUPPORT_POINTS, rng)))
     with torch.no_grad():
         policy = as_numpy(model.start(params, shown))
-    reference, scale = reference_of(policy, takes)
-    return AdaptedClick(policy, "zero-step", "", {}, max(map(len, takes)), reference, scale)
+    reference, scale = build_reference(policy, takes)
+    return SkillPolicy(policy, "zero-step", "", {}, max(map(len, takes)), reference, scale)
 
 
-def _in_order(
-    episodes: Iterator[Episode], workers: int
-) -> Generator[tuple[ClickProgram, list[SegmentArrays]], None, None]:
+def _run_in_order(
+    episodes: Iterator[DaggerEpisode], workers: int
+) -> Generator[tuple[TaskProgram, list[SegmentArrays]], None, None]:
     """Run episodes in several processes, a few ahead, and yield what came of them in their order."""
     if workers == 1:
-        yield from ((episode.program, run(episode)) for episode in episodes)
+        yield from ((episode.program, run_dagger_episode(episode)) for episode in episodes)
         return
     with ProcessPoolExecutor(workers) as pool:
         try:
-            waiting: deque[tuple[ClickProgram, Future[list[SegmentArrays]]]] = deque()
+            waiting: deque[tuple[TaskProgram, Future[list[SegmentArrays]]]] = deque()
             for episode in episodes:
-                waiting.append((episode.program, pool.submit(run, episode)))
-                if len(waiting) > AHEAD:
+                waiting.append((episode.program, pool.submit(run_dagger_episode, episode)))
+                if len(waiting) > MAX_QUEUED_EPISODES:
                     program, ran = waiting.popleft()
                     yield program, ran.result()
             yield from ((program, ran.result()) for program, ran in waiting)

@@ -18,32 +18,32 @@ from metagui.learning.policy import features
 from metagui.learning.policy.dataset import DatasetError, MetaDataset
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.prior import Prior
-from metagui.learning.torch_utils.background_process import Beside
+from metagui.learning.torch_utils.background_process import BackgroundProcess
 from metagui.learning.training import dagger
-from metagui.learning.training.auxiliary_models import Side, make_side
-from metagui.learning.training.phases import Phases, TrainSettings, TrainStep, Validation, split_tasks
+from metagui.learning.training.auxiliary_models import AuxiliaryModels, train_auxiliary_models
+from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep, Validation, split_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
 
-    from metagui.demonstrations.programs.program import ClickProgram
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.torch_utils.functional_mlp import Params
     from metagui.learning.training.training_data import TrainingData
 
-__all__ = ["TrainSettings", "TrainStep", "Validation", "meta_train_prior", "split_tasks"]
+__all__ = ["TrainingSettings", "TrainingStep", "Validation", "split_tasks", "train_prior"]
 
 
-def meta_train_prior(
+def train_prior(
     data: TrainingData,
-    settings: TrainSettings | None = None,
+    settings: TrainingSettings | None = None,
     checkpoint: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     metadata: dict[str, Any] | None = None,
-    programs: Sequence[ClickProgram] = (),
+    programs: Sequence[TaskProgram] = (),
     workers: int | None = None,
-    folder: Path | None = None,
-) -> Generator[TrainStep, None, Prior]:
+    data_folder: Path | None = None,
+) -> Generator[TrainingStep, None, Prior]:
     """Make a prior from prepared takes; stopping early keeps what there is.
 
     ``checkpoint`` names a folder in which a killed run continues. On ``programs``, those that the takes show, policies
@@ -51,21 +51,21 @@ def meta_train_prior(
     holds the ``data``, and there is more than one worker, rival and Siamese network are made in a process of their
     own. The prior depends on neither. Raises DatasetError, StateFileError, BesideError, HelperError.
     """
-    settings, workers = settings or TrainSettings(), workers or os.cpu_count() or 1
-    policy = _Policy(Phases(data.meta, settings, checkpoint, should_stop, workers), programs)
-    if folder is None or workers == 1:
+    settings, workers = settings or TrainingSettings(), workers or os.cpu_count() or 1
+    policy = _PolicyTraining(PhaseRunner(data.decisions, settings, checkpoint, should_stop, workers), programs)
+    if data_folder is None or workers == 1:
         final = yield from policy.train()
-        side = yield from make_side(data, settings, checkpoint, should_stop)
+        side = yield from train_auxiliary_models(data, settings, checkpoint, should_stop)
     else:
-        with Beside(make_side, folder, settings, checkpoint) as beside:
-            final = yield from _along(policy.train(), beside.news)
-            side = yield from beside.result(should_stop)
-    return policy.prior(final, side, {"data": data.meta.fingerprint()} | (metadata or {}))
+        with BackgroundProcess(train_auxiliary_models, data_folder, settings, checkpoint) as beside:
+            final = yield from _interleave_steps(policy.train(), beside.poll_steps)
+            side = yield from beside.wait_for_result(should_stop)
+    return policy.build_prior(final, side, {"data": data.decisions.fingerprint()} | (metadata or {}))
 
 
-def _along(
-    steps: Generator[TrainStep, None, MetaState], news: Callable[[], Iterable[TrainStep]]
-) -> Generator[TrainStep, None, MetaState]:
+def _interleave_steps(
+    steps: Generator[TrainingStep, None, MetaState], poll_steps: Callable[[], Iterable[TrainingStep]]
+) -> Generator[TrainingStep, None, MetaState]:
     """Yield the steps of one job, and in between those that come from elsewhere."""
     while True:
         try:
@@ -73,61 +73,63 @@ def _along(
         except StopIteration as finished:
             final: MetaState = finished.value
             return final
-        yield from news()
+        yield from poll_steps()
 
 
-class _Policy:
+class _PolicyTraining:
     """The making of a prior's policy."""
 
-    def __init__(self, phases: Phases, programs: Sequence[ClickProgram]) -> None:
+    def __init__(self, phases: PhaseRunner, programs: Sequence[TaskProgram]) -> None:
         self.phases, self.settings, self.programs = phases, phases.settings, programs
         self.model = PolicyModel()
         self.corrections: list[MetaDataset] = []
 
-    def train(self) -> Generator[TrainStep, None, MetaState]:
+    def train(self) -> Generator[TrainingStep, None, MetaState]:
         """Train it, phase by phase."""
         settings, seed = self.settings, self.settings.seed
-        begin = self._begin(self.model.initial(seed), seed)
-        state = yield from self.phases.run("encoder", self.model, begin, settings.encoder, settings.encoder_draw)
-        for index, shown in enumerate(settings.rounds):
-            found = yield from self._corrections(state, index, shown)
+        begin = self._initial_state(self.model.initialise(seed), seed)
+        state = yield from self.phases.run("encoder", self.model, begin, settings.encoder, settings.encoder_sampling)
+        for index, shown in enumerate(settings.dagger_rounds):
+            found = yield from self._collect_corrections(state, index, shown)
             if found is None:
                 break
             self.corrections.append(found)
-            begin = self._begin(state.meta.params, seed + 3 + index)
-            name, draw = f"corrected {index + 1}", settings.encoder_draw
-            state = yield from self.phases.run(name, self.model, begin, settings.corrected, draw, self.corrections)
-        begin = self._begin(state.meta.params, seed + 1)
+            begin = self._initial_state(state.meta.params, seed + 3 + index)
+            name, draw = f"corrected {index + 1}", settings.encoder_sampling
+            state = yield from self.phases.run(name, self.model, begin, settings.dagger, draw, self.corrections)
+        begin = self._initial_state(state.meta.params, seed + 1)
         return (
             yield from self.phases.run(
-                "inner steps", self.model, begin, settings.inner, settings.inner_draw, self.corrections
+                "inner steps", self.model, begin, settings.inner, settings.inner_sampling, self.corrections
             )
         )
 
-    def prior(self, final: MetaState, side: Side, metadata: dict[str, Any]) -> Prior:
+    def build_prior(self, final: MetaState, auxiliary: AuxiliaryModels, metadata: dict[str, Any]) -> Prior:
         """Return the prior, with what is to be known about it."""
-        calibration = side.calibration
+        calibration = auxiliary.calibration
         about = {
             "joints": [joint.name for joint in JOINTS],
-            "kinds": list(features.KINDS),
+            "kinds": list(features.OBJECT_KINDS),
             "seed": self.settings.seed,
             "settings": asdict(self.settings),
-            "tasks": len(self.phases.data.names),
+            "tasks": len(self.phases.data.task_names),
             "corrected": sum(len(found.segments) for found in self.corrections),
-            "validation": self.phases.curve + side.curve,
+            "validation": self.phases.validations + auxiliary.validations,
             "calibration": calibration.as_dict() if calibration else None,
         }
-        finished = replace(self.model, reached=self.settings.reached)
-        return Prior(finished, final.meta.frozen(), side.rival, side.encoder, about | metadata).rounded()
+        finished = replace(self.model, entry_reached_gain=self.settings.entry_reached_gain)
+        return Prior(
+            finished, final.meta.detached_copy(), auxiliary.baseline, auxiliary.encoder, about | metadata
+        ).to_half_precision()
 
-    def _begin(self, params: Params, seed: int) -> MetaState:
+    def _initial_state(self, params: Params, seed: int) -> MetaState:
         """Return where a phase begins."""
         steps = max(self.settings.inner.inner_steps, 1)
-        return MetaState(maml.initial(params, self.model.rates(), steps), seed)
+        return MetaState(maml.initialise(params, self.model.initial_inner_rates(), steps), seed)
 
-    def _corrections(
-        self, state: MetaState, index: int, shown: tuple[int, ...]
-    ) -> Generator[TrainStep, None, MetaDataset | None]:
+    def _collect_corrections(
+        self, state: MetaState, index: int, support_take_counts: tuple[int, ...]
+    ) -> Generator[TrainingStep, None, MetaDataset | None]:
         """Run policies of the training tasks, or read what an earlier run kept of it."""
         phases = self.phases
         path = phases.checkpoint / f"corrections-{index + 1}.npz" if phases.checkpoint else None
@@ -139,15 +141,15 @@ class _Policy:
                     f"{path} holds no corrections that can be read. Nothing was changed; remove it, and the same "
                     "command runs the policies again."
                 ) from error
-        known = {phases.data.names[task] for task in phases.training}
+        known = {phases.data.task_names[task] for task in phases.training_tasks}
         programs = [program for program in self.programs if f"{program.name} / 1" in known]
-        found = dagger.corrections(
-            replace(self.model, reached=self.settings.reached),
-            state.meta.frozen().params,
+        found = dagger.collect_corrections(
+            replace(self.model, entry_reached_gain=self.settings.entry_reached_gain),
+            state.meta.detached_copy().params,
             phases.data,
             programs,
             self.settings.seed + index,
-            shown,
+            support_take_counts,
             phases.workers,
             phases.should_stop,
         )
@@ -157,7 +159,7 @@ class _Policy:
             except StopIteration as finished:
                 corrected: MetaDataset | None = finished.value
                 break
-            yield TrainStep(f"corrections {index + 1}", count, len(programs), float("nan"), phases.seconds)
+            yield TrainingStep(f"corrections {index + 1}", count, len(programs), float("nan"), phases.elapsed_seconds)
         if path and corrected:
             corrected.save(path)
         return corrected

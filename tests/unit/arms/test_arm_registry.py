@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metagui.arms.arm import ConnectionLostError
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech.serial_port import PortError, UsbPort
-from metagui.arms.so101.arm_registry import ArmBook, open_arm
+from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
 
 if TYPE_CHECKING:
@@ -21,37 +21,37 @@ BOARD = UsbPort("/dev/ttyACM0", 0x1A86, 0x55D3, "5A46", "USB Single Serial")
 
 def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
     plugged = [BOARD]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
+    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
     assert BOARD.adapter == "CH343, the SO-101's own board"
-    book.remember("left arm", "/dev/ttyACM0")
-    assert book.find("left arm") == "/dev/ttyACM0"
+    book.register("left arm", "/dev/ttyACM0")
+    assert book.find_device("left arm") == "/dev/ttyACM0"
     plugged[:] = [UsbPort("/dev/ttyACM1", 0x1A86, 0x55D3, "5A46")]
-    again = ArmBook(tmp_path, lambda: tuple(plugged))
-    assert again.find("left arm") == "/dev/ttyACM1"
-    assert again.name_of(plugged[0]) == "left arm"
-    assert again.calibration("left arm") is None
-    calibration = VirtualArm().calibration()
+    again = ArmRegistry(tmp_path, lambda: tuple(plugged))
+    assert again.find_device("left arm") == "/dev/ttyACM1"
+    assert again.find_name(plugged[0]) == "left arm"
+    assert again.load_calibration("left arm") is None
+    calibration = EmulatedArm().compute_calibration()
     calibration.save(again.calibration_path("left arm"))
-    assert again.calibration("left arm") == calibration
-    again.remember("follower", "/dev/ttyACM1")
-    assert [arm.name for arm in again.arms()] == ["follower"]
+    assert again.load_calibration("left arm") == calibration
+    again.register("follower", "/dev/ttyACM1")
+    assert [arm.name for arm in again.list_arms()] == ["follower"]
     plugged.clear()
     with pytest.raises(PortError, match="follower is not plugged in; ports on USB: none"):
-        again.find("follower")
+        again.find_device("follower")
     with pytest.raises(PortError, match="No arm is called 'leader'; known: follower"):
-        again.find("leader")
+        again.find_device("leader")
 
 
 def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
-    virtual, plugged = VirtualArm(), []
+    virtual, plugged = EmulatedArm(), []
     virtual.calibrate()
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    with VirtualPort(virtual, physics=False) as port:
+    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
+    with EmulatedPort(virtual, physics=False) as port:
         plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        book.remember("left arm", port.name)
-        arm = book.arm("left arm")
+        book.register("left arm", port.name)
+        arm = book.make_arm("left arm")
         arm.connect()
-        pulled, pulled_from = VirtualPort(virtual, physics=False), port.name
+        pulled, pulled_from = EmulatedPort(virtual, physics=False), port.name
     with pytest.raises(ConnectionLostError):
         arm.observe()
     plugged.clear()
@@ -67,67 +67,67 @@ def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
 
 def test_adapters_that_look_alike(tmp_path: Path) -> None:
     plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    book.remember("arm", "COM4")
-    assert book.find("arm") == "COM4"
+    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
+    book.register("arm", "COM4")
+    assert book.find_device("arm") == "COM4"
     plugged[1] = UsbPort("COM9", 0x1A86, 0x7523)
     with pytest.raises(PortError, match="cannot be told from others"):
-        book.find("arm")
-    book.remember("virtual", "/dev/pts/7")
-    assert book.find("virtual") == "/dev/pts/7"
+        book.find_device("arm")
+    book.register("virtual", "/dev/pts/7")
+    assert book.find_device("virtual") == "/dev/pts/7"
 
 
 def test_two_adapters_that_look_alike_keep_a_name_each(tmp_path: Path) -> None:
     plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    book.remember("leader", "COM3")
-    book.remember("follower", "COM4")
-    assert [book.name_of(port) for port in plugged] == ["leader", "follower"]
+    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
+    book.register("leader", "COM3")
+    book.register("follower", "COM4")
+    assert [book.find_name(port) for port in plugged] == ["leader", "follower"]
 
 
 def test_another_arm_on_the_same_port_does_not_inherit_the_name(tmp_path: Path) -> None:
     plugged = [BOARD]
-    book = ArmBook(tmp_path, lambda: tuple(plugged))
-    book.remember("left arm", BOARD.device)
+    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
+    book.register("left arm", BOARD.device)
     plugged[:] = [UsbPort(BOARD.device, 0x1A86, 0x55D3, "another")]
-    assert book.name_of(plugged[0]) is None
-    new = book.on(BOARD.device)
+    assert book.find_name(plugged[0]) is None
+    new = book.identify(BOARD.device)
     assert (new.name, new.serial_number) == ("", "another")
     plugged[:] = [BOARD, UsbPort("/dev/ttyACM5", 0x1A86, 0x55D3, "another")]
-    assert book.locate(new) == "/dev/ttyACM5"
+    assert book.locate_device(new) == "/dev/ttyACM5"
     plugged.pop()
     with pytest.raises(PortError, match=r"The arm is not plugged in; ports on USB: /dev/ttyACM0"):
-        book.locate(new)
+        book.locate_device(new)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", " x", "x" * 90, ".hidden", "x ", "x.", "Arms"])
 def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(PortError, match="cannot name an arm"):
-        ArmBook(tmp_path, lambda: ()).remember(name, "COM1")
+        ArmRegistry(tmp_path, lambda: ()).register(name, "COM1")
     assert not any(tmp_path.iterdir())
 
 
 def test_a_broken_book_says_so(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("[{")
     with pytest.raises(PortError, match="cannot be understood"):
-        ArmBook(tmp_path, lambda: ()).arms()
+        ArmRegistry(tmp_path, lambda: ()).list_arms()
 
 
 def test_an_arm_is_opened_by_name_or_port_and_says_what_it_lacks(tmp_path: Path) -> None:
-    virtual = VirtualArm()
-    book = ArmBook(tmp_path, lambda: ())
-    with VirtualPort(virtual, physics=False) as port:
-        bare = open_arm(port.name, book)
+    virtual = EmulatedArm()
+    book = ArmRegistry(tmp_path, lambda: ())
+    with EmulatedPort(virtual, physics=False) as port:
+        bare = make_twinned_arm(port.name, book)
         assert not bare.connected
         with pytest.raises(NotCalibratedError, match=r"is not calibrated.*calibrate it"):
             bare.connect()
         virtual.calibrate()
-        book.remember("left arm", port.name)
-        with open_arm("left arm", book) as arm:
+        book.register("left arm", port.name)
+        with make_twinned_arm("left arm", book) as arm:
             assert (arm.name, arm.device) == ("left arm", port.name)
-        assert open_arm(port.name, book).name == "left arm"
-        VirtualArm(mounts=(100,) * 6).calibration().save(book.calibration_path("left arm"))
+        assert make_twinned_arm(port.name, book).name == "left arm"
+        EmulatedArm(mount_offsets=(100,) * 6).compute_calibration().save(book.calibration_path("left arm"))
         with pytest.raises(NotCalibratedError, match="another calibration"):
-            open_arm("left arm", book).connect()
+            make_twinned_arm("left arm", book).connect()
     with pytest.raises(PortError, match="There is no port"):
-        open_arm("/dev/ttyNOT", book).connect()
+        make_twinned_arm("/dev/ttyNOT", book).connect()

@@ -9,15 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.control_table import TICK, TURN
-from metagui.arms.kinematics import HOME, JOINTS
-from metagui.arms.so101.calibration import Calibration, CalibrationError, JointCalibration, JointMap, load, parse
-from metagui.arms.so101.motors import ServoChain, bench
-from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, sweep
-from tests.helpers.in_process_port import DirectPort
+from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
+from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
+from metagui.arms.so101.calibration import (
+    ArmCalibration,
+    CalibrationError,
+    JointCalibration,
+    TickConversion,
+    load,
+    parse,
+)
+from metagui.arms.so101.motors import ServoChain, open_for_setup
+from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, run_sweep
+from tests.helpers.in_process_port import InProcessPort
 
 # As LeRobot writes it: the roll has no stops and gets a whole turn.
 LEROBOT = """{
@@ -34,27 +41,27 @@ def swept(start: int, travel: int, joint: int = 0) -> JointCalibration:
     """Sweep one joint from an encoder position over a travel, all others fully."""
     watched = Sweep((JOINTS[joint],))
     for position in [*range(start, start + travel, 40), start + travel]:
-        watched.feed([position % TURN])
-    return watched.finish((joint + 1,)).joints[0]
+        watched.add_reading([position % TICKS_PER_TURN])
+    return watched.compute_calibration((joint + 1,)).joints[0]
 
 
-@given(st.integers(0, TURN - 1), st.sampled_from([2503, 2400, 2700]))
+@given(st.integers(0, TICKS_PER_TURN - 1), st.sampled_from([2503, 2400, 2700]))
 def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, travel: int) -> None:
     joint = swept(start, travel)
-    assert joint.problem() is None
+    assert joint.find_problem() is None
     assert joint.range_max - joint.range_min == travel
-    assert (joint.range_min + joint.range_max) / 2 == pytest.approx(TURN / 2, abs=1.5)
+    assert (joint.range_min + joint.range_max) / 2 == pytest.approx(TICKS_PER_TURN / 2, abs=1.5)
     for encoder in (start, start + travel // 3, start + travel):
-        present = (encoder - joint.homing_offset) % TURN
+        present = (encoder - joint.homing_offset) % TICKS_PER_TURN
         assert present == joint.range_min + encoder - start
     assert reg.HOMING_OFFSET.unpack(reg.HOMING_OFFSET.pack(joint.homing_offset)) == joint.homing_offset
 
 
 def test_nearly_a_whole_turn_still_fits() -> None:
-    for start in range(0, TURN, 7):
-        joint = swept(start, TURN - 3, joint=4)
-        assert joint.problem() is None
-        assert (start - joint.homing_offset) % TURN == joint.range_min
+    for start in range(0, TICKS_PER_TURN, 7):
+        joint = swept(start, TICKS_PER_TURN - 3, joint=4)
+        assert joint.find_problem() is None
+        assert (start - joint.homing_offset) % TICKS_PER_TURN == joint.range_min
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def test_nearly_a_whole_turn_still_fits() -> None:
     [
         ([2000, 2100], "shoulder_pan was moved by 9° of about 220°"),
         ([2000], "moved by 0°"),
-        ([i * 50 % TURN for i in range(100)], "does its horn slip"),
+        ([i * 50 % TICKS_PER_TURN for i in range(100)], "does its horn slip"),
         ([*range(1000, 2500, 50), *range(3600, 5000, 50)], "was moved by 119° of about 220°"),
         ([], "nothing was read"),
     ],
@@ -70,9 +77,9 @@ def test_nearly_a_whole_turn_still_fits() -> None:
 def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> None:
     watched = Sweep(JOINTS[:1])
     for position in positions:
-        watched.feed([position % TURN])
+        watched.add_reading([position % TICKS_PER_TURN])
     with pytest.raises(SweepError, match=reason):
-        watched.finish((1,))
+        watched.compute_calibration((1,))
 
 
 @pytest.mark.parametrize(("joint", "kept"), [(0, True), (4, False)])
@@ -80,28 +87,28 @@ def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bo
     """The wrist's roll may have been turned by more than half a turn meanwhile: only that one begins again."""
     watched = Sweep(JOINTS[joint : joint + 1])
     for position in range(3600, 5000, 50):
-        watched.feed([position % TURN])
-    watched.interrupted()
-    after = watched.feed([5050 % TURN])[0]
+        watched.add_reading([position % TICKS_PER_TURN])
+    watched.mark_interrupted()
+    after = watched.add_reading([5050 % TICKS_PER_TURN])[0]
     assert after.present == 5050
     assert after.travel == (5050 - 3600 if kept else 0)
-    assert watched.feed([5100 % TURN])[0].travel == after.travel + 50
+    assert watched.add_reading([5100 % TICKS_PER_TURN])[0].travel == after.travel + 50
 
 
 def test_progress_compares_with_the_model() -> None:
     watched = Sweep(JOINTS[:1])
-    watched.feed([4000])
-    (joint,) = [watched.feed([position % TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
+    watched.add_reading([4000])
+    (joint,) = [watched.add_reading([position % TICKS_PER_TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
     assert (joint.name, joint.lowest, joint.present, joint.travel) == ("shoulder_pan", 4000, 5250, 1250)
-    assert joint.share == pytest.approx(0.5, abs=0.01)
+    assert joint.travel_fraction == pytest.approx(0.5, abs=0.01)
     assert joint.problem
 
 
-def by_hand(arm: VirtualArm, chain: ServoChain) -> tuple[Calibration, list[tuple[JointSweep, ...]]]:
+def by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
     """Sweep the whole arm; return what was found and what was shown meanwhile."""
-    arm.lead(sweep_by_hand())
+    arm.follow_hand_path(sweep_by_hand())
     shown = []
-    steps = sweep(chain, pause=lambda _: arm.advance())
+    steps = run_sweep(chain, sleep=lambda _: arm.advance())
     while True:
         try:
             shown.append(next(steps))
@@ -111,41 +118,41 @@ def by_hand(arm: VirtualArm, chain: ServoChain) -> tuple[Calibration, list[tuple
 
 @pytest.mark.parametrize("mounts", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
 def test_a_swept_arm_knows_its_angles(mounts: tuple[int, ...]) -> None:
-    arm = VirtualArm(mounts=mounts)
-    with bench("virtual", lambda _: DirectPort(arm)) as chain:
+    arm = EmulatedArm(mount_offsets=mounts)
+    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
         found, shown = by_hand(arm, chain)
         assert all(joint.problem for joint in shown[0])
-        assert all(joint.share == pytest.approx(1.0, abs=0.02) for joint in shown[-1])
+        assert all(joint.travel_fraction == pytest.approx(1.0, abs=0.02) for joint in shown[-1])
         chain.write_calibration(found)
         assert chain.read_calibration() == found
-        assert not any(servo.torque for servo in arm.servos)
-    mapped = JointMap(found)
-    ticks = np.array([servo.get(reg.POSITION) for servo in arm.servos])
-    np.testing.assert_allclose(mapped.angles(ticks), arm.angles(), atol=0.012)
+        assert not any(servo.torque_enabled for servo in arm.servos)
+    mapped = TickConversion(found)
+    ticks = np.array([servo.get_register(reg.PRESENT_POSITION) for servo in arm.servos])
+    np.testing.assert_allclose(mapped.to_angles(ticks), arm.read_joint_angles(), atol=0.012)
     for joint, model in zip(mapped.joints, JOINTS, strict=True):
         assert joint.lower == pytest.approx(model.lower, abs=0.012)
         assert joint.upper == pytest.approx(model.upper, abs=0.012)
 
 
 def test_a_cancelled_sweep_changes_nothing() -> None:
-    arm = VirtualArm(mounts=(900,) * 6)
+    arm = EmulatedArm(mount_offsets=(900,) * 6)
     arm.calibrate()
-    with bench("virtual", lambda _: DirectPort(arm)) as chain:
-        arm.lead(sweep_by_hand())
-        steps = sweep(chain, pause=lambda _: arm.advance())
+    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
+        arm.follow_hand_path(sweep_by_hand())
+        steps = run_sweep(chain, sleep=lambda _: arm.advance())
         for _ in range(80):
             next(steps)
         steps.close()
-        assert chain.read_calibration() == arm.calibration()
+        assert chain.read_calibration() == arm.compute_calibration()
         found, _ = by_hand(arm, chain)  # whatever the servos hold, the bare encoders are swept
-    for joint, exact in zip(found.joints, arm.calibration().joints, strict=True):
+    for joint, exact in zip(found.joints, arm.compute_calibration().joints, strict=True):
         assert joint.homing_offset == pytest.approx(exact.homing_offset, abs=8)
 
 
 def test_a_new_arm_says_that_it_is_not_calibrated() -> None:
-    arm = VirtualArm()
+    arm = EmulatedArm()
     with (
-        bench("virtual", lambda _: DirectPort(arm)) as chain,
+        open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain,
         pytest.raises(CalibrationError, match=r"not calibrated.*not switched on"),
     ):
         chain.read_calibration()
@@ -158,11 +165,11 @@ def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
     assert load(path) == imported
     assert json.loads(path.read_text()) == json.loads(LEROBOT)
     assert list(path.parent.iterdir()) == [path]
-    arm = VirtualArm()
-    with bench("virtual", lambda _: DirectPort(arm)) as chain:
+    arm = EmulatedArm()
+    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
         chain.write_calibration(imported)
         assert chain.read_calibration() == imported
-    assert JointMap(imported).zero[4] == 0.0
+    assert TickConversion(imported).mid_angles[4] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -199,10 +206,10 @@ def test_files_that_are_not_even_json(tmp_path: Path, text: str) -> None:
         load(tmp_path / "absent.json")
 
 
-def mapping(drive_mode: int = 0) -> JointMap:
+def mapping(drive_mode: int = 0) -> TickConversion:
     joints = parse(LEROBOT).joints
     turned = tuple(JointCalibration(j.id, drive_mode, j.homing_offset, j.range_min, j.range_max) for j in joints)
-    return JointMap(Calibration(turned))
+    return TickConversion(ArmCalibration(turned))
 
 
 @pytest.mark.parametrize("drive_mode", [0, 1])
@@ -212,16 +219,16 @@ def test_degrees_are_rounded_not_truncated(drive_mode: int) -> None:
     for degrees in (10.0, -10.0, 33.3, 0.1):
         asked = np.full(6, math.radians(degrees))
         asked[5] = max(asked[5], 0.0)
-        back = mapped.angles(np.array(mapped.ticks(asked)))
-        np.testing.assert_allclose(back, asked, atol=TICK / 2 + 1e-9)
+        back = mapped.to_angles(np.array(mapped.to_ticks(asked)))
+        np.testing.assert_allclose(back, asked, atol=RAD_PER_TICK / 2 + 1e-9)
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=6), st.sampled_from([0, 1]))
 @settings(max_examples=300)
 def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None:
     mapped = mapping(drive_mode)
-    ticks = mapped.ticks(np.array(angles))
-    back = mapped.angles(np.array(ticks))
+    ticks = mapped.to_ticks(np.array(angles))
+    back = mapped.to_angles(np.array(ticks))
     for joint, angle, tick, values in zip(mapped.joints, back, ticks, parse(LEROBOT).joints, strict=True):
         assert joint.lower - 1e-9 <= angle <= joint.upper + 1e-9
         assert values.range_min <= tick <= values.range_max
@@ -229,6 +236,6 @@ def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None
 
 def test_the_middle_of_the_range_is_the_middle_of_the_model() -> None:
     mapped = mapping()
-    assert mapped.angles(mapped.middle)[0] == 0.0
-    assert mapped.angles(mapped.middle)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
-    assert mapped.ticks(HOME)[0] == 2101
+    assert mapped.to_angles(mapped.mid_ticks)[0] == 0.0
+    assert mapped.to_angles(mapped.mid_ticks)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
+    assert mapped.to_ticks(HOME_ANGLES_RAD)[0] == 2101

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metagui.arms.arm import CONTROL_PERIOD, Command
+from metagui.arms.arm import CONTROL_PERIOD_S, Command
 from metagui.arms.control.loop import ControllerError, ControlLoop, SinkError
-from metagui.arms.kinematics import HOME, JOINTS
+from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from tests.helpers.fakes import LOST, PlainArm, Steps, motion, pose, until
+from tests.helpers.fakes import CONNECTION_LOST, FakeArm, ScriptedController, make_command, make_motion, wait_until
 
 
 @pytest.fixture
 def arm():
-    return PlainArm()
+    return FakeArm()
 
 
 @pytest.fixture
@@ -32,20 +32,20 @@ def loop(arm):
 
 def assert_never_hurt(arm):
     """Every target is finite, inside the limits, and one tick's travel from the last (or from where it held)."""
-    before = HOME
+    before = HOME_ANGLES_RAD
     for what, positions in arm.sent:
         if what == "command":
             assert np.all(np.isfinite(positions))
             for joint, target, last in zip(JOINTS, positions, before, strict=True):
                 assert joint.lower <= target <= joint.upper
-                assert abs(target - last) <= joint.max_velocity * CONTROL_PERIOD + 1e-12
+                assert abs(target - last) <= joint.max_velocity * CONTROL_PERIOD_S + 1e-12
         before = positions
 
 
 number = st.one_of(st.floats(width=64), st.floats(-0.02, 0.02), st.sampled_from([math.nan, math.inf, 1e300]))
 plan = st.one_of(
     st.none(),
-    st.builds(motion, number, number, number, number, number),
+    st.builds(make_motion, number, number, number, number, number),
     st.lists(number, min_size=6, max_size=6).map(lambda values: Command(np.array(values))),
     st.just(RuntimeError("a bug")),
 )
@@ -54,33 +54,33 @@ plan = st.one_of(
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(st.lists(plan, max_size=30), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
 def test_no_controller_can_hurt_the_arm(plans, holds, releases):
-    arm = PlainArm()
+    arm = FakeArm()
     loop = ControlLoop(arm, arm)
-    controller = Steps(*plans)
+    controller = ScriptedController(*plans)
     loop.set_controller(controller)
     for index in range(2 * len(plans) + 2):
         if index in holds:
-            loop.emergency_hold()
+            loop.request_emergency_hold()
         if index in releases:
-            loop.release()
+            loop.release_hold()
         try:
             loop.step_once()
         except ControllerError:
-            assert arm.sent[-1][0] == "hold"
+            assert arm.sent_log[-1][0] == "hold"
     assert_never_hurt(arm)
 
 
 def test_a_controller_decides_every_second_tick_on_the_loops_own_clock(loop):
-    steps = Steps(*[motion()] * 5)
+    steps = ScriptedController(*[make_motion()] * 5)
     last = loop.run_inline(steps, 100)
-    np.testing.assert_allclose(np.diff(steps.times), 2 * CONTROL_PERIOD)
+    np.testing.assert_allclose(np.diff(steps.times), 2 * CONTROL_PERIOD_S)
     assert last.index == 10
-    assert last.time == pytest.approx(10 * CONTROL_PERIOD)
+    assert last.time == pytest.approx(10 * CONTROL_PERIOD_S)
     assert last.missed == 0
 
 
 def test_a_motion_is_split_over_two_ticks(loop):
-    loop.set_controller(Steps(motion(x=0.004), motion(x=0.004)))
+    loop.set_controller(ScriptedController(make_motion(x=0.004), make_motion(x=0.004)))
     ticks = [loop.step_once() for _ in range(6)]
     moved = np.diff([tick.observation.tool_position[0] for tick in ticks])
     np.testing.assert_allclose(moved[:4], 0.002, atol=2e-5)
@@ -91,23 +91,23 @@ def test_a_finished_controller_leaves_a_real_arm_where_it_is():
     arm = SimulatedArm(1)
     arm.connect()
     loop = ControlLoop(arm, arm)
-    last = loop.run_inline(Steps(*[motion(y=0.004, z=0.002)] * 20), 100)
+    last = loop.run_inline(ScriptedController(*[make_motion(y=0.004, z=0.002)] * 20), 100)
     rest = loop.run_inline(None, 200)
     np.testing.assert_array_equal(rest.sent.positions, last.sent.positions)
     assert np.linalg.norm(rest.observation.tool_position - last.observation.tool_position) < 0.004
-    again = loop.run_inline(Steps(motion()), 2)
+    again = loop.run_inline(ScriptedController(make_motion()), 2)
     np.testing.assert_allclose(again.sent.positions[:5], rest.sent.positions[:5], atol=1e-3)
 
 
 def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
-    class OneClick(Steps):
+    class OneClick(ScriptedController):
         def decide(self, observation):
             wanted = super().decide(observation)
             if wanted is not None and wanted.done:
                 self.current_click = None
             return wanted
 
-    loop.set_controller(OneClick(motion(), motion(done=True), click="a click"))
+    loop.set_controller(OneClick(make_motion(), make_motion(done=True), instruction="a click"))
     marks = [(tick.click, tick.click_index) for tick in (loop.step_once() for _ in range(6))]
     assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
 
@@ -116,7 +116,7 @@ def test_the_simulators_state_is_that_of_the_observation():
     arm = SimulatedArm(2)
     arm.connect()
     loop = ControlLoop(arm, arm)
-    before = arm.state()
+    before = arm.get_state()
     np.testing.assert_array_equal(loop.step_once().state, before)
 
 
@@ -124,10 +124,10 @@ def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
     ticks = []
     loop.add_sink(ticks.append)
     loop.start()
-    until(lambda: len(ticks) > 25)
+    wait_until(lambda: len(ticks) > 25)
     loop.stop()
     deadlines = np.array([tick.time - tick.lateness for tick in ticks])
-    periods = np.diff(deadlines) / CONTROL_PERIOD
+    periods = np.diff(deadlines) / CONTROL_PERIOD_S
     np.testing.assert_allclose(periods, np.round(periods), atol=1e-6)
     assert all(tick.lateness >= 0 for tick in ticks)
     assert ticks[-1].missed == round(periods.sum()) - (len(ticks) - 1)
@@ -139,14 +139,14 @@ def test_missed_deadlines_are_counted_and_waited_past(loop):
 
     def slow(tick):
         ticks.append(tick)
-        time.sleep(2.3 * CONTROL_PERIOD)
+        time.sleep(2.3 * CONTROL_PERIOD_S)
 
     loop.add_sink(slow)
     loop.start()
-    until(lambda: len(ticks) > 8)
+    wait_until(lambda: len(ticks) > 8)
     loop.stop()
     assert ticks[-1].missed >= 8
-    periods = np.diff([tick.time - tick.lateness for tick in ticks]) / CONTROL_PERIOD  # from deadline to deadline
+    periods = np.diff([tick.time - tick.lateness for tick in ticks]) / CONTROL_PERIOD_S  # from deadline to deadline
     np.testing.assert_allclose(periods, np.round(periods), atol=1e-3)
     assert periods.min() > 0.9
 
@@ -160,26 +160,26 @@ def test_a_tick_that_comes_a_little_late_is_made_up_for(loop, monkeypatch, late,
 
 
 def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
-    class Slow(Steps):
+    class Slow(ScriptedController):
         def decide(self, observation):
             time.sleep(0.15)
             return super().decide(observation)
 
-    loop.set_controller(Slow(pose(0.01)))
+    loop.set_controller(Slow(make_command(0.01)))
     loop.start()
-    until(lambda: loop.gate.report.stale > 0)
+    wait_until(lambda: loop.gate.report.stale > 0)
     loop.stop()
-    np.testing.assert_allclose(arm.sent[0][1], HOME)
+    np.testing.assert_allclose(arm.sent[0][1], HOME_ANGLES_RAD)
 
 
 def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog):
     errors = []
     loop._on_error = errors.append
     loop.start()
-    loop.set_controller(Steps(pose(0.05), RuntimeError("a bug")))
-    until(lambda: errors)
+    loop.set_controller(ScriptedController(make_command(0.05), RuntimeError("a bug")))
+    wait_until(lambda: errors)
     count = len(arm.sent)
-    until(lambda: len(arm.sent) > count + 5)
+    wait_until(lambda: len(arm.sent) > count + 5)
     assert loop.running
     assert loop.controller is None
     assert errors == [loop.error]
@@ -193,20 +193,20 @@ def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog
 @pytest.mark.parametrize("method", ["observe", "command"])
 def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method):
     loop.start()
-    until(lambda: loop.latest)
-    arm.breaks[method] = LOST
-    until(lambda: not loop.running)
+    wait_until(lambda: loop.latest)
+    arm.breaks[method] = CONNECTION_LOST
+    wait_until(lambda: not loop.running)
     assert arm.sent[-1][0] == "hold"
     assert loop.error.fatal
-    assert loop.error.message == str(LOST)
+    assert loop.error.message == str(CONNECTION_LOST)
 
 
 def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
     loop.start()
-    until(lambda: loop.latest)
-    arm.breaks |= {"hold": OSError("gone"), "observe": LOST}
-    until(lambda: not loop.running)
-    assert loop.error.message == str(LOST)
+    wait_until(lambda: loop.latest)
+    arm.breaks |= {"hold": OSError("gone"), "observe": CONNECTION_LOST}
+    wait_until(lambda: not loop.running)
+    assert loop.error.message == str(CONNECTION_LOST)
 
 
 def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
@@ -217,7 +217,7 @@ def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
     loop.add_sink(broken)
     loop.add_sink(seen.append)
     loop.start()
-    until(lambda: len(seen) > 3)
+    wait_until(lambda: len(seen) > 3)
     assert "no room" in loop.error.message
     assert loop.running
     assert "hold" in {what for what, _ in arm.sent}
@@ -225,7 +225,7 @@ def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
 
 
 def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
-    steps = Steps(*[pose(0.4)] * 10)
+    steps = ScriptedController(*[make_command(0.4)] * 10)
 
     class Late(threading.Event):
         """Released, and somebody set to move the arm, in the middle of the tick that still saw the hold."""
@@ -249,41 +249,41 @@ def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
 
 def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loop, arm):
     loop.start()
-    loop.set_controller(Steps(*[pose(0.4)] * 1000))
-    until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME[0] + 0.1)
+    loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
+    wait_until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME_ANGLES_RAD[0] + 0.1)
     loop.emergency_hold()
-    until(lambda: loop.gate.report.held > 3)
+    wait_until(lambda: loop.gate.report.held > 3)
     stopped = loop.latest.sent.positions
     assert loop.controller is None
-    assert stopped[0] < HOME[0] + 0.35
-    loop.set_controller(Steps(*[pose(0.4)] * 1000))
+    assert stopped[0] < HOME_ANGLES_RAD[0] + 0.35
+    loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     count = loop.gate.report.held
-    until(lambda: loop.gate.report.held > count + 3)
+    wait_until(lambda: loop.gate.report.held > count + 3)
     loop.release()
     index = loop.latest.index
-    until(lambda: loop.latest.index > index + 5)
+    wait_until(lambda: loop.latest.index > index + 5)
     np.testing.assert_allclose(loop.latest.sent.positions, stopped)
-    loop.set_controller(Steps(*[pose(0.4)] * 1000))
-    until(lambda: loop.latest.sent.positions[0] > stopped[0] + 0.01)
+    loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
+    wait_until(lambda: loop.latest.sent.positions[0] > stopped[0] + 0.01)
     assert_never_hurt(arm)
 
 
 def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
     loop.start()
     loop.start()
-    until(lambda: loop.latest)
+    wait_until(lambda: loop.latest)
     loop.stop()
     loop.stop()
     assert not loop.running
     assert arm.sent[-1][0] == "hold"
     loop.start()
     index = loop.latest.index
-    until(lambda: loop.latest.index > index)
+    wait_until(lambda: loop.latest.index > index)
 
 
 def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
-    arm.breaks["command"] = LOST
-    with pytest.raises(type(LOST)):
+    arm.breaks["command"] = CONNECTION_LOST
+    with pytest.raises(type(CONNECTION_LOST)):
         loop.step_once()
     assert arm.sent[-1][0] == "hold"
     arm.breaks.clear()
@@ -305,15 +305,15 @@ def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there
     loop = ControlLoop(arm, arm)
     loop.start()
     try:
-        loop.set_controller(Steps(*[motion(y=0.006)] * 1000))
-        until(lambda: loop.latest and loop.latest.observation.tool_position[1] > 0.04)
+        loop.set_controller(ScriptedController(*[make_motion(y=0.006)] * 1000))
+        wait_until(lambda: loop.latest and loop.latest.observation.tool_position[1] > 0.04)
         for seed in range(5):
             with loop.between_ticks():
                 loop.set_controller(None)
                 arm.randomise(seed)
                 index = loop.latest.index
-            until(lambda i=index: loop.latest.index > i)
-            np.testing.assert_allclose(loop.latest.sent.positions, HOME, atol=1e-6)
+            wait_until(lambda i=index: loop.latest.index > i)
+            np.testing.assert_allclose(loop.latest.sent.positions, HOME_ANGLES_RAD, atol=1e-6)
         assert loop.error is None
     finally:
         loop.stop()
@@ -328,10 +328,10 @@ def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
 
     loop.add_sink(sink)
     loop.start()
-    until(lambda: seen)
+    wait_until(lambda: seen)
     loop.remove_sink(sink)
     count, index = len(seen), loop.latest.index
-    until(lambda: loop.latest.index > index + 3)
+    wait_until(lambda: loop.latest.index > index + 3)
     assert len(seen) == count
 
 

@@ -12,223 +12,233 @@ import serial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.emulated_bus import VirtualBus
-from metagui.arms.emulator.emulated_servo import RECENTRE, VirtualServo
-from metagui.arms.emulator.pty_server import VirtualPort, serve
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.emulated_bus import EmulatedBus
+from metagui.arms.emulator.emulated_servo import RECENTRE_COMMAND, EmulatedServo
+from metagui.arms.emulator.pty_server import EmulatedPort, serve
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import protocol as frames
-from metagui.arms.feetech.protocol import BROADCAST, Instruction, Packet, PacketStream, Status, encode
+from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, ServoStatus, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
 @pytest.fixture
-def arm() -> VirtualArm:
-    return VirtualArm()
+def arm() -> EmulatedArm:
+    return EmulatedArm()
 
 
 @pytest.fixture
-def servo() -> VirtualServo:
-    made = VirtualServo(1)
-    made.sense(2048.0, 0.0, 0.0, 0.0)
+def servo() -> EmulatedServo:
+    made = EmulatedServo(1)
+    made.update_shaft(2048.0, 0.0, 0.0, 0.0)
     return made
 
 
-def ask(bus: VirtualBus, packet: Packet) -> list[Packet]:
+def ask(bus: EmulatedBus, packet: Packet) -> list[Packet]:
     line = b"".join(reply.data for reply in bus.feed(encode(packet)))
-    return PacketStream().feed(line)
+    return PacketParser().feed(line)
 
 
-def unlock(servo: VirtualServo) -> None:
+def unlock(servo: EmulatedServo) -> None:
     servo.write(reg.LOCK.address, b"\0")
 
 
-def test_ping_and_read(arm: VirtualArm) -> None:
-    assert ask(arm.bus, frames.ping(4)) == [Packet(4, 0, b"")]
-    assert ask(arm.bus, frames.ping(9)) == []
-    assert ask(arm.bus, frames.read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
-    assert [p.id for p in ask(arm.bus, frames.ping(BROADCAST))] == [1, 2, 3, 4, 5, 6]
+def test_ping_and_read(arm: EmulatedArm) -> None:
+    assert ask(arm.bus, frames.build_ping(4)) == [Packet(4, 0, b"")]
+    assert ask(arm.bus, frames.build_ping(9)) == []
+    assert ask(arm.bus, frames.build_read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
+    assert [p.id for p in ask(arm.bus, frames.build_ping(BROADCAST_ID))] == [1, 2, 3, 4, 5, 6]
 
 
-def test_sync_read_answers_in_the_order_asked(arm: VirtualArm) -> None:
-    replies = ask(arm.bus, frames.sync_read((6, 9, 1, 3), 56, 15))
-    assert [(p.id, len(p.params)) for p in replies] == [(6, 15), (1, 15), (3, 15)]
+def test_sync_read_answers_in_the_order_asked(arm: EmulatedArm) -> None:
+    replies = ask(arm.bus, frames.build_sync_read((6, 9, 1, 3), 56, 15))
+    assert [(p.id, len(p.parameters)) for p in replies] == [(6, 15), (1, 15), (3, 15)]
 
 
-def test_writes_are_acknowledged_unless_suppressed_or_broadcast(arm: VirtualArm) -> None:
-    assert ask(arm.bus, frames.write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
-    assert ask(arm.bus, frames.write(BROADCAST, 41, b"\x20")) == []
-    assert [servo.get(reg.ACCELERATION) for servo in arm.servos] == [32] * 6
+def test_writes_are_acknowledged_unless_suppressed_or_broadcast(arm: EmulatedArm) -> None:
+    assert ask(arm.bus, frames.build_write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
+    assert ask(arm.bus, frames.build_write(BROADCAST_ID, 41, b"\x20")) == []
+    assert [servo.get_register(reg.ACCELERATION) for servo in arm.servos] == [32] * 6
     unlock(arm.servos[1])
-    arm.servos[1].write(reg.STATUS_LEVEL.address, b"\0")
-    assert ask(arm.bus, frames.write(2, 41, b"\x30")) == []
-    assert len(ask(arm.bus, frames.read(2, 41, 1))) == 1
+    arm.servos[1].write(reg.RESPONSE_STATUS_LEVEL.address, b"\0")
+    assert ask(arm.bus, frames.build_write(2, 41, b"\x30")) == []
+    assert len(ask(arm.bus, frames.build_read(2, 41, 1))) == 1
 
 
-def test_a_kept_write_happens_at_action(arm: VirtualArm) -> None:
+def test_a_kept_write_happens_at_action(arm: EmulatedArm) -> None:
     for ident in (1, 2):
-        assert ask(arm.bus, Packet(ident, Instruction.REG_WRITE, bytes((42, 0, 4))))[0].id == ident
-    assert [servo.torque for servo in arm.servos[:2]] == [False, False]
-    assert ask(arm.bus, Packet(BROADCAST, Instruction.ACTION, b"")) == []
-    assert [servo.get(reg.GOAL_POSITION) for servo in arm.servos[:3]] == [1024, 1024, 0]
+        assert ask(arm.bus, Packet(ident, InstructionCode.REG_WRITE, bytes((42, 0, 4))))[0].id == ident
+    assert [servo.torque_enabled for servo in arm.servos[:2]] == [False, False]
+    assert ask(arm.bus, Packet(BROADCAST_ID, InstructionCode.ACTION, b"")) == []
+    assert [servo.get_register(reg.GOAL_POSITION) for servo in arm.servos[:3]] == [1024, 1024, 0]
 
 
-def test_a_goal_switches_the_torque_on(servo: VirtualServo) -> None:
-    assert servo.drive(0.02) is None
+def test_a_goal_switches_the_torque_on(servo: EmulatedServo) -> None:
+    assert servo.compute_push(0.02) is None
     servo.write(42, (2100).to_bytes(2, "little"))
-    assert servo.torque
-    assert servo.drive(0.005) == pytest.approx(17.0)  # at top speed, from where it was
-    assert servo.drive(1.0) == pytest.approx(52.0)
+    assert servo.torque_enabled
+    assert servo.compute_push(0.005) == pytest.approx(17.0)  # at top speed, from where it was
+    assert servo.compute_push(1.0) == pytest.approx(52.0)
     servo.write(40, b"\0")
-    assert servo.drive(0.02) is None
+    assert servo.compute_push(0.02) is None
 
 
-def test_eeprom_is_locked_and_reports_cannot_be_written(servo: VirtualServo) -> None:
+def test_eeprom_is_locked_and_reports_cannot_be_written(servo: EmulatedServo) -> None:
     servo.write(9, b"\x64\x00")
-    assert servo.get(reg.MIN_POSITION) == 0
+    assert servo.get_register(reg.MIN_POSITION_LIMIT) == 0
     unlock(servo)
     servo.write(9, b"\x64\x00")
-    assert servo.get(reg.MIN_POSITION) == 100
+    assert servo.get_register(reg.MIN_POSITION_LIMIT) == 100
     before = servo.read(56, 15)
     servo.write(54, bytes(17))
     assert servo.read(56, 15) == before
     servo.write(3, b"\0\0")
-    assert servo.get(reg.MODEL_NUMBER) == 777
+    assert servo.get_register(reg.MODEL_NUMBER) == 777
     servo.power_up()
-    assert (servo.get(reg.MIN_POSITION), servo.get(reg.LOCK), servo.torque) == (100, 1, False)
+    assert (servo.get_register(reg.MIN_POSITION_LIMIT), servo.get_register(reg.LOCK), servo.torque_enabled) == (
+        100,
+        1,
+        False,
+    )
 
 
-def test_offset_phase_and_wrap(servo: VirtualServo) -> None:
+def test_offset_phase_and_wrap(servo: EmulatedServo) -> None:
     unlock(servo)
     servo.write(31, reg.HOMING_OFFSET.pack(1000))
-    servo.sense(500.0, 0.0, 0.0, 0.0)
-    assert servo.get(reg.POSITION) == 3596
-    phase = servo.get(reg.PHASE)
-    servo.write(18, bytes((phase | reg.MULTI_TURN,)))
-    assert servo.get(reg.POSITION) == -500
-    servo.write(40, bytes((RECENTRE,)))
-    assert servo.get(reg.POSITION) == 2048
+    servo.update_shaft(500.0, 0.0, 0.0, 0.0)
+    assert servo.get_register(reg.PRESENT_POSITION) == 3596
+    phase = servo.get_register(reg.PHASE)
+    servo.write(18, bytes((phase | reg.MULTI_TURN_BIT,)))
+    assert servo.get_register(reg.PRESENT_POSITION) == -500
+    servo.write(40, bytes((RECENTRE_COMMAND,)))
+    assert servo.get_register(reg.PRESENT_POSITION) == 2048
 
 
-def test_a_goal_beyond_the_wrap_is_reached_the_long_way(servo: VirtualServo) -> None:
-    servo.sense(4000.0, 0.0, 0.0, 0.0)
+def test_a_goal_beyond_the_wrap_is_reached_the_long_way(servo: EmulatedServo) -> None:
+    servo.update_shaft(4000.0, 0.0, 0.0, 0.0)
     servo.write(42, (90).to_bytes(2, "little"))
-    assert servo.drive(10.0) == pytest.approx(-3910.0)
+    assert servo.compute_push(10.0) == pytest.approx(-3910.0)
 
 
-def test_goals_stay_within_the_servos_own_range(servo: VirtualServo) -> None:
+def test_goals_stay_within_the_servos_own_range(servo: EmulatedServo) -> None:
     unlock(servo)
     servo.write(9, (2000).to_bytes(2, "little") + (2100).to_bytes(2, "little"))
     servo.write(42, (3000).to_bytes(2, "little"))
-    assert servo.drive(10.0) == pytest.approx(52.0)
+    assert servo.compute_push(10.0) == pytest.approx(52.0)
 
 
-def test_an_overload_gives_way_until_the_goal_turns_back(servo: VirtualServo) -> None:
+def test_an_overload_gives_way_until_the_goal_turns_back(servo: EmulatedServo) -> None:
     servo.write(42, (2500).to_bytes(2, "little"))
     for _ in range(110):
-        servo.drive(0.02)
-        servo.sense(2048.0, 0.0, 1.0, 0.02)
-    assert servo.status == Status.OVERLOAD
-    assert servo.strength == 0.2
+        servo.compute_push(0.02)
+        servo.update_shaft(2048.0, 0.0, 1.0, 0.02)
+    assert servo.status == ServoStatus.OVERLOAD
+    assert servo.torque_fraction == 0.2
     servo.write(42, (2400).to_bytes(2, "little"))
     assert servo.overloaded
     servo.write(42, (2000).to_bytes(2, "little"))
     assert not servo.overloaded
 
 
-def test_heat_switches_off_and_low_voltage_complains(servo: VirtualServo) -> None:
+def test_heat_switches_off_and_low_voltage_complains(servo: EmulatedServo) -> None:
     servo.write(40, b"\x01")
     servo.voltage = 3.0
-    servo.sense(2048.0, 0.0, 0.0, 0.0)
-    assert (servo.get(reg.VOLTAGE), servo.get(reg.STATUS), servo.torque) == (30, Status.VOLTAGE, True)
+    servo.update_shaft(2048.0, 0.0, 0.0, 0.0)
+    assert (servo.get_register(reg.PRESENT_VOLTAGE), servo.get_register(reg.STATUS), servo.torque_enabled) == (
+        30,
+        ServoStatus.VOLTAGE,
+        True,
+    )
     servo.temperature = 75.0
-    servo.sense(2048.0, 0.0, 0.0, 0.0)
-    assert (servo.get(reg.TEMPERATURE), servo.torque) == (75, False)
-    assert servo.status == Status.VOLTAGE | Status.OVERHEAT
+    servo.update_shaft(2048.0, 0.0, 0.0, 0.0)
+    assert (servo.get_register(reg.PRESENT_TEMPERATURE), servo.torque_enabled) == (75, False)
+    assert servo.status == ServoStatus.VOLTAGE | ServoStatus.OVERHEAT
 
 
-def test_load_warms_a_servo_slowly(servo: VirtualServo) -> None:
+def test_load_warms_a_servo_slowly(servo: EmulatedServo) -> None:
     for _ in range(60 * 50):
-        servo.sense(2048.0, 0.0, 1.0, 0.02)
+        servo.update_shaft(2048.0, 0.0, 1.0, 0.02)
     assert 40 < servo.temperature < 50
 
 
-def test_goals_move_the_simulated_arm(arm: VirtualArm) -> None:
-    goals = {i + 1: reg.GOAL_POSITION.pack(servo.get(reg.POSITION)) for i, servo in enumerate(arm.servos)}
+def test_goals_move_the_simulated_arm(arm: EmulatedArm) -> None:
+    goals = {
+        i + 1: reg.GOAL_POSITION.pack(servo.get_register(reg.PRESENT_POSITION)) for i, servo in enumerate(arm.servos)
+    }
     goals[1] = reg.GOAL_POSITION.pack(2048 + 400)
-    ask(arm.bus, frames.sync_write(goals, 42))
+    ask(arm.bus, frames.build_sync_write(goals, 42))
     arm.advance(50)
-    assert arm.angles()[0] == pytest.approx(400 * reg.TICK, abs=3e-3)
-    assert arm.servos[0].get(reg.POSITION) == pytest.approx(2448, abs=2)
+    assert arm.read_joint_angles()[0] == pytest.approx(400 * reg.RAD_PER_TICK, abs=3e-3)
+    assert arm.servos[0].get_register(reg.PRESENT_POSITION) == pytest.approx(2448, abs=2)
 
 
-def test_limp_joints_follow_a_hand_and_stiff_ones_do_not(arm: VirtualArm) -> None:
-    arm.guide(0, 0.5)
+def test_limp_joints_follow_a_hand_and_stiff_ones_do_not(arm: EmulatedArm) -> None:
+    arm.move_joint_by_hand(0, 0.5)
     arm.advance(30)
-    assert arm.angles()[0] == pytest.approx(0.5, abs=0.01)
-    here = arm.servos[0].get(reg.POSITION)
-    ask(arm.bus, frames.write(1, 42, reg.GOAL_POSITION.pack(here)))
-    arm.guide(0, -0.5)
+    assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
+    here = arm.servos[0].get_register(reg.PRESENT_POSITION)
+    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(here)))
+    arm.move_joint_by_hand(0, -0.5)
     arm.advance(30)
-    assert arm.angles()[0] == pytest.approx(0.5, abs=0.01)
-    ask(arm.bus, frames.write(1, 40, b"\0"))
-    arm.guide(0, None)
+    assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
+    ask(arm.bus, frames.build_write(1, 40, b"\0"))
+    arm.move_joint_by_hand(0, None)
     arm.advance(30)
-    assert arm.angles()[0] == pytest.approx(0.5, abs=0.01)
+    assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_stuck_joint_pushes_and_does_not_turn(arm: VirtualArm) -> None:
-    arm.stuck.add(0)
-    ask(arm.bus, frames.write(1, 42, reg.GOAL_POSITION.pack(2500)))
+def test_a_stuck_joint_pushes_and_does_not_turn(arm: EmulatedArm) -> None:
+    arm.stuck_joints.add(0)
+    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(2500)))
     arm.advance(20)
-    assert arm.angles()[0] == pytest.approx(0.0, abs=0.01)
-    assert arm.servos[0].get(reg.LOAD) == 1000
+    assert arm.read_joint_angles()[0] == pytest.approx(0.0, abs=0.01)
+    assert arm.servos[0].get_register(reg.PRESENT_LOAD) == 1000
 
 
 @pytest.mark.parametrize(
     ("fault", "seen"), [("lost", 0), ("partial", 0), ("corrupted", 0), ("garbage", 1), ("late", 1)]
 )
-def test_faults_by_list(arm: VirtualArm, fault: str, seen: int) -> None:
-    arm.faults.script.append(fault)  # type: ignore[arg-type]
-    replies = arm.feed(encode(frames.ping(1)))
-    stream = PacketStream()
+def test_faults_by_list(arm: EmulatedArm, fault: str, seen: int) -> None:
+    arm.faults.scripted_faults.append(fault)  # type: ignore[arg-type]
+    replies = arm.feed(encode(frames.build_ping(1)))
+    stream = PacketParser()
     assert len(stream.feed(b"".join(reply.data for reply in replies)) + stream.finish()) == seen
-    assert ask(arm.bus, frames.ping(1)) == [Packet(1, 0, b"")]
+    assert ask(arm.bus, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
-def test_echo_and_silence(arm: VirtualArm) -> None:
+def test_echo_and_silence(arm: EmulatedArm) -> None:
     arm.faults.echo = True
-    arm.faults.silent.add(2)
-    assert ask(arm.bus, frames.ping(1)) == [frames.ping(1), Packet(1, 0, b"")]
-    assert ask(arm.bus, frames.ping(2)) == [frames.ping(2)]
+    arm.faults.silent_ids.add(2)
+    assert ask(arm.bus, frames.build_ping(1)) == [frames.build_ping(1), Packet(1, 0, b"")]
+    assert ask(arm.bus, frames.build_ping(2)) == [frames.build_ping(2)]
 
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 254), st.integers(0, 255), st.binary(max_size=12))))
 @settings(max_examples=200)
 def test_hostile_bytes_never_hurt_the_bus(garbage: bytes, packets: list[tuple[int, int, bytes]]) -> None:
-    bus = VirtualBus([VirtualServo(1), VirtualServo(2)])
+    bus = EmulatedBus([EmulatedServo(1), EmulatedServo(2)])
     bus.feed(b"".join(encode(Packet(*packet)) for packet in packets) + garbage)
     for servo in bus.servos:
-        servo.drive(0.02)
-        servo.sense(100.0, 1.0, 0.1, 0.02)
+        servo.compute_push(0.02)
+        servo.update_shaft(100.0, 1.0, 0.1, 0.02)
     bus.feed(bytes(260))
-    fresh = VirtualBus([VirtualServo(1)])
-    assert ask(fresh, frames.ping(1)) == [Packet(1, 0, b"")]
+    fresh = EmulatedBus([EmulatedServo(1)])
+    assert ask(fresh, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
 # Through a terminal
 
 
 @pytest.fixture
-def port(arm: VirtualArm) -> Iterator[VirtualPort]:
-    with VirtualPort(arm) as opened:
+def port(arm: EmulatedArm) -> Iterator[EmulatedPort]:
+    with EmulatedPort(arm) as opened:
         yield opened
 
 
 @pytest.fixture
-def handler(port: VirtualPort) -> Iterator[sdk.PortHandler]:
+def handler(port: EmulatedPort) -> Iterator[sdk.PortHandler]:
     opened = sdk.PortHandler(port.name)
     assert opened.openPort()
     assert opened.setBaudRate(1_000_000)
@@ -244,7 +254,7 @@ def sync_read(handler: sdk.PortHandler, ids: Sequence[int]) -> dict[int, int]:
     return {ident: group.getData(ident, 56, 2) for ident in ids}
 
 
-def test_the_vendors_sdk_pings_reads_and_writes(arm: VirtualArm, handler: sdk.PortHandler) -> None:
+def test_the_vendors_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.PortHandler) -> None:
     packets = sdk.PacketHandler(0)
     assert packets.ping(handler, 3) == (777, sdk.COMM_SUCCESS, 0)
     assert packets.read1ByteTxRx(handler, 3, 5) == (3, sdk.COMM_SUCCESS, 0)
@@ -254,7 +264,7 @@ def test_the_vendors_sdk_pings_reads_and_writes(arm: VirtualArm, handler: sdk.Po
     assert packets.action(handler, 3) == sdk.COMM_SUCCESS
     assert packets.read1ByteTxRx(handler, 3, 41) == (7, sdk.COMM_SUCCESS, 0)
     arm.servos[2].voltage = 3.0
-    assert packets.ping(handler, 3)[2] == Status.VOLTAGE
+    assert packets.ping(handler, 3)[2] == ServoStatus.VOLTAGE
 
 
 def test_the_vendors_sdk_moves_the_arm(handler: sdk.PortHandler) -> None:
@@ -270,32 +280,32 @@ def test_the_vendors_sdk_moves_the_arm(handler: sdk.PortHandler) -> None:
         time.sleep(0.02)
 
 
-def test_a_second_program_may_follow_the_first(port: VirtualPort) -> None:
+def test_a_second_program_may_follow_the_first(port: EmulatedPort) -> None:
     for _ in range(2):
         with serial.Serial(port.name, 1_000_000, timeout=1) as line:
-            line.write(encode(frames.ping(1)))
+            line.write(encode(frames.build_ping(1)))
             assert line.read(6) == encode(Packet(1, 0, b""))
 
 
-def test_late_replies_come_late(arm: VirtualArm, port: VirtualPort) -> None:
-    arm.faults.script.append("late")
+def test_late_replies_come_late(arm: EmulatedArm, port: EmulatedPort) -> None:
+    arm.faults.scripted_faults.append("late")
     with serial.Serial(port.name, 1_000_000, timeout=0.005) as line:
-        line.write(encode(frames.ping(1)))
+        line.write(encode(frames.build_ping(1)))
         assert line.read(6) == b""
         line.timeout = 2
         assert line.read(6) == encode(Packet(1, 0, b""))
 
 
-def test_closing_it_is_unplugging(arm: VirtualArm) -> None:
-    opened = VirtualPort(arm)
+def test_closing_it_is_unplugging(arm: EmulatedArm) -> None:
+    opened = EmulatedPort(arm)
     with serial.Serial(opened.name, 1_000_000, timeout=1) as line:
         opened.close()
         opened.close()
         with pytest.raises(OSError, match=r"readiness|Input/output"):
-            line.write(encode(frames.ping(1)) + line.read(6))
+            line.write(encode(frames.build_ping(1)) + line.read(6))
 
 
-def test_serving_ends_when_told(arm: VirtualArm) -> None:
+def test_serving_ends_when_told(arm: EmulatedArm) -> None:
     stop, names = threading.Event(), []
     server = threading.Thread(target=serve, args=(arm, names.append, stop))
     server.start()

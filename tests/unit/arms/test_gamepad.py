@@ -12,7 +12,15 @@ import pytest
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.teleoperation.gamepad import DEAD, SPEED, TURN, Gamepad, GamepadError, Stick, stick
+from metagui.arms.teleoperation.gamepad import (
+    DEAD_ZONE_FRACTION,
+    GAMEPAD_SPEED_M_S,
+    GAMEPAD_TURN_RAD_S,
+    Gamepad,
+    GamepadError,
+    GamepadVelocity,
+    velocity_from_axes,
+)
 from metagui.arms.teleoperation.velocity import VelocityController
 
 if TYPE_CHECKING:
@@ -61,7 +69,7 @@ def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: G
     assert gamepad.name == ""
     for _ in range(2):
         pad = VirtualPad()
-        assert gamepad.poll() == Stick(0.0, 0.0, 0.0, 0.0, True)
+        assert gamepad.poll() == GamepadVelocity(0.0, 0.0, 0.0, 0.0, True)
         assert "Virtual" in gamepad.name
         pad.pull_out()
         assert gamepad.poll() is None
@@ -70,9 +78,9 @@ def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: G
 def test_sticks_and_the_button(gamepad: Gamepad) -> None:
     pad = VirtualPad()
     pad.push(-1.0, -1.0, 0.0, 0.0)
-    assert gamepad.poll() == pytest.approx(Stick(SPEED, SPEED, 0.0, 0.0, True))
+    assert gamepad.poll() == pytest.approx(GamepadVelocity(GAMEPAD_SPEED_M_S, GAMEPAD_SPEED_M_S, 0.0, 0.0, True))
     pad.push(0.0, 0.0, 1.0, -1.0)
-    assert gamepad.poll() == pytest.approx(Stick(0.0, 0.0, SPEED, -TURN, True))
+    assert gamepad.poll() == pytest.approx(GamepadVelocity(0.0, 0.0, GAMEPAD_SPEED_M_S, -GAMEPAD_TURN_RAD_S, True))
     pad.push(0.0, 0.0, 0.0, 0.0)
     states = []
     for down in (True, True, False, True):
@@ -88,15 +96,15 @@ def test_it_drives_an_arm(gamepad: Gamepad) -> None:
     pad, arm, drive = VirtualPad(), SimulatedArm(0), VelocityController()
     arm.connect()
     loop = ControlLoop(arm, arm)
-    start = arm.observation().tool_position
+    start = arm.observe_all().tool_position
     pad.push(-1.0, 0.0, 0.0, 0.0)
     for _ in range(10):
         said = gamepad.poll()
         assert said is not None
         drive.set_velocity(*said)
         loop.run_inline(drive, 2)
-    moved = arm.observation().tool_position - start
-    assert moved[1] == pytest.approx(10 * 0.04 * SPEED, rel=0.2)
+    moved = arm.observe_all().tool_position - start
+    assert moved[1] == pytest.approx(10 * 0.04 * GAMEPAD_SPEED_M_S, rel=0.2)
     np.testing.assert_allclose(moved[[0, 2]], 0.0, atol=0.003)
     pad.pull_out()
 
@@ -104,11 +112,11 @@ def test_it_drives_an_arm(gamepad: Gamepad) -> None:
 @pytest.mark.parametrize("axis", range(4))
 def test_the_middle_means_nothing_and_a_little_means_little(axis: int) -> None:
     def said(value: float) -> float:
-        found = stick([value if i == axis else 0.0 for i in range(4)], True)
+        found = velocity_from_axes([value if i == axis else 0.0 for i in range(4)], True)
         return max(map(abs, found[:4]))
 
-    assert said(DEAD) == 0.0
-    assert said(-DEAD) == 0.0
+    assert said(DEAD_ZONE_FRACTION) == 0.0
+    assert said(-DEAD_ZONE_FRACTION) == 0.0
     assert 0.0 < said(0.5) < 0.3 * said(1.0)
     assert said(-1.2) == said(1.0)
 

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import (
-    HOME,
+    HOME_ANGLES_RAD,
     JOINTS,
-    PAN_AXIS_X,
+    PAN_AXIS_X_M,
     CartesianServo,
-    Motion,
-    forward,
-    inverse,
-    tool_observation,
+    ToolMotion,
+    compute_tool_pose,
+    forward_kinematics,
+    inverse_kinematics,
 )
 from metagui.arms.simulation.scene import load_model
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -32,46 +32,46 @@ def test_forward_is_where_mujoco_puts_the_tool() -> None:
     for _ in range(200):
         data.qpos[:6] = rng.uniform(*LIMITS.T)
         mujoco.mj_kinematics(model, data)
-        pose = forward(data.qpos[:6])
+        pose = forward_kinematics(data.qpos[:6])
         np.testing.assert_allclose(pose.position, data.site_xpos[site], atol=1e-12)
 
 
 def test_forward_is_vectorised() -> None:
     joints = np.random.default_rng(1).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(3, 4, 6))
-    pose = forward(joints)
+    pose = forward_kinematics(joints)
     assert pose.position.shape == (3, 4, 3)
-    np.testing.assert_allclose(pose.position[2, 1], forward(joints[2, 1]).position)
+    np.testing.assert_allclose(pose.position[2, 1], forward_kinematics(joints[2, 1]).position)
 
 
 def test_one_reading_gives_what_many_give() -> None:
     readings = np.random.default_rng(2).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(50, 6))
-    many = forward(readings)
+    many = forward_kinematics(readings)
     for reading, position, yaw in zip(readings, *many, strict=True):
-        alone = tool_observation(reading)
+        alone = compute_tool_pose(reading)
         np.testing.assert_allclose(alone[0], position, atol=1e-15)
         assert alone[1] == pytest.approx(yaw, abs=1e-15)
 
 
 @pytest.mark.parametrize("angle", [np.nan, np.inf, -np.inf])
 def test_a_joint_that_cannot_be_read_leaves_the_tool_nowhere(angle: float) -> None:
-    reading = HOME.copy()
+    reading = HOME_ANGLES_RAD.copy()
     reading[2] = angle
-    position, yaw = tool_observation(reading)
+    position, yaw = compute_tool_pose(reading)
     assert np.all(np.isnan(position))
     assert np.isnan(yaw)
 
 
 @given(st.floats(0.125, 0.255), st.floats(-1.1, 1.1), st.floats(0.006, 0.11), st.floats(-0.8, 0.8))
 def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, height: float, yaw: float) -> None:
-    position = np.array([PAN_AXIS_X + radius * np.cos(angle), radius * np.sin(angle), height])
+    position = np.array([PAN_AXIS_X_M + radius * np.cos(angle), radius * np.sin(angle), height])
     try:
-        joints = inverse(position, yaw)
+        joints = inverse_kinematics(position, yaw)
     except UnreachableError:
         assert radius < 0.15, "only close in and high up may be out of reach here"
         return
     assert np.all(joints >= LIMITS[:5, 0])
     assert np.all(joints <= LIMITS[:5, 1])
-    pose = forward(joints)
+    pose = forward_kinematics(joints)
     np.testing.assert_allclose(pose.position, position, atol=1e-9)
     assert float(pose.yaw) == pytest.approx(yaw, abs=1e-9)
 
@@ -79,16 +79,16 @@ def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, h
 @pytest.mark.parametrize("point", [(0.9, 0, 0.05), (0.04, 0, 0.02), (0.2, 0, 0.6), (np.nan, 0, 0), (np.inf, 0, 0)])
 def test_out_of_reach_is_said_in_words(point: tuple[float, float, float]) -> None:
     with pytest.raises(UnreachableError, match="stays where it is"):
-        inverse(np.array(point), 0.0)
+        inverse_kinematics(np.array(point), 0.0)
 
 
 def test_mink_finds_the_same_pose() -> None:
     """An independent solver, started nearby, is led to the same joint angles."""
     model = load_model()
-    target = inverse(np.array([0.22, 0.06, 0.04]), 0.3)
+    target = inverse_kinematics(np.array([0.22, 0.06, 0.04]), 0.3)
     configuration = mink.Configuration(model)
     start = np.array(model.qpos0)
-    start[:6] = HOME
+    start[:6] = HOME_ANGLES_RAD
     configuration.update(start)
     task = mink.FrameTask("tool", "site", position_cost=1.0, orientation_cost=0.3)
     data = mujoco.MjData(model)
@@ -108,12 +108,12 @@ def test_the_servo_stops_at_the_border_and_above_the_table() -> None:
     arm = SimulatedArm(0)
     arm.connect()
     servo = CartesianServo()
-    servo.reset(arm.observation())
+    servo.reset(arm.observe_all())
     for direction in ((0.0, 0.0, -0.01), (0.01, 0.0, 0.0), (0.0, 0.0, 0.01)):
         for _ in range(120):
-            command = servo.step(arm.observation(), Motion(np.array(direction), 0.0, 0.4))
+            command = servo.step(arm.observe_all(), ToolMotion(np.array(direction), 0.0, 0.4))
             assert np.all(np.isfinite(command.positions))
             assert np.all(command.positions[:5] >= LIMITS[:5, 0])
             assert np.all(command.positions[:5] <= LIMITS[:5, 1])
             arm.command(command)
-        assert servo.target.position[2] >= servo.floor - 1e-9
+        assert servo.target.position[2] >= servo.min_height - 1e-9

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from metagui.arms.emulator.emulated_bus import Faults, Reply, VirtualBus
-from metagui.arms.emulator.emulated_servo import VirtualServo
-from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
+from metagui.arms.emulator.emulated_servo import EmulatedServo
+from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.so101.motor_setup import NotAloneError, number
+from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.motors import WrongServoError
 from metagui.cli import app
-from tests.helpers.in_process_port import DirectPort
+from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,16 +25,16 @@ class Board:
     """A board on whose cable servos hang, and hands that take the next one when the last has its number."""
 
     def __init__(
-        self, plugged: Iterable[VirtualServo], waiting: Iterable[VirtualServo] = (), echo: bool = False
+        self, plugged: Iterable[EmulatedServo], waiting: Iterable[EmulatedServo] = (), echo: bool = False
     ) -> None:
-        self.faults = Faults(echo=echo)
-        self.bus = VirtualBus(tuple(plugged), self.faults)
+        self.faults = FaultInjector(echo=echo)
+        self.bus = EmulatedBus(tuple(plugged), self.faults)
         self.servos = self.bus.servos
         self.waiting = deque(waiting)
 
-    def feed(self, data: bytes) -> list[Reply]:
+    def feed(self, data: bytes) -> list[TimedReply]:
         (servo, *_) = self.bus.servos
-        if self.waiting and servo.get(reg.ID) != 1 and data[2] == 0:  # the next search begins with id 0
+        if self.waiting and servo.get_register(reg.ID) != 1 and data[2] == 0:  # the next search begins with id 0
             self.bus.servos = self.servos = (self.waiting.popleft(),)
         return self.bus.feed(data)
 
@@ -45,38 +45,38 @@ class Board:
 @pytest.mark.parametrize("echo", [False, True])
 @pytest.mark.parametrize(("old", "new"), [(1, 6), (1, 1), (17, 2), (253, 3)])
 def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool) -> None:
-    servo = VirtualServo(old)
-    assert number(DirectPort(Board([servo], echo=echo)), new) == old  # type: ignore[arg-type]
+    servo = EmulatedServo(old)
+    assert assign_id(InProcessPort(Board([servo], echo=echo)), new) == old  # type: ignore[arg-type]
     assert servo.id == new
-    assert servo.get(reg.LOCK) == 1
+    assert servo.get_register(reg.LOCK) == 1
     servo.power_up()
     assert servo.id == new
 
 
 def test_several_or_none_are_refused_and_nothing_is_written() -> None:
-    pair = [VirtualServo(3), VirtualServo(4)]
-    with pytest.raises(NotAloneError, match="servos 3, 4 answer"):
-        number(DirectPort(Board(pair)), 6)  # type: ignore[arg-type]
+    pair = [EmulatedServo(3), EmulatedServo(4)]
+    with pytest.raises(NotSingleServoError, match="servos 3, 4 answer"):
+        assign_id(InProcessPort(Board(pair)), 6)  # type: ignore[arg-type]
     board = Board(pair)
-    board.faults.silent = {3, 4}
-    with pytest.raises(NotAloneError, match="No servo answers"):
-        number(DirectPort(board), 6)  # type: ignore[arg-type]
-    other = VirtualServo(1)
-    other.set(reg.MODEL_NUMBER, 1029)
+    board.faults.silent_ids = {3, 4}
+    with pytest.raises(NotSingleServoError, match="No servo answers"):
+        assign_id(InProcessPort(board), 6)  # type: ignore[arg-type]
+    other = EmulatedServo(1)
+    other.set_register(reg.MODEL_NUMBER, 1029)
     with pytest.raises(WrongServoError, match="model 1029"):
-        number(DirectPort(Board([other])), 6)  # type: ignore[arg-type]
+        assign_id(InProcessPort(Board([other])), 6)  # type: ignore[arg-type]
     assert [servo.id for servo in (*pair, other)] == [3, 4, 1]
 
 
 def test_a_lost_reply_is_no_absent_servo() -> None:
-    board = Board([VirtualServo(1)])
-    board.faults.script.extend(["none", "lost", "none", "lost", "none"])
-    assert number(DirectPort(board), 4) == 1  # type: ignore[arg-type]
+    board = Board([EmulatedServo(1)])
+    board.faults.scripted_faults.extend(["none", "lost", "none", "lost", "none"])
+    assert assign_id(InProcessPort(board), 4) == 1  # type: ignore[arg-type]
 
 
 def test_all_servos_of_an_arm_one_after_the_other() -> None:
-    servos = [VirtualServo(1) for _ in range(6)]
-    with VirtualPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
+    servos = [EmulatedServo(1) for _ in range(6)]
+    with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
         result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
@@ -85,8 +85,8 @@ def test_all_servos_of_an_arm_one_after_the_other() -> None:
 
 
 def test_one_joint_by_name() -> None:
-    servo = VirtualServo(1)
-    with VirtualPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
+    servo = EmulatedServo(1)
+    with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
         result = CliRunner().invoke(app, ["number-servos", "--port", port.name, "--joint", "elbow_flex"], input="\n")
     assert result.exit_code == 0, result.stderr
     assert servo.id == 3

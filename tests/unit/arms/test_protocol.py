@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import protocol as frames
-from metagui.arms.feetech.protocol import BROADCAST, Instruction, Packet, PacketStream, encode
+from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, encode
 
-PACKETS = st.builds(Packet, st.integers(0, BROADCAST), st.integers(0, 255), st.binary(max_size=40))
+PACKETS = st.builds(Packet, st.integers(0, BROADCAST_ID), st.integers(0, 255), st.binary(max_size=40))
 
 
 def test_frames_of_the_manual() -> None:
-    assert encode(frames.ping(1)) == bytes.fromhex("FF FF 01 02 01 FB")
-    assert encode(frames.read(1, 56, 2)) == bytes.fromhex("FF FF 01 04 02 38 02 BE")
+    assert encode(frames.build_ping(1)) == bytes.fromhex("FF FF 01 02 01 FB")
+    assert encode(frames.build_read(1, 56, 2)) == bytes.fromhex("FF FF 01 04 02 38 02 BE")
     assert encode(Packet(1, 0, bytes((0x18, 0x05)))) == bytes.fromhex("FF FF 01 04 00 18 05 DD")
-    assert encode(frames.write(BROADCAST, 5, b"\x01")) == bytes.fromhex("FF FF FE 04 03 05 01 F4")
-    assert encode(frames.sync_read((1, 2), 56, 8)) == bytes.fromhex("FF FF FE 06 82 38 08 01 02 36")
+    assert encode(frames.build_write(BROADCAST_ID, 5, b"\x01")) == bytes.fromhex("FF FF FE 04 03 05 01 F4")
+    assert encode(frames.build_sync_read((1, 2), 56, 8)) == bytes.fromhex("FF FF FE 06 82 38 08 01 02 36")
 
 
 def test_a_sync_write_lists_its_servos() -> None:
-    packet = frames.sync_write({1: b"\x00\x08", 2: b"\x00\x08"}, 42)
-    assert packet == Packet(BROADCAST, Instruction.SYNC_WRITE, bytes.fromhex("2A 02 01 00 08 02 00 08"))
+    packet = frames.build_sync_write({1: b"\x00\x08", 2: b"\x00\x08"}, 42)
+    assert packet == Packet(BROADCAST_ID, InstructionCode.SYNC_WRITE, bytes.fromhex("2A 02 01 00 08 02 00 08"))
     with pytest.raises(ValueError, match="equally many"):
-        frames.sync_write({1: b"\x00", 2: b"\x00\x08"}, 42)
+        frames.build_sync_write({1: b"\x00", 2: b"\x00\x08"}, 42)
 
 
 def test_what_no_frame_can_hold_is_refused() -> None:
@@ -38,17 +38,17 @@ def test_what_no_frame_can_hold_is_refused() -> None:
 @given(st.lists(PACKETS, max_size=6), st.integers(1, 9))
 def test_frames_come_out_as_they_went_in_however_they_are_cut(packets: list[Packet], size: int) -> None:
     line = b"".join(map(encode, packets))
-    stream = PacketStream()
+    stream = PacketParser()
     found = [p for i in range(0, len(line), size) for p in stream.feed(line[i : i + size])]
     assert found == packets
-    assert stream.pending == 0
+    assert stream.pending_bytes == 0
 
 
 @given(st.binary(max_size=300), PACKETS)
 @settings(max_examples=300)
 def test_after_garbage_the_next_frame_is_understood(garbage: bytes, packet: Packet) -> None:
     """Unless the garbage, or garbage and frame together, are a frame by chance: the checksum's own limit."""
-    stream = PacketStream()
+    stream = PacketParser()
     by_chance = stream.feed(garbage + encode(packet)) + stream.finish()
     assert by_chance
     assert by_chance[-1] == packet or _covers(garbage, encode(packet), by_chance)
@@ -67,7 +67,7 @@ def test_one_wrong_bit_is_never_accepted(packet: Packet, data: st.DataObject) ->
     line = bytearray(encode(packet))
     place = data.draw(st.integers(0, len(line) - 1))
     line[place] ^= 1 << data.draw(st.integers(0, 7))
-    stream = PacketStream()
+    stream = PacketParser()
     assert packet not in stream.feed(bytes(line)) + stream.finish()
 
 
@@ -75,7 +75,7 @@ def test_a_million_random_and_mutated_bytes() -> None:
     """No crash, no hang, nothing accepted that is not a frame, and the next good packet is understood."""
     chance = random.Random(7)
     good = Packet(3, 0, bytes(range(15)))
-    stream, fed, accepted = PacketStream(longest=32), 0, 0
+    stream, fed, accepted = PacketParser(max_length=32), 0, 0
     started = time.perf_counter()
     while fed < 1_000_000:
         line = _nonsense(chance, encode(good))
@@ -83,11 +83,11 @@ def test_a_million_random_and_mutated_bytes() -> None:
         for packet in stream.feed(line) + stream.finish():
             assert encode(packet) in line
             accepted += packet != good
-        assert stream.pending == 0
+        assert stream.pending_bytes == 0
         assert stream.feed(encode(good)) == [good]
     assert time.perf_counter() - started < 60
-    assert stream.rejected > 1000
-    assert accepted < stream.rejected / 20  # one candidate in 256 by chance, and some mutations cancel out
+    assert stream.rejected_count > 1000
+    assert accepted < stream.rejected_count / 20  # one candidate in 256 by chance, and some mutations cancel out
 
 
 def _nonsense(chance: random.Random, frame: bytes) -> bytes:
@@ -111,11 +111,11 @@ def _nonsense(chance: random.Random, frame: bytes) -> bytes:
 def test_sign_and_magnitude(bit: int) -> None:
     top = (1 << bit) - 1
     for number in (-top, -1, 0, 1, top):
-        assert reg.to_signed(reg.from_signed(number, bit), bit) == number
-    assert reg.from_signed(-5, bit) == 5 | 1 << bit
+        assert reg.decode_sign_magnitude(reg.encode_sign_magnitude(number, bit), bit) == number
+    assert reg.encode_sign_magnitude(-5, bit) == 5 | 1 << bit
     for number in (-top - 1, top + 1):
         with pytest.raises(ValueError, match="does not fit"):
-            reg.from_signed(number, bit)
+            reg.encode_sign_magnitude(number, bit)
 
 
 @given(st.integers(-2047, 2047))

@@ -9,8 +9,8 @@ import pytest
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
-from metagui.arms.simulation.renderer import Camera, Look, Mark, RenderingError, SceneRenderer
-from metagui.arms.simulation.scene import ANCHORS
+from metagui.arms.simulation.renderer import OrbitCamera, RenderingError, SceneColours, SceneMarker, SceneRenderer
+from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ def renderer() -> Iterator[SceneRenderer]:
         made = SceneRenderer(WIDTH, HEIGHT)
     except RenderingError as error:
         pytest.skip(str(error))
-    made.show(SimulatedArm(3).state())
+    made.update_state(SimulatedArm(3).get_state())
     yield made
     made.close()
 
 
 def test_a_point_is_seen_where_its_ray_goes() -> None:
-    camera = Camera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
+    camera = OrbitCamera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
     point = np.array([0.2, 0.05, 0.02])
     x, y = camera.project(point, WIDTH, HEIGHT)
     way = point - camera.position
-    assert np.allclose(camera.ray(x, y, WIDTH, HEIGHT), way / np.linalg.norm(way))
+    assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), way / np.linalg.norm(way))
 
 
 def test_the_camera_never_goes_under_the_table_or_away() -> None:
-    camera = Camera()
+    camera = OrbitCamera()
     for _ in range(50):
         camera = camera.orbited(10, 20).zoomed(1.5).panned(1.0, 1.0)
     assert camera.elevation <= -4.0
@@ -49,45 +49,45 @@ def test_the_camera_never_goes_under_the_table_or_away() -> None:
 
 
 def test_every_thing_is_found_under_the_pixel_where_it_is_seen(renderer: SceneRenderer) -> None:
-    camera = Camera()
-    for anchor in ANCHORS:
-        position, _ = renderer.anchor_pose(anchor.name)
+    camera = OrbitCamera()
+    for anchor in SCENE_OBJECTS:
+        position, _ = renderer.get_object_pose(anchor.name)
         found = renderer.pick(camera, *camera.project(position, WIDTH, HEIGHT), WIDTH, HEIGHT)
         assert found is not None
-        assert found.anchor == anchor.name
+        assert found.object_name == anchor.name
         assert np.linalg.norm(found.point[:2] - position[:2]) < 0.02
     assert renderer.pick(camera, 1, 1, WIDTH, HEIGHT) is None
 
 
 def test_a_picture_shows_the_scene_its_look_and_its_marks(renderer: SceneRenderer) -> None:
-    renderer.set_look(Look((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)))
-    plain = renderer.draw(Camera(), WIDTH, HEIGHT)
+    renderer.set_colours(SceneColours((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)))
+    plain = renderer.draw(OrbitCamera(), WIDTH, HEIGHT)
     assert plain.shape[0] >= HEIGHT
     assert tuple(plain[0, 0]) == (0, 0, 255)
-    ball = Mark("ball", np.array([0.25, 0.1, 0.1]), (0.02, 0.02, 0.02), (1.0, 0.0, 1.0, 1.0))
-    line = Mark("arrow", np.zeros(3), (0.01, 0.01, 0.01), (1.0, 1.0, 0.0, 1.0), np.array([0.2, 0.2, 0.2]))
-    assert (renderer.draw(Camera(), WIDTH, HEIGHT, [ball, line]) != plain).any()
-    assert renderer.draw(Camera(), WIDTH, HEIGHT, fine=True).shape == (2 * HEIGHT, 2 * WIDTH, 3)
+    ball = SceneMarker("ball", np.array([0.25, 0.1, 0.1]), (0.02, 0.02, 0.02), (1.0, 0.0, 1.0, 1.0))
+    line = SceneMarker("arrow", np.zeros(3), (0.01, 0.01, 0.01), (1.0, 1.0, 0.0, 1.0), np.array([0.2, 0.2, 0.2]))
+    assert (renderer.draw(OrbitCamera(), WIDTH, HEIGHT, [ball, line]) != plain).any()
+    assert renderer.draw(OrbitCamera(), WIDTH, HEIGHT, high_quality=True).shape == (2 * HEIGHT, 2 * WIDTH, 3)
 
 
 def test_only_what_visibly_moved_is_worth_a_picture(renderer: SceneRenderer) -> None:
     arm = SimulatedArm(3)
-    renderer.show(arm.state())
-    assert not renderer.show(arm.state())
+    renderer.update_state(arm.get_state())
+    assert not renderer.update_state(arm.get_state())
     arm.randomise(4)
-    assert renderer.show(arm.state())
+    assert renderer.update_state(arm.get_state())
 
 
 def test_another_scenes_state_is_refused(renderer: SceneRenderer) -> None:
     with pytest.raises(ArmError, match="another scene"):
-        renderer.show(np.zeros(3))
+        renderer.update_state(np.zeros(3))
 
 
 def test_a_way_to_draw_is_chosen_from_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opengl.sys, "platform", "linux")
     for there, expected in ((("libOSMesa.so.8",), "osmesa"), ((), "disable"), (("libEGL.so.1",), "egl")):
         monkeypatch.delenv("MUJOCO_GL", raising=False)
-        monkeypatch.setattr(opengl, "_loads", lambda library, there=there: library in there)
+        monkeypatch.setattr(opengl, "_can_load", lambda library, there=there: library in there)
         assert opengl.choose_backend() == expected
     monkeypatch.setenv("MUJOCO_GL", "glfw")
     assert opengl.choose_backend() == "glfw"

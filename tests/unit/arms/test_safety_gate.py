@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from metagui.arms.arm import Command, Joint, JointState
 from metagui.arms.control.monitors import HealthSettings, StallSettings
 from metagui.arms.control.safety_gate import SafetyError, SafetyGate, SafetySettings
-from metagui.arms.kinematics import HOME, JOINTS
+from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 
 PERIOD = 0.02
 NAN = np.full(len(JOINTS), np.nan)
 STEP = JOINTS[0].max_velocity * PERIOD
 
 
-def state(positions=HOME, loads=NAN, temperatures=NAN, voltages=NAN):
+def state(positions=HOME_ANGLES_RAD, loads=NAN, temperatures=NAN, voltages=NAN):
     parts = [np.array(part, dtype=float) for part in (positions, NAN, loads, temperatures, voltages)]
     return JointState(0.0, parts[0], parts[1], parts[2], parts[3], parts[4], 0.0, 0)
 
@@ -54,9 +54,9 @@ tick = st.tuples(
 @given(st.lists(tick, min_size=1, max_size=40), st.booleans())
 def test_never_outside_limits_never_faster_than_the_clamp_never_not_a_number(ticks, clamp):
     gate = SafetyGate(JOINTS, PERIOD, SafetySettings(velocity_clamp=clamp))
-    last = gate.gate(None, state()).positions
+    last = gate.filter_command(None, state()).positions
     for asked, reported, age, hold in ticks:
-        sent = gate.gate(asked, reported, age, hold).positions
+        sent = gate.filter_command(asked, reported, age, hold).positions
         assert sent.shape == (len(JOINTS),)
         assert np.all(np.isfinite(sent))
         for joint, target, before in zip(JOINTS, sent, last, strict=True):
@@ -69,7 +69,7 @@ def test_never_outside_limits_never_faster_than_the_clamp_never_not_a_number(tic
 def test_the_first_target_lies_beside_the_present_pose_or_nothing_is_sent(present, asked):
     gate = SafetyGate(JOINTS, PERIOD)
     try:
-        sent = gate.gate(asked, state(present)).positions
+        sent = gate.filter_command(asked, state(present)).positions
     except SafetyError:
         assert gate.sent is None
         return
@@ -90,16 +90,16 @@ def test_what_is_allowed_is_reached_and_then_left_alone(fractions):
 
 def test_it_eases_in_from_the_present_pose_and_then_goes_at_full_speed():
     gate = SafetyGate(JOINTS, PERIOD)
-    first = gate.gate(Command(HOME + only(0, 0.05)), state()).positions
-    assert first[0] - HOME[0] == pytest.approx(SafetySettings().ease_in * STEP)
-    settle(gate, Command(HOME + only(0, 0.05)), ticks=10)
-    after = gate.gate(Command(HOME + only(0, 1.0)), state()).positions
-    assert after[0] - HOME[0] - 0.05 == pytest.approx(STEP)
+    first = gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 0.05)), state()).positions
+    assert first[0] - HOME_ANGLES_RAD[0] == pytest.approx(SafetySettings().ease_in * STEP)
+    settle(gate, Command(HOME_ANGLES_RAD + only(0, 0.05)), ticks=10)
+    after = gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 1.0)), state()).positions
+    assert after[0] - HOME_ANGLES_RAD[0] - 0.05 == pytest.approx(STEP)
 
 
 def test_easing_in_ends_even_if_the_target_runs_ahead():
     gate = SafetyGate(JOINTS, PERIOD)
-    sent = [gate.gate(Command(HOME + only(0, 1.9)), state()).positions[0] for _ in range(27)]
+    sent = [gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 1.9)), state()).positions[0] for _ in range(27)]
     steps = np.diff(sent)
     assert np.all(np.diff(steps) >= -1e-12)
     assert steps[0] < 0.4 * STEP
@@ -108,24 +108,34 @@ def test_easing_in_ends_even_if_the_target_runs_ahead():
 
 def test_a_command_that_cannot_be_trusted_leaves_the_last_target():
     gate = SafetyGate(JOINTS, PERIOD)
-    before = settle(gate, Command(HOME + only(1, 0.2)))
-    for bad in (only(2, math.nan), only(2, math.inf), HOME[:5], np.append(HOME, 0.0), np.zeros(0)):
-        np.testing.assert_array_equal(gate.gate(Command(bad), state()).positions, before)
+    before = settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.2)))
+    for bad in (
+        only(2, math.nan),
+        only(2, math.inf),
+        HOME_ANGLES_RAD[:5],
+        np.append(HOME_ANGLES_RAD, 0.0),
+        np.zeros(0),
+    ):
+        np.testing.assert_array_equal(gate.filter_command(Command(bad), state()).positions, before)
     assert gate.report.refused == 5
 
 
 def test_a_command_that_comes_too_late_leaves_the_last_target():
     gate = SafetyGate(JOINTS, PERIOD)
-    before = settle(gate, Command(HOME))
-    np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=0.11).positions, before)
-    np.testing.assert_array_equal(gate.gate(Command(HOME + 0.1), state(), age=math.nan).positions, before)
-    assert gate.gate(Command(HOME + 0.1), state(), age=0.09).positions[0] > before[0]
+    before = settle(gate, Command(HOME_ANGLES_RAD))
+    np.testing.assert_array_equal(
+        gate.filter_command(Command(HOME_ANGLES_RAD + 0.1), state(), age=0.11).positions, before
+    )
+    np.testing.assert_array_equal(
+        gate.filter_command(Command(HOME_ANGLES_RAD + 0.1), state(), age=math.nan).positions, before
+    )
+    assert gate.filter_command(Command(HOME_ANGLES_RAD + 0.1), state(), age=0.09).positions[0] > before[0]
     assert gate.report.stale == 2
 
 
 def test_a_target_outside_the_limits_is_led_to_the_limit_and_counted():
     gate = SafetyGate(JOINTS, PERIOD)
-    sent = settle(gate, Command(HOME + only(0, 9.0)), ticks=60)
+    sent = settle(gate, Command(HOME_ANGLES_RAD + only(0, 9.0)), ticks=60)
     assert sent[0] == JOINTS[0].upper
     assert gate.report.limited == 60
     assert gate.report.interventions >= 60
@@ -133,48 +143,48 @@ def test_a_target_outside_the_limits_is_led_to_the_limit_and_counted():
 
 def test_a_hold_stops_where_the_arm_is_but_does_not_open_the_gripper():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME + only(0, 0.3) + only(5, -0.3)))
-    where = HOME + only(0, 0.25) + only(5, -0.25)
+    settle(gate, Command(HOME_ANGLES_RAD + only(0, 0.3) + only(5, -0.3)))
+    where = HOME_ANGLES_RAD + only(0, 0.25) + only(5, -0.25)
     for _ in range(20):
-        sent = gate.gate(Command(HOME + 1.0), state(where), hold=True).positions
+        sent = gate.filter_command(Command(HOME_ANGLES_RAD + 1.0), state(where), hold=True).positions
     assert sent[0] == pytest.approx(where[0])
-    assert sent[5] == pytest.approx(HOME[5] - 0.3)
+    assert sent[5] == pytest.approx(HOME_ANGLES_RAD[5] - 0.3)
 
 
 def test_a_hold_does_not_follow_an_arm_that_sags():
     gate = SafetyGate(JOINTS, PERIOD)
-    gate.gate(None, state())
+    gate.filter_command(None, state())
     for sag in np.linspace(0, 0.2, 30):
-        sent = gate.gate(None, state(HOME - only(1, sag)), hold=True).positions
-    np.testing.assert_allclose(sent, HOME)
+        sent = gate.filter_command(None, state(HOME_ANGLES_RAD - only(1, sag)), hold=True).positions
+    np.testing.assert_allclose(sent, HOME_ANGLES_RAD)
 
 
 def test_an_unknown_pose_moves_nothing():
     gate = SafetyGate(JOINTS, PERIOD)
     with pytest.raises(SafetyError, match=r"elbow_flex cannot be read.*Check its cable"):
-        gate.gate(Command(HOME), state(HOME + only(2, math.nan)))
+        gate.filter_command(Command(HOME_ANGLES_RAD), state(HOME_ANGLES_RAD + only(2, math.nan)))
     assert gate.sent is None
 
 
 def test_a_joint_far_outside_its_limits_moves_nothing_and_one_just_outside_is_led_back():
     gate = SafetyGate(JOINTS, PERIOD)
     with pytest.raises(SafetyError, match=r"shoulder_pan stands at 2\.20 rad, outside its limits -1\.92 to 1\.92"):
-        gate.gate(None, state(only(0, 2.2)))
-    assert gate.gate(None, state(only(0, 1.95))).positions[0] == JOINTS[0].upper
+        gate.filter_command(None, state(only(0, 2.2)))
+    assert gate.filter_command(None, state(only(0, 1.95))).positions[0] == JOINTS[0].upper
 
 
 def test_a_joint_that_pushes_in_vain_gives_way_until_it_is_asked_back():
     gate = SafetyGate(JOINTS, PERIOD)
-    stuck = HOME + only(1, 0.2)
-    pushing = Command(HOME + only(1, 0.5))
+    stuck = HOME_ANGLES_RAD + only(1, 0.2)
+    pushing = Command(HOME_ANGLES_RAD + only(1, 0.5))
     sent = settle(gate, pushing, ticks=100, positions=stuck, loads=only(1, 1.0))
     assert sent[1] == pytest.approx(stuck[1])
     assert gate.report.stalled == 1
     assert "shoulder_lift pushed against something" in str(gate.alarm)
     assert settle(gate, pushing, positions=stuck)[1] == pytest.approx(stuck[1])
-    assert settle(gate, Command(HOME))[1] == pytest.approx(HOME[1])
+    assert settle(gate, Command(HOME_ANGLES_RAD))[1] == pytest.approx(HOME_ANGLES_RAD[1])
     assert gate.alarm is None
-    assert settle(gate, pushing)[1] == pytest.approx(HOME[1] + 0.5)
+    assert settle(gate, pushing)[1] == pytest.approx(HOME_ANGLES_RAD[1] + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -182,54 +192,56 @@ def test_a_joint_that_pushes_in_vain_gives_way_until_it_is_asked_back():
     [
         {"loads": only(1, 0.5)},
         {"loads": NAN},
-        {"positions": HOME + only(1, 0.45), "loads": only(1, 1.0)},
+        {"positions": HOME_ANGLES_RAD + only(1, 0.45), "loads": only(1, 1.0)},
     ],
 )
 def test_no_stall_without_both_load_and_error(reported):
     gate = SafetyGate(JOINTS, PERIOD)
-    assert settle(gate, Command(HOME + only(1, 0.5)), **reported)[1] == pytest.approx(HOME[1] + 0.5)
+    assert settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), **reported)[1] == pytest.approx(
+        HOME_ANGLES_RAD[1] + 0.5
+    )
     assert gate.report.stalled == 0
 
 
 def test_a_short_push_is_no_stall():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME + only(1, 0.5)), ticks=20)
-    settle(gate, Command(HOME + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
-    settle(gate, Command(HOME + only(1, 0.5)), ticks=1)
-    settle(gate, Command(HOME + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
+    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20)
+    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
+    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=1)
+    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
     assert gate.report.stalled == 0
 
 
 def test_a_gripper_that_holds_something_keeps_squeezing_it_gently():
     gate = SafetyGate(JOINTS, PERIOD)
-    holding = HOME.copy()
+    holding = HOME_ANGLES_RAD.copy()
     holding[5] = 0.11
-    asked = HOME.copy()
+    asked = HOME_ANGLES_RAD.copy()
     asked[5] = -0.15
     sent = settle(gate, Command(asked), positions=holding, loads=only(5, -1.0))
     assert sent[5] == pytest.approx(0.11 - StallSettings().squeeze)
     assert gate.alarm is None
-    assert settle(gate, Command(HOME))[5] == pytest.approx(HOME[5])
+    assert settle(gate, Command(HOME_ANGLES_RAD))[5] == pytest.approx(HOME_ANGLES_RAD[5])
 
 
 def test_a_hot_servo_makes_the_arm_hold_until_it_has_cooled():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME))
-    asked = Command(HOME + only(0, 0.5))
-    for _ in range(HealthSettings().ticks):
-        sent = gate.gate(asked, state(temperatures=only(5, 71.0, others=30.0)))
+    settle(gate, Command(HOME_ANGLES_RAD))
+    asked = Command(HOME_ANGLES_RAD + only(0, 0.5))
+    for _ in range(HealthSettings().fault_ticks):
+        sent = gate.filter_command(asked, state(temperatures=only(5, 71.0, others=30.0)))
     assert gate.alarm == "The arm holds: gripper is at 71 °C (limit 70). Let it cool; it moves again by itself."
     held = settle(gate, asked, temperatures=only(5, 66.0, others=30.0))
     np.testing.assert_allclose(held, np.where(np.arange(6) == 0, held, sent.positions))
-    assert abs(held[0] - HOME[0]) < 0.01
-    assert settle(gate, asked, temperatures=only(5, 64.0, others=30.0))[0] == pytest.approx(HOME[0] + 0.5)
+    assert abs(held[0] - HOME_ANGLES_RAD[0]) < 0.01
+    assert settle(gate, asked, temperatures=only(5, 64.0, others=30.0))[0] == pytest.approx(HOME_ANGLES_RAD[0] + 0.5)
     assert gate.alarm is None
 
 
 @pytest.mark.parametrize("volts", [3.9, 15.0])
 def test_a_wrong_voltage_makes_the_arm_hold_but_one_odd_reading_does_not(volts):
     gate = SafetyGate(JOINTS, PERIOD)
-    gate.gate(None, state(voltages=only(3, volts, others=7.4)))
+    gate.filter_command(None, state(voltages=only(3, volts, others=7.4)))
     assert gate.alarm is None
     settle(gate, None, ticks=20, voltages=only(3, volts, others=7.4))
     assert f"wrist_flex gets {volts} V" in str(gate.alarm)
@@ -237,15 +249,15 @@ def test_a_wrong_voltage_makes_the_arm_hold_but_one_odd_reading_does_not(volts):
 
 def test_after_a_reset_it_starts_from_wherever_the_arm_is():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME + 0.3))
+    settle(gate, Command(HOME_ANGLES_RAD + 0.3))
     gate.reset()
-    np.testing.assert_allclose(gate.gate(None, state(HOME)).positions, HOME)
+    np.testing.assert_allclose(gate.filter_command(None, state(HOME_ANGLES_RAD)).positions, HOME_ANGLES_RAD)
 
 
 def test_the_gate_serves_any_number_of_joints():
     joints = (Joint("a", -1, 1, 1.0), Joint("b", -1, 1, 1.0))
     none = np.full(2, np.nan)
     resting = JointState(0.0, np.zeros(2), none, none, none, none, 0.0, 0)
-    sent = SafetyGate(joints, PERIOD).gate(Command(np.ones(2)), resting)
+    sent = SafetyGate(joints, PERIOD).filter_command(Command(np.ones(2)), resting)
     np.testing.assert_allclose(sent.positions, 0.3 * 0.02)
     assert not sent.positions.flags.writeable

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metagui.arms.arm import ConnectionLostError
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech import port_permissions, serial_port
-from metagui.arms.feetech.protocol import encode, ping
+from metagui.arms.feetech.protocol import build_ping, encode
 from metagui.arms.feetech.serial_port import PortError, SerialPort
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
         SerialPort(str(plain))
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr(serial_port.serial, "serial_for_url", lambda *_, **__: (_ for _ in ()).throw(denied))
-    stranger = port_permissions.Membership("dialout", listed=False, in_force=False)
-    monkeypatch.setattr(port_permissions, "membership", lambda _: stranger)
+    stranger = port_permissions.GroupMembership("dialout", is_member=False, is_active=False)
+    monkeypatch.setattr(port_permissions, "find_membership", lambda _: stranger)
     monkeypatch.setattr(port_permissions.sys, "platform", "linux")
     with pytest.raises(PortError, match=r"You may not open .*`sudo usermod -aG dialout \w+`"):
         SerialPort(str(plain))
@@ -37,9 +37,9 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
     for use in (lambda p: p.read(6), lambda p: p.write(b"\xff"), lambda p: p.discard()):
-        with VirtualPort(VirtualArm(), physics=False) as terminal:
+        with EmulatedPort(EmulatedArm(), physics=False) as terminal:
             port = SerialPort(terminal.name)
-            port.write(encode(ping(1)))
+            port.write(encode(build_ping(1)))
             time.sleep(0.05)
         for _ in range(2):
             with contextlib.suppress(ConnectionLostError):
@@ -51,7 +51,7 @@ def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
 
 
 def test_a_port_is_for_one_program() -> None:
-    with VirtualPort(VirtualArm(), physics=False) as port:
+    with EmulatedPort(EmulatedArm(), physics=False) as port:
         first = SerialPort(port.name)
         with pytest.raises(PortError, match="Another program uses"):
             SerialPort(port.name)

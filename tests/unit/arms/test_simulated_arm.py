@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metagui.arms.arm import Arm, ArmError, Command, NotConnectedError
-from metagui.arms.kinematics import HOME
-from metagui.arms.simulation.scene import ANCHORS
+from metagui.arms.kinematics import HOME_ANGLES_RAD
+from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 
 
@@ -19,14 +19,14 @@ def arm() -> SimulatedArm:
 def test_it_is_an_arm_and_rests_at_home(arm: SimulatedArm) -> None:
     assert isinstance(arm, Arm)
     for _ in range(50):
-        arm.command(Command(HOME))
-    np.testing.assert_allclose(arm.observe().positions, HOME, atol=2e-3)
+        arm.command(Command(HOME_ANGLES_RAD))
+    np.testing.assert_allclose(arm.observe().positions, HOME_ANGLES_RAD, atol=2e-3)
 
 
 def test_a_seed_names_a_scene() -> None:
     first, again, other = SimulatedArm(5), SimulatedArm(5), SimulatedArm(6)
-    np.testing.assert_array_equal(first.state(), again.state())
-    assert not np.array_equal(first.state(), other.state())
+    np.testing.assert_array_equal(first.get_state(), again.get_state())
+    assert not np.array_equal(first.get_state(), other.get_state())
 
 
 def test_things_lie_apart_and_within_reach() -> None:
@@ -38,28 +38,28 @@ def test_things_lie_apart_and_within_reach() -> None:
 
 
 def test_what_was_observed_stays_as_it_was(arm: SimulatedArm) -> None:
-    seen = arm.observation()
+    seen = arm.observe_all()
     records = (seen.joints, seen.scene)
     arrays = [seen.tool_position] + [v for r in records for v in vars(r).values() if isinstance(v, np.ndarray)]
     before = [array.copy() for array in arrays]
-    arm.command(Command(HOME + 0.1))
+    arm.command(Command(HOME_ANGLES_RAD + 0.1))
     for array, copy in zip(arrays, before, strict=True):
         assert not array.flags.writeable
         np.testing.assert_array_equal(array, copy)
 
 
 def test_a_stored_state_goes_on_exactly(arm: SimulatedArm) -> None:
-    target = HOME + (0.3, 0.2, 0.1, -0.2, 0.5, -0.4)
+    target = HOME_ANGLES_RAD + (0.3, 0.2, 0.1, -0.2, 0.5, -0.4)
     for _ in range(7):
         arm.command(Command(target))
-    state = arm.state()
-    expected = [arm.command(Command(target)) and arm.state() for _ in range(20)]
+    state = arm.get_state()
+    expected = [arm.command(Command(target)) and arm.get_state() for _ in range(20)]
     copy = SimulatedArm(99)
     copy.connect()
-    copy.restore(state)
+    copy.set_state(state)
     for want in expected:
         copy.command(Command(target))
-        np.testing.assert_array_equal(copy.state(), want)
+        np.testing.assert_array_equal(copy.get_state(), want)
 
 
 def test_commands_are_clipped_and_nonsense_holds(arm: SimulatedArm) -> None:
@@ -72,13 +72,13 @@ def test_commands_are_clipped_and_nonsense_holds(arm: SimulatedArm) -> None:
 
 def test_a_disconnected_arm_says_so() -> None:
     arm = SimulatedArm(0)
-    assert [a.name for a in arm.anchors] == [a.name for a in ANCHORS]
+    assert [a.name for a in arm.objects] == [a.name for a in SCENE_OBJECTS]
     with pytest.raises(NotConnectedError, match="Connect"):
         arm.observe()
     with pytest.raises(NotConnectedError):
-        arm.command(Command(HOME))
+        arm.command(Command(HOME_ANGLES_RAD))
 
 
 def test_a_foreign_state_is_refused(arm: SimulatedArm) -> None:
     with pytest.raises(ArmError, match="another scene"):
-        arm.restore(np.zeros(7))
+        arm.set_state(np.zeros(7))

@@ -13,36 +13,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metagui.arms.arm import ArmError, Command
-from metagui.arms.emulator.emulated_arm import VirtualArm
-from metagui.arms.emulator.pty_server import VirtualPort
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus, ServoRefusedError
-from metagui.arms.feetech.control_table import TICK
-from metagui.arms.kinematics import HOME
+from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.so101.feedback import ServosLostError
-from metagui.arms.so101.motors import bench
-from tests.helpers.emulated_bench import MOUNTS, Bench, Witness
+from metagui.arms.so101.motors import open_for_setup
+from tests.helpers.emulated_bench import BENCH_MOUNT_OFFSETS, EmulatedBench, WriteMonitor
 
 if TYPE_CHECKING:
     from metagui.arms.emulator.emulated_bus import Fault
 
 
 @pytest.mark.parametrize("fault", ["lost", "late", "corrupted", "partial", "garbage"])
-def test_a_spoilt_reply_is_asked_for_again(connected: Bench, fault: Fault) -> None:
+def test_a_spoilt_reply_is_asked_for_again(connected: EmulatedBench, fault: Fault) -> None:
     expected = connected.arm.observe()
     for place in range(6):
         before: list[Fault] = ["none"] * place
-        connected.virtual.faults.script.extend([*before, fault])
+        connected.emulated_arm.faults.scripted_faults.extend([*before, fault])
         state = connected.arm.observe()
         np.testing.assert_array_equal(state.positions, expected.positions)
         assert state.retries == (fault != "garbage")
-    assert not connected.virtual.faults.script
+    assert not connected.emulated_arm.faults.scripted_faults
 
 
-def test_a_line_in_ruins_is_read_on(connected: Bench) -> None:
-    faults = connected.virtual.faults
+def test_a_line_in_ruins_is_read_on(connected: EmulatedBench) -> None:
+    faults = connected.emulated_arm.faults
     faults.lost = faults.late = faults.corrupted = faults.partial = faults.garbage = 0.08
-    expected = connected.virtual.angles()
+    expected = connected.emulated_arm.read_joint_angles()
     for _ in range(60):
         np.testing.assert_allclose(connected.arm.observe().positions, expected, atol=3e-3)
     assert connected.arm.counters.retries > 10
@@ -52,45 +52,49 @@ def test_a_line_in_ruins_is_read_on(connected: Bench) -> None:
 
 @pytest.mark.parametrize("ids", [(3,), (1, 2, 3, 4, 5, 6)])
 def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
-    setup = Bench(patience=0.15)
+    setup = EmulatedBench(patience=0.15)
     setup.arm.connect()
     expected = setup.arm.observe().positions
-    setup.virtual.faults.silent.update(ids)
+    setup.emulated_arm.faults.silent_ids.update(ids)
     started, ticks = time.perf_counter(), 0
     error = None
     while error is None and time.perf_counter() - started < 5:
         try:
             np.testing.assert_array_equal(setup.arm.observe().positions, expected)
-            setup.arm.command(Command(HOME))
+            setup.arm.command(Command(HOME_ANGLES_RAD))
             ticks += 1
         except ServosLostError as raised:
             error = raised
     assert "No answer from servo" in str(error)
     assert ticks > 3
     assert setup.arm.connected
-    setup.virtual.faults.silent.clear()
-    np.testing.assert_allclose(setup.arm.observe().positions, setup.virtual.angles(), atol=TICK)
+    setup.emulated_arm.faults.silent_ids.clear()
+    np.testing.assert_allclose(setup.arm.observe().positions, setup.emulated_arm.read_joint_angles(), atol=RAD_PER_TICK)
     setup.arm.disconnect()
 
 
-def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: Bench) -> None:
-    before = connected.goals()
+def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: EmulatedBench) -> None:
+    before = connected.read_goals()
     faults: list[Fault] = ["none", "lost", "none", "none", "none", "none", "lost", "lost"]
-    connected.virtual.faults.script.extend(faults)
+    connected.emulated_arm.faults.scripted_faults.extend(faults)
     connected.arm.observe()
-    connected.arm.command(Command(HOME + 0.1))
-    assert [after != first for after, first in zip(connected.goals(), before, strict=True)][:3] == [True, False, True]
+    connected.arm.command(Command(HOME_ANGLES_RAD + 0.1))
+    assert [after != first for after, first in zip(connected.read_goals(), before, strict=True)][:3] == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("baud", [None, 1_000_000])
 def test_an_echoing_adapter_is_noticed(baud: int | None) -> None:
-    virtual = VirtualArm(mounts=MOUNTS)
+    virtual = EmulatedArm(mount_offsets=BENCH_MOUNT_OFFSETS)
     virtual.faults.echo = True
-    with VirtualPort(virtual, baud, physics=False) as port, bench(port.name) as chain:
+    with EmulatedPort(virtual, baud, physics=False) as port, open_for_setup(port.name) as chain:
         assert chain.bus.echo
-        chain.write_calibration(virtual.calibration())
-        assert chain.read_calibration() == virtual.calibration()
-        assert len(chain.feedback()) == 6
+        chain.write_calibration(virtual.compute_calibration())
+        assert chain.read_calibration() == virtual.compute_calibration()
+        assert len(chain.read_feedback()) == 6
         assert chain.bus.read(2, reg.ID) == 2
 
 
@@ -109,10 +113,13 @@ def test_a_bus_of_nonsense_ends() -> None:
     assert len(bus.sync_read(range(1, 7), 56, 15)) < 6
 
 
-def test_a_servo_that_keeps_its_own_mind(connected: Bench) -> None:
-    connected.virtual.servos[0].set(reg.MIN_POSITION, 0)  # locked, as it is
-    with bench("virtual", connected.open) as chain, pytest.raises(ServoRefusedError, match="keeps 0 as its lowest"):
-        chain.bus.write(1, reg.MIN_POSITION, 55)
+def test_a_servo_that_keeps_its_own_mind(connected: EmulatedBench) -> None:
+    connected.emulated_arm.servos[0].set_register(reg.MIN_POSITION_LIMIT, 0)  # locked, as it is
+    with (
+        open_for_setup("virtual", connected.open_port) as chain,
+        pytest.raises(ServoRefusedError, match="keeps 0 as its lowest"),
+    ):
+        chain.bus.write(1, reg.MIN_POSITION_LIMIT, 55)
 
 
 # Hostile commands, states and lines
@@ -133,9 +140,9 @@ step = st.one_of(
 @given(st.lists(step, max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
-    setup = Bench(patience=0.02)
-    setup.virtual.bus.log = Witness(setup)
-    setup.virtual.faults.lateness = 0.01
+    setup = EmulatedBench(patience=0.02)
+    setup.emulated_arm.bus.on_packet = WriteMonitor(setup)
+    setup.emulated_arm.faults.late_delay = 0.01
     arm = setup.arm
     for what, value in [("plug", None), *steps, ("faults", ()), ("silence", ()), ("end", None)]:
         try:
@@ -144,40 +151,40 @@ def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
                 arm.observe()
         except ArmError:
             continue
-    for servo in setup.virtual.servos:
+    for servo in setup.emulated_arm.servos:
         servo.temperature = 25.0
-    setup.virtual.advance()
+    setup.emulated_arm.advance()
     was_plugged = arm.connected
     arm.disconnect()
-    assert not was_plugged or all(setup.torque())
+    assert not was_plugged or all(setup.read_torque())
 
 
-def act(setup: Bench, what: str, value: Any) -> None:
+def act(setup: EmulatedBench, what: str, value: Any) -> None:
     """Do one thing to the arm, the line or the driver."""
-    arm, virtual = setup.arm, setup.virtual
+    arm, virtual = setup.arm, setup.emulated_arm
     if what == "command":
         sent = arm.command(Command(np.array(value)))
         assert np.isfinite(sent.positions).all()
     elif what in ("hold", "guide"):
-        getattr(arm, what)()
+        getattr(arm, {"guide": "start_hand_guiding"}.get(what, what))()
     elif what == "advance":
         virtual.advance(3)
     elif what == "hand":
-        virtual.guide(*value)
+        virtual.move_joint_by_hand(*value)
     elif what == "heat":
-        virtual.faults.script.clear()  # heat lasts longer than any silence
-        virtual.faults.silent.clear()
+        virtual.faults.scripted_faults.clear()  # heat lasts longer than any silence
+        virtual.faults.silent_ids.clear()
         virtual.servos[value[0]].temperature = value[1]
         virtual.advance()
         arm.observe()
     elif what == "silence":
-        virtual.faults.silent = set(value)
+        virtual.faults.silent_ids = set(value)
     elif what == "faults":
-        virtual.faults.script.clear()
-        virtual.faults.script.extend(value)
+        virtual.faults.scripted_faults.clear()
+        virtual.faults.scripted_faults.extend(value)
     elif what == "release":
-        arm.disconnect(release=True)
+        arm.disconnect(disable_torque=True)
     else:
-        setup.port.vanished = what == "unplug"
+        setup.port.unplugged = what == "unplug"
         if what == "plug":
             arm.connect()

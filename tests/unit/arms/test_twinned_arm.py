@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, Guidable, NotConnectedError
+from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, HandGuidable, NotConnectedError
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.control.tick import Replayable
-from metagui.arms.emulator.emulated_arm import VirtualArm
+from metagui.arms.control.tick import StatefulArm
+from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, inverse
-from metagui.arms.simulation.scene import TABLE_CENTRE, PlaceError
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, inverse_kinematics
+from metagui.arms.simulation.scene import TABLE_CENTRE_M, PlacementError
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
-from metagui.arms.so101.so101_arm import FeetechArm
-from metagui.demonstrations.demonstration import Click
-from metagui.demonstrations.primitives.primitive import Style
+from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import ProgramController
-from tests.helpers.in_process_port import DirectPort
+from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:
     from metagui.arms.arm import SceneState
@@ -32,32 +32,32 @@ class Table:
     """A virtual arm in the scene of a seed, and the arm on a cable that a person sees, marks put."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.virtual = VirtualArm(SimulatedArm(seed), MOUNTS)
+        self.virtual = EmulatedArm(SimulatedArm(seed), MOUNTS)
         self.virtual.calibrate()
-        self.port = DirectPort(self.virtual)
-        self.arm = TwinnedArm(FeetechArm("virtual", open_port=self.open), lockstep=True)
+        self.port = InProcessPort(self.virtual)
+        self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
         self.arm.connect()
         self.mark()
         self.loop = ControlLoop(self.arm, self.arm)
 
-    def open(self, device: str) -> DirectPort:
-        if self.port.vanished:
+    def open(self, device: str) -> InProcessPort:
+        if self.port.unplugged:
             raise PortError(f"no {device}")
         return self.port
 
     def mark(self) -> None:
         """Say once where everything is, as a person does."""
         true = self.virtual.observe_scene()
-        for anchor, (x, y, _), yaw in zip(self.arm.anchors[:-1], true.positions, true.yaws, strict=False):
-            self.arm.put(anchor.name, x, y, yaw)
+        for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
+            self.arm.place_object(anchor.name, x, y, yaw)
 
     def real(self) -> SceneState:
         return self.virtual.observe_scene()
 
-    def do(self, *clicks: Click, style: Style | None = None, ticks: int = 1500) -> list[float]:
+    def do(self, *clicks: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
         """Carry out clicks, knowing the twin's scene only; return how far astray that was at every tick."""
-        controller = ProgramController(self.arm.anchors, style or Style())
-        controller.add(*clicks)
+        controller = ProgramController(self.arm.objects, style or MotionStyle())
+        controller.add_instructions(*clicks)
         self.loop.set_controller(controller)
         found: list[float] = []
         rest = 0
@@ -65,9 +65,9 @@ class Table:
             real = self.real().positions
             seen = self.loop.step_once().observation.scene.positions
             found.append(float(np.linalg.norm(seen - real, axis=1).max()))
-            rest = 0 if controller.pending else rest + 1
+            rest = 0 if controller.pending_count else rest + 1
         assert rest
-        assert not controller.problem
+        assert not controller.failure_reason
         return found
 
 
@@ -78,22 +78,22 @@ def table() -> Table:
 
 def test_it_looks_like_the_simulated_arm(table: Table) -> None:
     assert isinstance(table.arm, Arm)
-    assert isinstance(table.arm, Replayable)
-    assert isinstance(table.arm, Guidable)
-    assert [a.name for a in table.arm.anchors] == [a.name for a in SimulatedArm.anchors]
-    assert table.arm.state().shape == SimulatedArm(0).state().shape
+    assert isinstance(table.arm, StatefulArm)
+    assert isinstance(table.arm, HandGuidable)
+    assert [a.name for a in table.arm.objects] == [a.name for a in SimulatedArm.objects]
+    assert table.arm.get_state().shape == SimulatedArm(0).get_state().shape
     assert table.arm.device == "virtual"
-    np.testing.assert_allclose(table.arm.state()[1:7], table.virtual.angles(), atol=3e-3)
+    np.testing.assert_allclose(table.arm.get_state()[1:7], table.virtual.read_joint_angles(), atol=3e-3)
 
 
 @pytest.mark.parametrize("seed", [3, 8])
 def test_a_cube_is_grasped_carried_and_placed_in_both_worlds(seed: int) -> None:
     table = Table(seed)
-    astray = table.do(Click("grasp", "red cube", None, {"height": 0.08}))
+    astray = table.do(Instruction("grasp", "red cube", None, {"height": 0.08}))
     assert table.arm.observe_scene().held[0]
     assert table.real().held[0]
     assert table.real().positions[0, 2] > 0.06
-    astray += table.do(Click("place", "yellow zone"))
+    astray += table.do(Instruction("place", "yellow zone"))
     assert not table.arm.observe_scene().held.any()
     assert max(astray) < 0.008
     assert astray[-1] < 0.004
@@ -106,17 +106,19 @@ def test_a_cube_is_gently_pushed_in_both_worlds(
 ) -> None:
     """A knock at full speed is another matter: nobody who does not see the cube knows how far it flies."""
     for name, place in (("red cube", (0.0, 0.3)), ("blue cube", (0.0, -0.3)), ("green cube", start)):
-        table.virtual.simulated.put(name, *place)
+        table.virtual.simulated.place_object(name, *place)
     table.mark()
     goal = np.array(start) + way
-    offset = (*(goal - TABLE_CENTRE[:2]).tolist(), 0.0)
-    astray = table.do(Click("push", "green cube", "table", {"offset": offset}), style=Style(speed=0.3))
+    offset = (*(goal - TABLE_CENTRE_M[:2]).tolist(), 0.0)
+    astray = table.do(
+        Instruction("push", "green cube", "table", {"offset": offset}), style=MotionStyle(speed_fraction=0.3)
+    )
     assert max(astray) < 0.006
     assert np.linalg.norm(table.real().positions[1, :2] - goal) < 0.01
 
 
 def test_a_cube_is_pressed_in_both_worlds(table: Table) -> None:
-    astray = table.do(Click("press", "blue cube"))
+    astray = table.do(Instruction("press", "blue cube"))
     assert max(astray) < 0.002
 
 
@@ -124,12 +126,12 @@ def test_a_cube_is_pressed_in_both_worlds(table: Table) -> None:
 
 
 def test_what_nobody_marked_stands_out_of_reach() -> None:
-    arm = TwinnedArm(FeetechArm("nowhere"))
-    assert arm.marked == frozenset()
+    arm = TwinnedArm(SO101Arm("nowhere"))
+    assert arm.placed_objects == frozenset()
     where = arm.observe_scene().positions[:-1]
     assert np.all(np.linalg.norm(where[:, :2] - (0.039, 0.0), axis=1) > 0.3)
-    arm.put("yellow zone", 0.2, 0.1, 0.3)
-    assert arm.marked == {"yellow zone"}
+    arm.place_object("yellow zone", 0.2, 0.1, 0.3)
+    assert arm.placed_objects == {"yellow zone"}
     np.testing.assert_allclose(arm.observe_scene().positions[3, :2], (0.2, 0.1), atol=1e-9)
     assert arm.observe_scene().yaws[3] == pytest.approx(0.3)
 
@@ -145,33 +147,33 @@ def test_what_nobody_marked_stands_out_of_reach() -> None:
     ],
 )
 def test_places_where_nothing_can_stand(name: str, x: float, y: float, why: str) -> None:
-    arm = TwinnedArm(FeetechArm("nowhere"))
-    arm.put("green cube", 0.2, 0.1)
-    before = arm.state()
-    with pytest.raises(PlaceError, match=why):
-        arm.put(name, x, y)
-    np.testing.assert_array_equal(arm.state(), before)
+    arm = TwinnedArm(SO101Arm("nowhere"))
+    arm.place_object("green cube", 0.2, 0.1)
+    before = arm.get_state()
+    with pytest.raises(PlacementError, match=why):
+        arm.place_object(name, x, y)
+    np.testing.assert_array_equal(arm.get_state(), before)
 
 
 def test_a_thing_is_marked_by_touching_it(table: Table) -> None:
     with pytest.raises(NotConnectedError, match="was not read yet"):
-        TwinnedArm(FeetechArm("nowhere")).put_here("red cube")
-    target = np.append(inverse(np.array([0.24, -0.05, 0.03]), 0.2), GRIPPER_CLOSED)
+        TwinnedArm(SO101Arm("nowhere")).place_object_at_tool("red cube")
+    target = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.03]), 0.2), GRIPPER_CLOSED_RAD)
     for _ in range(80):
         table.arm.command(Command(target))
         table.arm.observe()
-    table.arm.put_here("blue cube")
+    table.arm.place_object_at_tool("blue cube")
     np.testing.assert_allclose(table.arm.observe_scene().positions[2, :2], (0.24, -0.05), atol=0.002)
     assert table.arm.observe_scene().yaws[2] == pytest.approx(0.2, abs=0.02)
 
 
 def test_a_cube_marked_under_a_finger_stays_until_the_finger_has_left(table: Table) -> None:
-    low = np.append(inverse(np.array([0.24, -0.05, 0.012]), 0.0), GRIPPER_CLOSED)
-    high = np.append(inverse(np.array([0.24, -0.05, 0.08]), 0.0), GRIPPER_OPEN)
+    low = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.012]), 0.0), GRIPPER_CLOSED_RAD)
+    high = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.08]), 0.0), GRIPPER_OPEN_RAD)
     for _ in range(100):
         table.arm.command(Command(low))
         table.arm.observe()
-    table.arm.put_here("blue cube")
+    table.arm.place_object_at_tool("blue cube")
     marked = table.arm.observe_scene().positions[2]
     for target in (low, high):
         for _ in range(40):
@@ -185,28 +187,28 @@ def test_a_cube_marked_under_a_finger_stays_until_the_finger_has_left(table: Tab
 
 def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
     """The measured gripper stands where the cube stops it; the twin squeezes a little more."""
-    table.do(Click("grasp", "red cube", None, {"height": 0.07}))
-    table.arm.guide()
-    for joint, angle in enumerate(table.virtual.angles()):
-        table.virtual.guide(joint, angle)
-    start = table.virtual.angles()[0]
+    table.do(Instruction("grasp", "red cube", None, {"height": 0.07}))
+    table.arm.start_hand_guiding()
+    for joint, angle in enumerate(table.virtual.read_joint_angles()):
+        table.virtual.move_joint_by_hand(joint, angle)
+    start = table.virtual.read_joint_angles()[0]
     for angle in np.linspace(start, start + 0.5, 50):
-        table.virtual.guide(0, float(angle))
+        table.virtual.move_joint_by_hand(0, float(angle))
         table.virtual.advance()
         table.loop.step_once()
     scene = table.arm.observe_scene()
     assert scene.held[0]
     tool = table.loop.step_once().observation.tool_position
     np.testing.assert_allclose(scene.positions[0], tool, atol=0.012)
-    assert table.arm.guiding
+    assert table.arm.hand_guiding
     table.arm.hold()
-    assert not table.arm.guiding
+    assert not table.arm.hand_guiding
 
 
 def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(table: Table) -> None:
-    table.virtual.simulated.put("red cube", 0.0, 0.3)
-    controller = ProgramController(table.arm.anchors)
-    controller.add(Click("grasp", "red cube"))
+    table.virtual.simulated.place_object("red cube", 0.0, 0.3)
+    controller = ProgramController(table.arm.objects)
+    controller.add_instructions(Instruction("grasp", "red cube"))
     table.loop.run_inline(controller, 200)
     scene = table.arm.observe_scene()
     assert not scene.held.any()
@@ -216,36 +218,36 @@ def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(tabl
 def test_an_arm_that_cannot_be_led_says_so() -> None:
     arm = TwinnedArm(SimulatedArm(0))
     arm.connect()
-    assert not arm.guiding
+    assert not arm.hand_guiding
     with pytest.raises(ArmError, match="cannot be led by hand"):
-        arm.guide()
+        arm.start_hand_guiding()
 
 
 def test_what_was_marked_survives_an_unplugged_cable(table: Table) -> None:
-    table.do(Click("press", "blue cube"))
+    table.do(Instruction("press", "blue cube"))
     where = table.arm.observe_scene().positions
-    table.port.vanished = True
+    table.port.unplugged = True
     with pytest.raises(ConnectionLostError):
         table.arm.observe()
     assert not table.arm.connected
     with pytest.raises(PortError):
         table.arm.connect()
-    table.port.vanished = False
+    table.port.unplugged = False
     table.arm.connect()
     table.arm.observe()
     np.testing.assert_allclose(table.arm.observe_scene().positions, where, atol=1e-3)
     table.arm.disconnect()
-    assert all(servo.torque for servo in table.virtual.servos)
+    assert all(servo.torque_enabled for servo in table.virtual.servos)
 
 
 def test_after_a_gap_the_twin_is_where_the_arm_is_and_has_swept_nothing_aside(table: Table) -> None:
-    table.arm.put("red cube", *table.loop.step_once().observation.tool_position[:2])
+    table.arm.place_object("red cube", *table.loop.step_once().observation.tool_position[:2])
     before = table.arm.observe_scene().positions
     table.arm.disconnect()
     table.virtual.servos[0].write(40, b"\0")
-    table.virtual.guide(0, 1.2)
+    table.virtual.move_joint_by_hand(0, 1.2)
     table.virtual.advance(60)
     with table.arm:
         table.arm.observe()
-        np.testing.assert_allclose(table.arm.state()[1:7], table.virtual.angles(), atol=3e-3)
+        np.testing.assert_allclose(table.arm.get_state()[1:7], table.virtual.read_joint_angles(), atol=3e-3)
     np.testing.assert_allclose(table.arm.observe_scene().positions[:3], before[:3], atol=1e-3)

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from metagui.arms.arm import Anchor
+from metagui.arms.arm import SceneObject
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click, Demonstration, Segment, Timing
-from metagui.demonstrations.recording.recorder import MemoryRecorder
+from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
+from metagui.demonstrations.recording.recorder import InMemoryRecorder
 from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
 from metagui.demonstrations.storage.library import (
@@ -31,19 +31,19 @@ from metagui.demonstrations.storage.library import (
     ReadOnlyError,
     StorageError,
 )
-from tests.helpers.fakes import PlainArm, Steps, motion
+from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "anchor_positions", "anchor_yaws")
 """Fields stored in float32, as robomimic's observations are; everything else comes back bit by bit."""
 
 
 def take(task="reach red", ticks=20, arm=None):
-    arm = arm or PlainArm()
+    arm = arm or FakeArm()
     loop = ControlLoop(arm, arm)
-    memory = MemoryRecorder(task, arm)
+    memory = InMemoryRecorder(task, arm)
     loop.add_sink(memory.on_tick)
-    click = Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)})
-    loop.set_controller(Steps(*[motion(y=0.002)] * (ticks // 4), click=click))
+    click = Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)})
+    loop.set_controller(ScriptedController(*[make_motion(y=0.002)] * (ticks // 4), instruction=click))
     for _ in range(ticks):
         loop.step_once()
     return memory.stop()
@@ -85,7 +85,7 @@ def demonstrations(draw):
     n, joints, anchors = draw(st.integers(1, 40)), draw(st.integers(1, 7)), draw(st.integers(0, 4))
     flags = {"dtype": np.bool_, "elements": st.booleans()}
     parameters = st.dictionaries(text, st.one_of(number.filter(np.isfinite), text, st.tuples(st.integers(0, 9))))
-    clicks = st.none() | st.builds(Click, text, text, st.none() | text, parameters)
+    clicks = st.none() | st.builds(Instruction, text, text, st.none() | text, parameters)
     start = draw(st.integers(0, n - 1))
     span = (start, draw(st.integers(start + 1, n)))
     return Demonstration(
@@ -93,22 +93,22 @@ def demonstrations(draw):
         name="",
         arm=draw(text),
         joint_names=tuple(joint.name for joint in JOINTS[:joints]) + ("rail",) * (joints - len(JOINTS)),
-        anchors=tuple(Anchor(draw(text), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
+        objects=tuple(SceneObject(draw(text), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
         time=np.cumsum(rows(draw, n, elements=st.floats(1e-4, 1.0))),
         joint_positions=rows(draw, n, joints),
         joint_velocities=rows(draw, n, joints),
         tool_positions=rows(draw, n, 3),
         tool_yaws=rows(draw, n),
-        anchor_positions=rows(draw, n, anchors, 3),
-        anchor_yaws=rows(draw, n, anchors),
+        object_positions=rows(draw, n, anchors, 3),
+        object_yaws=rows(draw, n, anchors),
         held=rows(draw, n, anchors, **flags),
         touched=rows(draw, n, anchors, **flags),
-        command_asked=rows(draw, n, joints, elements=st.floats()),
+        command_requested=rows(draw, n, joints, elements=st.floats()),
         command_sent=rows(draw, n, joints, elements=st.floats(-10, 10)),
         segments=draw(st.lists(st.builds(Segment, st.just(span[0]), st.just(span[1]), clicks), max_size=3).map(tuple)),
         timing=Timing(rows(draw, n), rows(draw, n), rows(draw, n), draw(st.floats(1, 500)), draw(st.integers(0, 99))),
         states=draw(st.none() | st.just(np.random.default_rng(n).normal(size=(n, 5)))),
-        model=draw(st.none() | text),
+        model_xml=draw(st.none() | text),
         success=draw(st.sampled_from([None, True, False])),
         notes=draw(text),
         trim=draw(st.sampled_from([None, span])),
@@ -119,11 +119,11 @@ def demonstrations(draw):
 @given(demonstrations())
 def test_any_demonstration_comes_back_as_it_was(tmp_path_factory, demonstration):
     library = Library(tmp_path_factory.mktemp("library"))
-    info = library.add(demonstration)
-    assert (info.samples, info.success, info.trim, info.error) == (
+    info = library.add_take(demonstration)
+    assert (info.sample_count, info.success, info.trim, info.error) == (
         len(demonstration), demonstration.success, demonstration.trim, "",
     )  # fmt: skip
-    assert_same(demonstration, library.load("any", "001"), ignore=("name",))
+    assert_same(demonstration, library.load_take("any", "001"), ignore=("name",))
 
 
 def test_a_simulated_take_comes_back_and_replays(library):
@@ -133,7 +133,7 @@ def test_a_simulated_take_comes_back_and_replays(library):
     library.add(shown)
     back = library.load("sweep", "001")
     assert_same(shown, back, ignore=("name",))
-    arm.restore(back.states[30])
+    arm.set_state(back.states[30])
     np.testing.assert_allclose(arm.observe().positions, back.joint_positions[30], atol=1e-7)
 
 
@@ -212,7 +212,7 @@ def test_many_threads_add_without_losing_one(library):
 
 def test_two_programs_that_add_at_once_do_not_overwrite_each_other(library, monkeypatch):
     library.add(take())
-    monkeypatch.setattr(library, "_highest_number", lambda task: 0)
+    monkeypatch.setattr(library, "_find_highest_number", lambda task: 0)
     assert library.add(take()).name == "002"
     monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no hard links here")))
     assert library.add(take()).name == "003"
@@ -233,7 +233,7 @@ def test_a_whole_task_goes_and_comes_back_with_what_lies_beside_its_takes(librar
 def test_what_was_removed_never_replaces_what_is_there(library):
     library.add(take())
     entry = library.remove("reach red", "001")
-    hdf5.write(library.path("reach red") / "001.hdf5", take())
+    hdf5.write_take(library.path("reach red") / "001.hdf5", take())
     with pytest.raises(NameCollisionError, match="stays in"):
         library.restore(entry)
     assert entry.path.is_dir()
@@ -299,36 +299,36 @@ def test_a_kill_while_adding_leaves_whole_takes_only(library):
 
 
 def test_examples_are_shown_and_stay_as_they_are(tmp_path):
-    Library(tmp_path / "shipped").add(take())
+    Library(tmp_path / "shipped").add_take(take())
     library = Library(tmp_path / "mine", tmp_path / "shipped")
-    assert library.tasks() == ["reach red"]
-    assert library.info("reach red", "001").read_only
+    assert library.list_tasks() == ["reach red"]
+    assert library.get_take_info("reach red", "001").read_only
     for change in (
-        lambda: library.remove("reach red", "001"),
+        lambda: library.remove_take("reach red", "001"),
         lambda: library.set_success("reach red", "001", True),
         lambda: library.rename_task("reach red", "mine"),
         lambda: library.remove_task("reach red"),
     ):
         with pytest.raises(ReadOnlyError, match="with metagui; it stays as it is"):
             change()
-    own = library.add(take())
+    own = library.add_take(take())
     assert (own.name, own.read_only, own.path.parent.parent) == ("002", False, tmp_path / "mine")
-    assert [info.read_only for info in library.takes("reach red")] == [True, False]
-    library.remove("reach red", "002")
+    assert [info.read_only for info in library.list_takes("reach red")] == [True, False]
+    library.remove_take("reach red", "002")
 
 
 def test_a_library_that_is_its_own_examples_may_be_changed(tmp_path):
     library = Library(tmp_path, tmp_path / "x" / "..")
-    library.add(take())
-    library.remove("reach red", "001")
+    library.add_take(take())
+    library.remove_take("reach red", "001")
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match="Choose another folder"):
-        Library(tmp_path / "file").tasks()
+        Library(tmp_path / "file").list_tasks()
     with pytest.raises(StorageError, match="hoose another folder"):
-        Library(tmp_path / "file" / "deeper").add(take())
+        Library(tmp_path / "file" / "deeper").add_take(take())
 
 
 def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, monkeypatch):
@@ -339,10 +339,10 @@ def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, mo
     monkeypatch.setattr(h5py, "File", lambda path, *rest, **more: (opened.append(path), real(path, *rest, **more))[1])
     fresh = Library(library.root)
     for _ in range(3):
-        assert len(fresh.takes("reach red")) == 5
+        assert len(fresh.list_takes("reach red")) == 5
     assert len(opened) == 5
     fresh.set_success("reach red", "003", True)
-    assert fresh.info("reach red", "003").success is True
+    assert fresh.get_take_info("reach red", "003").success is True
 
 
 def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
@@ -358,5 +358,5 @@ def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
 
 def test_the_header_of_a_recording_survives_json():
     arm = SimulatedArm(0)
-    header = TakeHeader.of("task", arm, arm)
+    header = TakeHeader.from_arm("task", arm, arm)
     assert TakeHeader.from_dict(json.loads(json.dumps(header.to_dict()))) == header

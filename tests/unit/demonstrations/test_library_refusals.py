@@ -10,7 +10,7 @@ from hypothesis import given
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.storage import task_names
 from metagui.demonstrations.storage.library import (
-    BrokenFileError,
+    CorruptFileError,
     InvalidNameError,
     InvalidTakeError,
     Library,
@@ -34,7 +34,7 @@ def library(tmp_path):
 @given(text.filter(lambda name: name.strip()))
 def test_any_name_becomes_a_folder_name_and_comes_back(name):
     try:
-        folder = task_names.folder_name(name)
+        folder = task_names.to_folder_name(name)
     except InvalidNameError:
         assert len(name.encode()) > 60 or not name.strip()
         return
@@ -42,14 +42,14 @@ def test_any_name_becomes_a_folder_name_and_comes_back(name):
     assert folder.isprintable()
     assert folder == folder.strip(". ")
     assert len(folder.encode()) <= 240
-    assert task_names.task_name(folder) == task_names.clean(name)
+    assert task_names.from_folder_name(folder) == task_names.normalise_task_name(name)
 
 
 @pytest.mark.parametrize("name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"])
 def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
     library.add(take(name))
     (task,) = library.tasks()
-    assert task == task_names.clean(name)
+    assert task == task_names.normalise_task_name(name)
     assert len(library.load(name, "001")) == 20
     assert library.load(name, "001").task == name
 
@@ -135,7 +135,7 @@ def test_bad_files_are_listed_with_the_reason(spoilt):
 
 @pytest.mark.parametrize("name", ["002", "003", "004", "005", "006", "008", "009", "011"])
 def test_loading_a_bad_file_says_what_is_wrong(spoilt, name):
-    with pytest.raises(BrokenFileError, match=name):
+    with pytest.raises(CorruptFileError, match=name):
         spoilt.load("reach red", name)
 
 

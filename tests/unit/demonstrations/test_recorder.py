@@ -14,24 +14,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metagui.arms.arm import CONTROL_PERIOD
+from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click, Segment, Timing
+from metagui.demonstrations.demonstration import Instruction, Segment, Timing
 from metagui.demonstrations.recording import journal
 from metagui.demonstrations.recording import recorder as recording
 from metagui.demonstrations.recording.recorder import (
-    MemoryRecorder,
+    InMemoryRecorder,
     Recorder,
     RecordingError,
-    discard,
-    recover,
-    recoverable,
+    delete_journal,
+    find_recoverable_takes,
+    recover_take,
 )
-from metagui.demonstrations.recording.take_builder import cut
-from tests.helpers.fakes import PlainArm, Steps, motion
+from metagui.demonstrations.recording.take_builder import split_by_instruction
+from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
-CLICK = Click("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
+CLICK = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
 
 
 def assert_same(one, other, **but):
@@ -49,7 +49,7 @@ def assert_same(one, other, **but):
 
 def loop_of(arm, *plans, click=CLICK):
     loop = ControlLoop(arm, arm)
-    loop.set_controller(Steps(*plans, click=click))
+    loop.set_controller(ScriptedController(*plans, instruction=click))
     return loop
 
 
@@ -68,8 +68,8 @@ def simulated():
 
 
 def test_a_take_holds_what_happened(simulated):
-    loop = loop_of(simulated, *[motion(y=0.004)] * 10)
-    memory = MemoryRecorder("sweep", simulated)
+    loop = loop_of(simulated, *[make_motion(y=0.004)] * 10)
+    memory = InMemoryRecorder("sweep", simulated)
     ticks = []
     loop.add_sink(ticks.append)
     record(loop, memory, 30)
@@ -77,18 +77,18 @@ def test_a_take_holds_what_happened(simulated):
     assert (take.task, take.arm, len(take)) == ("sweep", "simulated SO-101", 30)
     assert take.segments == (Segment(0, 20, CLICK),)
     assert take.joint_names == tuple(joint.name for joint in simulated.joints)
-    assert take.anchors == simulated.anchors
-    assert take.model == simulated.model_xml
-    assert take.timing.rate_asked == 50.0
-    np.testing.assert_allclose(np.diff(take.time), CONTROL_PERIOD)
+    assert take.objects == simulated.anchors
+    assert take.model_xml == simulated.model_xml
+    assert take.timing.rate_requested == 50.0
+    np.testing.assert_allclose(np.diff(take.time), CONTROL_PERIOD_S)
     np.testing.assert_array_equal(take.command_sent, [tick.sent.positions for tick in ticks])
     np.testing.assert_array_equal(take.joint_positions, [tick.observation.joints.positions for tick in ticks])
     np.testing.assert_array_equal(take.states, [tick.state for tick in ticks])
 
 
 def test_a_stored_state_replays_exactly(simulated):
-    loop = loop_of(simulated, *[motion(z=-0.004)] * 20)
-    memory = MemoryRecorder("press", simulated)
+    loop = loop_of(simulated, *[make_motion(z=-0.004)] * 20)
+    memory = InMemoryRecorder("press", simulated)
     record(loop, memory, 40)
     take = memory.stop()
     assert take.states is not None
@@ -97,60 +97,60 @@ def test_a_stored_state_replays_exactly(simulated):
 
 
 def test_a_take_begins_where_a_controller_decides():
-    arm = PlainArm()
-    loop = loop_of(arm, *[motion()] * 10)
+    arm = FakeArm()
+    loop = loop_of(arm, *[make_motion()] * 10)
     loop.step_once()
-    memory = MemoryRecorder("late", arm)
+    memory = InMemoryRecorder("late", arm)
     record(loop, memory, 9)
     take = memory.stop()
     assert len(take) == 8
-    assert take.time[0] == pytest.approx(2 * CONTROL_PERIOD)
+    assert take.time[0] == pytest.approx(2 * CONTROL_PERIOD_S)
 
 
 @pytest.mark.parametrize("ticks", [1, 4, 5, 6, 255, 256, 257, 600])
 def test_file_and_memory_and_recovery_agree(tmp_path, ticks):
-    arm = PlainArm()
-    loop = loop_of(arm, *[motion(y=0.0001)] * 100)
-    memory, recorder = MemoryRecorder("same", arm), Recorder(tmp_path)
+    arm = FakeArm()
+    loop = loop_of(arm, *[make_motion(y=0.0001)] * 100)
+    memory, recorder = InMemoryRecorder("same", arm), Recorder(tmp_path)
     recorder.start("same", arm, arm)
     loop.add_sink(memory.on_tick)
     record(loop, recorder, ticks)
-    assert recorder.samples == ticks
+    assert recorder.sample_count == ticks
     take = recorder.stop()
     assert_same(take, memory.stop())
-    (left,) = recoverable(tmp_path)
-    assert (left.task, left.samples, left.error) == ("same", ticks, "")
-    assert_same(take, recover(left.path))
-    recorder.forget()
-    assert recoverable(tmp_path) == []
-    assert list((tmp_path / journal.FOLDER).iterdir()) == []
+    (left,) = find_recoverable_takes(tmp_path)
+    assert (left.task, left.sample_count, left.error) == ("same", ticks, "")
+    assert_same(take, recover_take(left.path))
+    recorder.clear_journal()
+    assert find_recoverable_takes(tmp_path) == []
+    assert list((tmp_path / journal.JOURNAL_FOLDER).iterdir()) == []
 
 
 @given(st.lists(st.integers(-1, 3), max_size=40))
 def test_segments_are_the_unbroken_runs_of_one_click(column):
-    clicks = [replace(CLICK, anchor=str(i)) for i in range(4)]
-    segments = cut(np.array(column, dtype=np.int64), clicks)
+    clicks = [replace(CLICK, object_name=str(i)) for i in range(4)]
+    segments = split_by_instruction(np.array(column, dtype=np.int64), clicks)
     covered = [-1] * len(column)
     for segment in segments:
         assert segment.start < segment.stop
-        covered[segment.start : segment.stop] = [int(segment.click.anchor)] * (segment.stop - segment.start)
+        covered[segment.start : segment.stop] = [int(segment.instruction.object_name)] * (segment.stop - segment.start)
     assert covered == column
     for one, other in itertools.pairwise(segments):
-        assert one.stop < other.start or one.click is not other.click
+        assert one.stop < other.start or one.instruction is not other.instruction
 
 
 def test_two_clicks_alike_are_two_segments():
-    arm = PlainArm()
+    arm = FakeArm()
     loop = ControlLoop(arm, arm)
-    memory = MemoryRecorder("twice", arm)
+    memory = InMemoryRecorder("twice", arm)
     loop.add_sink(memory.on_tick)
     for _ in range(2):
-        loop.run_inline(Steps(*[motion()] * 3, click=replace(CLICK)), 6)
+        loop.run_inline(ScriptedController(*[make_motion()] * 3, instruction=replace(CLICK)), 6)
     assert [(s.start, s.stop) for s in memory.stop().segments] == [(0, 6), (6, 12)]
 
 
 def test_nothing_recorded_is_said_and_leaves_nothing(tmp_path):
-    arm, recorder = PlainArm(), Recorder(tmp_path)
+    arm, recorder = FakeArm(), Recorder(tmp_path)
     with pytest.raises(RecordingError, match="No take is being recorded"):
         recorder.stop()
     recorder.start("none", arm, arm)
@@ -158,20 +158,20 @@ def test_nothing_recorded_is_said_and_leaves_nothing(tmp_path):
         recorder.start("again", arm, arm)
     with pytest.raises(RecordingError, match="Nothing was recorded"):
         recorder.stop()
-    assert list((tmp_path / journal.FOLDER).iterdir()) == []
+    assert list((tmp_path / journal.JOURNAL_FOLDER).iterdir()) == []
     recorder.start("works", arm, arm)
     recorder.abort()
 
 
 def test_an_aborted_take_is_gone_and_the_next_is_new(tmp_path):
-    arm, recorder = PlainArm(), Recorder(tmp_path)
+    arm, recorder = FakeArm(), Recorder(tmp_path)
     for ticks in (20, 10):
         recorder.start("again", arm, arm)
-        record(loop_of(arm, *[motion()] * 99), recorder, ticks)
+        record(loop_of(arm, *[make_motion()] * 99), recorder, ticks)
         if ticks == 20:
             recorder.abort()
     assert len(recorder.stop()) == 10
-    assert len(recoverable(tmp_path)) == 1
+    assert len(find_recoverable_takes(tmp_path)) == 1
 
 
 # What may happen on the way
@@ -230,21 +230,21 @@ def begin(tmp_path, program=KILLED):
 def test_a_kill_at_any_moment_loses_nothing_that_was_recorded(tmp_path, seed):
     with begin(tmp_path) as process:
         told = [process.stdout.readline()]
-        assert recoverable(tmp_path) == [], "a take that is being recorded is offered"
+        assert find_recoverable_takes(tmp_path) == [], "a take that is being recorded is offered"
         time.sleep(random.Random(seed).uniform(0.1, 1.2))
         process.send_signal(signal.SIGKILL)
         told += process.stdout.read().splitlines()
     told = [line.split() for line in told if len(line.split()) == 2]
-    (left,) = recoverable(tmp_path)
-    take = recover(left.path)
+    (left,) = find_recoverable_takes(tmp_path)
+    take = recover_take(left.path)
     assert take.task == "killed"
-    assert take.segments == (Segment(0, len(take), Click("trace", "red cube", None, {"shape": "line"})),)
+    assert take.segments == (Segment(0, len(take), Instruction("trace", "red cube", None, {"shape": "line"})),)
     assert len(take) >= len(told), "a sample was lost that had been handed to the recorder"
     for (when, where), time_kept, joints in zip(told, take.time, take.joint_positions, strict=False):
         assert float.fromhex(when) == time_kept
         assert float.fromhex(where) == float(joints.sum())
-    discard(left.path)
-    assert recoverable(tmp_path) == []
+    delete_journal(left.path)
+    assert find_recoverable_takes(tmp_path) == []
 
 
 FULL = (
@@ -275,63 +275,63 @@ def test_a_full_disk_ends_the_take_with_the_reason_and_keeps_what_was_recorded(t
     samples, _, reason = said.partition(" ")
     assert reason.startswith("Recording stopped: ")
     assert "are safe in memory" in reason
-    (left,) = recoverable(tmp_path)
-    assert left.samples == int(samples) - 1
+    (left,) = find_recoverable_takes(tmp_path)
+    assert left.sample_count == int(samples) - 1
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_recording(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     recorder = Recorder(tmp_path / "file" / "library")
     with pytest.raises(RecordingError, match=r"Cannot record into .*choose another folder"):
-        recorder.start("nowhere", PlainArm(), PlainArm())
-    assert not recorder.recording
+        recorder.start("nowhere", FakeArm(), FakeArm())
+    assert not recorder.is_recording
 
 
 def test_a_file_that_is_closed_under_it_ends_the_take_and_keeps_it(tmp_path):
-    arm, said = PlainArm(), []
+    arm, said = FakeArm(), []
     recorder = Recorder(tmp_path, on_failure=said.append)
     recorder.start("closed", arm, arm)
-    loop = loop_of(arm, *[motion()] * 99)
+    loop = loop_of(arm, *[make_motion()] * 99)
     record(loop, recorder, 10)
     recorder._journal.close()
     record(loop, recorder, 10)
-    assert said == [recorder.failure]
-    assert not recorder.recording
+    assert said == [recorder.failure_reason]
+    assert not recorder.is_recording
     assert len(recorder.stop()) == 11
-    assert recoverable(tmp_path)[0].samples == 10
+    assert find_recoverable_takes(tmp_path)[0].sample_count == 10
 
 
 def test_what_cannot_be_read_back_is_listed_with_the_reason(tmp_path):
-    folder = tmp_path / journal.FOLDER
+    folder = tmp_path / journal.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "a.journal").write_bytes(b"no HDF5 at all")
     (folder / "b.journal").touch()
-    listed = recoverable(tmp_path)
-    assert [left.samples for left in listed] == [0, 0]
+    listed = find_recoverable_takes(tmp_path)
+    assert [left.sample_count for left in listed] == [0, 0]
     assert all("cannot be read back" in left.error for left in listed)
     with pytest.raises(RecordingError):
-        recover(listed[0].path)
+        recover_take(listed[0].path)
 
 
 def test_a_cut_off_journal_gives_rows_or_a_reason_but_never_wrong_rows(tmp_path):
-    arm, recorder = PlainArm(), Recorder(tmp_path)
+    arm, recorder = FakeArm(), Recorder(tmp_path)
     recorder.start("cut", arm, arm)
-    record(loop_of(arm, *[motion(y=0.0001)] * 99), recorder, 60)
+    record(loop_of(arm, *[make_motion(y=0.0001)] * 99), recorder, 60)
     take = recorder.stop()
-    path = recoverable(tmp_path)[0].path
+    path = find_recoverable_takes(tmp_path)[0].path
     whole = path.read_bytes()
     for length in np.linspace(0, len(whole), 60, dtype=int):
         path.write_bytes(whole[:length])
-        for left in recoverable(tmp_path):
+        for left in find_recoverable_takes(tmp_path):
             if not left.error:
-                back = recover(left.path)
+                back = recover_take(left.path)
                 np.testing.assert_array_equal(back.joint_positions, take.joint_positions[: len(back)])
 
 
 def test_a_flush_is_a_small_part_of_a_tick(tmp_path, simulated):
     recorder = Recorder(tmp_path)
     recorder.start("speed", simulated, simulated)
-    loop = loop_of(simulated, *[motion()] * 200)
+    loop = loop_of(simulated, *[make_motion()] * 200)
     costs = []
 
     def timed(tick):
@@ -342,7 +342,7 @@ def test_a_flush_is_a_small_part_of_a_tick(tmp_path, simulated):
     loop.add_sink(timed)
     for _ in range(200):
         loop.step_once()
-    assert np.median(costs) < CONTROL_PERIOD / 10
+    assert np.median(costs) < CONTROL_PERIOD_S / 10
     recorder.abort()
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from metagui.arms.arm import Command
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.kinematics import HOME
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import ProgramController
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
-from metagui.demonstrations.recording.take_builder import MemoryRecorder
-from tests.helpers.fakes import PlainArm
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder
+from tests.helpers.fakes import FakeArm
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
@@ -37,10 +37,10 @@ def simulated_take() -> Demonstration:
     """A cube put on a zone by the simulated arm."""
     arm = SimulatedArm(1)
     arm.connect()
-    loop, recorder = ControlLoop(arm, arm), MemoryRecorder("put", arm)
+    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder("put", arm)
     loop.add_sink(recorder.on_tick)
-    controller = ProgramController(arm.anchors)
-    controller.add(Click("grasp", "red cube"), Click("place", "yellow zone"))
+    controller = ProgramController(arm.objects)
+    controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
     loop.run_inline(controller, 1000)
     return recorder.stop()
 
@@ -54,11 +54,11 @@ def take() -> Demonstration:
 def test_a_take_is_done_again_also_one_whose_grip_was_only_measured(take: Demonstration, led_by: Any) -> None:
     if led_by == "hand":
         following = np.concatenate([take.joint_positions[1:], take.joint_positions[-1:]])
-        take = replace(take, led_by=led_by, command_asked=following, command_sent=following)
+        take = replace(take, teaching_method=led_by, command_requested=following, command_sent=following)
     arm = SimulatedArm(1)
     arm.connect()
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
-    away = HOME + (0.3, -0.2, 0.1, 0.0, 0.2, 0.0)
+    away = HOME_ANGLES_RAD + (0.3, -0.2, 0.1, 0.0, 0.2, 0.0)
     loop.run_inline(Fixed(away), 60)
     assert replay.approaching
     loop.run_inline(replay, 10)
@@ -93,7 +93,7 @@ def test_a_take_that_cannot_be_done_again(take: Demonstration) -> None:
 
 
 def test_a_replay_waits_for_an_arm_that_is_held_back(take: Demonstration) -> None:
-    arm = PlainArm(HOME)
+    arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)
     arm.command = lambda command: command  # type: ignore[method-assign]
@@ -103,7 +103,7 @@ def test_a_replay_waits_for_an_arm_that_is_held_back(take: Demonstration) -> Non
 
 
 def test_an_arm_that_comes_on_again_is_waited_for_anew(take: Demonstration) -> None:
-    arm = PlainArm(HOME)
+    arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)
     follow = arm.command
@@ -112,18 +112,18 @@ def test_an_arm_that_comes_on_again_is_waited_for_anew(take: Demonstration) -> N
         loop.run_inline(replay, 100)
         arm.command = follow  # type: ignore[method-assign]
         loop.run_inline(replay, 10)
-    assert not replay.blocked
+    assert not replay.blocked_reason
     loop.run_inline(replay, 1000)
     assert replay.finished
     assert replay.progress == 1.0
 
 
 def test_a_replay_that_is_held_back_for_long_is_given_up_and_says_what_was_in_its_way(take: Demonstration) -> None:
-    arm = PlainArm(HOME)
+    arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)
     arm.command = lambda command: command  # type: ignore[method-assign]
     loop.run_inline(replay, 600)
     assert replay.finished
     assert replay.progress < 0.9
-    assert re.fullmatch(r"\w+ stayed 0\.\d\d rad behind for 3 s, at \d+% of the take", replay.blocked)
+    assert re.fullmatch(r"\w+ stayed 0\.\d\d rad behind for 3 s, at \d+% of the take", replay.blocked_reason)

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.cli import app
-from metagui.demonstrations.storage.errors import BrokenFileError
+from metagui.demonstrations.storage.errors import CorruptFileError
 from metagui.demonstrations.storage.library import Library
-from metagui.demonstrations.storage.robomimic_export import ExchangeError, demonstrations_in, export_robomimic
-from tests.helpers.takes import shown
+from metagui.demonstrations.storage.robomimic_export import ExchangeError, export_robomimic, import_robomimic
+from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +29,13 @@ TASKS = ("above red", "press red")
 def library(tmp_path: Path) -> Library:
     made = Library(tmp_path / "library")
     for task in TASKS:
-        for take in shown()[task]:
-            made.add(take)
+        for take in generate_example_takes()[task]:
+            made.add_take(take)
     return made
 
 
 def takes_of(library: Library) -> list:
-    return [info for task in TASKS for info in library.takes(task)]
+    return [info for task in TASKS for info in library.list_takes(task)]
 
 
 def metagui(*words: object) -> Result:
@@ -65,8 +65,8 @@ def test_what_comes_back_is_what_went(library: Library, tmp_path: Path) -> None:
     library.set_success("above red", "002", True)
     library.set_notes("above red", "002", "läuft")
     export_robomimic(takes_of(library), tmp_path / "all.hdf5")
-    came = list(demonstrations_in(tmp_path / "all.hdf5"))
-    went = [library.load(info.task, info.name) for info in takes_of(library)]
+    came = list(import_robomimic(tmp_path / "all.hdf5"))
+    went = [library.load_take(info.task, info.name) for info in takes_of(library)]
     assert [take.notes for take in came] == ["", "läuft", "", "", "", ""]
     for there, back in zip(went, came, strict=True):
         for field in fields(there):
@@ -76,17 +76,17 @@ def test_what_comes_back_is_what_went(library: Library, tmp_path: Path) -> None:
 
 
 def test_only_what_is_within_the_trim_leaves(library: Library, tmp_path: Path) -> None:
-    whole = library.load("above red", "001")
+    whole = library.load_take("above red", "001")
     start, stop = 10, len(whole) - 5
     library.set_trim("above red", "001", (start, stop))
-    export_robomimic(library.takes("above red")[:1], tmp_path / "one.hdf5")
-    (take,) = demonstrations_in(tmp_path / "one.hdf5")
+    export_robomimic(library.list_takes("above red")[:1], tmp_path / "one.hdf5")
+    (take,) = import_robomimic(tmp_path / "one.hdf5")
     assert take.trim is None
     assert len(take) == stop - start
     np.testing.assert_array_equal(take.command_sent, whole.command_sent[start:stop])
     assert take.segments[0].start == 0
     assert take.segments[-1].stop == stop - start
-    assert take.segments[0].click == whole.segments[0].click
+    assert take.segments[0].instruction == whole.segments[0].instruction
     with h5py.File(tmp_path / "one.hdf5") as file:
         assert file["data/demo_0/dones"][()].nonzero()[0].tolist() == [stop - start - 1]
         assert "order" in file["data/demo_0/obs/ee_quaternion"].attrs
@@ -96,21 +96,21 @@ def test_what_cannot_be_exchanged_says_why(library: Library, tmp_path: Path) -> 
     out = tmp_path / "all.hdf5"
     with pytest.raises(ExchangeError, match="no takes were chosen"):
         export_robomimic([], out)
-    other = replace(shown()["above red"][0], joint_names=("a", "b", "c", "d", "e", "f"), task="other")
-    library.add(other)
+    other = replace(generate_example_takes()["above red"][0], joint_names=("a", "b", "c", "d", "e", "f"), task="other")
+    library.add_take(other)
     with pytest.raises(ExchangeError, match="other joints"):
-        export_robomimic([*takes_of(library), *library.takes("other")], out)
+        export_robomimic([*takes_of(library), *library.list_takes("other")], out)
     assert not out.exists()
     out.write_text("mine")
     with pytest.raises(ExchangeError, match="there already"):
         export_robomimic(takes_of(library), out)
     assert out.read_text() == "mine"
-    with pytest.raises(BrokenFileError, match="Nothing was imported"):
-        list(demonstrations_in(out))
+    with pytest.raises(CorruptFileError, match="Nothing was imported"):
+        list(import_robomimic(out))
     with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
         file.create_group("data/demo_0").attrs["num_samples"] = 0
     with pytest.raises(ExchangeError, match="not exported by metagui"):
-        list(demonstrations_in(tmp_path / "foreign.hdf5"))
+        list(import_robomimic(tmp_path / "foreign.hdf5"))
 
 
 def test_as_verbs(library: Library, tmp_path: Path) -> None:
@@ -121,9 +121,11 @@ def test_as_verbs(library: Library, tmp_path: Path) -> None:
     assert json.loads(result.stdout)["tasks"] == {"above red": 2}
     assert "Left out: 1" in result.stderr
     assert metagui("import", out, "--library", other).exit_code == 0
-    result = metagui("import", library.takes("press red")[0].path, "--task", "pressed", "--library", other, "--json")
+    result = metagui(
+        "import", library.list_takes("press red")[0].path, "--task", "pressed", "--library", other, "--json"
+    )
     assert json.loads(result.stdout)["takes"][0]["task"] == "pressed"
-    assert [(task, len(Library(other).takes(task))) for task in Library(other).tasks()] == [
+    assert [(task, len(Library(other).list_takes(task))) for task in Library(other).list_tasks()] == [
         ("above red", 2),
         ("pressed", 1),
     ]

@@ -4,80 +4,80 @@ import numpy as np
 import pytest
 
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.kinematics import MAX_STEP, forward
-from metagui.arms.simulation.scene import ANCHORS
+from metagui.arms.kinematics import MAX_DISPLACEMENT_M, forward_kinematics
+from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click, Demonstration
-from metagui.demonstrations.primitives.primitive import Style
+from metagui.demonstrations.demonstration import Demonstration, Instruction
+from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs import scripted as module
-from metagui.demonstrations.programs.program import ClickProgram
+from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import (
-    Demonstrator,
-    GenerateSettings,
+    GenerationSettings,
     ImpossibleProgramError,
+    ScriptedDemonstrator,
     demonstrate,
     execute,
-    generate,
-    takes_of,
+    generate_library,
+    generate_takes,
 )
-from metagui.demonstrations.programs.task_distribution import draw_programs, random_prefix
+from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_programs
 
-TIDY = ClickProgram("tidy", (Click("grasp", "red cube"), Click("place", "yellow zone")))
+TIDY = TaskProgram("tidy", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
 
 
 def test_takes_are_cut_at_the_clicks_and_succeed() -> None:
-    takes = takes_of(TIDY, GenerateSettings(takes=3, seed=4, prefixes=0.5))
+    takes = generate_takes(TIDY, GenerationSettings(takes=3, seed=4, prefix_fraction=0.5))
     assert [take.name for take in takes] == ["001", "002", "003"]
     for take in takes:
         assert take.success
-        assert [s.click and s.click.verb for s in take.segments] == ["grasp", "place"]
+        assert [s.instruction and s.instruction.action for s in take.segments] == ["grasp", "place"]
         assert take.held[take.segments[1].start + 2, 0]
-        end = take.anchor_positions[-1]
+        end = take.object_positions[-1]
         assert np.linalg.norm(end[0, :2] - end[3, :2]) < 0.015
-    assert not np.array_equal(takes[0].anchor_positions[0], takes[1].anchor_positions[0]), "scenes must differ"
+    assert not np.array_equal(takes[0].object_positions[0], takes[1].object_positions[0]), "scenes must differ"
 
 
 def test_the_tool_moves_no_faster_than_a_decision_allows() -> None:
-    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=3))
-    asked = forward(take.command_asked).position
-    assert np.linalg.norm(asked[2:] - asked[:-2], axis=1).max() < MAX_STEP * 1.05
+    (take,) = generate_takes(TIDY, GenerationSettings(takes=1, seed=3))
+    asked = forward_kinematics(take.command_requested).position
+    assert np.linalg.norm(asked[2:] - asked[:-2], axis=1).max() < MAX_DISPLACEMENT_M * 1.05
 
 
 def test_a_seed_names_a_library_whatever_the_number_of_processes() -> None:
     programs = draw_programs(5, 3)
-    settings = GenerateSettings(takes=1, seed=9, prefixes=0.65)
-    alone = list(generate(programs, GenerateSettings(takes=1, seed=9, prefixes=0.65, workers=1)))
-    together = list(generate(programs, settings))
+    settings = GenerationSettings(takes=1, seed=9, prefix_fraction=0.65)
+    alone = list(generate_library(programs, GenerationSettings(takes=1, seed=9, prefix_fraction=0.65, workers=1)))
+    together = list(generate_library(programs, settings))
     for (_, first), (_, second) in zip(alone, together, strict=True):
         np.testing.assert_array_equal(first[0].joint_positions, second[0].joint_positions)
 
 
 def test_a_take_replays_exactly_from_its_states() -> None:
-    (take,) = takes_of(TIDY, GenerateSettings(takes=1, seed=2))
+    (take,) = generate_takes(TIDY, GenerationSettings(takes=1, seed=2))
     assert take.states is not None
     arm = SimulatedArm(0)
     arm.connect()
-    arm.restore(take.states[40])
+    arm.set_state(take.states[40])
     np.testing.assert_allclose(arm.observe().positions, take.joint_positions[40], atol=1e-12)
-    np.testing.assert_allclose(arm.observe_scene().positions, take.anchor_positions[40], atol=1e-9)
+    np.testing.assert_allclose(arm.observe_scene().positions, take.object_positions[40], atol=1e-9)
 
 
 def test_an_impossible_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TRIES", 2)
-    far = ClickProgram("far", (Click("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
+    monkeypatch.setattr(module, "MAX_SCENE_ATTEMPTS", 2)
+    far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
     with pytest.raises(ImpossibleProgramError, match="'far'"):
-        takes_of(far, GenerateSettings(takes=1))
+        generate_takes(far, GenerationSettings(takes=1))
 
 
 def test_teachers_avoid_takes_that_look_like_another_task() -> None:
-    point = ClickProgram("point", (Click("reach", "table", None, {"offset": (0.0, 0.02, 0.06)}),))
-    shown = [demonstrate(point, seed, Style(), (), "x", choosy) for choosy in (False, True) for seed in range(12)]
+    point = TaskProgram("point", (Instruction("reach", "table", None, {"offset": (0.0, 0.02, 0.06)}),))
+    shown = [demonstrate(point, seed, MotionStyle(), (), "x", choosy) for choosy in (False, True) for seed in range(12)]
     assert all(take is not None for take in shown[:12]), "it can be done everywhere"
 
     def nearest(take: Demonstration) -> int:
-        return int(np.linalg.norm((take.anchor_positions[-1] - take.tool_positions[-1])[:, :2], axis=1).argmin())
+        return int(np.linalg.norm((take.object_positions[-1] - take.tool_positions[-1])[:, :2], axis=1).argmin())
 
-    table = len(ANCHORS) - 1
+    table = len(SCENE_OBJECTS) - 1
     assert {nearest(take) for take in shown[:12] if take} != {table}
     chosen = [take for take in shown[12:] if take]
     assert chosen
@@ -87,17 +87,17 @@ def test_teachers_avoid_takes_that_look_like_another_task() -> None:
 def test_a_demonstrator_asked_on_after_its_end_is_judged_once() -> None:
     arm = SimulatedArm(4)
     arm.connect()
-    demonstrator = Demonstrator(TIDY, arm, Style())
+    demonstrator = ScriptedDemonstrator(TIDY, arm, MotionStyle())
     loop = ControlLoop(arm, arm)
     assert execute(loop, demonstrator)
     loop.run_inline(demonstrator, 10)
-    assert demonstrator.judge.achieved == [True, True]
+    assert demonstrator.success_monitor.achieved == [True, True]
 
 
 def test_some_segments_start_above_what_they_are_about() -> None:
-    rng, first = np.random.default_rng(0), Click("press", "red cube")
-    ends = [random_prefix(rng, first)[-1] for _ in range(1000)]
-    assert {click.verb for click in ends} == {"reach"}
-    near = sum(click.anchor == "red cube" for click in ends) / len(ends)
+    rng, first = np.random.default_rng(0), Instruction("press", "red cube")
+    ends = [draw_prefix(rng, first)[-1] for _ in range(1000)]
+    assert {click.action for click in ends} == {"reach"}
+    near = sum(click.object_name == "red cube" for click in ends) / len(ends)
     assert 0.15 < near < 0.25
-    assert {click.anchor for click in ends} == {"red cube", "table"}
+    assert {click.object_name for click in ends} == {"red cube", "table"}

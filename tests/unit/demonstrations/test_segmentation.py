@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from metagui.demonstrations.demonstration import Segment
-from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.programs.task_distribution import draw_programs
-from metagui.demonstrations.recording.segmentation import cuts, possible_cuts, reconciled, with_cuts
-from metagui.demonstrations.recording.segmentation_cues import Motion
+from metagui.demonstrations.recording.segmentation import (
+    align_segmentation,
+    ensure_segmented,
+    find_boundaries,
+    segment_take,
+)
+from metagui.demonstrations.recording.segmentation_cues import SmoothedTrajectory
 from metagui.learning.policy.features import encode
-from tests.helpers.hands import led_by_hand
-from tests.helpers.takes import shown
+from tests.helpers.hands import make_hand_guided
+from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
@@ -29,8 +34,8 @@ FAMILIES = (
 
 @functools.cache
 def _takes() -> tuple[tuple[Demonstration, ...], ...]:
-    settings = GenerateSettings(takes=3, seed=11, prefixes=0.5, workers=1)
-    return tuple(tuple(takes_of(program, settings)) for program in draw_programs(8, 2 * len(FAMILIES), FAMILIES))
+    settings = GenerationSettings(takes=3, seed=11, prefix_fraction=0.5, workers=1)
+    return tuple(tuple(generate_takes(program, settings)) for program in draw_programs(8, 2 * len(FAMILIES), FAMILIES))
 
 
 def _bare(take: Demonstration) -> Demonstration:
@@ -40,11 +45,11 @@ def _bare(take: Demonstration) -> Demonstration:
 def test_gripping_letting_go_and_touching_are_found_where_the_clicks_ended() -> None:
     off, right, count = [], 0, 0
     for takes in _takes():
-        verbs = [segment.click.verb for segment in takes[0].segments[:-1]]
+        verbs = [segment.instruction.action for segment in takes[0].segments[:-1]]
         if any(verb in ("reach", "trace") for verb in verbs):  # nothing shows where these end without a pause
             continue
         for take in takes:
-            found = cuts(_bare(take))
+            found = segment_take(_bare(take))
             count += 1
             right += len(found) == len(take.segments)
             if len(found) == len(take.segments):
@@ -57,11 +62,11 @@ def test_a_hand_trembles_hesitates_and_pauses_and_is_cut_all_the_same() -> None:
     rng = np.random.default_rng(0)
     off, alone, together, count = [], 0, 0, 0
     for takes in _takes():
-        led = [led_by_hand(take, rng) for take in takes]
-        cut = reconciled([take for take, _ in led])
+        led = [make_hand_guided(take, rng) for take in takes]
+        cut = align_segmentation([take for take, _ in led])
         for (take, bounds), one in zip(led, cut, strict=True):
             count += 1
-            alone += len(cuts(take)) == len(bounds)
+            alone += len(segment_take(take)) == len(bounds)
             together += len(one.segments) == len(bounds)
             if len(one.segments) == len(bounds):
                 off += [abs(a.start - b[0]) for a, b in zip(one.segments[1:], bounds[1:], strict=True)]
@@ -72,50 +77,50 @@ def test_a_hand_trembles_hesitates_and_pauses_and_is_cut_all_the_same() -> None:
 
 
 def test_pauses_belong_to_no_segment_and_what_is_cut_can_be_learnt_from() -> None:
-    take = next(t[0] for t in _takes() if [s.click.verb for s in t[0].segments] == ["reach", "press"])
-    led, bounds = led_by_hand(take, np.random.default_rng(1))
-    first, second = cuts(led)
+    take = next(t[0] for t in _takes() if [s.instruction.action for s in t[0].segments] == ["reach", "press"])
+    led, bounds = make_hand_guided(take, np.random.default_rng(1))
+    first, second = segment_take(led)
     assert second.start - first.stop > 10
     assert abs(first.stop - bounds[0][1]) <= 20
     assert first.start > 5, "the person had not begun yet"
     assert second.stop < len(led) - 5
-    assert [len(arrays) > 5 for arrays in encode(with_cuts(led))] == [True, True]
-    assert all(segment.click is None for segment in with_cuts(led).segments)
+    assert [len(arrays) > 5 for arrays in encode(ensure_segmented(led))] == [True, True]
+    assert all(segment.instruction is None for segment in ensure_segmented(led).segments)
 
 
 def test_clicks_are_left_alone() -> None:
-    take = shown()["put red on violet"][0]
-    assert with_cuts(take) is take
-    bare = _bare(shown()["put red on violet"][1])
-    same, cut = reconciled([take, bare])
+    take = generate_example_takes()["put red on violet"][0]
+    assert ensure_segmented(take) is take
+    bare = _bare(generate_example_takes()["put red on violet"][1])
+    same, cut = align_segmentation([take, bare])
     assert same is take
     assert len(cut.segments) == 2
 
 
 def test_a_take_with_a_cut_too_many_follows_the_others() -> None:
     rng = np.random.default_rng(3)
-    takes = [led_by_hand(take, rng)[0] for take in shown()["lift blue"]]
+    takes = [make_hand_guided(take, rng)[0] for take in generate_example_takes()["lift blue"]]
     still = np.full(60, 110)  # somewhere on the way the person stops to think
     odd = _resampled(takes[0], np.concatenate([np.arange(110), still, np.arange(110, len(takes[0]))]))
-    assert len(cuts(odd)) == 2
-    assert [len(take.segments) for take in reconciled([odd, *takes[1:]])] == [1, 1, 1]
-    assert len(possible_cuts(odd)) >= 1
+    assert len(segment_take(odd)) == 2
+    assert [len(take.segments) for take in align_segmentation([odd, *takes[1:]])] == [1, 1, 1]
+    assert len(find_boundaries(odd)) >= 1
 
 
 def test_cuts_that_a_person_moved_stay_where_they_are() -> None:
-    takes = [with_cuts(_bare(take)) for take in shown()["put red on violet"]]
+    takes = [ensure_segmented(_bare(take)) for take in generate_example_takes()["put red on violet"]]
     moved = replace(takes[0], segments=(Segment(0, 50), Segment(50, len(takes[0]))))
-    assert reconciled([moved, *takes[1:]])[0] is moved
+    assert align_segmentation([moved, *takes[1:]])[0] is moved
     joined = replace(takes[1], segments=(Segment(0, len(takes[1])),))
-    again = reconciled([moved, joined, takes[2]])
+    again = align_segmentation([moved, joined, takes[2]])
     assert again[0] is moved
     assert len(again[1].segments) == 2
 
 
 def _resampled(take: Demonstration, index: np.ndarray) -> Demonstration:
     names = (
-        "joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "anchor_positions", "anchor_yaws", "held",
-        "touched", "command_asked", "command_sent",
+        "joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "object_positions", "object_yaws", "held",
+        "touched", "command_requested", "command_sent",
     )  # fmt: skip
     changed = {name: getattr(take, name)[index] for name in names}
     return replace(take, time=np.arange(len(index)) / 50.0, **changed)
@@ -123,19 +128,19 @@ def _resampled(take: Demonstration, index: np.ndarray) -> Demonstration:
 
 @pytest.mark.parametrize("task", ["put red on violet", "press red", "lift blue"])
 def test_a_take_may_end_at_any_moment(task: str) -> None:
-    led, _ = led_by_hand(shown()[task][0], np.random.default_rng(4))
+    led, _ = make_hand_guided(generate_example_takes()[task][0], np.random.default_rng(4))
     for end in range(100, len(led), 3):
         take = _resampled(led, np.arange(end))
-        assert cuts(take)[-1].stop <= end
-        assert Motion.of(take).travel(end, end + 1) == 0.0, "a rise may last until the end"
+        assert segment_take(take)[-1].stop <= end
+        assert SmoothedTrajectory.from_take(take).measure_travel(end, end + 1) == 0.0, "a rise may last until the end"
 
 
 @pytest.mark.parametrize("samples", [1, 2, 10])
 def test_a_take_too_short_to_cut_is_one_segment(samples: int) -> None:
-    take = _resampled(shown()["press red"][0], np.arange(samples))
-    assert cuts(take) == (Segment(0, samples),)
+    take = _resampled(generate_example_takes()["press red"][0], np.arange(samples))
+    assert segment_take(take) == (Segment(0, samples),)
 
 
 def test_nothing_outside_the_trim_is_looked_at() -> None:
-    take = replace(_bare(shown()["put red on violet"][0]), trim=(0, 40))
-    assert cuts(take)[-1].stop <= 40
+    take = replace(_bare(generate_example_takes()["put red on violet"][0]), trim=(0, 40))
+    assert segment_take(take)[-1].stop <= 40

@@ -4,105 +4,105 @@ from __future__ import annotations
 
 import pytest
 
-from metagui.gui.core.actions import ACTIONS, connect_word, tooltip
+from metagui.gui.core.actions import ACTION_INFOS, connect_text, make_tooltip
 from metagui.gui.core.app_state import (
     CONDITIONS,
     LEARNING_TRANSITIONS,
     TRANSITIONS,
+    AppSnapshot,
+    ArmActivity,
     IllegalTransitionError,
-    Learning,
-    Situation,
-    State,
-    step,
-    step_learning,
-    why_not,
+    LearningActivity,
+    explain_disabled,
+    transition,
+    transition_learning,
 )
 
-FULL = Situation(
-    State.READY, task="t", takes=3, take="001", tasks=2, adapted=True, prior_problem=None, encoder_problem=None,
-    undo="x", redo="y", just_saved=True, port=True,
+FULL = AppSnapshot(
+    ArmActivity.READY, task="t", take_count=3, take="001", task_count=2, has_policy=True, prior_problem=None, encoder_problem=None,
+    undo_text="x", redo_text="y", just_saved=True, on_port=True,
 )  # fmt: skip
 
 
 def test_every_state_has_a_way_on() -> None:
-    assert set(TRANSITIONS) == set(State)
-    assert set(LEARNING_TRANSITIONS) == set(Learning)
+    assert set(TRANSITIONS) == set(ArmActivity)
+    assert set(LEARNING_TRANSITIONS) == set(LearningActivity)
     assert all(TRANSITIONS.values())
 
 
 def test_legal_steps_are_taken_and_others_say_what_would_be_legal() -> None:
-    assert step(State.READY, State.RECORDING) is State.RECORDING
-    assert step(State.READY, State.READY) is State.READY
+    assert transition(ArmActivity.READY, ArmActivity.RECORDING) is ArmActivity.RECORDING
+    assert transition(ArmActivity.READY, ArmActivity.READY) is ArmActivity.READY
     with pytest.raises(IllegalTransitionError, match="no_arm cannot become recording; it can become calibrating, conn"):
-        step(State.NO_ARM, State.RECORDING)
+        transition(ArmActivity.NO_ARM, ArmActivity.RECORDING)
     with pytest.raises(IllegalTransitionError):
-        step_learning(Learning.ADAPTING, Learning.TRAINING)
+        transition_learning(LearningActivity.ADAPTING, LearningActivity.TRAINING)
 
 
 def test_an_error_ends_everything_the_arm_does() -> None:
-    assert all(State.ERROR in TRANSITIONS[s] for s in State if s is not State.ERROR)
+    assert all(ArmActivity.ERROR in TRANSITIONS[s] for s in ArmActivity if s is not ArmActivity.ERROR)
 
 
 def test_every_condition_belongs_to_an_action() -> None:
-    keys = {a.key for a in ACTIONS} | {a.condition for a in ACTIONS}
+    keys = {a.key for a in ACTION_INFOS} | {a.condition_key for a in ACTION_INFOS}
     assert set(CONDITIONS) <= keys
 
 
 def test_what_is_enabled_when_everything_is_there() -> None:
-    lacking = {key for key in CONDITIONS if why_not(key, FULL)}
+    lacking = {key for key in CONDITIONS if explain_disabled(key, FULL)}
     assert lacking == {"stop_learning", "cancel_learning", "mark"}
 
 
 @pytest.mark.parametrize(
     ("key", "changes", "words"),
     [
-        ("adapt", {"takes": 0}, "no takes yet"),
+        ("adapt", {"take_count": 0}, "no takes yet"),
         ("adapt", {"task": None}, "Choose a task"),
         ("adapt", {"prior_problem": "the file is broken"}, "the file is broken"),
-        ("adapt", {"learning": Learning.TRAINING}, "Training is still running"),
-        ("run", {"adapted": False}, "press Adapt"),
-        ("run", {"state": State.RECORDING}, "Stop the recording"),
-        ("record", {"state": State.NO_ARM}, "Connect an arm"),
-        ("record", {"state": State.ERROR}, "Reconnect"),
-        ("motion", {"state": State.RUNNING}, "The arm is running"),
-        ("undo", {"undo": None}, "Nothing to undo"),
-        ("record", {"state": State.CONNECTING}, "being connected"),
-        ("record", {"state": State.CALIBRATING}, "being calibrated"),
-        ("connect", {"state": State.CALIBRATING}, "cancel it first"),
-        ("record", {"state": State.COUNTDOWN}, "about to move"),
-        ("run", {"limp": True}, "press Hold"),
+        ("adapt", {"learning": LearningActivity.TRAINING}, "Training is still running"),
+        ("run", {"has_policy": False}, "press Adapt"),
+        ("run", {"state": ArmActivity.RECORDING}, "Stop the recording"),
+        ("record", {"state": ArmActivity.NO_ARM}, "Connect an arm"),
+        ("record", {"state": ArmActivity.ERROR}, "Reconnect"),
+        ("motion", {"state": ArmActivity.RUNNING}, "The arm is running"),
+        ("undo", {"undo_text": None}, "Nothing to undo"),
+        ("record", {"state": ArmActivity.CONNECTING}, "being connected"),
+        ("record", {"state": ArmActivity.CALIBRATING}, "being calibrated"),
+        ("connect", {"state": ArmActivity.CALIBRATING}, "cancel it first"),
+        ("record", {"state": ArmActivity.COUNTDOWN}, "about to move"),
+        ("run", {"torque_off": True}, "press Hold"),
         ("replay_arm", {"take": None}, "Choose a take"),
-        ("replay_arm", {"limp": True}, "press Hold"),
+        ("replay_arm", {"torque_off": True}, "press Hold"),
         ("motion", {"mode": "hand"}, "by clicks first"),
         ("randomise", {"simulated": False}, "moved by hand"),
         ("mark", {}, "nothing has to be marked"),
-        ("calibrate", {"port": False}, "Choose an arm on a port"),
+        ("calibrate", {"on_port": False}, "Choose an arm on a port"),
     ],
 )
 def test_what_is_disabled_says_what_is_missing(key: str, changes: dict[str, object], words: str) -> None:
-    assert words in (why_not(key, Situation(**(vars(FULL) | changes))) or "")  # type: ignore[arg-type]
+    assert words in (explain_disabled(key, AppSnapshot(**(vars(FULL) | changes))) or "")  # type: ignore[arg-type]
 
 
 def test_one_can_record_while_adapting_and_stop_always() -> None:
-    busy = Situation(**(vars(FULL) | {"learning": Learning.ADAPTING}))
-    assert why_not("record", busy) is None
-    for state in State:
-        assert why_not("stop", Situation(state)) is None
+    busy = AppSnapshot(**(vars(FULL) | {"learning": LearningActivity.ADAPTING}))
+    assert explain_disabled("record", busy) is None
+    for state in ArmActivity:
+        assert explain_disabled("stop", AppSnapshot(state)) is None
 
 
 def test_a_disabled_tooltip_names_what_is_missing_and_the_key() -> None:
-    info = next(a for a in ACTIONS if a.key == "adapt")
-    assert tooltip(info, "Choose a task first.").startswith("Choose a task first.  (Ctrl+Return")
+    info = next(a for a in ACTION_INFOS if a.key == "adapt")
+    assert make_tooltip(info, "Choose a task first.").startswith("Choose a task first.  (Ctrl+Return")
 
 
 def test_what_connect_would_do_is_written_on_it() -> None:
-    assert connect_word(Situation()) == "Connect"
-    assert connect_word(Situation(State.CONNECTING)) == "Cancel"
-    assert connect_word(FULL) == "Disconnect"
-    assert connect_word(Situation(**(vars(FULL) | {"same_arm": False}))) == "Connect"
+    assert connect_text(AppSnapshot()) == "Connect"
+    assert connect_text(AppSnapshot(ArmActivity.CONNECTING)) == "Cancel"
+    assert connect_text(FULL) == "Disconnect"
+    assert connect_text(AppSnapshot(**(vars(FULL) | {"same_arm": False}))) == "Connect"
 
 
 def test_no_bare_letters_or_space_as_shortcuts() -> None:
-    for info in ACTIONS:
+    for info in ACTION_INFOS:
         assert len(info.shortcut) != 1
         assert info.shortcut != "Space"

@@ -5,31 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metagui.arms.simulation.scene import ANCHORS, TABLE_CENTRE
+from metagui.arms.simulation.scene import SCENE_OBJECTS, TABLE_CENTRE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click
-from metagui.gui.scene.overlays import marks_for, path_marks
-from metagui.gui.teaching.click_teacher import TOOLS, Teacher, home, name_of, nudge
+from metagui.demonstrations.demonstration import Instruction
+from metagui.gui.scene.overlays import make_path_markers, make_proposal_markers
+from metagui.gui.teaching.click_teacher import CLICK_TOOLS, ClickTeacher, make_home, make_jog, name_from_instructions
 
 POINT = np.array([0.2, 0.05, 0.0])
 
 
 @pytest.fixture
-def teacher() -> Teacher:
-    return Teacher(ANCHORS)
+def teacher() -> ClickTeacher:
+    return ClickTeacher(SCENE_OBJECTS)
 
 
-def test_grasp_then_place_and_the_tools_follow(teacher: Teacher) -> None:
+def test_grasp_then_place_and_the_tools_follow(teacher: ClickTeacher) -> None:
     first = teacher.propose("red cube", POINT, None)
-    assert first.click == Click("grasp", "red cube")
+    assert first.instruction == Instruction("grasp", "red cube")
     teacher.accept(first)
-    assert teacher.verb == "place"
-    assert teacher.hand.held == "red cube"
+    assert teacher.action == "place"
+    assert teacher.expected_grasp.object_name == "red cube"
     second = teacher.propose("yellow zone", POINT, None)
-    assert second.click == Click("place", "yellow zone")
+    assert second.instruction == Instruction("place", "yellow zone")
     teacher.accept(second)
-    assert teacher.verb == "grasp"
-    assert teacher.hand.held is None
+    assert teacher.action == "grasp"
+    assert teacher.expected_grasp.object_name is None
 
 
 @pytest.mark.parametrize(
@@ -41,79 +41,81 @@ def test_grasp_then_place_and_the_tools_follow(teacher: Teacher) -> None:
         ("push", "violet zone", "Click the cube to push first"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(teacher: Teacher, verb: str, anchor: str, words: str) -> None:
-    teacher.choose(verb)
+def test_what_makes_no_sense_is_refused_in_words(teacher: ClickTeacher, verb: str, anchor: str, words: str) -> None:
+    teacher.choose_tool(verb)
     refused = teacher.propose(anchor, POINT, None)
-    assert refused.click is None
-    assert refused.refused
+    assert refused.instruction is None
+    assert refused.is_refused
     assert words in refused.hint
 
 
-def test_a_held_cube_is_placed_before_anything_else(teacher: Teacher) -> None:
+def test_a_held_cube_is_placed_before_anything_else(teacher: ClickTeacher) -> None:
     teacher.accept(teacher.propose("red cube", POINT, None))
-    assert teacher.propose("red cube", POINT, None).refused
+    assert teacher.propose("red cube", POINT, None).is_refused
     for verb in ("grasp", "push"):
-        teacher.choose(verb)
+        teacher.choose_tool(verb)
         assert "red cube is held" in teacher.propose("blue cube", POINT, None).hint
 
 
-def test_push_asks_for_the_cube_then_for_the_target(teacher: Teacher) -> None:
-    teacher.choose("push")
+def test_push_asks_for_the_cube_then_for_the_target(teacher: ClickTeacher) -> None:
+    teacher.choose_tool("push")
     first = teacher.propose("blue cube", POINT, None)
-    assert first.click is None
-    assert not first.refused
+    assert first.instruction is None
+    assert not first.is_refused
     teacher.accept(first)
-    assert teacher.propose("yellow zone", POINT, None).click == Click("push", "blue cube", "yellow zone")
-    beside = teacher.propose("table", POINT, None).click
+    assert teacher.propose("yellow zone", POINT, None).instruction == Instruction("push", "blue cube", "yellow zone")
+    beside = teacher.propose("table", POINT, None).instruction
     assert beside is not None
-    assert beside.parameters["offset"] == pytest.approx((*(POINT - TABLE_CENTRE)[:2], 0.0))
+    assert beside.parameters["offset"] == pytest.approx((*(POINT - TABLE_CENTRE_M)[:2], 0.0))
 
 
-def test_going_to_a_thing_ends_above_it_and_to_a_point_above_the_point(teacher: Teacher) -> None:
-    teacher.choose("reach")
-    above = teacher.propose("red cube", POINT, None).click
+def test_going_to_a_thing_ends_above_it_and_to_a_point_above_the_point(teacher: ClickTeacher) -> None:
+    teacher.choose_tool("reach")
+    above = teacher.propose("red cube", POINT, None).instruction
     assert above is not None
     assert above.parameters["offset"] == (0.0, 0.0, 0.05)
-    point = teacher.propose("table", POINT, None).click
+    point = teacher.propose("table", POINT, None).instruction
     assert point is not None
     assert point.parameters["offset"] == pytest.approx((-0.015, 0.05, 0.05))
 
 
-def test_what_cannot_be_reached_is_refused_before_anything_moves(teacher: Teacher) -> None:
+def test_what_cannot_be_reached_is_refused_before_anything_moves(teacher: ClickTeacher) -> None:
     arm = SimulatedArm(1)
     arm.connect()
-    teacher.choose("reach")
-    far = teacher.propose("table", np.array([0.43, 0.3, 0.0]), arm.observation())
-    assert far.refused
-    assert far.click is None
+    teacher.choose_tool("reach")
+    far = teacher.propose("table", np.array([0.43, 0.3, 0.0]), arm.observe_all())
+    assert far.is_refused
+    assert far.instruction is None
     assert "reach" in far.hint
-    assert teacher.propose("table", TABLE_CENTRE, arm.observation()).click is not None
+    assert teacher.propose("table", TABLE_CENTRE_M, arm.observe_all()).instruction is not None
 
 
 def test_tasks_are_named_by_their_clicks() -> None:
-    clicks = [Click("grasp", "red cube"), nudge(True), Click("place", "yellow zone"), home()]
-    assert name_of(clicks) == "grasp red cube → place on yellow zone"
-    assert name_of([nudge(False)]) == "free motion"
+    clicks = [Instruction("grasp", "red cube"), make_jog(True), Instruction("place", "yellow zone"), make_home()]
+    assert name_from_instructions(clicks) == "grasp red cube → place on yellow zone"
+    assert name_from_instructions([make_jog(False)]) == "free motion"
 
 
-def test_every_tool_shows_a_ghost_of_what_it_would_do(teacher: Teacher) -> None:
+def test_every_tool_shows_a_ghost_of_what_it_would_do(teacher: ClickTeacher) -> None:
     def pose(_name: str) -> tuple[np.ndarray, float]:
         return POINT + (0.0, 0.0, 0.0125), 0.3
 
-    for tool in TOOLS:
-        teacher.choose(tool.verb)
-        if tool.verb == "place":
-            teacher.choose("grasp")
+    for tool in CLICK_TOOLS:
+        teacher.choose_tool(tool.action)
+        if tool.action == "place":
+            teacher.choose_tool("grasp")
             teacher.accept(teacher.propose("blue cube", POINT, None))
-        target = "yellow zone" if tool.verb == "place" else "red cube"
-        assert marks_for(teacher.propose(target, POINT, None), pose, (0.0, 0.4, 0.7), ANCHORS), tool.verb
-        teacher.hand = type(teacher.hand)()
-    assert marks_for(teacher.propose("table", POINT, None), pose, (0.0, 0.4, 0.7), ANCHORS)
+        target = "yellow zone" if tool.action == "place" else "red cube"
+        assert make_proposal_markers(teacher.propose(target, POINT, None), pose, (0.0, 0.4, 0.7), SCENE_OBJECTS), (
+            tool.action
+        )
+        teacher.expected_grasp = type(teacher.expected_grasp)()
+    assert make_proposal_markers(teacher.propose("table", POINT, None), pose, (0.0, 0.4, 0.7), SCENE_OBJECTS)
 
 
 def test_a_path_is_a_chain_that_ends_in_a_ball() -> None:
     points = np.linspace([0.1, 0.0, 0.1], [0.2, 0.1, 0.0], 400)
-    marks = path_marks(points, (1.0, 0.0, 0.0))
+    marks = make_path_markers(points, (1.0, 0.0, 0.0))
     assert marks[-1].shape == "ball"
     assert 50 < len(marks) < 120
-    assert path_marks(points[:1], (1.0, 0.0, 0.0)) == ()
+    assert make_path_markers(points[:1], (1.0, 0.0, 0.0)) == ()

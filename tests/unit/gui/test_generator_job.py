@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from metagui.gui.core.app_state import Learning
-from metagui.gui.core.generator_job import Job
-from metagui.gui.core.learning_queue import Assignment, Learner
-from metagui.gui.core.task_queue import Errands
+from metagui.gui.core.app_state import LearningActivity
+from metagui.gui.core.generator_job import GeneratorJob
+from metagui.gui.core.learning_queue import LearningJob, LearningQueue
+from metagui.gui.core.task_queue import BackgroundQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -25,7 +25,7 @@ Stop = "Callable[[], bool]"
 class Told:
     """Remembers what a job said."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: GeneratorJob) -> None:
         self.batches: list[list[Any]] = []
         self.ends: list[Any] = []
         job.progressed.connect(self.batches.append)
@@ -34,7 +34,7 @@ class Told:
         job.cancelled.connect(lambda: self.ends.append(("cancelled", None)))
 
 
-def _run(qtbot: QtBot, job: Job, act: Callable[[], None] | None = None) -> Told:
+def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None) -> Told:
     told = Told(job)
     with qtbot.waitSignal(job.finished, timeout=10_000):
         job.start()
@@ -51,7 +51,7 @@ def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
         yield from range(20_000)
         return "result"
 
-    told = _run(qtbot, Job(work))
+    told = _run(qtbot, GeneratorJob(work))
     assert [i for batch in told.batches for i in batch] == list(range(20_000))
     assert len(told.batches) < 200
     assert told.ends == [("succeeded", "result")]
@@ -66,7 +66,7 @@ def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
             yield i
         return -1
 
-    job = Job(work)
+    job = GeneratorJob(work)
     told = _run(qtbot, job, job.stop)
     assert told.ends[0][0] == "succeeded"
     assert told.ends[0][1] > 0
@@ -83,7 +83,7 @@ def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
         finally:
             closed.append(threading.get_ident())
 
-    job = Job(work)
+    job = GeneratorJob(work)
     told = _run(qtbot, job, job.cancel)
     assert told.ends == [("cancelled", None)]
     assert closed == [told.batches[0][0]]
@@ -96,7 +96,7 @@ def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> N
         yield 1
         raise error
 
-    told = _run(qtbot, Job(work))
+    told = _run(qtbot, GeneratorJob(work))
     assert told.batches == [[1]]
     assert told.ends == [("failed", error)]
 
@@ -105,36 +105,36 @@ def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> 
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         raise OSError("no file")
 
-    assert _run(qtbot, Job(work)).ends[0][0] == "failed"
+    assert _run(qtbot, GeneratorJob(work)).ends[0][0] == "failed"
 
 
 def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
-    errands = Errands()
+    errands = BackgroundQueue()
     done: list[object] = []
     unhandled: list[BaseException] = []
     errands.failed.connect(unhandled.append)
     for number in range(4):
-        errands.run(partial(int, number), done.append)
-    errands.run(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
-    errands.run(lambda: 1 / 0, done.append)
-    qtbot.waitUntil(lambda: not errands.busy, timeout=5000)
+        errands.submit(partial(int, number), done.append)
+    errands.submit(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
+    errands.submit(lambda: 1 / 0, done.append)
+    qtbot.waitUntil(lambda: not errands.is_busy, timeout=5000)
     assert done == [0, 1, 2, 3, ZeroDivisionError]
     assert [type(e) for e in unhandled] == [ZeroDivisionError]
 
 
 def test_what_was_queued_is_done_even_when_the_program_ends(qtbot: QtBot) -> None:
-    errands = Errands()
+    errands = BackgroundQueue()
     written: list[int] = []
     for number in range(3):
-        errands.run(partial(written.append, number))
+        errands.submit(partial(written.append, number))
     errands.close()
     assert written == [0, 1, 2]
-    errands.run(lambda: written.append(3))
-    assert not errands.busy
+    errands.submit(lambda: written.append(3))
+    assert not errands.is_busy
 
 
 def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
-    learner, said = Learner(), []
+    learner, said = LearningQueue(), []
 
     def work(stop: Callable[[], bool]) -> Generator[int, None, str]:
         for i in range(10_000):
@@ -144,19 +144,19 @@ def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
             yield i
         return "kept"
 
-    def assignment() -> Assignment:
-        return Assignment(Learning.ADAPTING, work, lambda b: None, said.append, said.append, lambda: said.append(None),
+    def assignment() -> LearningJob:
+        return LearningJob(LearningActivity.ADAPTING, work, lambda b: None, said.append, said.append, lambda: said.append(None),
                           lambda batch: batch[-1] / 10_000)  # fmt: skip
 
     assert learner.start(assignment())
     assert not learner.start(assignment())
-    assert learner.state is Learning.ADAPTING
-    with qtbot.waitSignal(learner.progress, timeout=5000):
+    assert learner.state is LearningActivity.ADAPTING
+    with qtbot.waitSignal(learner.progressed, timeout=5000):
         pass
     learner.stop()
-    qtbot.waitUntil(lambda: learner.state is Learning.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: learner.state is LearningActivity.IDLE, timeout=5000)
     assert said == ["kept"]
     assert learner.start(assignment())
     learner.cancel()
-    qtbot.waitUntil(lambda: learner.state is Learning.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: learner.state is LearningActivity.IDLE, timeout=5000)
     assert said == ["kept", None]

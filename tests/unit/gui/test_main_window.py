@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
-from metagui.gui.widgets.eliding_label import Elided
+from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.window.main_window import MainWindow
 from metagui.gui.window.session import Session
-from tests.helpers.takes import shown
-from tests.helpers.user import Person
+from tests.helpers.takes import generate_example_takes
+from tests.helpers.user import SimulatedUser
 from tests.unit.gui.test_session import small_prior
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
     def make(tasks: tuple[str, ...] = (), look: str = "light", size: tuple[int, int] = (1280, 800)) -> MainWindow:
         library = Library(tmp_path / "library")
         for name in tasks:
-            for take in shown()[name][:2]:
-                library.add(take)
+            for take in generate_example_takes()[name][:2]:
+                library.add_take(take)
         theme = Theme(look)  # type: ignore[arg-type]
         theme.apply()
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
@@ -60,11 +60,11 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
         window.close()
 
 
-def ready(window: MainWindow) -> Person:
-    person = Person(window)
+def ready(window: MainWindow) -> SimulatedUser:
+    person = SimulatedUser(window)
     window.activateWindow()  # there may be no window manager to do it
     person.wait_until(window.isActiveWindow, 10, "the window to be active")
-    person.wait_until(lambda: person.state() == "Ready", 30)
+    person.wait_until(lambda: person.read_state() == "Ready", 30)
     return person
 
 
@@ -88,14 +88,14 @@ def test_everything_that_can_be_used_has_a_name(make_window: Callable[..., MainW
 def test_nothing_is_clipped(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
     window = make_window(("above red", "press red"), size=size)
     person = ready(window)
-    person.choose_task("press red")
+    person.select_task("press red")
     person.pause(0.2)
     clipped = [
         f"{type(w).__name__} {w.text()!r}: {w.width()} < {w.minimumSizeHint().width()}"
         for w in window.findChildren(QWidget)
         if isinstance(w, QAbstractButton | QLabel)
         and w.isVisible()
-        and not isinstance(w, Elided)
+        and not isinstance(w, ElidingLabel)
         and not isinstance(w.parent(), QLineEdit)
         and w.width() < w.minimumSizeHint().width()
     ]
@@ -106,28 +106,31 @@ def test_nothing_is_clipped(make_window: Callable[..., MainWindow], size: tuple[
 def test_what_is_disabled_says_in_its_tooltip_what_is_missing(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
-    adapt = person.button("Adapt")
+    adapt = person.find_button("Adapt")
     assert not adapt.isEnabled()
     assert "Choose a task" in adapt.toolTip()
-    assert "press Adapt first" in person.button("Run").toolTip() or "Choose a task" in person.button("Run").toolTip()
-    assert person.button("Stop").isEnabled()
+    assert (
+        "press Adapt first" in person.find_button("Run").toolTip()
+        or "Choose a task" in person.find_button("Run").toolTip()
+    )
+    assert person.find_button("Stop").isEnabled()
 
 
 def test_empty_places_explain_themselves(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
     for words in ("No tasks yet", "Record a few takes", "record a second one"):
-        person.wait_until(lambda words=words: person.reads(words), 5, words)  # type: ignore[misc]
+        person.wait_until(lambda words=words: person.can_read(words), 5, words)  # type: ignore[misc]
 
 
 def test_f1_shows_every_key_and_any_key_puts_it_away(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
-    person.key(Qt.Key.Key_F1)
-    assert window.keys.isVisible()
-    assert person.reads("Ctrl+Return")
-    person.key(Qt.Key.Key_A)
-    assert not window.keys.isVisible()
+    person.press_key(Qt.Key.Key_F1)
+    assert window.shortcuts_page.isVisible()
+    assert person.can_read("Ctrl+Return")
+    person.press_key(Qt.Key.Key_A)
+    assert not window.shortcuts_page.isVisible()
 
 
 def test_sizes_and_colours_are_remembered(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
@@ -153,28 +156,28 @@ def test_without_opengl_the_view_says_so_and_the_rest_works(
     monkeypatch.setattr("metagui.gui.scene.scene_view.SceneRenderer", missing)
     window = make_window(("press red",))
     person = ready(window)
-    assert "no OpenGL" in window.arm.view.problem
-    assert person.button("Record").isEnabled()
-    assert not window.arm.view.grab().isNull()
+    assert "no OpenGL" in window.arm_panel.view.problem
+    assert person.find_button("Record").isEnabled()
+    assert not window.arm_panel.view.grab().isNull()
 
 
 def test_choosing_a_take_shows_its_traces_and_replays_it(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
     person = ready(window)
-    person.choose_task("press red")
-    person.key(Qt.Key.Key_Right)
-    person.key(Qt.Key.Key_Down)
-    person.wait_until(lambda: len(window.traces._cuts) == 1, 10, "the take's cuts")
+    person.select_task("press red")
+    person.press_key(Qt.Key.Key_Right)
+    person.press_key(Qt.Key.Key_Down)
+    person.wait_until(lambda: len(window.joint_plot._boundary_lines) == 1, 10, "the take's cuts")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: person.reads("Replaying take 001"), 10, "the replay")
+    person.wait_until(lambda: person.can_read("Replaying take 001"), 10, "the replay")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: not person.reads("Replaying"), 10, "the end of the replay")
+    person.wait_until(lambda: not person.can_read("Replaying"), 10, "the end of the replay")
 
 
 def test_the_search_field_filters_the_list(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
     person = ready(window)
-    person.wait_until(lambda: window.tasks.tree.model().rowCount() == 2, 10)
-    person.key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    person.type("PRESS")
-    assert window.tasks.tree.model().rowCount() == 1
+    person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2, 10)
+    person.press_key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    person.type_text("PRESS")
+    assert window.task_list.tree.model().rowCount() == 1

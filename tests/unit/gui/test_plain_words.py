@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metagui.gui.arm.rate_meter import RateMeter
-from metagui.gui.learning.loss_curves import Curves, share_done, smoothed
+from metagui.gui.learning.loss_curves import LossCurves, compute_fraction_done, smooth
 from metagui.gui.similarity.comparison import Comparison, TakeKey
 from metagui.learning.adaptation.adaptation import AdaptationStep
 
@@ -16,23 +16,23 @@ def _step(click: int, step: int, candidate: str, query: float) -> AdaptationStep
 
 
 def test_steps_are_sorted_into_curves() -> None:
-    curves = Curves()
+    curves = LossCurves()
     curves.extend([_step(0, i, "adapted", 1.0 / (i + 1)) for i in range(4)])
     curves.extend([_step(1, 0, "zero-step", 0.7)])
-    assert curves.of(0)["adapted"].query == pytest.approx([1.0, 0.5, 1 / 3, 0.25])
-    assert curves.of(0)["adapted"].best == 0.25
-    assert curves.newest == 1
-    assert curves.baselines == {0: 1.5, 1: 1.5}
-    assert curves.of(7) == {}
+    assert curves.curves_of(0)["adapted"].query == pytest.approx([1.0, 0.5, 1 / 3, 0.25])
+    assert curves.curves_of(0)["adapted"].best_loss == 0.25
+    assert curves.newest_segment == 1
+    assert curves.zero_step_losses == {0: 1.5, 1: 1.5}
+    assert curves.curves_of(7) == {}
 
 
 def test_long_training_counts_where_it_was_best_and_five_steps_where_they_end() -> None:
-    curves = Curves()
+    curves = LossCurves()
     held_out = [1.0, 0.5, 0.6, 0.7]
     curves.extend([_step(0, 5 * i, "adapted + Adam", loss) for i, loss in enumerate(held_out)])
     curves.extend([_step(0, i, "adapted", loss) for i, loss in enumerate(held_out)])
-    assert curves.of(0)["adapted + Adam"].settled == 0.5
-    assert curves.of(0)["adapted"].settled == 0.7
+    assert curves.curves_of(0)["adapted + Adam"].final_loss == 0.5
+    assert curves.curves_of(0)["adapted"].final_loss == 0.7
 
 
 def test_what_is_done_of_an_adaptation_only_grows() -> None:
@@ -43,26 +43,26 @@ def test_what_is_done_of_an_adaptation_only_grows() -> None:
     ]
     race += [(name, i, 50) for i in (0, 25, 50) for name in ("fine-tune", "from scratch")]
     steps = [AdaptationStep(click, 2, at, of, name, 1.0, 1.0, 1.0) for click in (0, 1) for name, at, of in race]
-    shares = [share_done(step) for step in steps]
+    shares = [compute_fraction_done(step) for step in steps]
     assert shares == sorted(shares)
     assert (shares[0], shares[len(race) - 1], shares[-1]) == (0.0, 0.5, 1.0)
     early = next(step for step in steps if step.candidate == "fine-tune")
-    assert share_done(early) == 0.25, "whatever training ended early"
+    assert compute_fraction_done(early) == 0.25, "whatever training ended early"
 
 
 def test_kept_curves_come_back() -> None:
     stored = [{"zero-step": [[0, 2.0, 1.0]], "adapted + Adam": [[0, 2.0, 1.0], [5, 1.0, 0.6]]}]
-    curves = Curves.from_provenance(stored)
-    assert curves.of(0)["adapted + Adam"].steps == [0, 5]
-    assert curves.of(0)["adapted + Adam"].query == [1.0, 0.6]
-    assert curves.baselines == {0: 1.0}
+    curves = LossCurves.from_provenance(stored)
+    assert curves.curves_of(0)["adapted + Adam"].steps == [0, 5]
+    assert curves.curves_of(0)["adapted + Adam"].query == [1.0, 0.6]
+    assert curves.zero_step_losses == {0: 1.0}
 
 
 def test_smoothing_keeps_short_curves_and_calms_long_ones() -> None:
-    assert list(smoothed([3.0, 1.0])) == [3.0, 1.0]
+    assert list(smooth([3.0, 1.0])) == [3.0, 1.0]
     noisy = [float(v) for v in np.exp(np.random.default_rng(0).normal(size=60))]
-    assert smoothed(noisy).std() < np.std(noisy)
-    assert np.isfinite(smoothed([1.0] * 20)).all()
+    assert smooth(noisy).std() < np.std(noisy)
+    assert np.isfinite(smooth([1.0] * 20)).all()
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def comparison() -> Comparison:
 
 
 def test_takes_of_one_task_are_closer_than_those_of_two(comparison: Comparison) -> None:
-    assert len(comparison.same_task) == 3
-    assert len(comparison.different_task) == 12
-    assert comparison.same_task.max() < comparison.different_task.min()
+    assert len(comparison.same_task_distances) == 3
+    assert len(comparison.different_task_distances) == 12
+    assert comparison.same_task_distances.max() < comparison.different_task_distances.min()
     matrix = comparison.task_matrix
     assert matrix.shape == (3, 3)
     assert np.allclose(matrix, matrix.T)
@@ -88,19 +88,19 @@ def test_takes_of_one_task_are_closer_than_those_of_two(comparison: Comparison) 
 
 
 def test_the_map_is_flat_and_fits_its_fixed_axes(comparison: Comparison) -> None:
-    assert comparison.plane.shape == (6, 2)
-    assert np.abs(comparison.plane).max() <= 1.1
-    assert Comparison().plane.shape == (0, 2)
+    assert comparison.projection.shape == (6, 2)
+    assert np.abs(comparison.projection).max() <= 1.1
+    assert Comparison().projection.shape == (0, 2)
 
 
 def test_a_take_is_replaced_not_doubled_and_can_be_dropped(comparison: Comparison) -> None:
     key = TakeKey("a", "001")
     again = comparison.with_take(key, comparison.embeddings[2])  # type: ignore[index]
     assert len(again) == len(comparison)
-    assert again.to_siblings(key) is not None
-    alone = comparison.only({key, TakeKey("b", "001")})
-    assert alone.to_siblings(key) is None
-    assert comparison.only(set()).tasks == []
+    assert again.mean_distance_to_siblings(key) is not None
+    alone = comparison.restricted_to({key, TakeKey("b", "001")})
+    assert alone.mean_distance_to_siblings(key) is None
+    assert comparison.restricted_to(set()).tasks == []
 
 
 def test_the_closest_pair_of_a_task_with_itself_is_two_takes(comparison: Comparison) -> None:

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.arms.kinematics import HOME
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
-from metagui.arms.so101.arm_registry import ArmBook
+from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
-from metagui.gui.core.app_state import State
+from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.similarity.comparison import TakeKey
-from metagui.gui.teaching.modes import CLICK, GAMEPAD, HAND, KEYS, LEADER
+from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 from metagui.gui.window.session import Session
-from tests.helpers.takes import shown
-from tests.helpers.usb_session import Socket, connect, hear, heard, lead_to
+from tests.helpers.takes import generate_example_takes
+from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint, wait_for_message, was_posted
 from tests.unit.gui.test_session import REACH, small_prior, until
 
 if TYPE_CHECKING:
@@ -34,323 +34,344 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 @pytest.fixture
-def socket() -> Iterator[Socket]:
-    made = Socket()
+def socket() -> Iterator[EmulatedUsbPort]:
+    made = EmulatedUsbPort()
     yield made
-    made.pull()
+    made.unplug()
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servos, driver and window share one busy process here: silence for a moment means nothing."""
-    monkeypatch.setattr(so101_arm, "FeetechSettings", partial(so101_arm.FeetechSettings, retries=9, patience=4.0))
+    monkeypatch.setattr(
+        so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
+    )
 
 
 @pytest.fixture
-def session(qtbot: QtBot, tmp_path: Path, socket: Socket) -> Iterator[Session]:
+def session(qtbot: QtBot, tmp_path: Path, socket: EmulatedUsbPort) -> Iterator[Session]:
     library = Library(tmp_path / "library")
-    for take in shown()["above red"][:2]:
-        library.add(take)
-    book = ArmBook(tmp_path / "arms", ports=socket.ports)
-    book.remember("mine", socket.device)
-    made = Session(SimulatedArm, library, small_prior, seed=5, book=book, ports=socket.ports)
+    for take in generate_example_takes()["above red"][:2]:
+        library.add_take(take)
+    book = ArmRegistry(tmp_path / "arms", ports=socket.list_ports)
+    book.register("mine", socket.device)
+    made = Session(SimulatedArm, library, small_prior, seed=5, registry=book, list_ports=socket.list_ports)
     made.words = []  # type: ignore[attr-defined]
-    made.said.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
-    made.performing.countdown._timer.setInterval(30)
+    made.message_posted.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
+    made.execution.countdown._timer.setInterval(30)
     made.open()
-    until(qtbot, lambda: made.situation.state is State.READY and len(made.station.choices) == 2)
-    until(qtbot, lambda: made.desk.latest is not None)
+    until(qtbot, lambda: made.snapshot.state is ArmActivity.READY and len(made.arm_connection.choices) == 2)
+    until(qtbot, lambda: made.arm_controller.latest_tick is not None)
     yield made
     made.close()
 
 
 def test_a_named_arm_is_chosen_connected_and_changed_for_the_simulated_one(
-    qtbot: QtBot, session: Session, socket: Socket
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    until(qtbot, lambda: session.situation.tasks == 1)
-    connect(qtbot, session)
-    assert heard(session, "Connected “mine”")
-    assert all(socket.powered())
-    assert session.situation.same_arm
-    assert not session.situation.simulated
-    assert session.situation.tasks == 1
-    session.choose("above red", None)
-    session.station.choose("simulated")
-    assert not session.situation.same_arm
+    until(qtbot, lambda: session.snapshot.task_count == 1)
+    connect_arm(qtbot, session)
+    assert was_posted(session, "Connected “mine”")
+    assert all(socket.read_torque())
+    assert session.snapshot.same_arm
+    assert not session.snapshot.simulated
+    assert session.snapshot.task_count == 1
+    session.select("above red", None)
+    session.arm_connection.choose("simulated")
+    assert not session.snapshot.same_arm
     session.toggle_connection()
-    assert session.situation.state is State.READY
-    assert session.situation.simulated
-    assert session.situation.task == "above red"
-    assert session.studies.prior is not None
-    assert all(socket.powered()), "letting go of an arm must not drop it"
+    assert session.snapshot.state is ArmActivity.READY
+    assert session.snapshot.simulated
+    assert session.snapshot.task == "above red"
+    assert session.learning.prior is not None
+    assert all(socket.read_torque()), "letting go of an arm must not drop it"
 
 
-def test_a_port_named_by_hand_and_one_that_is_not_there(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    session.station.add_port("/dev/ttyNOT")
-    assert session.station.chosen.device == "/dev/ttyNOT"
+def test_a_port_named_by_hand_and_one_that_is_not_there(
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
+) -> None:
+    session.arm_connection.add_port("/dev/ttyNOT")
+    assert session.arm_connection.chosen.device == "/dev/ttyNOT"
     session.toggle_connection()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
-    assert heard(session, "There is no port /dev/ttyNOT")
-    session.station.add_port(socket.device)
-    assert session.station.chosen.name == "mine", "the same port by path is the arm of that name"
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    assert was_posted(session, "There is no port /dev/ttyNOT")
+    session.arm_connection.add_port(socket.device)
+    assert session.arm_connection.chosen.name == "mine", "the same port by path is the arm of that name"
     session.toggle_connection()
-    until(qtbot, lambda: session.situation.state is State.READY)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
 
 
 def test_an_arm_that_is_given_a_name_keeps_it_while_it_is_connected(
-    qtbot: QtBot, session: Session, socket: Socket
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    (session.station.book.folder / "arms.json").unlink()
-    until(qtbot, lambda: not any(choice.name for choice in session.station.choices))
-    session.station.add_port(socket.device)
+    (session.arm_connection.registry.folder / "arms.json").unlink()
+    until(qtbot, lambda: not any(choice.name for choice in session.arm_connection.choices))
+    session.arm_connection.add_port(socket.device)
     session.toggle_connection()
-    until(qtbot, lambda: session.situation.state is State.READY and not session.situation.simulated)
-    session.station.name_chosen("../bad")
-    hear(qtbot, session, "cannot name an arm")
-    session.station.name_chosen("my arm")
-    until(qtbot, lambda: session.station.chosen.name == "my arm")
-    assert session.station.current is not None
-    assert session.station.current.key == "arm:my arm"
-    assert session.situation.same_arm
-    socket.pull()
-    until(qtbot, lambda: session.station.looking)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY and not session.snapshot.simulated)
+    session.arm_connection.name_chosen_arm("../bad")
+    wait_for_message(qtbot, session, "cannot name an arm")
+    session.arm_connection.name_chosen_arm("my arm")
+    until(qtbot, lambda: session.arm_connection.chosen.name == "my arm")
+    assert session.arm_connection.current is not None
+    assert session.arm_connection.current.key == "arm:my arm"
+    assert session.snapshot.same_arm
+    socket.unplug()
+    until(qtbot, lambda: session.arm_connection.reconnecting)
     socket.plug()
-    hear(qtbot, session, "“my arm” is back")
+    wait_for_message(qtbot, session, "“my arm” is back")
 
 
-def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    connect(qtbot, session)
-    session.modes.toggle_limp()
-    until(qtbot, lambda: session.situation.limp)
-    assert session.modes.mode == HAND
-    assert not any(socket.powered())
-    session.counts_in[False] = False
-    session.update()
+def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
+    connect_arm(qtbot, session)
+    session.mode_controller.toggle_torque()
+    until(qtbot, lambda: session.snapshot.torque_off)
+    assert session.mode_controller.mode == HAND_MODE
+    assert not any(socket.read_torque())
+    session.countdown_before_recording[False] = False
+    session.refresh_snapshot()
     session.toggle_recording()
-    assert session.situation.state is State.RECORDING
-    lead_to(socket, 0, 0.5)
-    until(qtbot, lambda: not socket.arm.led)
-    until(qtbot, lambda: session.desk.recorder.samples > 60)
+    assert session.snapshot.state is ArmActivity.RECORDING
+    guide_joint(socket, 0, 0.5)
+    until(qtbot, lambda: not socket.arm.is_hand_guided)
+    until(qtbot, lambda: session.arm_controller.recorder.sample_count > 60)
     session.toggle_recording()
-    hear(qtbot, session, "Saved “led by hand”")
-    take = session.shelf.library.load("led by hand", "001")
-    assert take.led_by == "hand"
+    wait_for_message(qtbot, session, "Saved “led by hand”")
+    take = session.library_model.library.load_take("led by hand", "001")
+    assert take.teaching_method == "hand"
     assert float(np.ptp(take.joint_positions[:, 0])) > 0.4
     session.stop()
-    until(qtbot, lambda: not session.situation.limp)
-    assert all(socket.powered()), "Stop makes a limp arm hold at once"
+    until(qtbot, lambda: not session.snapshot.torque_off)
+    assert all(socket.read_torque()), "Stop makes a limp arm hold at once"
 
 
 def test_pulled_out_in_mid_recording_the_take_is_kept_and_the_arm_comes_back_by_name(
-    qtbot: QtBot, session: Session, socket: Socket
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    connect(qtbot, session)
-    session.counts_in[False] = False
-    session.update()
-    session.marking.put("red cube", 0.2, 0.05, 0.0)
-    session.taking.new_name = "cut short"
+    connect_arm(qtbot, session)
+    session.countdown_before_recording[False] = False
+    session.refresh_snapshot()
+    session.object_placement.place_object("red cube", 0.2, 0.05, 0.0)
+    session.recording.new_task_name = "cut short"
     session.toggle_recording()
-    session.steering.click(REACH)
-    until(qtbot, lambda: session.desk.recorder.samples > 20)
-    socket.pull()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
-    hear(qtbot, session, "Saved “cut short”")
-    assert len(session.shelf.library.takes("cut short")) == 1
-    assert session.station.looking
-    assert heard(session, "vanished")
-    assert heard(session, "comes back by itself")
-    until(qtbot, lambda: "not plugged in" in session.station.reason)
+    session.click_dispatcher.add_instruction(REACH)
+    until(qtbot, lambda: session.arm_controller.recorder.sample_count > 20)
+    socket.unplug()
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    wait_for_message(qtbot, session, "Saved “cut short”")
+    assert len(session.library_model.library.list_takes("cut short")) == 1
+    assert session.arm_connection.reconnecting
+    assert was_posted(session, "vanished")
+    assert was_posted(session, "comes back by itself")
+    until(qtbot, lambda: "not plugged in" in session.arm_connection.reconnect_problem)
     socket.plug()
-    until(qtbot, lambda: session.situation.state is State.READY)
-    assert heard(session, "“mine” is back")
-    assert not session.station.looking
-    assert not session.marking.missing, "what was marked stays marked"
-    session.steering.click(REACH)
-    until(qtbot, lambda: session.desk.pending == 0 and session.desk.latest is not None)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    assert was_posted(session, "“mine” is back")
+    assert not session.arm_connection.reconnecting
+    assert not session.object_placement.is_missing, "what was marked stays marked"
+    session.click_dispatcher.add_instruction(REACH)
+    until(qtbot, lambda: session.arm_controller.pending_count == 0 and session.arm_controller.latest_tick is not None)
 
 
-def test_pulled_out_while_limp_while_counting_and_while_idle(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    connect(qtbot, session)
-    session.modes.toggle_limp()
-    until(qtbot, lambda: session.situation.limp)
-    socket.pull()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
-    assert session.modes.mode == CLICK
-    assert not session.situation.limp
+def test_pulled_out_while_limp_while_counting_and_while_idle(
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
+) -> None:
+    connect_arm(qtbot, session)
+    session.mode_controller.toggle_torque()
+    until(qtbot, lambda: session.snapshot.torque_off)
+    socket.unplug()
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    assert session.mode_controller.mode == CLICK_MODE
+    assert not session.snapshot.torque_off
     socket.plug()
-    until(qtbot, lambda: session.situation.state is State.READY)
-    session.performing.countdown._timer.setInterval(60_000)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    session.execution.countdown._timer.setInterval(60_000)
     session.toggle_recording()
-    assert session.situation.state is State.COUNTDOWN
-    socket.pull()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
-    assert not session.performing.countdown.counting
-    session.station.choose("simulated")
+    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    socket.unplug()
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    assert not session.execution.countdown.is_counting
+    session.arm_connection.choose("simulated")
     session.toggle_connection()
-    assert session.situation.state is State.READY
-    assert not session.station.looking
-    assert session.situation.simulated
+    assert session.snapshot.state is ArmActivity.READY
+    assert not session.arm_connection.reconnecting
+    assert session.snapshot.simulated
 
 
 def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
-    qtbot: QtBot, session: Session, socket: Socket
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    connect(qtbot, session)
-    until(qtbot, lambda: session.situation.tasks == 1)
-    session.choose("above red", "001")
-    until(qtbot, lambda: session.chosen_take() is not None)
+    connect_arm(qtbot, session)
+    until(qtbot, lambda: session.snapshot.task_count == 1)
+    session.select("above red", "001")
+    until(qtbot, lambda: session.selected_take() is not None)
     counted: list[int] = []
-    session.performing.countdown.shown.connect(lambda left, words: counted.append(left))
+    session.execution.countdown.count_changed.connect(lambda left, words: counted.append(left))
     session.replay_on_arm()
-    assert session.situation.state is State.COUNTDOWN
-    before = np.array(socket.arm.angles())
+    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    before = np.array(socket.arm.read_joint_angles())
     session.stop()
-    assert session.situation.state is State.READY
-    assert heard(session, "Cancelled before anything moved")
-    np.testing.assert_allclose(socket.arm.angles(), before, atol=0.02)
+    assert session.snapshot.state is ArmActivity.READY
+    assert was_posted(session, "Cancelled before anything moved")
+    np.testing.assert_allclose(socket.arm.read_joint_angles(), before, atol=0.02)
     session.replay_on_arm()
-    until(qtbot, lambda: session.situation.state is State.RUNNING)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
     assert counted[-4:] == [3, 2, 1, 0]
-    hear(qtbot, session, "Repeated take 001")
-    last = session.shelf.take(TakeKey("above red", "001"))
+    wait_for_message(qtbot, session, "Repeated take 001")
+    last = session.library_model.request_take(TakeKey("above red", "001"))
     assert last is not None
-    np.testing.assert_allclose(socket.arm.angles(), last.joint_positions[-1], atol=0.1)
+    np.testing.assert_allclose(socket.arm.read_joint_angles(), last.joint_positions[-1], atol=0.1)
     session.replay_on_arm()
-    until(qtbot, lambda: session.situation.state is State.RUNNING)
-    socket.pull()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
+    socket.unplug()
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
     socket.plug()
-    until(qtbot, lambda: session.situation.state is State.READY)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
 
 
 def test_a_take_that_the_arm_cannot_follow_is_given_up_and_says_so(
     qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "BEHIND", 1e-6)  # every arm is a little behind: this one is blocked
-    connect(qtbot, session)
-    until(qtbot, lambda: session.situation.tasks == 1)
-    session.choose("above red", "001")
-    until(qtbot, lambda: session.chosen_take() is not None)
+    monkeypatch.setattr(replay, "MAX_REPLAY_LAG_RAD", 1e-6)  # every arm is a little behind: this one is blocked
+    connect_arm(qtbot, session)
+    until(qtbot, lambda: session.snapshot.task_count == 1)
+    session.select("above red", "001")
+    until(qtbot, lambda: session.selected_take() is not None)
     session.replay_on_arm()
-    until(qtbot, lambda: session.situation.state is State.RUNNING)
-    hear(qtbot, session, "The arm cannot follow: ")
-    assert session.situation.state is State.READY
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
+    wait_for_message(qtbot, session, "The arm cannot follow: ")
+    assert session.snapshot.state is ArmActivity.READY
 
 
 def test_things_are_marked_by_dragging_and_by_touch_and_that_is_undone(qtbot: QtBot, session: Session) -> None:
-    connect(qtbot, session)
-    assert session.situation.markable
-    assert session.marking.missing
-    session.marking.put("red cube", 0.22, -0.05, 0.3)
-    session.marking.put("red cube", 0.20, 0.06, 0.0)
-    where = [a.name for a in session.desk.arm.anchors].index("red cube")
-    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002)
-    session.shelf.undo_stack.undo()
-    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.22, -0.05], atol=0.002)
-    session.shelf.undo_stack.redo()
-    np.testing.assert_allclose(session.desk.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002)
-    session.marking.put("blue cube", 0.20, 0.06, 0.0)
+    connect_arm(qtbot, session)
+    assert session.snapshot.needs_placement
+    assert session.object_placement.is_missing
+    session.object_placement.place_object("red cube", 0.22, -0.05, 0.3)
+    session.object_placement.place_object("red cube", 0.20, 0.06, 0.0)
+    where = [a.name for a in session.arm_controller.arm.objects].index("red cube")
+    np.testing.assert_allclose(
+        session.arm_controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
+    )
+    session.library_model.undo_stack.undo()
+    np.testing.assert_allclose(
+        session.arm_controller.arm.observe_scene().positions[where, :2], [0.22, -0.05], atol=0.002
+    )
+    session.library_model.undo_stack.redo()
+    np.testing.assert_allclose(
+        session.arm_controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
+    )
+    session.object_placement.place_object("blue cube", 0.20, 0.06, 0.0)
     assert session.words[-1][0] == "warning", "two cubes in one place"  # type: ignore[attr-defined]
-    zone = [a.name for a in session.desk.arm.anchors].index("yellow zone")
-    session.marking.put_here("yellow zone")
-    tool = session.desk.latest
+    zone = [a.name for a in session.arm_controller.arm.objects].index("yellow zone")
+    session.object_placement.place_object_at_tool("yellow zone")
+    tool = session.arm_controller.latest_tick
     assert tool is not None
     np.testing.assert_allclose(
-        session.desk.arm.observe_scene().positions[zone, :2], tool.observation.tool_position[:2], atol=0.005
+        session.arm_controller.arm.observe_scene().positions[zone, :2], tool.observation.tool_position[:2], atol=0.005
     )
 
 
-def test_keys_steer_and_stop_steering_when_the_mode_ends(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    session.modes.choose(HAND)
-    assert heard(session, "no joints to take hold of")
-    session.modes.choose(KEYS)
-    assert session.modes.velocity is not None
-    until(qtbot, lambda: session.desk.latest is not None)
-    start = session.desk.latest
+def test_keys_steer_and_stop_steering_when_the_mode_ends(
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
+) -> None:
+    session.mode_controller.choose(HAND_MODE)
+    assert was_posted(session, "no joints to take hold of")
+    session.mode_controller.choose(KEYBOARD_MODE)
+    assert session.mode_controller.velocity_controller is not None
+    until(qtbot, lambda: session.arm_controller.latest_tick is not None)
+    start = session.arm_controller.latest_tick
     assert start is not None
 
     def push() -> bool:
-        assert session.modes.velocity is not None
-        session.modes.velocity.set_velocity(0.0, 0.1, 0.0, 0.0, True)
-        now = session.desk.latest
+        assert session.mode_controller.velocity_controller is not None
+        session.mode_controller.velocity_controller.set_velocity(0.0, 0.1, 0.0, 0.0, True)
+        now = session.arm_controller.latest_tick
         return now is not None and now.observation.tool_position[1] > start.observation.tool_position[1] + 0.02
 
     until(qtbot, push)
-    session.taking.new_name = "steered"
+    session.recording.new_task_name = "steered"
     session.toggle_recording()
-    until(qtbot, lambda: push() and session.desk.recorder.samples > 20)
+    until(qtbot, lambda: push() and session.arm_controller.recorder.sample_count > 20)
     session.toggle_recording()
-    hear(qtbot, session, "Saved “steered”")
-    assert session.shelf.library.load("steered", "001").led_by == "velocity"
-    session.modes.choose(CLICK)
-    session.steering.click(REACH)
-    until(qtbot, lambda: session.desk.pending == 0)
+    wait_for_message(qtbot, session, "Saved “steered”")
+    assert session.library_model.library.load_take("steered", "001").teaching_method == "velocity"
+    session.mode_controller.choose(CLICK_MODE)
+    session.click_dispatcher.add_instruction(REACH)
+    until(qtbot, lambda: session.arm_controller.pending_count == 0)
 
 
-def test_the_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    session.modes.choose(LEADER)
-    assert session.modes.mode == LEADER
-    session.modes.follow(session.modes.leaders()[0])
-    until(qtbot, lambda: session.modes.following)
-    assert not any(socket.powered()), "a leader is limp"
-    lead_to(socket, 0, 0.6)
-    until(qtbot, lambda: not socket.arm.led)
+def test_the_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
+    session.mode_controller.choose(LEADER_MODE)
+    assert session.mode_controller.mode == LEADER_MODE
+    session.mode_controller.follow(session.mode_controller.available_leaders()[0])
+    until(qtbot, lambda: session.mode_controller.following)
+    assert not any(socket.read_torque()), "a leader is limp"
+    guide_joint(socket, 0, 0.6)
+    until(qtbot, lambda: not socket.arm.is_hand_guided)
     until(
         qtbot,
-        lambda: abs(session.desk.latest.observation.joints.positions[0] - socket.arm.angles()[0]) < 0.05,  # type: ignore[union-attr]
+        lambda: (
+            abs(session.arm_controller.latest_tick.observation.joints.positions[0] - socket.arm.read_joint_angles()[0])
+            < 0.05
+        ),  # type: ignore[union-attr]
     )
-    assert abs(session.desk.latest.observation.joints.positions[0] - HOME[0]) > 0.4  # type: ignore[union-attr]
-    socket.pull()
-    hear(qtbot, session, "leader was lost")
-    assert session.modes.mode == CLICK
-    assert session.situation.state is State.READY
+    assert abs(session.arm_controller.latest_tick.observation.joints.positions[0] - HOME_ANGLES_RAD[0]) > 0.4  # type: ignore[union-attr]
+    socket.unplug()
+    wait_for_message(qtbot, session, "leader was lost")
+    assert session.mode_controller.mode == CLICK_MODE
+    assert session.snapshot.state is ArmActivity.READY
 
 
-def test_an_arm_that_was_never_calibrated_is_explained(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    socket.pull()
-    new = Socket(calibrated=False)
+def test_an_arm_that_was_never_calibrated_is_explained(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
+    socket.unplug()
+    new = EmulatedUsbPort(calibrated=False)
     socket.arm, socket.port = new.arm, new.port
-    session.station.add_port(socket.device)
+    session.arm_connection.add_port(socket.device)
     session.toggle_connection()
-    until(qtbot, lambda: session.situation.state is State.ERROR)
+    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
     kind, text, action = session.words[-1]  # type: ignore[attr-defined]
     assert (kind, action) == ("error", "calibrate"), text
 
 
-def test_a_limp_arm_is_announced_so_that_somebody_can_hold_it(qtbot: QtBot, session: Session, socket: Socket) -> None:
-    connect(qtbot, session)
+def test_a_limp_arm_is_announced_so_that_somebody_can_hold_it(
+    qtbot: QtBot, session: Session, socket: EmulatedUsbPort
+) -> None:
+    connect_arm(qtbot, session)
     counted: list[str] = []
-    session.performing.countdown.shown.connect(lambda left, words: counted.append(words))
-    session.toggle_limp()
-    assert session.situation.state is State.COUNTDOWN
-    assert all(socket.powered())
+    session.execution.countdown.count_changed.connect(lambda left, words: counted.append(words))
+    session.toggle_torque()
+    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    assert all(socket.read_torque())
     session.stop()
-    assert session.situation.state is State.READY
-    session.toggle_limp()
-    until(qtbot, lambda: session.situation.limp)
+    assert session.snapshot.state is ArmActivity.READY
+    session.toggle_torque()
+    until(qtbot, lambda: session.snapshot.torque_off)
     assert "The arm goes limp: hold it" in counted
-    session.toggle_limp()
-    until(qtbot, lambda: not session.situation.limp)
-    assert all(socket.powered()), "holding needs no countdown"
+    session.toggle_torque()
+    until(qtbot, lambda: not session.snapshot.torque_off)
+    assert all(socket.read_torque()), "holding needs no countdown"
 
 
 def test_a_gamepad_steers_and_is_missed_when_it_is_pulled_out(qtbot: QtBot, session: Session) -> None:
     pytest.importorskip("pygame", reason="the extra `gamepad` is not installed")
     from tests.unit.arms.test_gamepad import VirtualPad
 
-    session.modes.look_for_gamepad()
-    assert "No gamepad" in session.modes.offer().gamepad
+    session.mode_controller.find_gamepad()
+    assert "No gamepad" in session.mode_controller.availability().gamepad_problem
     pad = VirtualPad()
-    session.modes.look_for_gamepad()
-    assert session.modes.offer().gamepad == ""
-    session.modes.choose(GAMEPAD)
-    start = session.desk.latest
+    session.mode_controller.find_gamepad()
+    assert session.mode_controller.availability().gamepad_problem == ""
+    session.mode_controller.choose(GAMEPAD_MODE)
+    start = session.arm_controller.latest_tick
     assert start is not None
     pad.push(0.0, -1.0, 0.0, 0.0)
     until(
         qtbot,
-        lambda: session.desk.latest.observation.tool_position[0] > start.observation.tool_position[0] + 0.015,  # type: ignore[union-attr]
+        lambda: (
+            session.arm_controller.latest_tick.observation.tool_position[0] > start.observation.tool_position[0] + 0.015
+        ),  # type: ignore[union-attr]
     )
     pad.pull_out()
-    hear(qtbot, session, "gamepad was unplugged")
-    assert session.modes.mode == CLICK
+    wait_for_message(qtbot, session, "gamepad was unplugged")
+    assert session.mode_controller.mode == CLICK_MODE

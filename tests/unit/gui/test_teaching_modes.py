@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metagui.arms.arm import CONTROL_PERIOD, ArmError
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError
 from metagui.arms.control.loop import ControllerError, ControlLoop
-from metagui.arms.feetech.control_table import TICK
-from metagui.arms.feetech.protocol import Instruction, Packet
-from metagui.arms.gripper import PLAY, SQUEEZE, Grip
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, HOME, JOINTS
+from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.protocol import InstructionCode, Packet
+from metagui.arms.gripper import GRIPPER_BACKLASH_RAD, SQUEEZE_RAD, GripTracker
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, HOME_ANGLES_RAD, JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.teleoperation.leader import LeaderController
-from metagui.arms.teleoperation.velocity import STALE, TOP_SPEED, VelocityController
-from metagui.demonstrations.demonstration import Click
+from metagui.arms.teleoperation.velocity import MAX_TOOL_SPEED_M_S, VELOCITY_TIMEOUT_S, VelocityController
+from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.storage.library import Library
-from tests.helpers.emulated_bench import Bench, Witness
-from tests.helpers.fakes import PlainArm
+from tests.helpers.emulated_bench import EmulatedBench, WriteMonitor
+from tests.helpers.fakes import FakeArm
 from tests.unit.demonstrations.test_replay import Fixed, simulated_take
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 
-class Cable(Bench):
+class Cable(EmulatedBench):
     """A virtual arm on a port that can be unplugged, with its twin and a loop."""
 
     def __init__(self, **settings: Any) -> None:
@@ -48,10 +48,10 @@ class Cable(Bench):
     def lead(self, path: np.ndarray, joint: int = 0) -> None:
         """Let a hand lead one joint along ``path``, rad, one tick each."""
         for angle in path:
-            self.virtual.guide(joint, float(angle))
-            self.virtual.advance()
+            self.emulated_arm.move_joint_by_hand(joint, float(angle))
+            self.emulated_arm.advance()
             self.loop.step_once()
-        self.virtual.guide(joint, None)
+        self.emulated_arm.move_joint_by_hand(joint, None)
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def moves(cable: Cable) -> list[Packet]:
     seen: list[Packet] = []
 
     def look(packet: Packet) -> None:
-        if packet.code not in (Instruction.PING, Instruction.READ, Instruction.SYNC_READ):
+        if packet.code not in (InstructionCode.PING, InstructionCode.READ, InstructionCode.SYNC_READ):
             seen.append(packet)
 
-    cable.virtual.bus.log = look
+    cable.emulated_arm.bus.on_packet = look
     return seen
 
 
@@ -77,7 +77,7 @@ def moves(cable: Cable) -> list[Packet]:
 def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) -> None:
     drive = VelocityController()
     cable.loop.set_controller(drive)
-    cable.twinned.guide()
+    cable.twinned.start_hand_guiding()
     written = moves(cable)
     for _ in range(10):
         drive.set_velocity(0.2, 0.0, 0.0, 0.0, False)
@@ -85,47 +85,47 @@ def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) ->
     assert written == []
     tick = cable.loop.step_once()
     np.testing.assert_array_equal(tick.sent.positions, tick.observation.joints.positions)
-    assert not any(cable.torque())
+    assert not any(cable.read_torque())
 
 
 def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
-    cable.twinned.guide()
+    cable.twinned.start_hand_guiding()
     cable.lead(np.linspace(0.0, 0.6, 40))
-    cable.loop.emergency_hold()
+    cable.loop.request_emergency_hold()
     cable.loop.step_once()
-    assert all(cable.torque())
-    assert not cable.twinned.guiding
+    assert all(cable.read_torque())
+    assert not cable.twinned.hand_guiding
     for _ in range(30):
         cable.loop.step_once()
-    assert cable.virtual.angles()[0] == pytest.approx(0.6, abs=0.02)
+    assert cable.emulated_arm.read_joint_angles()[0] == pytest.approx(0.6, abs=0.02)
 
 
 def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
-    cable.twinned.guide()
+    cable.twinned.start_hand_guiding()
     cable.lead(np.linspace(0.0, 0.6, 40))
     cable.twinned.hold()
-    cable.loop.set_controller(Fixed(HOME))
+    cable.loop.set_controller(Fixed(HOME_ANGLES_RAD))
     targets = [cable.loop.step_once().sent.positions[0] for _ in range(60)]
     assert targets[0] == pytest.approx(0.6, abs=0.03)
     assert targets[-1] < 0.05
     steps = -np.diff([0.6, *targets])
-    assert steps[:4].max() < 0.5 * JOINTS[0].max_velocity * CONTROL_PERIOD
-    assert steps.max() <= JOINTS[0].max_velocity * CONTROL_PERIOD + TICK
+    assert steps[:4].max() < 0.5 * JOINTS[0].max_velocity * CONTROL_PERIOD_S
+    assert steps.max() <= JOINTS[0].max_velocity * CONTROL_PERIOD_S + RAD_PER_TICK
 
 
 def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_actions(cable: Cable, tmp_path: Path) -> None:
     library = Library(tmp_path)
     recorder = Recorder(library.root)
-    cable.twinned.guide()
-    recorder.start("wave", cable.twinned, cable.twinned, led_by="hand")
+    cable.twinned.start_hand_guiding()
+    recorder.start("wave", cable.twinned, cable.twinned, teaching_method="hand")
     cable.loop.add_sink(recorder.on_tick)
     cable.lead(np.concatenate([np.linspace(0.0, 0.5, 30), np.linspace(0.5, 0.2, 20)]))
     take = recorder.stop()
-    kept = library.load("wave", library.add(take).name)
-    assert kept.led_by == "hand"
+    kept = library.load_take("wave", library.add_take(take).name)
+    assert kept.teaching_method == "hand"
     np.testing.assert_array_equal(kept.command_sent[:-1], take.joint_positions[1:])
-    np.testing.assert_array_equal(kept.command_asked[:, :-1], kept.command_sent[:, :-1])
-    np.testing.assert_array_equal(kept.command_asked[:, -1], GRIPPER_OPEN)
+    np.testing.assert_array_equal(kept.command_requested[:, :-1], kept.command_sent[:, :-1])
+    np.testing.assert_array_equal(kept.command_requested[:, -1], GRIPPER_OPEN_RAD)
     assert np.ptp(kept.joint_positions[:, 0]) > 0.4
     path = next((tmp_path / "wave").glob("*.hdf5"))
     with h5py.File(path) as file:
@@ -137,7 +137,7 @@ def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_action
 
 def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
     library = Library(tmp_path)
-    name = library.add(simulated_take()).name
+    name = library.add_take(simulated_take()).name
     path = next((tmp_path / "put").glob("*.hdf5"))
     for kind in (None, "telepathy"):
         with h5py.File(path, "r+") as file:
@@ -145,19 +145,19 @@ def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
                 del file.attrs["led_by"]
             if kind:
                 file.attrs["led_by"] = kind
-        assert library.load("put", name).led_by == "clicks"
+        assert library.load_take("put", name).teaching_method == "clicks"
 
 
 @pytest.mark.parametrize("change", [0.0, 0.004])
 def test_a_grip_knows_closing_from_opening(change: float) -> None:
-    grip = Grip(GRIPPER_OPEN)
-    closing = [grip.squeeze(angle) for angle in np.linspace(GRIPPER_OPEN, 0.11, 20)]
+    grip = GripTracker(GRIPPER_OPEN_RAD)
+    closing = [grip.compute_squeeze(angle) for angle in np.linspace(GRIPPER_OPEN_RAD, 0.11, 20)]
     assert abs(closing[0]) < 1e-9
-    assert closing[-1] == pytest.approx(SQUEEZE)
-    assert grip.squeeze(0.11 + change) >= SQUEEZE * 0.79
-    opening = [grip.squeeze(angle) for angle in np.linspace(0.11, 0.11 + 3 * PLAY, 20)]
+    assert closing[-1] == pytest.approx(SQUEEZE_RAD)
+    assert grip.compute_squeeze(0.11 + change) >= SQUEEZE_RAD * 0.79
+    opening = [grip.compute_squeeze(angle) for angle in np.linspace(0.11, 0.11 + 3 * GRIPPER_BACKLASH_RAD, 20)]
     assert abs(opening[-1]) < 1e-9
-    assert grip.squeeze(0.02) == 0.0
+    assert grip.compute_squeeze(0.02) == 0.0
 
 
 # By a leader
@@ -170,58 +170,58 @@ def follow(leader: Any, loop: ControlLoop, ticks: int) -> LeaderController:
 
 
 def test_a_simulated_arm_follows_a_limp_leader() -> None:
-    leader, follower = Bench(), SimulatedArm(1)
+    leader, follower = EmulatedBench(), SimulatedArm(1)
     leader.arm.connect()
-    leader.arm.guide()
+    leader.arm.start_hand_guiding()
     for joint, change in ((0, 0.5), (4, -0.4)):
-        leader.virtual.guide(joint, HOME[joint] + change)
-    leader.virtual.advance(60)
+        leader.emulated_arm.move_joint_by_hand(joint, HOME_ANGLES_RAD[joint] + change)
+    leader.emulated_arm.advance(60)
     written = moves(leader)  # type: ignore[arg-type]
     follower.connect()
     loop, sent = ControlLoop(follower, follower), []
     loop.add_sink(lambda tick: sent.append(tick.sent.positions[0]))
     controller = LeaderController(leader.arm)
     loop.run_inline(controller, 20)
-    assert not controller.together
-    assert np.diff(sent).max() < 0.9 * CONTROL_PERIOD
+    assert not controller.synchronised
+    assert np.diff(sent).max() < 0.9 * CONTROL_PERIOD_S
     loop.run_inline(controller, 100)
-    assert controller.together
-    leader.virtual.guide(0, HOME[0] - 0.2)
+    assert controller.synchronised
+    leader.emulated_arm.move_joint_by_hand(0, HOME_ANGLES_RAD[0] - 0.2)
     for _ in range(60):
-        leader.virtual.advance(2)
+        leader.emulated_arm.advance(2)
         loop.run_inline(controller, 2)
-    np.testing.assert_allclose(follower.observe().positions, leader.virtual.angles(), atol=0.02)
+    np.testing.assert_allclose(follower.observe().positions, leader.emulated_arm.read_joint_angles(), atol=0.02)
     assert written == []
-    leader.arm.disconnect(release=True)
+    leader.arm.disconnect(disable_torque=True)
 
 
 def test_an_arm_on_a_cable_follows_another_one(cable: Cable) -> None:
-    leader = Bench()
+    leader = EmulatedBench()
     leader.arm.connect()
-    leader.arm.guide()
-    leader.virtual.guide(0, 0.4)
-    leader.virtual.advance(60)
+    leader.arm.start_hand_guiding()
+    leader.emulated_arm.move_joint_by_hand(0, 0.4)
+    leader.emulated_arm.advance(60)
     follow(leader.arm, cable.loop, 100)
-    assert cable.virtual.angles()[0] == pytest.approx(0.4, abs=0.02)
+    assert cable.emulated_arm.read_joint_angles()[0] == pytest.approx(0.4, abs=0.02)
 
 
 def test_when_the_leader_is_lost_the_follower_holds_and_says_so(cable: Cable) -> None:
-    leader = Bench()
+    leader = EmulatedBench()
     leader.arm.connect()
-    leader.arm.guide()
+    leader.arm.start_hand_guiding()
     controller = follow(leader.arm, cable.loop, 10)
-    leader.port.vanished = True
+    leader.port.unplugged = True
     with pytest.raises(ControllerError, match=r"leader was lost.*holds its position.*unplugged"):
         cable.loop.run_inline(controller, 4)
-    assert all(cable.torque())
-    where = cable.virtual.angles()
+    assert all(cable.read_torque())
+    where = cable.emulated_arm.read_joint_angles()
     for _ in range(20):
         cable.loop.run_inline(None, 1)
-    np.testing.assert_allclose(cable.virtual.angles(), where, atol=0.01)
+    np.testing.assert_allclose(cable.emulated_arm.read_joint_angles(), where, atol=0.01)
 
 
 def test_a_leader_with_other_joints_leads_nobody() -> None:
-    class Two(PlainArm):
+    class Two(FakeArm):
         name = "two joints"
 
     arm = SimulatedArm(0)
@@ -246,22 +246,22 @@ def test_a_velocity_moves_the_tool_until_nobody_repeats_it() -> None:
     arm.connect()
     loop, drive = ControlLoop(arm, arm), VelocityController(clock)
     loop.run_inline(None, 5)
-    start = arm.observation().tool_position
-    assert loop.run_inline(drive, 2).asked is not None
+    start = arm.observe_all().tool_position
+    assert loop.run_inline(drive, 2).requested is not None
     for _ in range(25):
         drive.set_velocity(0.0, 0.06, 0.02, 0.3, True)
         loop.run_inline(drive, 2)
-    moved = arm.observation().tool_position - start
+    moved = arm.observe_all().tool_position - start
     np.testing.assert_allclose(moved, (0.0, 0.06, 0.02), atol=0.004)
-    assert arm.observation().tool_yaw == pytest.approx(0.3, abs=0.03)
-    clock.now += STALE + 0.01
+    assert arm.observe_all().tool_yaw == pytest.approx(0.3, abs=0.03)
+    clock.now += VELOCITY_TIMEOUT_S + 0.01
     loop.run_inline(drive, 20)
-    rest = arm.observation().tool_position
+    rest = arm.observe_all().tool_position
     loop.run_inline(drive, 40)
-    np.testing.assert_allclose(arm.observation().tool_position, rest, atol=5e-4)
+    np.testing.assert_allclose(arm.observe_all().tool_position, rest, atol=5e-4)
     drive.set_velocity(0.0, 0.0, 0.0, 0.0, False)
     loop.run_inline(drive, 100)
-    assert arm.observe().positions[-1] == pytest.approx(GRIPPER_CLOSED, abs=0.02)
+    assert arm.observe().positions[-1] == pytest.approx(GRIPPER_CLOSED_RAD, abs=0.02)
 
 
 number = st.one_of(st.floats(-1, 1), st.floats(), st.sampled_from([math.nan, math.inf, 1e300]))
@@ -273,8 +273,8 @@ def test_no_velocity_is_too_much(vx: float, vy: float, vz: float, turn: float) -
     drive.set_velocity(vx, vy, vz, turn, True)
     motion = drive.decide(None)  # type: ignore[arg-type]
     assert motion is not None
-    assert np.linalg.norm(motion.displacement) <= TOP_SPEED * 2 * CONTROL_PERIOD + 1e-12
-    assert math.isfinite(motion.turn)
+    assert np.linalg.norm(motion.displacement) <= MAX_TOOL_SPEED_M_S * 2 * CONTROL_PERIOD_S + 1e-12
+    assert math.isfinite(motion.yaw_change)
 
 
 # Whatever happens
@@ -297,8 +297,8 @@ class Abused(Cable):
     def __init__(self, take: Demonstration) -> None:
         super().__init__(patience=0.02)
         self.take = take
-        self.virtual.faults.lateness = 0.01
-        self.virtual.bus.log = Witness(self)
+        self.emulated_arm.faults.late_delay = 0.01
+        self.emulated_arm.bus.on_packet = WriteMonitor(self)
         self.before: np.ndarray | None = None
 
     def do(self, what: str, value: Any) -> None:
@@ -308,19 +308,19 @@ class Abused(Cable):
                 self.step()
         elif what in ("guide", "hold", "plug"):
             self.before = None
-            getattr(arm, {"plug": "connect"}.get(what, what))()
+            getattr(arm, {"plug": "connect", "guide": "start_hand_guiding"}.get(what, what))()
             loop.gate.reset()
         elif what in ("stop", "go"):
-            (loop.emergency_hold if what == "stop" else loop.release)()
+            (loop.request_emergency_hold if what == "stop" else loop.release_hold)()
         elif what == "unplug":
-            self.port.vanished = True
+            self.port.unplugged = True
         elif what == "hand":
-            self.virtual.guide(*value)
+            self.emulated_arm.move_joint_by_hand(*value)
         elif what == "faults":
-            self.virtual.faults.script.clear()
-            self.virtual.faults.script.extend(value)
+            self.emulated_arm.faults.scripted_faults.clear()
+            self.emulated_arm.faults.scripted_faults.extend(value)
         elif what == "mark":
-            arm.put(*value)
+            arm.place_object(*value)
         else:
             loop.set_controller(self.controller(what, value))
 
@@ -330,11 +330,11 @@ class Abused(Cable):
             drive.set_velocity(*value)
             return drive
         if what == "lead":
-            return LeaderController(PlainArm(positions=value))
+            return LeaderController(FakeArm(positions=value))
         if what == "replay":
             return ReplayController(self.take)
-        clicks = ProgramController(self.twinned.anchors)
-        clicks.add(Click("reach", "red cube"), Click("grasp", "red cube"))
+        clicks = ProgramController(self.twinned.objects)
+        clicks.add_instructions(Instruction("reach", "red cube"), Instruction("grasp", "red cube"))
         return clicks
 
     def step(self) -> None:
@@ -346,12 +346,12 @@ class Abused(Cable):
             raise
         sent = tick.sent.positions
         assert np.isfinite(sent).all()
-        if self.twinned.guiding:
+        if self.twinned.hand_guiding:
             self.before = None
         elif self.before is not None:
-            most = [joint.max_velocity * CONTROL_PERIOD + 2 * TICK for joint in JOINTS]
+            most = [joint.max_velocity * CONTROL_PERIOD_S + 2 * RAD_PER_TICK for joint in JOINTS]
             assert np.all(np.abs(sent - self.before) <= most)
-        self.before = None if self.twinned.guiding else sent
+        self.before = None if self.twinned.hand_guiding else sent
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -363,13 +363,13 @@ def test_nothing_that_is_done_to_the_loop_can_hurt(deeds: list[tuple[str, Any]])
     for what, value in [*deeds, *last_resort]:
         try:
             if what == "plug":
-                abused.port.vanished = False
+                abused.port.unplugged = False
             abused.do(what, value)
         except (ArmError, ControllerError):
             abused.loop.set_controller(None)
-    if abused.twinned.connected and not abused.port.vanished:
+    if abused.twinned.connected and not abused.port.unplugged:
         abused.twinned.disconnect()
-        assert all(abused.torque())
+        assert all(abused.read_torque())
 
 
 TAKE = simulated_take()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from PySide6.QtGui import QColor, QPalette
 
-from metagui.gui.core.actions import ACTIONS
-from metagui.gui.teaching.click_teacher import TOOLS
-from metagui.gui.theme.icons import icon, pixmap
-from metagui.gui.theme.stylesheet import stylesheet
-from metagui.gui.theme.theme import DARK, LIGHT, Colours, Theme, palette
+from metagui.gui.core.actions import ACTION_INFOS
+from metagui.gui.teaching.click_teacher import CLICK_TOOLS
+from metagui.gui.theme.icons import make_icon, make_pixmap
+from metagui.gui.theme.stylesheet import make_stylesheet
+from metagui.gui.theme.theme import DARK_COLOURS, LIGHT_COLOURS, Colours, Theme, make_palette
 from metagui.paths import resources_dir
 
-BOTH = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+BOTH = pytest.mark.parametrize("colours", [LIGHT_COLOURS, DARK_COLOURS], ids=["light", "dark"])
 
 
 def _luminance(colour: str) -> float:
@@ -41,28 +41,28 @@ def test_text_can_be_read_and_curves_can_be_seen(colours: Colours) -> None:
 
 @BOTH
 def test_the_palette_and_the_sheet_carry_the_colours(colours: Colours, qapp: object) -> None:
-    made = palette(colours)
+    made = make_palette(colours)
     assert made.color(QPalette.ColorRole.Base).name() == colours.panel
     disabled = made.color(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Text)
     assert disabled != made.color(QPalette.ColorRole.Text)
-    assert colours.accent in stylesheet(colours)
-    assert "$" not in stylesheet(colours)
+    assert colours.accent in make_stylesheet(colours)
+    assert "$" not in make_stylesheet(colours)
 
 
 def test_every_icon_is_there_and_is_tinted(qapp: object) -> None:
-    for name in {a.icon for a in ACTIONS} | {t.icon for t in TOOLS}:
+    for name in {a.icon for a in ACTION_INFOS} | {t.icon for t in CLICK_TOOLS}:
         assert (resources_dir() / "icons" / f"{name}.svg").is_file(), name
-        image = pixmap(name, "#ff0000", 32).toImage()
+        image = make_pixmap(name, "#ff0000", 32).toImage()
         seen = [image.pixelColor(x, y) for x in range(32) for y in range(32) if image.pixelColor(x, y).alpha() > 200]
         assert seen, name
         assert all(c.red() > 200 and c.green() < 60 for c in seen), name
-    assert not icon("record", "#000000").isNull()
+    assert not make_icon("record", "#000000").isNull()
 
 
 def test_choosing_a_look_tells_everyone(qtbot: object) -> None:
     theme = Theme("light")
     with qtbot.waitSignal(theme.changed, timeout=2000):  # type: ignore[attr-defined]
         theme.choose("dark")
-    assert theme.dark
+    assert theme.is_dark
     theme.choose("light")
-    assert not theme.dark
+    assert not theme.is_dark

@@ -12,20 +12,20 @@ from PySide6.QtGui import QAction
 
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_model import TakeRow, TaskModel, TaskRow
-from metagui.gui.recording.joint_plot import Traces, short_name
-from metagui.gui.scene.take_player import Replay
+from metagui.gui.recording.joint_plot import JointPlot, shorten_joint_name
+from metagui.gui.scene.take_player import TakePlayer
 from metagui.gui.similarity.comparison import Comparison, TakeKey
-from metagui.gui.similarity.distance_histogram import shares
+from metagui.gui.similarity.distance_histogram import compute_bin_fractions
 from metagui.gui.similarity.neighbour_list import NeighbourRow
-from metagui.gui.similarity.similarity_panel import VIEWS, SimilarityPanel
+from metagui.gui.similarity.similarity_panel import SIMILARITY_VIEWS, SimilarityPanel
 from metagui.gui.theme.theme import Theme
-from metagui.gui.widgets.eliding_label import Elided
+from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.plot import LogAxis
-from metagui.gui.widgets.toast import Message, Toasts
+from metagui.gui.widgets.toast import ToastArea, ToastMessage
 from metagui.gui.window.status_bar import StatusBar
 from metagui.learning.adaptation.adaptation import AdaptationStep
 from metagui.learning.similarity.similarity import Neighbour
-from tests.helpers.takes import shown
+from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -47,17 +47,17 @@ def test_the_loss_panel_explains_itself_then_fills_live(qtbot: QtBot, theme: The
     panel = LossPanel(theme, QAction("Adapt"))
     qtbot.addWidget(panel)
     panel.show()
-    assert not panel.place.filled
+    assert not panel.content.is_filled
     panel.begin(["grasp red cube", "place on yellow zone"])
-    panel.extend(_steps()[:6])
-    assert panel.place.filled
-    panel.extend(_steps(1))
-    panel.conclude({0: "adapted", 1: "adapted + Adam"}, {0: "because", 1: "it was best"})
+    panel.append_steps(_steps()[:6])
+    assert panel.content.is_filled
+    panel.append_steps(_steps(1))
+    panel.show_choices({0: "adapted", 1: "adapted + Adam"}, {0: "because", 1: "it was best"})
     assert set(panel.axes.getPlotItem().listDataItems())
     theme.choose("dark")
     theme.choose("light")
-    panel.clear("nothing")
-    assert not panel.place.filled
+    panel.show_empty("nothing")
+    assert not panel.content.is_filled
 
 
 def test_panning_stops_following_and_the_chip_resumes_it(qtbot: QtBot, theme: Theme) -> None:
@@ -65,8 +65,8 @@ def test_panning_stops_following_and_the_chip_resumes_it(qtbot: QtBot, theme: Th
     qtbot.addWidget(panel)
     panel.show()
     panel.begin(["grasp"])
-    panel.extend(_steps())
-    chip = panel._chip
+    panel.append_steps(_steps())
+    chip = panel._follow_button
     assert not chip.isVisible()
     panel.axes.plotItem.vb.sigRangeChangedManually.emit([True, True])
     assert chip.isVisible()
@@ -89,10 +89,10 @@ def test_similarity_says_not_trained_then_shows_four_views(qtbot: QtBot, theme: 
     qtbot.addWidget(panel)
     panel.resize(520, 300)
     panel.show()
-    assert not panel.place.filled
+    assert not panel.content.is_filled
     panel.show_comparison(_comparison(), TakeKey("circle", "002"))
-    assert panel.place.filled
-    for view in range(len(VIEWS)):
+    assert panel.content.is_filled
+    for view in range(len(SIMILARITY_VIEWS)):
         panel.show_view(view)
         assert not panel.grab().isNull()
 
@@ -111,48 +111,48 @@ def test_a_ranked_row_is_clicked_to_compare(qtbot: QtBot, theme: Theme) -> None:
     assert caught.args == ["circle", "press red"]
     with qtbot.waitSignal(panel.pair_chosen, timeout=2000):
         qtbot.keyClick(row, Qt.Key.Key_Return)
-    takes = shown()
+    takes = generate_example_takes()
     panel.show_pair(takes["circle"][0], takes["press red"][0])
-    assert panel.overlay.isVisible()
+    assert panel.take_overlay.isVisible()
 
 
 def test_the_strip_compares_shapes_not_counts() -> None:
-    assert shares(np.array([0.1, 0.1, 0.5])).max() == 1.0
-    assert shares(np.zeros(0)).max() == 0.0
+    assert compute_bin_fractions(np.array([0.1, 0.1, 0.5])).max() == 1.0
+    assert compute_bin_fractions(np.zeros(0)).max() == 0.0
 
 
 def test_traces_show_a_take_and_come_back_to_the_arm(qtbot: QtBot, theme: Theme) -> None:
-    take = shown()["put red on violet"][0]
-    traces = Traces(theme, take.joint_names)
+    take = generate_example_takes()["put red on violet"][0]
+    traces = JointPlot(theme, take.joint_names)
     qtbot.addWidget(traces)
     traces.show()
     traces.show_take(take)
-    assert len(traces._cuts) == 2
+    assert len(traces._boundary_lines) == 2
     for index in range(40):
-        traces.extend(index * 0.02, take.joint_positions[index], None, -1)
-    traces.live()
-    assert traces._cuts == []
-    assert len(traces._shown[0]) == 40
-    assert short_name("shoulder_pan") == "pan"
-    assert short_name("wrist_flex") == "wrist"
+        traces.append_tick(index * 0.02, take.joint_positions[index], None, -1)
+    traces.show_live()
+    assert traces._boundary_lines == []
+    assert len(traces._drawn[0]) == 40
+    assert shorten_joint_name("shoulder_pan") == "pan"
+    assert shorten_joint_name("wrist_flex") == "wrist"
 
 
 def test_a_replay_runs_in_its_own_time_and_ends(qtbot: QtBot) -> None:
-    take = shown()["press red"][0]
-    replay, seen = Replay(), []
-    replay.shown.connect(lambda state, share: seen.append(share))
-    assert replay.start(take)
+    take = generate_example_takes()["press red"][0]
+    replay, seen = TakePlayer(), []
+    replay.state_changed.connect(lambda state, share: seen.append(share))
+    assert replay.play(take)
     qtbot.waitUntil(lambda: len(seen) > 3, timeout=5000)
     assert seen == sorted(seen)
-    with qtbot.waitSignal(replay.ended, timeout=1000):
+    with qtbot.waitSignal(replay.playback_ended, timeout=1000):
         replay.stop()
-    assert not replay.playing
+    assert not replay.is_playing
 
 
 def test_the_task_model_has_two_levels_and_asks_for_new_names(qtbot: QtBot) -> None:
     model = TaskModel()
     rows = [TaskRow("a", (TakeRow("a", "001", 100, 2.0, True),)), TaskRow("b")]
-    model.show(rows)
+    model.set_tasks(rows)
     assert model.rowCount() == 2
     first = model.index(0, 0)
     assert model.rowCount(first) == 1
@@ -161,7 +161,7 @@ def test_the_task_model_has_two_levels_and_asks_for_new_names(qtbot: QtBot) -> N
     assert "succeeded" in model.data(take, Qt.ItemDataRole.AccessibleTextRole)
     assert model.index_of("a", "001") == take
     assert not model.index_of("nowhere").isValid()
-    with qtbot.waitSignal(model.renamed, timeout=1000) as caught:
+    with qtbot.waitSignal(model.rename_requested, timeout=1000) as caught:
         model.setData(first, "  c ")
     assert caught.args == ["a", "c"]
     assert not model.setData(first, "   ")
@@ -169,14 +169,14 @@ def test_the_task_model_has_two_levels_and_asks_for_new_names(qtbot: QtBot) -> N
 
 
 def test_a_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> None:
-    toasts = Toasts(theme)
+    toasts = ToastArea(theme)
     qtbot.addWidget(toasts)
-    toasts.say(Message("saved", "success"))
-    toasts.say(Message("broken", "error"))
-    toasts.say(Message("again"))
+    toasts.show_message(ToastMessage("saved", "success"))
+    toasts.show_message(ToastMessage("broken", "error"))
+    toasts.show_message(ToastMessage("again"))
     assert [t.message.text for t in toasts.toasts] == ["broken", "again"]
     for number in range(5):
-        toasts.say(Message(f"error {number}", "error"))
+        toasts.show_message(ToastMessage(f"error {number}", "error"))
     assert len(toasts.toasts) <= 3
     for toast in list(toasts.toasts):
         toast.dismiss()
@@ -185,7 +185,7 @@ def test_a_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> No
 
 def test_the_status_bar_says_state_in_icon_and_word(qtbot: QtBot, theme: Theme) -> None:
     from metagui.gui.core.actions import Actions
-    from metagui.gui.core.app_state import Learning, Situation, State
+    from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
     from metagui.gui.widgets.panel import Panel
 
     window = Panel("window")
@@ -193,13 +193,13 @@ def test_the_status_bar_says_state_in_icon_and_word(qtbot: QtBot, theme: Theme) 
     window.body.addWidget(bar)
     qtbot.addWidget(window)
     window.show()
-    assert "Connect an arm" in bar.rate.text()
-    bar.show_situation(Situation(State.READY, Learning.ADAPTING))
-    assert bar.state.text() == "Ready · adapting"
+    assert "Connect an arm" in bar.rate_label.text()
+    bar.show_snapshot(AppSnapshot(ArmActivity.READY, LearningActivity.ADAPTING))
+    assert bar.state_label.text() == "Ready · adapting"
     bar.show_progress(0.5, "about 3 s")
-    assert bar.progress.isVisible()
+    assert bar.progress_bar.isVisible()
     bar.show_progress(None)
-    assert not bar.progress.isVisible()
+    assert not bar.progress_bar.isVisible()
 
 
 @pytest.mark.parametrize(
@@ -219,17 +219,17 @@ def test_a_loss_axis_has_numbers_however_little_it_shows(
 
 
 def test_a_label_of_two_lines_breaks_between_words_and_shortens_the_second(qtbot: QtBot) -> None:
-    label = Elided(lines=2)
+    label = ElidingLabel(max_lines=2)
     qtbot.addWidget(label)
     label.resize(200, 40)
     label.show()
     words = "Held-out loss 0.093 (each of 3 takes left out in turn); next adapted + Adam with 0.102"
-    label.say(words)
+    label.set_full_text(words)
     first, second = label.text().split("\n")
     assert words.startswith(first + " ")
     assert second.endswith("…")
     assert words.startswith(f"{first} {second[:-1]}")
     label.resize(2000, 40)
     assert label.text() == words
-    label.say("")
+    label.set_full_text("")
     assert label.text() == ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from metagui.learning.torch_utils.background_process import Beside, BesideError
+from metagui.learning.torch_utils.background_process import BackgroundProcess, BackgroundProcessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,9 +43,9 @@ def endless(should_stop: Callable[[], bool]) -> Generator[int, None, str]:
     return "stopped"
 
 
-def finish(beside: Beside[int, Any], stop_after: int = 1000) -> tuple[list[int], Any]:
+def finish(beside: BackgroundProcess[int, Any], stop_after: int = 1000) -> tuple[list[int], Any]:
     told: list[int] = []
-    steps = beside.result(lambda: len(told) >= stop_after)
+    steps = beside.wait_for_result(lambda: len(told) >= stop_after)
     while True:
         try:
             told.append(next(steps))
@@ -54,22 +54,22 @@ def finish(beside: Beside[int, Any], stop_after: int = 1000) -> tuple[list[int],
 
 
 def test_steps_and_result_come_from_another_process() -> None:
-    with Beside(counting, 4) as beside:
+    with BackgroundProcess(counting, 4) as beside:
         told, result = finish(beside)
         assert told == [0, 1, 2, 3]
         last, process = result["last"].tolist()
         assert last == 3.0
         assert process != os.getpid()
-        assert list(beside.news()) == []
+        assert list(beside.poll_steps()) == []
         assert finish(beside) == ([], result)
 
 
 def test_news_never_wait_and_nothing_is_told_twice() -> None:
-    with Beside(endless) as beside:
+    with BackgroundProcess(endless) as beside:
         told: list[int] = []
         until = time.monotonic() + 30.0
         while len(told) < 3 and time.monotonic() < until:
-            told += beside.news()
+            told += beside.poll_steps()
         rest, result = finish(beside, stop_after=3)  # only once it is being waited for
         assert result == "stopped"
         assert len(rest) >= 3
@@ -77,13 +77,13 @@ def test_news_never_wait_and_nothing_is_told_twice() -> None:
 
 
 def test_what_goes_wrong_there_is_said_here() -> None:
-    with Beside(failing) as beside, pytest.raises(ValueError, match=r"No room left\."):
+    with BackgroundProcess(failing) as beside, pytest.raises(ValueError, match=r"No room left\."):
         finish(beside)
-    with Beside(dying) as beside, pytest.raises(BesideError, match="--workers 1"):
+    with BackgroundProcess(dying) as beside, pytest.raises(BackgroundProcessError, match="--workers 1"):
         finish(beside)
 
 
 def test_leaving_it_ends_the_process() -> None:
-    with Beside(endless):
+    with BackgroundProcess(endless):
         assert [process.name for process in multiprocessing.active_children()] == ["endless"]
     assert multiprocessing.active_children() == []

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from benchmarks import similarity
-from metagui.demonstrations.demonstration import Click, Demonstration
-from metagui.demonstrations.programs.program import ClickProgram
-from metagui.demonstrations.programs.scripted import GenerateSettings, takes_of
-from metagui.demonstrations.programs.splits import ROWS, row_of
+from metagui.demonstrations.demonstration import Demonstration, Instruction
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
+from metagui.demonstrations.programs.splits import EVALUATION_SPLITS, get_evaluation_split
 from metagui.learning.evaluation import evaluation
 from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
-from metagui.learning.evaluation.episodes import run_in_scene, script_in_scene
-from metagui.learning.evaluation.evaluation import CHOSEN, SCRIPT, EvaluateSettings, evaluate
-from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, remember
-from metagui.learning.evaluation.success_rates import Episode, Success, summarise, wilson
+from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
+from metagui.learning.evaluation.evaluation import CHOSEN_CANDIDATE, SCRIPTED_DEMONSTRATOR, EvaluationSettings, evaluate
+from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, build_nearest_neighbour_policy
+from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise, wilson_interval
 from metagui.learning.maml import maml
 from metagui.learning.policy.features import encode
-from tests.helpers.takes import shown
+from tests.helpers.takes import generate_example_takes
 from tests.unit.learning.test_adaptation import MODEL, _prior
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-HOVER = ClickProgram("hover", (Click("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach")
-PRESS = ClickProgram("press", (Click("press", "red cube"),), family="press")
-FEW = EvaluateSettings(shots=(1,), scenes=2, candidates=(CHOSEN, "zero-step", NEAREST_NEIGHBOUR))
+HOVER = TaskProgram("hover", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach")
+PRESS = TaskProgram("press", (Instruction("press", "red cube"),), family="press")
+FEW = EvaluationSettings(shots=(1,), scenes=2, candidates=(CHOSEN_CANDIDATE, "zero-step", NEAREST_NEIGHBOUR))
 
 
-def _all(run: Generator[Episode, None, tuple[Success, ...]]) -> tuple[list[Episode], tuple[Success, ...]]:
+def _all(run: Generator[Episode, None, tuple[SuccessRate, ...]]) -> tuple[list[Episode], tuple[SuccessRate, ...]]:
     episodes = []
     while True:
         try:
@@ -44,35 +44,35 @@ def _all(run: Generator[Episode, None, tuple[Success, ...]]) -> tuple[list[Episo
 
 
 def test_the_nearest_neighbour_repeats_its_demonstration() -> None:
-    takes = shown()["put red on violet"]
-    memory = remember(takes)
-    for click, arrays in zip(memory.clicks, encode(takes[1]), strict=True):
+    takes = generate_example_takes()["put red on violet"]
+    memory = build_nearest_neighbour_policy(takes)
+    for click, arrays in zip(memory.skills, encode(takes[1]), strict=True):
         for row in (0, len(arrays) // 2, len(arrays) - 1):
-            action, done = click.act(arrays.anchors[row], arrays.globals[row])
+            action, done = click.act(arrays.object_features[row], arrays.global_features[row])
             np.testing.assert_array_equal(action, arrays.actions[row])
             assert done == arrays.done[row]
-            assert click.distance(arrays.anchors[row], arrays.globals[row]) == 0.0
+            assert click.distance_to_reference(arrays.object_features[row], arrays.global_features[row]) == 0.0
 
 
 def test_a_strict_run_ends_where_it_cannot_be_made_good() -> None:
     """Memories of going somewhere else are certain of having done, and are judged at once."""
-    other = remember(shown()["above green"])
-    success, outcome, achieved = run_in_scene(HOVER, other, 3)
+    other = build_nearest_neighbour_policy(generate_example_takes()["above green"])
+    success, outcome, achieved = run_policy_episode(HOVER, other, 3)
     assert (success, achieved) == (False, 0)
     assert outcome.startswith(("missed in click 1", "timed out in click 1"))
-    assert script_in_scene(HOVER, 3) == (True, "done", 1)
+    assert run_scripted_episode(HOVER, 3) == (True, "done", 1)
 
 
 def test_several_priors_are_measured_together_and_apart() -> None:
     first = _prior()
-    second = replace(first, meta=maml.initial(MODEL.initial(1), MODEL.rates(), 5).frozen())
+    second = replace(first, meta=maml.initialise(MODEL.initialise(1), MODEL.initial_inner_rates(), 5).detached_copy())
     episodes, success = _all(evaluate([first, second], [HOVER], FEW))
     assert first.id != second.id
     candidates = {(e.prior, e.candidate) for e in episodes if e.shots}
     assert candidates == {("", NEAREST_NEIGHBOUR)} | {(p.id, c) for p in (first, second) for c in FEW.candidates[:2]}
     count = {(s.prior, s.candidate): s.episodes for s in success if s.family == "reach"}
-    assert count["", SCRIPT] == 2, "the script runs once, whatever the number of priors"
-    assert count["", CHOSEN] == 2 * count[first.id, CHOSEN] == 4
+    assert count["", SCRIPTED_DEMONSTRATOR] == 2, "the script runs once, whatever the number of priors"
+    assert count["", CHOSEN_CANDIDATE] == 2 * count[first.id, CHOSEN_CANDIDATE] == 4
     assert {s.family for s in success} == {"reach", "singles", "all"}
 
 
@@ -85,15 +85,15 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
         file.write('{"program": "press", "epis')  # killed while writing
     ran = []
 
-    def noted(program: ClickProgram, settings: GenerateSettings) -> list[Demonstration]:
+    def noted(program: TaskProgram, settings: GenerationSettings) -> list[Demonstration]:
         ran.append(program)
-        return takes_of(program, settings)
+        return generate_takes(program, settings)
 
-    monkeypatch.setattr(evaluation, "takes_of", noted)
+    monkeypatch.setattr(evaluation, "generate_takes", noted)
     again = _all(evaluate([_prior()], [HOVER, PRESS], FEW, log=EpisodeLog(path, measured)))
     assert ran == [PRESS]
     assert again == (whole, success)
-    assert set(EpisodeLog(path, measured).done) == {"hover", "press"}
+    assert set(EpisodeLog(path, measured).episodes_by_program) == {"hover", "press"}
     with pytest.raises(EpisodeLogError, match="name another file"):
         EpisodeLog(path, {"seed": 1})
     (tmp_path / "letter").write_text("Dear reader")
@@ -103,19 +103,21 @@ def test_a_killed_evaluation_goes_on_where_it_was(tmp_path: Path, monkeypatch: p
 
 def test_rows_and_intervals() -> None:
     families = ("reach", "sort", "press+push", "push+place+reach", "push new pair", "trace outside", "zigzag")
-    assert tuple(row_of(family) for family in families) == ROWS
-    assert row_of("my own") == "my own"
-    episodes = [Episode("p", "my own", 1, CHOSEN, i, i < 3, "", 0) for i in range(4)]
+    assert tuple(get_evaluation_split(family) for family in families) == EVALUATION_SPLITS
+    assert get_evaluation_split("my own") == "my own"
+    episodes = [Episode("p", "my own", 1, CHOSEN_CANDIDATE, i, i < 3, "", 0) for i in range(4)]
     found = {s.family: s for s in summarise(episodes)}
     assert set(found) == {"my own", "all"}
     assert found["all"].rate == 0.75
-    assert wilson(100, 100) == pytest.approx((0.963, 1.0), abs=1e-3)
-    assert wilson(50, 100) == pytest.approx((0.404, 0.596), abs=1e-3)
+    assert wilson_interval(100, 100) == pytest.approx((0.963, 1.0), abs=1e-3)
+    assert wilson_interval(50, 100) == pytest.approx((0.404, 0.596), abs=1e-3)
 
 
 def test_the_similarity_benchmark_counts_right() -> None:
     same = np.array([True, True, False, False])
-    assert similarity.auroc(np.array([0.1, 0.2, 0.3, 0.4]), same) == 1.0
-    assert similarity.auroc(np.array([0.1, 0.4, 0.2, 0.3]), same) == 0.5
-    programs = similarity.tasks(30, seed=4)
-    assert len({repr(program.clicks) for program in programs}) == len({program.name for program in programs}) == 30
+    assert similarity.compute_auroc(np.array([0.1, 0.2, 0.3, 0.4]), same) == 1.0
+    assert similarity.compute_auroc(np.array([0.1, 0.4, 0.2, 0.3]), same) == 0.5
+    programs = similarity.draw_tasks(30, seed=4)
+    assert (
+        len({repr(program.instructions) for program in programs}) == len({program.name for program in programs}) == 30
+    )

@@ -8,71 +8,71 @@ import numpy as np
 import pytest
 
 from metagui.arms.arm import JointState, Observation, SceneState
-from metagui.arms.kinematics import GRIPPER_CLOSED, GRIPPER_OPEN, MAX_STEP, forward
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, forward_kinematics
 from metagui.demonstrations.demonstration import Demonstration, Segment
 from metagui.learning.policy import conditioning, features
 from metagui.learning.policy.features import FeatureError, Tracker, encode, motion_from_action
-from tests.helpers.takes import shown
+from tests.helpers.takes import generate_example_takes
 
 
 def _observation(take: Demonstration, row: int) -> Observation:
     j = take.joint_positions[row]
     joints = JointState(take.time[row], j, j, j, j, j, 0.0, 0)
-    scene = SceneState(take.anchor_positions[row], take.anchor_yaws[row], take.held[row], take.touched[row])
+    scene = SceneState(take.object_positions[row], take.object_yaws[row], take.held[row], take.touched[row])
     return Observation(take.time[row], joints, take.tool_positions[row], float(take.tool_yaws[row]), scene)
 
 
 def test_a_run_sees_exactly_what_the_recording_would_say() -> None:
-    for takes in shown().values():
+    for takes in generate_example_takes().values():
         take = takes[0]
         for segment, arrays in zip(take.segments, encode(take), strict=True):
-            tracker = Tracker(take.anchors)
+            tracker = Tracker(take.objects)
             for index in range(len(arrays)):
                 anchors, globals_ = tracker.observe(_observation(take, segment.start + 2 * index))
-                np.testing.assert_array_equal(anchors, arrays.anchors[index])
-                np.testing.assert_array_equal(globals_, arrays.globals[index])
+                np.testing.assert_array_equal(anchors, arrays.object_features[index])
+                np.testing.assert_array_equal(globals_, arrays.global_features[index])
 
 
 def test_actions_add_up_to_the_way_of_the_commanded_tool() -> None:
-    take = shown()["above red"][0]
+    take = generate_example_takes()["above red"][0]
     (arrays,) = encode(take)
     segment = take.segments[0]
     steps = [motion_from_action(action, False).displacement for action in arrays.actions[1:-1]]
-    asked = forward(take.command_asked).position
+    asked = forward_kinematics(take.command_requested).position
     way = asked[segment.start + 2 * (len(arrays) - 2) + 1] - asked[segment.start + 1]
     np.testing.assert_allclose(np.sum(steps, axis=0), way, atol=1e-4)
 
 
 def test_actions_say_open_and_closed() -> None:
-    grasp = encode(shown()["put red on violet"][0])[0]
+    grasp = encode(generate_example_takes()["put red on violet"][0])[0]
     opening = [motion_from_action(action, False).gripper for action in (grasp.actions[0], grasp.actions[-1])]
-    assert opening == pytest.approx([GRIPPER_OPEN, GRIPPER_CLOSED], abs=1e-4)
+    assert opening == pytest.approx([GRIPPER_OPEN_RAD, GRIPPER_CLOSED_RAD], abs=1e-4)
 
 
 def test_a_motion_never_asks_for_more_than_one_decision_may() -> None:
     motion = motion_from_action(np.full(5, 100.0, np.float32), False)
-    assert np.linalg.norm(motion.displacement) == pytest.approx(MAX_STEP)
-    assert motion.gripper == pytest.approx(GRIPPER_OPEN)
+    assert np.linalg.norm(motion.displacement) == pytest.approx(MAX_DISPLACEMENT_M)
+    assert motion.gripper == pytest.approx(GRIPPER_OPEN_RAD)
 
 
 def test_the_end_of_every_segment_is_taught_as_done() -> None:
-    for arrays in encode(shown()["put red on violet"][0]):
-        assert list(arrays.done[-features.DONE_ROWS :]) == [1.0] * features.DONE_ROWS
-        assert arrays.done.sum() == features.DONE_ROWS
+    for arrays in encode(generate_example_takes()["put red on violet"][0]):
+        assert list(arrays.done[-features.DONE_DECISIONS :]) == [1.0] * features.DONE_DECISIONS
+        assert arrays.done.sum() == features.DONE_DECISIONS
 
 
 def test_features_do_not_depend_on_where_the_scene_is() -> None:
-    take = shown()["lift blue"][0]
+    take = generate_example_takes()["lift blue"][0]
     shift = np.array([0.01, -0.02, 0.0])
-    moved = replace(take, tool_positions=take.tool_positions + shift, anchor_positions=take.anchor_positions + shift)
+    moved = replace(take, tool_positions=take.tool_positions + shift, object_positions=take.object_positions + shift)
     for a, b in zip(encode(take), encode(moved), strict=True):
-        np.testing.assert_allclose(a.anchors, b.anchors, atol=1e-5)
-        np.testing.assert_allclose(a.globals, b.globals, atol=1e-5)
+        np.testing.assert_allclose(a.object_features, b.object_features, atol=1e-5)
+        np.testing.assert_allclose(a.global_features, b.global_features, atol=1e-5)
 
 
 def test_going_round_is_counted() -> None:
-    (arrays,) = encode(shown()["circle"][0])
-    assert abs(arrays.anchors[-1, 3, 17]) == pytest.approx(1.0, abs=0.35)
+    (arrays,) = encode(generate_example_takes()["circle"][0])
+    assert abs(arrays.object_features[-1, 3, 17]) == pytest.approx(1.0, abs=0.35)
 
 
 def _round(turns: float, rows: int, heights: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ def _round(turns: float, rows: int, heights: np.ndarray) -> np.ndarray:
     still, never = np.zeros((rows, 1)), np.zeros((rows, 1), dtype=bool)
     place = np.broadcast_to([0.2, 0.0, 0.0], (rows, 1, 3))
     track = features.Track(tool, still[:, 0], still[:, 0], place, still, never, never, np.eye(4)[:1])
-    anchors, _ = features.observe(track)
+    anchors, _ = features.encode_track(track)
     return np.asarray(anchors[:, 0, 17])
 
 
@@ -99,19 +99,21 @@ def test_going_round_on_the_way_there_does_not_count() -> None:
 
 
 def test_a_place_once_reached_is_never_ahead_again() -> None:
-    (arrays,) = encode(shown()["circle"][0])
-    first, rows = arrays.anchors[:, 3], len(arrays)
+    (arrays,) = encode(generate_example_takes()["circle"][0])
+    first, rows = arrays.object_features[:, 3], len(arrays)
     place = first[rows // 2, :3].astype(np.float64)
-    short = conditioning.ahead(first, {"entry": place}, np)[:, 0]
+    short = conditioning.compute_entry_distance(first, {"entry": place}, np)[:, 0]
     assert (np.diff(short) <= 1e-6).all()
     assert short[0] > 0.9
     assert (short[rows // 2 :] < 0.06).all()
     beside = first[0, :3].astype(np.float64) + [0.1, 0.0, 0.0]
-    assert conditioning.ahead(first[:1], {"entry": beside}, np).item() > 0.8, "a centimetre on is not there yet"
+    assert conditioning.compute_entry_distance(first[:1], {"entry": beside}, np).item() > 0.8, (
+        "a centimetre on is not there yet"
+    )
 
 
 def test_a_number_that_is_not_finite_is_refused_by_name() -> None:
-    take = shown()["lift blue"][1]
+    take = generate_example_takes()["lift blue"][1]
     broken = take.tool_positions.copy()
     broken[7, 1] = np.nan
     with pytest.raises(FeatureError, match=r"'002' of 'lift blue'.*tool_positions, sample 7"):
@@ -119,7 +121,7 @@ def test_a_number_that_is_not_finite_is_refused_by_name() -> None:
 
 
 def test_trimmed_and_tiny_segments_are_no_accident() -> None:
-    take = shown()["put red on violet"][0]
+    take = generate_example_takes()["put red on violet"][0]
     first = take.segments[0]
     trimmed = encode(replace(take, trim=(first.stop + 2, len(take))))
     assert len(trimmed[0]) == 0
@@ -130,18 +132,18 @@ def test_trimmed_and_tiny_segments_are_no_accident() -> None:
 
 
 def test_a_mirrored_take_is_the_mirrored_features() -> None:
-    take = shown()["put red on violet"][0]
+    take = generate_example_takes()["put red on violet"][0]
     side, turned = np.array([1.0, -1.0, 1.0]), np.array([-1.0, 1.0, 1.0, 1.0, -1.0, 1.0])
     mirrored = replace(
         take,
         tool_positions=take.tool_positions * side,
         tool_yaws=-take.tool_yaws,
-        anchor_positions=take.anchor_positions * side,
-        anchor_yaws=-take.anchor_yaws,
-        command_asked=take.command_asked * turned,
+        object_positions=take.object_positions * side,
+        object_yaws=-take.object_yaws,
+        command_requested=take.command_requested * turned,
     )
-    anchors, globals_, actions = features.MIRROR
+    anchors, globals_, actions = features.MIRROR_SIGNS
     for a, b in zip(encode(take), encode(mirrored), strict=True):
-        np.testing.assert_allclose(a.anchors * anchors, b.anchors, atol=1e-5)
-        np.testing.assert_allclose(a.globals * globals_, b.globals, atol=1e-5)
+        np.testing.assert_allclose(a.object_features * anchors, b.object_features, atol=1e-5)
+        np.testing.assert_allclose(a.global_features * globals_, b.global_features, atol=1e-5)
         np.testing.assert_allclose(a.actions * actions, b.actions, atol=1e-4)

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.maml.training_state import Meta, MetaState, StateFileError
-from metagui.learning.policy.dataset import Draw, TaskSampler, encode_all
+from metagui.learning.maml.training_state import MetaParameters, MetaState, StateFileError
+from metagui.learning.policy.dataset import SamplingSettings, TaskSampler, encode_all
 from metagui.learning.policy.policy import PolicyModel
-from metagui.learning.torch_utils.muon import is_hidden
-from tests.helpers.takes import shown
+from metagui.learning.torch_utils.muon import is_hidden_matrix
+from tests.helpers.takes import generate_example_takes
 
 _PATH = Path(__file__).parents[3] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
@@ -37,7 +37,7 @@ def doubles():
     torch.set_default_dtype(torch.float32)
 
 
-def _plain_objective(model: Any, meta: Meta, support: Any, query: Any, steps: int) -> torch.Tensor:
+def _plain_objective(model: Any, meta: MetaParameters, support: Any, query: Any, steps: int) -> torch.Tensor:
     """MAML written out for one task after the other with nn.functional, as a textbook would."""
     total = torch.zeros(())
     for task in range(len(support.x)):
@@ -78,7 +78,7 @@ def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, conte
 
 def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> None:
     model = sinusoid.Regressor()
-    meta = _gentle(sinusoid.begin(model, seed=3, inner_steps=2).meta).trainable()
+    meta = _gentle(sinusoid.begin(model, seed=3, inner_steps=2).meta).trainable_copy()
     support, query = sinusoid.Sampler(tasks=4)(np.random.default_rng(1))
     weights = list(meta.params.values())
     losses, gradients = [], []
@@ -91,9 +91,11 @@ def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> No
     assert torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.5
 
 
-def _gentle(meta: Meta) -> Meta:
+def _gentle(meta: MetaParameters) -> MetaParameters:
     """The same start with a tenth of the rates: an untrained network diverges at those it is trained with."""
-    return Meta(meta.frozen().params, {n: (t - math.log(10)).detach() for n, t in meta.log_rates.items()})
+    return MetaParameters(
+        meta.detached_copy().params, {n: (t - math.log(10)).detach() for n, t in meta.log_rates.items()}
+    )
 
 
 def _train(model: Any, state: MetaState, steps: int, **options: Any) -> list[maml.MetaStep]:
@@ -116,7 +118,7 @@ def test_a_short_training_learns_to_adapt() -> None:
 def test_zero_step_training_cannot_know_the_task_but_runs() -> None:
     model = sinusoid.Regressor()
     records = _train(model, sinusoid.begin(model, seed=0), 50, inner_steps=0)
-    assert records[-1].before == records[-1].after
+    assert records[-1].loss_before == records[-1].loss_after
 
 
 @pytest.mark.parametrize("muon", [0.0, 0.01])
@@ -126,7 +128,7 @@ def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
     _train(model, whole, 100, muon=muon)
 
     killed = sinusoid.begin(model, seed=0)
-    settings = maml.MetaSettings(steps=100, lr=2e-3, muon=muon, report_every=25)
+    settings = maml.MetaSettings(steps=100, lr=2e-3, muon_lr=muon, report_every=25)
     for record in maml.meta_train(model, sinusoid.Sampler(), settings, killed):
         if record.step == 50:
             killed.save(tmp_path / "state", {"seed": 0})
@@ -141,11 +143,13 @@ def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
 
 def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
     model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
-    sampler = TaskSampler(encode_all(take for takes in shown().values() for take in takes), range(2), Draw(2))
-    settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches=3)
+    sampler = TaskSampler(
+        encode_all(take for takes in generate_example_takes().values() for take in takes), range(2), SamplingSettings(2)
+    )
+    settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches_per_step=3)
     ends, records = [], []
     for workers in (1, 2, 5):
-        state = MetaState(maml.initial(model.initial(0), model.rates(), 1), seed=4)
+        state = MetaState(maml.initialise(model.initialise(0), model.initial_inner_rates(), 1), seed=4)
         records.append(list(maml.meta_train(model, sampler, settings, state, workers)))
         ends.append([tensor.detach().clone() for tensor in state.meta.tensors()])
     assert records[0] == records[1] == records[2]
@@ -155,7 +159,7 @@ def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
 
 def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
     model = sinusoid.Regressor()
-    meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable()
+    meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable_copy()
 
     def objective(batch: int) -> torch.Tensor:
         support, query = sinusoid.Sampler()(np.random.default_rng((7, 0, batch)))
@@ -163,14 +167,14 @@ def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
         return model.loss(fast, query).mean()
 
     expected = torch.autograd.grad((objective(0) + objective(1)) / 2, meta.tensors())
-    settings = maml.MetaSettings(steps=1, inner_steps=1, multi_step=0.0, report_every=1, batches=2)
-    (record,) = maml.meta_train(model, sinusoid.Sampler(), settings, MetaState(meta.trainable(), seed=7))
+    settings = maml.MetaSettings(steps=1, inner_steps=1, multi_step_fraction=0.0, report_every=1, batches_per_step=2)
+    (record,) = maml.meta_train(model, sinusoid.Sampler(), settings, MetaState(meta.trainable_copy(), seed=7))
     norm = torch.cat([gradient.flatten() for gradient in expected]).norm()
-    assert record.gradient == pytest.approx(float(norm), rel=1e-4)
+    assert record.gradient_norm == pytest.approx(float(norm), rel=1e-4)
     other = maml.meta_train(
-        model, sinusoid.Sampler(), replace(settings, batches=1), MetaState(meta.trainable(), seed=7)
+        model, sinusoid.Sampler(), replace(settings, batches_per_step=1), MetaState(meta.trainable_copy(), seed=7)
     )
-    assert next(other).gradient != pytest.approx(float(norm), rel=1e-3)
+    assert next(other).gradient_norm != pytest.approx(float(norm), rel=1e-3)
 
 
 def test_only_hidden_matrices_step_with_muon() -> None:
@@ -182,7 +186,7 @@ def test_only_hidden_matrices_step_with_muon() -> None:
         _train(model, state, 1, muon=muon)
         ends.append({name: (tensor - begin[name]).detach() for name, tensor in state.meta.params.items()})
     adam, once, twice = ends
-    hidden = {name for name in adam if is_hidden(adam[name])}
+    hidden = {name for name in adam if is_hidden_matrix(adam[name])}
     assert hidden
     assert hidden < set(adam)
     for name in adam:

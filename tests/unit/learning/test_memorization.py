@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from metagui.learning.adaptation.memorization import ignores_demonstrations
-from metagui.learning.prior import shipped, shipped_path
-from tests.helpers.takes import shown
+from metagui.learning.adaptation.memorization import is_memorizing
+from metagui.learning.prior import load_shipped, shipped_path
+from tests.helpers.takes import generate_example_takes
 from tests.unit.gui.test_session import small_prior
 
 
 def test_an_untrained_prior_does_the_same_whatever_it_is_shown() -> None:
-    takes = shown()
-    assert ignores_demonstrations(small_prior(), takes["press red"], [takes["above green"], takes["circle"]])
+    takes = generate_example_takes()
+    assert is_memorizing(small_prior(), takes["press red"], [takes["above green"], takes["circle"]])
 
 
 @pytest.mark.skipif(not shipped_path().is_file(), reason="no prior is shipped")
 def test_the_shipped_prior_heeds_what_it_is_shown() -> None:
-    takes = shown()
-    assert not ignores_demonstrations(shipped(), takes["press red"], [takes["above green"], takes["circle"]])
+    takes = generate_example_takes()
+    assert not is_memorizing(load_shipped(), takes["press red"], [takes["above green"], takes["circle"]])
 
 
 def test_without_other_tasks_nothing_can_be_told() -> None:
-    assert not ignores_demonstrations(small_prior(), shown()["press red"], [])
+    assert not is_memorizing(small_prior(), generate_example_takes()["press red"], [])

@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 import torch
 
-from metagui.learning.torch_utils.muon import MOMENTUM, Muon, is_hidden, orthogonal
+from metagui.learning.torch_utils.muon import MUON_MOMENTUM, Muon, is_hidden_matrix, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(40, 24), (24, 40), (32, 32)])
 def test_a_step_is_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    near = orthogonal(matrix)
+    near = orthogonalise(matrix)
     assert near.shape == matrix.shape
     singular = torch.linalg.svdvals(near)
     assert 0.6 < float(singular.min()) < float(singular.max()) < 1.3, "Jordan's coefficients come near 1, no nearer"
     assert float((u.T @ near @ v.T).diagonal().min()) > 0.6, "the directions are the gradient's own"
-    np.testing.assert_allclose(orthogonal(1e-4 * matrix), near, atol=1e-3, err_msg="its length does not count")
+    np.testing.assert_allclose(orthogonalise(1e-4 * matrix), near, atol=1e-3, err_msg="its length does not count")
 
 
 def test_a_gradient_of_nothing_moves_nothing() -> None:
-    assert torch.equal(orthogonal(torch.zeros(20, 30)), torch.zeros(20, 30))
+    assert torch.equal(orthogonalise(torch.zeros(20, 30)), torch.zeros(20, 30))
 
 
 def test_hidden_matrices_are_neither_vectors_nor_outputs() -> None:
     shapes = {(64, 128): True, (128, 64): True, (128, 8): False, (3, 128): False, (128,): False, (5, 64, 64): False}
-    assert {shape: is_hidden(torch.zeros(shape)) for shape in shapes} == shapes
+    assert {shape: is_hidden_matrix(torch.zeros(shape)) for shape in shapes} == shapes
 
 
 def _two() -> tuple[torch.Tensor, torch.Tensor, Muon]:
@@ -43,8 +43,8 @@ def test_matrices_step_along_their_momentum_and_all_else_as_adam_does() -> None:
     adam = torch.optim.Adam([alone], lr=0.1, fused=True)
     wanted, momentum = torch.zeros_like(matrix), torch.zeros_like(matrix)
     for gradient in (first, second):
-        momentum = MOMENTUM * momentum + gradient
-        wanted -= 0.5 * 2**0.5 * orthogonal(gradient + MOMENTUM * momentum)
+        momentum = MUON_MOMENTUM * momentum + gradient
+        wanted -= 0.5 * 2**0.5 * orthogonalise(gradient + MUON_MOMENTUM * momentum)
         matrix.grad, vector.grad, alone.grad = gradient.clone(), gradient[0].clone(), gradient[0].clone()
         optimiser.step()
         adam.step()

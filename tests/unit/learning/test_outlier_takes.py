@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks.odd_takes import shaken
+from benchmarks.odd_takes import shake_take
 from metagui.learning.adaptation import outlier_takes
-from metagui.learning.adaptation.outlier_takes import OddTake, odd_takes, take_losses
+from metagui.learning.adaptation.outlier_takes import OutlierTake, compute_take_losses, find_outlier_takes
 from metagui.learning.policy.features import encode
-from metagui.learning.prior import shipped
-from tests.helpers.takes import shown
+from metagui.learning.prior import load_shipped
+from tests.helpers.takes import generate_example_takes
 from tests.unit.learning.test_adaptation import _adapt
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 
-def _judge(monkeypatch: pytest.MonkeyPatch, losses: object) -> tuple[OddTake, ...]:
+def _judge(monkeypatch: pytest.MonkeyPatch, losses: object) -> tuple[OutlierTake, ...]:
     array = np.array(losses, dtype=float)
-    monkeypatch.setattr(outlier_takes, "take_losses", lambda *_: array)
-    return odd_takes(None, [f"{i + 1:03}" for i in range(array.shape[1])], [])  # type: ignore[arg-type]
+    monkeypatch.setattr(outlier_takes, "compute_take_losses", lambda *_: array)
+    return find_outlier_takes(None, [f"{i + 1:03}" for i in range(array.shape[1])], [])  # type: ignore[arg-type]
 
 
 def _equal(count: int, own: float = 0.05, other: float = 0.2) -> np.ndarray:
@@ -66,8 +66,11 @@ def test_one_that_is_only_hard_to_imitate_or_only_farther_from_the_others_is_rig
 
 @pytest.mark.parametrize("task", ["above red", "press red", "put red on violet"])
 def test_a_shaken_take_is_named_with_the_shipped_prior(task: str) -> None:
-    takes = [*shown()[task][:2], shaken(shown()[task][2], np.random.default_rng(2))]
-    found = odd_takes(shipped(), [take.name for take in takes], [encode(take) for take in takes])
+    takes = [
+        *generate_example_takes()[task][:2],
+        shake_take(generate_example_takes()[task][2], np.random.default_rng(2)),
+    ]
+    found = find_outlier_takes(load_shipped(), [take.name for take in takes], [encode(take) for take in takes])
     assert [(odd.take, odd.kind) for odd in found] == [(takes[2].name, "unsteady")]
 
 
@@ -85,25 +88,28 @@ def test_several_odd_ones_are_named_until_two_are_left(monkeypatch: pytest.Monke
 
 
 def test_a_click_that_hardly_lasted_does_not_count() -> None:
-    encoded = [encode(take) for take in shown()["put red on violet"]]
-    short = [(segments[0].rows(np.arange(1)), segments[1]) for segments in encoded[:1]]
-    assert take_losses(shipped(), [*short, *encoded[1:]]).shape == (1, 3, 3)
+    encoded = [encode(take) for take in generate_example_takes()["put red on violet"]]
+    short = [(segments[0].select(np.arange(1)), segments[1]) for segments in encoded[:1]]
+    assert compute_take_losses(load_shipped(), [*short, *encoded[1:]]).shape == (1, 3, 3)
 
 
 @pytest.mark.parametrize(
     ("right", "wrong"), [("above red", "circle"), ("press red", "lift blue"), ("lift blue", "above green")]
 )
 def test_another_tasks_take_is_named_with_the_shipped_prior(right: str, wrong: str) -> None:
-    takes = [*shown()[right][:2], replace(shown()[wrong][0], name="strange")]
-    found = odd_takes(shipped(), [take.name for take in takes], [encode(take) for take in takes])
+    takes = [*generate_example_takes()[right][:2], replace(generate_example_takes()[wrong][0], name="strange")]
+    found = find_outlier_takes(load_shipped(), [take.name for take in takes], [encode(take) for take in takes])
     assert [odd.take for odd in found] == ["strange"]
-    assert odd_takes(shipped(), ["1", "2", "3"], [encode(take) for take in shown()[right]]) == ()
+    assert (
+        find_outlier_takes(load_shipped(), ["1", "2", "3"], [encode(take) for take in generate_example_takes()[right]])
+        == ()
+    )
 
 
 def test_adaptation_tells_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    takes: list[Demonstration] = list(shown()["press red"])
-    odd = OddTake("002", "other", 1, 3.0, "Take '002' does something else.")
-    monkeypatch.setattr("metagui.learning.adaptation.adaptation.odd_takes", lambda *_: (odd,))
+    takes: list[Demonstration] = list(generate_example_takes()["press red"])
+    odd = OutlierTake("002", "other", 1, 3.0, "Take '002' does something else.")
+    monkeypatch.setattr("metagui.learning.adaptation.adaptation.find_outlier_takes", lambda *_: (odd,))
     _, adapted = _adapt(takes)
     assert adapted.provenance["odd_takes"][0]["take"] == "002"
     assert adapted.provenance["notes"][0] == odd.reason

@@ -12,10 +12,18 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.policy import conditioning, numpy_policy, task_inference
-from metagui.learning.policy.dataset import points_from
+from metagui.learning.policy.dataset import sample_points
 from metagui.learning.policy.features import encode
-from metagui.learning.policy.policy import ADAPTED, PLACES, RECALLING, STARTED, Points, PolicyModel, as_numpy
-from tests.helpers.takes import shown
+from metagui.learning.policy.policy import (
+    ADAPTED_TENSORS,
+    POSITION_TENSORS,
+    RETRIEVAL_TENSORS,
+    TASK_TENSORS,
+    Points,
+    PolicyModel,
+    as_numpy,
+)
+from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     import pytest
@@ -26,14 +34,14 @@ MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
 
 
 def _points(order: list[int] | None = None) -> Points:
-    segments = [encode(take)[0] for take in shown()["put red on violet"]]
-    anchors, *rest = points_from(segments, 24, np.random.default_rng(0))
+    segments = [encode(take)[0] for take in generate_example_takes()["put red on violet"]]
+    anchors, *rest = sample_points(segments, 24, np.random.default_rng(0))
     anchors = anchors if order is None else anchors[:, order]
     return Points(*(torch.from_numpy(a)[None] for a in (anchors, *rest)))
 
 
 def test_the_order_of_the_anchors_does_not_matter() -> None:
-    params = MODEL.initial(0)
+    params = MODEL.initialise(0)
     order = [3, 1, 6, 5, 0, 2, 4]
     plain, shuffled = _points(), _points(order)
     a, b = MODEL.start(params, plain), MODEL.start(params, shuffled)
@@ -43,24 +51,26 @@ def test_the_order_of_the_anchors_does_not_matter() -> None:
 
 
 def test_the_pilot_flies_what_was_learnt() -> None:
-    points = replace(_points(), take=None)
-    fast = MODEL.start(MODEL.initial(1), points)
-    expected = MODEL.outputs(fast, points)[0].detach().numpy()
+    points = replace(_points(), take_ids=None)
+    fast = MODEL.start(MODEL.initialise(1), points)
+    expected = MODEL.predict(fast, points)[0].detach().numpy()
     policy = as_numpy(fast)
     for index in range(24):
-        action, done = numpy_policy.act(policy, points.anchors[0, index].numpy(), points.globals[0, index].numpy())
+        action, done = numpy_policy.act(
+            policy, points.object_features[0, index].numpy(), points.global_features[0, index].numpy()
+        )
         np.testing.assert_allclose(action, expected[index, :5], rtol=1e-3, atol=1e-4)
         assert abs(done - 1 / (1 + np.exp(-expected[index, 5]))) < 1e-4
 
 
 def test_inner_steps_adapt_exactly_what_they_should_and_lower_the_loss() -> None:
     points = _points()
-    meta = maml.initial(MODEL.initial(0), MODEL.rates(), 5).frozen()
+    meta = maml.initialise(MODEL.initialise(0), MODEL.initial_inner_rates(), 5).detached_copy()
     *_, adapted = maml.adapt(MODEL, meta, points, 5)
     start = MODEL.start(meta.params, points)
-    assert set(meta.log_rates) == set(ADAPTED)
-    assert all(not torch.equal(start[name], adapted[name]) for name in ADAPTED)
-    assert all(torch.equal(start[name], adapted[name]) for name in (*RECALLING, "memory.keys", "memory.values"))
+    assert set(meta.log_rates) == set(ADAPTED_TENSORS)
+    assert all(not torch.equal(start[name], adapted[name]) for name in ADAPTED_TENSORS)
+    assert all(torch.equal(start[name], adapted[name]) for name in (*RETRIEVAL_TENSORS, "memory.keys", "memory.values"))
     assert MODEL.loss(adapted, points).item() < MODEL.loss(start, points).item()
 
 
@@ -73,7 +83,7 @@ def test_takes_of_a_circle_tell_what_it_goes_round() -> None:
     beside = meant + np.column_stack([other, np.zeros(80)])
     where = torch.tensor(np.stack([meant, beside], 1), dtype=torch.float32)[None]
     done = torch.tensor(phase > 0.95, dtype=torch.float32)[None]
-    mean, centre, radius, off = task_inference.middles(where, done)[0].unbind(-1)
+    mean, centre, radius, off = task_inference.summarise_centres(where, done)[0].unbind(-1)
     unbounded = torch.atanh(torch.stack([centre[0], radius[0]])) / torch.tensor([5.0, 2.0])
     torch.testing.assert_close(unbounded, torch.tensor([0.05, 0.3]), atol=0.02, rtol=0.0)
     assert mean[0] < 0.6
@@ -86,19 +96,19 @@ def test_one_take_tells_how_far_beside_a_thing_its_circle_is() -> None:
     where = torch.tensor(np.stack([meant, meant + [0.15, 0.0, 0.0]], 1), dtype=torch.float32)[None]
     done = torch.zeros(1, 60)
     done[:, -2:] = 1.0
-    _, centre, _, _ = task_inference.middles(where, done)[0].unbind(-1)
+    _, centre, _, _ = task_inference.summarise_centres(where, done)[0].unbind(-1)
     torch.testing.assert_close(torch.atanh(centre) / 5.0, torch.tensor([0.05, 0.10]), atol=0.01, rtol=0.0)
 
 
 def test_both_attentions_are_told_what_takes_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    points, params = _points(), MODEL.initial(0)
+    points, params = _points(), MODEL.initialise(0)
     deaf = params | {name: torch.zeros_like(t) for name, t in params.items() if name.startswith("first.")}
     before, only_second = MODEL.start(params, points), MODEL.start(deaf, points)
 
     def round_the_third(where: torch.Tensor, _done: torch.Tensor) -> torch.Tensor:
-        return (torch.arange(where.shape[2]) == 2).float()[None, :, None].expand(-1, -1, task_inference.MIDDLES)
+        return (torch.arange(where.shape[2]) == 2).float()[None, :, None].expand(-1, -1, task_inference.CENTRE_FEATURES)
 
-    monkeypatch.setattr(task_inference, "middles", round_the_third)
+    monkeypatch.setattr(task_inference, "summarise_centres", round_the_third)
     assert not torch.allclose(MODEL.start(params, points)["attention1"], before["attention1"])
     after = MODEL.start(deaf, points)
     torch.testing.assert_close(after["attention1"], only_second["attention1"])
@@ -107,7 +117,7 @@ def test_both_attentions_are_told_what_takes_go_round(monkeypatch: pytest.Monkey
 
 def test_gradients_stay_finite_when_both_attentions_agree() -> None:
     points = _points()
-    params = {name: t.requires_grad_() for name, t in MODEL.initial(0).items()}
+    params = {name: t.requires_grad_() for name, t in MODEL.initialise(0).items()}
     fast = MODEL.start(params, points)
     same = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0]], requires_grad=True)
     also = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0, 0]])
@@ -121,15 +131,15 @@ def test_gradients_stay_finite_when_both_attentions_agree() -> None:
 
 def test_what_does_not_adapt_is_looked_up_once_and_changes_nothing() -> None:
     class Unprepared(PolicyModel):
-        def prepared(self, fast: Params, batch: Points) -> Points:
+        def precompute(self, fast: Params, batch: Points) -> Points:
             return batch
 
     points = _points()
     found = []
     for model in (PolicyModel(**vars(MODEL)), Unprepared(**vars(MODEL))):
-        meta = maml.initial(model.initial(0), model.rates(), 2)
+        meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 2)
         *_, fast = maml.adapt(model, meta, points, 2, order=2)
-        query = model.prepared(model.start(meta.params, points), points)
+        query = model.precompute(model.start(meta.params, points), points)
         loss = model.loss(fast, query).sum()
         found.append([loss.detach(), *torch.autograd.grad(loss, list(meta.params.values()), allow_unused=True)])
     for once, again in zip(*found, strict=True):
@@ -137,12 +147,12 @@ def test_what_does_not_adapt_is_looked_up_once_and_changes_nothing() -> None:
 
 
 def test_a_blind_policy_does_not_look_at_its_demonstration() -> None:
-    blind = PolicyModel(hidden=32, encoder=32, summary=16, context=8, blind=True)
+    blind = PolicyModel(hidden=32, encoder=32, summary=16, context=8, unconditioned=True)
     points = _points()
     other = replace(points, actions=points.actions + 1.0)
-    params = blind.initial(0)
+    params = blind.initialise(0)
     a, b = blind.start(params, points), blind.start(params, other)
-    assert all(torch.equal(a[name], b[name]) for name in STARTED)
+    assert all(torch.equal(a[name], b[name]) for name in TASK_TENSORS)
 
 
 def test_the_circle_of_a_demonstration_is_found_without_the_way_there() -> None:
@@ -153,7 +163,7 @@ def test_the_circle_of_a_demonstration_is_found_without_the_way_there() -> None:
     )
     where = torch.cat([there, round_]).unsqueeze(0)
     done = (torch.arange(52) >= 50).float().unsqueeze(0)
-    centre, radius = task_inference.circle(where, done)
+    centre, radius = task_inference.infer_circle(where, done)
     assert torch.allclose(centre, torch.tensor([[0.05, -0.02, 0.7]]), atol=0.02)
     assert abs(float(radius) - 0.3) < 0.02
 
@@ -164,7 +174,7 @@ def test_a_line_begins_where_it_is_first_as_high_as_its_end() -> None:
     where = torch.cat([down, line]).unsqueeze(0)
     done = (torch.arange(50) >= 48).float().unsqueeze(0)
     phase = torch.linspace(0.0, 1.0, 50).unsqueeze(0)
-    begin = task_inference.picked(where, task_inference.earliness(where, done, phase, None))
+    begin = task_inference.average_by_logits(where, task_inference.infer_entry_logits(where, done, phase, None))
     assert torch.allclose(begin, line[:1], atol=0.06)
 
 
@@ -179,16 +189,16 @@ def _segment(*heights: float) -> tuple[torch.Tensor, ...]:
 
 def test_a_line_that_is_begun_beside_the_arm_does_not_begin_where_the_arm_was() -> None:
     where, done, phase, take = _segment(0.6, 1.1, 0.6, 0.6)
-    begin = task_inference.picked(where, task_inference.earliness(where, done, phase, take))
+    begin = task_inference.average_by_logits(where, task_inference.infer_entry_logits(where, done, phase, take))
     assert torch.allclose(begin, where[:, 40], atol=0.06)
     take[:, 0] = 1.0  # what another take rose from is no matter
-    begin = task_inference.picked(where, task_inference.earliness(where, done, phase, take))
+    begin = task_inference.average_by_logits(where, task_inference.infer_entry_logits(where, done, phase, take))
     assert torch.allclose(begin, where[:, 0], atol=0.06)
 
 
 def test_a_push_begins_where_it_is_first_as_high_as_its_end() -> None:
     where, done, phase, take = _segment(1.1, 0.2, 0.2, 0.6)
-    begin = task_inference.picked(where, task_inference.earliness(where, done, phase, take))
+    begin = task_inference.average_by_logits(where, task_inference.infer_entry_logits(where, done, phase, take))
     assert torch.allclose(begin, where[:, 11], atol=0.06)
 
 
@@ -196,13 +206,15 @@ def test_only_a_motion_that_stays_level_tells_what_is_remembered_apart_by_its_be
     shares = []
     for heights in ((0.6, 1.1, 0.6, 0.6), (1.1, 0.2, 0.2, 0.6), (1.1, 1.1, 1.1, 0.6)):
         where, done, phase, take = _segment(*heights)
-        begin = task_inference.earliness(where, done, phase, take)
-        shares.append(task_inference.stays_level(where, done, phase, begin).item())
+        begin = task_inference.infer_entry_logits(where, done, phase, take)
+        shares.append(task_inference.infer_level_fraction(where, done, phase, begin).item())
     assert shares[0] > 0.9  # a line
     assert shares[1] < 0.3  # a push
     assert shares[2] < 0.3  # a way there
-    points, params = _points(), MODEL.initial(0)
-    plain, told = (replace(MODEL, reached=more).start(params, points)["memory.scales"] for more in (0.0, 2.0))
+    points, params = _points(), MODEL.initialise(0)
+    plain, told = (
+        replace(MODEL, entry_reached_gain=more).start(params, points)["memory.scales"] for more in (0.0, 2.0)
+    )
     assert torch.equal(plain[:, :-1], told[:, :-1])
     assert (told[:, -1] > plain[:, -1]).all()
     assert (told[:, -1] <= plain[:, -1] + 2.0).all()
@@ -210,52 +222,52 @@ def test_only_a_motion_that_stays_level_tells_what_is_remembered_apart_by_its_be
 
 def test_a_closed_gate_hides_what_was_inferred() -> None:
     points = _points()
-    params = MODEL.initial(0)
-    closed = replace(points, distrust=torch.ones(1, conditioning.GATES))
-    nudge = torch.full((1, len(PLACES), 3), 0.3)
-    nudge[:, PLACES.index("entry")] = 0.0  # by which the memory tells situations apart, gate or no gate
-    fast = MODEL.start(params, replace(closed, nudge=torch.zeros_like(nudge)))
-    moved = MODEL.start(params, replace(closed, nudge=nudge))
-    seen = MODEL.start(params, replace(points, nudge=nudge))
-    plain = MODEL.outputs(fast, points)
-    torch.testing.assert_close(plain, MODEL.outputs(moved, points), rtol=0.0, atol=2e-2)
-    assert not torch.allclose(plain, MODEL.outputs(seen, points), atol=2e-2)
+    params = MODEL.initialise(0)
+    closed = replace(points, conditioning_dropout=torch.ones(1, conditioning.GATE_COUNT))
+    nudge = torch.full((1, len(POSITION_TENSORS), 3), 0.3)
+    nudge[:, POSITION_TENSORS.index("entry")] = 0.0  # by which the memory tells situations apart, gate or no gate
+    fast = MODEL.start(params, replace(closed, position_noise=torch.zeros_like(nudge)))
+    moved = MODEL.start(params, replace(closed, position_noise=nudge))
+    seen = MODEL.start(params, replace(points, position_noise=nudge))
+    plain = MODEL.predict(fast, points)
+    torch.testing.assert_close(plain, MODEL.predict(moved, points), rtol=0.0, atol=2e-2)
+    assert not torch.allclose(plain, MODEL.predict(seen, points), atol=2e-2)
 
 
 def _keys(fast: Params, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the points' situations and how their first anchor is seen."""
-    first = task_inference.attend(fast["attention1"], points.anchors)
+    first = task_inference.attend(fast["attention1"], points.object_features)
     assert len(fast["memory.keys"][0]) == len(first[0]), "the memory holds these very points"
     return fast["memory.keys"], first
 
 
 def test_what_was_done_in_the_same_situation_is_recalled() -> None:
-    points = replace(_points(), take=None, attended=torch.tensor([[0, 5]]))
-    fast = MODEL.start(MODEL.initial(0), points)
+    points = replace(_points(), take_ids=None, forced_attention=torch.tensor([[0, 5]]))
+    fast = MODEL.start(MODEL.initialise(0), points)
     sharp = fast | {"memory.scales": fast["memory.scales"] + 5.0}
-    found = MODEL._recalled(sharp, *_keys(fast, points), points)
+    found = MODEL._retrieve(sharp, *_keys(fast, points), points)
     torch.testing.assert_close(found[..., 6:11], points.actions, rtol=0.0, atol=0.05)
 
 
 def test_points_of_the_only_take_recall_it() -> None:
     points = _points()
-    assert points.take is not None
-    only = replace(points, take=torch.zeros_like(points.take))
-    fast = MODEL.start(MODEL.initial(0), only)
-    torch.testing.assert_close(MODEL.loss(fast, only), MODEL.loss(fast, replace(only, take=None)))
-    several = MODEL.start(MODEL.initial(0), points)
-    assert not torch.equal(MODEL.loss(several, points), MODEL.loss(several, replace(points, take=None)))
+    assert points.take_ids is not None
+    only = replace(points, take_ids=torch.zeros_like(points.take_ids))
+    fast = MODEL.start(MODEL.initialise(0), only)
+    torch.testing.assert_close(MODEL.loss(fast, only), MODEL.loss(fast, replace(only, take_ids=None)))
+    several = MODEL.start(MODEL.initialise(0), points)
+    assert not torch.equal(MODEL.loss(several, points), MODEL.loss(several, replace(points, take_ids=None)))
 
 
 def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() -> None:
-    points = replace(_points(), attended=torch.tensor([[0, 7]]))
-    fast = MODEL.start(MODEL.initial(0), points)
-    found = MODEL._recalled(fast, *_keys(fast, points), points)
+    points = replace(_points(), forced_attention=torch.tensor([[0, 7]]))
+    fast = MODEL.start(MODEL.initialise(0), points)
+    found = MODEL._retrieve(fast, *_keys(fast, points), points)
     changed = fast["memory.values"].clone()
     changed[:, 5, 3:8] += 1.0
-    again = MODEL._recalled(fast | {"memory.values": changed}, *_keys(fast, points), points)
-    assert points.take is not None
-    near = (points.take[0] == points.take[0, 5]) & ((points.phase[0] - points.phase[0, 5]).abs() < 0.1)
+    again = MODEL._retrieve(fast | {"memory.values": changed}, *_keys(fast, points), points)
+    assert points.take_ids is not None
+    near = (points.take_ids[0] == points.take_ids[0, 5]) & ((points.phase[0] - points.phase[0, 5]).abs() < 0.1)
     assert near[5]
     torch.testing.assert_close(found[0, near], again[0, near])
     assert not torch.allclose(found, again)
@@ -263,7 +275,7 @@ def test_a_shown_point_does_not_recall_itself_nor_what_its_take_did_just_then() 
 
 def test_second_order_gradients_are_finite_where_a_situation_is_in_memory() -> None:
     points = _points()
-    meta = maml.initial(MODEL.initial(0), MODEL.rates(), 2)
+    meta = maml.initialise(MODEL.initialise(0), MODEL.initial_inner_rates(), 2)
     *_, fast = maml.adapt(MODEL, meta, points, 2, order=2)
     gradients = torch.autograd.grad(MODEL.loss(fast, points).sum(), meta.tensors(), allow_unused=True)
     assert all(torch.isfinite(g).all() for g in gradients if g is not None)

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.learning.adaptation.behaviour_distance import acts_matrix
+from metagui.learning.adaptation.behaviour_distance import compare_behaviours
 from metagui.learning.similarity.similarity import (
-    LEAST_TASKS,
-    Calibration,
+    MIN_CALIBRATION_TASKS,
+    DistanceCalibration,
     Neighbour,
     calibrate,
-    calibration_for,
+    choose_calibration,
     distance_matrix,
-    nearest_learnt,
+    dtw_distance,
+    find_warm_start,
     rank,
-    warped_distance,
 )
-from metagui.learning.similarity.trajectory import series_of
-from tests.helpers.takes import shown
+from metagui.learning.similarity.trajectory import resample_takes
+from tests.helpers.takes import generate_example_takes
 from tests.unit.learning.test_adaptation import _prior
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ def test_verdicts_are_seldom_wrong() -> None:
 
 
 def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
-    library = _library(LEAST_TASKS - 1)
-    calibration, why = calibration_for(library, None)
+    library = _library(MIN_CALIBRATION_TASKS - 1)
+    calibration, why = choose_calibration(library, None)
     assert calibration is None
     assert "ranked only" in why
     assert rank(library["task 1"], library, None)[0].verdict == "unranked"
-    shipped, why = calibration_for(library, Calibration(20.0, 0.5, 60, 0.4, 0.6))
+    shipped, why = choose_calibration(library, DistanceCalibration(20.0, 0.5, 60, 0.4, 0.6))
     assert shipped is not None
     assert "came with the encoder" in why
-    own, why = calibration_for(_library(LEAST_TASKS), None)
+    own, why = choose_calibration(_library(MIN_CALIBRATION_TASKS), None)
     assert own is not None
     assert "your own" in why
 
@@ -77,9 +77,9 @@ def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
 def test_only_a_near_task_with_policies_is_worth_starting_from(tmp_path: Path) -> None:
     ranked = [Neighbour(n, None, d, 0.5, "unsure") for n, d in (("far", 1.2), ("near", 0.4), ("nearest", 0.2))]
     (tmp_path / "far").touch()
-    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {}
+    assert find_warm_start(ranked, lambda task: tmp_path / task) == {}
     (tmp_path / "near").touch()
-    assert nearest_learnt(ranked, lambda task: tmp_path / task) == {"near": tmp_path / "near"}
+    assert find_warm_start(ranked, lambda task: tmp_path / task) == {"near": tmp_path / "near"}
 
 
 def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:
@@ -90,21 +90,24 @@ def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:
 
 
 def test_calibration_survives_json() -> None:
-    calibration = Calibration(12.5, 0.4, 33, 0.3, 0.6)
-    assert Calibration.from_dict(calibration.as_dict()) == calibration
-    assert Calibration.from_dict(None) is None
+    calibration = DistanceCalibration(12.5, 0.4, 33, 0.3, 0.6)
+    assert DistanceCalibration.from_dict(calibration.as_dict()) == calibration
+    assert DistanceCalibration.from_dict(None) is None
     assert calibration.probability(0.1) > 0.9 > calibration.probability(0.5)
 
 
 def test_time_warping_tells_a_circle_from_a_lift() -> None:
-    circle, lift = series_of(shown()["circle"]), series_of(shown()["lift blue"])
+    circle, lift = (
+        resample_takes(generate_example_takes()["circle"]),
+        resample_takes(generate_example_takes()["lift blue"]),
+    )
     rows = [np.array([i]) for i in range(3)]
-    assert warped_distance(circle[rows[0]], circle[rows[0]]) == pytest.approx(0.0)
-    assert warped_distance(circle[rows[0]], lift[rows[0]]) > 0.0
+    assert dtw_distance(circle[rows[0]], circle[rows[0]]) == pytest.approx(0.0)
+    assert dtw_distance(circle[rows[0]], lift[rows[0]]) > 0.0
 
 
 def test_acting_alike_is_measured_click_by_click() -> None:
-    measuring = acts_matrix(_prior(), shown())
+    measuring = compare_behaviours(_prior(), generate_example_takes())
     steps = 0
     while True:
         try:
@@ -113,6 +116,6 @@ def test_acting_alike_is_measured_click_by_click() -> None:
             names, matrix = finished.value
             break
     assert steps == 7
-    assert names == tuple(shown())
+    assert names == tuple(generate_example_takes())
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
     np.testing.assert_allclose(np.diag(matrix), 0.0, atol=1e-9)

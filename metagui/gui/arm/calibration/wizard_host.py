@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QStackedWidget, QWidget
 from metagui.gui.arm.calibration.wizard import CalibrationWizard
 
 if TYPE_CHECKING:
-    from metagui.arms.so101.arm_registry import ArmBook
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.gui.theme.theme import Theme
 
 
-class CalibrationPlace(QStackedWidget):
+class WizardHost(QStackedWidget):
     """Shows what it covers, or a calibration while one is open."""
 
     finished = Signal(str)
@@ -27,7 +27,7 @@ class CalibrationPlace(QStackedWidget):
         self._theme = theme
         self._wizard: CalibrationWizard | None = None
 
-    def cover(self, content: QWidget) -> None:
+    def set_content(self, content: QWidget) -> None:
         """Take the panels in."""
         self.addWidget(content)
 
@@ -36,21 +36,21 @@ class CalibrationPlace(QStackedWidget):
         """Whether an arm is being calibrated."""
         return self._wizard is not None
 
-    def open(self, device: str, book: ArmBook) -> None:
+    def open_wizard(self, device: str, registry: ArmRegistry) -> None:
         """Calibrate the arm on a port that nobody has open."""
-        self.end()
-        self._wizard = wizard = CalibrationWizard(self._theme, device, book, self)
+        self.close_wizard()
+        self._wizard = wizard = CalibrationWizard(self._theme, device, registry, self)
         wizard.finished.connect(self._on_finished)
         wizard.cancelled.connect(self._on_cancelled)
         self.addWidget(wizard)
         self.setCurrentWidget(wizard)
 
-    def cancel(self) -> None:
+    def cancel_wizard(self) -> None:
         """Change nothing and show the panels again."""
         if self._wizard is not None:
             self._wizard.cancel()
 
-    def end(self) -> None:
+    def close_wizard(self) -> None:
         """Show the panels again; the calibration's thread is ended."""
         wizard, self._wizard = self._wizard, None
         if wizard is not None:
@@ -59,9 +59,9 @@ class CalibrationPlace(QStackedWidget):
             wizard.deleteLater()
 
     def _on_finished(self, name: str) -> None:
-        self.end()
+        self.close_wizard()
         self.finished.emit(name)
 
-    def _on_cancelled(self, words: str) -> None:
-        self.end()
-        self.cancelled.emit(words)
+    def _on_cancelled(self, message: str) -> None:
+        self.close_wizard()
+        self.cancelled.emit(message)

@@ -5,42 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from metagui.arms.so101.calibration import CalibrationError
-from metagui.arms.so101.motors import bench
-from metagui.arms.so101.range_of_motion import Sweep, sweep
+from metagui.arms.so101.motors import open_for_setup
+from metagui.arms.so101.range_of_motion import Sweep, run_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from metagui.arms.so101.arm_registry import ArmBook, KnownArm
-    from metagui.arms.so101.calibration import Calibration
-    from metagui.gui.core.generator_job import Work
+    from metagui.arms.so101.arm_registry import ArmRegistry, RegisteredArm
+    from metagui.arms.so101.calibration import ArmCalibration
+    from metagui.gui.core.generator_job import JobFunction
 
 
-def sweeping(book: ArmBook, arm: KnownArm, watched: Sweep) -> Work:
+def make_sweep_job(registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep) -> JobFunction:
     """Watch limp joints; ``watched`` keeps what was seen, so that a lost port can be gone on from."""
 
-    def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, Calibration]:
-        with bench(book.locate(arm)) as chain:
-            return (yield from sweep(chain, watched=watched))
+    def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, ArmCalibration]:
+        with open_for_setup(registry.locate_device(arm)) as chain:
+            return (yield from run_sweep(chain, resumed=sweep_record))
 
     return work
 
 
-def writing(book: ArmBook, arm: KnownArm, found: Calibration, name: str) -> Work:
+def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCalibration, name: str) -> JobFunction:
     """Write a calibration to the servos, make sure that they hold it, and keep a copy under the arm's name."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, str]:
         yield from ()
-        device = book.locate(arm)
-        with bench(device) as chain:
-            chain.write_calibration(found)
-            found.require_in_servos(chain.read_calibration())
+        device = registry.locate_device(arm)
+        with open_for_setup(device) as chain:
+            chain.write_calibration(calibration)
+            calibration.require_same_in_servos(chain.read_calibration())
         try:
-            book.remember(name, device)
-            found.save(book.calibration_path(name))
+            registry.register(name, device)
+            calibration.save(registry.calibration_path(name))
         except OSError as error:
             raise CalibrationError(
-                f"The servos hold the calibration now, but its copy cannot be written to {book.folder}: "
+                f"The servos hold the calibration now, but its copy cannot be written to {registry.folder}: "
                 f"{error.strerror}. Make room there, and write again."
             ) from error
         return name

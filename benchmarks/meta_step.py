@@ -84,7 +84,7 @@ def make_batched_step(
 ) -> Callable[[], list[torch.Tensor]]:
     """Return this program's meta-step, which returns the gradients of θ."""
     model = MetaStepNetwork(width)
-    params = model.initial(1)
+    params = model.initialise(1)
     fixed = (
         maml.initialise({}, dict.fromkeys(params, INNER_LEARNING_RATE), steps).detached_copy().log_rates
     )  # as the rival's
@@ -123,7 +123,7 @@ def make_module(width: int) -> torch.nn.Module:
     """Return the network as a module, with the same θ."""
     sizes = (INPUT_SIZE, width, width, OUTPUT_SIZE)
     linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-    for layer, values in enumerate(zip(*[iter(MetaStepNetwork(width).initial(1).values())] * 2, strict=True)):
+    for layer, values in enumerate(zip(*[iter(MetaStepNetwork(width).initialise(1).values())] * 2, strict=True)):
         linear[layer].weight.data, linear[layer].bias.data = values[0].T.clone(), values[1].clone()
     return torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
 

@@ -45,7 +45,7 @@ class SinusoidRegressor:
 
     def rates(self) -> dict[str, float]:
         """Return which tensors adapt, and the rates they begin with."""
-        weights = {name: WEIGHT_LEARNING_RATE for name in self.initial(0) if name != "context"}
+        weights = {name: WEIGHT_LEARNING_RATE for name in self.initialise(0) if name != "context"}
         return weights | {"context": CONTEXT_LEARNING_RATE} if self.context else weights
 
     def start(self, params: Params, support: SinusoidBatch) -> Params:
@@ -89,7 +89,7 @@ class SinusoidSampler:
 
 def make_initial_state(model: SinusoidRegressor, seed: int, inner_steps: int = 5) -> MetaState:
     """Return an untrained state."""
-    meta = maml.initialise(model.initial(seed), model.rates(), inner_steps)
+    meta = maml.initialise(model.initialise(seed), model.initial_inner_rates(), inner_steps)
     return MetaState(meta, seed)
 
 

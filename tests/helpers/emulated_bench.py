@@ -58,7 +58,7 @@ class WriteMonitor:
     """Sees every instruction before the servos do, and judges it."""
 
     def __init__(self, bench: EmulatedBench) -> None:
-        self.bench = bench
+        self.open_for_setup = bench
         self.joint_map = TickConversion(bench.calibration)
         self.max_goal_steps = [round(joint.max_velocity * 1.5 * 0.1 / RAD_PER_TICK) + 1 for joint in JOINTS]
 
@@ -71,7 +71,7 @@ class WriteMonitor:
             self.check_write(packet.id, packet.parameters[0], packet.parameters[1:])
 
     def check_write(self, servo_id: int, address: int, data: bytes) -> None:
-        servo, joint = self.bench.emulated_arm.servos[servo_id - 1], servo_id - 1
+        servo, joint = self.open_for_setup.emulated_arm.servos[servo_id - 1], servo_id - 1
         present = min(
             max(servo.get_register(reg.PRESENT_POSITION), self.joint_map.min_ticks[joint]),
             self.joint_map.max_ticks[joint],
@@ -79,7 +79,7 @@ class WriteMonitor:
         if address == reg.GOAL_POSITION.address:
             goal = reg.GOAL_POSITION.unpack(data)
             assert self.joint_map.min_ticks[joint] <= goal <= self.joint_map.max_ticks[joint]
-            assert not self.bench.arm.hand_guiding or goal == present
+            assert not self.open_for_setup.arm.hand_guiding or goal == present
             assert servo.torque_enabled or abs(goal - present) <= 1
             last = servo.get_register(reg.GOAL_POSITION)
             assert goal == present or abs(goal - last) <= self.max_goal_steps[joint]

@@ -119,10 +119,10 @@ def led_by_hand(seed: int) -> Demonstration:
     table.loop.add_sink(recorder.on_tick)
     for tick in way:
         for joint, angle in enumerate(tick.sent.positions.tolist()):
-            table.virtual.move_joint_by_hand(joint, angle)
-        table.virtual.advance()
+            table.emulated_arm.move_joint_by_hand(joint, angle)
+        table.emulated_arm.advance()
         table.loop.step_once()
-    assert not any(servo.torque_enabled for servo in table.virtual.servos)
+    assert not any(servo.torque_enabled for servo in table.emulated_arm.servos)
     table.arm.disconnect()
     return recorder.stop()
 

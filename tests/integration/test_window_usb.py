@@ -72,7 +72,7 @@ def cable() -> Iterator[Cable]:
     made = Cable()
     made.plug()
     yield made
-    made.pull()
+    made.unplug()
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
             library.add_take(take)
     theme = Theme("light")
     theme.apply()
-    book = ArmRegistry(tmp_path / "arms", ports=cable.ports)
-    session = Session(SimulatedArm, library, small_prior, seed=3, registry=book, list_ports=cable.ports)
+    book = ArmRegistry(tmp_path / "arms", ports=cable.list_ports)
+    session = Session(SimulatedArm, library, small_prior, seed=3, registry=book, list_ports=cable.list_ports)
     window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)
@@ -162,7 +162,7 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     person.press_button("Record")
     person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
     person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.3, 20, "the hands")
-    cable.pull()
+    cable.unplug()
     person.wait_until(lambda: person.read_state() == "Error", 10, "the loss to be noticed")
     person.wait_until(lambda: person.can_read("Saved “led by hand”"), 20, "the take to be kept")
     person.wait_until(lambda: person.can_read("Looking for “bench”"), 10, "the search")

@@ -104,11 +104,11 @@ def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
         def decide(self, observation):
             wanted = super().decide(observation)
             if wanted is not None and wanted.done:
-                self.current_click = None
+                self.current_instruction = None
             return wanted
 
     loop.set_controller(OneClick(make_motion(), make_motion(done=True), instruction="a click"))
-    marks = [(tick.click, tick.click_index) for tick in (loop.step_once() for _ in range(6))]
+    marks = [(tick.click, tick.instruction_index) for tick in (loop.step_once() for _ in range(6))]
     assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
 
 
@@ -151,7 +151,9 @@ def test_missed_deadlines_are_counted_and_waited_past(loop):
     assert periods.min() > 0.9
 
 
-@pytest.mark.parametrize(("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)])
+@pytest.mark.parametrize(
+    ("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)]
+)
 def test_a_tick_that_comes_a_little_late_is_made_up_for(loop, monkeypatch, late, periods, missed):
     """``late`` periods after the next deadline, that one is kept if it can be."""
     monkeypatch.setattr(time, "perf_counter", lambda: 100.0 + (1.0 + late) * loop.period)
@@ -194,7 +196,7 @@ def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog
 def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method):
     loop.start()
     wait_until(lambda: loop.latest)
-    arm.breaks[method] = CONNECTION_LOST
+    arm.errors[method] = CONNECTION_LOST
     wait_until(lambda: not loop.running)
     assert arm.sent[-1][0] == "hold"
     assert loop.error.fatal
@@ -204,7 +206,7 @@ def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method)
 def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
     loop.start()
     wait_until(lambda: loop.latest)
-    arm.breaks |= {"hold": OSError("gone"), "observe": CONNECTION_LOST}
+    arm.errors |= {"hold": OSError("gone"), "observe": CONNECTION_LOST}
     wait_until(lambda: not loop.running)
     assert loop.error.message == str(CONNECTION_LOST)
 
@@ -239,8 +241,8 @@ def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
             return was
 
     others = []
-    loop._hold = Late()
-    loop.emergency_hold()
+    loop._hold_requested = Late()
+    loop.request_emergency_hold()
     loop.step_once()
     others[0].join()
     assert loop.controller is steps
@@ -251,7 +253,7 @@ def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loo
     loop.start()
     loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     wait_until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME_ANGLES_RAD[0] + 0.1)
-    loop.emergency_hold()
+    loop.request_emergency_hold()
     wait_until(lambda: loop.gate.report.held > 3)
     stopped = loop.latest.sent.positions
     assert loop.controller is None
@@ -282,11 +284,11 @@ def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
 
 
 def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
-    arm.breaks["command"] = CONNECTION_LOST
+    arm.errors["command"] = CONNECTION_LOST
     with pytest.raises(type(CONNECTION_LOST)):
         loop.step_once()
     assert arm.sent[-1][0] == "hold"
-    arm.breaks.clear()
+    arm.errors.clear()
     loop.add_sink(lambda tick: 1 / 0)
     with pytest.raises(SinkError, match="division by zero"):
         loop.step_once()
@@ -339,9 +341,9 @@ def test_when_the_program_ends_without_a_word_the_arm_is_held_first():
     program = """
 import sys, time
 sys.path[:0] = sys.argv[1:]
-from fakes import PlainArm
+from tests.helpers.fakes import FakeArm
 from metagui.arms.control.loop import ControlLoop
-class Telling(PlainArm):
+class Telling(FakeArm):
     def hold(self):
         sys.stdout.write("held"); sys.stdout.flush()
 arm = Telling()

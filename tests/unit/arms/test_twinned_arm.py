@@ -32,12 +32,12 @@ class Table:
     """A virtual arm in the scene of a seed, and the arm on a cable that a person sees, marks put."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.virtual = EmulatedArm(SimulatedArm(seed), MOUNTS)
-        self.virtual.calibrate()
-        self.port = InProcessPort(self.virtual)
+        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTS)
+        self.emulated_arm.calibrate()
+        self.port = InProcessPort(self.emulated_arm)
         self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
         self.arm.connect()
-        self.mark()
+        self.active_instruction()
         self.loop = ControlLoop(self.arm, self.arm)
 
     def open(self, device: str) -> InProcessPort:
@@ -47,12 +47,12 @@ class Table:
 
     def mark(self) -> None:
         """Say once where everything is, as a person does."""
-        true = self.virtual.observe_scene()
+        true = self.emulated_arm.observe_scene()
         for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
             self.arm.place_object(anchor.name, x, y, yaw)
 
     def real(self) -> SceneState:
-        return self.virtual.observe_scene()
+        return self.emulated_arm.observe_scene()
 
     def do(self, *clicks: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
         """Carry out clicks, knowing the twin's scene only; return how far astray that was at every tick."""
@@ -83,7 +83,7 @@ def test_it_looks_like_the_simulated_arm(table: Table) -> None:
     assert [a.name for a in table.arm.objects] == [a.name for a in SimulatedArm.objects]
     assert table.arm.get_state().shape == SimulatedArm(0).get_state().shape
     assert table.arm.device == "virtual"
-    np.testing.assert_allclose(table.arm.get_state()[1:7], table.virtual.read_joint_angles(), atol=3e-3)
+    np.testing.assert_allclose(table.arm.get_state()[1:7], table.emulated_arm.read_joint_angles(), atol=3e-3)
 
 
 @pytest.mark.parametrize("seed", [3, 8])
@@ -106,8 +106,8 @@ def test_a_cube_is_gently_pushed_in_both_worlds(
 ) -> None:
     """A knock at full speed is another matter: nobody who does not see the cube knows how far it flies."""
     for name, place in (("red cube", (0.0, 0.3)), ("blue cube", (0.0, -0.3)), ("green cube", start)):
-        table.virtual.simulated.place_object(name, *place)
-    table.mark()
+        table.emulated_arm.simulated.place_object(name, *place)
+    table.active_instruction()
     goal = np.array(start) + way
     offset = (*(goal - TABLE_CENTRE_M[:2]).tolist(), 0.0)
     astray = table.do(
@@ -189,12 +189,12 @@ def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
     """The measured gripper stands where the cube stops it; the twin squeezes a little more."""
     table.do(Instruction("grasp", "red cube", None, {"height": 0.07}))
     table.arm.start_hand_guiding()
-    for joint, angle in enumerate(table.virtual.read_joint_angles()):
-        table.virtual.move_joint_by_hand(joint, angle)
-    start = table.virtual.read_joint_angles()[0]
+    for joint, angle in enumerate(table.emulated_arm.read_joint_angles()):
+        table.emulated_arm.move_joint_by_hand(joint, angle)
+    start = table.emulated_arm.read_joint_angles()[0]
     for angle in np.linspace(start, start + 0.5, 50):
-        table.virtual.move_joint_by_hand(0, float(angle))
-        table.virtual.advance()
+        table.emulated_arm.move_joint_by_hand(0, float(angle))
+        table.emulated_arm.advance()
         table.loop.step_once()
     scene = table.arm.observe_scene()
     assert scene.held[0]
@@ -206,7 +206,7 @@ def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
 
 
 def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(table: Table) -> None:
-    table.virtual.simulated.place_object("red cube", 0.0, 0.3)
+    table.emulated_arm.simulated.place_object("red cube", 0.0, 0.3)
     controller = ProgramController(table.arm.objects)
     controller.add_instructions(Instruction("grasp", "red cube"))
     table.loop.run_inline(controller, 200)
@@ -237,17 +237,17 @@ def test_what_was_marked_survives_an_unplugged_cable(table: Table) -> None:
     table.arm.observe()
     np.testing.assert_allclose(table.arm.observe_scene().positions, where, atol=1e-3)
     table.arm.disconnect()
-    assert all(servo.torque_enabled for servo in table.virtual.servos)
+    assert all(servo.torque_enabled for servo in table.emulated_arm.servos)
 
 
 def test_after_a_gap_the_twin_is_where_the_arm_is_and_has_swept_nothing_aside(table: Table) -> None:
     table.arm.place_object("red cube", *table.loop.step_once().observation.tool_position[:2])
     before = table.arm.observe_scene().positions
     table.arm.disconnect()
-    table.virtual.servos[0].write(40, b"\0")
-    table.virtual.move_joint_by_hand(0, 1.2)
-    table.virtual.advance(60)
+    table.emulated_arm.servos[0].write(40, b"\0")
+    table.emulated_arm.move_joint_by_hand(0, 1.2)
+    table.emulated_arm.advance(60)
     with table.arm:
         table.arm.observe()
-        np.testing.assert_allclose(table.arm.get_state()[1:7], table.virtual.read_joint_angles(), atol=3e-3)
+        np.testing.assert_allclose(table.arm.get_state()[1:7], table.emulated_arm.read_joint_angles(), atol=3e-3)
     np.testing.assert_allclose(table.arm.observe_scene().positions[:3], before[:3], atol=1e-3)

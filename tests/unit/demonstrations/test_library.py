@@ -276,7 +276,7 @@ from tests.unit.demonstrations.test_library import take
 from metagui.demonstrations.storage.library import Library
 library, shown = Library(Path(sys.argv[1])), take(ticks=400)
 while True:
-    sys.stdout.write(library.add(shown).name + "\\n")
+    sys.stdout.write(library.add_take(shown).name + "\\n")
     sys.stdout.flush()
 """
 

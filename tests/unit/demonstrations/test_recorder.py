@@ -181,10 +181,10 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 import numpy as np
-from fakes import Steps, motion
+from tests.helpers.fakes import ScriptedController, make_motion
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Click
+from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.recording.recorder import Recorder
 
 arm = SimulatedArm(5)
@@ -194,12 +194,12 @@ recorder = Recorder(Path(sys.argv[1]))
 recorder.start("killed", arm, arm)
 
 def tell(tick):
-    if recorder.samples:
+    if recorder.sample_count:
         sys.stdout.write(f"{tick.time.hex()} {float(tick.observation.joints.positions.sum()).hex()}\\n")
         sys.stdout.flush()
 
-plans = [motion(y=0.004 * (-1) ** (i // 25)) for i in range(1000)]
-loop.set_controller(Steps(*plans, click=Click("trace", "red cube", None, {"shape": "line"})))
+plans = [make_motion(y=0.004 * (-1) ** (i // 25)) for i in range(1000)]
+loop.set_controller(ScriptedController(*plans, instruction=Instruction("trace", "red cube", None, {"shape": "line"})))
 loop.add_sink(recorder.on_tick)
 loop.add_sink(tell)
 loop.start()
@@ -254,15 +254,15 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 """
     + RECORDING.replace('"killed"', '"full"')
     + """
-while recorder.failure is None:
+while recorder.failure_reason is None:
     time.sleep(0.01)
 time.sleep(0.1)
 assert loop.running and loop.error is None, loop.error
-samples = recorder.samples
+samples = recorder.sample_count
 take = recorder.stop()
 loop.stop()
 assert len(take) == samples
-sys.stderr.write(f"{samples} {recorder.failure}")
+sys.stderr.write(f"{samples} {recorder.failure_reason}")
 """
 )
 

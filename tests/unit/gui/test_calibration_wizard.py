@@ -51,9 +51,9 @@ class Desk:
         self.arm.bus.on_packet = self.sent.append
         self.port = EmulatedPort(self.arm, physics=False)
         self.plugged = [self.usb()]
-        self.book = ArmRegistry(folder / "arms", lambda: tuple(self.plugged))
-        self.said: list[tuple[str, str]] = []
-        self.before = self.eeprom()
+        self.registry = ArmRegistry(folder / "arms", lambda: tuple(self.plugged))
+        self.message_posted: list[tuple[str, str]] = []
+        self.before = self.is_eeprom()
         self.page: CalibrationWizard | None = None
 
     def usb(self) -> UsbPort:
@@ -64,10 +64,10 @@ class Desk:
         return [[servo.get_register(register) for register in kept] for servo in self.arm.servos]
 
     def open(self, theme: Theme) -> CalibrationWizard:
-        self.page = page = CalibrationWizard(theme, self.port.name, self.book)
+        self.page = page = CalibrationWizard(theme, self.port.name, self.registry)
         self.qtbot.addWidget(page)
-        page.finished.connect(lambda name: self.said.append(("finished", name)))
-        page.cancelled.connect(lambda words: self.said.append(("cancelled", words)))
+        page.finished.connect(lambda name: self.message_posted.append(("finished", name)))
+        page.cancelled.connect(lambda words: self.message_posted.append(("cancelled", words)))
         page.resize(1100, 700)
         page.show()
         return page
@@ -155,17 +155,17 @@ def test_a_new_arm_is_calibrated_and_named(desk: Desk, page: CalibrationWizard) 
     assert desk.complains("hardly moved: shoulder pan, shoulder lift, elbow flex, wrist flex, wrist roll, gripper")
     with desk.hands():
         desk.reach(CalibrationStage.CHECK)
-    assert desk.eeprom() == desk.before
+    assert desk.is_eeprom() == desk.before
     assert page._calibration is not None
     assert [joint.status_text for joint in compare_with_model(page._calibration)] == ["as the model"] * 6
     assert page.name_field.text() == "SO-101"
     page.name_field.selectAll()
     desk.qtbot.keyClicks(page.name_field, "left arm")
     desk.press(page.primary_button)
-    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
-    assert desk.said == [("finished", "left arm")]
-    assert desk.book.find_device("left arm") == desk.port.name
-    with SO101Arm(desk.port.name, desk.book.load_calibration("left arm")) as driver:
+    desk.qtbot.waitUntil(lambda: bool(desk.message_posted), timeout=PATIENCE)
+    assert desk.message_posted == [("finished", "left arm")]
+    assert desk.registry.find_device("left arm") == desk.port.name
+    with SO101Arm(desk.port.name, desk.registry.load_calibration("left arm")) as driver:
         np.testing.assert_allclose(driver.observe().positions, desk.arm.read_joint_angles(), atol=0.015)
 
 
@@ -175,14 +175,14 @@ def test_cancelling_changes_nothing(desk: Desk, page: CalibrationWizard, stage: 
         desk.press(page.primary_button)
         desk.qtbot.waitUntil(lambda: bool(page._travels), timeout=PATIENCE)
     if stage is CalibrationStage.CHECK:
-        desk.sweep()
+        desk.run_sweep()
     desk.press(page.cancel_button)
-    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
-    ((kind, words),) = desk.said
+    desk.qtbot.waitUntil(lambda: bool(desk.message_posted), timeout=PATIENCE)
+    ((kind, words),) = desk.message_posted
     assert (kind, "nothing was written" in words) == ("cancelled", True)
     assert ("limp" in words) == (stage is not CalibrationStage.HOLD)
-    assert desk.eeprom() == desk.before
-    assert not desk.book.folder.exists()
+    assert desk.is_eeprom() == desk.before
+    assert not desk.registry.folder.exists()
     SerialPort(desk.port.name).close()  # it is free
 
 
@@ -203,7 +203,7 @@ def test_a_pulled_cable_is_told_and_gone_on_from(desk: Desk, page: CalibrationWi
     desk.press(page.primary_button)
     desk.qtbot.waitUntil(lambda: len(desk.sent) > seen + 40, timeout=PATIENCE)
     assert {joint.name for joint in page._travels if joint.status == "done"} == before
-    desk.sweep()
+    desk.run_sweep()
     assert page._calibration is not None
     assert [joint.status_text for joint in compare_with_model(page._calibration)] == ["as the model"] * 6
 
@@ -249,12 +249,12 @@ def test_a_lerobot_calibration_is_chosen_checked_and_written(
     assert "follower.json" in page._sentence.text()
     assert "hold the arm" in page._sentence.text()
     assert desk.arm.servos[0].torque_enabled
-    assert desk.eeprom() == desk.before
+    assert desk.is_eeprom() == desk.before
     desk.press(page.primary_button)
-    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
-    assert desk.said == [("finished", "SO-101")]
-    assert desk.book.load_calibration("SO-101") == desk.arm.compute_calibration()
-    assert desk.eeprom() != desk.before
+    desk.qtbot.waitUntil(lambda: bool(desk.message_posted), timeout=PATIENCE)
+    assert desk.message_posted == [("finished", "SO-101")]
+    assert desk.registry.load_calibration("SO-101") == desk.arm.compute_calibration()
+    assert desk.is_eeprom() != desk.before
 
 
 def test_what_is_no_calibration_is_refused(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
@@ -282,21 +282,21 @@ def test_a_failed_write_says_so_and_can_be_repeated(desk: Desk, page: Calibratio
     assert desk.complains("not plugged in")
     desk.plug_in()
     desk.press(page.primary_button)
-    desk.qtbot.waitUntil(lambda: bool(desk.said), timeout=PATIENCE)
-    assert desk.book.find_device("SO-101") == desk.port.name
+    desk.qtbot.waitUntil(lambda: bool(desk.message_posted), timeout=PATIENCE)
+    assert desk.registry.find_device("SO-101") == desk.port.name
 
 
 def test_a_book_that_cannot_be_written_is_told(desk: Desk, page: CalibrationWizard, tmp_path: Path) -> None:
     page.import_file(lerobots(desk, tmp_path))
-    desk.book.folder.touch()  # where a folder should be
+    desk.registry.folder.touch()  # where a folder should be
     desk.press(page.primary_button)
     desk.reach(CalibrationStage.CHECK)
     desk.qtbot.waitUntil(lambda: desk.complains("its copy cannot be written"), timeout=PATIENCE)
-    assert desk.said == []
+    assert desk.message_posted == []
 
 
 def test_names_are_checked_while_they_are_typed(desk: Desk, tmp_path: Path, qapp: QApplication) -> None:
-    desk.book.register("SO-101", "/dev/ttyACM7")
+    desk.registry.register("SO-101", "/dev/ttyACM7")
     page = desk.open(Theme("light"))
     page.import_file(lerobots(desk, tmp_path))
     assert page.name_field.text() == "SO-101 2"
@@ -310,13 +310,13 @@ def test_names_are_checked_while_they_are_typed(desk: Desk, tmp_path: Path, qapp
 
 
 def test_a_known_arm_keeps_its_name(desk: Desk, qapp: QApplication) -> None:
-    desk.book.register("left arm", desk.port.name)
+    desk.registry.register("left arm", desk.port.name)
     assert desk.open(Theme("light")).name_field.text() == "left arm"
 
 
 def test_a_broken_book_is_told_at_once(desk: Desk, qapp: QApplication) -> None:
-    desk.book.folder.mkdir()
-    (desk.book.folder / "arms.json").write_text("[{")
+    desk.registry.folder.mkdir()
+    (desk.registry.folder / "arms.json").write_text("[{")
     desk.open(Theme("light"))
     assert desk.complains("cannot be understood")
 
@@ -327,7 +327,7 @@ def test_going_away_in_the_middle_leaves_nothing_running(desk: Desk, page: Calib
     page.end()
     SerialPort(desk.port.name).close()
     desk.qtbot.wait(50)  # what the thread still sent is heard by nobody
-    assert desk.said == []
+    assert desk.message_posted == []
 
 
 def test_everything_has_a_name_and_fits(desk: Desk, page: CalibrationWizard) -> None:
@@ -376,12 +376,12 @@ def test_the_keyboard_is_enough(desk: Desk, page: CalibrationWizard) -> None:
         person.wait_until(lambda: page.stage is CalibrationStage.CHECK, 30)
     person.type_text(" B")
     person.press_key(Qt.Key.Key_Return)
-    person.wait_until(lambda: bool(desk.said), 10)
-    assert desk.said == [("finished", "SO-101 B")]
+    person.wait_until(lambda: bool(desk.message_posted), 10)
+    assert desk.message_posted == [("finished", "SO-101 B")]
     again = desk.open(Theme("light"))
     again.activateWindow()
     person = SimulatedUser(again)
     person.wait_until(again.isActiveWindow, 10)
     person.press_key(Qt.Key.Key_Escape)
-    assert desk.said[-1][0] == "cancelled"
+    assert desk.message_posted[-1][0] == "cancelled"
     page.end()

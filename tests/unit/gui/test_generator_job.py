@@ -27,11 +27,11 @@ class Told:
 
     def __init__(self, job: GeneratorJob) -> None:
         self.batches: list[list[Any]] = []
-        self.ends: list[Any] = []
+        self.summarise_ends: list[Any] = []
         job.progressed.connect(self.batches.append)
-        job.succeeded.connect(lambda result: self.ends.append(("succeeded", result)))
-        job.failed.connect(lambda error: self.ends.append(("failed", error)))
-        job.cancelled.connect(lambda: self.ends.append(("cancelled", None)))
+        job.succeeded.connect(lambda result: self.summarise_ends.append(("succeeded", result)))
+        job.failed.connect(lambda error: self.summarise_ends.append(("failed", error)))
+        job.cancelled.connect(lambda: self.summarise_ends.append(("cancelled", None)))
 
 
 def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None) -> Told:
@@ -42,7 +42,7 @@ def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None)
             qtbot.waitUntil(lambda: bool(told.batches), timeout=5000)
             act()
     job.wait()
-    qtbot.waitUntil(lambda: bool(told.ends), timeout=5000)
+    qtbot.waitUntil(lambda: bool(told.summarise_ends), timeout=5000)
     return told
 
 
@@ -54,7 +54,7 @@ def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
     told = _run(qtbot, GeneratorJob(work))
     assert [i for batch in told.batches for i in batch] == list(range(20_000))
     assert len(told.batches) < 200
-    assert told.ends == [("succeeded", "result")]
+    assert told.summarise_ends == [("succeeded", "result")]
 
 
 def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
@@ -68,8 +68,8 @@ def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
 
     job = GeneratorJob(work)
     told = _run(qtbot, job, job.stop)
-    assert told.ends[0][0] == "succeeded"
-    assert told.ends[0][1] > 0
+    assert told.summarise_ends[0][0] == "succeeded"
+    assert told.summarise_ends[0][1] > 0
 
 
 def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
@@ -85,12 +85,14 @@ def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
 
     job = GeneratorJob(work)
     told = _run(qtbot, job, job.cancel)
-    assert told.ends == [("cancelled", None)]
+    assert told.summarise_ends == [("cancelled", None)]
     assert closed == [told.batches[0][0]]
     assert closed != [threading.get_ident()]
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()]
+)
 def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         yield 1
@@ -98,14 +100,14 @@ def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> N
 
     told = _run(qtbot, GeneratorJob(work))
     assert told.batches == [[1]]
-    assert told.ends == [("failed", error)]
+    assert told.summarise_ends == [("failed", error)]
 
 
 def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         raise OSError("no file")
 
-    assert _run(qtbot, GeneratorJob(work)).ends[0][0] == "failed"
+    assert _run(qtbot, GeneratorJob(work)).summarise_ends[0][0] == "failed"
 
 
 def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:

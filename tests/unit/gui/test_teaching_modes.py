@@ -81,7 +81,7 @@ def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) ->
     written = moves(cable)
     for _ in range(10):
         drive.set_velocity(0.2, 0.0, 0.0, 0.0, False)
-        cable.lead(np.array([0.1]))
+        cable.follow_hand_path(np.array([0.1]))
     assert written == []
     tick = cable.loop.step_once()
     np.testing.assert_array_equal(tick.sent.positions, tick.observation.joints.positions)
@@ -90,7 +90,7 @@ def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) ->
 
 def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
     cable.twinned.start_hand_guiding()
-    cable.lead(np.linspace(0.0, 0.6, 40))
+    cable.follow_hand_path(np.linspace(0.0, 0.6, 40))
     cable.loop.request_emergency_hold()
     cable.loop.step_once()
     assert all(cable.read_torque())
@@ -102,7 +102,7 @@ def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
 
 def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
     cable.twinned.start_hand_guiding()
-    cable.lead(np.linspace(0.0, 0.6, 40))
+    cable.follow_hand_path(np.linspace(0.0, 0.6, 40))
     cable.twinned.hold()
     cable.loop.set_controller(Fixed(HOME_ANGLES_RAD))
     targets = [cable.loop.step_once().sent.positions[0] for _ in range(60)]
@@ -119,7 +119,7 @@ def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_action
     cable.twinned.start_hand_guiding()
     recorder.start("wave", cable.twinned, cable.twinned, teaching_method="hand")
     cable.loop.add_sink(recorder.on_tick)
-    cable.lead(np.concatenate([np.linspace(0.0, 0.5, 30), np.linspace(0.5, 0.2, 20)]))
+    cable.follow_hand_path(np.concatenate([np.linspace(0.0, 0.5, 30), np.linspace(0.5, 0.2, 20)]))
     take = recorder.stop()
     kept = library.load_take("wave", library.add_take(take).name)
     assert kept.teaching_method == "hand"

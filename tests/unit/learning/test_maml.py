@@ -64,9 +64,9 @@ def _plain_objective(model: Any, meta: MetaParameters, support: Any, query: Any,
 
 @pytest.mark.parametrize("context", [0, 8])
 def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, context: int) -> None:
-    model = sinusoid.Regressor(context)
+    model = sinusoid.SinusoidRegressor(context)
     state = sinusoid.begin(model, seed=3, inner_steps=3)
-    support, query = sinusoid.Sampler(tasks=4)(np.random.default_rng(1))
+    support, query = sinusoid.SinusoidSampler(tasks=4)(np.random.default_rng(1))
     tensors = state.meta.tensors()
     *_, fast = maml.adapt(model, state.meta, support, 3, order=2)
     ours = model.loss(fast, query).mean()
@@ -77,9 +77,9 @@ def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, conte
 
 
 def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     meta = _gentle(sinusoid.begin(model, seed=3, inner_steps=2).meta).trainable_copy()
-    support, query = sinusoid.Sampler(tasks=4)(np.random.default_rng(1))
+    support, query = sinusoid.SinusoidSampler(tasks=4)(np.random.default_rng(1))
     weights = list(meta.params.values())
     losses, gradients = [], []
     for order in (1, 2):
@@ -100,11 +100,11 @@ def _gentle(meta: MetaParameters) -> MetaParameters:
 
 def _train(model: Any, state: MetaState, steps: int, **options: Any) -> list[maml.MetaStep]:
     settings = maml.MetaSettings(steps=steps, lr=2e-3, report_every=25, **options)
-    return list(maml.meta_train(model, sinusoid.Sampler(), settings, state))
+    return list(maml.meta_train(model, sinusoid.SinusoidSampler(), settings, state))
 
 
 def test_a_short_training_learns_to_adapt() -> None:
-    model = sinusoid.Regressor(context=8)
+    model = sinusoid.SinusoidRegressor(context=8)
     state = sinusoid.begin(model, seed=0)
     untrained = sinusoid.evaluate(model, state.meta)
     records = _train(model, state, 600)
@@ -116,20 +116,20 @@ def test_a_short_training_learns_to_adapt() -> None:
 
 
 def test_zero_step_training_cannot_know_the_task_but_runs() -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     records = _train(model, sinusoid.begin(model, seed=0), 50, inner_steps=0)
     assert records[-1].loss_before == records[-1].loss_after
 
 
 @pytest.mark.parametrize("muon", [0.0, 0.01])
 def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     whole = sinusoid.begin(model, seed=0)
     _train(model, whole, 100, muon=muon)
 
     killed = sinusoid.begin(model, seed=0)
     settings = maml.MetaSettings(steps=100, lr=2e-3, muon_lr=muon, report_every=25)
-    for record in maml.meta_train(model, sinusoid.Sampler(), settings, killed):
+    for record in maml.meta_train(model, sinusoid.SinusoidSampler(), settings, killed):
         if record.step == 50:
             killed.save(tmp_path / "state", {"seed": 0})
             break
@@ -158,27 +158,30 @@ def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
 
 
 def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable_copy()
 
     def objective(batch: int) -> torch.Tensor:
-        support, query = sinusoid.Sampler()(np.random.default_rng((7, 0, batch)))
+        support, query = sinusoid.SinusoidSampler()(np.random.default_rng((7, 0, batch)))
         *_, fast = maml.adapt(model, meta, support, 1, order=2)
         return model.loss(fast, query).mean()
 
     expected = torch.autograd.grad((objective(0) + objective(1)) / 2, meta.tensors())
     settings = maml.MetaSettings(steps=1, inner_steps=1, multi_step_fraction=0.0, report_every=1, batches_per_step=2)
-    (record,) = maml.meta_train(model, sinusoid.Sampler(), settings, MetaState(meta.trainable_copy(), seed=7))
+    (record,) = maml.meta_train(model, sinusoid.SinusoidSampler(), settings, MetaState(meta.trainable_copy(), seed=7))
     norm = torch.cat([gradient.flatten() for gradient in expected]).norm()
     assert record.gradient_norm == pytest.approx(float(norm), rel=1e-4)
     other = maml.meta_train(
-        model, sinusoid.Sampler(), replace(settings, batches_per_step=1), MetaState(meta.trainable_copy(), seed=7)
+        model,
+        sinusoid.SinusoidSampler(),
+        replace(settings, batches_per_step=1),
+        MetaState(meta.trainable_copy(), seed=7),
     )
     assert next(other).gradient_norm != pytest.approx(float(norm), rel=1e-3)
 
 
 def test_only_hidden_matrices_step_with_muon() -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     ends = []
     for muon in (0.0, 1e-3, 2e-3):
         state = sinusoid.begin(model, seed=0)
@@ -203,12 +206,12 @@ def test_a_state_file_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_steps_that_are_not_finite_are_left_out_and_counted() -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     state = sinusoid.begin(model, seed=0)
     before = [tensor.detach().clone() for tensor in state.meta.tensors()]
 
     def poisoned(rng: np.random.Generator) -> tuple[Any, Any]:
-        support, query = sinusoid.Sampler()(rng)
+        support, query = sinusoid.SinusoidSampler()(rng)
         return support, sinusoid.Points(query.x, query.y * math.nan)
 
     settings = maml.MetaSettings(steps=3, report_every=1)
@@ -218,9 +221,9 @@ def test_steps_that_are_not_finite_are_left_out_and_counted() -> None:
 
 
 def test_adapting_to_one_batch_touches_no_meta_parameter() -> None:
-    model = sinusoid.Regressor()
+    model = sinusoid.SinusoidRegressor()
     meta = _gentle(sinusoid.begin(model, seed=0).meta)
-    support, _ = sinusoid.Sampler(tasks=2)(np.random.default_rng(0))
+    support, _ = sinusoid.SinusoidSampler(tasks=2)(np.random.default_rng(0))
     before = {name: tensor.clone() for name, tensor in meta.params.items()}
     losses = [float(model.loss(fast, support).sum().detach()) for fast in maml.adapt(model, meta, support, 8)]
     assert losses[-1] < losses[0]

@@ -22,10 +22,12 @@ _SPEC.loader.exec_module(meta_step)
 @pytest.mark.parametrize("width", [64, 128])
 def test_gradients_are_those_of_a_loop_over_tasks(width: int) -> None:
     support, query = meta_step.problem(tasks=4)
-    ours = meta_step.batched(width, support, query, 5)()
-    theirs = meta_step.one_by_one(width, support, query, 5, meta_step.PlainLearner)()
+    ours = meta_step.make_batched_step(width, support, query, 5)()
+    theirs = meta_step.make_sequential_step(width, support, query, 5, meta_step.SequentialLearner)()
     assert [a.shape for a in ours] == [b.shape for b in theirs]
     assert all(torch.isfinite(gradient).all() for gradient in ours)
-    assert meta_step.difference(ours, theirs) < 1e-5
-    unadapted = meta_step.batched(width, support, query, 0)()
-    assert meta_step.difference(unadapted, theirs) > 1e-2, "the inner steps must matter for this to mean anything"
+    assert meta_step.compute_difference(ours, theirs) < 1e-5
+    unadapted = meta_step.make_batched_step(width, support, query, 0)()
+    assert meta_step.compute_difference(unadapted, theirs) > 1e-2, (
+        "the inner steps must matter for this to mean anything"
+    )

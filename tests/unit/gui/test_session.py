@@ -300,7 +300,7 @@ def test_recording_again_at_once_waits_for_the_take_before(qtbot: QtBot, session
 
 
 def test_renaming_deleting_and_marking_can_be_undone(qtbot: QtBot, session: Session, library: Library) -> None:
-    from metagui.gui.similarity.comparison import TakeKey
+    from metagui.demonstrations.demonstration import TakeKey
 
     ready(qtbot, session)
     shelf = session.library_model

@@ -13,10 +13,10 @@ from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
 from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity
-from metagui.gui.similarity.comparison import TakeKey
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 from metagui.gui.window.session import Session
 from tests.helpers.takes import generate_example_takes

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.programs.program import TaskProgram, save_programs
+from metagui.demonstrations.programs.program import TaskProgram, describe_instructions, save_programs
 from metagui.demonstrations.programs.scripted import demonstrate
 from metagui.demonstrations.programs.splits import (
     EXTRAPOLATION_RANGES,
@@ -31,7 +31,6 @@ from metagui.demonstrations.programs.splits import (
 from metagui.demonstrations.programs.task_distribution import (
     UNTRAINED_FAMILIES,
     ParameterRanges,
-    describe_instructions,
     draw_programs,
     draw_style,
 )

@@ -13,7 +13,7 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.primitives.primitive import MotionStyle
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:

@@ -22,13 +22,8 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
 from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
-from metagui.demonstrations.storage.library import (
-    InvalidTakeError,
-    Library,
-    NameCollisionError,
-    ReadOnlyError,
-    StorageError,
-)
+from metagui.demonstrations.storage.errors import InvalidTakeError, NameCollisionError, ReadOnlyError, StorageError
+from metagui.demonstrations.storage.library import Library
 from tests.helpers.takes import ANY_TEXT, record_fake_take
 
 SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "object_positions", "object_yaws")

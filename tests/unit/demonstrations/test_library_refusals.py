@@ -9,17 +9,17 @@ from hypothesis import given
 
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.storage import task_names
-from metagui.demonstrations.storage.library import (
+from metagui.demonstrations.storage.errors import (
     CorruptFileError,
     InvalidNameError,
     InvalidTakeError,
-    Library,
     LibraryError,
     NameCollisionError,
     NewerFormatError,
     UnknownTakeError,
     UnknownTaskError,
 )
+from metagui.demonstrations.storage.library import Library
 from tests.helpers.takes import ANY_TEXT, record_fake_take
 
 
@@ -63,7 +63,7 @@ def test_names_that_are_none_are_refused(library, name):
 
 def test_names_that_collide_on_some_file_system_are_refused(library):
     library.add_take(record_fake_take("Reach"))
-    with pytest.raises(NameCollisionError, match="too much like the task 'Reach'"):
+    with pytest.raises(NameCollisionError, match="too similar to the task 'Reach'"):
         library.add_take(record_fake_take("reach"))
     assert library.list_tasks() == ["Reach"]
 
@@ -126,7 +126,7 @@ def test_bad_files_are_listed_with_the_reason(spoilt):
     errors = {info.name: info.error for info in spoilt.list_takes("reach red")}
     assert errors["001"] == errors["008"] == errors["009"] == ""
     assert "no take of metagui" in errors["006"]
-    assert "newer metagui (format 99, this one reads up to 1)" in errors["007"]
+    assert "newer metagui (format 99; this version reads up to 1)" in errors["007"]
     for name in ("002", "003", "004", "005", "010", "011"):
         assert f"{name}.hdf5 cannot be read" in errors[name]
     assert spoilt.list_tasks() == ["reach red"]
@@ -174,7 +174,7 @@ def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
         ({"held": np.zeros((20, 3), dtype=bool)}, r"held have shape \(20, 3\) where \(20, 2\) is expected"),
         ({"segments": (Segment(5, 40),)}, "A segment from 5 to 40"),
         ({"trim": (4, 4)}, "The trim from 4 to 4"),
-        ({"states": np.zeros((3, 2))}, "one row a sample"),
+        ({"states": np.zeros((3, 2))}, "one row per sample"),
     ],
 )
 def test_a_take_that_contradicts_itself_is_not_stored(library, change, words):

@@ -14,19 +14,13 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import CartesianServo
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
+from metagui.demonstrations.json_codec import ProgramError
 from metagui.demonstrations.primitives.grasping import slide
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.primitives.tracing import compute_corners
 from metagui.demonstrations.programs import splits
-from metagui.demonstrations.programs.program import (
-    ProgramController,
-    ProgramError,
-    TaskProgram,
-    check_reachable,
-    load_programs,
-    make_primitive_state,
-    save_programs,
-)
+from metagui.demonstrations.programs.program import TaskProgram, load_programs, save_programs
+from metagui.demonstrations.programs.program_controller import ProgramController, check_reachable, make_primitive_state
 from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, demonstrate
 from metagui.demonstrations.programs.scripted import execute as execute_in_loop
 from metagui.demonstrations.programs.success import SuccessMonitor

@@ -19,16 +19,8 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction, Segment, Timing
 from metagui.demonstrations.recording import journal
-from metagui.demonstrations.recording import recorder as recording
-from metagui.demonstrations.recording.recorder import (
-    InMemoryRecorder,
-    Recorder,
-    RecordingError,
-    delete_journal,
-    find_recoverable_takes,
-    recover_take,
-)
-from metagui.demonstrations.recording.take_builder import split_by_instruction
+from metagui.demonstrations.recording.recorder import Recorder, delete_journal, find_recoverable_takes, recover_take
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder, RecordingError, split_by_instruction
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 CLICK = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
@@ -344,7 +336,3 @@ def test_a_flush_is_a_small_part_of_a_tick(tmp_path, simulated):
         loop.step_once()
     assert np.median(costs) < CONTROL_PERIOD_S / 10
     recorder.abort()
-
-
-def test_names_that_others_use_are_exported():
-    assert set(recording.__all__) <= set(dir(recording))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metagui.arms.control.loop import ControlLoop
-from metagui.demonstrations.recording.recorder import InMemoryRecorder
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.demonstrations.timing import summarise_timing
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 

@@ -78,7 +78,7 @@ class SuccessMonitor:
             raise RuntimeError("SuccessMonitor.end_instruction() was called before begin_instruction()")
         instruction = self._start_state.instruction
         state = make_primitive_state(instruction, self.objects, observation, self._start_state.memory)
-        achieved = bool(_CHECKS[instruction.action](self, state))
+        achieved = bool(CHECKS[instruction.action](self, state))
         self.achieved.append(achieved)
         return achieved
 
@@ -141,7 +141,7 @@ class SuccessMonitor:
         return float(np.mean(distance < CURVE_TOLERANCE_M)) >= MIN_CURVE_FRACTION
 
 
-_CHECKS = {
+CHECKS = {
     "reach": SuccessMonitor._check_reach,
     "home": SuccessMonitor._check_reach,
     "move": SuccessMonitor._check_move,
@@ -153,6 +153,7 @@ _CHECKS = {
     "press": SuccessMonitor._check_press,
     "trace": SuccessMonitor._check_trace,
 }
+"""Success test of every action."""
 
 
 def _compute_distance(a: FloatArray, b: FloatArray) -> float:

@@ -76,7 +76,7 @@ def _draw_counts(seed: int, counts: Mapping[str, int]) -> tuple[TaskProgram, ...
 def draw_held_out_set(
     seed: int, programs_per_family: int, extra_families: tuple[str, ...] = ()
 ) -> tuple[TaskProgram, ...]:
-    """Return ``programs_per_family`` programs of every family, composition, new range and new pair, and extra ones."""
+    """Return programs of every family, composition, new range and new pair, and extra ones."""
     families = (
         SINGLE_FAMILIES
         + TRAINED_COMPOSITIONS
@@ -109,7 +109,7 @@ def number_programs(programs: tuple[TaskProgram, ...]) -> tuple[TaskProgram, ...
 
 
 def print_feasibility(programs: tuple[TaskProgram, ...], scenes: int) -> None:
-    """Print the fraction of random scenes in which the scripted demonstrator achieves each family's programs."""
+    """Print the scripted demonstrator's success rate per family in random scenes."""
     rng, results = np.random.default_rng(0), defaultdict[str, list[bool]](list)
     for program in programs:
         for scene in rng.integers(2**31, size=scenes):

@@ -21,7 +21,7 @@ PAUSED_ACTIONS = ("reach", "trace")
 
 
 def make_hand_guided(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstration, list[tuple[int, int]]]:
-    """Return the hand-guided take, and the samples [start, stop) of every segment of the scripted one in it."""
+    """Return the hand-guided take, and the samples [start, stop) of every former segment in it."""
     index, bounds = _make_timetable(take, rng)
     low = np.minimum(index.astype(int), len(take) - 2)
     nearest = np.rint(index).astype(int)

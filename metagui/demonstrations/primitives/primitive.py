@@ -122,7 +122,10 @@ class PrimitiveState:
 
 
 def wrap_quarter_turn(angle: Any) -> Any:
-    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4), of numbers, arrays or tensors."""
+    """Return the smallest turn that aligns a square with ``angle``, in [-pi/4, pi/4) rad.
+
+    Accepts numbers, arrays and tensors.
+    """
     return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4
 
 

@@ -41,7 +41,7 @@ def compute_push_goal(state: PrimitiveState) -> FloatArray:
 
 
 def push(state: PrimitiveState) -> ToolMotion:
-    """Move behind a cube on the line to its goal, low and closed, then drive along the line, correcting sideways."""
+    """Move behind a cube on the line to its goal, then drive along the line, correcting sideways."""
     cube, goal = state.get_object_position(state.object_index), compute_push_goal(state)
     remaining = (goal - cube)[:2]
     tip = state.tool_position + FINGERTIP_OFFSET_M * state.jaw_direction

@@ -106,7 +106,7 @@ def trace(state: PrimitiveState) -> ToolMotion:
 
 
 def _trace_polyline(state: PrimitiveState) -> ToolMotion:
-    """Go to the first corner, then from corner to corner, correcting sideways and slowing down before each."""
+    """Go from corner to corner, correcting sideways and slowing down before each."""
     corners = compute_corners(state)
     if state.memory.trace_progress == 0.0 and is_within(corners[0] - state.tool_position, 0.005):
         state.memory.trace_progress = 1.0

@@ -68,7 +68,7 @@ def make_primitive_state(
 
 
 def check_reachable(instruction: Instruction, objects: Sequence[SceneObject], observation: Observation) -> None:
-    """Raise UnreachableError or ProgramError if an instruction cannot be carried out from the current state."""
+    """Raise UnreachableError or ProgramError if an instruction cannot be carried out now."""
     state = make_primitive_state(instruction, objects, observation)
     for goal in compute_goals(state):
         if goal[2] < 0.0:

@@ -241,7 +241,7 @@ def draw_program(
     ranges: ParameterRanges | None = None,
     accepts: Callable[[tuple[Instruction, ...]], bool] = lambda _: True,
 ) -> TaskProgram:
-    """Draw one program of a family or composition, such as ``"press+trace"``, that ``accepts`` is true for."""
+    """Draw one accepted program of a family, or of a composition such as ``"press+trace"``."""
     samplers = TASK_FAMILIES | TRAINING_ONLY_FAMILIES | UNTRAINED_FAMILIES
     while True:
         parts = [samplers[part](rng, ranges or ParameterRanges()) for part in family.split("+")]

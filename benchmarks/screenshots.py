@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from metagui.gui.theme.theme import ThemeChoice
+    from tests.helpers.user import SimulatedUser
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,11 +44,11 @@ def make_screenshots(out: Path, look: ThemeChoice, size: str, prior: Path | None
     from metagui import app
 
     app.prepare_process()
-    from PySide6.QtCore import QPoint, QSettings, Qt
-    from PySide6.QtWidgets import QApplication, QTreeView
+    from PySide6.QtCore import QSettings
+    from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme
-    from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
+    from tests.helpers.user import SimulatedUser
 
     application = QApplication.instance() or QApplication(sys.argv[:1])
     theme = Theme(look)
@@ -57,33 +58,64 @@ def make_screenshots(out: Path, look: ThemeChoice, size: str, prior: Path | None
     window.resize(*(int(n) for n in size.split("x")))
     window.show()
     window.activateWindow()  # there may be no window manager to do it
-    user, names = SimulatedUser(window), []
+    user = SimulatedUser(window)
     user.wait_until(window.isActiveWindow, 10, "the window to be active")
+    camera = Camera(user, out, look)
+    browse(camera)
+    demonstrate_three_times(camera)
+    adapt_and_run(camera)
+    print(f"longest pause {user.longest_pause * 1000:.0f} ms")
+    window.close()
+    user.save_screenshots()
+    window.deleteLater()
+    application.processEvents()
 
-    def shoot(name: str) -> None:
-        user.pause(0.5)
-        names.append(name)
-        user.take_screenshot(out / f"{len(names):02}-{name}-{look}.png")
-        print(f"{time.strftime('%H:%M:%S')} {look} {name}", flush=True)
 
+class Camera:
+    """Takes numbered screenshots of a user's window."""
+
+    def __init__(self, user: SimulatedUser, out: Path, look: ThemeChoice) -> None:
+        self.user = user
+        self._out, self._look = out, look
+        self._count = 0
+
+    def shoot(self, name: str) -> None:
+        """Take the next screenshot."""
+        self.user.pause(0.5)
+        self._count += 1
+        self.user.take_screenshot(self._out / f"{self._count:02}-{name}-{self._look}.png")
+        print(f"{time.strftime('%H:%M:%S')} {self._look} {name}", flush=True)
+
+
+def browse(camera: Camera) -> None:
+    """Look at a take, at every view of the similarity panel and at the overlay of two takes."""
+    from PySide6.QtCore import QPoint, Qt
+    from PySide6.QtWidgets import QTreeView
+
+    user = camera.user
     user.wait_until(lambda: user.read_state().startswith("Ready"), 60, "the arm")
     user.wait_until(lambda: user.read_state() == "Ready", 60, "the comparison")
-    shoot("start")
+    camera.shoot("start")
     tree = user.find_widget("Tasks and takes")
     assert isinstance(tree, QTreeView)
     user.select_task("red cube to yellow zone")
     user.press_key(Qt.Key.Key_Right)
     user.press_key(Qt.Key.Key_Down)
-    shoot("browse")
+    camera.shoot("browse")
     for view in ("Heat map", "Map", "Distances", "Ranked"):
         user.press_button(view)
-        shoot(view.lower().replace(" ", "-"))
+        camera.shoot(view.lower().replace(" ", "-"))
     user.press_button("Heat map")
     heat = user.find_widget("Heat map of distances between tasks")
     user.click(heat, QPoint(heat.width() // 2, heat.height() // 2))
     user.wait_until(lambda: user.can_read(", take "), 10, "the overlay")
-    shoot("overlay")
+    camera.shoot("overlay")
     user.press_button("Ranked")
+
+
+def demonstrate_three_times(camera: Camera) -> None:
+    """Record three takes of a new task."""
+    user = camera.user
     user.press_button("New task")
     user.type_text("blue onto yellow")
     for take in range(3):
@@ -91,40 +123,44 @@ def make_screenshots(out: Path, look: ThemeChoice, size: str, prior: Path | None
         user.wait_until(lambda: user.read_state().startswith("Recording"), 10, "recording")
         user.hover("blue")
         if take == 0:
-            shoot("hover")
+            camera.shoot("hover")
         user.click_object("blue")
         user.wait_until(lambda: user.find_button("Place").isChecked(), 5, "the tool to advance")
         user.click_object("yellow")
         if take == 0:
             user.pause(2.0)
-            shoot("recording")
+            camera.shoot("recording")
         user.press_button("Finish")
         saved = f"take {take + 1:03}"
         user.wait_until(lambda saved=saved: user.can_read(saved), 40, "the take to be saved")  # type: ignore[misc]
         user.wait_until(lambda: user.read_state() == "Ready", 10, "the arm")
-    shoot("saved")
+    camera.shoot("saved")
+
+
+def adapt_and_run(camera: Camera) -> None:
+    """Adapt to the new task, run the policy, show the shortcuts and turn the view."""
+    from PySide6.QtCore import QPoint, Qt
+
+    from tests.helpers.user import SCENE_VIEW_NAME
+
+    user = camera.user
     user.press_button("Adapt")
     user.wait_until(lambda: user.read_state().endswith("adapting") or user.can_read("held-out"), 20, "curves")
     user.pause(0.4)
-    shoot("adapting")
+    camera.shoot("adapting")
     user.wait_until(lambda: user.read_state() == "Ready", 120, "the end of adapting")
     user.wait_until(lambda: user.find_button("Run").isEnabled(), 10, "the policy")
-    shoot("adapted")
+    camera.shoot("adapted")
     user.press_button("Run")
     user.pause(1.6)
-    shoot("running")
+    camera.shoot("running")
     user.wait_until(lambda: user.read_state() == "Ready", 90, "the run to end")
-    shoot("done")
+    camera.shoot("done")
     user.press_key(Qt.Key.Key_F1)
-    shoot("keys")
+    camera.shoot("keys")
     user.press_key(Qt.Key.Key_Escape)
     user.drag(user.find_widget(SCENE_VIEW_NAME), QPoint(60, 60), QPoint(120, -40))
-    shoot("turned")
-    print(f"longest pause {user.longest_pause * 1000:.0f} ms")
-    window.close()
-    user.save_screenshots()
-    window.deleteLater()
-    application.processEvents()
+    camera.shoot("turned")
 
 
 if __name__ == "__main__":

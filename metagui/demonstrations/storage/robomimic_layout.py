@@ -60,7 +60,8 @@ def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict
 def compute_action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Return ``scale`` and ``offset`` (A,) of action = (target - offset) / scale in [-1, 1].
 
-    They follow from the joint limits, rad. A joint that the SO-101 does not have is assumed to turn half a turn either way.
+    They follow from the joint limits, rad. A joint that the SO-101 does not have is assumed to turn half a turn either
+    way.
     """
     limits = {joint.name: (joint.lower, joint.upper) for joint in JOINTS}
     lower, upper = np.array([limits.get(name, (-np.pi, np.pi)) for name in joint_names]).T

@@ -121,6 +121,8 @@ class Demonstration:
     """True if the user marked the take as successful; None if not marked."""
     notes: str = ""
     teaching_method: TeachingMethod = "clicks"
+    recut: bool = False
+    """Whether a person moved the cuts; they stay where they are then."""
     trim: tuple[int, int] | None = None
     """Samples to use, [start, stop); the samples outside remain stored."""
 

@@ -161,9 +161,12 @@ class Library:
         return self._update_take(task, take, trim=trim)
 
     def set_segments(self, task: str, take: str, segments: tuple[Segment, ...]) -> TakeInfo:
-        """Replace the segments of a take. Raises InvalidTakeError and the errors of ``remove_take``."""
+        """Replace the segments of a take by the user's, which are not aligned again.
+
+        Raises InvalidTakeError and the errors of ``remove_take``.
+        """
         validate_demonstration(replace(self.load_take(task, take), segments=segments))
-        return self._update_take(task, take, segments=segments)
+        return self._update_take(task, take, segments=segments, recut=True)
 
     def _roots(self) -> tuple[Path, ...]:
         return (self.root,) if self.examples is None else (self.root, self.examples)

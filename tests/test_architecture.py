@@ -30,7 +30,6 @@ BANNED_WORDS = ("anew", "whoever", "nobody", "somebody", "shall", "by heart", "e
 UNREVISED_PATHS = (
     "arms",
     "cli",
-    "demonstrations/recording/segmentation.py",
     "gui",
     "learning",
 )

@@ -14,7 +14,7 @@ from metagui.arms.simulation.renderer import OrbitCamera, SceneColours, SceneRen
 from metagui.gui.scene.object_drag import ObjectDrag
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.teaching.click_teacher import Proposal
-from metagui.gui.theme.theme import unit_rgb
+from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.pointer_hint import PointerHint
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
 
-    from metagui.gui.theme.theme import Colours, Theme
+    from metagui.gui.theme.colours import Colours
+    from metagui.gui.theme.theme import Theme
 
 EMPTY_BAR_DISTANCE = 2.0
 """Distance at which a bar is empty: the diameter of the sphere of embeddings."""

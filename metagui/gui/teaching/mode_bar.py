@@ -21,8 +21,8 @@ from metagui.gui.teaching.modes import (
     explain_unavailable,
     find_mode,
 )
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 from metagui.gui.widgets.action_button import make_button, make_separator
 from metagui.gui.widgets.eliding_label import ElidingLabel
 

@@ -9,8 +9,8 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS, ClickTool
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 from metagui.gui.widgets.action_button import make_button, make_separator
 
 if TYPE_CHECKING:

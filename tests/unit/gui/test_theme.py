@@ -7,9 +7,10 @@ from PySide6.QtGui import QColor, QPalette
 
 from metagui.gui.core.actions import ACTION_INFOS
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS
+from metagui.gui.theme.colours import DARK_COLOURS, LIGHT_COLOURS, Colours
 from metagui.gui.theme.icons import make_icon, make_pixmap
 from metagui.gui.theme.stylesheet import make_stylesheet
-from metagui.gui.theme.theme import DARK_COLOURS, LIGHT_COLOURS, Colours, Theme, make_palette
+from metagui.gui.theme.theme import Theme, make_palette
 from metagui.paths import resources_dir
 
 BOTH = pytest.mark.parametrize("colours", [LIGHT_COLOURS, DARK_COLOURS], ids=["light", "dark"])

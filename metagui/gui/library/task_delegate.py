@@ -81,7 +81,7 @@ class TaskDelegate(QStyledItemDelegate):
             (row.problem, "warning", colours.warning),
             (row.has_policy, "adapt", colours.accent),
         ):
-            if shown:
+            if visible:
                 right -= 18
                 self._paint_icon(painter, name, tint, right, area)
         painter.setFont(scaled_font(1.0, bold=True))

@@ -1,4 +1,4 @@
-"""What a calibration does to the arm, in a thread of its own: watch the joints being led, write what was found."""
+"""Jobs of the calibration wizard that run in a worker thread: record the sweep, write the calibration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_sweep_job(registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep) -> JobFunction:
-    """Watch limp joints; ``watched`` keeps what was seen, so that a lost port can be gone on from."""
+    """Return a job that records the joints with torque off; ``sweep_record`` survives a lost port."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, ArmCalibration]:
         with open_for_setup(registry.locate_device(arm)) as chain:
@@ -27,7 +27,7 @@ def make_sweep_job(registry: ArmRegistry, arm: RegisteredArm, sweep_record: Swee
 
 
 def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCalibration, name: str) -> JobFunction:
-    """Write a calibration to the servos, make sure that they hold it, and keep a copy under the arm's name."""
+    """Return a job that writes a calibration to the servos, verifies it and stores a copy for ``name``."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, str]:
         yield from ()
@@ -40,8 +40,8 @@ def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCa
             calibration.save(registry.calibration_path(name))
         except OSError as error:
             raise CalibrationError(
-                f"The servos hold the calibration now, but its copy cannot be written to {registry.folder}: "
-                f"{error.strerror}. Make room there, and write again."
+                f"The servos have the calibration, but its copy cannot be written to {registry.folder}: "
+                f"{error.strerror}. Make that folder writable or free disk space, then write again."
             ) from error
         return name
 

@@ -1,4 +1,4 @@
-"""Widgets fed with bare records: what they show, what they say, and that they can be used without seeing."""
+"""Widgets filled with plain records: what they show, their signals and their accessible names."""
 
 from __future__ import annotations
 
@@ -33,25 +33,26 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def theme(qapp: object) -> Theme:
-    made = Theme("light")
-    made.apply()
-    return made
+    out = Theme("light")
+    out.apply()
+    return out
 
 
-def _steps(click: int = 0) -> list[AdaptationStep]:
+def make_steps(segment: int = 0) -> list[AdaptationStep]:
+    """Return the first four adaptation steps of every candidate for a segment."""
     names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
-    return [AdaptationStep(click, 2, s, 5, n, 0.5 / (s + 1), 0.7 / (s + 1), 0.8) for n in names for s in range(4)]
+    return [AdaptationStep(segment, 2, s, 5, n, 0.5 / (s + 1), 0.7 / (s + 1), 0.8) for n in names for s in range(4)]
 
 
-def test_the_loss_panel_explains_itself_then_fills_live(qtbot: QtBot, theme: Theme) -> None:
+def test_loss_panel_begun_shows_steps(qtbot: QtBot, theme: Theme) -> None:
     panel = LossPanel(theme, QAction("Adapt"))
     qtbot.addWidget(panel)
     panel.show()
     assert not panel.content.is_filled
     panel.begin(["grasp red cube", "place on yellow zone"])
-    panel.append_steps(_steps()[:6])
+    panel.append_steps(make_steps()[:6])
     assert panel.content.is_filled
-    panel.append_steps(_steps(1))
+    panel.append_steps(make_steps(1))
     panel.show_choices({0: "adapted", 1: "adapted + Adam"}, {0: "because", 1: "it was best"})
     assert set(panel.axes.getPlotItem().listDataItems())
     theme.choose("dark")
@@ -60,49 +61,50 @@ def test_the_loss_panel_explains_itself_then_fills_live(qtbot: QtBot, theme: The
     assert not panel.content.is_filled
 
 
-def test_panning_stops_following_and_the_chip_resumes_it(qtbot: QtBot, theme: Theme) -> None:
+def test_loss_panel_panned_stops_following_until_resumed(qtbot: QtBot, theme: Theme) -> None:
     panel = LossPanel(theme, QAction("Adapt"))
     qtbot.addWidget(panel)
     panel.show()
     panel.begin(["grasp"])
-    panel.append_steps(_steps())
-    chip = panel._follow_button
-    assert not chip.isVisible()
+    panel.append_steps(make_steps())
+    button = panel._follow_button
+    assert not button.isVisible()
     panel.axes.plotItem.vb.sigRangeChangedManually.emit([True, True])
-    assert chip.isVisible()
-    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
-    assert not chip.isVisible()
+    assert button.isVisible()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert not button.isVisible()
 
 
-def _comparison() -> Comparison:
+def make_comparison() -> Comparison:
+    """Return a comparison of three tasks with random embeddings."""
     rng = np.random.default_rng(0)
-    found = Comparison()
+    out = Comparison()
     for task in ("lift blue", "press red", "circle"):
         for take in ("001", "002", "003"):
             vector = rng.normal(size=16)
-            found = found.with_take(TakeKey(task, take), vector / np.linalg.norm(vector))
-    return found
+            out = out.with_take(TakeKey(task, take), vector / np.linalg.norm(vector))
+    return out
 
 
-def test_similarity_says_not_trained_then_shows_four_views(qtbot: QtBot, theme: Theme) -> None:
+def test_similarity_panel_filled_shows_every_view(qtbot: QtBot, theme: Theme) -> None:
     panel = SimilarityPanel(theme, QAction("Train"))
     qtbot.addWidget(panel)
     panel.resize(520, 300)
     panel.show()
     assert not panel.content.is_filled
-    panel.show_comparison(_comparison(), TakeKey("circle", "002"))
+    panel.show_comparison(make_comparison(), TakeKey("circle", "002"))
     assert panel.content.is_filled
     for view in range(len(SIMILARITY_VIEWS)):
         panel.show_view(view)
         assert not panel.grab().isNull()
 
 
-def test_a_ranked_row_is_clicked_to_compare(qtbot: QtBot, theme: Theme) -> None:
+def test_similarity_panel_row_clicked_emits_pair(qtbot: QtBot, theme: Theme) -> None:
     panel = SimilarityPanel(theme, QAction("Train"))
     qtbot.addWidget(panel)
     panel.resize(520, 300)
     panel.show()
-    panel.show_comparison(_comparison(), None)
+    panel.show_comparison(make_comparison(), None)
     panel.show_neighbours("circle", [Neighbour("press red", "001", 0.4, 0.9, "similar")], "why")
     row = panel.findChild(NeighbourRow)
     assert "press red, distance 0.40, similar" in row.accessibleName()
@@ -116,40 +118,40 @@ def test_a_ranked_row_is_clicked_to_compare(qtbot: QtBot, theme: Theme) -> None:
     assert panel.take_overlay.isVisible()
 
 
-def test_the_strip_compares_shapes_not_counts() -> None:
+def test_bin_fractions_are_relative_to_fullest_bin() -> None:
     assert compute_bin_fractions(np.array([0.1, 0.1, 0.5])).max() == 1.0
     assert compute_bin_fractions(np.zeros(0)).max() == 0.0
 
 
-def test_traces_show_a_take_and_come_back_to_the_arm(qtbot: QtBot, theme: Theme) -> None:
+def test_joint_plot_shows_take_then_live_data(qtbot: QtBot, theme: Theme) -> None:
     take = generate_example_takes()["put red on violet"][0]
-    traces = JointPlot(theme, take.joint_names)
-    qtbot.addWidget(traces)
-    traces.show()
-    traces.show_take(take)
-    assert len(traces._boundary_lines) == 2
+    plot = JointPlot(theme, take.joint_names)
+    qtbot.addWidget(plot)
+    plot.show()
+    plot.show_take(take)
+    assert len(plot._boundary_lines) == 2
     for index in range(40):
-        traces.append_tick(index * 0.02, take.joint_positions[index], None, -1)
-    traces.show_live()
-    assert traces._boundary_lines == []
-    assert len(traces._drawn[0]) == 40
+        plot.append_tick(index * 0.02, take.joint_positions[index], None, -1)
+    plot.show_live()
+    assert plot._boundary_lines == []
+    assert len(plot._drawn[0]) == 40
     assert shorten_joint_name("shoulder_pan") == "pan"
     assert shorten_joint_name("wrist_flex") == "wrist"
 
 
-def test_a_replay_runs_in_its_own_time_and_ends(qtbot: QtBot) -> None:
+def test_take_player_plays_in_order_and_stops(qtbot: QtBot) -> None:
     take = generate_example_takes()["press red"][0]
-    replay, seen = TakePlayer(), []
-    replay.state_changed.connect(lambda state, share: seen.append(share))
-    assert replay.play(take)
-    qtbot.waitUntil(lambda: len(seen) > 3, timeout=5000)
-    assert seen == sorted(seen)
-    with qtbot.waitSignal(replay.playback_ended, timeout=1000):
-        replay.stop()
-    assert not replay.is_playing
+    player, fractions = TakePlayer(), []
+    player.state_changed.connect(lambda state, fraction: fractions.append(fraction))
+    assert player.play(take)
+    qtbot.waitUntil(lambda: len(fractions) > 3, timeout=5000)
+    assert fractions == sorted(fractions)
+    with qtbot.waitSignal(player.playback_ended, timeout=1000):
+        player.stop()
+    assert not player.is_playing
 
 
-def test_the_task_model_has_two_levels_and_asks_for_new_names(qtbot: QtBot) -> None:
+def test_task_model_has_two_levels_and_requests_renames(qtbot: QtBot) -> None:
     model = TaskModel()
     rows = [TaskRow("a", (TakeRow("a", "001", 100, 2.0, True),)), TaskRow("b")]
     model.set_tasks(rows)
@@ -168,7 +170,7 @@ def test_the_task_model_has_two_levels_and_asks_for_new_names(qtbot: QtBot) -> N
     assert not model.flags(take) & Qt.ItemFlag.ItemIsEditable
 
 
-def test_a_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> None:
+def test_toast_area_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> None:
     toasts = ToastArea(theme)
     qtbot.addWidget(toasts)
     toasts.show_message(ToastMessage("saved", "success"))
@@ -183,7 +185,7 @@ def test_a_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> No
     assert toasts.isHidden()
 
 
-def test_the_status_bar_says_state_in_icon_and_word(qtbot: QtBot, theme: Theme) -> None:
+def test_status_bar_shows_state_and_progress(qtbot: QtBot, theme: Theme) -> None:
     from metagui.gui.core.actions import Actions
     from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
     from metagui.gui.widgets.panel import Panel
@@ -203,33 +205,31 @@ def test_the_status_bar_says_state_in_icon_and_word(qtbot: QtBot, theme: Theme) 
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "numbers"),
+    ("low", "high", "labels"),
     [
         (0.09, 2.1, ["0.1", "0.2", "0.5", "1", "2"]),
         (0.055, 0.078, ["0.06", "0.07"]),
         (0.0591, 0.0613, ["0.06", "0.061"]),
     ],
 )
-def test_a_loss_axis_has_numbers_however_little_it_shows(
-    qtbot: QtBot, low: float, high: float, numbers: list[str]
-) -> None:
+def test_log_axis_narrow_range_has_ticks(qtbot: QtBot, low: float, high: float, labels: list[str]) -> None:
     axis = LogAxis("left")
     ((_, ticks),) = axis.tickValues(math.log10(low), math.log10(high), 180)
-    assert axis.tickStrings(ticks, 1.0, 1.0) == numbers
+    assert axis.tickStrings(ticks, 1.0, 1.0) == labels
 
 
-def test_a_label_of_two_lines_breaks_between_words_and_shortens_the_second(qtbot: QtBot) -> None:
+def test_eliding_label_wraps_words_and_elides_last_line(qtbot: QtBot) -> None:
     label = ElidingLabel(max_lines=2)
     qtbot.addWidget(label)
     label.resize(200, 40)
     label.show()
-    words = "Held-out loss 0.093 (each of 3 takes left out in turn); next adapted + Adam with 0.102"
-    label.set_full_text(words)
+    text = "Held-out loss 0.093 (each of 3 takes left out in turn); next adapted + Adam with 0.102"
+    label.set_full_text(text)
     first, second = label.text().split("\n")
-    assert words.startswith(first + " ")
+    assert text.startswith(first + " ")
     assert second.endswith("…")
-    assert words.startswith(f"{first} {second[:-1]}")
+    assert text.startswith(f"{first} {second[:-1]}")
     label.resize(2000, 40)
-    assert label.text() == words
+    assert label.text() == text
     label.set_full_text("")
     assert label.text() == ""

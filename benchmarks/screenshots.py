@@ -33,7 +33,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for look in chosen.looks.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(chosen.check_recordings, folder, dirs_exist_ok=True)
+            shutil.copytree(chosen.recordings, folder, dirs_exist_ok=True)
             os.environ["METAGUI_RECORDINGS"] = folder
             make_screenshots(chosen.out, cast("ThemeChoice", look), chosen.size, chosen.prior)
 

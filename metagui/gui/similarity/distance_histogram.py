@@ -42,7 +42,7 @@ class DistanceHistogram(Plot):
         self._margin_line = self._add_line(f"margin {TASK_DISTANCE_MARGIN:g}", TASK_DISTANCE_MARGIN, 0.94)
         self._newest_line = self._add_line("newest take", 0.0, 0.8)
         self._newest_line.hide()
-        self._group_labels = [self._add_text("same task", 1.0), self._add_text("different tasks", -1.0)]
+        self._group_labels = [self._add_text("same task", 2.0, 1.0), self._add_text("different tasks", 0.0, -1.0)]
         self.setXRange(0.0, 2.0, padding=0.01)
         self.setYRange(-1.12, 1.12, padding=0)
         self.hideAxis("left")
@@ -56,10 +56,11 @@ class DistanceHistogram(Plot):
         self.addItem(out)
         return out
 
-    def _add_text(self, text: str, height: float) -> pg.TextItem:
-        out = pg.TextItem(text, anchor=(1, 0 if height > 0 else 1))
+    def _add_text(self, text: str, x: float, y: float) -> pg.TextItem:
+        """Add a text in the corner at (x, y), opposite to where its bars usually are."""
+        out = pg.TextItem(text, anchor=(int(x > 0), int(y < 0)))
         out.setFont(scaled_font(0.88, bold=True))
-        out.setPos(2.0, height)
+        out.setPos(x, y)
         self.addItem(out)
         return out
 

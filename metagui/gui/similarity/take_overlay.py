@@ -55,7 +55,7 @@ class TakeOverlay(QWidget):
         self._theme = theme
         self._name_labels = (QLabel(), QLabel())
         self._swatches = (LineSwatch(make_pen("#000000")), LineSwatch(make_pen("#000000")))
-        self._top_view = PathPlot(theme, "Paths seen from above", "left of the arm, cm", "ahead, cm", True)
+        self._top_view = PathPlot(theme, "Paths seen from above", "to the right, cm", "forward, cm", True)
         self._height_plot = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
         self._back_button = QPushButton()
         self._back_button.setObjectName("flat")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ICONS = {"waiting": "", "moving": "", "done": "success", "wrong": "warning"}
 _FILL_COLOURS = {"waiting": "muted", "moving": "accent", "done": "success", "wrong": "warning"}
 _TEXT_COLOURS = {"waiting": "muted", "moving": "text", "done": "success", "wrong": "warning"}
-_LONGEST_STATUS_TEXT = "130° more: angles will be off"
+_LONGEST_STATUS_TEXT = "130° more: model limits used"
 _BAR_HEIGHT_PX, _ICON_SIZE_PX = 12.0, 18
 
 

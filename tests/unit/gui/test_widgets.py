@@ -1,174 +1,20 @@
-"""Widgets filled with plain records: what they show, their signals and their accessible names."""
+"""General widgets: messages, logarithmic axis, eliding label."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QAction
 
-from metagui.demonstrations.demonstration import TakeKey
-from metagui.gui.learning.loss_panel import LossPanel
-from metagui.gui.library.task_model import TakeRow, TaskModel, TaskRow
-from metagui.gui.recording.joint_plot import JointPlot, shorten_joint_name
-from metagui.gui.scene.take_player import TakePlayer
-from metagui.gui.similarity.comparison import Comparison
-from metagui.gui.similarity.distance_histogram import compute_bin_fractions
-from metagui.gui.similarity.neighbour_list import NeighbourRow
-from metagui.gui.similarity.similarity_panel import SIMILARITY_VIEWS, SimilarityPanel
-from metagui.gui.theme.theme import Theme
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.plot import LogAxis
 from metagui.gui.widgets.toast import ToastArea, ToastMessage
-from metagui.gui.window.status_bar import StatusBar
-from metagui.learning.adaptation.adaptation import AdaptationStep
-from metagui.learning.similarity.similarity import Neighbour
-from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-
-@pytest.fixture
-def theme(qapp: object) -> Theme:
-    out = Theme("light")
-    out.apply()
-    return out
-
-
-def make_steps(segment: int = 0) -> list[AdaptationStep]:
-    """Return the first four adaptation steps of every candidate for a segment."""
-    names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
-    return [AdaptationStep(segment, 2, s, 5, n, 0.5 / (s + 1), 0.7 / (s + 1), 0.8) for n in names for s in range(4)]
-
-
-def test_loss_panel_begun_shows_steps(qtbot: QtBot, theme: Theme) -> None:
-    panel = LossPanel(theme, QAction("Adapt"))
-    qtbot.addWidget(panel)
-    panel.show()
-    assert not panel.content.is_filled
-    panel.begin(["grasp red cube", "place on yellow zone"])
-    panel.append_steps(make_steps()[:6])
-    assert panel.content.is_filled
-    panel.append_steps(make_steps(1))
-    panel.show_choices({0: "adapted", 1: "adapted + Adam"}, {0: "because", 1: "it was best"})
-    assert set(panel.axes.getPlotItem().listDataItems())
-    theme.choose("dark")
-    theme.choose("light")
-    panel.show_empty("nothing")
-    assert not panel.content.is_filled
-
-
-def test_loss_panel_panned_stops_following_until_resumed(qtbot: QtBot, theme: Theme) -> None:
-    panel = LossPanel(theme, QAction("Adapt"))
-    qtbot.addWidget(panel)
-    panel.show()
-    panel.begin(["grasp"])
-    panel.append_steps(make_steps())
-    button = panel._follow_button
-    assert not button.isVisible()
-    panel.axes.plotItem.vb.sigRangeChangedManually.emit([True, True])
-    assert button.isVisible()
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert not button.isVisible()
-
-
-def make_comparison() -> Comparison:
-    """Return a comparison of three tasks with random embeddings."""
-    rng = np.random.default_rng(0)
-    out = Comparison()
-    for task in ("lift blue", "press red", "circle"):
-        for take in ("001", "002", "003"):
-            vector = rng.normal(size=16)
-            out = out.with_take(TakeKey(task, take), vector / np.linalg.norm(vector))
-    return out
-
-
-def test_similarity_panel_filled_shows_every_view(qtbot: QtBot, theme: Theme) -> None:
-    panel = SimilarityPanel(theme, QAction("Train"))
-    qtbot.addWidget(panel)
-    panel.resize(520, 300)
-    panel.show()
-    assert not panel.content.is_filled
-    panel.show_comparison(make_comparison(), TakeKey("circle", "002"))
-    assert panel.content.is_filled
-    for view in range(len(SIMILARITY_VIEWS)):
-        panel.show_view(view)
-        assert not panel.grab().isNull()
-
-
-def test_similarity_panel_row_clicked_emits_pair(qtbot: QtBot, theme: Theme) -> None:
-    panel = SimilarityPanel(theme, QAction("Train"))
-    qtbot.addWidget(panel)
-    panel.resize(520, 300)
-    panel.show()
-    panel.show_comparison(make_comparison(), None)
-    panel.show_neighbours("circle", [Neighbour("press red", "001", 0.4, 0.9, "similar")], "why")
-    row = panel.findChild(NeighbourRow)
-    assert "press red, distance 0.40, similar" in row.accessibleName()
-    with qtbot.waitSignal(panel.pair_chosen, timeout=2000) as caught:
-        qtbot.mouseClick(row, Qt.MouseButton.LeftButton, pos=QPoint(10, 10))
-    assert caught.args == ["circle", "press red"]
-    with qtbot.waitSignal(panel.pair_chosen, timeout=2000):
-        qtbot.keyClick(row, Qt.Key.Key_Return)
-    takes = generate_example_takes()
-    panel.show_pair(takes["circle"][0], takes["press red"][0])
-    assert panel.take_overlay.isVisible()
-
-
-def test_bin_fractions_are_relative_to_fullest_bin() -> None:
-    assert compute_bin_fractions(np.array([0.1, 0.1, 0.5])).max() == 1.0
-    assert compute_bin_fractions(np.zeros(0)).max() == 0.0
-
-
-def test_joint_plot_shows_take_then_live_data(qtbot: QtBot, theme: Theme) -> None:
-    take = generate_example_takes()["put red on violet"][0]
-    plot = JointPlot(theme, take.joint_names)
-    qtbot.addWidget(plot)
-    plot.show()
-    plot.show_take(take)
-    assert len(plot._boundary_lines) == 2
-    for index in range(40):
-        plot.append_tick(index * 0.02, take.joint_positions[index], None, -1)
-    plot.show_live()
-    assert plot._boundary_lines == []
-    assert len(plot._drawn[0]) == 40
-    assert shorten_joint_name("shoulder_pan") == "pan"
-    assert shorten_joint_name("wrist_flex") == "wrist"
-
-
-def test_take_player_plays_in_order_and_stops(qtbot: QtBot) -> None:
-    take = generate_example_takes()["press red"][0]
-    player, fractions = TakePlayer(), []
-    player.state_changed.connect(lambda state, fraction: fractions.append(fraction))
-    assert player.play(take)
-    qtbot.waitUntil(lambda: len(fractions) > 3, timeout=5000)
-    assert fractions == sorted(fractions)
-    with qtbot.waitSignal(player.playback_ended, timeout=1000):
-        player.stop()
-    assert not player.is_playing
-
-
-def test_task_model_has_two_levels_and_requests_renames(qtbot: QtBot) -> None:
-    model = TaskModel()
-    rows = [TaskRow("a", (TakeRow("a", "001", 100, 2.0, True),)), TaskRow("b")]
-    model.set_tasks(rows)
-    assert model.rowCount() == 2
-    first = model.index(0, 0)
-    assert model.rowCount(first) == 1
-    take = model.index(0, 0, first)
-    assert model.parent(take) == first
-    assert "succeeded" in model.data(take, Qt.ItemDataRole.AccessibleTextRole)
-    assert model.index_of("a", "001") == take
-    assert not model.index_of("nowhere").isValid()
-    with qtbot.waitSignal(model.rename_requested, timeout=1000) as caught:
-        model.setData(first, "  c ")
-    assert caught.args == ["a", "c"]
-    assert not model.setData(first, "   ")
-    assert not model.flags(take) & Qt.ItemFlag.ItemIsEditable
+    from metagui.gui.theme.theme import Theme
 
 
 def test_toast_area_new_message_replaces_all_but_errors(qtbot: QtBot, theme: Theme) -> None:
@@ -184,25 +30,6 @@ def test_toast_area_new_message_replaces_all_but_errors(qtbot: QtBot, theme: The
     for toast in list(toasts.toasts):
         toast.dismiss()
     assert toasts.isHidden()
-
-
-def test_status_bar_shows_state_and_progress(qtbot: QtBot, theme: Theme) -> None:
-    from metagui.gui.core.actions import Actions
-    from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
-    from metagui.gui.widgets.panel import Panel
-
-    window = Panel("window")
-    bar = StatusBar(theme, Actions(window, theme))
-    window.body.addWidget(bar)
-    qtbot.addWidget(window)
-    window.show()
-    assert "Connect an arm" in bar.rate_label.text()
-    bar.show_snapshot(AppSnapshot(ArmActivity.READY, LearningActivity.ADAPTING))
-    assert bar.state_label.text() == "Ready · adapting"
-    bar.show_progress(0.5, "about 3 s")
-    assert bar.progress_bar.isVisible()
-    bar.show_progress(None)
-    assert not bar.progress_bar.isVisible()
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def _make_proposal(instruction: Instruction) -> Proposal:
 
 
 def _offset_to(object_name: str, point: FloatArray, height: float) -> tuple[float, float, float]:
-    """Return the offset of a clicked point from the table's centre, or from an object: ``height`` above it."""
+    """Return a clicked point's offset from the table's centre, or ``height`` above an object."""
     if object_name != "table":
         return (0.0, 0.0, height)
     x, y, _ = np.round(point - TABLE_CENTRE_M, 4)

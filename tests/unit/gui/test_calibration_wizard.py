@@ -40,6 +40,11 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 TIMEOUT_MS = 30_000
 
 
+def _open_patient_port(device: str) -> SerialPort:
+    """Open a port that waits for replies longer than usual, so that a busy machine makes tests slow, not wrong."""
+    return SerialPort(device, reply_timeout=0.2)
+
+
 class WizardBench:
     """An uncalibrated emulated arm on a pseudo-terminal, an empty registry, and the wizard's page.
 
@@ -67,7 +72,7 @@ class WizardBench:
         return [[servo.get_register(register) for register in registers] for servo in self.arm.servos]
 
     def open(self, theme: Theme) -> CalibrationWizard:
-        self.page = page = CalibrationWizard(theme, self.port.name, self.registry)
+        self.page = page = CalibrationWizard(theme, self.port.name, self.registry, open_port=_open_patient_port)
         self.qtbot.addWidget(page)
         page.finished.connect(lambda name: self.messages.append(("finished", name)))
         page.cancelled.connect(lambda text: self.messages.append(("cancelled", text)))

@@ -73,7 +73,7 @@ class BehaviourComparisonController(QObject):
             return float(batch[-1].step / max(batch[-1].steps, 1))
 
         def nothing(*_: object) -> None:
-            self.comparison_unavailable.emit("What the policies do was not compared. Choose Policies again to start over.")
+            self.comparison_unavailable.emit("What the policies do was not compared. Choose Acts again to start over.")
 
         self._learning.learning_queue.start(
             LearningJob(

@@ -14,12 +14,10 @@ from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse_kinematics
 from metagui.arms.simulation.scene import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import (
-    ProgramError,
-    compute_goals,
-    describe_instruction,
-    make_primitive_state,
-)
+from metagui.demonstrations.json_codec import ProgramError
+from metagui.demonstrations.primitives.registry import compute_goals
+from metagui.demonstrations.programs.program import describe_instruction
+from metagui.demonstrations.programs.program_controller import make_primitive_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from metagui.gui.window.learning_presenter import LearningPresenter
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
-    from metagui.demonstrations.storage.library import TakeInfo
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.gui.window.main_window import MainWindow
     from metagui.gui.window.session import Session
 

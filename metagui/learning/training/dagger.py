@@ -21,7 +21,7 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.primitives.primitive import PrimitiveMemory
 from metagui.demonstrations.primitives.registry import PRIMITIVES
-from metagui.demonstrations.programs.program import make_primitive_state
+from metagui.demonstrations.programs.program_controller import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
@@ -89,7 +89,7 @@ class DaggerController:
         self._memory = self._memory or PrimitiveMemory.from_observation(now)
         self._memory.update(now)
         click = self.program.instructions[self.policy.instruction_index]
-        motion = PRIMITIVES[click.action](make_primitive_state(click, self.objects, now, self._memory, self.style))
+        motion = PRIMITIVES[click.action].law(make_primitive_state(click, self.objects, now, self._memory, self.style))
         seen = self._tracker.observe(now)
         self.rows[self.policy.instruction_index].append((*seen, action_from_motion(motion), np.float32(motion.done)))
 

@@ -25,9 +25,10 @@ from metagui.learning import prior
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.adaptation import adapt_task, warm_up
 from metagui.learning.maml import maml
-from metagui.learning.policy.dataset import sample_points
 from metagui.learning.policy.features import encode
-from metagui.learning.policy.policy import Points, PolicyModel
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import sample_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,8 +41,8 @@ from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.similarity import siamese
 from metagui.learning.similarity.similarity import DistanceCalibration
 from metagui.learning.training.fine_tuning import FineTuningSettings, fine_tune
@@ -214,9 +214,7 @@ def _keys(document: Any) -> Any:
     return [_keys(value) for value in document] if isinstance(document, list) else None
 
 
-@pytest.mark.parametrize(
-    ("task", "name"), [("reach red", "001"), ("two clicks", "001"), ("hover", "001")]
-)
+@pytest.mark.parametrize(("task", "name"), [("reach red", "001"), ("two clicks", "001"), ("hover", "001")])
 def test_takes_are_written_with_the_names_that_they_had(library: Library, task: str, name: str) -> None:
     """Version 0.1 opens what is written now, and so does what others made for its files."""
     again = library.add_take(library.load_take(task, name))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.policy import Points
+    from metagui.learning.policy.points import Points
     from metagui.learning.prior import Prior
 
 MEMORIZATION_MARGIN = 1.1

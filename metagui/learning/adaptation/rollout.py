@@ -10,7 +10,8 @@ import numpy as np
 
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M
 from metagui.learning.adaptation.adapted_task import TaskPolicyError
-from metagui.learning.policy.features import Tracker, motion_from_action
+from metagui.learning.policy.features import motion_from_action
+from metagui.learning.policy.track import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
 
 NEAREST_NEIGHBOUR = "nearest neighbour"
 
@@ -23,7 +24,7 @@ NEAREST_NEIGHBOUR = "nearest neighbour"
 class NearestNeighbourSkill(SkillPolicy):
     """One click's demonstrated states, with what was done in them; a drop-in for an adapted policy."""
 
-    actions: Array = field(default_factory=lambda: np.zeros((0, features.ACTION_SIZE), np.float32))
+    actions: Array = field(default_factory=lambda: np.zeros((0, ACTION_SIZE), np.float32))
     """(n, ACTIONS)"""
     done: Array = field(default_factory=lambda: np.zeros(0, np.float32))
     """(n,)"""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from metagui.learning.policy.features import COARSE_SCALE_M, FINE_SCALE_M, FINEST_SCALE_M
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, FINEST_SCALE_M
 from metagui.learning.similarity.trajectory import (
     GLOBAL_CHANNELS,
     OBJECT_CHANNELS,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
 
 CONTRASTIVE_MARGIN = 1.0
 PAIR_FEATURES, PAIR_SUMMARY_SIZE = 21, 8

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
     from metagui.learning.similarity.trajectory import Trajectories
 
 MIN_CALIBRATION_TASKS = 20

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.policy.features import COARSE_SCALE_M, FINE_SCALE_M, Array, check_finite, normalise_gripper
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, Array
+from metagui.learning.policy.features import check_finite
+from metagui.learning.policy.track import normalise_gripper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ import numpy as np
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaState
-from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.similarity import siamese, similarity
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep
 from metagui.learning.training.training_data import TrainingData, drop_label_parameters

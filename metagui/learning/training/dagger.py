@@ -26,9 +26,12 @@ from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, Script
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
-from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, MetaDataset, concatenate_segments, sample_points
-from metagui.learning.policy.features import SegmentArrays, Tracker, action_from_motion
-from metagui.learning.policy.policy import Points, PolicyModel, as_numpy
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, MetaDataset, concatenate_segments
+from metagui.learning.policy.features import SegmentArrays, action_from_motion
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import PolicyModel, as_numpy
+from metagui.learning.policy.task_sampler import sample_points
+from metagui.learning.policy.track import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.primitives.primitive import MotionStyle
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
     from metagui.learning.torch_utils.functional_mlp import Params
 
 SUPPORT_POINTS = 192

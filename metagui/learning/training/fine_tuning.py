@@ -18,7 +18,8 @@ import torch
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaParameters, MetaState
-from metagui.learning.policy.dataset import DatasetError, SamplingSettings, TaskSampler
+from metagui.learning.policy.dataset import DatasetError
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 from metagui.learning.training.fine_tuning_data import MIN_LIBRARY_TASKS, MIN_TAKES_TO_HOLD_OUT, FineTuningData
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from metagui.learning.policy.policy import Points
+    from metagui.learning.policy.points import Points
     from metagui.learning.prior import Prior
 
 

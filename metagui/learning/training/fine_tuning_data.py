@@ -14,14 +14,9 @@ import torch
 
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import (
-    MIN_SEGMENT_DECISIONS,
-    DatasetError,
-    MetaDataset,
-    build_dataset,
-    sample_points,
-)
-from metagui.learning.policy.policy import Points
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset, build_dataset
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.task_sampler import sample_points
 from metagui.learning.prior import Prior, PriorMismatchError
 
 if TYPE_CHECKING:

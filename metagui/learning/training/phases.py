@@ -12,7 +12,8 @@ import torch
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
-from metagui.learning.policy.dataset import MetaDataset, SamplingSettings, TaskSampler
+from metagui.learning.policy.dataset import MetaDataset
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.similarity.siamese import SiameseSettings
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
-    from metagui.learning.policy.policy import Points, PolicyModel
+    from metagui.learning.policy.points import Points
+    from metagui.learning.policy.policy import PolicyModel
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,7 @@ def test_any_name_becomes_a_folder_name_and_comes_back(name):
     assert task_names.from_folder_name(folder) == task_names.normalise_task_name(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"]
-)
+@pytest.mark.parametrize("name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"])
 def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
     library.add(take(name))
     (task,) = library.tasks()

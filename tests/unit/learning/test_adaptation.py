@@ -20,14 +20,9 @@ from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
 from metagui.learning.policy import task_inference
 from metagui.learning.policy.features import FeatureError, encode
-from metagui.learning.policy.policy import (
-    ADAPTED_TENSORS,
-    MEMORY_TENSORS,
-    RETRIEVAL_TENSORS,
-    Points,
-    PolicyModel,
-    as_numpy,
-)
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import ADAPTED_TENSORS, PolicyModel, as_numpy
+from metagui.learning.policy.retrieval import MEMORY_TENSORS, RETRIEVAL_TENSORS
 from metagui.learning.prior import Prior, PriorMismatchError, load_shipped
 from metagui.learning.similarity.siamese import SiameseEncoder
 from tests.helpers.takes import generate_example_takes

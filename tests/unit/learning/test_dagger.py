@@ -17,14 +17,10 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.learning.adaptation.adapted_task import TaskPolicy
 from metagui.learning.adaptation.rollout import PolicyController
 from metagui.learning.policy import dataset
-from metagui.learning.policy.dataset import MetaDataset, SamplingSettings, TaskSampler, encode_all
-from metagui.learning.policy.features import (
-    COARSE_SCALE_M,
-    DISPLACEMENT_SCALE_M,
-    SegmentArrays,
-    action_from_motion,
-    motion_from_action,
-)
+from metagui.learning.policy.dataset import MetaDataset, encode_all
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_SCALE_M
+from metagui.learning.policy.features import SegmentArrays, action_from_motion, motion_from_action
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.prior import load_shipped
 from metagui.learning.training import dagger
 from tests.helpers.takes import EXAMPLE_PROGRAMS, generate_example_takes

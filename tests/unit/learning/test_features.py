@@ -11,7 +11,8 @@ from metagui.arms.arm import JointState, Observation, SceneState
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, forward_kinematics
 from metagui.demonstrations.demonstration import Demonstration, Segment
 from metagui.learning.policy import conditioning, features
-from metagui.learning.policy.features import FeatureError, Tracker, encode, motion_from_action
+from metagui.learning.policy.features import FeatureError, encode, motion_from_action
+from metagui.learning.policy.track import Tracker
 from tests.helpers.takes import generate_example_takes
 
 

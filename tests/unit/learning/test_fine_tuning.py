@@ -168,4 +168,4 @@ def test_a_library_has_a_prior_and_an_encoder_of_its_own(tmp_path: Path, monkeyp
     fallen = priors.load_for_library(library)
     assert fallen.id == shipped.id
     assert "is not a prior" in fallen.metadata["problem"]
-    assert "What is shipped is used" in fallen.metadata["problem"]
+    assert "The shipped files are used" in fallen.metadata["problem"]

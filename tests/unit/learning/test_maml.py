@@ -16,8 +16,9 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaParameters, MetaState, StateFileError
-from metagui.learning.policy.dataset import SamplingSettings, TaskSampler, encode_all
+from metagui.learning.policy.dataset import encode_all
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.muon import is_hidden_matrix
 from tests.helpers.takes import generate_example_takes
 

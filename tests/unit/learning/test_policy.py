@@ -12,17 +12,11 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.policy import conditioning, numpy_policy, task_inference
-from metagui.learning.policy.dataset import sample_points
 from metagui.learning.policy.features import encode
-from metagui.learning.policy.policy import (
-    ADAPTED_TENSORS,
-    POSITION_TENSORS,
-    RETRIEVAL_TENSORS,
-    TASK_TENSORS,
-    Points,
-    PolicyModel,
-    as_numpy,
-)
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import ADAPTED_TENSORS, POSITION_TENSORS, TASK_TENSORS, PolicyModel, as_numpy
+from metagui.learning.policy.retrieval import RETRIEVAL_TENSORS
+from metagui.learning.policy.task_sampler import sample_points
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:

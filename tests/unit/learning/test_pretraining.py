@@ -14,24 +14,11 @@ from metagui.arms.arm import SceneObject
 from metagui.learning import prior as priors
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaParameters
-from metagui.learning.policy.dataset import (
-    MIN_SEGMENT_DECISIONS,
-    DatasetError,
-    MetaDataset,
-    SamplingSettings,
-    TaskSampler,
-    build_dataset,
-    show_zones_as_cubes,
-)
-from metagui.learning.policy.features import (
-    COARSE_SCALE_M,
-    FINE_SCALE_M,
-    HELD_COLUMN,
-    KIND_FEATURES,
-    OBJECT_INPUT_FEATURES,
-    encode,
-)
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset, build_dataset
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, KIND_FEATURES, OBJECT_INPUT_FEATURES
+from metagui.learning.policy.features import HELD_COLUMN, encode
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler, show_zones_as_cubes
 from metagui.learning.prior import Prior, PriorError, PriorMismatchError
 from metagui.learning.similarity.siamese import SiameseSettings
 from metagui.learning.training import dagger

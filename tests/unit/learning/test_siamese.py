@@ -22,7 +22,7 @@ from metagui.learning.torch_utils.functional_mlp import init_mlp
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
 
 
 def test_the_loss_is_hadsells() -> None:

@@ -10,52 +10,29 @@ import pytest
 import torch
 
 from metagui.cli.output import run_to_end
-from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment
+from metagui.demonstrations.demonstration import Instruction, Segment
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation import adaptation, candidates
-from metagui.learning.adaptation.adaptation import AdaptationError, AdaptationStep, adapt_task, select_candidate
+from metagui.learning.adaptation.adaptation import AdaptationError, adapt_task, select_candidate
 from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
 from metagui.learning.policy import task_inference
 from metagui.learning.policy.features import FeatureError, encode
 from metagui.learning.policy.points import Points
-from metagui.learning.policy.policy import ADAPTED_TENSORS, PolicyModel, as_numpy
+from metagui.learning.policy.policy import ADAPTED_TENSORS, as_numpy
 from metagui.learning.policy.retrieval import MEMORY_TENSORS, RETRIEVAL_TENSORS
-from metagui.learning.prior import Prior, PriorMismatchError, load_shipped
-from metagui.learning.similarity.siamese import SiameseEncoder
+from metagui.learning.prior import PriorMismatchError, load_shipped
+from tests.helpers.priors import QUICK_SETTINGS, UNTRAINED_MODEL, adapt_untrained_prior, make_untrained_prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
-QUICK = CandidateSettings(max_adam_steps=10, support_points=48)
-
-
-def _prior(**metadata: object) -> Prior:
-    meta = maml.initialise(MODEL.initialise(0), MODEL.initial_inner_rates(), 5).detached_copy()
-    return Prior(
-        MODEL, meta, PolicyModel(32, 32, 16, 8, unconditioned=True).initialise(1), SiameseEncoder(), dict(metadata)
-    )
-
-
-def _adapt(
-    takes: Sequence[Demonstration], should_stop: Callable[[], bool] = lambda: False, **options: object
-) -> tuple[list[AdaptationStep], TaskPolicy]:
-    race = adapt_task(_prior(), takes, QUICK, should_stop, **options)  # type: ignore[arg-type]
-    steps = []
-    while True:
-        try:
-            steps.append(next(race))
-        except StopIteration as finished:
-            return steps, finished.value
 
 
 def test_every_candidate_of_every_click_is_seen_live() -> None:
-    steps, adapted = _adapt(generate_example_takes()["put red on violet"])
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"])
     seen = {(step.segment_index, step.candidate) for step in steps}
     names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
     assert seen == {(click, name) for click in (0, 1) for name in names}
@@ -68,13 +45,13 @@ def test_every_candidate_of_every_click_is_seen_live() -> None:
 
 
 def test_one_take_is_enough_and_says_how_it_was_judged() -> None:
-    _, adapted = _adapt(generate_example_takes()["lift blue"][:1])
+    _, adapted = adapt_untrained_prior(generate_example_takes()["lift blue"][:1])
     assert "only take" in adapted.skills[0].reason
     assert adapted.skills[0].choice in ("zero-step", "adapted")
 
 
 def test_files_come_back_as_they_were(tmp_path: Path) -> None:
-    _, adapted = _adapt(generate_example_takes()["press red"])
+    _, adapted = adapt_untrained_prior(generate_example_takes()["press red"])
     adapted.save(tmp_path / "adapted.safetensors")
     back = TaskPolicy.load(tmp_path / "adapted.safetensors")
     assert (back.task, back.object_names, back.provenance) == (adapted.task, adapted.object_names, adapted.provenance)
@@ -87,14 +64,14 @@ def test_files_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_neighbours_policy_may_race() -> None:
-    _, green = _adapt(generate_example_takes()["above green"])
-    steps, adapted = _adapt(generate_example_takes()["above red"], neighbours={"above green": green})
+    _, green = adapt_untrained_prior(generate_example_takes()["above green"])
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["above red"], neighbours={"above green": green})
     assert "nearest: above green" in {step.candidate for step in steps}
     assert "nearest: above green" in adapted.skills[0].held_out
 
 
 def test_stop_keeps_what_there_is() -> None:
-    steps, adapted = _adapt(generate_example_takes()["put red on violet"], should_stop=lambda: True)
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"], should_stop=lambda: True)
     assert {step.candidate for step in steps} == {"zero-step", "adapted"}
     assert len(adapted.skills) == 2
 
@@ -102,19 +79,19 @@ def test_stop_keeps_what_there_is() -> None:
 def test_takes_that_differ_in_clicks_are_named() -> None:
     takes = [*generate_example_takes()["press red"], generate_example_takes()["put red on violet"][0]]
     with pytest.raises(AdaptationError, match="'001' has 2"):
-        _adapt(takes)
+        adapt_untrained_prior(takes)
 
 
 def test_no_take_no_adaptation() -> None:
     with pytest.raises(AdaptationError, match="Choose one take"):
-        _adapt([])
+        adapt_untrained_prior([])
 
 
 def test_broken_numbers_are_refused() -> None:
     take = generate_example_takes()["press red"][0]
     commands = np.full_like(take.command_requested, np.inf)
     with pytest.raises(FeatureError, match="command_asked"):
-        _adapt([replace(take, command_requested=commands)])
+        adapt_untrained_prior([replace(take, command_requested=commands)])
 
 
 def test_a_click_that_did_nothing_is_left_out_with_a_note() -> None:
@@ -123,13 +100,13 @@ def test_a_click_that_did_nothing_is_left_out_with_a_note() -> None:
         for take in generate_example_takes()["press red"]
     ]
     assert len(encode(takes[0])[0]) == 1
-    _, adapted = _adapt(takes)
+    _, adapted = adapt_untrained_prior(takes)
     assert len(adapted.skills) == 1
     assert "left out" in adapted.provenance["notes"][0]
 
 
 def _folds(task: str) -> candidates.Folds:
-    return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK)
+    return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
 
 
 def test_other_anchors_are_looked_at_where_that_explains_the_takes_clearly_better() -> None:
@@ -167,24 +144,24 @@ class _Recorder:
 
 
 def test_only_the_winner_is_made_from_everything_and_it_is_what_training_with_the_folds_makes() -> None:
-    prior, folds = _prior(), _folds("circle")
+    prior, folds = make_untrained_prior(), _folds("circle")
     start = candidates.infer_zero_step(prior, folds)
-    *_, (step, whole) = candidates.train_with_adam(prior.model, [start], folds, QUICK)
-    made = candidates.train_candidate(prior.model, start, folds, QUICK, step)
+    *_, (step, whole) = candidates.train_with_adam(prior.model, [start], folds, QUICK_SETTINGS)
+    made = candidates.train_candidate(prior.model, start, folds, QUICK_SETTINGS, step)
     for name in ADAPTED_TENSORS:
         assert made[name].shape[0] == 1
         np.testing.assert_allclose(made[name][0].detach(), whole[name][-1].detach(), atol=2e-3)
-    begun = candidates.train_candidate(prior.model, start, folds, QUICK, 0)
+    begun = candidates.train_candidate(prior.model, start, folds, QUICK_SETTINGS, 0)
     np.testing.assert_array_equal(begun["context"][0].detach(), start["context"][-1])
 
 
 def test_adam_goes_through_all_batches_in_turn() -> None:
     folds = _folds("circle")
-    zero, model = candidates.infer_zero_step(_prior(), folds), _Recorder()
-    settings = replace(QUICK, max_adam_steps=candidates.ADAM_BATCHES + 1)
+    zero, model = candidates.infer_zero_step(make_untrained_prior(), folds), _Recorder()
+    settings = replace(QUICK_SETTINGS, max_adam_steps=candidates.ADAM_BATCHES + 1)
     for _ in candidates.train_with_adam(model, [zero], folds, settings):  # type: ignore[arg-type]
         pass
-    assert all(anchors.shape[1] == QUICK.adam_batch_points for anchors in model.seen)
+    assert all(anchors.shape[1] == QUICK_SETTINGS.adam_batch_points for anchors in model.seen)
     first, again = model.seen[0], model.seen[candidates.ADAM_BATCHES]
     assert torch.equal(first, again)
     assert not any(torch.equal(first, other) for other in model.seen[1 : candidates.ADAM_BATCHES])
@@ -192,7 +169,7 @@ def test_adam_goes_through_all_batches_in_turn() -> None:
 
 @pytest.mark.parametrize("blind", [False, True])
 def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> None:
-    prior, folds = _prior(), _folds("circle")
+    prior, folds = make_untrained_prior(), _folds("circle")
     model = replace(prior.model, unconditioned=blind)
     if blind:
         starts = [
@@ -201,13 +178,13 @@ def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> N
         ]
     else:
         other = replace(
-            prior, meta=maml.initialise(MODEL.initialise(7), MODEL.initial_inner_rates(), 5).detached_copy()
+            prior, meta=maml.initialise(UNTRAINED_MODEL.initialise(7), UNTRAINED_MODEL.initial_inner_rates(), 5).detached_copy()
         )
         starts = [candidates.infer_zero_step(one, folds) for one in (prior, other)]
-    *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK)
+    *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK_SETTINGS)
     found = candidates.compute_candidate_losses(model, both, candidates.repeat_folds(folds, 2), 2)
     for index, start in enumerate(starts):
-        *_, (_, alone) = candidates.train_with_adam(model, [start], folds, QUICK)
+        *_, (_, alone) = candidates.train_with_adam(model, [start], folds, QUICK_SETTINGS)
         rows = slice(index * (folds.fold_count + 1), (index + 1) * (folds.fold_count + 1))
         assert all(torch.equal(alone[name], start[name]) != blind for name in RETRIEVAL_TENSORS[:2])
         for name in ADAPTED_TENSORS:
@@ -216,7 +193,7 @@ def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> N
 
 
 def test_a_neighbours_policy_looks_at_what_this_task_shows() -> None:
-    prior = _prior()
+    prior = make_untrained_prior()
     zero = candidates.infer_zero_step(prior, _folds("circle"))
     *_, adapted = maml.adapt(prior.model, prior.meta, _folds("press red").support, 1)
     neighbour = as_numpy(adapted, -1)
@@ -229,12 +206,12 @@ def test_a_neighbours_policy_looks_at_what_this_task_shows() -> None:
 
 def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:
     takes = generate_example_takes()["circle"]
-    untrained = replace(QUICK, max_adam_steps=0, keep_all_candidates=True)
-    adapted = run_to_end(adapt_task(_prior(), takes, untrained), lambda _: None)
-    kept, prior, folds = adapted.skills[0].candidate_params, _prior(), _folds("circle")
+    untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
+    adapted = run_to_end(adapt_task(make_untrained_prior(), takes, untrained), lambda _: None)
+    kept, prior, folds = adapted.skills[0].candidate_params, make_untrained_prior(), _folds("circle")
     starts = {
         "fine-tune": candidates.start_baseline(prior.baseline, folds),
-        "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK.seed),
+        "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),
     }
     for name, start in starts.items():
         np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
@@ -244,10 +221,10 @@ def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:
 
 @pytest.mark.parametrize(("patience", "last"), [(15, 15), (100, 30)])
 def test_training_that_gains_nothing_ends_early(patience: int, last: int) -> None:
-    settings = replace(QUICK, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
+    settings = replace(QUICK_SETTINGS, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
     seen: dict[str, int] = {}
     run_to_end(
-        adapt_task(_prior(), generate_example_takes()["circle"], settings),
+        adapt_task(make_untrained_prior(), generate_example_takes()["circle"], settings),
         lambda step: seen.update({step.candidate: step.step}),
     )
     assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
@@ -265,20 +242,20 @@ def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:
 def test_what_is_well_explained_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
     folds = _folds("circle")
     monkeypatch.setattr(candidates, "UNFAMILIAR_LOSS", 1e9)
-    assert candidates.search_attention(_prior(), folds) is folds
+    assert candidates.search_attention(make_untrained_prior(), folds) is folds
 
 
 def test_attention_can_be_directed() -> None:
     folds = _folds("circle")
     support = replace(folds.support, forced_attention=torch.tensor([[2, 7]]).expand(folds.fold_count + 1, 2))
-    fast = MODEL.start(_prior().meta.params, support)
+    fast = UNTRAINED_MODEL.start(make_untrained_prior().meta.params, support)
     assert torch.softmax(fast["attention1"], -1)[:, 2].min() > 0.99
     assert torch.softmax(fast["attention2"], -1)[:, 7].min() > 0.99
 
 
 def test_another_arm_is_refused() -> None:
     with pytest.raises(PriorMismatchError, match="choose a prior made for this arm"):
-        next(adapt_task(_prior(joints=["a", "b"]), generate_example_takes()["press red"]))
+        next(adapt_task(make_untrained_prior(joints=["a", "b"]), generate_example_takes()["press red"]))
 
 
 def test_choosing_is_cautious() -> None:

@@ -62,8 +62,8 @@ class PolicyController:
         names = tuple(anchor.name for anchor in objects)
         if names != task_policy.object_names:
             raise TaskPolicyError(
-                f"'{task_policy.task}' was learnt with {', '.join(task_policy.object_names)}, and here there is {', '.join(names)}. "
-                "The arm does not move; adapt the task to takes of this scene."
+                f"'{task_policy.task}' was adapted with the objects {', '.join(task_policy.object_names)}; this scene "
+                f"has {', '.join(names)}. The arm does not move; adapt the task to takes of this scene."
             )
         self.task_policy = task_policy
         self.settings = settings or RolloutSettings()

@@ -178,7 +178,10 @@ def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> N
         ]
     else:
         other = replace(
-            prior, meta=maml.initialise(UNTRAINED_MODEL.initialise(7), UNTRAINED_MODEL.initial_inner_rates(), 5).detached_copy()
+            prior,
+            meta=maml.initialise(
+                UNTRAINED_MODEL.initialise(7), UNTRAINED_MODEL.initial_inner_rates(), 5
+            ).detached_copy(),
         )
         starts = [candidates.infer_zero_step(one, folds) for one in (prior, other)]
     *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK_SETTINGS)

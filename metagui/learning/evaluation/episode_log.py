@@ -44,7 +44,7 @@ class EpisodeLog:
                 self.episodes_by_program[row["program"]] = [Episode(**episode) for episode in row["episodes"]]
         except (ValueError, KeyError, TypeError) as error:
             raise EpisodeLogError(
-                f"{self._path} is not a log of episodes ({error}). Nothing was changed; choose another file."
+                f"{self._path} is not an episode log ({error}). Nothing was changed; choose another file."
             ) from error
         if lines[-1]:  # killed while writing: that program is run again
             self._path.write_text(text[: -len(lines[-1])], encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Adaptation on real takes: live progress, an honest choice, clear refusals, and files that come back."""
+"""Tests of adapting to a task: progress, choice of a candidate, errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
 from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction, Segment
@@ -15,293 +14,21 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation import adaptation, candidates
 from metagui.learning.adaptation.adaptation import AdaptationError, adapt_task, select_candidate
-from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
 from metagui.learning.adaptation.candidates import CandidateSettings
-from metagui.learning.maml import maml
 from metagui.learning.policy import task_inference
 from metagui.learning.policy.features import FeatureError, encode
-from metagui.learning.policy.points import Points
-from metagui.learning.policy.policy import ADAPTED_TENSORS, as_numpy
-from metagui.learning.policy.retrieval import MEMORY_TENSORS, RETRIEVAL_TENSORS
 from metagui.learning.prior import PriorMismatchError, load_shipped
-from tests.helpers.priors import QUICK_SETTINGS, UNTRAINED_MODEL, adapt_untrained_prior, make_untrained_prior
+from tests.helpers.priors import QUICK_SETTINGS, adapt_untrained_prior, make_untrained_prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import torch
 
-
-def test_every_candidate_of_every_click_is_seen_live() -> None:
-    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"])
-    seen = {(step.segment_index, step.candidate) for step in steps}
-    names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
-    assert seen == {(click, name) for click in (0, 1) for name in names}
-    assert all(np.isfinite([step.support_loss, step.query_loss, step.zero_step_loss]).all() for step in steps)
-    five = [step for step in steps if step.candidate == "adapted" and step.segment_index == 0]
-    assert [step.step for step in five] == [0, 1, 2, 3, 4, 5]
-    assert five[0].query_loss <= five[0].zero_step_loss * 1.001
-    assert len(adapted.skills) == 2
-    assert "each of 3 takes left out in turn" in adapted.skills[0].reason
-
-
-def test_one_take_is_enough_and_says_how_it_was_judged() -> None:
-    _, adapted = adapt_untrained_prior(generate_example_takes()["lift blue"][:1])
-    assert "only take" in adapted.skills[0].reason
-    assert adapted.skills[0].choice in ("zero-step", "adapted")
-
-
-def test_files_come_back_as_they_were(tmp_path: Path) -> None:
-    _, adapted = adapt_untrained_prior(generate_example_takes()["press red"])
-    adapted.save(tmp_path / "adapted.safetensors")
-    back = TaskPolicy.load(tmp_path / "adapted.safetensors")
-    assert (back.task, back.object_names, back.provenance) == (adapted.task, adapted.object_names, adapted.provenance)
-    for a, b in zip(adapted.skills, back.skills, strict=True):
-        assert (a.choice, a.reason, a.held_out, a.decisions) == (b.choice, b.reason, b.held_out, b.decisions)
-        assert all(np.array_equal(a.params[name], b.params[name]) for name in a.params)
-    (tmp_path / "broken").write_bytes(b"no")
-    with pytest.raises(TaskPolicyError, match="Adapt the task again"):
-        TaskPolicy.load(tmp_path / "broken")
-
-
-def test_a_neighbours_policy_may_race() -> None:
-    _, green = adapt_untrained_prior(generate_example_takes()["above green"])
-    steps, adapted = adapt_untrained_prior(generate_example_takes()["above red"], neighbours={"above green": green})
-    assert "nearest: above green" in {step.candidate for step in steps}
-    assert "nearest: above green" in adapted.skills[0].held_out
-
-
-def test_stop_keeps_what_there_is() -> None:
-    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"], should_stop=lambda: True)
-    assert {step.candidate for step in steps} == {"zero-step", "adapted"}
-    assert len(adapted.skills) == 2
-
-
-def test_takes_that_differ_in_clicks_are_named() -> None:
-    takes = [*generate_example_takes()["press red"], generate_example_takes()["put red on violet"][0]]
-    with pytest.raises(AdaptationError, match="'001' has 2"):
-        adapt_untrained_prior(takes)
-
-
-def test_no_take_no_adaptation() -> None:
-    with pytest.raises(AdaptationError, match="Choose one take"):
-        adapt_untrained_prior([])
-
-
-def test_broken_numbers_are_refused() -> None:
-    take = generate_example_takes()["press red"][0]
-    commands = np.full_like(take.command_requested, np.inf)
-    with pytest.raises(FeatureError, match="command_asked"):
-        adapt_untrained_prior([replace(take, command_requested=commands)])
-
-
-def test_a_click_that_did_nothing_is_left_out_with_a_note() -> None:
-    takes = [
-        replace(take, segments=(Segment(0, 1, take.segments[0].instruction), Segment(2, take.segments[0].stop)))
-        for take in generate_example_takes()["press red"]
-    ]
-    assert len(encode(takes[0])[0]) == 1
-    _, adapted = adapt_untrained_prior(takes)
-    assert len(adapted.skills) == 1
-    assert "left out" in adapted.provenance["notes"][0]
+    pass
 
 
 def _folds(task: str) -> candidates.Folds:
     return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
-
-
-def test_other_anchors_are_looked_at_where_that_explains_the_takes_clearly_better() -> None:
-    beside = TaskProgram("beside", (Instruction("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)}),))
-    takes = generate_takes(beside, GenerationSettings(takes=3, seed=0, workers=1))
-    names = [anchor.name for anchor in takes[0].objects]
-    prior, folds = load_shipped(), candidates.make_folds([encode(take)[0] for take in takes], CandidateSettings())
-    wrong = torch.tensor([names.index("red cube"), names.index("violet zone")]).expand(folds.fold_count + 1, 2)
-    folds = replace(folds, support=replace(folds.support, forced_attention=wrong))
-    found = candidates.search_attention(prior, folds)
-    assert found.support.forced_attention is not None
-    assert [names[i] for i in found.support.forced_attention[-1]] == ["red cube", "green cube"]
-    before, after = (
-        candidates.compute_losses(prior.model, candidates.infer_zero_step(prior, f), folds)[1] for f in (folds, found)
-    )
-    assert after < before * (1.0 - candidates.ATTENTION_MARGIN)
-    # One take cannot tell, however much better another anchor explains it.
-    assert candidates.search_attention(prior, replace(folds, fold_count=1)).support.forced_attention is wrong
-
-
-class _Recorder:
-    """A model whose loss is small where its parameters are, and that keeps the points it was shown."""
-
-    unconditioned = False
-
-    def __init__(self) -> None:
-        self.seen: list[torch.Tensor] = []
-
-    def precompute(self, fast: dict[str, torch.Tensor], points: Points) -> Points:
-        return points
-
-    def loss(self, fast: dict[str, torch.Tensor], points: Points) -> torch.Tensor:
-        self.seen.append(points.object_features)
-        return sum((tensor.square().sum() for tensor in fast.values()), torch.zeros(())).expand(1)
-
-
-def test_only_the_winner_is_made_from_everything_and_it_is_what_training_with_the_folds_makes() -> None:
-    prior, folds = make_untrained_prior(), _folds("circle")
-    start = candidates.infer_zero_step(prior, folds)
-    *_, (step, whole) = candidates.train_with_adam(prior.model, [start], folds, QUICK_SETTINGS)
-    made = candidates.train_candidate(prior.model, start, folds, QUICK_SETTINGS, step)
-    for name in ADAPTED_TENSORS:
-        assert made[name].shape[0] == 1
-        np.testing.assert_allclose(made[name][0].detach(), whole[name][-1].detach(), atol=2e-3)
-    begun = candidates.train_candidate(prior.model, start, folds, QUICK_SETTINGS, 0)
-    np.testing.assert_array_equal(begun["context"][0].detach(), start["context"][-1])
-
-
-def test_adam_goes_through_all_batches_in_turn() -> None:
-    folds = _folds("circle")
-    zero, model = candidates.infer_zero_step(make_untrained_prior(), folds), _Recorder()
-    settings = replace(QUICK_SETTINGS, max_adam_steps=candidates.ADAM_BATCHES + 1)
-    for _ in candidates.train_with_adam(model, [zero], folds, settings):  # type: ignore[arg-type]
-        pass
-    assert all(anchors.shape[1] == QUICK_SETTINGS.adam_batch_points for anchors in model.seen)
-    first, again = model.seen[0], model.seen[candidates.ADAM_BATCHES]
-    assert torch.equal(first, again)
-    assert not any(torch.equal(first, other) for other in model.seen[1 : candidates.ADAM_BATCHES])
-
-
-@pytest.mark.parametrize("blind", [False, True])
-def test_candidates_trained_together_end_where_each_ends_alone(blind: bool) -> None:
-    prior, folds = make_untrained_prior(), _folds("circle")
-    model = replace(prior.model, unconditioned=blind)
-    if blind:
-        starts = [
-            candidates.start_baseline(prior.baseline, folds),
-            candidates.start_from_scratch(prior.model, folds, 0),
-        ]
-    else:
-        other = replace(
-            prior,
-            meta=maml.initialise(
-                UNTRAINED_MODEL.initialise(7), UNTRAINED_MODEL.initial_inner_rates(), 5
-            ).detached_copy(),
-        )
-        starts = [candidates.infer_zero_step(one, folds) for one in (prior, other)]
-    *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK_SETTINGS)
-    found = candidates.compute_candidate_losses(model, both, candidates.repeat_folds(folds, 2), 2)
-    for index, start in enumerate(starts):
-        *_, (_, alone) = candidates.train_with_adam(model, [start], folds, QUICK_SETTINGS)
-        rows = slice(index * (folds.fold_count + 1), (index + 1) * (folds.fold_count + 1))
-        assert all(torch.equal(alone[name], start[name]) != blind for name in RETRIEVAL_TENSORS[:2])
-        for name in ADAPTED_TENSORS:
-            torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
-        assert found[index] == pytest.approx(candidates.compute_losses(prior.model, alone, folds), rel=1e-4)
-
-
-def test_a_neighbours_policy_looks_at_what_this_task_shows() -> None:
-    prior = make_untrained_prior()
-    zero = candidates.infer_zero_step(prior, _folds("circle"))
-    *_, adapted = maml.adapt(prior.model, prior.meta, _folds("press red").support, 1)
-    neighbour = as_numpy(adapted, -1)
-    start = candidates.start_from_neighbour(neighbour, zero)
-    assert all(torch.equal(start[name], zero[name]) for name in (*RETRIEVAL_TENSORS, *MEMORY_TENSORS))
-    for name in ADAPTED_TENSORS:
-        assert all(np.array_equal(task, neighbour[name]) for task in start[name].detach())
-    assert not torch.equal(start["goal1"], zero["goal1"])
-
-
-def test_every_candidate_keeps_the_policy_that_it_trained_itself() -> None:
-    takes = generate_example_takes()["circle"]
-    untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
-    adapted = run_to_end(adapt_task(make_untrained_prior(), takes, untrained), lambda _: None)
-    kept, prior, folds = adapted.skills[0].candidate_params, make_untrained_prior(), _folds("circle")
-    starts = {
-        "fine-tune": candidates.start_baseline(prior.baseline, folds),
-        "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),
-    }
-    for name, start in starts.items():
-        np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
-    np.testing.assert_array_equal(kept["adapted + Adam"]["context"], kept["adapted"]["context"])
-    assert not np.array_equal(kept["adapted"]["context"], kept["zero-step"]["context"])
-
-
-@pytest.mark.parametrize(("patience", "last"), [(15, 15), (100, 30)])
-def test_training_that_gains_nothing_ends_early(patience: int, last: int) -> None:
-    settings = replace(QUICK_SETTINGS, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
-    seen: dict[str, int] = {}
-    run_to_end(
-        adapt_task(make_untrained_prior(), generate_example_takes()["circle"], settings),
-        lambda step: seen.update({step.candidate: step.step}),
-    )
-    assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
-
-
-def test_held_out_takes_are_not_in_memory_and_shown_ones_are() -> None:
-    folds = _folds("circle")
-    assert folds.support.take_ids is not None
-    assert folds.query.take_ids is not None
-    for fold in range(folds.fold_count):
-        assert not set(folds.query.take_ids[fold].tolist()) & set(folds.support.take_ids[fold].tolist())
-    assert set(folds.query.take_ids[-1].tolist()) == set(folds.support.take_ids[-1].tolist())
-
-
-def test_what_is_well_explained_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    folds = _folds("circle")
-    monkeypatch.setattr(candidates, "UNFAMILIAR_LOSS", 1e9)
-    assert candidates.search_attention(make_untrained_prior(), folds) is folds
-
-
-def test_attention_can_be_directed() -> None:
-    folds = _folds("circle")
-    support = replace(folds.support, forced_attention=torch.tensor([[2, 7]]).expand(folds.fold_count + 1, 2))
-    fast = UNTRAINED_MODEL.start(make_untrained_prior().meta.params, support)
-    assert torch.softmax(fast["attention1"], -1)[:, 2].min() > 0.99
-    assert torch.softmax(fast["attention2"], -1)[:, 7].min() > 0.99
-
-
-def test_another_arm_is_refused() -> None:
-    with pytest.raises(PriorMismatchError, match="choose a prior made for this arm"):
-        next(adapt_task(make_untrained_prior(joints=["a", "b"]), generate_example_takes()["press red"]))
-
-
-def test_choosing_is_cautious() -> None:
-    losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
-    strange = {"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.7}
-    assert select_candidate(losses, "", 3, False)[0] == "adapted"
-    assert select_candidate(losses | {"adapted + Adam": 0.01}, "", 3, False)[0] == "adapted"
-    assert select_candidate(losses | {"from scratch": 0.01}, "", 1, False)[0] == "adapted"
-    assert select_candidate(losses | {"zero-step": 0.05}, "", 3, False)[0] == "zero-step"
-    assert select_candidate(strange, "", 3, False)[0] == "adapted"
-    for takes, touching, best in ((1, False, "adapted"), (3, True, "adapted + Adam"), (1, True, "zero-step")):
-        assert select_candidate(strange | {"adapted + Adam": 0.2}, "", takes, touching)[0] == best
-
-
-def test_warming_up_takes_no_data() -> None:
-    adaptation.warm_up()
-
-
-def test_the_reason_says_why_a_lower_loss_is_not_trusted() -> None:
-    losses = {"zero-step": 0.30, "adapted": 0.31, "adapted + Adam": 0.29}
-    assert "not better by enough" in select_candidate(losses, "", 3, False)[1]
-    assert "one take does not tell" in select_candidate(losses, "", 1, True)[1]
-    assert "one take flatters" in select_candidate(losses, "", 1, False)[1]
-    assert (
-        "good enough before"
-        in select_candidate({"zero-step": 0.1, "adapted": 0.1, "adapted + Adam": 0.01}, "", 3, False)[1]
-    )
-
-
-def test_takes_tell_a_circle_about_a_cube_from_one_about_the_zone_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cube lies a little differently on the zone each time; only about what is meant is it one circle.
-
-    Where that clue says the same of all things, what is meant is looked at less.
-    """
-    told = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
-    middles = task_inference.summarise_centres
-
-    def the_same(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
-        return middles(where, done).mean(1, keepdim=True).expand(-1, where.shape[2], -1)
-
-    monkeypatch.setattr(task_inference, "summarise_centres", the_same)
-    untold = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
-    assert np.mean(told) > np.mean(untold) + 1.0
 
 
 def _preferred(seed: int, meant: str) -> float:
@@ -317,3 +44,135 @@ def _preferred(seed: int, meant: str) -> float:
     attention = candidates.infer_zero_step(load_shipped(), folds)["attention1"][-1]
     cube, zone = (next(i for i, a in enumerate(takes[0].objects) if a.name == n) for n in ("green cube", "violet zone"))
     return float(attention[cube] - attention[zone])
+
+
+def test_adapt_task_yields_every_candidate_of_every_segment() -> None:
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"])
+    seen = {(step.segment_index, step.candidate) for step in steps}
+    names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
+    assert seen == {(click, name) for click in (0, 1) for name in names}
+    assert all(np.isfinite([step.support_loss, step.query_loss, step.zero_step_loss]).all() for step in steps)
+    five = [step for step in steps if step.candidate == "adapted" and step.segment_index == 0]
+    assert [step.step for step in five] == [0, 1, 2, 3, 4, 5]
+    assert five[0].query_loss <= five[0].zero_step_loss * 1.001
+    assert len(adapted.skills) == 2
+    assert "each of 3 takes left out in turn" in adapted.skills[0].reason
+
+
+def test_adapt_task_from_one_take_explains_its_validation() -> None:
+    _, adapted = adapt_untrained_prior(generate_example_takes()["lift blue"][:1])
+    assert "only take" in adapted.skills[0].reason
+    assert adapted.skills[0].choice in ("zero-step", "adapted")
+
+
+def test_adapt_task_with_neighbour_adds_a_candidate() -> None:
+    _, green = adapt_untrained_prior(generate_example_takes()["above green"])
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["above red"], neighbours={"above green": green})
+    assert "nearest: above green" in {step.candidate for step in steps}
+    assert "nearest: above green" in adapted.skills[0].held_out
+
+
+def test_adapt_task_stopped_returns_the_quick_candidates() -> None:
+    steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"], should_stop=lambda: True)
+    assert {step.candidate for step in steps} == {"zero-step", "adapted"}
+    assert len(adapted.skills) == 2
+
+
+def test_adapt_task_with_unequal_segments_names_the_takes() -> None:
+    takes = [*generate_example_takes()["press red"], generate_example_takes()["put red on violet"][0]]
+    with pytest.raises(AdaptationError, match="'001' has 2"):
+        adapt_untrained_prior(takes)
+
+
+def test_adapt_task_without_takes_raises() -> None:
+    with pytest.raises(AdaptationError, match="Choose one take"):
+        adapt_untrained_prior([])
+
+
+def test_adapt_task_with_infinite_numbers_raises() -> None:
+    take = generate_example_takes()["press red"][0]
+    commands = np.full_like(take.command_requested, np.inf)
+    with pytest.raises(FeatureError, match="command_requested"):
+        adapt_untrained_prior([replace(take, command_requested=commands)])
+
+
+def test_adapt_task_skips_a_segment_that_is_too_short() -> None:
+    takes = [
+        replace(take, segments=(Segment(0, 1, take.segments[0].instruction), Segment(2, take.segments[0].stop)))
+        for take in generate_example_takes()["press red"]
+    ]
+    assert len(encode(takes[0])[0]) == 1
+    _, adapted = adapt_untrained_prior(takes)
+    assert len(adapted.skills) == 1
+    assert "left out" in adapted.provenance["notes"][0]
+
+
+def test_adapt_task_stores_every_candidates_own_policy() -> None:
+    takes = generate_example_takes()["circle"]
+    untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
+    adapted = run_to_end(adapt_task(make_untrained_prior(), takes, untrained), lambda _: None)
+    kept, prior, folds = adapted.skills[0].candidate_params, make_untrained_prior(), _folds("circle")
+    starts = {
+        "fine-tune": candidates.start_baseline(prior.baseline, folds),
+        "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),
+    }
+    for name, start in starts.items():
+        np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
+    np.testing.assert_array_equal(kept["adapted + Adam"]["context"], kept["adapted"]["context"])
+    assert not np.array_equal(kept["adapted"]["context"], kept["zero-step"]["context"])
+
+
+@pytest.mark.parametrize(("patience", "last"), [(15, 15), (100, 30)])
+def test_adapt_task_ends_training_without_gain_early(patience: int, last: int) -> None:
+    settings = replace(QUICK_SETTINGS, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
+    seen: dict[str, int] = {}
+    run_to_end(
+        adapt_task(make_untrained_prior(), generate_example_takes()["circle"], settings),
+        lambda step: seen.update({step.candidate: step.step}),
+    )
+    assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
+
+
+def test_adapt_task_with_prior_of_other_arm_raises() -> None:
+    with pytest.raises(PriorMismatchError, match="choose a prior made for this arm"):
+        next(adapt_task(make_untrained_prior(joints=["a", "b"]), generate_example_takes()["press red"]))
+
+
+def test_select_candidate_prefers_the_closest_to_the_prior() -> None:
+    losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
+    strange = {"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.7}
+    assert select_candidate(losses, "", 3, False)[0] == "adapted"
+    assert select_candidate(losses | {"adapted + Adam": 0.01}, "", 3, False)[0] == "adapted"
+    assert select_candidate(losses | {"from scratch": 0.01}, "", 1, False)[0] == "adapted"
+    assert select_candidate(losses | {"zero-step": 0.05}, "", 3, False)[0] == "zero-step"
+    assert select_candidate(strange, "", 3, False)[0] == "adapted"
+    for takes, touching, best in ((1, False, "adapted"), (3, True, "adapted + Adam"), (1, True, "zero-step")):
+        assert select_candidate(strange | {"adapted + Adam": 0.2}, "", takes, touching)[0] == best
+
+
+def test_warm_up_runs_without_data() -> None:
+    adaptation.warm_up()
+
+
+def test_select_candidate_explains_a_rejected_lower_loss() -> None:
+    losses = {"zero-step": 0.30, "adapted": 0.31, "adapted + Adam": 0.29}
+    assert "not better by enough" in select_candidate(losses, "", 3, False)[1]
+    assert "one take does not tell" in select_candidate(losses, "", 1, True)[1]
+    assert "one take flatters" in select_candidate(losses, "", 1, False)[1]
+    assert (
+        "good enough before"
+        in select_candidate({"zero-step": 0.1, "adapted": 0.1, "adapted + Adam": 0.01}, "", 3, False)[1]
+    )
+
+
+def test_start_distinguishes_circles_about_cube_and_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes distinguish a circle about a cube from a circle about the zone under it."""
+    told = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
+    middles = task_inference.summarise_centres
+
+    def the_same(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
+        return middles(where, done).mean(1, keepdim=True).expand(-1, where.shape[2], -1)
+
+    monkeypatch.setattr(task_inference, "summarise_centres", the_same)
+    untold = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
+    assert np.mean(told) > np.mean(untold) + 1.0

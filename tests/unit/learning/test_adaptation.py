@@ -1,4 +1,4 @@
-"""Tests of adapting to a task: progress, choice of a candidate, errors."""
+"""Tests of adapting to a task: progress, stored candidates, errors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction, Segment
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
+from metagui.generators import run_to_end
 from metagui.learning.adaptation import adaptation, candidates
-from metagui.learning.adaptation.adaptation import AdaptationError, adapt_task, select_candidate
+from metagui.learning.adaptation.adaptation import AdaptationError, adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.policy import task_inference
 from metagui.learning.policy.features import FeatureError, encode
@@ -110,8 +110,8 @@ def test_adapt_task_skips_a_segment_that_is_too_short() -> None:
 def test_adapt_task_stores_every_candidates_own_policy() -> None:
     takes = generate_example_takes()["circle"]
     untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
-    adapted = run_to_end(adapt_task(make_untrained_prior(), takes, untrained), lambda _: None)
-    kept, prior, folds = adapted.skills[0].candidate_params, make_untrained_prior(), _folds("circle")
+    adapted = run_to_end(adapt_task(load_shipped(), takes, untrained))
+    kept, prior, folds = adapted.skills[0].candidate_params, load_shipped(), _folds("circle")
     starts = {
         "fine-tune": candidates.start_baseline(prior.baseline, folds),
         "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),
@@ -127,7 +127,7 @@ def test_adapt_task_ends_training_without_gain_early(patience: int, last: int) -
     settings = replace(QUICK_SETTINGS, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
     seen: dict[str, int] = {}
     run_to_end(
-        adapt_task(make_untrained_prior(), generate_example_takes()["circle"], settings),
+        adapt_task(load_shipped(), generate_example_takes()["circle"], settings),
         lambda step: seen.update({step.candidate: step.step}),
     )
     assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
@@ -138,31 +138,8 @@ def test_adapt_task_with_prior_of_other_arm_raises() -> None:
         next(adapt_task(make_untrained_prior(joints=["a", "b"]), generate_example_takes()["press red"]))
 
 
-def test_select_candidate_prefers_the_closest_to_the_prior() -> None:
-    losses = {"zero-step": 0.100, "adapted": 0.101, "adapted + Adam": 0.099, "from scratch": 0.095}
-    strange = {"zero-step": 0.9, "adapted": 0.8, "adapted + Adam": 0.7}
-    assert select_candidate(losses, "", 3, False)[0] == "adapted"
-    assert select_candidate(losses | {"adapted + Adam": 0.01}, "", 3, False)[0] == "adapted"
-    assert select_candidate(losses | {"from scratch": 0.01}, "", 1, False)[0] == "adapted"
-    assert select_candidate(losses | {"zero-step": 0.05}, "", 3, False)[0] == "zero-step"
-    assert select_candidate(strange, "", 3, False)[0] == "adapted"
-    for takes, touching, best in ((1, False, "adapted"), (3, True, "adapted + Adam"), (1, True, "zero-step")):
-        assert select_candidate(strange | {"adapted + Adam": 0.2}, "", takes, touching)[0] == best
-
-
 def test_warm_up_runs_without_data() -> None:
     adaptation.warm_up()
-
-
-def test_select_candidate_explains_a_rejected_lower_loss() -> None:
-    losses = {"zero-step": 0.30, "adapted": 0.31, "adapted + Adam": 0.29}
-    assert "not better by enough" in select_candidate(losses, "", 3, False)[1]
-    assert "one take does not tell" in select_candidate(losses, "", 1, True)[1]
-    assert "one take flatters" in select_candidate(losses, "", 1, False)[1]
-    assert (
-        "good enough before"
-        in select_candidate({"zero-step": 0.1, "adapted": 0.1, "adapted + Adam": 0.01}, "", 3, False)[1]
-    )
 
 
 def test_start_distinguishes_circles_about_cube_and_zone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,11 +37,19 @@ def test_find_outlier_takes_in_agreeing_takes_is_empty(monkeypatch: pytest.Monke
     assert _judge(monkeypatch, slightly) == (), "a little farther is no verdict"
 
 
+@pytest.mark.parametrize("unit", [0.1, 10.0])
+def test_find_outlier_takes_is_invariant_to_the_loss_scale(monkeypatch: pytest.MonkeyPatch, unit: float) -> None:
+    losses = _equal(3)
+    assert _judge(monkeypatch, unit * losses) == ()
+    losses[0, :, 1] = 0.6
+    assert [odd.take for odd in _judge(monkeypatch, unit * losses)] == ["002"]
+
+
 def test_find_outlier_takes_names_a_distant_take_and_segment(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = np.concatenate([_equal(4), _equal(4)])
     losses[1, 2, [0, 1, 3]] = losses[1, [0, 1, 3], 2] = 3.0
     (odd,) = _judge(monkeypatch, losses)
-    assert (odd.take, odd.kind, odd.click, odd.times) == ("003", "other", 2, pytest.approx(10.0))
+    assert (odd.take, odd.kind, odd.click, odd.times) == ("003", "other", 2, pytest.approx(15.0))
     assert "'003'" in odd.reason
     assert "click 2" in odd.reason
 
@@ -61,7 +69,7 @@ def test_find_outlier_takes_needs_two_signs_for_a_shaky_take(
     hard[0, 1, 1] = 0.3
     assert _judge(monkeypatch, hard) == ()
     farther = _equal(3)
-    farther[0, 1, [0, 2]] = farther[0, [0, 2], 1] = 0.7
+    farther[0, 1, [0, 2]] = farther[0, [0, 2], 1] = 0.6
     assert _judge(monkeypatch, farther) == ()
 
 

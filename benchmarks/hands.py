@@ -39,7 +39,7 @@ def main() -> None:
     """Serve the arm and obey."""
     hands = HandGuidance()
     orders: dict[str, Callable[..., str]] = {
-        "sweep": hands.run_sweep,
+        "sweep": hands.sweep,
         "scene": hands.arrange_scene,
         "show": hands.demonstrate,
     }

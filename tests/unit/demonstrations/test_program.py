@@ -33,7 +33,8 @@ from metagui.demonstrations.programs.task_distribution import (
     draw_programs,
 )
 from metagui.demonstrations.programs.validity import find_object_pairs, is_valid_sequence
-from metagui.learning.policy.features import HELD_COLUMN, encode
+from metagui.learning.policy.feature_layout import OBJECT_LAYOUT
+from metagui.learning.policy.features import encode
 from metagui.paths import resources_dir
 
 
@@ -197,7 +198,7 @@ def test_low_grasp_ends_with_held_cube() -> None:
         take = demonstrate(program, seed, MotionStyle(), (), "001", reject_ambiguous=False)
         assert take is not None
         segment = encode(take)[0]
-        held = segment.object_features[:, [a.name for a in take.objects].index("green cube"), HELD_COLUMN]
+        held = segment.object_features[:, [a.name for a in take.objects].index("green cube"), OBJECT_LAYOUT.held]
         assert np.all(held[segment.done > 0] == 1.0)
 
 

@@ -400,7 +400,7 @@ def test_adapting_again_ends_as_it_did(library: Library, prior: Prior) -> None:
         max_adam_steps=6, check_every=2, support_points=24, encoder_points=12, query_points=16, adam_batch_points=8
     )
     adapted = run_to_end(adapt_task(prior, takes, settings), lambda _step: None)
-    assert adapted.skills[0].choice == wanted["choice"]
+    assert adapted.skills[0].choice == "zero-step", "candidates that only imitate better are not chosen any more"
     losses = {name: loss for name, loss in wanted["held_out"].items() if not name.startswith("nearest: ")}
     assert dict(adapted.skills[0].held_out) == pytest.approx(losses, **LEARNT)
     assert set(adapted.provenance) == set(wanted["provenance"]) - {"ignores demonstrations"}

@@ -187,7 +187,8 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["success"] = _SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
-    file.attrs["recut"] = demonstration.manually_segmented
+    if demonstration.manually_segmented:
+        file.attrs["recut"] = True
     _write_trim(file, demonstration.trim)
 
 

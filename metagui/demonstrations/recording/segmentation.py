@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.recording.segment_alignment import find_common_boundaries, select_strongest
 from metagui.demonstrations.recording.segmentation_cues import (
@@ -30,13 +32,16 @@ if TYPE_CHECKING:
 
 MAX_PAUSE_DELAY_S = 0.6
 """Maximum time between a rise and a pause that belongs to the same boundary, s."""
+MAX_REST_OFFSET_M, MIN_LONG_REST_STRENGTH = 0.03, 2.0
+"""In a single take, a rest is a boundary only within the former horizontal distance of an object, m, or if its strength
+is at least the latter (one second): people hesitate anywhere, and no other take shows where a rest has a meaning."""
 MIN_SEGMENT_S = 0.3
 """Minimum duration of a segment, s; shorter ones are joined to the next."""
 
 
 def segment_take(take: Demonstration) -> tuple[Segment, ...]:
     """Return the segments of a take in order, without instructions and without the pauses between them."""
-    return _split_at_boundaries(take, _select_certain(find_boundaries(take)))
+    return _split_at_boundaries(take, _select_certain(take, find_boundaries(take)))
 
 
 def ensure_segmented(take: Demonstration) -> Demonstration:
@@ -60,7 +65,10 @@ def align_segmentation(takes: Sequence[Demonstration]) -> tuple[Demonstration, .
     count = counts[0][0] - 1 if counts else None
     chosen = None if count is None and len(free) == 1 else find_common_boundaries(free_takes, found, count)
     if chosen is None:
-        chosen = [_select_certain(each) if count is None else select_strongest(each, count) for each in found]
+        chosen = [
+            _select_certain(take, boundaries) if count is None else select_strongest(boundaries, count)
+            for take, boundaries in zip(free_takes, found, strict=True)
+        ]
     for index, boundaries in zip(free, chosen, strict=True):
         aligned[index] = replace(takes[index], segments=_split_at_boundaries(takes[index], boundaries))
     return tuple(aligned)
@@ -99,9 +107,24 @@ def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
     )
 
 
-def _select_certain(boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
-    """Return the boundaries that need no confirmation by other takes."""
-    return tuple(each for each in boundaries if each.strength >= 1.0)
+def _select_certain(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
+    """Return the boundaries that need no other take as evidence."""
+    return tuple(each for each in boundaries if each.strength >= 1.0 and _is_certain(take, each))
+
+
+def _is_certain(take: Demonstration, boundary: Boundary) -> bool:
+    """Whether a boundary is a contact, a turn of strokes, a long rest, or a rest above an object."""
+    if boundary.cue != "rest" or boundary.strength >= MIN_LONG_REST_STRENGTH:
+        return True
+    return _is_above_object(take, boundary.stop)
+
+
+def _is_above_object(take: Demonstration, sample: int) -> bool:
+    """Whether the tool is above or at an object that is neither the table nor held."""
+    sample = min(sample, len(take) - 1)
+    offsets = take.tool_positions[sample] - take.object_positions[sample]
+    others = np.array([each.kind != "table" for each in take.objects]) & ~take.held[sample]
+    return bool((np.linalg.norm(offsets[:, :2], axis=1)[others] < MAX_REST_OFFSET_M).any())
 
 
 def _split_at_boundaries(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Segment, ...]:

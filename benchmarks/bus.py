@@ -20,7 +20,7 @@ import numpy as np
 import scservo_sdk as sdk
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import BITS_PER_BYTE, EMULATED_BAUD, EmulatedPort
+from metagui.arms.emulator.emulated_port import BITS_PER_BYTE, EMULATED_BAUD, EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus
 from metagui.arms.feetech.protocol import FRAME_OVERHEAD_BYTES

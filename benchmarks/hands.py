@@ -17,7 +17,7 @@ from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever happens meanwhile."""
+"""Write files atomically and durably: after a crash or a power cut a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def write_atomically(path: Path, content: bytes, replace: bool = False) -> None:
-    """Write ``data`` beside ``path``, then put it there at once, safe against a crash or a power cut.
+    """Write ``content`` to a temporary file in the folder of ``path``, flush it, and give it its name.
 
-    Raises FileExistsError if something is there and ``replace`` is not set, OSError if the disk refuses.
+    Raises FileExistsError if the file exists and ``replace`` is False, OSError if the disk refuses.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -30,7 +30,7 @@ def write_atomically(path: Path, content: bytes, replace: bool = False) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk; Windows opens no folders, and needs not."""
+    """Wait until a file or folder is on the disk; Windows cannot open folders and does not need it."""
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -41,7 +41,7 @@ def flush_to_disk(path: Path) -> None:
 
 
 def _link_exclusively(temporary: Path, path: Path) -> None:
-    """Name the file, never overwriting another. Raises FileExistsError."""
+    """Give the file its name without ever overwriting another file. Raises FileExistsError."""
     try:
         os.link(temporary, path)
     except FileExistsError:

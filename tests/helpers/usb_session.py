@@ -15,7 +15,7 @@ from tests.unit.gui.test_session import until
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-    from metagui.arms.emulator.pty_server import EmulatedPort
+    from metagui.arms.emulator.emulated_port import EmulatedPort
     from metagui.gui.window.session import Session
 
 
@@ -30,7 +30,7 @@ class EmulatedUsbPort:
         self.plug()
 
     def plug(self) -> None:
-        from metagui.arms.emulator.pty_server import EmulatedPort
+        from metagui.arms.emulator.emulated_port import EmulatedPort
 
         self.port = EmulatedPort(self.arm)
 

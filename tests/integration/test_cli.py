@@ -208,7 +208,7 @@ def test_adapt_then_run(library, prior, programs):
 def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, monkeypatch):
     few = {"GENERATED_PROGRAMS": 3, "GENERATED_TAKES": 2, "VALIDATION_PROGRAMS": 2}
     for name, value in few.items():
-        monkeypatch.setattr(f"metagui.cli.commands.fine_tune.{name}", value)
+        monkeypatch.setattr(f"metagui.cli.fine_tuning.{name}", value)
     clicks = [Instruction("press", cube) for cube in ("red cube", "green cube", "blue cube")]
     clicks += [
         Instruction("reach", zone, None, {"offset": (0.0, 0.0, 0.05)}) for zone in ("yellow zone", "violet zone")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import arm_registry
@@ -127,7 +127,7 @@ def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm
     ("words", "why"),
     [
         (("record", "x"), "Name the file of their --program"),
-        (("record", "x", "--by", "hand"), "Only an arm on a cable can be led by hand"),
+        (("record", "x", "--by", "hand"), "Only a real arm can be guided by hand"),
         (("record", "x", "--by", "leader"), "Name it with --leader"),
         (("record", "x", "--arm", "/dev/ttyNOT", "--by", "hand"), "There is no port /dev/ttyNOT"),
         (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=here"), "must be a name and numbers"),

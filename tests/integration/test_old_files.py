@@ -523,7 +523,7 @@ def test_words_that_options_take_are_known_still(words: list[str]) -> None:
     result = CliRunner().invoke(app, [*words, *(["--library", "nowhere"] if words[0] == "record" else [])])
     assert result.exit_code == 1
     said = result.output
-    assert any(reason in said for reason in ("Which clicks?", "Only an arm on a cable", "Which arm leads?", "--shots"))
+    assert any(reason in said for reason in ("Which program?", "Only a real arm", "Which arm is the leader?", "--shots"))
 
 
 def test_recordings_lie_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
@@ -32,7 +32,7 @@ def test_unplugged_and_plugged_in_again() -> None:
         arm = SO101Arm(port.name)
         arm.connect()
         arm.observe()
-    with pytest.raises(ConnectionLostError, match=r"has vanished.*Plug it in"):
+    with pytest.raises(ConnectionLostError, match=r"has disappeared.*Plug it in"):
         arm.observe()
     assert not arm.connected
     arm.disconnect()
@@ -155,5 +155,5 @@ def test_unplugging_ends_the_loop_with_a_name() -> None:
     loop.stop()
     assert loop.error is not None
     assert loop.error.fatal
-    assert "has vanished" in loop.error.message
+    assert "has disappeared" in loop.error.message
     assert not arm.connected

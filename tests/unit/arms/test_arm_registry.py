@@ -8,7 +8,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.serial_port import PortError, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
@@ -71,7 +71,7 @@ def test_adapters_that_look_alike(tmp_path: Path) -> None:
     book.register("arm", "COM4")
     assert book.find_device("arm") == "COM4"
     plugged[1] = UsbPort("COM9", 0x1A86, 0x7523)
-    with pytest.raises(PortError, match="cannot be told from others"):
+    with pytest.raises(PortError, match="cannot be distinguished"):
         book.find_device("arm")
     book.register("virtual", "/dev/pts/7")
     assert book.find_device("virtual") == "/dev/pts/7"
@@ -109,7 +109,7 @@ def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
 
 def test_a_broken_book_says_so(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("[{")
-    with pytest.raises(PortError, match="cannot be understood"):
+    with pytest.raises(PortError, match="is damaged"):
         ArmRegistry(tmp_path, lambda: ()).list_arms()
 
 

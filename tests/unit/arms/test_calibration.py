@@ -185,7 +185,7 @@ def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
             "drive_mode is 2",
         ),
         ({"gripper": {"id": "6", "drive_mode": 0, "homing_offset": 0, "range_min": 0, "range_max": 9}}, "whole number"),
-        ({"elbow": {}}, "where it must name"),
+        ({"elbow": {}}, "but must name"),
     ],
 )
 def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object], reason: str) -> None:

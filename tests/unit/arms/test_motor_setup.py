@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
 from metagui.arms.emulator.emulated_servo import EmulatedServo
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.motors import WrongServoError

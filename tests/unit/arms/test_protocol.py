@@ -25,7 +25,7 @@ def test_frames_of_the_manual() -> None:
 def test_a_sync_write_lists_its_servos() -> None:
     packet = frames.build_sync_write({1: b"\x00\x08", 2: b"\x00\x08"}, 42)
     assert packet == Packet(BROADCAST_ID, InstructionCode.SYNC_WRITE, bytes.fromhex("2A 02 01 00 08 02 00 08"))
-    with pytest.raises(ValueError, match="equally many"):
+    with pytest.raises(ValueError, match="same number of bytes"):
         frames.build_sync_write({1: b"\x00", 2: b"\x00\x08"}, 42)
 
 

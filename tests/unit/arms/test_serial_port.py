@@ -10,7 +10,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import port_permissions, serial_port
 from metagui.arms.feetech.protocol import build_ping, encode
 from metagui.arms.feetech.serial_port import PortError, SerialPort
@@ -46,7 +46,7 @@ def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
                 use(port)
         port.close()
         port.close()
-        with pytest.raises(ConnectionLostError, match="has vanished"):
+        with pytest.raises(ConnectionLostError, match="has disappeared"):
             use(port)
 
 

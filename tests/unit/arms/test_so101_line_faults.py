@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from metagui.arms.arm import ArmError, Command
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus, ServoRefusedError
 from metagui.arms.feetech.control_table import RAD_PER_TICK
@@ -117,7 +117,7 @@ def test_a_servo_that_keeps_its_own_mind(connected: EmulatedBench) -> None:
     connected.emulated_arm.servos[0].set_register(reg.MIN_POSITION_LIMIT, 0)  # locked, as it is
     with (
         open_for_setup("virtual", connected.open_port) as chain,
-        pytest.raises(ServoRefusedError, match="keeps 0 as its lowest"),
+        pytest.raises(ServoRefusedError, match="reports 0 as its lowest"),
     ):
         chain.bus.write(1, reg.MIN_POSITION_LIMIT, 55)
 

@@ -219,7 +219,7 @@ def test_an_arm_that_cannot_be_led_says_so() -> None:
     arm = TwinnedArm(SimulatedArm(0))
     arm.connect()
     assert not arm.hand_guiding
-    with pytest.raises(ArmError, match="cannot be led by hand"):
+    with pytest.raises(ArmError, match="cannot be guided by hand"):
         arm.start_hand_guiding()
 
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.serial_port import SerialPort, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry
@@ -318,7 +318,7 @@ def test_a_broken_book_is_told_at_once(desk: Desk, qapp: QApplication) -> None:
     desk.registry.folder.mkdir()
     (desk.registry.folder / "arms.json").write_text("[{")
     desk.open(Theme("light"))
-    assert desk.complains("cannot be understood")
+    assert desk.complains("is damaged")
 
 
 def test_going_away_in_the_middle_leaves_nothing_running(desk: Desk, page: CalibrationWizard) -> None:

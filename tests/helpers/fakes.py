@@ -1,4 +1,4 @@
-"""Real implementations, small and without physics, of what is slow, random or unbreakable in the program."""
+"""Small fakes without physics for parts of the program that are slow, random or cannot fail on demand."""
 
 import time
 
@@ -20,9 +20,9 @@ NAN_JOINTS = read_only_copy(np.full(len(JOINTS), np.nan))
 
 
 class FakeArm:
-    """An arm that is wherever it was sent one command ago, tells what it was sent, and breaks when told to.
+    """An arm that reaches every target within one tick, logs what it is sent, and fails on demand.
 
-    ``breaks`` maps a method's name to the exception it raises from now on.
+    ``errors`` maps a method's name to the exception that the method raises.
     """
 
     name = "plain arm"
@@ -36,7 +36,7 @@ class FakeArm:
         self.positions = np.array(positions, dtype=float)
         self.connected = True
         self.sent_log = []
-        """What was sent, and where the arm was when it was made to hold: (what, positions)."""
+        """(method, positions) of every command and hold."""
         self.errors = {}
 
     def connect(self):
@@ -90,7 +90,7 @@ CONNECTION_LOST = ConnectionLostError("The arm does not answer any more; it hold
 
 
 class ScriptedController:
-    """A controller that returns one planned thing a decision, then has nothing more to do."""
+    """A controller that returns or raises one planned item per decision, then None."""
 
     def __init__(self, *plans, instruction=None):
         self.planned = list(plans)
@@ -127,7 +127,7 @@ def make_motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
 
 
 def make_command(joint_offset):
-    """A command to the home pose with every joint changed by as much."""
+    """Return a command to the home pose with every joint changed by ``joint_offset``, rad."""
     return Command(HOME_ANGLES_RAD + joint_offset)
 
 

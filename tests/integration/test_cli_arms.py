@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.emulator.emulated_port import EmulatedPort
+from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
@@ -60,7 +60,7 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
             over.set()
             time.join()
         assert result.exit_code == 0, result.stderr
-        assert "Lead every joint from stop to stop" in result.stderr
+        assert "Move every joint by hand from stop to stop" in result.stderr
         assert list(json.loads(result.stdout)) == [joint.name for joint in SO101Arm("").joints]
         calibration = ArmRegistry().load_calibration("mine")
         assert ArmRegistry().find_device("mine") == port.name

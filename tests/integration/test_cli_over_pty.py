@@ -126,7 +126,7 @@ def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("record", "x"), "Name the file of their --program"),
+        (("record", "x"), "Name its file with --program"),
         (("record", "x", "--by", "hand"), "Only a real arm can be guided by hand"),
         (("record", "x", "--by", "leader"), "Name it with --leader"),
         (("record", "x", "--arm", "/dev/ttyNOT", "--by", "hand"), "There is no port /dev/ttyNOT"),

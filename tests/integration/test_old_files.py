@@ -522,8 +522,8 @@ def test_words_that_options_take_are_known_still(words: list[str]) -> None:
     """What is asked for cannot be done here, but for other reasons."""
     result = CliRunner().invoke(app, [*words, *(["--library", "nowhere"] if words[0] == "record" else [])])
     assert result.exit_code == 1
-    said = result.output
-    assert any(reason in said for reason in ("Which program?", "Only a real arm", "Which arm is the leader?", "--shots"))
+    reasons = ("Which program?", "Only a real arm", "Which arm is the leader?", "--shots")
+    assert any(reason in result.output for reason in reasons)
 
 
 def test_recordings_lie_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_bus import EmulatedBus
-from metagui.arms.emulator.emulated_servo import RECENTRE_COMMAND, EmulatedServo
 from metagui.arms.emulator.emulated_port import EmulatedPort, serve
+from metagui.arms.emulator.emulated_servo import RECENTRE_COMMAND, EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import protocol as frames
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, ServoStatus, encode

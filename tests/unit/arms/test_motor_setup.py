@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
-from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.emulator.emulated_port import EmulatedPort
+from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.motors import WrongServoError
@@ -80,7 +80,7 @@ def test_all_servos_of_an_arm_one_after_the_other() -> None:
         result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
-    assert "Connect the servo of gripper alone" in result.stderr
+    assert "Connect the motor of gripper alone" in result.stderr
     assert "gripper: id 6, was 1" in result.stdout
 
 

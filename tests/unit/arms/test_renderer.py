@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +10,21 @@ import pytest
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
-from metagui.arms.simulation.renderer import OrbitCamera, RenderingError, SceneColours, SceneMarker, SceneRenderer
+from metagui.arms.simulation.renderer import (
+    FIELD_OF_VIEW_DEG,
+    OrbitCamera,
+    RenderingError,
+    SceneColours,
+    SceneMarker,
+    SceneRenderer,
+)
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from metagui.arms.arm import FloatArray
 
 opengl.choose_backend()
 WIDTH, HEIGHT = 320, 240
@@ -31,10 +41,18 @@ def renderer() -> Iterator[SceneRenderer]:
     made.close()
 
 
+def project(camera: OrbitCamera, point: FloatArray) -> tuple[float, float]:
+    """Return the pixel of a (3,) point in front of the camera: the inverse of ``compute_ray``."""
+    right, above, forward = camera.compute_axes()
+    offset = point - camera.position
+    scale = HEIGHT / 2 / math.tan(math.radians(FIELD_OF_VIEW_DEG) / 2) / float(offset @ forward)
+    return WIDTH / 2 + scale * float(offset @ right), HEIGHT / 2 - scale * float(offset @ above)
+
+
 def test_a_point_is_seen_where_its_ray_goes() -> None:
     camera = OrbitCamera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
     point = np.array([0.2, 0.05, 0.02])
-    x, y = camera.project(point, WIDTH, HEIGHT)
+    x, y = project(camera, point)
     way = point - camera.position
     assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), way / np.linalg.norm(way))
 
@@ -52,7 +70,7 @@ def test_every_thing_is_found_under_the_pixel_where_it_is_seen(renderer: SceneRe
     camera = OrbitCamera()
     for anchor in SCENE_OBJECTS:
         position, _ = renderer.get_object_pose(anchor.name)
-        found = renderer.pick(camera, *camera.project(position, WIDTH, HEIGHT), WIDTH, HEIGHT)
+        found = renderer.pick(camera, *project(camera, position), WIDTH, HEIGHT)
         assert found is not None
         assert found.object_name == anchor.name
         assert np.linalg.norm(found.point[:2] - position[:2]) < 0.02

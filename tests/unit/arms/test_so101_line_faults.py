@@ -52,7 +52,7 @@ def test_a_line_in_ruins_is_read_on(connected: EmulatedBench) -> None:
 
 @pytest.mark.parametrize("ids", [(3,), (1, 2, 3, 4, 5, 6)])
 def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
-    setup = EmulatedBench(patience=0.15)
+    setup = EmulatedBench(max_feedback_age=0.15)
     setup.arm.connect()
     expected = setup.arm.observe().positions
     setup.emulated_arm.faults.silent_ids.update(ids)
@@ -140,7 +140,7 @@ step = st.one_of(
 @given(st.lists(step, max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
-    setup = EmulatedBench(patience=0.02)
+    setup = EmulatedBench(max_feedback_age=0.02)
     setup.emulated_arm.bus.on_packet = WriteMonitor(setup)
     setup.emulated_arm.faults.late_delay = 0.01
     arm = setup.arm

@@ -91,7 +91,7 @@ def test_what_nobody_marked_stands_out_of_reach() -> None:
         ("red cube", float("nan"), 0.0, "not on the table"),
         ("violet zone", 0.0, 0.0, "the arm stands there"),
         ("red cube", 0.2, 0.11, "the green cube stands there"),
-        ("table", 0.2, 0.0, "There is no 'table'.*there is red cube"),
+        ("table", 0.2, 0.0, "There is no 'table'.*choose from red cube"),
     ],
 )
 def test_places_where_nothing_can_stand(name: str, x: float, y: float, why: str) -> None:

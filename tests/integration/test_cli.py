@@ -1,4 +1,4 @@
-"""The verbs, as a person or a script uses them: a library is made, taught, compared and run, with nothing pretended."""
+"""Tests of the commands as a user or a script calls them, without fakes: make, adapt, compare and run."""
 
 import json
 import shutil
@@ -82,26 +82,26 @@ VERBS = ("generate", "record", "train", "adapt", "similar", "run", "evaluate", "
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(verb):
+def test_command_help_lists_json(verb):
     result = metagui(verb, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
 
 
-def test_the_command_lists_every_verb_with_its_purpose():
+def test_help_lists_every_command():
     listed = metagui("--help").stdout
     assert all(verb in listed for verb in VERBS)
     assert metagui("--version").stdout.startswith("metagui ")
 
 
-def test_generate_makes_a_library_that_opens(library):
+def test_generate_makes_library(library):
     shelf = Library(library)
     assert shelf.list_tasks() == ["hover", "press blue", "press twice"]
     assert [len(shelf.list_takes(task)) for task in shelf.list_tasks()] == [2, 2, 2]
     assert [len(take.segments) for take in shelf.load_takes("press twice")] == [2, 2]
 
 
-def test_generate_in_several_processes_gives_the_same_takes(library, programs, tmp_path):
+def test_generate_several_processes_gives_same_takes(library, programs, tmp_path):
     words = ("generate", "--programs", programs, "--takes", 1, "--out", tmp_path / "again", "--workers", 2)
     process = in_own_process(*words)
     shown, _ = process.communicate(timeout=60)
@@ -119,18 +119,18 @@ def test_generate_in_several_processes_gives_the_same_takes(library, programs, t
         ('{"format": 99, "programs": []}', "99"),
     ],
 )
-def test_a_broken_program_file_changes_nothing(tmp_path, content, says):
+def test_generate_invalid_programs_changes_nothing(tmp_path, content, says):
     (tmp_path / "broken.json").write_text(content)
     assert says in complaint("generate", "--programs", tmp_path / "broken.json", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_program_file_is_named(tmp_path):
+def test_command_missing_program_file_is_named(tmp_path):
     for words in (("generate", "--out", tmp_path), ("train",), ("evaluate",)):
         assert "nowhere.json" in complaint(*words, "--programs", tmp_path / "nowhere.json")
 
 
-def test_record_keeps_real_time_and_leaves_no_scratch_behind(programs, tmp_path):
+def test_record_runs_in_real_time_without_leftovers(programs, tmp_path):
     words = ("record", "press blue", "--program", programs, "--seed", 3, "--library", tmp_path)
     document = answer(*words)
     assert document["take"] == "001"
@@ -145,27 +145,27 @@ def test_record_keeps_real_time_and_leaves_no_scratch_behind(programs, tmp_path)
     assert answer(*words)["take"] == "002"
 
 
-def test_record_without_the_task_s_program_says_which_there_are(programs, tmp_path):
+def test_record_unknown_task_lists_programs(programs, tmp_path):
     said = complaint("record", "fold a shirt", "--program", programs, "--library", tmp_path)
     assert "press twice" in said
     assert "Nothing was recorded" in said
 
 
-def test_record_of_the_unreachable_leaves_nothing(tmp_path):
+def test_record_unreachable_leaves_nothing(tmp_path):
     far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (1.0, 0.0, 0.1)}),))
     save_programs(tmp_path / "far.json", [far])
     assert "cannot be done" in complaint("record", "far", "--program", tmp_path / "far.json", "--library", tmp_path)
     assert Library(tmp_path).list_tasks() == []
 
 
-def test_training_continues_where_it_was_and_refuses_other_lessons(prior, programs, folder, tmp_path):
+def test_train_continues_only_with_same_inputs(prior, programs, folder, tmp_path):
     words = ("train", "--programs", programs, "--checkpoint", folder / "run", "--out", tmp_path / "again.safetensors")
     answer(*words, *SHORT)
     assert (tmp_path / "again.safetensors").read_bytes() == prior.read_bytes()
     assert "--checkpoint" in complaint(*words, *SHORT, "--seed", 1)
 
 
-def test_training_learns_from_takes_that_another_run_prepared(prior, programs, folder, tmp_path):
+def test_train_uses_data_of_other_run(prior, programs, folder, tmp_path):
     words = ("train", "--programs", programs, *SHORT, "--seed", 1, "--out", tmp_path / "other.safetensors")
     document = answer(*words, "--checkpoint", tmp_path / "run", "--data", folder / "run" / "data")
     assert document["id"] != priors.load(prior).id
@@ -173,7 +173,7 @@ def test_training_learns_from_takes_that_another_run_prepared(prior, programs, f
     assert "Make it again" in complaint(*words, "--checkpoint", tmp_path / "no", "--data", tmp_path / "nowhere")
 
 
-def test_training_stopped_by_ctrl_c_keeps_what_there_is(prior, programs, folder, tmp_path):
+def test_train_interrupted_saves_prior(prior, programs, folder, tmp_path):
     words = ("--programs", programs, "--takes", 2, "--out", tmp_path / "prior.safetensors")
     # The takes are ready; so the first thing it says is about learning.
     (tmp_path / "run").mkdir()
@@ -205,7 +205,7 @@ def test_adapt_then_run(library, prior, programs):
         assert (outcome["achieved"] is None) == (how == ("--fast",))
 
 
-def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, monkeypatch):
+def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
     few = {"GENERATED_PROGRAMS": 3, "GENERATED_TAKES": 2, "VALIDATION_PROGRAMS": 2}
     for name, value in few.items():
         monkeypatch.setattr(f"metagui.cli.fine_tuning.{name}", value)
@@ -225,14 +225,14 @@ def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, mo
     assert "Record more" in complaint("train", "--library", tmp_path / "nothing")
 
 
-def test_the_nearest_task_that_was_learnt_is_a_start_too(library, prior):
+def test_adapt_starts_from_nearest_task(library, prior):
     answer("adapt", "hover", "--library", library, "--prior", prior)
     document = answer("adapt", "press blue", "--library", library, "--prior", prior)
     assert document["nearest"] in ("hover", "press twice")
     assert f"nearest: {document['nearest']}" in document["clicks"][0]["held_out_losses"]
 
 
-def test_adapt_to_chosen_takes_only(library, prior):
+def test_adapt_uses_named_takes_only(library, prior):
     words = ("adapt", "press twice", "--library", library, "--prior", prior)
     document = answer(*words, "--take", "002")
     assert document["takes"] == ["002"]
@@ -240,7 +240,7 @@ def test_adapt_to_chosen_takes_only(library, prior):
     assert "001, 002" in complaint(*words, "--take", "007")
 
 
-def test_what_is_no_take_is_left_out_and_named_when_asked_for(library, prior):
+def test_adapt_broken_take_is_skipped_or_named(library, prior):
     odd = Library(library).get_task_folder("press blue") / "009.hdf5"
     odd.write_text("this is a letter")
     words = ("adapt", "press blue", "--library", library, "--prior", prior)
@@ -251,19 +251,19 @@ def test_what_is_no_take_is_left_out_and_named_when_asked_for(library, prior):
 
 
 @pytest.mark.parametrize("verb", ["adapt", "similar", "run"])
-def test_an_unknown_task_is_answered_with_those_there_are(library, prior, verb):
+def test_command_unknown_task_lists_tasks(library, prior, verb):
     words = () if verb == "run" else ("--prior", prior)
     said = complaint(verb, "pres blue", "--library", library, *words)
     assert "hover" in said
     assert "Did you mean 'press blue'?" in said
 
 
-def test_what_is_no_prior_is_named(library, programs):
+def test_command_invalid_prior_is_named(library, programs):
     for words in (("adapt", "hover", "--library", library), ("similar", "hover", "--library", library)):
         assert "programs.json" in complaint(*words, "--prior", programs)
 
 
-def test_a_library_s_own_prior_that_cannot_be_used_is_named(library, tmp_path):
+def test_similar_invalid_library_prior_uses_shipped(library, tmp_path):
     shutil.copytree(library, tmp_path / "own")
     (tmp_path / "own" / ".metagui").mkdir()
     (tmp_path / "own" / ".metagui" / "prior.safetensors").write_bytes(b"of another version")
@@ -296,14 +296,14 @@ def test_evaluate_counts_every_episode(prior, tmp_path):
     assert "reach" in complaint(*words, "--families", "raech")
 
 
-def test_evaluate_gives_the_same_figures_with_several_processes(prior, tmp_path):
+def test_evaluate_several_processes_gives_same_rates(prior, tmp_path):
     save_programs(tmp_path / "two.json", PROGRAMS[:2])
     words = ("evaluate", "--programs", tmp_path / "two.json", "--scenes", 1, "--shots", "1", "--prior", prior)
     alone, together = (answer(*words, "--workers", n)["success"] for n in (1, 2))
     assert alone == together
 
 
-def test_check_speaks_json_and_fails_when_something_is_lacking(tmp_path, monkeypatch):
+def test_check_problem_fails_and_prints_json(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "file" / "recordings"))
     result = metagui("check", "--json")

@@ -1,4 +1,4 @@
-"""The verbs for arms on a cable, tried on the virtual one as a new user would."""
+"""Tests of the commands for real arms, with the emulated arm as a new user's arm."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def metagui(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
+def test_calibrate_by_hand_new_arm_moves() -> None:
     arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
     arm.follow_hand_path(sweep_by_hand())
     over = threading.Event()
@@ -68,7 +68,7 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
             np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.015)
 
 
-def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
+def test_calibrate_imports_lerobot_file(tmp_path: Path) -> None:
     arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
     arm.compute_calibration().save(tmp_path / "lerobot.json")
     with EmulatedPort(arm, physics=False) as port:
@@ -78,7 +78,7 @@ def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
             np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
 
 
-def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
+def test_calibrate_invalid_input_fails(tmp_path: Path) -> None:
     result = metagui("calibrate", "--port", "/dev/ttyNOT")
     assert result.exit_code == 1
     assert "There is no port /dev/ttyNOT" in result.stderr
@@ -89,7 +89,7 @@ def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
     assert "cannot name an arm" in result.stderr, "before anything is moved"
 
 
-def test_ports_are_listed() -> None:
+def test_arms_lists_ports_and_named_arms() -> None:
     result = metagui("arms", "--json")
     assert result.exit_code == 0
     assert isinstance(json.loads(result.stdout)["ports"], list)
@@ -99,7 +99,7 @@ def test_ports_are_listed() -> None:
     assert json.loads(metagui("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
 
 
-def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
+def test_emulate_arm_serves_until_interrupted() -> None:
     command = [sys.executable, "-m", "metagui", "virtual-arm", "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""``record``, ``run`` and ``replay`` on an arm on a cable, as a person types them: the virtual arm is on the cable."""
+"""Tests of ``record``, ``run`` and ``replay`` on a real arm, for which the emulated arm is plugged in."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def answer(*words: object) -> dict:
     return json.loads(result.stdout)
 
 
-def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
+def test_record_program_and_replay_on_arm(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
     save_programs(tmp_path / "one.json", (ABOVE,))
     on = ("--arm", port, "--put", "red cube=0.20,0.05,30", "--library", tmp_path / "library")
     made = answer("record", "above red", "--program", tmp_path / "one.json", *on)
@@ -74,7 +74,7 @@ def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: EmulatedA
     np.testing.assert_allclose(virtual.read_joint_angles()[:5], take.joint_positions[-1, :5], atol=0.03)
 
 
-def test_a_take_that_the_arm_cannot_follow_is_given_up(
+def test_replay_blocked_arm_is_given_up(
     tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_programs(tmp_path / "one.json", (ABOVE,))
@@ -89,7 +89,7 @@ def test_a_take_that_the_arm_cannot_follow_is_given_up(
     assert f"The arm could not follow: {document['blocked']}" in " ".join(result.stderr.split())
 
 
-def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
+def test_record_by_hand_until_ctrl_c(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
     def lead() -> None:
         try:
             wait_until(lambda: all(servo.torque_enabled for servo in virtual.servos))
@@ -113,7 +113,7 @@ def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: Emulat
     assert all(servo.torque_enabled for servo in virtual.servos)
 
 
-def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
+def test_record_with_leader_follows(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
     virtual.move_joint_by_hand(0, 0.4)
     words = ("record", "follow", "--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
     made = answer(*words)
@@ -134,7 +134,7 @@ def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm
         (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=9,9"), "not on the table"),
     ],
 )
-def test_what_cannot_be_done_is_said(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
+def test_record_invalid_request_states_reason(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
     result = metagui(*words, "--library", tmp_path)
     assert result.exit_code == 1
     assert why in result.stderr

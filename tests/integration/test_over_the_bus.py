@@ -1,4 +1,4 @@
-"""From the first click to a policy that does it, over the servo bus; judged by the virtual arm's own table."""
+"""Tests from demonstration to policy over the servo bus, judged by the scene of the emulated arm."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def adapt(takes: tuple[Demonstration, ...]) -> TaskPolicy:
             return finished.value
 
 
-def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tuple[Demonstration, ...]) -> None:
+def test_takes_over_bus_adapt_and_run(takes: tuple[Demonstration, ...]) -> None:
     assert all(take.states is not None and take.arm == "SO-101" for take in takes)
     assert [segment.instruction.action for segment in takes[0].segments if segment.instruction] == ["grasp", "place"]
     table = Table(UNSEEN)
@@ -127,7 +127,8 @@ def led_by_hand(seed: int) -> Demonstration:
     return recorder.stop()
 
 
-def test_what_hands_showed_is_cut_learnt_and_done_over_the_bus() -> None:
+def test_takes_by_hand_over_bus_adapt_and_run() -> None:
+    """Hand-guided takes are segmented, adapted to and run over the bus."""
     takes = align_segmentation([led_by_hand(seed) for seed in SHOWN])
     assert [len(take.segments) for take in takes] == [2, 2]
     table = Table(UNSEEN)
@@ -138,7 +139,7 @@ def test_what_hands_showed_is_cut_learnt_and_done_over_the_bus() -> None:
     assert chain.judge.is_successful(last.observation)
 
 
-def test_a_take_is_done_again_on_the_same_table(takes: tuple[Demonstration, ...]) -> None:
+def test_replay_take_in_same_scene(takes: tuple[Demonstration, ...]) -> None:
     table = Table(SHOWN[0])
     replay = ReplayController(takes[0])
     table.loop.run_inline(replay, 3000)

@@ -1,4 +1,4 @@
-"""The USB driver over a real terminal: in the loop, in a recording, and unplugged."""
+"""Tests of the USB driver over a pseudo-terminal: in the loop, in a recording, and unplugged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_unplugged_and_plugged_in_again() -> None:
+def test_so101_unplugged_reconnects() -> None:
     virtual = make_emulated_arm()
     with EmulatedPort(virtual, physics=False) as port:
         arm = SO101Arm(port.name)
@@ -45,7 +45,7 @@ def test_unplugged_and_plugged_in_again() -> None:
         arm.disconnect()
 
 
-def test_a_program_over_the_bus_really_moves_cubes() -> None:
+def test_program_over_bus_moves_cubes() -> None:
     setup = EmulatedBench()
     program = TaskProgram("x", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
     controller, judge = (
@@ -72,7 +72,7 @@ def test_a_program_over_the_bus_really_moves_cubes() -> None:
         assert judge.is_successful(last.observation)
 
 
-def test_a_take_recorded_over_the_bus_is_a_take(tmp_path: Path) -> None:
+def test_take_over_bus_is_stored_and_loaded(tmp_path: Path) -> None:
     setup = EmulatedBench()
     setup.emulated_arm.faults.lost = 0.01
     controller = ProgramController(setup.emulated_arm.objects)
@@ -98,7 +98,7 @@ def test_a_take_recorded_over_the_bus_is_a_take(tmp_path: Path) -> None:
     np.testing.assert_allclose(take.command_sent[:, :-1], take.command_requested[:, :-1], atol=0.1)
 
 
-def test_a_take_led_by_hand_says_where_the_hand_was() -> None:
+def test_take_by_hand_has_hand_motion() -> None:
     setup = EmulatedBench()
     with setup.arm:
         setup.arm.start_hand_guiding()
@@ -123,7 +123,7 @@ def test_a_take_led_by_hand_says_where_the_hand_was() -> None:
     assert np.ptp(take.joint_positions[60:, 0]) < 0.01
 
 
-def test_the_loop_runs_live_over_a_terminal() -> None:
+def test_loop_over_terminal_runs_live() -> None:
     virtual = make_emulated_arm()
     with EmulatedPort(virtual) as port:
         arm = SO101Arm(port.name)
@@ -140,7 +140,7 @@ def test_the_loop_runs_live_over_a_terminal() -> None:
     assert all(servo.torque_enabled for servo in virtual.servos)
 
 
-def test_unplugging_ends_the_loop_with_a_name() -> None:
+def test_loop_unplugged_ends_with_reason() -> None:
     virtual = make_emulated_arm()
     port = EmulatedPort(virtual, physics=False)
     arm = SO101Arm(port.name)

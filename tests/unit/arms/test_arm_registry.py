@@ -1,4 +1,4 @@
-"""The arms a person has named: found again on every port, and told apart where that is possible."""
+"""Tests of the arm registry: arms keep their names on every port, and equal adapters are distinguished if possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BOARD = UsbPort("/dev/ttyACM0", 0x1A86, 0x55D3, "5A46", "USB Single Serial")
 
 
-def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
+def test_registry_arm_on_other_port_keeps_name(tmp_path: Path) -> None:
     plugged = [BOARD]
     book = ArmRegistry(tmp_path, lambda: tuple(plugged))
     assert BOARD.adapter == "CH343, the SO-101's own board"
@@ -42,7 +42,7 @@ def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
         again.find_device("leader")
 
 
-def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
+def test_registered_arm_reconnects_on_other_port(tmp_path: Path) -> None:
     virtual, plugged = EmulatedArm(), []
     virtual.calibrate()
     book = ArmRegistry(tmp_path, lambda: tuple(plugged))
@@ -65,7 +65,7 @@ def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
         arm.disconnect()
 
 
-def test_adapters_that_look_alike(tmp_path: Path) -> None:
+def test_registry_equal_adapters_use_last_device(tmp_path: Path) -> None:
     plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
     book = ArmRegistry(tmp_path, lambda: tuple(plugged))
     book.register("arm", "COM4")
@@ -77,7 +77,7 @@ def test_adapters_that_look_alike(tmp_path: Path) -> None:
     assert book.find_device("virtual") == "/dev/pts/7"
 
 
-def test_two_adapters_that_look_alike_keep_a_name_each(tmp_path: Path) -> None:
+def test_registry_equal_adapters_keep_own_names(tmp_path: Path) -> None:
     plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
     book = ArmRegistry(tmp_path, lambda: tuple(plugged))
     book.register("leader", "COM3")
@@ -85,7 +85,7 @@ def test_two_adapters_that_look_alike_keep_a_name_each(tmp_path: Path) -> None:
     assert [book.find_name(port) for port in plugged] == ["leader", "follower"]
 
 
-def test_another_arm_on_the_same_port_does_not_inherit_the_name(tmp_path: Path) -> None:
+def test_registry_other_arm_on_port_has_no_name(tmp_path: Path) -> None:
     plugged = [BOARD]
     book = ArmRegistry(tmp_path, lambda: tuple(plugged))
     book.register("left arm", BOARD.device)
@@ -101,19 +101,20 @@ def test_another_arm_on_the_same_port_does_not_inherit_the_name(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", " x", "x" * 90, ".hidden", "x ", "x.", "Arms"])
-def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
+def test_register_invalid_name_raises(tmp_path: Path, name: str) -> None:
     with pytest.raises(PortError, match="cannot name an arm"):
         ArmRegistry(tmp_path, lambda: ()).register(name, "COM1")
     assert not any(tmp_path.iterdir())
 
 
-def test_a_broken_book_says_so(tmp_path: Path) -> None:
+def test_registry_damaged_file_raises(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("[{")
     with pytest.raises(PortError, match="is damaged"):
         ArmRegistry(tmp_path, lambda: ()).list_arms()
 
 
-def test_an_arm_is_opened_by_name_or_port_and_says_what_it_lacks(tmp_path: Path) -> None:
+def test_make_twinned_arm_by_name_or_port(tmp_path: Path) -> None:
+    """An arm is made by name or port, and reports a missing or different calibration."""
     virtual = EmulatedArm()
     book = ArmRegistry(tmp_path, lambda: ())
     with EmulatedPort(virtual, physics=False) as port:

@@ -1,4 +1,4 @@
-"""Calibration: any mounting of the horns, refusals with a reason, and LeRobot's own files."""
+"""Tests of calibration: any mounting of the horns, rejected sweeps and files, and LeRobot's format."""
 
 import json
 import math
@@ -46,7 +46,7 @@ def swept(start: int, travel: int, joint: int = 0) -> JointCalibration:
 
 
 @given(st.integers(0, TICKS_PER_TURN - 1), st.sampled_from([2503, 2400, 2700]))
-def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, travel: int) -> None:
+def test_sweep_any_horn_mounting_keeps_wrap_outside_travel(start: int, travel: int) -> None:
     joint = swept(start, travel)
     assert joint.find_problem() is None
     assert joint.range_max - joint.range_min == travel
@@ -57,7 +57,7 @@ def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, tra
     assert reg.HOMING_OFFSET.unpack(reg.HOMING_OFFSET.pack(joint.homing_offset)) == joint.homing_offset
 
 
-def test_nearly_a_whole_turn_still_fits() -> None:
+def test_sweep_nearly_whole_turn_is_valid() -> None:
     for start in range(0, TICKS_PER_TURN, 7):
         joint = swept(start, TICKS_PER_TURN - 3, joint=4)
         assert joint.find_problem() is None
@@ -74,7 +74,7 @@ def test_nearly_a_whole_turn_still_fits() -> None:
         ([], "nothing was read"),
     ],
 )
-def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> None:
+def test_sweep_incomplete_raises_with_reason(positions: list[int], reason: str) -> None:
     watched = Sweep(JOINTS[:1])
     for position in positions:
         watched.add_reading([position % TICKS_PER_TURN])
@@ -83,8 +83,8 @@ def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> 
 
 
 @pytest.mark.parametrize(("joint", "kept"), [(0, True), (4, False)])
-def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bool) -> None:
-    """The wrist's roll may have been turned by more than half a turn meanwhile: only that one begins again."""
+def test_sweep_interrupted_continues_if_unambiguous(joint: int, kept: bool) -> None:
+    """The wrist roll may have turned by more than half a turn meanwhile, so only it starts again."""
     watched = Sweep(JOINTS[joint : joint + 1])
     for position in range(3600, 5000, 50):
         watched.add_reading([position % TICKS_PER_TURN])
@@ -95,7 +95,7 @@ def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bo
     assert watched.add_reading([5100 % TICKS_PER_TURN])[0].travel == after.travel + 50
 
 
-def test_progress_compares_with_the_model() -> None:
+def test_sweep_progress_is_relative_to_model() -> None:
     watched = Sweep(JOINTS[:1])
     watched.add_reading([4000])
     (joint,) = [watched.add_reading([position % TICKS_PER_TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
@@ -117,7 +117,7 @@ def by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[t
 
 
 @pytest.mark.parametrize("mounts", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
-def test_a_swept_arm_knows_its_angles(mounts: tuple[int, ...]) -> None:
+def test_run_sweep_full_travel_calibrates_angles(mounts: tuple[int, ...]) -> None:
     arm = EmulatedArm(mount_offsets=mounts)
     with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
         found, shown = by_hand(arm, chain)
@@ -134,7 +134,7 @@ def test_a_swept_arm_knows_its_angles(mounts: tuple[int, ...]) -> None:
         assert joint.upper == pytest.approx(model.upper, abs=0.012)
 
 
-def test_a_cancelled_sweep_changes_nothing() -> None:
+def test_run_sweep_cancelled_changes_nothing() -> None:
     arm = EmulatedArm(mount_offsets=(900,) * 6)
     arm.calibrate()
     with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
@@ -149,7 +149,7 @@ def test_a_cancelled_sweep_changes_nothing() -> None:
         assert joint.homing_offset == pytest.approx(exact.homing_offset, abs=8)
 
 
-def test_a_new_arm_says_that_it_is_not_calibrated() -> None:
+def test_read_calibration_new_arm_raises() -> None:
     arm = EmulatedArm()
     with (
         open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain,
@@ -158,7 +158,7 @@ def test_a_new_arm_says_that_it_is_not_calibrated() -> None:
         chain.read_calibration()
 
 
-def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
+def test_load_lerobot_file_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "arms" / "mine.json"
     imported = parse(LEROBOT)
     imported.save(path)
@@ -188,7 +188,7 @@ def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
         ({"elbow": {}}, "but must name"),
     ],
 )
-def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+def test_load_invalid_calibration_raises(tmp_path: Path, change: dict[str, object], reason: str) -> None:
     document = json.loads(LEROBOT) | change
     path = tmp_path / "bad.json"
     path.write_text(json.dumps({name: values for name, values in document.items() if values is not None}))
@@ -197,7 +197,7 @@ def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"shoulder_pan": 3}', "\x00"])
-def test_files_that_are_not_even_json(tmp_path: Path, text: str) -> None:
+def test_load_invalid_json_raises(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(CalibrationError, match=r"bad\.json is no calibration"):
@@ -213,7 +213,7 @@ def mapping(drive_mode: int = 0) -> TickConversion:
 
 
 @pytest.mark.parametrize("drive_mode", [0, 1])
-def test_degrees_are_rounded_not_truncated(drive_mode: int) -> None:
+def test_to_ticks_rounds_to_nearest(drive_mode: int) -> None:
     """LeRobot truncates, and reads 10.0° back as 9.934°."""
     mapped = mapping(drive_mode)
     for degrees in (10.0, -10.0, 33.3, 0.1):
@@ -225,7 +225,7 @@ def test_degrees_are_rounded_not_truncated(drive_mode: int) -> None:
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=6), st.sampled_from([0, 1]))
 @settings(max_examples=300)
-def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None:
+def test_to_ticks_any_angles_stay_within_limits(angles: list[float], drive_mode: int) -> None:
     mapped = mapping(drive_mode)
     ticks = mapped.to_ticks(np.array(angles))
     back = mapped.to_angles(np.array(ticks))
@@ -234,7 +234,7 @@ def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None
         assert values.range_min <= tick <= values.range_max
 
 
-def test_the_middle_of_the_range_is_the_middle_of_the_model() -> None:
+def test_conversion_mid_range_is_model_middle() -> None:
     mapped = mapping()
     assert mapped.to_angles(mapped.mid_ticks)[0] == 0.0
     assert mapped.to_angles(mapped.mid_ticks)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)

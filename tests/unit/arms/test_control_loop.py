@@ -55,7 +55,7 @@ plan = st.one_of(
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(st.lists(plan, max_size=30), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
-def test_no_controller_can_hurt_the_arm(plans, holds, releases):
+def test_loop_any_controller_keeps_arm_safe(plans, holds, releases):
     arm = FakeArm()
     loop = ControlLoop(arm, arm)
     controller = ScriptedController(*plans)
@@ -72,7 +72,8 @@ def test_no_controller_can_hurt_the_arm(plans, holds, releases):
     assert_safe(arm)
 
 
-def test_a_controller_decides_every_second_tick_on_the_loops_own_clock(loop):
+def test_run_inline_decides_every_second_tick(loop):
+    """A controller decides at every second tick of the loop's own clock."""
     steps = ScriptedController(*[make_motion()] * 5)
     last = loop.run_inline(steps, 100)
     np.testing.assert_allclose(np.diff(steps.times), 2 * CONTROL_PERIOD_S)
@@ -81,7 +82,7 @@ def test_a_controller_decides_every_second_tick_on_the_loops_own_clock(loop):
     assert last.missed_deadlines == 0
 
 
-def test_a_motion_is_split_over_two_ticks(loop):
+def test_loop_motion_is_split_over_two_ticks(loop):
     loop.set_controller(ScriptedController(make_motion(x=0.004), make_motion(x=0.004)))
     ticks = [loop.step_once() for _ in range(6)]
     moved = np.diff([tick.observation.tool_position[0] for tick in ticks])
@@ -89,7 +90,7 @@ def test_a_motion_is_split_over_two_ticks(loop):
     assert abs(moved[4]) < 1e-9
 
 
-def test_a_finished_controller_leaves_a_real_arm_where_it_is():
+def test_loop_finished_controller_keeps_position():
     arm = SimulatedArm(1)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -101,7 +102,8 @@ def test_a_finished_controller_leaves_a_real_arm_where_it_is():
     np.testing.assert_allclose(again.sent.positions[:5], rest.sent.positions[:5], atol=1e-3)
 
 
-def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
+def test_loop_last_decision_belongs_to_instruction(loop):
+    """The decision that ends an instruction still belongs to it."""
     class OneClick(ScriptedController):
         def decide(self, observation):
             wanted = super().decide(observation)
@@ -114,7 +116,7 @@ def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
     assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
 
 
-def test_the_simulators_state_is_that_of_the_observation():
+def test_tick_state_is_state_at_observation():
     arm = SimulatedArm(2)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -122,7 +124,8 @@ def test_the_simulators_state_is_that_of_the_observation():
     np.testing.assert_array_equal(loop.step_once().state, before)
 
 
-def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
+def test_loop_keeps_absolute_deadlines(loop):
+    """Deadlines do not drift, and ``latest`` is the newest tick."""
     ticks = []
     loop.add_sink(ticks.append)
     loop.start()
@@ -136,7 +139,8 @@ def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
     assert loop.latest is ticks[-1]
 
 
-def test_missed_deadlines_are_counted_and_waited_past(loop):
+def test_loop_slow_tick_counts_missed_deadlines(loop):
+    """Missed deadlines are counted and skipped."""
     ticks = []
 
     def slow(tick):
@@ -166,7 +170,7 @@ def test_timer_late_tick_keeps_next_deadline(late, periods, missed):
     assert timer.missed_deadlines == missed
 
 
-def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
+def test_loop_slow_decision_is_not_executed(loop, arm):
     class Slow(ScriptedController):
         def decide(self, observation):
             time.sleep(0.15)
@@ -179,7 +183,7 @@ def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
     np.testing.assert_allclose(arm.sent_log[0][1], HOME_ANGLES_RAD)
 
 
-def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog):
+def test_loop_controller_error_holds_and_continues(loop, arm, caplog):
     errors = []
     loop._on_error = errors.append
     loop.start()
@@ -198,7 +202,7 @@ def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog
 
 
 @pytest.mark.parametrize("method", ["observe", "command"])
-def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method):
+def test_loop_lost_arm_holds_and_ends(loop, arm, method):
     loop.start()
     wait_until(lambda: loop.latest)
     arm.errors[method] = CONNECTION_LOST
@@ -208,7 +212,7 @@ def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method)
     assert loop.error.message == str(CONNECTION_LOST)
 
 
-def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
+def test_loop_failed_hold_keeps_original_error(loop, arm):
     loop.start()
     wait_until(lambda: loop.latest)
     arm.errors |= {"hold": OSError("gone"), "observe": CONNECTION_LOST}
@@ -216,7 +220,7 @@ def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
     assert loop.error.message == str(CONNECTION_LOST)
 
 
-def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
+def test_loop_sink_error_removes_sink_and_holds(loop, arm, caplog):
     def broken(tick):
         raise ValueError("no room")
 
@@ -231,7 +235,8 @@ def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
     assert "no room" in caplog.text
 
 
-def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
+def test_loop_controller_set_after_release_is_kept(loop):
+    """A controller set while a tick still sees the released hold is not removed by that tick."""
     steps = ScriptedController(*[make_command(0.4)] * 10)
 
     class Late(threading.Event):
@@ -254,7 +259,7 @@ def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
     assert not loop.holding
 
 
-def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loop, arm):
+def test_emergency_hold_stops_and_removes_controller(loop, arm):
     loop.start()
     loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     wait_until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME_ANGLES_RAD[0] + 0.1)
@@ -275,7 +280,7 @@ def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loo
     assert_safe(arm)
 
 
-def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
+def test_stop_repeated_holds_arm(loop, arm):
     loop.start()
     loop.start()
     wait_until(lambda: loop.latest)
@@ -288,7 +293,7 @@ def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
     wait_until(lambda: loop.latest.index > index)
 
 
-def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
+def test_step_once_failure_holds_and_raises(loop, arm):
     arm.errors["command"] = CONNECTION_LOST
     with pytest.raises(type(CONNECTION_LOST)):
         loop.step_once()
@@ -300,13 +305,14 @@ def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
     assert arm.sent_log[-1][0] == "hold"
 
 
-def test_a_loop_that_ticks_by_itself_cannot_be_stepped(loop):
+def test_step_once_while_running_raises(loop):
     loop.start()
     with pytest.raises(RuntimeError, match="stop it before"):
         loop.step_once()
 
 
-def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there():
+def test_between_ticks_scene_change_resets_target():
+    """The next target starts at the pose of the changed scene."""
     arm = SimulatedArm(0)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -326,7 +332,7 @@ def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there
         loop.stop()
 
 
-def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
+def test_remove_sink_returns_after_last_call(loop):
     seen = []
 
     def sink(tick):
@@ -342,7 +348,8 @@ def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
     assert len(seen) == count
 
 
-def test_when_the_program_ends_without_a_word_the_arm_is_held_first():
+def test_loop_main_thread_ends_holds_arm():
+    """When the program ends without stopping the loop, the arm is held first."""
     program = """
 import sys, time
 sys.path[:0] = sys.argv[1:]

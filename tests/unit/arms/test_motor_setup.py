@@ -1,4 +1,4 @@
-"""Numbering the servos of an arm that is being built, each alone on the board."""
+"""Tests of assigning ids to the servos of a new arm, each alone on the board."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Board:
 
 @pytest.mark.parametrize("echo", [False, True])
 @pytest.mark.parametrize(("old", "new"), [(1, 6), (1, 1), (17, 2), (253, 3)])
-def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool) -> None:
+def test_assign_id_single_servo_gets_locked_id(old: int, new: int, echo: bool) -> None:
     servo = EmulatedServo(old)
     assert assign_id(InProcessPort(Board([servo], echo=echo)), new) == old  # type: ignore[arg-type]
     assert servo.id == new
@@ -53,7 +53,8 @@ def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool)
     assert servo.id == new
 
 
-def test_several_or_none_are_refused_and_nothing_is_written() -> None:
+def test_assign_id_several_or_no_servos_raises() -> None:
+    """Nothing is written to any servo."""
     pair = [EmulatedServo(3), EmulatedServo(4)]
     with pytest.raises(NotSingleServoError, match="servos 3, 4 answer"):
         assign_id(InProcessPort(Board(pair)), 6)  # type: ignore[arg-type]
@@ -68,13 +69,13 @@ def test_several_or_none_are_refused_and_nothing_is_written() -> None:
     assert [servo.id for servo in (*pair, other)] == [3, 4, 1]
 
 
-def test_a_lost_reply_is_no_absent_servo() -> None:
+def test_assign_id_lost_reply_is_repeated() -> None:
     board = Board([EmulatedServo(1)])
     board.faults.scripted_faults.extend(["none", "lost", "none", "lost", "none"])
     assert assign_id(InProcessPort(board), 4) == 1  # type: ignore[arg-type]
 
 
-def test_all_servos_of_an_arm_one_after_the_other() -> None:
+def test_setup_motors_assigns_all_ids() -> None:
     servos = [EmulatedServo(1) for _ in range(6)]
     with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
         result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
@@ -84,7 +85,7 @@ def test_all_servos_of_an_arm_one_after_the_other() -> None:
     assert "gripper: id 6, was 1" in result.stdout
 
 
-def test_one_joint_by_name() -> None:
+def test_setup_motors_one_joint_by_name() -> None:
     servo = EmulatedServo(1)
     with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
         result = CliRunner().invoke(app, ["number-servos", "--port", port.name, "--joint", "elbow_flex"], input="\n")

@@ -1,4 +1,4 @@
-"""The USB driver on a bad line, and whatever is done to it: patient, and never able to hurt."""
+"""Tests of the USB driver with line faults and random operations: it retries, and never damages an arm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("fault", ["lost", "late", "corrupted", "partial", "garbage"])
-def test_a_spoilt_reply_is_asked_for_again(connected: EmulatedBench, fault: Fault) -> None:
+def test_so101_damaged_reply_is_requested_again(connected: EmulatedBench, fault: Fault) -> None:
     expected = connected.arm.observe()
     for place in range(6):
         before: list[Fault] = ["none"] * place
@@ -39,7 +39,7 @@ def test_a_spoilt_reply_is_asked_for_again(connected: EmulatedBench, fault: Faul
     assert not connected.emulated_arm.faults.scripted_faults
 
 
-def test_a_line_in_ruins_is_read_on(connected: EmulatedBench) -> None:
+def test_so101_many_faults_are_tolerated(connected: EmulatedBench) -> None:
     faults = connected.emulated_arm.faults
     faults.lost = faults.late = faults.corrupted = faults.partial = faults.garbage = 0.08
     expected = connected.emulated_arm.read_joint_angles()
@@ -51,7 +51,7 @@ def test_a_line_in_ruins_is_read_on(connected: EmulatedBench) -> None:
 
 
 @pytest.mark.parametrize("ids", [(3,), (1, 2, 3, 4, 5, 6)])
-def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
+def test_so101_silent_servo_is_tolerated_then_lost(ids: tuple[int, ...]) -> None:
     setup = EmulatedBench(max_feedback_age=0.15)
     setup.arm.connect()
     expected = setup.arm.observe().positions
@@ -73,7 +73,7 @@ def test_a_silent_servo_is_borne_for_a_while(ids: tuple[int, ...]) -> None:
     setup.arm.disconnect()
 
 
-def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: EmulatedBench) -> None:
+def test_so101_servo_without_reply_keeps_goal(connected: EmulatedBench) -> None:
     before = connected.read_goals()
     faults: list[Fault] = ["none", "lost", "none", "none", "none", "none", "lost", "lost"]
     connected.emulated_arm.faults.scripted_faults.extend(faults)
@@ -87,7 +87,7 @@ def test_a_servo_that_does_not_say_where_it_is_keeps_its_goal(connected: Emulate
 
 
 @pytest.mark.parametrize("baud", [None, 1_000_000])
-def test_an_echoing_adapter_is_noticed(baud: int | None) -> None:
+def test_bus_echo_is_detected(baud: int | None) -> None:
     virtual = EmulatedArm(mount_offsets=BENCH_MOUNT_OFFSETS)
     virtual.faults.echo = True
     with EmulatedPort(virtual, baud, physics=False) as port, open_for_setup(port.name) as chain:
@@ -98,7 +98,7 @@ def test_an_echoing_adapter_is_noticed(baud: int | None) -> None:
         assert chain.bus.read(2, reg.ID) == 2
 
 
-def test_a_bus_of_nonsense_ends() -> None:
+def test_bus_endless_noise_is_given_up() -> None:
     class Babble:
         def write(self, data: bytes) -> None: ...
         def close(self) -> None: ...
@@ -113,7 +113,7 @@ def test_a_bus_of_nonsense_ends() -> None:
     assert len(bus.sync_read(range(1, 7), 56, 15)) < 6
 
 
-def test_a_servo_that_keeps_its_own_mind(connected: EmulatedBench) -> None:
+def test_bus_write_refused_raises(connected: EmulatedBench) -> None:
     connected.emulated_arm.servos[0].set_register(reg.MIN_POSITION_LIMIT, 0)  # locked, as it is
     with (
         open_for_setup("virtual", connected.open_port) as chain,
@@ -139,7 +139,7 @@ step = st.one_of(
 
 @given(st.lists(step, max_size=25))
 @settings(max_examples=150, deadline=None)
-def test_nothing_can_make_it_hurt(steps: list[tuple[str, Any]]) -> None:
+def test_so101_random_operations_are_safe(steps: list[tuple[str, Any]]) -> None:
     setup = EmulatedBench(max_feedback_age=0.02)
     setup.emulated_arm.bus.on_packet = WriteMonitor(setup)
     setup.emulated_arm.faults.late_delay = 0.01

@@ -1,4 +1,4 @@
-"""An arm on a cable with its twin: what is done on the virtual arm's own table happens on the twin's."""
+"""Tests of a real arm with its digital twin: the twin's objects move like those of the emulated arm."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def table() -> Table:
     return Table()
 
 
-def test_it_looks_like_the_simulated_arm(table: Table) -> None:
+def test_twinned_arm_has_interface_of_simulated_arm(table: Table) -> None:
     assert isinstance(table.arm, Arm)
     assert isinstance(table.arm, StatefulArm)
     assert isinstance(table.arm, HandGuidable)
@@ -35,7 +35,7 @@ def test_it_looks_like_the_simulated_arm(table: Table) -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 8])
-def test_a_cube_is_grasped_carried_and_placed_in_both_worlds(seed: int) -> None:
+def test_twin_grasp_and_place_match_real_scene(seed: int) -> None:
     table = Table(seed)
     astray = table.do(Instruction("grasp", "red cube", None, {"height": 0.08}))
     assert table.arm.observe_scene().held[0]
@@ -49,10 +49,10 @@ def test_a_cube_is_grasped_carried_and_placed_in_both_worlds(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("start", "way"), [((0.2, 0.05), (0.0, -0.05)), ((0.22, 0.0), (-0.03, 0.0))])
-def test_a_cube_is_gently_pushed_in_both_worlds(
+def test_twin_gentle_push_matches_real_scene(
     table: Table, start: tuple[float, float], way: tuple[float, float]
 ) -> None:
-    """A knock at full speed is another matter: nobody who does not see the cube knows how far it flies."""
+    """A fast push would not match: without a camera it is unknown how far a cube slides."""
     for name, place in (("red cube", (0.0, 0.3)), ("blue cube", (0.0, -0.3)), ("green cube", start)):
         table.emulated_arm.simulated.place_object(name, *place)
     table.mark()
@@ -65,7 +65,7 @@ def test_a_cube_is_gently_pushed_in_both_worlds(
     assert np.linalg.norm(table.real().positions[1, :2] - goal) < 0.01
 
 
-def test_a_cube_is_pressed_in_both_worlds(table: Table) -> None:
+def test_twin_press_matches_real_scene(table: Table) -> None:
     astray = table.do(Instruction("press", "blue cube"))
     assert max(astray) < 0.002
 
@@ -73,7 +73,7 @@ def test_a_cube_is_pressed_in_both_worlds(table: Table) -> None:
 # Where things stand
 
 
-def test_what_nobody_marked_stands_out_of_reach() -> None:
+def test_twin_unplaced_objects_are_parked() -> None:
     arm = TwinnedArm(SO101Arm("nowhere"))
     assert arm.placed_objects == frozenset()
     where = arm.observe_scene().positions[:-1]
@@ -94,7 +94,7 @@ def test_what_nobody_marked_stands_out_of_reach() -> None:
         ("table", 0.2, 0.0, "There is no 'table'.*choose from red cube"),
     ],
 )
-def test_places_where_nothing_can_stand(name: str, x: float, y: float, why: str) -> None:
+def test_place_object_invalid_position_raises(name: str, x: float, y: float, why: str) -> None:
     arm = TwinnedArm(SO101Arm("nowhere"))
     arm.place_object("green cube", 0.2, 0.1)
     before = arm.get_state()
@@ -103,7 +103,7 @@ def test_places_where_nothing_can_stand(name: str, x: float, y: float, why: str)
     np.testing.assert_array_equal(arm.get_state(), before)
 
 
-def test_a_thing_is_marked_by_touching_it(table: Table) -> None:
+def test_place_object_at_tool_uses_tool_pose(table: Table) -> None:
     with pytest.raises(NotConnectedError, match="was not read yet"):
         TwinnedArm(SO101Arm("nowhere")).place_object_at_tool("red cube")
     target = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.03]), 0.2), GRIPPER_CLOSED_RAD)
@@ -115,7 +115,7 @@ def test_a_thing_is_marked_by_touching_it(table: Table) -> None:
     assert table.arm.observe_scene().yaws[2] == pytest.approx(0.2, abs=0.02)
 
 
-def test_a_cube_marked_under_a_finger_stays_until_the_finger_has_left(table: Table) -> None:
+def test_twin_cube_under_finger_stays_until_it_leaves(table: Table) -> None:
     low = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.012]), 0.0), GRIPPER_CLOSED_RAD)
     high = np.append(inverse_kinematics(np.array([0.24, -0.05, 0.08]), 0.0), GRIPPER_OPEN_RAD)
     for _ in range(100):
@@ -133,8 +133,8 @@ def test_a_cube_marked_under_a_finger_stays_until_the_finger_has_left(table: Tab
 # Led by hand, and the connection
 
 
-def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
-    """The measured gripper stands where the cube stops it; the twin squeezes a little more."""
+def test_twin_hand_guided_cube_is_carried(table: Table) -> None:
+    """The measured gripper stops at the cube's width; the twin squeezes a little more."""
     table.do(Instruction("grasp", "red cube", None, {"height": 0.07}))
     table.arm.start_hand_guiding()
     for joint, angle in enumerate(table.emulated_arm.read_joint_angles()):
@@ -153,7 +153,7 @@ def test_a_cube_led_by_hand_is_carried_in_the_twin(table: Table) -> None:
     assert not table.arm.hand_guiding
 
 
-def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(table: Table) -> None:
+def test_twin_missed_cube_is_not_carried(table: Table) -> None:
     table.emulated_arm.simulated.place_object("red cube", 0.0, 0.3)
     controller = ProgramController(table.arm.objects)
     controller.add_instructions(Instruction("grasp", "red cube"))
@@ -163,7 +163,7 @@ def test_a_cube_that_the_real_fingers_missed_is_not_carried_off_in_the_twin(tabl
     assert scene.positions[0, 2] < 0.02
 
 
-def test_an_arm_that_cannot_be_led_says_so() -> None:
+def test_twinned_arm_not_guidable_raises() -> None:
     arm = TwinnedArm(SimulatedArm(0))
     arm.connect()
     assert not arm.hand_guiding
@@ -171,7 +171,7 @@ def test_an_arm_that_cannot_be_led_says_so() -> None:
         arm.start_hand_guiding()
 
 
-def test_what_was_marked_survives_an_unplugged_cable(table: Table) -> None:
+def test_twin_objects_stay_after_unplugging(table: Table) -> None:
     table.do(Instruction("press", "blue cube"))
     where = table.arm.observe_scene().positions
     table.port.unplugged = True
@@ -188,7 +188,8 @@ def test_what_was_marked_survives_an_unplugged_cable(table: Table) -> None:
     assert all(servo.torque_enabled for servo in table.emulated_arm.servos)
 
 
-def test_after_a_gap_the_twin_is_where_the_arm_is_and_has_swept_nothing_aside(table: Table) -> None:
+def test_twin_after_gap_jumps_without_pushing(table: Table) -> None:
+    """After a gap the twin is at the arm's pose and has pushed no object."""
     table.arm.place_object("red cube", *table.loop.step_once().observation.tool_position[:2])
     before = table.arm.observe_scene().positions
     table.arm.disconnect()

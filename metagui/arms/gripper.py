@@ -1,7 +1,7 @@
-"""Tells closing from opening in measured gripper angles, for repeating a grasp that was demonstrated by hand.
+"""Detects closing and opening in measured gripper angles, for repeating a grasp that was demonstrated by hand.
 
 A gripper that holds an object stops at the object's width. Commanding that angle again would drop the object, so
-whoever repeats measured angles must close a little farther.
+a controller that repeats measured angles must close a little farther.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A window's session with a virtual arm behind a pseudo-terminal: plugged, connected, led and heard."""
+"""Helpers for a window's session with an emulated arm on a pseudo-terminal: plug, connect, guide, read messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EmulatedUsbPort:
-    """Where the virtual arm is plugged in and pulled out; it comes back under another port's name."""
+    """The USB port of an emulated arm, which can be unplugged and comes back with another device name."""
 
     def __init__(self, calibrated: bool = True) -> None:
         self.arm = EmulatedArm(SimulatedArm(4))
@@ -30,42 +30,49 @@ class EmulatedUsbPort:
         self.plug()
 
     def plug(self) -> None:
+        """Plug the arm in."""
         from metagui.arms.emulator.emulated_port import EmulatedPort
 
         self.port = EmulatedPort(self.arm)
 
     def unplug(self) -> None:
+        """Pull the cable out."""
         if self.port is not None:
             self.port.close()
             self.port = None
 
     def list_ports(self) -> tuple[UsbPort, ...]:
+        """Return the port if the arm is plugged in."""
         port = self.port
         return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "virtual"),)
 
     @property
     def device(self) -> str:
+        """Return the device name of the port."""
         assert self.port is not None
         return self.port.name
 
     def read_torque(self) -> list[bool]:
+        """Return whether the torque of each servo is on."""
         return [bool(servo.torque_enabled) for servo in self.arm.servos]
 
 
 def was_posted(session: Session, fragment: str) -> bool:
+    """Return whether a message with a text was posted."""
     return any(fragment in text for _, text, _ in session.words)  # type: ignore[attr-defined]
 
 
 def wait_for_message(qtbot: QtBot, session: Session, fragment: str) -> None:
-    """Wait until the words are said; where they are not, say what was."""
+    """Wait until a message with a text is posted; fail with all posted messages."""
 
-    def said() -> None:
+    def check() -> None:
         assert was_posted(session, fragment), (session.snapshot.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
 
-    qtbot.waitUntil(said, timeout=30_000)
+    qtbot.waitUntil(check, timeout=30_000)
 
 
 def connect_arm(qtbot: QtBot, session: Session) -> None:
+    """Connect the arm that is registered as "mine"."""
     session.arm_connection.choose("arm:mine")
     session.toggle_connection()
     assert session.snapshot.state is ArmActivity.CONNECTING
@@ -74,6 +81,6 @@ def connect_arm(qtbot: QtBot, session: Session) -> None:
 
 
 def guide_joint(usb_port: EmulatedUsbPort, joint: int, angle_change: float) -> None:
-    """Move one joint of the limp arm by hand, a little at a time."""
+    """Move one joint by hand in small steps, with the torque off."""
     start = usb_port.arm.read_joint_angles()[joint]
     usb_port.arm.follow_hand_path([(joint, float(angle)) for angle in np.linspace(start, start + angle_change, 40)])

@@ -58,7 +58,7 @@ MethodOption = Annotated[
 
 @dataclass(frozen=True)
 class RecordingRequest:
-    """The options that say what to demonstrate and how."""
+    """Options that determine what is demonstrated and how."""
 
     task: str
     program: Path | None

@@ -104,6 +104,7 @@ def test_loop_finished_controller_keeps_position():
 
 def test_loop_last_decision_belongs_to_instruction(loop):
     """The decision that ends an instruction still belongs to it."""
+
     class OneClick(ScriptedController):
         def decide(self, observation):
             wanted = super().decide(observation)

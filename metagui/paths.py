@@ -23,7 +23,7 @@ def resources_dir() -> Path:
 
 
 def recordings_dir() -> Path:
-    """Return the default library: ``METAGUI_RECORDINGS``, a checkout's ``recordings/``, or the documents folder."""
+    """Return the default library: ``METAGUI_RECORDINGS``, the checkout's folder, or in the documents."""
     chosen = os.environ.get("METAGUI_RECORDINGS")
     if chosen:
         return Path(chosen).expanduser()

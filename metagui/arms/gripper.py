@@ -21,7 +21,7 @@ class GripTracker:
         self._backlash_centre = angle - GRIPPER_BACKLASH_RAD
 
     def compute_closing(self, angle: float) -> float:
-        """Return 1 if the gripper was closing when it reached ``angle``, rad, 0 if opening, between at a reversal."""
+        """Return 1 if the gripper closed to ``angle``, rad, 0 if it opened, between them at a reversal."""
         self._backlash_centre = min(
             max(self._backlash_centre, angle - GRIPPER_BACKLASH_RAD), angle + GRIPPER_BACKLASH_RAD
         )

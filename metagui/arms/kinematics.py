@@ -94,7 +94,7 @@ def forward_kinematics(joints: FloatArray) -> ToolPose:
 def _compute_tool_coordinates(
     angles: Iterable[Any], cos: Callable[[Any], Any], sin: Callable[[Any], Any]
 ) -> tuple[Any, Any, Any, Any]:
-    """Return the tool's x, y, z and yaw for five joint angles, given as arrays or floats with matching functions."""
+    """Return the tool's x, y, z and yaw for five joint angles, arrays or floats."""
     pan, lift, elbow, wrist, roll = angles
     upper = _UPPER_ARM_ANGLE_RAD - lift
     fore = _FOREARM_ANGLE_RAD - lift - elbow
@@ -152,7 +152,7 @@ def _solve_joint_angles(position: Sequence[float], yaw: float) -> _Angles | None
 def _find_steepest_pitch(
     plane: _ArmPlane, z: float, reachable_pitch: float, unreachable_pitch: float, solution: _Angles
 ) -> _Angles:
-    """Bisect for the steepest pitch that still has a solution, so that tilt changes smoothly with position."""
+    """Bisect for the steepest pitch with a solution, so that the tilt is continuous in the position."""
     for _ in range(8):
         middle = (reachable_pitch + unreachable_pitch) / 2
         found = _solve_planar_chain(plane, z, middle)
@@ -177,7 +177,7 @@ class _ArmPlane(NamedTuple):
 
 
 def _solve_arm_plane(x: float, y: float, yaw: float) -> _ArmPlane | None:
-    """Solve for pan and roll; return None too close to the axis or beyond their limits, for which no pitch helps."""
+    """Solve for pan and roll; return None if no pitch of the hand can reach the pose."""
     distance = math.hypot(x, y)
     if distance <= _JAW_OFFSET_M:
         return None
@@ -195,7 +195,7 @@ def _solve_arm_plane(x: float, y: float, yaw: float) -> _ArmPlane | None:
 
 
 def _solve_planar_chain(plane: _ArmPlane, z: float, pitch: float) -> _Angles | None:
-    """Solve the two links in the plane for one pitch of the hand; return None without a solution within the limits."""
+    """Solve the two links in the plane for one pitch; return None if the limits allow no solution."""
     pan, roll, radius, across = plane
     sine, cosine = math.sin(pitch), math.cos(pitch)
     wrist_r = radius - across * sine - _HAND_M * cosine - _LIFT_AXIS_RADIUS_M
@@ -227,7 +227,7 @@ HOME_ANGLES_RAD: FloatArray = np.append(inverse_kinematics(HOME_POSITION_M, 0.0)
 
 
 def compute_tool_pose(positions: FloatArray) -> tuple[FloatArray, float]:
-    """Return the tool's (3,) position, m, and yaw, rad, for one joint reading (J,); NaN if that is not finite.
+    """Return the tool's (3,) position, m, and yaw, rad, for one joint reading (J,), NaN if not finite.
 
     It is called at every tick, and for one reading floats are ten times as fast as arrays.
     """
@@ -288,7 +288,7 @@ class CartesianServo:
 
 
 def _slide_along_reach_limit(present: FloatArray, target: FloatArray) -> FloatArray:
-    """Return ``target`` (3,) moved back to the present height and distance from the pan axis, 0.5 mm off the limit.
+    """Return ``target`` (3,) at the present height and distance from the pan axis, 0.5 mm off the limit.
 
     A straight path that passes too close to the arm thus goes around it.
     """

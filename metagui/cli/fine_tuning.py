@@ -102,7 +102,7 @@ def _claim_checkpoint(checkpoint: Path, own: FineTuningData, start: Prior, seed:
 
 
 def _generate_shipped_data(start: Prior, seed: int, workers: int | None) -> FineTuningData:
-    """Generate takes of shipped programs, for training together with the library and for measuring forgetting."""
+    """Generate takes of shipped programs, to train on and to measure forgetting."""
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
     from metagui.learning.training.fine_tuning_data import build_fine_tuning_data

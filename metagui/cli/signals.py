@@ -28,7 +28,7 @@ def until_interrupted() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl+C raise KeyboardInterrupt, also in a background process of a script, which inherits it ignored."""
+    """Let Ctrl+C raise KeyboardInterrupt, also in a background process, which inherits it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -157,7 +157,7 @@ class ControlLoop:
     # Methods for running without a thread
 
     def step_once(self) -> Tick:
-        """Run one tick now, without waiting, on the loop's own clock; an error makes the arm hold and is raised."""
+        """Run one tick now, on the loop's own clock; an error makes the arm hold and is raised."""
         if self.running:
             raise RuntimeError("The loop ticks in its own thread; stop it before stepping it.")
         try:

@@ -139,7 +139,7 @@ class EmulatedArm:
             self._hand_targets[step[0]] = step[1]
 
     def _compute_target(self, joint: int) -> float:
-        """Return the target of one joint, rad: of its servo, of a hand, or its resting angle if nothing moves it."""
+        """Return the target of one joint, rad, from its servo, a hand, or its resting angle."""
         servo, present = self.servos[joint], self._angles[joint]
         push = servo.compute_push(CONTROL_PERIOD_S)
         if joint in self.stuck_joints:

@@ -83,7 +83,7 @@ class EmulatedPort:
         self._pending_replies.sort()
 
     def _run_physics(self) -> None:
-        """Advance in real time; if the machine is too slow, the emulated time falls behind and is not caught up."""
+        """Advance in real time; on a slow machine the emulated time falls behind and is not caught up."""
         deadline = time.perf_counter()
         while not self._stopping.is_set():
             self.arm.advance()

@@ -153,7 +153,7 @@ class EmulatedServo:
         return (position + 0.5) % reg.TICKS_PER_TURN - 0.5
 
     def update_shaft(self, encoder: float, velocity: float, load: float, elapsed: float) -> None:
-        """Set the shaft's angle (ticks), velocity (ticks/s) and load (fraction of the maximum) after ``elapsed`` s."""
+        """Set the shaft's angle, ticks, velocity, ticks/s, and load, fraction, after ``elapsed`` s."""
         self._encoder = (encoder + 0.5) % reg.TICKS_PER_TURN - 0.5
         stationary = AMBIENT_TEMPERATURE_C + FULL_LOAD_HEATING_C * load * load
         self.temperature += elapsed / HEATING_TIME_CONSTANT_S * (stationary - self.temperature)

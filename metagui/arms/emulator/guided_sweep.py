@@ -22,7 +22,7 @@ _JOINT_ORDER = (2, 3, 0, 4, 5, 1)
 
 
 def sweep_by_hand() -> Iterator[tuple[int, float]]:
-    """Yield (joint index, angle in rad), one per control period, so that every joint moves from stop to stop."""
+    """Yield (joint index, angle in rad), one per control period, from stop to stop of every joint."""
     present = HOME_ANGLES_RAD.copy()
     for joint, angle in chain(_CLEARANCE_ANGLES_RAD.items(), *map(_list_waypoints, _JOINT_ORDER)):
         path = np.linspace(present[joint], angle, max(2, round(abs(angle - present[joint]) / HAND_STEP_RAD)))

@@ -98,7 +98,7 @@ class ServoBus:
         return register.unpack(replies[servo_id].data)
 
     def sync_read(self, servo_ids: Iterable[int], address: int, size: int) -> dict[int, ServoReply]:
-        """Return ``size`` bytes of every servo that answers; requests to silent servos are repeated, for them alone."""
+        """Return ``size`` bytes of every servo that answers; only requests to silent ones are repeated."""
         replies: dict[int, ServoReply] = {}
         missing = tuple(servo_ids)
         with self._lock:
@@ -162,7 +162,7 @@ class ServoBus:
         return replies
 
     def _receive(self, request: Packet, expected: int) -> Iterator[Packet]:
-        """Send a request and yield the packets received, until the line is silent or too many bytes have arrived."""
+        """Send a request and yield received packets until the line is silent or too many bytes arrive."""
         self.counters.exchanges += 1
         self.counters.discarded += self.port.discard()
         self._parser.clear()

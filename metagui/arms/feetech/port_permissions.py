@@ -44,7 +44,7 @@ def find_inaccessible(devices: Sequence[str]) -> list[str]:
 
 
 def suggest_fix(device: str | None = None) -> str:
-    """Return the fix that lets this user open a device, or serial ports in general; empty if none is needed.
+    """Return the fix that lets this user open a device or serial ports in general, empty if not needed.
 
     A command is enclosed in backticks, by which the window finds it for copying.
     """

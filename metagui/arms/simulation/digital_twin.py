@@ -89,7 +89,7 @@ class DigitalTwin(SimulatedArm):
             self._ticks_since_contact[index] = RELEASE_TICKS
 
     def _hold_overlapping_cubes(self) -> None:
-        """Keep cubes at a finger's position in place, so that they are not flung away, until the finger has left."""
+        """Fix cubes at a finger's position, so that they are not flung away, until the finger has left."""
         for name, (cube, position, yaw) in list(self._overlapping_cubes.items()):
             scene.place_object(self.model, self._data, cube, position, yaw)
             mujoco.mj_forward(self.model, self._data)
@@ -104,7 +104,7 @@ class DigitalTwin(SimulatedArm):
 
 
 def _stiffen(model: mujoco.MjModel) -> mujoco.MjModel:
-    """Return a copy of the model whose joints, except the gripper, follow their targets against any obstacle."""
+    """Return a copy of the model in which no obstacle stops the joints, except the gripper."""
     model = copy.deepcopy(model)
     arm = slice(0, model.nu - 1)
     model.actuator_gainprm[arm, 0] *= 4.0

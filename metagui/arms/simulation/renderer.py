@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from metagui.arms.arm import ArmError, FloatArray
 from metagui.arms.simulation import scene
+from metagui.arms.simulation.orbit_camera import OrbitCamera
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +28,6 @@ Image = NDArray[np.uint8]
 Colour = tuple[float, float, float]
 """Red, green and blue, 0 to 1."""
 
-FIELD_OF_VIEW_DEG = 38.0
-"""Vertical field of view of the camera, degrees."""
 _MAX_GEOMS = 2000
 _PICKABLE_GROUPS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
 _ARM_GROUP = 1
@@ -38,57 +37,6 @@ _MIN_VISIBLE_CHANGE = 2e-4
 
 class RenderingError(ArmError):
     """The scene cannot be drawn on this machine; the message states what is missing."""
-
-
-@dataclass(frozen=True)
-class OrbitCamera:
-    """A camera that orbits a target."""
-
-    target: tuple[float, float, float] = (0.14, 0.0, 0.065)
-    """Point at the centre of the picture, m."""
-    distance: float = 0.70
-    """Distance from the target, m."""
-    azimuth: float = 150.0
-    """Direction of view about the vertical, degrees."""
-    elevation: float = -33.0
-    """Direction of view above the horizon, degrees; negative looks down."""
-
-    def orbited(self, across: float, up: float) -> OrbitCamera:
-        """Return the camera turned about the target by degrees, never past the poles or below the table."""
-        return replace(self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0)))
-
-    def zoomed(self, factor: float) -> OrbitCamera:
-        """Return the camera at ``factor`` times its distance, within bounds."""
-        return replace(self, distance=float(np.clip(self.distance * factor, 0.25, 2.5)))
-
-    def panned(self, across: float, up: float) -> OrbitCamera:
-        """Return the camera with its target moved in the picture's plane, by fractions of the picture's height."""
-        right, above, _ = self.compute_axes()
-        reach = 2 * self.distance * math.tan(math.radians(FIELD_OF_VIEW_DEG) / 2)
-        moved = np.array(self.target) - right * across * reach + above * up * reach
-        low, high = np.array([-0.2, -0.4, 0.0]), np.array([0.5, 0.4, 0.3])
-        x, y, z = np.clip(moved, low, high)
-        return replace(self, target=(float(x), float(y), float(z)))
-
-    def compute_axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the unit vectors right, up and forward, (3,) each, in the base frame."""
-        azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
-        level = math.cos(elevation)
-        forward = np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
-        right = np.array([math.sin(azimuth), -math.cos(azimuth), 0.0])
-        return right, np.cross(right, forward), forward
-
-    @property
-    def position(self) -> FloatArray:
-        """Return the (3,) position of the camera, m."""
-        return np.array(self.target) - self.distance * self.compute_axes()[2]
-
-    def compute_ray(self, x: float, y: float, width: float, height: float) -> FloatArray:
-        """Return the (3,) unit direction seen at pixel (x, y) of a picture width by height."""
-        right, above, forward = self.compute_axes()
-        scale = math.tan(math.radians(FIELD_OF_VIEW_DEG) / 2) * 2 / height
-        direction = forward + scale * ((x - width / 2) * right - (y - height / 2) * above)
-        return np.asarray(direction / np.linalg.norm(direction))
 
 
 class PickedPoint(NamedTuple):
@@ -230,7 +178,7 @@ class SceneRenderer:
         markers: Iterable[SceneMarker] = (),
         high_quality: bool = False,
     ) -> Image:
-        """Return the picture (h, w, 3) uint8, at least width by height; use ``high_quality`` when nothing moves."""
+        """Return the picture (h, w, 3) uint8, at least width by height; ``high_quality`` is slow."""
         self._gl.make_current()
         scale = 2.0 if high_quality else self.quality.supersampling
         width, height = max(round(width * scale), 8), max(round(height * scale), 8)
@@ -274,7 +222,7 @@ class SceneRenderer:
         self._scene.ngeom += 1
 
     def pick(self, camera: OrbitCamera, x: float, y: float, width: float, height: float) -> PickedPoint | None:
-        """Return the object at pixel (x, y) of a picture width by height, ignoring the arm; None if there is none."""
+        """Return the object at pixel (x, y) of a picture width by height, ignoring the arm, or None."""
         origin, direction = camera.position, camera.compute_ray(x, y, width, height)
         geom, normal = np.full(1, -1, dtype=np.int32), np.zeros(3)
         distance = mujoco.mj_ray(self.model, self._data, origin, direction, _PICKABLE_GROUPS, 1, -1, geom, normal)

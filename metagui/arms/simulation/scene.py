@@ -151,7 +151,7 @@ def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: SceneLayout
 def place_object(
     model: mujoco.MjModel, data: mujoco.MjData, scene_object: SceneObject, position: FloatArray, yaw: float
 ) -> None:
-    """Put an object at rest at ``position`` (3,), m, with ``yaw``, rad; the caller must call ``mj_forward``."""
+    """Put an object at rest at ``position`` (3,), m, and ``yaw``, rad; call ``mj_forward`` afterwards."""
     quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
     if scene_object.kind == "cube":
         joint = model.joint(model.body(scene_object.name).jntadr[0])

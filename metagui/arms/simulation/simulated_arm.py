@@ -46,7 +46,7 @@ class SimulatedArm:
     objects = scene.SCENE_OBJECTS
 
     def __init__(self, seed: int = 0, target_noise: float = 0.0) -> None:
-        """Make the scene of ``seed``; ``target_noise`` is the standard deviation of the noise on joint targets, rad."""
+        """Make the scene of ``seed``; ``target_noise`` is the standard deviation of the targets' noise, rad."""
         self.connected = False
         self._target_noise = target_noise
         self._noise = np.zeros(len(JOINTS))

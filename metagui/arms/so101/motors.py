@@ -104,7 +104,7 @@ class ServoChain:
             self.bus.write(servo_id, reg.TORQUE_ENABLE, 0)
 
     def find_torque_lost(self) -> frozenset[int]:
-        """Return the ids of servos that lost their torque, or restarted because of a dip of the supply voltage.
+        """Return the ids of servos that lost their torque, or restarted after a dip of the supply.
 
         The next goal switches the torque of a restarted servo on again, but does not restore its acceleration.
         """

@@ -153,7 +153,7 @@ def _model_travel(joint: Joint) -> int:
 
 
 def compute_joint_calibration(servo_id: int, lowest: int, highest: int) -> JointCalibration:
-    """Return the calibration of a joint with the travel ``lowest`` … ``highest``, ticks counted on across the wrap.
+    """Return the calibration of a joint with a travel in ticks, counted on across the wrap.
 
     The middle of the travel becomes 2048, so that the wrap is as far from the travel as possible.
     """
@@ -170,7 +170,7 @@ def run_sweep(
     sleep: Callable[[float], None] = time.sleep,
     resumed: Sweep | None = None,
 ) -> Generator[tuple[JointSweep, ...], None, ArmCalibration]:
-    """Switch the torque off and yield the progress of hand-guided joints 50 times per second; return the calibration.
+    """Switch the torque off, yield the progress of every joint 50 times per second, return the calibration.
 
     It ends when every joint is done and no travel has grown for ``settle_time`` s. Closing it early changes nothing.
     ``resumed`` continues an interrupted sweep. Raises ServoSilentError, ConnectionLostError.

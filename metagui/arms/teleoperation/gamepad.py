@@ -105,7 +105,7 @@ class Gamepad:
 
 
 def velocity_from_axes(axes: Sequence[float], gripper_open: bool) -> GamepadVelocity:
-    """Convert the axes (left x, left y, right x, right y in -1 … 1, down and right positive) to a velocity."""
+    """Convert axes (left x, y, right x, y in -1 … 1, down and right positive) to a velocity."""
     left_x, left_y, right_x, right_y = (_apply_dead_zone(axis) for axis in axes)
     return GamepadVelocity(
         -left_y * GAMEPAD_SPEED_M_S,

@@ -59,7 +59,7 @@ class VelocityController:
         self._request: _VelocityRequest | None = None
 
     def set_velocity(self, vx: float, vy: float, vz: float, turn_rate: float, gripper_open: bool) -> None:
-        """Request a velocity, m/s forward, left and up, rad/s about the vertical; it expires unless it is repeated.
+        """Request a velocity, m/s forward, left, up, rad/s about the vertical; it expires unless repeated.
 
         Speeds above ``MAX_TOOL_SPEED_M_S`` and ``MAX_TURN_RATE_RAD_S`` are reduced, in the same direction; a velocity
         that is not finite counts as zero.
@@ -77,7 +77,7 @@ class VelocityController:
             self._request = _VelocityRequest(velocity[:3], clipped, gripper_open, self._clock())
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the motion until the next decision: zero if the velocity has expired, None before the first one."""
+        """Return the motion until the next decision: zero after expiry, None before the first velocity."""
         with self._lock:
             request = self._request
         if request is None:

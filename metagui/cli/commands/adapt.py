@@ -49,7 +49,7 @@ def adapt(
 
 
 def _describe_policy(adapted: "TaskPolicy") -> dict[str, Any]:
-    """Return the JSON description of adapted policies; ``clicks`` and ``odd_takes`` are the keys of version 0.1."""
+    """Return adapted policies as JSON; ``clicks`` and ``odd_takes`` are the keys of version 0.1."""
     segments = [
         {"choice": skill.choice, "reason": skill.reason, "held_out_losses": dict(skill.held_out)}
         for skill in adapted.skills
@@ -59,7 +59,7 @@ def _describe_policy(adapted: "TaskPolicy") -> dict[str, Any]:
 
 
 def _print_notes(document: dict[str, Any]) -> None:
-    """Print the notes of an adaptation and, if there are outlier takes, the command that adapts without them."""
+    """Print the notes of an adaptation, and the command that adapts without outlier takes."""
     for note in document["notes"]:
         print_note(note)
     if outliers := {found["take"] for found in document["outlier_takes"]}:
@@ -68,7 +68,7 @@ def _print_notes(document: dict[str, Any]) -> None:
 
 
 def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstration]") -> "dict[str, Path]":
-    """Return the name and policy file of the most similar adapted task, if it is similar enough to start from."""
+    """Return name and policy file of the most similar adapted task, if it is similar enough."""
     from metagui.learning.policy.features import FeatureError
     from metagui.learning.similarity.siamese import embed
     from metagui.learning.similarity.similarity import find_warm_start, rank

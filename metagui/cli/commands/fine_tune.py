@@ -15,5 +15,5 @@ def fine_tune(
     workers: WorkerCount = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune the shipped prior on your own tasks and generated ones; use it in the library if it is better."""
+    """Fine-tune the shipped prior on your own and generated tasks; use it in the library if it is better."""
     fine_tune_on_library(library or recordings_dir(), length, seed, workers, as_json)

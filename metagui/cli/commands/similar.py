@@ -35,12 +35,13 @@ def similar(
     if not start.siamese_encoder.is_trained:
         raise CommandError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
     takes = {task: load_takes(opened, task)}
-    takes |= {name: found for name in opened.list_tasks() if name != task and (found := opened.load_takes(name))}
+    others = {name: opened.load_takes(name) for name in opened.list_tasks() if name != task}
+    takes |= {name: found for name, found in others.items() if found}
     neighbours, calibration = _rank(start, takes, task)
     if behaviour:
         distances = _compute_behaviour_distances(start, takes, task)
-        for found in neighbours:  # "acts" is the key of version 0.1
-            found["behaviour_distance"] = found["acts"] = distances[found["task"]]
+        for row in neighbours:  # "acts" is the key of version 0.1
+            row["behaviour_distance"] = row["acts"] = distances[row["task"]]
     document = {"task": task, "neighbours": neighbours, "calibration": calibration}
     columns = ("task", "distance", "verdict", "nearest take", *(["behaviour distance"] if behaviour else []))
     rows = [

@@ -12,7 +12,8 @@ from metagui.arms.simulation.renderer import SceneMarker
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, SceneObject
-    from metagui.arms.simulation.renderer import Colour, OrbitCamera
+    from metagui.arms.simulation.orbit_camera import OrbitCamera
+    from metagui.arms.simulation.renderer import Colour
 
 DRAG_WHEEL_TURN_RAD = math.radians(15)
 """How far one notch of the wheel turns a thing, rad."""

@@ -10,7 +10,8 @@ from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from metagui.arms.arm import ArmError
-from metagui.arms.simulation.renderer import OrbitCamera, SceneColours, SceneRenderer
+from metagui.arms.simulation.orbit_camera import OrbitCamera
+from metagui.arms.simulation.renderer import SceneColours, SceneRenderer
 from metagui.gui.scene.object_drag import ObjectDrag
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.teaching.click_teacher import Proposal

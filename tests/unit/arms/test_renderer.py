@@ -10,14 +10,8 @@ import pytest
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
-from metagui.arms.simulation.renderer import (
-    FIELD_OF_VIEW_DEG,
-    OrbitCamera,
-    RenderingError,
-    SceneColours,
-    SceneMarker,
-    SceneRenderer,
-)
+from metagui.arms.simulation.orbit_camera import FIELD_OF_VIEW_DEG, OrbitCamera
+from metagui.arms.simulation.renderer import RenderingError, SceneColours, SceneMarker, SceneRenderer
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 

@@ -35,7 +35,7 @@ class EmulatedBench:
         self.emulated_arm = make_emulated_arm()
         self.port = InProcessPort(self.emulated_arm)
         self.calibration = self.emulated_arm.compute_calibration()
-        self.arm = SO101Arm("virtual", settings=SO101ArmSettings(**settings), open_port=self.open_port)
+        self.arm = SO101Arm("emulated", settings=SO101ArmSettings(**settings), open_port=self.open_port)
 
     def open_port(self, device: str) -> InProcessPort:
         """Return the port. Raises PortError if it is unplugged."""

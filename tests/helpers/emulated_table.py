@@ -31,7 +31,7 @@ class EmulatedTable:
         self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
         self.emulated_arm.calibrate()
         self.port = InProcessPort(self.emulated_arm)
-        self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
+        self.arm = TwinnedArm(SO101Arm("emulated", open_port=self.open), lockstep=True)
         self.arm.connect()
         self.mark()
         self.loop = ControlLoop(self.arm, self.arm)
@@ -45,8 +45,8 @@ class EmulatedTable:
     def mark(self) -> None:
         """Place every object of the twin where the emulated scene has it, as a user does once."""
         true = self.emulated_arm.observe_scene()
-        for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
-            self.arm.place_object(anchor.name, x, y, yaw)
+        for each, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
+            self.arm.place_object(each.name, x, y, yaw)
 
     def real(self) -> SceneState:
         """Return the state of the emulated scene."""

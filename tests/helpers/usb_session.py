@@ -44,7 +44,7 @@ class EmulatedUsbPort:
     def list_ports(self) -> tuple[UsbPort, ...]:
         """Return the port if the arm is plugged in."""
         port = self.port
-        return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "virtual"),)
+        return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "emulated"),)
 
     @property
     def device(self) -> str:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def test_so101_unplugged_reconnects() -> None:
-    virtual = make_emulated_arm()
-    with EmulatedPort(virtual, physics=False) as port:
+    emulated = make_emulated_arm()
+    with EmulatedPort(emulated, physics=False) as port:
         arm = SO101Arm(port.name)
         arm.connect()
         arm.observe()
@@ -38,10 +38,10 @@ def test_so101_unplugged_reconnects() -> None:
     arm.disconnect()
     with pytest.raises(PortError, match="There is no port"):
         arm.connect()
-    with EmulatedPort(virtual, physics=False) as port:
+    with EmulatedPort(emulated, physics=False) as port:
         arm.device = port.name
         arm.connect()
-        np.testing.assert_allclose(arm.observe().positions, virtual.read_joint_angles(), atol=RAD_PER_TICK)
+        np.testing.assert_allclose(arm.observe().positions, emulated.read_joint_angles(), atol=RAD_PER_TICK)
         arm.disconnect()
 
 
@@ -124,11 +124,11 @@ def test_take_by_hand_has_hand_motion() -> None:
 
 
 def test_loop_over_terminal_runs_live() -> None:
-    virtual = make_emulated_arm()
-    with EmulatedPort(virtual) as port:
+    emulated = make_emulated_arm()
+    with EmulatedPort(emulated) as port:
         arm = SO101Arm(port.name)
         with arm:
-            loop = ControlLoop(arm, virtual)
+            loop = ControlLoop(arm, emulated)
             ticks = []
             loop.add_sink(ticks.append)
             loop.start()
@@ -137,15 +137,15 @@ def test_loop_over_terminal_runs_live() -> None:
             assert loop.error is None
             assert len(ticks) > 10
             assert all(0 < tick.latency < 1 for tick in ticks)
-    assert all(servo.torque_enabled for servo in virtual.servos)
+    assert all(servo.torque_enabled for servo in emulated.servos)
 
 
 def test_loop_unplugged_ends_with_reason() -> None:
-    virtual = make_emulated_arm()
-    port = EmulatedPort(virtual, physics=False)
+    emulated = make_emulated_arm()
+    port = EmulatedPort(emulated, physics=False)
     arm = SO101Arm(port.name)
     arm.connect()
-    loop = ControlLoop(arm, virtual)
+    loop = ControlLoop(arm, emulated)
     loop.start()
     time.sleep(0.1)
     port.close()

@@ -51,8 +51,8 @@ def test_wheel_installed_finds_resources(wheel, tmp_path, monkeypatch):
     monkeypatch.delenv("METAGUI_RECORDINGS")
     monkeypatch.setenv("PYTHONPATH", str(site))
     code = "from metagui.paths import *; print(resources_dir()); print(recordings_dir())"
-    asked = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
-    resources, recordings = map(Path, asked.stdout.splitlines())
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    resources, recordings = map(Path, process.stdout.splitlines())
     assert resources == site / "metagui" / "resources"
     assert list((resources / "arm").glob("*.xml"))
     assert site not in recordings.parents

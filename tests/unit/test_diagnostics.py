@@ -11,7 +11,7 @@ from metagui.arms.feetech.port_permissions import GroupMembership
 
 
 @pytest.fixture(autouse=True)
-def ask_anew():
+def clear_caches():
     diagnostics._find_missing_libraries.cache_clear()
     diagnostics._find_rendering_backend.cache_clear()
     yield
@@ -152,6 +152,6 @@ def test_find_membership_reads_device_group(tmp_path):
 def test_find_interfering_programs_brltty_adapter(tmp_path, monkeypatch):
     (tmp_path / "85-brltty.rules").touch()
     monkeypatch.setattr(port_permissions, "_UDEV_RULE_DIRS", (tmp_path,))
-    words = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
-    assert any("Braille" in what for what in words)
+    problems = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
+    assert any("Braille" in what for what in problems)
     assert not any("Braille" in what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x55D3)]))

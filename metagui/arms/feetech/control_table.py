@@ -66,7 +66,6 @@ class Register:
 
 MODEL_NUMBER = Register("model number", 3, 2)
 ID = Register("id", 5)
-BAUD_RATE = Register("baud rate", 6)
 RETURN_DELAY_TIME = Register("return delay", 7)
 """In units of 2 µs."""
 RESPONSE_STATUS_LEVEL = Register("status level", 8)
@@ -95,7 +94,6 @@ OVERLOAD_TORQUE = Register("overload torque", 36)
 TORQUE_ENABLE = Register("torque enable", 40)
 ACCELERATION = Register("acceleration", 41)
 GOAL_POSITION = Register("goal position", 42, 2, 15)
-GOAL_TIME = Register("goal time", 44, 2)
 GOAL_VELOCITY = Register("goal velocity", 46, 2, 15)
 TORQUE_LIMIT = Register("torque limit", 48, 2)
 LOCK = Register("lock", 55)

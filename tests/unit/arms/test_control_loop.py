@@ -105,16 +105,16 @@ def test_loop_finished_controller_keeps_position():
 def test_loop_last_decision_belongs_to_instruction(loop):
     """The decision that ends an instruction still belongs to it."""
 
-    class OneClick(ScriptedController):
+    class OneInstruction(ScriptedController):
         def decide(self, observation):
-            wanted = super().decide(observation)
-            if wanted is not None and wanted.done:
+            motion = super().decide(observation)
+            if motion is not None and motion.done:
                 self.current_instruction = None
-            return wanted
+            return motion
 
-    loop.set_controller(OneClick(make_motion(), make_motion(done=True), instruction="a click"))
-    marks = [(tick.instruction, tick.instruction_index) for tick in (loop.step_once() for _ in range(6))]
-    assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
+    loop.set_controller(OneInstruction(make_motion(), make_motion(done=True), instruction="an instruction"))
+    instructions = [(tick.instruction, tick.instruction_index) for tick in (loop.step_once() for _ in range(6))]
+    assert instructions == [("an instruction", 0)] * 4 + [(None, 0)] * 2
 
 
 def test_tick_state_is_state_at_observation():

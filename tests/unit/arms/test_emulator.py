@@ -36,9 +36,9 @@ def servo() -> EmulatedServo:
     return made
 
 
-def ask(bus: EmulatedBus, packet: Packet) -> list[Packet]:
-    line = b"".join(reply.data for reply in bus.feed(encode(packet)))
-    return PacketParser().feed(line)
+def exchange(bus: EmulatedBus, packet: Packet) -> list[Packet]:
+    received = b"".join(reply.data for reply in bus.feed(encode(packet)))
+    return PacketParser().feed(received)
 
 
 def unlock(servo: EmulatedServo) -> None:
@@ -46,33 +46,33 @@ def unlock(servo: EmulatedServo) -> None:
 
 
 def test_bus_ping_and_read_reply(arm: EmulatedArm) -> None:
-    assert ask(arm.bus, frames.build_ping(4)) == [Packet(4, 0, b"")]
-    assert ask(arm.bus, frames.build_ping(9)) == []
-    assert ask(arm.bus, frames.build_read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
-    assert [p.id for p in ask(arm.bus, frames.build_ping(BROADCAST_ID))] == [1, 2, 3, 4, 5, 6]
+    assert exchange(arm.bus, frames.build_ping(4)) == [Packet(4, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(9)) == []
+    assert exchange(arm.bus, frames.build_read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
+    assert [p.id for p in exchange(arm.bus, frames.build_ping(BROADCAST_ID))] == [1, 2, 3, 4, 5, 6]
 
 
 def test_bus_sync_read_replies_in_order(arm: EmulatedArm) -> None:
-    replies = ask(arm.bus, frames.build_sync_read((6, 9, 1, 3), 56, 15))
+    replies = exchange(arm.bus, frames.build_sync_read((6, 9, 1, 3), 56, 15))
     assert [(p.id, len(p.parameters)) for p in replies] == [(6, 15), (1, 15), (3, 15)]
 
 
 def test_bus_write_is_acknowledged(arm: EmulatedArm) -> None:
     """A write is acknowledged unless the status level suppresses it or it is a broadcast."""
-    assert ask(arm.bus, frames.build_write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
-    assert ask(arm.bus, frames.build_write(BROADCAST_ID, 41, b"\x20")) == []
+    assert exchange(arm.bus, frames.build_write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
+    assert exchange(arm.bus, frames.build_write(BROADCAST_ID, 41, b"\x20")) == []
     assert [servo.get_register(reg.ACCELERATION) for servo in arm.servos] == [32] * 6
     unlock(arm.servos[1])
     arm.servos[1].write(reg.RESPONSE_STATUS_LEVEL.address, b"\0")
-    assert ask(arm.bus, frames.build_write(2, 41, b"\x30")) == []
-    assert len(ask(arm.bus, frames.build_read(2, 41, 1))) == 1
+    assert exchange(arm.bus, frames.build_write(2, 41, b"\x30")) == []
+    assert len(exchange(arm.bus, frames.build_read(2, 41, 1))) == 1
 
 
 def test_bus_reg_write_executes_at_action(arm: EmulatedArm) -> None:
-    for ident in (1, 2):
-        assert ask(arm.bus, Packet(ident, InstructionCode.REG_WRITE, bytes((42, 0, 4))))[0].id == ident
+    for servo_id in (1, 2):
+        assert exchange(arm.bus, Packet(servo_id, InstructionCode.REG_WRITE, bytes((42, 0, 4))))[0].id == servo_id
     assert [servo.torque_enabled for servo in arm.servos[:2]] == [False, False]
-    assert ask(arm.bus, Packet(BROADCAST_ID, InstructionCode.ACTION, b"")) == []
+    assert exchange(arm.bus, Packet(BROADCAST_ID, InstructionCode.ACTION, b"")) == []
     assert [servo.get_register(reg.GOAL_POSITION) for servo in arm.servos[:3]] == [1024, 1024, 0]
 
 
@@ -170,7 +170,7 @@ def test_emulated_arm_goals_move_simulation(arm: EmulatedArm) -> None:
         i + 1: reg.GOAL_POSITION.pack(servo.get_register(reg.PRESENT_POSITION)) for i, servo in enumerate(arm.servos)
     }
     goals[1] = reg.GOAL_POSITION.pack(2048 + 400)
-    ask(arm.bus, frames.build_sync_write(goals, 42))
+    exchange(arm.bus, frames.build_sync_write(goals, 42))
     arm.advance(50)
     assert arm.read_joint_angles()[0] == pytest.approx(400 * reg.RAD_PER_TICK, abs=3e-3)
     assert arm.servos[0].get_register(reg.PRESENT_POSITION) == pytest.approx(2448, abs=2)
@@ -181,11 +181,11 @@ def test_emulated_arm_hand_moves_joints_without_torque(arm: EmulatedArm) -> None
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
     here = arm.servos[0].get_register(reg.PRESENT_POSITION)
-    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(here)))
+    exchange(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(here)))
     arm.move_joint_by_hand(0, -0.5)
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
-    ask(arm.bus, frames.build_write(1, 40, b"\0"))
+    exchange(arm.bus, frames.build_write(1, 40, b"\0"))
     arm.move_joint_by_hand(0, None)
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
@@ -193,7 +193,7 @@ def test_emulated_arm_hand_moves_joints_without_torque(arm: EmulatedArm) -> None
 
 def test_emulated_arm_stuck_joint_reports_load(arm: EmulatedArm) -> None:
     arm.stuck_joints.add(0)
-    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(2500)))
+    exchange(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(2500)))
     arm.advance(20)
     assert arm.read_joint_angles()[0] == pytest.approx(0.0, abs=0.01)
     assert arm.servos[0].get_register(reg.PRESENT_LOAD) == 1000
@@ -207,14 +207,14 @@ def test_faults_scripted_affect_next_reply(arm: EmulatedArm, fault: str, seen: i
     replies = arm.feed(encode(frames.build_ping(1)))
     stream = PacketParser()
     assert len(stream.feed(b"".join(reply.data for reply in replies)) + stream.finish()) == seen
-    assert ask(arm.bus, frames.build_ping(1)) == [Packet(1, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
 def test_faults_echo_and_silent_ids(arm: EmulatedArm) -> None:
     arm.faults.echo = True
     arm.faults.silent_ids.add(2)
-    assert ask(arm.bus, frames.build_ping(1)) == [frames.build_ping(1), Packet(1, 0, b"")]
-    assert ask(arm.bus, frames.build_ping(2)) == [frames.build_ping(2)]
+    assert exchange(arm.bus, frames.build_ping(1)) == [frames.build_ping(1), Packet(1, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(2)) == [frames.build_ping(2)]
 
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 254), st.integers(0, 255), st.binary(max_size=12))))
@@ -227,10 +227,10 @@ def test_bus_random_bytes_do_not_fail(garbage: bytes, packets: list[tuple[int, i
         servo.update_shaft(100.0, 1.0, 0.1, 0.02)
     bus.feed(bytes(260))
     fresh = EmulatedBus([EmulatedServo(1)])
-    assert ask(fresh, frames.build_ping(1)) == [Packet(1, 0, b"")]
+    assert exchange(fresh, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
-# Through a terminal
+# Through a pseudo-terminal
 
 
 @pytest.fixture
@@ -250,10 +250,10 @@ def handler(port: EmulatedPort) -> Iterator[sdk.PortHandler]:
 
 def sync_read(handler: sdk.PortHandler, ids: Sequence[int]) -> dict[int, int]:
     group = sdk.GroupSyncRead(handler, sdk.PacketHandler(0), 56, 15)
-    for ident in ids:
-        assert group.addParam(ident)
+    for servo_id in ids:
+        assert group.addParam(servo_id)
     assert group.txRxPacket() == sdk.COMM_SUCCESS
-    return {ident: group.getData(ident, 56, 2) for ident in ids}
+    return {servo_id: group.getData(servo_id, 56, 2) for servo_id in ids}
 
 
 def test_port_vendor_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.PortHandler) -> None:
@@ -272,9 +272,9 @@ def test_port_vendor_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.P
 def test_port_vendor_sdk_moves_arm(handler: sdk.PortHandler) -> None:
     before = sync_read(handler, range(1, 7))
     group = sdk.GroupSyncWrite(handler, sdk.PacketHandler(0), 42, 2)
-    for ident, position in before.items():
-        goal = position + (300 if ident == 1 else 0)
-        assert group.addParam(ident, [goal & 0xFF, goal >> 8])
+    for servo_id, position in before.items():
+        goal = position + (300 if servo_id == 1 else 0)
+        assert group.addParam(servo_id, [goal & 0xFF, goal >> 8])
     assert group.txPacket() == sdk.COMM_SUCCESS
     deadline = time.monotonic() + 10
     while abs(sync_read(handler, range(1, 7))[1] - before[1] - 300) > 3:

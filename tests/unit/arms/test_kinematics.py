@@ -68,7 +68,7 @@ def test_inverse_kinematics_inverts_forward(radius: float, angle: float, height:
     try:
         joints = inverse_kinematics(position, yaw)
     except UnreachableError:
-        assert radius < 0.15, "only close in and high up may be out of reach here"
+        assert radius < 0.15, "only points close to the axis or high up may be out of reach"
         return
     assert np.all(joints >= LIMITS[:5, 0])
     assert np.all(joints <= LIMITS[:5, 1])

@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """A board on whose cable servos hang, and hands that take the next one when the last has its number."""
+    """A board with servos; the next servo is connected when the last one has its id. Replaces EmulatedArm."""
 
     def __init__(
-        self, plugged: Iterable[EmulatedServo], waiting: Iterable[EmulatedServo] = (), echo: bool = False
+        self, plugged: Iterable[EmulatedServo], next_servos: Iterable[EmulatedServo] = (), echo: bool = False
     ) -> None:
         self.faults = FaultInjector(echo=echo)
         self.bus = EmulatedBus(tuple(plugged), self.faults)
         self.servos = self.bus.servos
-        self.waiting = deque(waiting)
+        self.next_servos = deque(next_servos)
 
     def feed(self, data: bytes) -> list[TimedReply]:
         (servo, *_) = self.bus.servos
-        if self.waiting and servo.get_register(reg.ID) != 1 and data[2] == 0:  # the next search begins with id 0
-            self.bus.servos = self.servos = (self.waiting.popleft(),)
+        if self.next_servos and servo.get_register(reg.ID) != 1 and data[2] == 0:  # the next search starts with id 0
+            self.bus.servos = self.servos = (self.next_servos.popleft(),)
         return self.bus.feed(data)
 
     def advance(self) -> None:
-        """Time does nothing here."""
+        """Do nothing, as there is no physics."""
 
 
 @pytest.mark.parametrize("echo", [False, True])
@@ -78,7 +78,7 @@ def test_assign_id_lost_reply_is_repeated() -> None:
 def test_setup_motors_assigns_all_ids() -> None:
     servos = [EmulatedServo(1) for _ in range(6)]
     with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
+        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
     assert "Connect the motor of gripper alone" in result.stderr
@@ -88,9 +88,9 @@ def test_setup_motors_assigns_all_ids() -> None:
 def test_setup_motors_one_joint_by_name() -> None:
     servo = EmulatedServo(1)
     with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["number-servos", "--port", port.name, "--joint", "elbow_flex"], input="\n")
+        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name, "--joint", "elbow_flex"], input="\n")
     assert result.exit_code == 0, result.stderr
     assert servo.id == 3
-    wrong = CliRunner().invoke(app, ["number-servos", "--port", "COM3", "--joint", "knee"])
+    wrong = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "knee"])
     assert wrong.exit_code != 0
     assert "wrist_roll" in wrong.stderr

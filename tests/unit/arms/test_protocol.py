@@ -38,26 +38,26 @@ def test_encode_out_of_range_raises() -> None:
 @given(st.lists(PACKETS, max_size=6), st.integers(1, 9))
 def test_parser_split_stream_returns_packets(packets: list[Packet], size: int) -> None:
     line = b"".join(map(encode, packets))
-    stream = PacketParser()
-    found = [p for i in range(0, len(line), size) for p in stream.feed(line[i : i + size])]
+    parser = PacketParser()
+    found = [p for i in range(0, len(line), size) for p in parser.feed(line[i : i + size])]
     assert found == packets
-    assert stream.finish() == []
+    assert parser.finish() == []
 
 
 @given(st.binary(max_size=300), PACKETS)
 @settings(max_examples=300)
 def test_parser_after_garbage_finds_next_packet(garbage: bytes, packet: Packet) -> None:
     """Unless the garbage, or garbage and packet together, are a packet by chance: the limit of the checksum."""
-    stream = PacketParser()
-    by_chance = stream.feed(garbage + encode(packet)) + stream.finish()
-    assert by_chance
-    assert by_chance[-1] == packet or _covers(garbage, encode(packet), by_chance)
-    stream.clear()
-    assert stream.feed(encode(packet)) == [packet]
+    parser = PacketParser()
+    found = parser.feed(garbage + encode(packet)) + parser.finish()
+    assert found
+    assert found[-1] == packet or _covers(garbage, encode(packet), found)
+    parser.clear()
+    assert parser.feed(encode(packet)) == [packet]
 
 
 def _covers(garbage: bytes, frame: bytes, found: list[Packet]) -> bool:
-    """Whether a packet that was found begins in the garbage and ends in the frame."""
+    """Return whether a packet that was found starts in the garbage and ends in the frame."""
     line = garbage + frame
     return any(line.find(encode(p)) < len(garbage) < line.find(encode(p)) + len(encode(p)) for p in found)
 
@@ -65,44 +65,44 @@ def _covers(garbage: bytes, frame: bytes, found: list[Packet]) -> bool:
 @given(PACKETS, st.data())
 def test_parser_wrong_bit_is_rejected(packet: Packet, data: st.DataObject) -> None:
     line = bytearray(encode(packet))
-    place = data.draw(st.integers(0, len(line) - 1))
-    line[place] ^= 1 << data.draw(st.integers(0, 7))
-    stream = PacketParser()
-    assert packet not in stream.feed(bytes(line)) + stream.finish()
+    index = data.draw(st.integers(0, len(line) - 1))
+    line[index] ^= 1 << data.draw(st.integers(0, 7))
+    parser = PacketParser()
+    assert packet not in parser.feed(bytes(line)) + parser.finish()
 
 
 def test_parser_million_random_bytes() -> None:
     """No crash, no hang, nothing accepted that is not a packet, and the next valid packet is found."""
-    chance = random.Random(7)
+    rng = random.Random(7)
     good = Packet(3, 0, bytes(range(15)))
-    stream, fed, accepted = PacketParser(max_length=32), 0, 0
+    parser, fed, accepted = PacketParser(max_length=32), 0, 0
     started = time.perf_counter()
     while fed < 1_000_000:
-        line = _nonsense(chance, encode(good))
+        line = _make_noise(rng, encode(good))
         fed += len(line)
-        for packet in stream.feed(line) + stream.finish():
+        for packet in parser.feed(line) + parser.finish():
             assert encode(packet) in line
             accepted += packet != good
-        assert stream.feed(encode(good)) == [good]
+        assert parser.feed(encode(good)) == [good]
     assert time.perf_counter() - started < 60
-    assert stream.rejected_count > 1000
-    assert accepted < stream.rejected_count / 20  # one candidate in 256 by chance, and some mutations cancel out
+    assert parser.rejected_count > 1000
+    assert accepted < parser.rejected_count / 20  # one candidate in 256 by chance, and some mutations cancel out
 
 
-def _nonsense(chance: random.Random, frame: bytes) -> bytes:
+def _make_noise(rng: random.Random, frame: bytes) -> bytes:
     """Return random bytes, or frames in which some bytes were changed, dropped or repeated."""
-    if chance.random() < 0.2:
-        return bytes(chance.choices((0xFF, 0xFF, 1, 2, 3, 17, chance.randrange(256)), k=300))
+    if rng.random() < 0.2:
+        return bytes(rng.choices((0xFF, 0xFF, 1, 2, 3, 17, rng.randrange(256)), k=300))
     line = bytearray(frame * 12)
-    for _ in range(chance.randrange(1, 30)):
-        place = chance.randrange(len(line))
-        act = chance.randrange(3)
-        if act == 0:
-            line[place] = chance.randrange(256)
-        elif act == 1:
-            del line[place]
+    for _ in range(rng.randrange(1, 30)):
+        index = rng.randrange(len(line))
+        operation = rng.randrange(3)
+        if operation == 0:
+            line[index] = rng.randrange(256)
+        elif operation == 1:
+            del line[index]
         else:
-            line[place:place] = chance.randbytes(chance.randrange(1, 5))
+            line[index:index] = rng.randbytes(rng.randrange(1, 5))
     return bytes(line)
 
 

@@ -47,8 +47,8 @@ def test_compute_ray_passes_through_point() -> None:
     camera = OrbitCamera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
     point = np.array([0.2, 0.05, 0.02])
     x, y = project(camera, point)
-    way = point - camera.position
-    assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), way / np.linalg.norm(way))
+    direction = point - camera.position
+    assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), direction / np.linalg.norm(direction))
 
 
 def test_camera_stays_above_table_and_near() -> None:
@@ -62,11 +62,11 @@ def test_camera_stays_above_table_and_near() -> None:
 
 def test_pick_finds_every_object_at_its_pixel(renderer: SceneRenderer) -> None:
     camera = OrbitCamera()
-    for anchor in SCENE_OBJECTS:
-        position, _ = renderer.get_object_pose(anchor.name)
+    for each in SCENE_OBJECTS:
+        position, _ = renderer.get_object_pose(each.name)
         found = renderer.pick(camera, *project(camera, position), WIDTH, HEIGHT)
         assert found is not None
-        assert found.object_name == anchor.name
+        assert found.object_name == each.name
         assert np.linalg.norm(found.point[:2] - position[:2]) < 0.02
     assert renderer.pick(camera, 1, 1, WIDTH, HEIGHT) is None
 

@@ -22,15 +22,15 @@ def state(positions=HOME_ANGLES_RAD, loads=NAN, temperatures=NAN, voltages=NAN):
     return JointState(0.0, parts[0], parts[1], parts[2], parts[3], parts[4], 0.0, 0)
 
 
-def only(joint, value, others=0.0):
+def at_joint(joint, value, others=0.0):
     array = np.full(len(JOINTS), others)
     array[joint] = value
     return array
 
 
-def settle(gate, asked, ticks=400, **reported):
+def settle(gate, requested, ticks=400, **reported):
     for _ in range(ticks):
-        sent = gate.filter_command(asked, state(**reported))
+        sent = gate.filter_command(requested, state(**reported))
     return sent.positions
 
 
@@ -56,8 +56,8 @@ def test_gate_any_input_respects_limits_and_clamp(ticks, clamp):
     """The result is finite, within the limits, and not faster than the velocity clamp."""
     gate = SafetyGate(JOINTS, PERIOD, SafetySettings(velocity_clamp=clamp))
     last = gate.filter_command(None, state()).positions
-    for asked, reported, age, hold in ticks:
-        sent = gate.filter_command(asked, reported, age, hold).positions
+    for requested, reported, age, hold in ticks:
+        sent = gate.filter_command(requested, reported, age, hold).positions
         assert sent.shape == (len(JOINTS),)
         assert np.all(np.isfinite(sent))
         for joint, target, before in zip(JOINTS, sent, last, strict=True):
@@ -67,11 +67,11 @@ def test_gate_any_input_respects_limits_and_clamp(ticks, clamp):
 
 
 @given(hostile_array, any_command)
-def test_gate_first_target_is_near_present_pose(present, asked):
+def test_gate_first_target_is_near_present_pose(present, requested):
     """Otherwise nothing is sent."""
     gate = SafetyGate(JOINTS, PERIOD)
     try:
-        sent = gate.filter_command(asked, state(present)).positions
+        sent = gate.filter_command(requested, state(present)).positions
     except SafetyError:
         assert gate.sent is None
         return
@@ -92,16 +92,16 @@ def test_gate_valid_target_is_reached(fractions):
 
 def test_gate_eases_in_then_full_speed():
     gate = SafetyGate(JOINTS, PERIOD)
-    first = gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 0.05)), state()).positions
+    first = gate.filter_command(Command(HOME_ANGLES_RAD + at_joint(0, 0.05)), state()).positions
     assert first[0] - HOME_ANGLES_RAD[0] == pytest.approx(SafetySettings().ease_in * STEP)
-    settle(gate, Command(HOME_ANGLES_RAD + only(0, 0.05)), ticks=10)
-    after = gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 1.0)), state()).positions
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(0, 0.05)), ticks=10)
+    after = gate.filter_command(Command(HOME_ANGLES_RAD + at_joint(0, 1.0)), state()).positions
     assert after[0] - HOME_ANGLES_RAD[0] - 0.05 == pytest.approx(STEP)
 
 
 def test_gate_ease_in_ends_for_distant_target():
     gate = SafetyGate(JOINTS, PERIOD)
-    sent = [gate.filter_command(Command(HOME_ANGLES_RAD + only(0, 1.9)), state()).positions[0] for _ in range(27)]
+    sent = [gate.filter_command(Command(HOME_ANGLES_RAD + at_joint(0, 1.9)), state()).positions[0] for _ in range(27)]
     steps = np.diff(sent)
     assert np.all(np.diff(steps) >= -1e-12)
     assert steps[0] < 0.4 * STEP
@@ -110,10 +110,10 @@ def test_gate_ease_in_ends_for_distant_target():
 
 def test_gate_invalid_command_keeps_last_target():
     gate = SafetyGate(JOINTS, PERIOD)
-    before = settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.2)))
+    before = settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.2)))
     for bad in (
-        only(2, math.nan),
-        only(2, math.inf),
+        at_joint(2, math.nan),
+        at_joint(2, math.inf),
         HOME_ANGLES_RAD[:5],
         np.append(HOME_ANGLES_RAD, 0.0),
         np.zeros(0),
@@ -137,15 +137,15 @@ def test_gate_stale_command_keeps_last_target():
 
 def test_gate_target_beyond_limit_is_clipped():
     gate = SafetyGate(JOINTS, PERIOD)
-    sent = settle(gate, Command(HOME_ANGLES_RAD + only(0, 9.0)), ticks=60)
+    sent = settle(gate, Command(HOME_ANGLES_RAD + at_joint(0, 9.0)), ticks=60)
     assert sent[0] == JOINTS[0].upper
     assert gate.report.limited == gate.report.ticks == 60
 
 
 def test_gate_hold_stops_but_keeps_squeezing():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME_ANGLES_RAD + only(0, 0.3) + only(5, -0.3)))
-    where = HOME_ANGLES_RAD + only(0, 0.25) + only(5, -0.25)
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(0, 0.3) + at_joint(5, -0.3)))
+    where = HOME_ANGLES_RAD + at_joint(0, 0.25) + at_joint(5, -0.25)
     for _ in range(20):
         sent = gate.filter_command(Command(HOME_ANGLES_RAD + 1.0), state(where), hold=True).positions
     assert sent[0] == pytest.approx(where[0])
@@ -156,14 +156,14 @@ def test_gate_hold_does_not_follow_sagging_arm():
     gate = SafetyGate(JOINTS, PERIOD)
     gate.filter_command(None, state())
     for sag in np.linspace(0, 0.2, 30):
-        sent = gate.filter_command(None, state(HOME_ANGLES_RAD - only(1, sag)), hold=True).positions
+        sent = gate.filter_command(None, state(HOME_ANGLES_RAD - at_joint(1, sag)), hold=True).positions
     np.testing.assert_allclose(sent, HOME_ANGLES_RAD)
 
 
 def test_gate_unknown_pose_raises():
     gate = SafetyGate(JOINTS, PERIOD)
     with pytest.raises(SafetyError, match=r"elbow_flex cannot be read.*Check its cable"):
-        gate.filter_command(Command(HOME_ANGLES_RAD), state(HOME_ANGLES_RAD + only(2, math.nan)))
+        gate.filter_command(Command(HOME_ANGLES_RAD), state(HOME_ANGLES_RAD + at_joint(2, math.nan)))
     assert gate.sent is None
 
 
@@ -171,15 +171,15 @@ def test_gate_start_outside_limits():
     """A joint far outside its limits raises an error, one just outside moves back inside."""
     gate = SafetyGate(JOINTS, PERIOD)
     with pytest.raises(SafetyError, match=r"shoulder_pan stands at 2\.20 rad, outside its limits -1\.92 to 1\.92"):
-        gate.filter_command(None, state(only(0, 2.2)))
-    assert gate.filter_command(None, state(only(0, 1.95))).positions[0] == JOINTS[0].upper
+        gate.filter_command(None, state(at_joint(0, 2.2)))
+    assert gate.filter_command(None, state(at_joint(0, 1.95))).positions[0] == JOINTS[0].upper
 
 
 def test_gate_stalled_joint_gives_way_until_retreat():
     gate = SafetyGate(JOINTS, PERIOD)
-    stuck = HOME_ANGLES_RAD + only(1, 0.2)
-    pushing = Command(HOME_ANGLES_RAD + only(1, 0.5))
-    sent = settle(gate, pushing, ticks=100, positions=stuck, loads=only(1, 1.0))
+    stuck = HOME_ANGLES_RAD + at_joint(1, 0.2)
+    pushing = Command(HOME_ANGLES_RAD + at_joint(1, 0.5))
+    sent = settle(gate, pushing, ticks=100, positions=stuck, loads=at_joint(1, 1.0))
     assert sent[1] == pytest.approx(stuck[1])
     assert gate.report.stalled == 1
     assert "shoulder_lift pushed against something" in str(gate.alarm)
@@ -192,14 +192,14 @@ def test_gate_stalled_joint_gives_way_until_retreat():
 @pytest.mark.parametrize(
     "reported",
     [
-        {"loads": only(1, 0.5)},
+        {"loads": at_joint(1, 0.5)},
         {"loads": NAN},
-        {"positions": HOME_ANGLES_RAD + only(1, 0.45), "loads": only(1, 1.0)},
+        {"positions": HOME_ANGLES_RAD + at_joint(1, 0.45), "loads": at_joint(1, 1.0)},
     ],
 )
 def test_gate_no_stall_without_load_and_error(reported):
     gate = SafetyGate(JOINTS, PERIOD)
-    assert settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), **reported)[1] == pytest.approx(
+    assert settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.5)), **reported)[1] == pytest.approx(
         HOME_ANGLES_RAD[1] + 0.5
     )
     assert gate.report.stalled == 0
@@ -207,10 +207,10 @@ def test_gate_no_stall_without_load_and_error(reported):
 
 def test_gate_short_push_is_no_stall():
     gate = SafetyGate(JOINTS, PERIOD)
-    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20)
-    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
-    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=1)
-    settle(gate, Command(HOME_ANGLES_RAD + only(1, 0.5)), ticks=20, loads=only(1, 1.0))
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.5)), ticks=20)
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.5)), ticks=20, loads=at_joint(1, 1.0))
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.5)), ticks=1)
+    settle(gate, Command(HOME_ANGLES_RAD + at_joint(1, 0.5)), ticks=20, loads=at_joint(1, 1.0))
     assert gate.report.stalled == 0
 
 
@@ -218,9 +218,9 @@ def test_gate_gripper_with_object_keeps_squeezing():
     gate = SafetyGate(JOINTS, PERIOD)
     holding = HOME_ANGLES_RAD.copy()
     holding[5] = 0.11
-    asked = HOME_ANGLES_RAD.copy()
-    asked[5] = -0.15
-    sent = settle(gate, Command(asked), positions=holding, loads=only(5, -1.0))
+    requested = HOME_ANGLES_RAD.copy()
+    requested[5] = -0.15
+    sent = settle(gate, Command(requested), positions=holding, loads=at_joint(5, -1.0))
     assert sent[5] == pytest.approx(0.11 - StallSettings().squeeze)
     assert gate.alarm is None
     assert settle(gate, Command(HOME_ANGLES_RAD))[5] == pytest.approx(HOME_ANGLES_RAD[5])
@@ -229,14 +229,16 @@ def test_gate_gripper_with_object_keeps_squeezing():
 def test_gate_hot_servo_holds_until_cooled():
     gate = SafetyGate(JOINTS, PERIOD)
     settle(gate, Command(HOME_ANGLES_RAD))
-    asked = Command(HOME_ANGLES_RAD + only(0, 0.5))
+    requested = Command(HOME_ANGLES_RAD + at_joint(0, 0.5))
     for _ in range(HealthSettings().fault_ticks):
-        sent = gate.filter_command(asked, state(temperatures=only(5, 71.0, others=30.0)))
+        sent = gate.filter_command(requested, state(temperatures=at_joint(5, 71.0, others=30.0)))
     assert gate.alarm == "The arm holds: gripper is at 71 °C (limit 70). Let it cool; it moves again by itself."
-    held = settle(gate, asked, temperatures=only(5, 66.0, others=30.0))
+    held = settle(gate, requested, temperatures=at_joint(5, 66.0, others=30.0))
     np.testing.assert_allclose(held, np.where(np.arange(6) == 0, held, sent.positions))
     assert abs(held[0] - HOME_ANGLES_RAD[0]) < 0.01
-    assert settle(gate, asked, temperatures=only(5, 64.0, others=30.0))[0] == pytest.approx(HOME_ANGLES_RAD[0] + 0.5)
+    assert settle(gate, requested, temperatures=at_joint(5, 64.0, others=30.0))[0] == pytest.approx(
+        HOME_ANGLES_RAD[0] + 0.5
+    )
     assert gate.alarm is None
 
 
@@ -244,9 +246,9 @@ def test_gate_hot_servo_holds_until_cooled():
 def test_gate_wrong_voltage_holds(volts):
     """A single wrong reading does not hold the arm."""
     gate = SafetyGate(JOINTS, PERIOD)
-    gate.filter_command(None, state(voltages=only(3, volts, others=7.4)))
+    gate.filter_command(None, state(voltages=at_joint(3, volts, others=7.4)))
     assert gate.alarm is None
-    settle(gate, None, ticks=20, voltages=only(3, volts, others=7.4))
+    settle(gate, None, ticks=20, voltages=at_joint(3, volts, others=7.4))
     assert f"wrist_flex gets {volts} V" in str(gate.alarm)
 
 

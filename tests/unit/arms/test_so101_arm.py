@@ -89,9 +89,9 @@ def test_so101_stale_target_after_guiding_is_slow(connected: EmulatedBench) -> N
 
 @pytest.mark.parametrize("bad", [np.full(6, np.nan), np.array([0, 0, np.inf, 0, 0, 0]), np.zeros(5), np.zeros((2, 6))])
 def test_so101_invalid_command_holds(connected: EmulatedBench, bad: Any) -> None:
-    here = connected.arm.observe().positions
+    present = connected.arm.observe().positions
     held = connected.arm.command(Command(bad)).positions
-    np.testing.assert_allclose(held, here, atol=RAD_PER_TICK)
+    np.testing.assert_allclose(held, present, atol=RAD_PER_TICK)
 
 
 def test_so101_observe_uses_one_exchange(connected: EmulatedBench) -> None:
@@ -121,7 +121,7 @@ def test_so101_settings_are_written_once(setup: EmulatedBench) -> None:
     assert written == {reg.TORQUE_ENABLE.address, reg.ACCELERATION.address}
 
 
-# Connecting to what is not our arm
+# Arms that must not be switched on
 
 
 def test_so101_wrong_servos_stay_off(setup: EmulatedBench) -> None:
@@ -135,7 +135,7 @@ def test_so101_wrong_servos_stay_off(setup: EmulatedBench) -> None:
     setup.emulated_arm.servos[3].set_register(reg.MODEL_NUMBER, 777)
     other = make_emulated_arm((2048,) * 6).compute_calibration()
     with pytest.raises(CalibrationError, match=r"shoulder_pan.* differ"):
-        SO101Arm("virtual", other, open_port=setup.open_port).connect()
+        SO101Arm("emulated", other, open_port=setup.open_port).connect()
     assert not any(setup.read_torque())
     assert not setup.arm.connected
 
@@ -155,14 +155,14 @@ def test_so101_outside_range_or_hot_stays_off(setup: EmulatedBench) -> None:
 def test_so101_drive_mode_reverses_joint(setup: EmulatedBench) -> None:
     joints = setup.calibration.joints
     turned = (JointCalibration(1, 1, joints[0].homing_offset, joints[0].range_min, joints[0].range_max), *joints[1:])
-    arm = SO101Arm("virtual", ArmCalibration(turned), open_port=setup.open_port)
+    arm = SO101Arm("emulated", ArmCalibration(turned), open_port=setup.open_port)
     with arm:
         send_target(arm, HOME_ANGLES_RAD + (0.4, 0, 0, 0, 0, 0))
         assert setup.emulated_arm.read_joint_angles()[0] == pytest.approx(-0.4, abs=4e-3)
         assert arm.observe().positions[0] == pytest.approx(0.4, abs=4e-3)
 
 
-# Leading by hand, holding, leaving
+# Hand guiding, holding, disconnecting
 
 
 def test_so101_hand_guiding_writes_nothing(connected: EmulatedBench) -> None:
@@ -211,14 +211,14 @@ def test_so101_cooled_servo_does_not_jump(connected: EmulatedBench) -> None:
     servo.temperature = 90.0
     connected.emulated_arm.advance()
     assert not servo.torque_enabled
-    here = connected.emulated_arm.read_joint_angles()[1]
+    present = connected.emulated_arm.read_joint_angles()[1]
     with pytest.raises(TorqueLostError, match="Servo 2 lost its torque"):
         connected.arm.observe()
     send_target(connected.arm, HOME_ANGLES_RAD + 0.2, ticks=5)
     assert connected.arm.describe_faults() == ["shoulder_lift is too hot"]
     servo.temperature = 30.0
     connected.arm.command(Command(HOME_ANGLES_RAD + 0.2))
-    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(here, abs=0.02)
+    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(present, abs=0.02)
 
 
 def test_so101_supply_dip_is_detected_and_held(connected: EmulatedBench) -> None:
@@ -226,14 +226,14 @@ def test_so101_supply_dip_is_detected_and_held(connected: EmulatedBench) -> None
     servo.power_up()
     connected.emulated_arm.move_joint_by_hand(1, HOME_ANGLES_RAD[1] - 0.3)
     connected.emulated_arm.advance(20)
-    here = connected.emulated_arm.read_joint_angles()[1]
+    present = connected.emulated_arm.read_joint_angles()[1]
     loop = ControlLoop(arm, connected.emulated_arm)
     loop.set_controller(None)
     with pytest.raises(TorqueLostError, match="Servo 2 lost its torque"):
         loop.run_inline(None, 2 * arm.settings.torque_check_interval)
     assert all(connected.read_torque())
     connected.emulated_arm.advance(20)
-    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(here, abs=0.02)
+    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(present, abs=0.02)
     arm.disconnect()
     arm.connect()
     loop.run_inline(None, 2 * arm.settings.torque_check_interval)

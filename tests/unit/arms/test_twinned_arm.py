@@ -30,21 +30,21 @@ def test_twinned_arm_has_interface_of_simulated_arm(table: Table) -> None:
     assert isinstance(table.arm, HandGuidable)
     assert [a.name for a in table.arm.objects] == [a.name for a in SimulatedArm.objects]
     assert table.arm.get_state().shape == SimulatedArm(0).get_state().shape
-    assert table.arm.device == "virtual"
+    assert table.arm.device == "emulated"
     np.testing.assert_allclose(table.arm.get_state()[1:7], table.emulated_arm.read_joint_angles(), atol=3e-3)
 
 
 @pytest.mark.parametrize("seed", [3, 8])
 def test_twin_grasp_and_place_match_real_scene(seed: int) -> None:
     table = Table(seed)
-    astray = table.do(Instruction("grasp", "red cube", None, {"height": 0.08}))
+    errors = table.do(Instruction("grasp", "red cube", None, {"height": 0.08}))
     assert table.arm.observe_scene().held[0]
     assert table.real().held[0]
     assert table.real().positions[0, 2] > 0.06
-    astray += table.do(Instruction("place", "yellow zone"))
+    errors += table.do(Instruction("place", "yellow zone"))
     assert not table.arm.observe_scene().held.any()
-    assert max(astray) < 0.008
-    assert astray[-1] < 0.004
+    assert max(errors) < 0.008
+    assert errors[-1] < 0.004
     assert np.linalg.norm(table.real().positions[0, :2] - table.real().positions[3, :2]) < 0.01
 
 
@@ -58,19 +58,19 @@ def test_twin_gentle_push_matches_real_scene(
     table.mark()
     goal = np.array(start) + way
     offset = (*(goal - TABLE_CENTRE_M[:2]).tolist(), 0.0)
-    astray = table.do(
+    errors = table.do(
         Instruction("push", "green cube", "table", {"offset": offset}), style=MotionStyle(speed_fraction=0.3)
     )
-    assert max(astray) < 0.006
+    assert max(errors) < 0.006
     assert np.linalg.norm(table.real().positions[1, :2] - goal) < 0.01
 
 
 def test_twin_press_matches_real_scene(table: Table) -> None:
-    astray = table.do(Instruction("press", "blue cube"))
-    assert max(astray) < 0.002
+    errors = table.do(Instruction("press", "blue cube"))
+    assert max(errors) < 0.002
 
 
-# Where things stand
+# Placing objects
 
 
 def test_twin_unplaced_objects_are_parked() -> None:
@@ -130,7 +130,7 @@ def test_twin_cube_under_finger_stays_until_it_leaves(table: Table) -> None:
         np.testing.assert_allclose(table.arm.observe_scene().positions[2], marked, atol=5e-4)
 
 
-# Led by hand, and the connection
+# Hand guiding and the connection
 
 
 def test_twin_hand_guided_cube_is_carried(table: Table) -> None:

@@ -21,7 +21,7 @@ from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,12 +21,12 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.human_demonstrator import HELD_OUT, PEOPLE, Person, led
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.segmentation import ensure_segmented
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
@@ -166,7 +166,7 @@ def achieved(program: TaskProgram, take: Demonstration) -> bool:
     arm.set_state(take.states[-1])
     now = arm.observe_all()
     scene = replace(now.scene, held=take.held[-1])
-    return ends_as_asked(program, before, replace(now, scene=scene), take.touched.any(axis=0))
+    return ends_as_asked(program, before, replace(now, scene=scene), np.asarray(take.touched).any(axis=0))
 
 
 def adapted_to(takes: Sequence[Demonstration], seed: int, rivals: bool) -> TaskPolicy:

@@ -10,8 +10,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from metagui.cli.library import is_usable
-from metagui.cli.output import make_progress_bar, print_note, print_result, run_to_end
+from metagui.cli.output import make_progress_bar, print_note, print_result
 from metagui.cli.signals import until_interrupted
+from metagui.generators import run_to_end
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:

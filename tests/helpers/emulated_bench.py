@@ -1,4 +1,4 @@
-"""A calibrated emulated arm, its driver on a port that can be unplugged, and a monitor of all bytes it receives."""
+"""Calibrated emulated arm on a port that can be unplugged, and a monitor that checks every write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from metagui.arms.so101.so101_arm import SO101Arm, SO101ArmSettings
 from tests.helpers.in_process_port import InProcessPort
 
 BENCH_MOUNT_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
-"""Encoder values at joint angle zero, ticks."""
 
 
 def make_emulated_arm(mount_offsets: tuple[int, ...] = BENCH_MOUNT_OFFSETS) -> EmulatedArm:
@@ -29,13 +28,13 @@ def make_emulated_arm(mount_offsets: tuple[int, ...] = BENCH_MOUNT_OFFSETS) -> E
 
 
 class EmulatedBench:
-    """A calibrated emulated arm, and the driver on a port that can be unplugged; ``settings`` are the driver's."""
+    """Calibrated emulated arm, and the driver on a port that can be unplugged."""
 
     def __init__(self, **settings: Any) -> None:
         self.emulated_arm = make_emulated_arm()
         self.port = InProcessPort(self.emulated_arm)
         self.calibration = self.emulated_arm.compute_calibration()
-        self.arm = SO101Arm("emulated", settings=SO101ArmSettings(**settings), open_port=self.open_port)
+        self.arm = SO101Arm("virtual", settings=SO101ArmSettings(**settings), open_port=self.open_port)
 
     def open_port(self, device: str) -> InProcessPort:
         """Return the port. Raises PortError if it is unplugged."""
@@ -44,31 +43,31 @@ class EmulatedBench:
         return self.port
 
     def read_torque(self) -> list[bool]:
-        """Return whether the torque of each servo is on."""
+        """Return whether torque is on, per servo."""
         return [servo.torque_enabled for servo in self.emulated_arm.servos]
 
     def read_goals(self) -> list[int]:
-        """Return the goal of each servo, ticks."""
+        """Return the goal position of every servo, encoder steps."""
         return [servo.get_register(reg.GOAL_POSITION) for servo in self.emulated_arm.servos]
 
 
 def send_target(arm: SO101Arm, target: Any, ticks: int = 80) -> None:
-    """Observe and command the same target for a number of ticks."""
+    """Command the same joint positions, rad, in every tick."""
     for _ in range(ticks):
         arm.observe()
         arm.command(Command(np.asarray(target)))
 
 
 class WriteMonitor:
-    """Checks every write before the servos execute it, and fails the test if it could damage an arm."""
+    """Checks every packet before the servos receive it: goals within range, slow enough, no jump with torque on."""
 
     def __init__(self, bench: EmulatedBench) -> None:
         self.bench = bench
-        self.conversion = TickConversion(bench.calibration)
+        self.joint_map = TickConversion(bench.calibration)
         self.max_goal_steps = [round(joint.max_velocity * 1.5 * 0.1 / RAD_PER_TICK) + 1 for joint in JOINTS]
 
     def __call__(self, packet: Packet) -> None:
-        """Check one packet."""
+        """Check every write in a packet."""
         if packet.code == InstructionCode.SYNC_WRITE:
             address, size = packet.parameters[:2]
             for start in range(2, len(packet.parameters), size + 1):
@@ -77,13 +76,15 @@ class WriteMonitor:
             self.check_write(packet.id, packet.parameters[0], packet.parameters[1:])
 
     def check_write(self, servo_id: int, address: int, data: bytes) -> None:
-        """Check one write to one servo."""
+        """Assert that a write to one servo is safe."""
         servo, joint = self.bench.emulated_arm.servos[servo_id - 1], servo_id - 1
-        low, high = self.conversion.min_ticks[joint], self.conversion.max_ticks[joint]
-        present = min(max(servo.get_register(reg.PRESENT_POSITION), low), high)
+        present = min(
+            max(servo.get_register(reg.PRESENT_POSITION), self.joint_map.min_ticks[joint]),
+            self.joint_map.max_ticks[joint],
+        )
         if address == reg.GOAL_POSITION.address:
             goal = reg.GOAL_POSITION.unpack(data)
-            assert low <= goal <= high
+            assert self.joint_map.min_ticks[joint] <= goal <= self.joint_map.max_ticks[joint]
             assert not self.bench.arm.hand_guiding or goal == present
             assert servo.torque_enabled or abs(goal - present) <= 1
             last = servo.get_register(reg.GOAL_POSITION)

@@ -291,7 +291,7 @@ def test_similar_invalid_library_prior_uses_shipped(library, tmp_path):
     result = run_command("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0
     assert "is not a prior" in result.stderr
-    assert "What is shipped is used instead" in result.stderr
+    assert "The shipped files are used instead" in result.stderr
     assert json.loads(result.stdout)
 
 

@@ -26,12 +26,12 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import load as load_calibration
 from metagui.cli import app
 from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.programs.program import load_programs, save_programs
 from metagui.demonstrations.recording.recorder import find_recoverable_takes, recover_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.demonstrations.storage.robomimic_export import import_robomimic
+from metagui.generators import run_to_end
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
@@ -41,8 +41,8 @@ from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.similarity import siamese
 from metagui.learning.similarity.similarity import DistanceCalibration
 from metagui.learning.training.fine_tuning import FineTuningSettings, fine_tune

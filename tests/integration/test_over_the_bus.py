@@ -10,14 +10,15 @@ import pytest
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController, TaskProgram
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.demonstrations.storage.library import Library
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController
@@ -106,8 +107,8 @@ def test_takes_over_bus_adapt_and_run(takes: tuple[Demonstration, ...]) -> None:
     controller, last = run_policy(table, takes)
     assert controller.finished
     assert controller.decide(last.observation) is None, "it may be called once more after its end"
-    assert controller.judge.achieved == [True, True]
-    assert controller.judge.is_successful(last.observation)
+    assert controller.success_monitor.achieved == [True, True]
+    assert controller.success_monitor.is_successful(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
 
 
@@ -140,7 +141,7 @@ def test_takes_by_hand_over_bus_adapt_and_run() -> None:
     takes = align_segmentation([record_by_hand(seed) for seed in TAUGHT_SEEDS])
     assert [len(take.segments) for take in takes] == [2, 2]
     controller, last = run_policy(EmulatedTable(UNSEEN_SEED), tuple(takes))
-    assert controller.judge.is_successful(last.observation)
+    assert controller.success_monitor.is_successful(last.observation)
 
 
 def test_replay_take_in_same_scene(takes: tuple[Demonstration, ...]) -> None:

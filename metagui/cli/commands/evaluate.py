@@ -10,7 +10,8 @@ from metagui.cli.aliases import Command
 from metagui.cli.app import app
 from metagui.cli.library import load_prior
 from metagui.cli.options import AsJson, Seed, WorkerCount
-from metagui.cli.output import CommandError, make_progress_bar, print_result, run_to_end
+from metagui.cli.output import CommandError, make_progress_bar, print_result
+from metagui.generators import run_to_end
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -77,7 +78,7 @@ def evaluate(
 
 def _open_log(path: Path | None, document: dict[str, Any], programs: "tuple[TaskProgram, ...]") -> "EpisodeLog | None":
     """Open the episode log of these settings, except the number of processes. Raises CommandError."""
-    from metagui.demonstrations.programs.program import instruction_to_flat_dict
+    from metagui.demonstrations.json_codec import instruction_to_flat_dict
     from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
 
     if path is None:

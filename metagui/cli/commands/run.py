@@ -77,7 +77,7 @@ def _run_policies(
             last = run_controller(loop, judged or policy, MAX_RUN_S)
     finally:
         policy.stop()
-    success = None if judged is None or last is None else judged.judge.is_successful(last.observation)
+    success = None if judged is None or last is None else judged.success_monitor.is_successful(last.observation)
     return policy.outcome, success
 
 

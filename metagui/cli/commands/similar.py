@@ -10,7 +10,8 @@ from metagui.cli.aliases import Command
 from metagui.cli.app import app
 from metagui.cli.library import load_prior, load_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
-from metagui.cli.output import CommandError, make_progress_bar, print_result, run_to_end
+from metagui.cli.output import CommandError, make_progress_bar, print_result
+from metagui.generators import run_to_end
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration

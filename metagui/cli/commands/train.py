@@ -14,8 +14,9 @@ from metagui.cli.aliases import Command
 from metagui.cli.app import app
 from metagui.cli.fine_tuning import fine_tune_on_library
 from metagui.cli.options import AsJson, RandomStartFraction, Seed, TrainingLength, WorkerCount
-from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result, run_to_end
+from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result
 from metagui.cli.signals import until_interrupted
+from metagui.generators import run_to_end
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,15 +9,14 @@ import pytest
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
-from metagui.arms.simulation.orbit_camera import FIELD_OF_VIEW_DEG, OrbitCamera
+from metagui.arms.simulation.orbit_camera import OrbitCamera
 from metagui.arms.simulation.renderer import RenderingError, SceneColours, SceneMarker, SceneRenderer
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from tests.helpers.projection import project_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from metagui.arms.arm import FloatArray
 
 opengl.choose_backend()
 WIDTH, HEIGHT = 320, 240
@@ -35,18 +33,10 @@ def renderer() -> Iterator[SceneRenderer]:
     made.close()
 
 
-def project(camera: OrbitCamera, point: FloatArray) -> tuple[float, float]:
-    """Return the pixel of a (3,) point in front of the camera: the inverse of ``compute_ray``."""
-    right, above, forward = camera.compute_axes()
-    offset = point - camera.position
-    scale = HEIGHT / 2 / math.tan(math.radians(FIELD_OF_VIEW_DEG) / 2) / float(offset @ forward)
-    return WIDTH / 2 + scale * float(offset @ right), HEIGHT / 2 - scale * float(offset @ above)
-
-
 def test_compute_ray_passes_through_point() -> None:
     camera = OrbitCamera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
     point = np.array([0.2, 0.05, 0.02])
-    x, y = project(camera, point)
+    x, y = project_point(camera, point, WIDTH, HEIGHT)
     direction = point - camera.position
     assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), direction / np.linalg.norm(direction))
 
@@ -64,7 +54,7 @@ def test_pick_finds_every_object_at_its_pixel(renderer: SceneRenderer) -> None:
     camera = OrbitCamera()
     for each in SCENE_OBJECTS:
         position, _ = renderer.get_object_pose(each.name)
-        found = renderer.pick(camera, *project(camera, position), WIDTH, HEIGHT)
+        found = renderer.pick(camera, *project_point(camera, position, WIDTH, HEIGHT), WIDTH, HEIGHT)
         assert found is not None
         assert found.object_name == each.name
         assert np.linalg.norm(found.point[:2] - position[:2]) < 0.02

@@ -10,7 +10,7 @@ OLD_OPTION_NAMES = frozenset({"--put", "--prefixes", "--acts", "--keep", "--fail
 """Hidden alternatives to an option's present name."""
 
 
-class Command(TyperCommand):
+class CommandWithAliases(TyperCommand):
     """A command whose help omits the option names in ``OLD_OPTION_NAMES``."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

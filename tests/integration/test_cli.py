@@ -243,7 +243,7 @@ def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
     assert set(document["before"]) == {"own", "own_zero", "shipped", "shipped_zero"}
     assert not (folder / ".metagui" / "training").exists()
     assert Library(folder).list_tasks() == sorted(f"{c.action} {c.object_name}" for c in clicks)
-    assert "Record more" in run_failing("fine-tune", "--library", tmp_path / "nothing")
+    assert "record more" in run_failing("fine-tune", "--library", tmp_path / "nothing")
 
 
 def test_adapt_starts_from_nearest_task(library, prior):

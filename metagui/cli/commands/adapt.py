@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import adapted_policy_path, load_prior, load_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def adapt(
     task: Annotated[str, typer.Argument(help="The task to adapt to.")],
     take: Annotated[list[str] | None, typer.Option(help="Name of a take to adapt to; repeat for more.")] = None,

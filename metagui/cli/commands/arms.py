@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.options import AsJson, Seed
 from metagui.cli.output import CommandError, print_note, print_result
@@ -27,7 +27,7 @@ BAR_WIDTH_CHARACTERS = 24
 """Width of a joint's bar, characters."""
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def arms(as_json: AsJson = False) -> None:
     """List the USB serial ports with the arms on them, and the named arms that are not plugged in."""
     from metagui.arms.feetech.serial_port import list_usb_ports
@@ -44,7 +44,7 @@ def arms(as_json: AsJson = False) -> None:
         print_note("No arm is plugged in. `metagui emulate-arm` makes one to try things on.")
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def calibrate(
     port: Annotated[str, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")],
     name: Annotated[str | None, typer.Option(help="Name the arm, and store a copy of the calibration.")] = None,
@@ -71,8 +71,8 @@ def calibrate(
     _print_calibration(calibration, as_json)
 
 
-@app.command("number-servos", cls=Command, hidden=True)
-@app.command("setup-motors", cls=Command)
+@app.command("number-servos", cls=CommandWithAliases, hidden=True)
+@app.command("setup-motors", cls=CommandWithAliases)
 def setup_motors(
     port: Annotated[str, typer.Option(help="Port of the board; `metagui arms` lists the ports.")],
     joint: Annotated[str | None, typer.Option(help="Set the id of this joint's motor only.")] = None,
@@ -102,8 +102,8 @@ def setup_motors(
         line.close()
 
 
-@app.command("virtual-arm", cls=Command, hidden=True)
-@app.command("emulate-arm", cls=Command)
+@app.command("virtual-arm", cls=CommandWithAliases, hidden=True)
+@app.command("emulate-arm", cls=CommandWithAliases)
 def emulate_arm(
     seed: Seed = 0,
     uncalibrated: Annotated[

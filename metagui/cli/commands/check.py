@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.options import AsJson
 from metagui.cli.output import print_result
@@ -13,7 +13,7 @@ from metagui.cli.output import print_result
 VERDICT_MARKUP = {"good": "[green]good[/]", "note": "[yellow]note[/]", "lacking": "[red]problem[/]"}
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def check(
     packages: Annotated[
         bool, typer.Option("--packages", help="Only list the Debian packages that are missing.")

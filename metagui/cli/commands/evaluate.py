@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import load_prior
 from metagui.cli.options import AsJson, Seed, WorkerCount
@@ -40,7 +40,7 @@ LogFile = Annotated[
 ]
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def evaluate(
     programs: TestPrograms = None,
     shots: Shots = "1,3",

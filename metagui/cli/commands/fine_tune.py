@@ -1,13 +1,13 @@
 """``metagui fine-tune``: fine-tune the shipped prior on the tasks of a library."""
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.fine_tuning import fine_tune_on_library
 from metagui.cli.options import AsJson, LibraryFolder, Seed, TrainingLength, WorkerCount
 from metagui.paths import recordings_dir
 
 
-@app.command("fine-tune", cls=Command)
+@app.command("fine-tune", cls=CommandWithAliases)
 def fine_tune(
     library: LibraryFolder = None,
     length: TrainingLength = 1.0,

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import open_library
 from metagui.cli.options import AsJson, RandomStartFraction, Seed, WorkerCount
 from metagui.cli.output import make_progress_bar, print_result
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def generate(
     programs: Annotated[Path, typer.Option(help="File of task programs (JSON); resources/programs has some.")],
     out: Annotated[Path, typer.Option(help="Folder of the library to make or to add to.")],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
 from metagui.cli.library import open_library
@@ -66,7 +66,7 @@ class RecordingRequest:
     seconds: float
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def record(
     task: Annotated[str, typer.Argument(help="The task that the take is added to; created if it is new.")],
     program: ProgramFile = None,

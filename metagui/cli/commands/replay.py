@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
 from metagui.cli.library import open_library
@@ -15,7 +15,7 @@ MAX_APPROACH_S = 120.0
 """Longest time to reach the start of the take, s."""
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def replay(
     task: Annotated[str, typer.Argument(help="The task that the take belongs to.")],
     take: Annotated[str, typer.Argument(help="Name of the take to replay.")],

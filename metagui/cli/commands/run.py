@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
 from metagui.cli.library import adapted_policy_path, open_library
@@ -21,7 +21,7 @@ MAX_RUN_S = 120.0
 """Longest run, s."""
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def run(
     task: Annotated[str, typer.Argument(help="The task to run; adapt it first.")],
     seed: SceneSeed = None,

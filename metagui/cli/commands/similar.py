@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import load_prior, load_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def similar(
     task: Annotated[str, typer.Argument(help="The task to compare with all others.")],
     behaviour: Annotated[

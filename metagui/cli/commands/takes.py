@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import is_usable, open_library
 from metagui.cli.options import AsJson, LibraryFolder
 from metagui.cli.output import print_note, print_result
 
 
-@app.command("export", cls=Command)
+@app.command("export", cls=CommandWithAliases)
 def export_takes(
     out: Annotated[Path, typer.Argument(help="The new file, such as takes.hdf5.")],
     task: Annotated[list[str] | None, typer.Option(help="A task to export; repeat for more. Default: all.")] = None,
@@ -43,7 +43,7 @@ def export_takes(
     print_result(document, ("task", "takes"), counts.items(), as_json, f"{out}: {len(takes)} takes, {samples} samples")
 
 
-@app.command("import", cls=Command)
+@app.command("import", cls=CommandWithAliases)
 def import_takes(
     file: Annotated[Path, typer.Argument(help="A file that metagui exported, or the file of one take.")],
     task: Annotated[str | None, typer.Option(help="Add all takes to this task.")] = None,

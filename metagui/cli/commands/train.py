@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metagui.cli.aliases import Command
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.fine_tuning import fine_tune_on_library
 from metagui.cli.options import AsJson, RandomStartFraction, Seed, TrainingLength, WorkerCount
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
     from metagui.learning.training.pretraining import TrainingSettings, TrainingStep
     from metagui.learning.training.training_data import TrainingData
-
-BLIND_BASELINE_PHASE = "multi-task rival"
-"""Name, in checkpoints, of the phase that trains a baseline without access to the demonstration."""
 
 TrainingPrograms = Annotated[
     Path | None, typer.Option(help="File of task programs (JSON); the shipped training programs if not given.")
@@ -60,7 +57,7 @@ class TrainingInputs:
     """Folder of the prepared takes of another run; empty if this run prepares its own."""
 
 
-@app.command(cls=Command)
+@app.command(cls=CommandWithAliases)
 def train(
     programs: TrainingPrograms = None,
     takes: Annotated[int, typer.Option(min=2, help="Number of takes of each program.")] = 6,
@@ -209,10 +206,12 @@ def make_settings(inputs: TrainingInputs) -> "TrainingSettings":
 
 def describe_step(step: "TrainingStep") -> str:
     """Return a line on the progress of a phase and on whether the policy ignores the demonstration."""
+    from metagui.learning.training.auxiliary_models import BASELINE_PHASE
+
     text = f"{step.phase} {step.step} of {step.steps}, {step.elapsed_seconds:.0f} s: loss {step.loss:.3f}"
     found = step.validation
     if found is None or found.after != found.after:
         return text
     text += f", held-out tasks {found.before:.3f} before and {found.after:.3f} after adapting"
-    ignores = found.is_memorizing and step.phase != BLIND_BASELINE_PHASE
+    ignores = found.is_memorizing and step.phase != BASELINE_PHASE  # the baseline sees no demonstration
     return text + ("; the policy ignores the demonstration" if ignores else "")

@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.recording.segment_alignment import agreed, strongest
 from metagui.demonstrations.recording.segmentation_cues import (
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
 
 MAX_PAUSE_DELAY_S = 0.6
 """A pause this soon after a rise is part of the same cut, s."""
+MAX_REST_DISTANCE_M, MIN_LONG_REST_STRENGTH = 0.03, 2.0
+"""In a single take, a rest is a boundary only within the former horizontal distance of an object, or if its strength is
+at least the latter (one second): people hesitate anywhere, and no other take shows where a rest means something."""
 MIN_SEGMENT_S = 0.3
 """Shorter segments are joined to the next, s."""
 
 
 def segment_take(take: Demonstration) -> tuple[Segment, ...]:
     """Return the segments of a take, without clicks, in order; what lies between them are pauses."""
-    return _split_at_boundaries(take, _select_certain_kinds(find_boundaries(take)))
+    return _split_at_boundaries(take, _select_certain_boundaries(take, find_boundaries(take)))
 
 
 def ensure_segmented(take: Demonstration) -> Demonstration:
@@ -62,7 +67,10 @@ def align_segmentation(takes: Sequence[Demonstration]) -> tuple[Demonstration, .
     count = counts[0][0] - 1 if counts else None
     chosen = None if count is None and len(free) == 1 else agreed(shown, found, count)
     if chosen is None:
-        chosen = [_select_certain_kinds(cuts) if count is None else strongest(cuts, count) for cuts in found]
+        chosen = [
+            _select_certain_boundaries(take, boundaries) if count is None else strongest(boundaries, count)
+            for take, boundaries in zip(shown, found, strict=True)
+        ]
     for index, places in zip(free, chosen, strict=True):
         cut[index] = replace(takes[index], segments=_split_at_boundaries(takes[index], places))
     return tuple(cut)
@@ -73,8 +81,24 @@ def is_settled(take: Demonstration) -> bool:
     return bool(take.segments) and (take.recut or any(segment.instruction is not None for segment in take.segments))
 
 
-def _select_certain_kinds(boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
-    return tuple(cut for cut in boundaries if cut.strength >= 1.0)
+def _select_certain_boundaries(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
+    """Return the boundaries that need no other take as evidence."""
+    return tuple(each for each in boundaries if each.strength >= 1.0 and _is_certain(take, each))
+
+
+def _is_certain(take: Demonstration, boundary: Boundary) -> bool:
+    """Return True for a contact, a long rest, or a rest above an object."""
+    if boundary.sign != "rest" or boundary.strength >= MIN_LONG_REST_STRENGTH:
+        return True
+    return _is_above_object(take, boundary.stop)
+
+
+def _is_above_object(take: Demonstration, sample: int) -> bool:
+    """Return True if the tool is above, or in, an object other than the table and what it holds."""
+    sample = min(sample, len(take) - 1)
+    offsets = take.tool_positions[sample] - take.object_positions[sample]
+    others = np.array([each.kind != "table" for each in take.objects]) & ~take.held[sample]
+    return bool((np.linalg.norm(offsets[:, :2], axis=1)[others] < MAX_REST_DISTANCE_M).any())
 
 
 def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:

@@ -21,7 +21,6 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.human_demonstrator import (
     HELD_OUT_STYLES,
@@ -32,6 +31,7 @@ from metagui.demonstrations.programs.human_demonstrator import (
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.segmentation import ensure_segmented
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout

@@ -26,12 +26,12 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import load as load_calibration
 from metagui.cli import app
 from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.programs.program import load_programs, save_programs
 from metagui.demonstrations.recording.recorder import find_recoverable_takes, recover_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.demonstrations.storage.robomimic_export import import_robomimic
+from metagui.generators import run_to_end
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
@@ -520,8 +520,8 @@ def test_words_that_options_take_are_known_still(words: list[str]) -> None:
     """What is asked for cannot be done here, but for other reasons."""
     result = CliRunner().invoke(app, [*words, *(["--library", "nowhere"] if words[0] == "record" else [])])
     assert result.exit_code == 1
-    said = result.output
-    assert any(reason in said for reason in ("Which clicks?", "Only an arm on a cable", "Which arm leads?", "--shots"))
+    reasons = ("Which program?", "Only a real arm", "Which arm is the leader?", "--shots")
+    assert any(reason in result.output for reason in reasons)
 
 
 def test_recordings_lie_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

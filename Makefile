@@ -4,8 +4,10 @@
 #   make test    check style, types and architecture, then pass the tests
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=elsewhere where its environment goes.
+# WORKERS=1 tests in one process, PYTEST_ARGS are pytest's own.
 
 VENV ?= .venv
+WORKERS ?= auto
 BIN := $(VENV)/bin
 
 .PHONY: run test style types architecture tests pictures clean
@@ -27,7 +29,7 @@ architecture: $(VENV)/.ready-to-test
 	$(BIN)/lint-imports
 
 tests: $(VENV)/.ready-to-test | style types architecture
-	@scripts/under_xvfb.sh $(BIN)/pytest $(PYTEST_ARGS)
+	@scripts/under_xvfb.sh $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh run $(VENV)

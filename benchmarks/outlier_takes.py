@@ -27,7 +27,7 @@ from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.prior import Prior
 
 SHAKE_AMPLITUDE_RAD = 0.04

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, Observation, SceneState
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 SCRIPT = "script"
 NEAR, HIGH = 0.02, 0.035

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs.human_demonstrator import Person
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 DATA = Path(__file__).parents[1] / "data" / "hand_led"
 PRESS, STACK, WIPE = "press red", "stack green on blue", "wipe violet three times"

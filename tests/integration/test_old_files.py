@@ -35,7 +35,7 @@ from metagui.demonstrations.storage.robomimic_export import import_robomimic
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
-from metagui.learning.adaptation.adapted_task import TaskPolicy
+from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.storage.library import Library
     from metagui.learning.adaptation.adaptation import AdaptationStep
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.adaptation.behaviour_distance import BehaviourStep
     from metagui.learning.prior import Prior
 
@@ -85,7 +85,7 @@ def _find_nearest_policies(prior: "Prior", library: "Library", takes: "list[Demo
 
 def _adapt(prior: "Prior", takes: "list[Demonstration]", neighbours: "dict[str, Path]") -> "TaskPolicy":
     from metagui.learning.adaptation.adaptation import adapt_task
-    from metagui.learning.adaptation.adapted_task import load_readable_policies
+    from metagui.learning.adaptation.task_policy import load_readable_policies
 
     with make_progress_bar() as bar:
         job = bar.add_task("adapting", total=None, says="")

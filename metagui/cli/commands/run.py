@@ -11,7 +11,7 @@ from metagui.cli.options import AsJson, LibraryFolder, open_library
 from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 MAX_RUN_S = 120.0
 """Seconds after which a run is ended, whatever the policies say."""
@@ -103,7 +103,7 @@ def replay(
 
 def load_adapted_task(library: Path | None, task: str) -> "TaskPolicy":
     """Load the adapted policies of a task. Raises LibraryError, AdaptedError, VerbError."""
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
     shelf = open_library(library)
     takes = shelf.list_takes(task)

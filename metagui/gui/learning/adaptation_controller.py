@@ -12,7 +12,7 @@ from metagui.gui.core.app_state import LearningActivity
 if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.window.studies import LearningController
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 IGNORES_DEMONSTRATIONS_TEXT = (
     "But the policy ignores your demonstrations: after another task's it would do as well. Record more takes, in "

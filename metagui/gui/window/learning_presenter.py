@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metagui.gui.learning.loss_panel import LossPanel
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
     from metagui.gui.window.session import Session
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.similarity.siamese import SiameseStep
 
 NO_CURVES_TEXT = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M
-from metagui.learning.adaptation.adapted_task import TaskPolicyError
+from metagui.learning.adaptation.task_policy import TaskPolicyError
 from metagui.learning.policy.features import motion_from_action
 from metagui.learning.policy.track import Tracker
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.kinematics import ToolMotion
-    from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
+    from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
 
 
 @dataclass(frozen=True)

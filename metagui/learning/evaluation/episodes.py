@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 
 class EvaluatedPolicyController:

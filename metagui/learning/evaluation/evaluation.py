@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.evaluation.episode_log import EpisodeLog
     from metagui.learning.prior import Prior
 

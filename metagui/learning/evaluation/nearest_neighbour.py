@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
+from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
 from metagui.learning.policy import features
 from metagui.learning.policy.feature_layout import ACTION_SIZE
 

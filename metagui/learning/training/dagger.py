@@ -24,7 +24,7 @@ from metagui.demonstrations.primitives.registry import PRIMITIVES
 from metagui.demonstrations.programs.program import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
-from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
+from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy, build_reference
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
 from metagui.learning.policy.dataset import (
     MIN_SEGMENT_DECISIONS,

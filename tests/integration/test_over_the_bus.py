@@ -11,7 +11,8 @@ import pytest
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController, TaskProgram
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.recording.segmentation import align_segmentation

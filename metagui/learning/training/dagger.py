@@ -21,7 +21,7 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.primitives.primitive import PrimitiveMemory
 from metagui.demonstrations.primitives.registry import PRIMITIVES
-from metagui.demonstrations.programs.program import make_primitive_state
+from metagui.demonstrations.programs.program_controller import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy, build_reference
@@ -98,7 +98,7 @@ class DaggerController:
         self._memory.update(now)
         instruction = self.program.instructions[self.policy.instruction_index]
         state = make_primitive_state(instruction, self.objects, now, self._memory, self.style)
-        motion = PRIMITIVES[instruction.action](state)
+        motion = PRIMITIVES[instruction.action].law(state)
         row = (*self._tracker.observe(now), action_from_motion(motion), np.float32(motion.done))
         self.rows[self.policy.instruction_index].append(row)
 

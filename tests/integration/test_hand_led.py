@@ -23,7 +23,7 @@ from metagui.demonstrations.recording.segmentation import align_segmentation, en
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
-from metagui.learning.adaptation.selection import FIVE_STEP, ZERO_STEP
+from metagui.learning.adaptation.selection import Candidate
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
@@ -85,9 +85,9 @@ def test_strokes_to_and_fro_are_all_done() -> None:
 def test_rivals_that_imitate_a_hand_better_do_not_win() -> None:
     adapted = adapted_to(_stored(PRESS), 0, rivals=True)
     (click,) = adapted.skills
-    assert min(click.held_out, key=lambda name: click.held_out[name]) not in (ZERO_STEP, FIVE_STEP)
-    assert click.choice in (ZERO_STEP, FIVE_STEP)
-    assert "not yet doing better" in click.reason
+    assert min(click.held_out, key=lambda name: click.held_out[name]) not in (Candidate.ZERO_STEP, Candidate.FIVE_STEP)
+    assert click.choice in (Candidate.ZERO_STEP, Candidate.FIVE_STEP)
+    assert "imitation is not success" in click.reason
     assert sum(run_once(_program(PRESS), adapted, scene)[0] for scene in range(300, 305)) >= 4
 
 
@@ -138,7 +138,7 @@ def test_cuts_that_a_person_moved_are_kept_and_tell_how_many_there_are(tmp_path:
     takes = align_segmentation([again, *(library.load_take(STACK, name) for name in ("002", "003"))])
     assert takes[0].segments == moved
     adapted = adapted_to(takes, 0, rivals=False)
-    assert len(adapted.skills) == 3 or "Move its cuts" in " ".join(adapted.provenance["notes"])
+    assert len(adapted.skills) == 3 or "move its boundaries" in " ".join(adapted.provenance.notes)
 
 
 def test_a_take_that_a_person_cut_otherwise_is_left_out_not_refused() -> None:
@@ -148,4 +148,4 @@ def test_a_take_that_a_person_cut_otherwise_is_left_out_not_refused() -> None:
     kept = [replace(take, recut=True) for take in align_segmentation(others)]
     adapted = adapted_to([odd, *kept], 0, rivals=False)
     assert len(adapted.skills) == 2
-    assert "'001'" in adapted.provenance["notes"][0]
+    assert "'001'" in adapted.provenance.notes[0]

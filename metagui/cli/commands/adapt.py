@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.storage.library import Library
     from metagui.learning.adaptation.adaptation import AdaptationStep
-    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.adaptation.behaviour_distance import BehaviourStep
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.prior import Prior
 
 
@@ -45,11 +45,14 @@ def adapt(
         for click in adapted.skills
     ]
     document: dict[str, Any] = {"task": task, "file": str(path), "takes": [t.name for t in takes], "clicks": clicks}
-    document |= {"seconds": round(time.perf_counter() - started, 3), "notes": adapted.provenance["notes"]}
-    document |= {"nearest": next(iter(near), None), "odd_takes": adapted.provenance["odd_takes"]}
-    for note in adapted.provenance["notes"]:
+    document |= {"seconds": round(time.perf_counter() - started, 3), "notes": list(adapted.provenance.notes)}
+    document |= {
+        "nearest": next(iter(near), None),
+        "odd_takes": [found.to_dict() for found in adapted.provenance.outlier_takes],
+    }
+    for note in adapted.provenance.notes:
         print_note(note)
-    if odd := {found["take"] for found in adapted.provenance["odd_takes"]}:
+    if odd := {found.take for found in adapted.provenance.outlier_takes}:
         kept = " ".join(f"--take {name}" for name in document["takes"] if name not in odd)
         print_note(f"To adapt without: metagui adapt '{task}' {kept}")
     rows = [(index + 1, click.choice, click.reason) for index, click in enumerate(adapted.skills)]

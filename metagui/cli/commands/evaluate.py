@@ -137,11 +137,11 @@ def _run_evaluation(
     settings: "EvaluationSettings",
     log: "EpisodeLog | None",
 ) -> "tuple[list[Episode], tuple[SuccessRate, ...]]":
+    from metagui.learning.adaptation.selection import Candidate
     from metagui.learning.evaluation.evaluation import evaluate
-    from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR
 
     seen: list[Episode] = []
-    once = NEAREST_NEIGHBOUR in settings.candidates
+    once = Candidate.NEAREST_NEIGHBOUR in settings.candidates
     policies = len(settings.shots) * (len(priors) * (len(settings.candidates) - once) + once)
     with make_progress_bar() as bar:
         job = bar.add_task("episodes", total=len(programs) * settings.scenes * (1 + policies), says="")

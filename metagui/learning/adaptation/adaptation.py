@@ -83,7 +83,11 @@ def warm_up() -> None:
     use_single_thread()
     model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
     meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 1).detached_copy()
-    columns = (torch.zeros(1, 4, 2, OBJECT_FEATURES), torch.zeros(1, 4, GLOBAL_FEATURES), torch.zeros(1, 4, ACTION_SIZE))
+    columns = (
+        torch.zeros(1, 4, 2, OBJECT_FEATURES),
+        torch.zeros(1, 4, GLOBAL_FEATURES),
+        torch.zeros(1, 4, ACTION_SIZE),
+    )
     points = Points(*columns, done=torch.zeros(1, 4), phase=torch.zeros(1, 4))
     *_, fast = maml.adapt(model, meta, points, 1)
     folds = Folds(points, points, points, 1, "")

@@ -35,7 +35,10 @@ class BehaviourStep:
 
 
 def compare_behaviours(
-    prior: Prior, takes: Mapping[str, Sequence[Demonstration]], inner_steps: int = INNER_STEPS, points_per_segment: int = 64
+    prior: Prior,
+    takes: Mapping[str, Sequence[Demonstration]],
+    inner_steps: int = INNER_STEPS,
+    points_per_segment: int = 64,
 ) -> Generator[BehaviourStep, None, tuple[tuple[str, ...], FloatArray]]:
     """Return the tasks' names and D (n, n): imitation loss on each other's takes minus the loss on their own.
 

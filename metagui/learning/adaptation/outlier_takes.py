@@ -83,7 +83,9 @@ def find_outlier_takes(
     return tuple(found)
 
 
-def compute_take_losses(prior: Prior, encoded: Sequence[tuple[SegmentArrays, ...]], inner_steps: int = INNER_STEPS) -> FloatArray:
+def compute_take_losses(
+    prior: Prior, encoded: Sequence[tuple[SegmentArrays, ...]], inner_steps: int = INNER_STEPS
+) -> FloatArray:
     """Return (segments, n, n): the loss on take j of the policy adapted to take i alone.
 
     A segment that is too short in any take is left out.
@@ -120,8 +122,8 @@ def _find_worst_outlier(losses: FloatArray, names: Sequence[str]) -> OutlierTake
     if shaky[take] > SHAKY_RATIO:
         ratio, segment = float(shaky[take]), int(difficulty[:, take].argmax())
         reason = (
-            f"Take '{names[take]}' differs {ratio:.1f} times as much from the others as they do from each other, and is "
-            "as much harder to imitate; perhaps the hand was not steady. Leave it out, or record it again."
+            f"Take '{names[take]}' differs {ratio:.1f} times as much from the others as they do from each other, and "
+            "is as much harder to imitate; perhaps the hand was not steady. Leave it out, or record it again."
         )
         return OutlierTake(names[take], "unsteady", segment + 1, ratio, reason)
     segment, take = divmod(int(distance.argmax()), len(names))
@@ -146,7 +148,9 @@ def _compute_ratios(losses: FloatArray) -> tuple[FloatArray, FloatArray]:
     distances, difficulties = [], []
     for take in range(count):
         others = np.arange(count) != take
-        between = np.quantile(symmetric[:, others][:, :, others][:, ~own[1:, 1:]], 0.25, axis=1)  # another take may be an outlier too
+        between = np.quantile(
+            symmetric[:, others][:, :, others][:, ~own[1:, 1:]], 0.25, axis=1
+        )  # another take may be an outlier too
         between = np.maximum(between, 1e-6)
         distances.append(np.median(symmetric[:, take, others], axis=1) / between)
         difficulties.append(np.maximum(losses[:, take, take], 1e-6) / between)

@@ -180,7 +180,9 @@ class SegmentAdaptation:
         adjusted = {n: best.pace_adjusted_losses for n, best in self.best_steps.items() if best.pace_adjusted_losses}
         name, reason = select_candidate(held_out, adjusted, self.folds.held_out_description, len(self.takes))
         if self.forced_attention is not None and name == Candidate.FIVE_STEP:
-            reason += f" It attends to {self._describe_attention()}, which explains the takes better than the encoder's "
+            reason += (
+                f" It attends to {self._describe_attention()}, which explains the takes better than the encoder's "
+            )
             reason += "choice."
         policy = self.best_steps[name].to_numpy()
         reference, scale = build_reference(policy, self.takes)

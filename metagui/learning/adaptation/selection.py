@@ -1,10 +1,10 @@
 """Selects the candidate that becomes a segment's policy from the losses on held-out takes, and explains the choice.
 
-A lower loss on held-out decisions does not mean higher success: on hand-led takes, Adam and fine-tuning imitate held-out
-takes twice as well as the encoder's zero-step policy, and fail where it succeeds. The absolute loss means nothing
-either: it is ten times larger for hand-led takes than for scripted ones whose policies do equally well. Therefore only
-candidates that stay close to the prior can be selected, by their loss relative to the zero-step loss on the same takes,
-each at its best pace; long training is only shown.
+A lower loss on held-out decisions does not mean higher success: on hand-led takes, Adam and fine-tuning imitate
+held-out takes twice as well as the encoder's zero-step policy, and fail where it succeeds. The absolute loss means
+nothing either: it is ten times larger for hand-led takes than for scripted ones whose policies do equally well.
+Therefore only candidates that stay close to the prior can be selected, by their loss relative to the zero-step loss on
+the same takes, each at its best pace; long training is only shown.
 """
 
 from __future__ import annotations

@@ -24,10 +24,12 @@ from tests.helpers.takes import generate_example_takes
 if TYPE_CHECKING:
     import torch
 
+    from metagui.learning.adaptation.folds import Folds
+
     pass
 
 
-def _folds(task: str) -> candidates.Folds:
+def _folds(task: str) -> Folds:
     return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
 
 
@@ -104,7 +106,7 @@ def test_adapt_task_skips_a_segment_that_is_too_short() -> None:
     assert len(encode(takes[0])[0]) == 1
     _, adapted = adapt_untrained_prior(takes)
     assert len(adapted.skills) == 1
-    assert "left out" in adapted.provenance["notes"][0]
+    assert "left out" in adapted.provenance.notes[0]
 
 
 def test_adapt_task_stores_every_candidates_own_policy() -> None:

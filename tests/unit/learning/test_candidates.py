@@ -14,6 +14,14 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.folds import (
+    Folds,
+    compute_candidate_losses,
+    compute_held_out_losses,
+    compute_losses,
+    compute_pace_adjusted_losses,
+    repeat_folds,
+)
 from metagui.learning.maml import maml
 from metagui.learning.policy.features import encode
 from metagui.learning.policy.policy import ADAPTED_TENSORS, as_numpy
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     pass
 
 
-def _folds(task: str) -> candidates.Folds:
+def _folds(task: str) -> Folds:
     return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
 
 
@@ -60,7 +68,7 @@ def test_search_attention_finds_clearly_better_objects() -> None:
     assert found.support.forced_attention is not None
     assert [names[i] for i in found.support.forced_attention[-1]] == ["red cube", "green cube"]
     before, after = (
-        candidates.compute_losses(prior.model, candidates.infer_zero_step(prior, f), folds)[1] for f in (folds, found)
+        compute_losses(prior.model, candidates.infer_zero_step(prior, f), folds)[1] for f in (folds, found)
     )
     assert after < before * (1.0 - candidates.ATTENTION_MARGIN)
     # One take cannot tell, however much better another anchor explains it.
@@ -106,8 +114,8 @@ def test_train_with_adam_together_equals_each_alone(blind: bool) -> None:
             prior, meta=maml.initialise(prior.model.initialise(7), prior.model.initial_inner_rates(), 5).detached_copy()
         )
         starts = [candidates.infer_zero_step(one, folds) for one in (prior, other)]
-    *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK_SETTINGS)
-    found = candidates.compute_candidate_losses(model, both, candidates.repeat_folds(folds, 2), 2)
+    *_, (_, both) = candidates.train_with_adam(model, starts, repeat_folds(folds, 2), QUICK_SETTINGS)
+    found = compute_candidate_losses(model, both, repeat_folds(folds, 2), 2)
     for index, start in enumerate(starts):
         *_, (_, alone) = candidates.train_with_adam(model, [start], folds, QUICK_SETTINGS)
         rows = slice(index * (folds.fold_count + 1), (index + 1) * (folds.fold_count + 1))
@@ -115,7 +123,7 @@ def test_train_with_adam_together_equals_each_alone(blind: bool) -> None:
         for name in ADAPTED_TENSORS:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
         means = [np.mean(each) for each in found[index]]
-        assert means == pytest.approx(candidates.compute_losses(prior.model, alone, folds), rel=1e-4)
+        assert means == pytest.approx(compute_losses(prior.model, alone, folds), rel=1e-4)
 
 
 def test_start_from_neighbour_uses_memory_of_this_task() -> None:
@@ -156,6 +164,6 @@ def test_pace_adjusted_losses_ignore_slower_motion() -> None:
     folds, prior = _folds("above red"), load_shipped()
     fast = candidates.infer_zero_step(prior, folds)
     slow = replace(folds, query=replace(folds.query, actions=folds.query.actions * torch.tensor([0.25] * 3 + [1] * 2)))
-    found = candidates.held_out_losses(prior.model, fast, slow)
-    paceless = candidates.paceless_losses(prior.model, fast, slow)
+    found = compute_held_out_losses(prior.model, fast, slow)
+    paceless = compute_pace_adjusted_losses(prior.model, fast, slow)
     assert sum(paceless) < 0.5 * float(found.sum())

@@ -15,8 +15,8 @@ from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.generators import run_to_end
-from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.adaptation.rollout import PolicyController
+from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import task_sampler
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_SCALE_M
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler

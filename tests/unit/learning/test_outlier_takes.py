@@ -49,9 +49,9 @@ def test_find_outlier_takes_names_a_distant_take_and_segment(monkeypatch: pytest
     losses = np.concatenate([_equal(4), _equal(4)])
     losses[1, 2, [0, 1, 3]] = losses[1, [0, 1, 3], 2] = 3.0
     (odd,) = _judge(monkeypatch, losses)
-    assert (odd.take, odd.kind, odd.click, odd.times) == ("003", "other", 2, pytest.approx(15.0))
+    assert (odd.take, odd.kind, odd.segment, odd.ratio) == ("003", "other", 2, pytest.approx(15.0))
     assert "'003'" in odd.reason
-    assert "click 2" in odd.reason
+    assert "segment 2" in odd.reason
 
 
 def test_find_outlier_takes_names_a_shaky_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,5 +120,5 @@ def test_adapt_task_reports_outlier_takes(monkeypatch: pytest.MonkeyPatch) -> No
     odd = OutlierTake("002", "other", 1, 3.0, "Take '002' does something else.")
     monkeypatch.setattr("metagui.learning.adaptation.adaptation.find_outlier_takes", lambda *_: (odd,))
     _, adapted = adapt_untrained_prior(takes)
-    assert adapted.provenance["odd_takes"][0]["take"] == "002"
-    assert adapted.provenance["notes"][0] == odd.reason
+    assert adapted.provenance.outlier_takes == (odd,)
+    assert adapted.provenance.notes[0] == odd.reason

@@ -79,7 +79,7 @@ def adapt_task(
 
 
 def warm_up() -> None:
-    """Run all computations once on zeros, because first calls are slow and must not happen while an arm moves."""
+    """Run all computations once on zeros: first calls are slow and must not happen while an arm moves."""
     use_single_thread()
     model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
     meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 1).detached_copy()
@@ -110,7 +110,7 @@ def _check_takes(prior: Prior, takes: Sequence[Demonstration]) -> None:
 
 
 def _segment_equally(takes: Sequence[Demonstration]) -> tuple[tuple[Demonstration, ...], list[str]]:
-    """Return the takes that have the same number of segments after alignment, and notes that name the others.
+    """Return the takes with the same number of segments after alignment, and notes about the others.
 
     Raises AdaptationError if takes with instructions differ in their number: they show different tasks.
     """

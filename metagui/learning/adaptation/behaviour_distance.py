@@ -40,7 +40,7 @@ def compare_behaviours(
     inner_steps: int = INNER_STEPS,
     points_per_segment: int = 64,
 ) -> Generator[BehaviourStep, None, tuple[tuple[str, ...], FloatArray]]:
-    """Return the tasks' names and D (n, n): imitation loss on each other's takes minus the loss on their own.
+    """Return the tasks' names and D (n, n): imitation loss on each other's takes minus that on their own.
 
     D is symmetric with a zero diagonal. Segments of two tasks are aligned in order.
     """

@@ -125,7 +125,7 @@ def search_attention(prior: Prior, folds: Folds) -> Folds:
 
 
 def _compute_forced_losses(prior: Prior, folds: Folds, pairs: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Return the zero-step held-out losses when attending to each pair of objects, (pairs, rows of the folds)."""
+    """Return the zero-step held-out losses for each pair of attended objects, (pairs, rows of the folds)."""
     repeated = repeat_folds(folds, len(pairs))
     attended = torch.tensor(pairs).repeat_interleave(len(repeated.query.done) // len(pairs), 0)
     repeated = replace(repeated, support=replace(repeated.support, forced_attention=attended))
@@ -199,7 +199,7 @@ def start_from_scratch(model: PolicyModel, folds: Folds, seed: int) -> Params:
 
 
 def start_from_neighbour(params: Mapping[str, Array], zero_step: Params) -> Params:
-    """Return a neighbour's policy for every fold, with this task's memory and retrieval tensors of ``zero_step``."""
+    """Return a neighbour's policy for every fold, with this task's memory and retrieval tensors."""
     tasks = len(zero_step["memory.keys"])
     return {n: torch.from_numpy(np.array(a)).expand(tasks, *a.shape) for n, a in params.items()} | {
         name: zero_step[name] for name in (*MEMORY_TENSORS, *RETRIEVAL_TENSORS)

@@ -55,7 +55,7 @@ def split_folds(
     encoder_points: int,
     seed: int,
 ) -> Folds:
-    """Hold out every take in turn; of a single take, hold out blocks of decisions. Counts are points per fold."""
+    """Hold out every take in turn, or blocks of decisions of a single take; counts are points per fold."""
     if len(takes) > 1:
         pairs = [([t for j, t in enumerate(takes) if j != i], [take]) for i, take in enumerate(takes)]
         description = f"each of {len(takes)} takes left out in turn"
@@ -124,7 +124,7 @@ def compute_held_out_losses(model: PolicyModel, fast: Params, folds: Folds) -> t
 
 
 def compute_candidate_losses(model: PolicyModel, fast: Params, folds: Folds, candidate_count: int) -> list[FoldLosses]:
-    """Return the fold losses of several candidates, whose rows follow each other in ``fast`` and ``folds``."""
+    """Return the fold losses of several candidates, whose rows in ``fast`` and ``folds`` are consecutive."""
     with torch.no_grad():
         sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
     each = torch.stack(sides).view(2, candidate_count, -1)[..., : folds.fold_count].tolist()

@@ -33,7 +33,10 @@ def is_memorizing(
     unrelated_takes: Sequence[Sequence[Demonstration]],
     points_per_segment: int = 64,
 ) -> bool:
-    """Return whether the prior does as well on ``takes`` after the takes of unrelated tasks; False without those."""
+    """Return whether the prior does as well on ``takes`` after adapting to unrelated tasks' takes.
+
+    False without unrelated tasks.
+    """
     rng = np.random.default_rng(0)
     own = build_segment_batches([features.encode(take) for take in takes], points_per_segment, rng)
     unrelated = [

@@ -141,7 +141,7 @@ class StuckRecovery:
         self._step = np.zeros(3)
 
     def recover(self, motion: ToolMotion, tool_position: FloatArray) -> ToolMotion:
-        """Return the motion, or a random one while the policy is stuck; ``tool_position`` (3,) m is the present one."""
+        """Return the motion, or a random one while the policy is stuck; ``tool_position`` (3,) in m."""
         self._recent_positions.append(tool_position)
         if self._is_stuck():
             self._recent_positions.clear()
@@ -166,7 +166,10 @@ def limit_displacement(displacement: FloatArray) -> FloatArray:
 
 
 def run_rollout(loop: ControlLoop, policy: PolicyController, max_seconds: float = 60.0) -> str:
-    """Run a task policy in a loop without a clock, for at most ``max_seconds`` of arm time; return the outcome."""
+    """Run a task policy in a loop without a clock; return the outcome.
+
+    The run is stopped after ``max_seconds`` of arm time.
+    """
     loop.run_inline(policy, round(max_seconds / loop.period))
     policy.stop()
     return policy.outcome

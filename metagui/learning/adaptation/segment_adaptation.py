@@ -99,7 +99,9 @@ class SegmentAdaptation:
     def select_policy(
         self, neighbours: Mapping[str, Mapping[str, Array]]
     ) -> Generator[AdaptationStep, None, SkillPolicy]:
-        """Run all candidates, the fast ones first; return the policy of the selected one. Raises AdaptationError.
+        """Run all candidates, the fast ones first; return the policy of the selected one.
+
+        Raises AdaptationError.
 
         ``neighbours`` are the tensors of similar tasks' policies for this segment.
         """
@@ -173,17 +175,15 @@ class SegmentAdaptation:
         """Select a candidate and make its policy from all takes."""
         if not self.best_steps:
             raise AdaptationError(
-                f"No policy for segment {self.segment_index + 1} has finite numbers. Nothing was changed; leave unusual "
-                "takes out."
+                f"No policy for segment {self.segment_index + 1} has finite numbers. Nothing was changed; leave "
+                "unusual takes out."
             )
         held_out = {name: best.held_out_losses for name, best in self.best_steps.items()}
         adjusted = {n: best.pace_adjusted_losses for n, best in self.best_steps.items() if best.pace_adjusted_losses}
         name, reason = select_candidate(held_out, adjusted, self.folds.held_out_description, len(self.takes))
         if self.forced_attention is not None and name == Candidate.FIVE_STEP:
-            reason += (
-                f" It attends to {self._describe_attention()}, which explains the takes better than the encoder's "
-            )
-            reason += "choice."
+            attended = self._describe_attention()
+            reason += f" It attends to {attended}, which explains the takes better than what the encoder inferred."
         policy = self.best_steps[name].to_numpy()
         reference, scale = build_reference(policy, self.takes)
         keep = self.settings.keep_all_candidates

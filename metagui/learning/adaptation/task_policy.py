@@ -61,7 +61,10 @@ class SkillPolicy:
     """Tensors of all candidates, if they were requested; never saved."""
 
     def act(self, object_features: Array, global_features: Array) -> tuple[Array, float]:
-        """Return the action (ACTION_SIZE,) and the done probability for (A, OBJECT_FEATURES), (GLOBAL_FEATURES,)."""
+        """Return the action (ACTION_SIZE,) and the done probability for one state.
+
+        The features are (A, OBJECT_FEATURES) and (GLOBAL_FEATURES,).
+        """
         return numpy_policy.act(self.params, object_features, global_features)
 
     def distance_to_reference(self, object_features: Array, global_features: Array) -> float:

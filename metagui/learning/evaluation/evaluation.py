@@ -138,7 +138,7 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
 def _adapt_policies(
     priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
 ) -> Iterator[tuple[str, str, TaskPolicy]]:
-    """Adapt every prior once; yield prior id, candidate name and policy of every candidate in the settings."""
+    """Adapt every prior once; yield prior id, name and policy of every candidate in the settings."""
     if Candidate.NEAREST_NEIGHBOUR in settings.candidates:
         yield "", Candidate.NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
     for prior in priors:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make a virtual environment with the program in it, and install the Debian packages that it misses
-# (as root or with a sudo that does not ask; otherwise say the command). A stamp says that nothing is left to do.
+# Create a virtual environment with the program in it, and install the Debian packages that it needs (as root or with a
+# sudo that needs no password; otherwise print the command). A stamp file records that everything is installed.
 #
 #   scripts/setup.sh run|test VENV
 set -euo pipefail
@@ -11,7 +11,7 @@ install_packages() { # PACKAGE...
     [ $# -gt 0 ] || return 0
     local sudo=() line="apt-get update && apt-get install --yes $*"
     if ! command -v apt-get >/dev/null; then
-        echo "This machine lacks what Debian calls: $*. Install it with your package manager." >&2
+        echo "Some system packages are missing. Install what Debian calls $* with your package manager." >&2
         return 1
     fi
     if [ "$(id -u)" != 0 ]; then
@@ -27,7 +27,7 @@ install_packages() { # PACKAGE...
     # shellcheck disable=SC2068
     ${sudo[@]+"${sudo[@]}"} apt-get -qq update &&
         ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "$@" >/dev/null </dev/null || {
-        echo "That did not work. Try it by hand:" >&2
+        echo "The installation failed. Run it yourself:" >&2
         echo "    $line" >&2
         return 1
     }
@@ -43,7 +43,7 @@ find_python() {
 }
 
 python=$(find_python) || install_packages python3 python3-venv
-python=$(find_python) || { echo "metagui needs Python 3.11 or newer; point PYTHON at one." >&2; exit 1; }
+python=$(find_python) || { echo "metagui needs Python 3.11 or newer; set PYTHON to one." >&2; exit 1; }
 if [ ! -x "$venv/bin/pip" ]; then
     "$python" -c 'import venv, ensurepip' 2>/dev/null || install_packages python3-venv
     "$python" -m venv "$venv"
@@ -51,7 +51,7 @@ fi
 
 echo "Setting up $venv. The first time this takes a few minutes: PyTorch and Qt are large."
 what=.
-[ "$purpose" = test ] && what='.[test]'
+[ "$purpose" = test ] && what='.[docs,test]'
 "$venv/bin/pip" install --quiet --editable "$what"
 
 read -ra missing <<<"$("$venv/bin/metagui" check --packages)" || true
@@ -59,6 +59,6 @@ if [ "$purpose" = test ] && [ "$(uname)" = Linux ]; then
     command -v Xvfb >/dev/null || missing+=(xvfb)
     command -v xauth >/dev/null || missing+=(xauth)
 fi
-# The program may do without some of them, and says which: go on, but look again the next time.
+# The program works without some of them and reports which: continue, but try again the next time.
 install_packages ${missing[@]+"${missing[@]}"} || exit 0
 touch "$venv/.ready-to-$purpose" "$venv/.ready-to-run"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,25 @@ def test_docs_labels_are_those_of_the_window() -> None:
         for label in re.findall(r"\*\*([^*]+)\*\*", steps):
             known = label.partition(" to 3")[0]
             assert f'"{known}' in source, f"{page.name}: the window has no {label!r}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=find_page_ids())
+def test_docs_paths_exist(page: Path) -> None:
+    """Every file and folder of the checkout that a page names in backticks, in full or below the package."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    tops = {each.name for folder in (ROOT, ROOT / "metagui") for each in folder.iterdir() if each.is_dir()}
+    for name in re.findall(r"`([\w./-]+/[\w./-]*)`", text):
+        if name.split("/")[0] in tops and name.split("/")[0] not in ("build", ".venv", "runs"):
+            assert (ROOT / name).exists() or (ROOT / "metagui" / name).exists(), name
+
+
+def test_docs_layers_are_those_of_the_contracts() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [line for contract in contracts if contract["type"] == "layers" for line in contract["layers"]]
+    block = next(block.text for block in find_blocks(ROOT / "docs" / "architecture.md") if "__main__" in block.text)
+    assert [line[16:] for line in block.splitlines() if line.strip()] == layers
 
 
 def test_docs_cli_page_is_current() -> None:

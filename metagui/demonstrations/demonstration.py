@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 TeachingMethod = Literal["clicks", "hand", "leader", "velocity"]
 """How a person showed a take: clicked, led the arm by hand or with a second arm, or drove it."""
+
+
+class TakeKey(NamedTuple):
+    """Key of one take: the names of its task and of the take."""
+
+    task: str
+    take: str
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,16 @@ class ScriptedController:
         return plan
 
 
+class HoldingController:
+    """A controller that always requests the same joint positions, rad."""
+
+    def __init__(self, positions):
+        self.positions = positions
+
+    def decide(self, observation):
+        return Command(self.positions)
+
+
 def make_motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
     return ToolMotion(np.array([x, y, z]), turn, gripper, done)
 

@@ -1,15 +1,23 @@
-"""A few real takes by the scripted demonstrator, made once, for the tests of learning."""
+"""Takes for tests: recorded with the fake arm, with the simulated arm, and by the scripted demonstrator."""
 
 from __future__ import annotations
 
 import functools
 from typing import TYPE_CHECKING
 
+from hypothesis import strategies as st
+
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program import ProgramController, TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder
+from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from metagui.demonstrations.demonstration import Demonstration
 
 EXAMPLE_PROGRAMS = (
@@ -20,10 +28,37 @@ EXAMPLE_PROGRAMS = (
     TaskProgram("put red on violet", (Instruction("grasp", "red cube"), Instruction("place", "violet zone"))),
     TaskProgram("circle", (Instruction("trace", "yellow zone", None, {"radius": 0.03, "offset": (0.0, 0.0, 0.06)}),)),
 )
+REACH_ABOVE_TABLE = Instruction("reach", "table", None, {"offset": (0.0, 0.03, 0.08)})
+ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+"""Strategy for any text that a file can hold."""
 
 
 @functools.cache
 def generate_example_takes(takes_per_program: int = 3) -> dict[str, tuple[Demonstration, ...]]:
-    """Return every program's takes."""
+    """Return the takes of every example program by its name; generated once per process."""
     settings = GenerationSettings(takes=takes_per_program, seed=5, prefix_fraction=0.5, workers=1)
     return {program.name: tuple(generate_takes(program, settings)) for program in EXAMPLE_PROGRAMS}
+
+
+def record_fake_take(task: str = "reach red", ticks: int = 20, arm: Any = None) -> Demonstration:
+    """Return a take of ``ticks`` samples in which the fake arm, or ``arm``, moves sideways."""
+    arm = arm or FakeArm()
+    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder(task, arm)
+    loop.add_sink(recorder.on_tick)
+    instruction = Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)})
+    loop.set_controller(ScriptedController(*[make_motion(y=0.002)] * (ticks // 4), instruction=instruction))
+    for _ in range(ticks):
+        loop.step_once()
+    return recorder.stop()
+
+
+def record_simulated_take() -> Demonstration:
+    """Return a take in which the simulated arm puts the red cube on the yellow zone."""
+    arm = SimulatedArm(1)
+    arm.connect()
+    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder("put", arm)
+    loop.add_sink(recorder.on_tick)
+    controller = ProgramController(arm.objects)
+    controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
+    loop.run_inline(controller, 1000)
+    return recorder.stop()

@@ -10,7 +10,7 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.gui.core.app_state import ArmActivity
-from tests.unit.gui.test_session import until
+from tests.helpers.qt import until
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

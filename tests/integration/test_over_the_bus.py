@@ -22,7 +22,7 @@ from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController
 from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 from metagui.learning.prior import load_shipped
-from tests.unit.arms.test_twinned_arm import Table
+from tests.helpers.emulated_table import EmulatedTable as Table
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation

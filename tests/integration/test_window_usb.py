@@ -21,9 +21,9 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
 from metagui.gui.window.session import Session
+from tests.helpers.priors import make_small_prior
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
-from tests.unit.gui.test_session import small_prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
     theme = Theme("light")
     theme.apply()
     book = ArmRegistry(tmp_path / "arms", ports=cable.list_ports)
-    session = Session(SimulatedArm, library, small_prior, seed=3, registry=book, list_ports=cable.list_ports)
+    session = Session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
     window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)

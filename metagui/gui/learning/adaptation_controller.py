@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.core.app_state import LearningActivity
-from metagui.gui.similarity.comparison import TakeKey
 
 if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel

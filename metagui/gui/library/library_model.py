@@ -13,11 +13,11 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.gui.library.task_model import TakeRow, TaskRow
 from metagui.gui.library.undo import LibraryCommand
-from metagui.gui.similarity.comparison import TakeKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording.recorder import RecordingError
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.demonstrations.timing import summarise_timing
-from metagui.gui.similarity.comparison import TakeKey
 from metagui.gui.teaching.click_teacher import name_from_instructions
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 

@@ -10,11 +10,12 @@ from PySide6.QtCore import QObject, Signal
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.learning_queue import LearningJob
-from metagui.gui.similarity.comparison import BehaviourComparison, TakeKey
+from metagui.gui.similarity.comparison import BehaviourComparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from metagui.demonstrations.demonstration import TakeKey
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.window.studies import LearningController
 

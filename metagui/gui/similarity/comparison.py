@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
+    from metagui.demonstrations.demonstration import TakeKey
 
 TASK_DISTANCE_MARGIN = 1.0
 """The contrastive loss pushes takes of two tasks this far apart."""
-
-
-class TakeKey(NamedTuple):
-    """One take of one task."""
-
-    task: str
-    take: str
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QScrollArea, QWidget
 
-from metagui.gui.similarity.comparison import Comparison, TakeKey
+from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.plot import PLOT_SYMBOLS, Plot
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent
 
+    from metagui.demonstrations.demonstration import TakeKey
     from metagui.gui.theme.theme import Theme
 
 MAP_HALF_WIDTH = 1.1

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from PySide6.QtGui import QAction
 
-    from metagui.demonstrations.demonstration import Demonstration
-    from metagui.gui.similarity.comparison import BehaviourComparison, Comparison, TakeKey
+    from metagui.demonstrations.demonstration import Demonstration, TakeKey
+    from metagui.gui.similarity.comparison import BehaviourComparison, Comparison
     from metagui.gui.theme.theme import Theme
 
 SIMILARITY_VIEWS = ("Ranked", "Heat map", "Map", "Distances")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.scene.take_player import TakePlayer
-from metagui.gui.similarity.comparison import TakeKey
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray

@@ -11,8 +11,8 @@ from metagui.gui.learning.adaptation_controller import IGNORES_DEMONSTRATIONS_TE
 from metagui.gui.learning.loss_curves import LossCurves
 
 if TYPE_CHECKING:
+    from metagui.demonstrations.demonstration import TakeKey
     from metagui.gui.learning.loss_panel import LossPanel
-    from metagui.gui.similarity.comparison import TakeKey
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
     from metagui.gui.window.session import Session
     from metagui.learning.adaptation.adapted_task import TaskPolicy

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.feetech.serial_port import list_usb_ports
 from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.arm.arm_connection import ArmConnection
 from metagui.gui.arm.arm_controller import ArmController
 from metagui.gui.arm.connection_messages import ConnectionFlow
@@ -23,7 +24,6 @@ from metagui.gui.recording.crash_recovery import CrashRecovery
 from metagui.gui.recording.recording_controller import RecordingController
 from metagui.gui.scene.object_placement import ObjectPlacement
 from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
-from metagui.gui.similarity.comparison import TakeKey
 from metagui.gui.teaching.click_dispatcher import ClickDispatcher
 from metagui.gui.teaching.mode_controller import ModeController
 from metagui.gui.teaching.modes import HAND_MODE

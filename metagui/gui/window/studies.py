@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.generator_job import GeneratorJob
 from metagui.gui.core.learning_queue import LearningJob, LearningQueue
 from metagui.gui.learning.loss_curves import compute_fraction_done
-from metagui.gui.similarity.comparison import Comparison, TakeKey
+from metagui.gui.similarity.comparison import Comparison
 from metagui.learning.similarity.similarity import (
     DistanceCalibration,
     Neighbour,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,38 +20,10 @@ from metagui.arms.teleoperation.gamepad import (
     velocity_from_axes,
 )
 from metagui.arms.teleoperation.velocity import VelocityController
+from tests.helpers.virtual_gamepad import VirtualGamepad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-AXES, BUTTONS, GAME_CONTROLLER = 6, 15, 1
-
-
-class VirtualPad:
-    """A gamepad that SDL believes to be plugged in; sticks and triggers from -1 to 1."""
-
-    def __init__(self) -> None:
-        maps = Path("/proc/self/maps")
-        paths = {line.split()[-1] for line in maps.read_text().splitlines()} if maps.exists() else set()
-        library = next((path for path in paths if "libSDL2-2" in path), None)
-        if library is None:
-            pytest.skip("SDL's library is found under Linux only")
-        self.sdl = ctypes.CDLL(library)
-        self.sdl.SDL_JoystickOpen.restype = ctypes.c_void_p
-        self.index = self.sdl.SDL_JoystickAttachVirtual(GAME_CONTROLLER, AXES, BUTTONS, 0)
-        assert self.index >= 0
-        self.handle = ctypes.c_void_p(self.sdl.SDL_JoystickOpen(self.index))
-
-    def push(self, *axes: float) -> None:
-        for axis, value in enumerate(axes):
-            self.sdl.SDL_JoystickSetVirtualAxis(self.handle, axis, ctypes.c_int16(round(value * 32767)))
-
-    def press(self, button: int, down: bool) -> None:
-        self.sdl.SDL_JoystickSetVirtualButton(self.handle, button, ctypes.c_uint8(down))
-
-    def pull_out(self) -> None:
-        self.sdl.SDL_JoystickClose(self.handle)
-        self.sdl.SDL_JoystickDetachVirtual(self.index)
 
 
 @pytest.fixture
@@ -68,7 +38,7 @@ def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: G
     assert gamepad.poll() is None
     assert gamepad.name == ""
     for _ in range(2):
-        pad = VirtualPad()
+        pad = VirtualGamepad()
         assert gamepad.poll() == GamepadVelocity(0.0, 0.0, 0.0, 0.0, True)
         assert "Virtual" in gamepad.name
         pad.pull_out()
@@ -76,7 +46,7 @@ def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: G
 
 
 def test_sticks_and_the_button(gamepad: Gamepad) -> None:
-    pad = VirtualPad()
+    pad = VirtualGamepad()
     pad.push(-1.0, -1.0, 0.0, 0.0)
     assert gamepad.poll() == pytest.approx(GamepadVelocity(GAMEPAD_SPEED_M_S, GAMEPAD_SPEED_M_S, 0.0, 0.0, True))
     pad.push(0.0, 0.0, 1.0, -1.0)
@@ -93,7 +63,7 @@ def test_sticks_and_the_button(gamepad: Gamepad) -> None:
 
 
 def test_it_drives_an_arm(gamepad: Gamepad) -> None:
-    pad, arm, drive = VirtualPad(), SimulatedArm(0), VelocityController()
+    pad, arm, drive = VirtualGamepad(), SimulatedArm(0), VelocityController()
     arm.connect()
     loop = ControlLoop(arm, arm)
     start = arm.observe_all().tool_position

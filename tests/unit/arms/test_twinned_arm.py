@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
 from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, HandGuidable, NotConnectedError
-from metagui.arms.control.loop import ControlLoop
 from metagui.arms.control.tick import StatefulArm
-from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, inverse_kinematics
 from metagui.arms.simulation.scene import TABLE_CENTRE_M, PlacementError
@@ -20,55 +16,7 @@ from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import ProgramController
-from tests.helpers.in_process_port import InProcessPort
-
-if TYPE_CHECKING:
-    from metagui.arms.arm import SceneState
-
-MOUNTS = (100, 3000, 4000, 2048, 1500, 10)
-
-
-class Table:
-    """A virtual arm in the scene of a seed, and the arm on a cable that a person sees, marks put."""
-
-    def __init__(self, seed: int = 0) -> None:
-        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTS)
-        self.emulated_arm.calibrate()
-        self.port = InProcessPort(self.emulated_arm)
-        self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
-        self.arm.connect()
-        self.active_instruction()
-        self.loop = ControlLoop(self.arm, self.arm)
-
-    def open(self, device: str) -> InProcessPort:
-        if self.port.unplugged:
-            raise PortError(f"no {device}")
-        return self.port
-
-    def mark(self) -> None:
-        """Say once where everything is, as a person does."""
-        true = self.emulated_arm.observe_scene()
-        for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
-            self.arm.place_object(anchor.name, x, y, yaw)
-
-    def real(self) -> SceneState:
-        return self.emulated_arm.observe_scene()
-
-    def do(self, *clicks: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
-        """Carry out clicks, knowing the twin's scene only; return how far astray that was at every tick."""
-        controller = ProgramController(self.arm.objects, style or MotionStyle())
-        controller.add_instructions(*clicks)
-        self.loop.set_controller(controller)
-        found: list[float] = []
-        rest = 0
-        while rest < 10 and len(found) < ticks:
-            real = self.real().positions
-            seen = self.loop.step_once().observation.scene.positions
-            found.append(float(np.linalg.norm(seen - real, axis=1).max()))
-            rest = 0 if controller.pending_count else rest + 1
-        assert rest
-        assert not controller.failure_reason
-        return found
+from tests.helpers.emulated_table import EmulatedTable as Table
 
 
 @pytest.fixture
@@ -107,7 +55,7 @@ def test_a_cube_is_gently_pushed_in_both_worlds(
     """A knock at full speed is another matter: nobody who does not see the cube knows how far it flies."""
     for name, place in (("red cube", (0.0, 0.3)), ("blue cube", (0.0, -0.3)), ("green cube", start)):
         table.emulated_arm.simulated.place_object(name, *place)
-    table.active_instruction()
+    table.mark()
     goal = np.array(start) + way
     offset = (*(goal - TABLE_CENTRE_M[:2]).tolist(), 0.0)
     astray = table.do(

@@ -17,11 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from metagui.arms.arm import SceneObject
-from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
-from metagui.demonstrations.recording.recorder import InMemoryRecorder
 from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
 from metagui.demonstrations.storage.library import (
@@ -31,22 +29,10 @@ from metagui.demonstrations.storage.library import (
     ReadOnlyError,
     StorageError,
 )
-from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
+from tests.helpers.takes import ANY_TEXT, record_fake_take
 
-SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "anchor_positions", "anchor_yaws")
+SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "object_positions", "object_yaws")
 """Fields stored in float32, as robomimic's observations are; everything else comes back bit by bit."""
-
-
-def take(task="reach red", ticks=20, arm=None):
-    arm = arm or FakeArm()
-    loop = ControlLoop(arm, arm)
-    memory = InMemoryRecorder(task, arm)
-    loop.add_sink(memory.on_tick)
-    click = Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.05)})
-    loop.set_controller(ScriptedController(*[make_motion(y=0.002)] * (ticks // 4), instruction=click))
-    for _ in range(ticks):
-        loop.step_once()
-    return memory.stop()
 
 
 def assert_same(one, other, ignore=()):
@@ -73,7 +59,6 @@ def library(tmp_path):
 # What is stored comes back
 
 number = st.one_of(st.floats(-1e3, 1e3, width=32), st.just(float("nan")))
-text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
 def rows(draw, *shape, dtype=np.float64, elements=number):
@@ -84,16 +69,18 @@ def rows(draw, *shape, dtype=np.float64, elements=number):
 def demonstrations(draw):
     n, joints, anchors = draw(st.integers(1, 40)), draw(st.integers(1, 7)), draw(st.integers(0, 4))
     flags = {"dtype": np.bool_, "elements": st.booleans()}
-    parameters = st.dictionaries(text, st.one_of(number.filter(np.isfinite), text, st.tuples(st.integers(0, 9))))
-    clicks = st.none() | st.builds(Instruction, text, text, st.none() | text, parameters)
+    parameters = st.dictionaries(
+        ANY_TEXT, st.one_of(number.filter(np.isfinite), ANY_TEXT, st.tuples(st.integers(0, 9)))
+    )
+    clicks = st.none() | st.builds(Instruction, ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT, parameters)
     start = draw(st.integers(0, n - 1))
     span = (start, draw(st.integers(start + 1, n)))
     return Demonstration(
         task="any",
         name="",
-        arm=draw(text),
+        arm=draw(ANY_TEXT),
         joint_names=tuple(joint.name for joint in JOINTS[:joints]) + ("rail",) * (joints - len(JOINTS)),
-        objects=tuple(SceneObject(draw(text), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
+        objects=tuple(SceneObject(draw(ANY_TEXT), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
         time=np.cumsum(rows(draw, n, elements=st.floats(1e-4, 1.0))),
         joint_positions=rows(draw, n, joints),
         joint_velocities=rows(draw, n, joints),
@@ -108,9 +95,9 @@ def demonstrations(draw):
         segments=draw(st.lists(st.builds(Segment, st.just(span[0]), st.just(span[1]), clicks), max_size=3).map(tuple)),
         timing=Timing(rows(draw, n), rows(draw, n), rows(draw, n), draw(st.floats(1, 500)), draw(st.integers(0, 99))),
         states=draw(st.none() | st.just(np.random.default_rng(n).normal(size=(n, 5)))),
-        model_xml=draw(st.none() | text),
+        model_xml=draw(st.none() | ANY_TEXT),
         success=draw(st.sampled_from([None, True, False])),
-        notes=draw(text),
+        notes=draw(ANY_TEXT),
         trim=draw(st.sampled_from([None, span])),
     )
 
@@ -129,24 +116,24 @@ def test_any_demonstration_comes_back_as_it_was(tmp_path_factory, demonstration)
 def test_a_simulated_take_comes_back_and_replays(library):
     arm = SimulatedArm(4)
     arm.connect()
-    shown = take("sweep", 60, arm)
-    library.add(shown)
-    back = library.load("sweep", "001")
+    shown = record_fake_take("sweep", 60, arm)
+    library.add_take(shown)
+    back = library.load_take("sweep", "001")
     assert_same(shown, back, ignore=("name",))
     arm.set_state(back.states[30])
     np.testing.assert_allclose(arm.observe().positions, back.joint_positions[30], atol=1e-7)
 
 
 def test_a_model_larger_than_an_hdf5_attribute_usually_may_be(library):
-    library.add(replace(take(), model="<mujoco/>" * 30_000))
-    assert len(library.load("reach red", "001").model) == 270_000
+    library.add_take(replace(record_fake_take(), model_xml="<mujoco/>" * 30_000))
+    assert len(library.load_take("reach red", "001").model_xml) == 270_000
 
 
 def test_the_file_is_laid_out_as_robomimic_reads_it(library):
     arm = SimulatedArm(4)
     arm.connect()
-    shown = take("sweep", 30, arm)
-    with h5py.File(library.add(replace(shown, success=True)).path) as file:
+    shown = record_fake_take("sweep", 30, arm)
+    with h5py.File(library.add_take(replace(shown, success=True)).path) as file:
         data, demo = file["data"], file["data/demo_0"]
         assert data.attrs["total"] == demo.attrs["num_samples"] == 30
         assert set(json.loads(data.attrs["env_args"])) == {"env_name", "type", "env_kwargs"}
@@ -177,9 +164,9 @@ def test_the_file_is_laid_out_as_robomimic_reads_it(library):
 
 
 def test_the_quaternion_points_along_the_hand_and_across_the_jaws(library):
-    shown = take()
+    shown = record_fake_take()
     pitch = shown.joint_positions[0, 1:4].sum()
-    with h5py.File(library.add(shown).path) as file:
+    with h5py.File(library.add_take(shown).path) as file:
         x, y, z, w = file["data/demo_0/obs/ee_quaternion"][0]
     hand = np.array([2 * (x * z + y * w), 2 * (y * z - x * w), 1 - 2 * (x * x + y * y)])
     jaw = np.array([1 - 2 * (y * y + z * z), 2 * (x * y + z * w), 2 * (x * z - y * w)])
@@ -191,68 +178,70 @@ def test_the_quaternion_points_along_the_hand_and_across_the_jaws(library):
 
 
 def test_takes_are_numbered_and_never_overwritten(library):
-    assert library.tasks() == []
-    assert [library.add(take()).name for _ in range(3)] == ["001", "002", "003"]
-    entry = library.remove("reach red", "003")
-    assert library.add(take()).name == "004"
-    library.restore(entry)
-    assert [info.name for info in library.takes("reach red")] == ["001", "002", "003", "004"]
+    assert library.list_tasks() == []
+    assert [library.add_take(record_fake_take()).name for _ in range(3)] == ["001", "002", "003"]
+    entry = library.remove_take("reach red", "003")
+    assert library.add_take(record_fake_take()).name == "004"
+    library.restore_trashed(entry)
+    assert [info.name for info in library.list_takes("reach red")] == ["001", "002", "003", "004"]
     assert list((library.root / ".trash").iterdir()) == []
 
 
 def test_many_threads_add_without_losing_one(library):
-    shown = take()
-    threads = [threading.Thread(target=lambda: [library.add(shown) for _ in range(5)]) for _ in range(4)]
+    shown = record_fake_take()
+    threads = [threading.Thread(target=lambda: [library.add_take(shown) for _ in range(5)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [info.name for info in library.takes("reach red")] == [f"{i:03}" for i in range(1, 21)]
+    assert [info.name for info in library.list_takes("reach red")] == [f"{i:03}" for i in range(1, 21)]
 
 
 def test_two_programs_that_add_at_once_do_not_overwrite_each_other(library, monkeypatch):
-    library.add(take())
+    library.add_take(record_fake_take())
     monkeypatch.setattr(library, "_find_highest_number", lambda task: 0)
-    assert library.add(take()).name == "002"
+    assert library.add_take(record_fake_take()).name == "002"
     monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError("no hard links here")))
-    assert library.add(take()).name == "003"
-    assert not [path for path in library.path("reach red").iterdir() if path.suffix == ".tmp"]
+    assert library.add_take(record_fake_take()).name == "003"
+    assert not [path for path in library.get_task_folder("reach red").iterdir() if path.suffix == ".tmp"]
 
 
 def test_a_whole_task_goes_and_comes_back_with_what_lies_beside_its_takes(library):
-    library.add(take())
-    (library.path("reach red") / "adapted.safetensors").write_bytes(b"learnt")
+    library.add_take(record_fake_take())
+    (library.get_task_folder("reach red") / "adapted.safetensors").write_bytes(b"learnt")
     entry = library.remove_task("reach red")
-    assert library.tasks() == []
-    library.add(take())
-    library.restore(entry)
-    assert [info.name for info in library.takes("reach red")] == ["001", "002"]
-    assert (library.path("reach red") / "adapted.safetensors").read_bytes() == b"learnt"
+    assert library.list_tasks() == []
+    library.add_take(record_fake_take())
+    library.restore_trashed(entry)
+    assert [info.name for info in library.list_takes("reach red")] == ["001", "002"]
+    assert (library.get_task_folder("reach red") / "adapted.safetensors").read_bytes() == b"learnt"
 
 
 def test_what_was_removed_never_replaces_what_is_there(library):
-    library.add(take())
-    entry = library.remove("reach red", "001")
-    hdf5.write_take(library.path("reach red") / "001.hdf5", take())
+    library.add_take(record_fake_take())
+    entry = library.remove_take("reach red", "001")
+    hdf5.write_take(library.get_task_folder("reach red") / "001.hdf5", record_fake_take())
     with pytest.raises(NameCollisionError, match="stays in"):
-        library.restore(entry)
+        library.restore_trashed(entry)
     assert entry.path.is_dir()
 
 
 def test_success_trim_and_notes_change_no_sample(library):
-    shown = take()
-    library.add(shown)
+    shown = record_fake_take()
+    library.add_take(shown)
     assert library.set_success("reach red", "001", True).success is True
     assert library.set_trim("reach red", "001", (2, 9)).trim == (2, 9)
     assert library.set_notes("reach red", "001", "schön").notes == "schön"
-    assert_same(replace(shown, success=True, trim=(2, 9), notes="schön"), library.load("reach red", "001"), ("name",))
+    assert_same(
+        replace(shown, success=True, trim=(2, 9), notes="schön"), library.load_take("reach red", "001"), ("name",)
+    )
     assert library.set_trim("reach red", "001", None).trim is None
     with pytest.raises(InvalidTakeError, match="from 5 to 99"):
         library.set_trim("reach red", "001", (5, 99))
 
 
 def test_a_failed_change_leaves_the_file_and_no_trace(library, monkeypatch):
-    path = library.add(take()).path
+    path = library.add_take(record_fake_take()).path
     before = path.read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(StorageError, match="No space left"):
@@ -264,17 +253,17 @@ def test_a_failed_change_leaves_the_file_and_no_trace(library, monkeypatch):
 def test_a_failed_add_stores_nothing_and_says_why(library, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(StorageError, match=r"Input/output error.*choose another folder"):
-        library.add(take())
-    assert library.takes("reach red") == []
+        library.add_take(record_fake_take())
+    assert library.list_takes("reach red") == []
 
 
 ADDING = """
 import sys
 sys.path[:0] = sys.argv[2:]
 from pathlib import Path
-from tests.unit.demonstrations.test_library import take
+from tests.helpers.takes import record_fake_take
 from metagui.demonstrations.storage.library import Library
-library, shown = Library(Path(sys.argv[1])), take(ticks=400)
+library, shown = Library(Path(sys.argv[1])), record_fake_take(ticks=400)
 while True:
     sys.stdout.write(library.add_take(shown).name + "\\n")
     sys.stdout.flush()
@@ -290,16 +279,16 @@ def test_a_kill_while_adding_leaves_whole_takes_only(library):
         time.sleep(random.Random(1).uniform(0.1, 0.3))
         process.send_signal(signal.SIGKILL)
         told += process.stdout.read().splitlines()
-    takes = library.takes("reach red")
+    takes = library.list_takes("reach red")
     assert len(takes) >= len(told)
-    assert all(len(library.load("reach red", info.name)) == info.samples == 400 for info in takes)
+    assert all(len(library.load_take("reach red", info.name)) == info.sample_count == 400 for info in takes)
 
 
 # Examples, folders that cannot be written, large libraries
 
 
 def test_examples_are_shown_and_stay_as_they_are(tmp_path):
-    Library(tmp_path / "shipped").add_take(take())
+    Library(tmp_path / "shipped").add_take(record_fake_take())
     library = Library(tmp_path / "mine", tmp_path / "shipped")
     assert library.list_tasks() == ["reach red"]
     assert library.get_take_info("reach red", "001").read_only
@@ -311,7 +300,7 @@ def test_examples_are_shown_and_stay_as_they_are(tmp_path):
     ):
         with pytest.raises(ReadOnlyError, match="with metagui; it stays as it is"):
             change()
-    own = library.add_take(take())
+    own = library.add_take(record_fake_take())
     assert (own.name, own.read_only, own.path.parent.parent) == ("002", False, tmp_path / "mine")
     assert [info.read_only for info in library.list_takes("reach red")] == [True, False]
     library.remove_take("reach red", "002")
@@ -319,7 +308,7 @@ def test_examples_are_shown_and_stay_as_they_are(tmp_path):
 
 def test_a_library_that_is_its_own_examples_may_be_changed(tmp_path):
     library = Library(tmp_path, tmp_path / "x" / "..")
-    library.add_take(take())
+    library.add_take(record_fake_take())
     library.remove_take("reach red", "001")
 
 
@@ -328,13 +317,13 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(StorageError, match="Choose another folder"):
         Library(tmp_path / "file").list_tasks()
     with pytest.raises(StorageError, match="hoose another folder"):
-        Library(tmp_path / "file" / "deeper").add_take(take())
+        Library(tmp_path / "file" / "deeper").add_take(record_fake_take())
 
 
 def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, monkeypatch):
-    shown = take()
+    shown = record_fake_take()
     for _ in range(5):
-        library.add(shown)
+        library.add_take(shown)
     opened, real = [], h5py.File
     monkeypatch.setattr(h5py, "File", lambda path, *rest, **more: (opened.append(path), real(path, *rest, **more))[1])
     fresh = Library(library.root)
@@ -346,14 +335,14 @@ def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, mo
 
 
 def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
-    shown = take()
-    library.add(shown)
-    library.add(replace(shown, time=shown.time * 1.02))
-    good, slow = library.takes("reach red")
-    assert not good.timing.marked
-    assert good.quality == ""
-    assert slow.timing.marked
-    assert slow.quality.startswith("Rate missed by more than 1 %: 49.0 of 50 Hz")
+    shown = record_fake_take()
+    library.add_take(shown)
+    library.add_take(replace(shown, time=shown.time * 1.02))
+    good, slow = library.list_takes("reach red")
+    assert not good.timing.is_rate_missed
+    assert good.problem == ""
+    assert slow.timing.is_rate_missed
+    assert slow.problem.startswith("Rate missed by more than 1 %: 49.0 of 50 Hz")
 
 
 def test_the_header_of_a_recording_survives_json():

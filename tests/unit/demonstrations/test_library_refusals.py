@@ -20,7 +20,7 @@ from metagui.demonstrations.storage.library import (
     UnknownTakeError,
     UnknownTaskError,
 )
-from tests.unit.demonstrations.test_library import take, text
+from tests.helpers.takes import ANY_TEXT, record_fake_take
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def library(tmp_path):
 # Names
 
 
-@given(text.filter(lambda name: name.strip()))
+@given(ANY_TEXT.filter(lambda name: name.strip()))
 def test_any_name_becomes_a_folder_name_and_comes_back(name):
     try:
         folder = task_names.to_folder_name(name)
@@ -45,52 +45,50 @@ def test_any_name_becomes_a_folder_name_and_comes_back(name):
     assert task_names.from_folder_name(folder) == task_names.normalise_task_name(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"]
-)
+@pytest.mark.parametrize("name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"])
 def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
-    library.add(take(name))
-    (task,) = library.tasks()
+    library.add_take(record_fake_take(name))
+    (task,) = library.list_tasks()
     assert task == task_names.normalise_task_name(name)
-    assert len(library.load(name, "001")) == 20
-    assert library.load(name, "001").task == name
+    assert len(library.load_take(name, "001")) == 20
+    assert library.load_take(name, "001").task == name
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\udc80", "x" * 300])
 def test_names_that_are_none_are_refused(library, name):
     with pytest.raises(InvalidNameError):
-        library.add(take(name))
-    assert library.tasks() == []
+        library.add_take(record_fake_take(name))
+    assert library.list_tasks() == []
 
 
 def test_names_that_collide_on_some_file_system_are_refused(library):
-    library.add(take("Reach"))
+    library.add_take(record_fake_take("Reach"))
     with pytest.raises(NameCollisionError, match="too much like the task 'Reach'"):
-        library.add(take("reach"))
-    assert library.tasks() == ["Reach"]
+        library.add_take(record_fake_take("reach"))
+    assert library.list_tasks() == ["Reach"]
 
 
 def test_renaming(library):
-    library.add(take("old"))
-    library.add(take("other"))
+    library.add_take(record_fake_take("old"))
+    library.add_take(record_fake_take("other"))
     library.rename_task("old", "Old")
-    assert library.tasks() == ["Old", "other"]
-    assert library.load("Old", "001").task == "Old"
+    assert library.list_tasks() == ["Old", "other"]
+    assert library.load_take("Old", "001").task == "Old"
     with pytest.raises(NameCollisionError):
         library.rename_task("Old", "other")
     with pytest.raises(NameCollisionError):
         library.rename_task("Old", "OTHER")
-    assert library.tasks() == ["Old", "other"]
+    assert library.list_tasks() == ["Old", "other"]
 
 
 def test_unknown_names_list_those_that_exist(library):
     with pytest.raises(UnknownTaskError, match=r"no task 'x'. There are none yet"):
-        library.takes("x")
-    library.add(take("push blue"))
+        library.list_takes("x")
+    library.add_take(record_fake_take("push blue"))
     with pytest.raises(UnknownTaskError, match=r"There are: push blue\. Did you mean 'push blue'\?"):
-        library.load("push bleu", "001")
+        library.load_take("push bleu", "001")
     with pytest.raises(UnknownTakeError, match=r"no take '002'\. There are: 001"):
-        library.load("push blue", "002")
+        library.load_take("push blue", "002")
 
 
 # Files that are not what they should be
@@ -99,7 +97,7 @@ def test_unknown_names_list_those_that_exist(library):
 @pytest.fixture
 def spoilt(library):
     """A library with one good take and every kind of bad file beside it."""
-    folder = library.add(take()).path.parent
+    folder = library.add_take(record_fake_take()).path.parent
     good = (folder / "001.hdf5").read_bytes()
     (folder / "002.hdf5").write_bytes(b"no HDF5 at all")
     (folder / "003.hdf5").write_bytes(good[: len(good) // 2])
@@ -125,45 +123,45 @@ def spoilt(library):
 
 
 def test_bad_files_are_listed_with_the_reason(spoilt):
-    errors = {info.name: info.error for info in spoilt.takes("reach red")}
+    errors = {info.name: info.error for info in spoilt.list_takes("reach red")}
     assert errors["001"] == errors["008"] == errors["009"] == ""
     assert "no take of metagui" in errors["006"]
     assert "newer metagui (format 99, this one reads up to 1)" in errors["007"]
     for name in ("002", "003", "004", "005", "010", "011"):
         assert f"{name}.hdf5 cannot be read" in errors[name]
-    assert spoilt.tasks() == ["reach red"]
-    assert spoilt.add(take()).name == "012"
+    assert spoilt.list_tasks() == ["reach red"]
+    assert spoilt.add_take(record_fake_take()).name == "012"
 
 
 @pytest.mark.parametrize("name", ["002", "003", "004", "005", "006", "008", "009", "011"])
 def test_loading_a_bad_file_says_what_is_wrong(spoilt, name):
     with pytest.raises(CorruptFileError, match=name):
-        spoilt.load("reach red", name)
+        spoilt.load_take("reach red", name)
 
 
 def test_loading_a_newer_file_says_so(spoilt):
     with pytest.raises(NewerFormatError):
-        spoilt.load("reach red", "007")
+        spoilt.load_take("reach red", "007")
     with pytest.raises(NewerFormatError):
         spoilt.set_success("reach red", "007", True)
 
 
 def test_a_bad_file_may_be_removed_and_restored(spoilt):
-    spoilt.restore(spoilt.remove("reach red", "002"))
-    assert len(spoilt.takes("reach red")) == 11
+    spoilt.restore_trashed(spoilt.remove_take("reach red", "002"))
+    assert len(spoilt.list_takes("reach red")) == 11
 
 
 def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
-    path = library.add(take()).path
+    path = library.add_take(record_fake_take()).path
     good, rng = path.read_bytes(), np.random.default_rng(0)
     for _ in range(60):
         spoilt = bytearray(good)
         for place in rng.integers(0, len(good), 8):
             spoilt[place] = rng.integers(256)
         path.write_bytes(spoilt)
-        library.takes("reach red")
+        library.list_takes("reach red")
         try:
-            library.load("reach red", "001")
+            library.load_take("reach red", "001")
         except LibraryError:
             continue
 
@@ -181,5 +179,5 @@ def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
 )
 def test_a_take_that_contradicts_itself_is_not_stored(library, change, words):
     with pytest.raises(InvalidTakeError, match=words):
-        library.add(replace(take(), **change))
-    assert library.tasks() == []
+        library.add_take(replace(record_fake_take(), **change))
+    assert library.list_tasks() == []

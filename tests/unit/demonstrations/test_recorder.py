@@ -77,7 +77,7 @@ def test_a_take_holds_what_happened(simulated):
     assert (take.task, take.arm, len(take)) == ("sweep", "simulated SO-101", 30)
     assert take.segments == (Segment(0, 20, CLICK),)
     assert take.joint_names == tuple(joint.name for joint in simulated.joints)
-    assert take.objects == simulated.anchors
+    assert take.objects == simulated.objects
     assert take.model_xml == simulated.model_xml
     assert take.timing.rate_requested == 50.0
     np.testing.assert_allclose(np.diff(take.time), CONTROL_PERIOD_S)
@@ -92,7 +92,7 @@ def test_a_stored_state_replays_exactly(simulated):
     record(loop, memory, 40)
     take = memory.stop()
     assert take.states is not None
-    simulated.restore(take.states[10])
+    simulated.set_state(take.states[10])
     np.testing.assert_array_equal(simulated.observe().positions, take.joint_positions[10])
 
 

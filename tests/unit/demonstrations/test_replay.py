@@ -9,45 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from metagui.arms.arm import Command
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
-from metagui.demonstrations.recording.take_builder import InMemoryRecorder
-from tests.helpers.fakes import FakeArm
+from tests.helpers.fakes import FakeArm, HoldingController
+from tests.helpers.takes import record_simulated_take
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 
-class Fixed:
-    """Wants the same joint angles for ever."""
-
-    def __init__(self, positions: np.ndarray) -> None:
-        self.positions = positions
-
-    def decide(self, observation: object) -> Command:
-        return Command(self.positions)
-
-
-def simulated_take() -> Demonstration:
-    """A cube put on a zone by the simulated arm."""
-    arm = SimulatedArm(1)
-    arm.connect()
-    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder("put", arm)
-    loop.add_sink(recorder.on_tick)
-    controller = ProgramController(arm.objects)
-    controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
-    loop.run_inline(controller, 1000)
-    return recorder.stop()
-
-
 @pytest.fixture(scope="module")
 def take() -> Demonstration:
-    return simulated_take()
+    return record_simulated_take()
 
 
 @pytest.mark.parametrize("led_by", ["clicks", "hand"])
@@ -59,7 +34,7 @@ def test_a_take_is_done_again_also_one_whose_grip_was_only_measured(take: Demons
     arm.connect()
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     away = HOME_ANGLES_RAD + (0.3, -0.2, 0.1, 0.0, 0.2, 0.0)
-    loop.run_inline(Fixed(away), 60)
+    loop.run_inline(HoldingController(away), 60)
     assert replay.approaching
     loop.run_inline(replay, 10)
     assert replay.progress == 0.0

@@ -24,7 +24,7 @@ def shown():
 
 
 def test_a_take_that_kept_its_rate_needs_few_words(shown):
-    summary = summarise_timing(replace(shown, command_asked=shown.command_sent))
+    summary = summarise_timing(replace(shown, command_requested=shown.command_sent))
     assert str(summary) == "50.0 of 50 Hz, 0 missed, late by 0.0 ms, p99 0.0 ms"
     assert not summary.is_rate_missed
 
@@ -38,7 +38,7 @@ def test_everything_remarkable_is_counted_and_said(shown):
     asked[10] += 0.1
     asked[11] = np.nan
     timing = replace(shown.timing, lateness=lateness, retries=retries, missed=3)
-    summary = summarise_timing(replace(shown, time=time, command_asked=asked, timing=timing))
+    summary = summarise_timing(replace(shown, time=time, command_requested=asked, timing=timing))
     assert (summary.missed, summary.gaps, summary.retries, summary.clamps) == (3, 1, 3, 2)
     assert summary.lateness_median == 0.0
     assert summary.lateness_p99 > 0.0

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from metagui.demonstrations.demonstration import Segment
+from metagui.demonstrations.demonstration import Segment, TakeKey
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.task_queue import BackgroundQueue
 from metagui.gui.library.library_model import LibraryModel
@@ -22,7 +22,6 @@ from metagui.gui.recording.segment_edit import (
     move_boundary,
     split_segment,
 )
-from metagui.gui.similarity.comparison import TakeKey
 from metagui.gui.theme.theme import Theme
 from tests.helpers.takes import generate_example_takes
 

@@ -23,9 +23,9 @@ from metagui.gui.theme.theme import Theme
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.window.main_window import MainWindow
 from metagui.gui.window.session import Session
+from tests.helpers.priors import make_small_prior
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SimulatedUser
-from tests.unit.gui.test_session import small_prior
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
         theme = Theme(look)  # type: ignore[arg-type]
         theme.apply()
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        window = MainWindow(Session(SimulatedArm, library, small_prior, seed=3), theme, settings)
+        window = MainWindow(Session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
         qtbot.addWidget(window)
         window.resize(*size)
         window.show()

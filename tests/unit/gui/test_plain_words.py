@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.learning.loss_curves import LossCurves, compute_fraction_done, smooth
-from metagui.gui.similarity.comparison import Comparison, TakeKey
+from metagui.gui.similarity.comparison import Comparison
 from metagui.learning.adaptation.adaptation import AdaptationStep
 
 

@@ -13,29 +13,18 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.gui.window.session import Session
+from tests.helpers.priors import make_small_prior
+from tests.helpers.qt import until
+from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from metagui.learning.prior import Prior
-
-REACH = Instruction("reach", "table", None, {"offset": (0.0, 0.03, 0.08)})
-
-
-def small_prior() -> Prior:
-    from metagui.learning.maml import maml
-    from metagui.learning.policy.policy import PolicyModel
-    from metagui.learning.prior import Prior
-    from metagui.learning.similarity.siamese import SiameseEncoder
-
-    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
-    meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 5).detached_copy()
-    encoder = SiameseEncoder(width=8, object_summary_size=4).initialise(6, 0)
-    return Prior(model, meta, PolicyModel(16, 16, 8, 4, unconditioned=True).initialise(1), encoder)
 
 
 def no_prior() -> Prior:
@@ -55,7 +44,7 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def session(qtbot: QtBot, library: Library) -> Iterator[Session]:
-    made = Session(SimulatedArm, library, small_prior, seed=5)
+    made = Session(SimulatedArm, library, make_small_prior, seed=5)
     made.words = []  # type: ignore[attr-defined]
     made.message_posted.connect(lambda text, kind, action: made.words.append((kind, text)))  # type: ignore[attr-defined]
     made.open()
@@ -65,10 +54,6 @@ def session(qtbot: QtBot, library: Library) -> Iterator[Session]:
 
 def said(session: Session, words: str) -> bool:
     return any(words in text for _, text in session.words)  # type: ignore[attr-defined]
-
-
-def until(qtbot: QtBot, what: Callable[[], bool], timeout: int = 30_000) -> None:
-    qtbot.waitUntil(what, timeout=timeout)
 
 
 def ready(qtbot: QtBot, session: Session) -> None:
@@ -247,7 +232,7 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
     controller.add_instructions(REACH)
     loop.run_inline(controller, 60)
     recorder.stop()  # and never forgotten, as if the program had died here
-    session = Session(SimulatedArm, library, small_prior, seed=5)
+    session = Session(SimulatedArm, library, make_small_prior, seed=5)
     offers: list[str] = []
     session.crash_recovery.recording_found.connect(offers.append)
     session.open()
@@ -261,7 +246,7 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
 
 
 def test_closing_while_recording_keeps_the_take(qtbot: QtBot, library: Library) -> None:
-    session = Session(SimulatedArm, library, small_prior, seed=5)
+    session = Session(SimulatedArm, library, make_small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
     session.recording.new_task_name = "closed early"
@@ -273,7 +258,7 @@ def test_closing_while_recording_keeps_the_take(qtbot: QtBot, library: Library) 
 
 
 def test_closing_right_after_a_take_leaves_nothing_to_offer(qtbot: QtBot, library: Library) -> None:
-    session = Session(SimulatedArm, library, small_prior, seed=5)
+    session = Session(SimulatedArm, library, make_small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
     session.recording.new_task_name = "quick"
@@ -300,7 +285,7 @@ def test_recording_again_at_once_waits_for_the_take_before(qtbot: QtBot, session
 
 
 def test_renaming_deleting_and_marking_can_be_undone(qtbot: QtBot, session: Session, library: Library) -> None:
-    from metagui.gui.similarity.comparison import TakeKey
+    from metagui.demonstrations.demonstration import TakeKey
 
     ready(qtbot, session)
     shelf = session.library_model

@@ -13,15 +13,17 @@ from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
 from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity
-from metagui.gui.similarity.comparison import TakeKey
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 from metagui.gui.window.session import Session
+from tests.helpers.priors import make_small_prior
+from tests.helpers.qt import until
+from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint, wait_for_message, was_posted
-from tests.unit.gui.test_session import REACH, small_prior, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +57,7 @@ def session(qtbot: QtBot, tmp_path: Path, socket: EmulatedUsbPort) -> Iterator[S
         library.add_take(take)
     book = ArmRegistry(tmp_path / "arms", ports=socket.list_ports)
     book.register("mine", socket.device)
-    made = Session(SimulatedArm, library, small_prior, seed=5, registry=book, list_ports=socket.list_ports)
+    made = Session(SimulatedArm, library, make_small_prior, seed=5, registry=book, list_ports=socket.list_ports)
     made.words = []  # type: ignore[attr-defined]
     made.message_posted.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
     made.execution.countdown._timer.setInterval(30)
@@ -355,11 +357,11 @@ def test_a_limp_arm_is_announced_so_that_somebody_can_hold_it(
 
 def test_a_gamepad_steers_and_is_missed_when_it_is_pulled_out(qtbot: QtBot, session: Session) -> None:
     pytest.importorskip("pygame", reason="the extra `gamepad` is not installed")
-    from tests.unit.arms.test_gamepad import VirtualPad
+    from tests.helpers.virtual_gamepad import VirtualGamepad
 
     session.mode_controller.find_gamepad()
     assert "No gamepad" in session.mode_controller.availability().gamepad_problem
-    pad = VirtualPad()
+    pad = VirtualGamepad()
     session.mode_controller.find_gamepad()
     assert session.mode_controller.availability().gamepad_problem == ""
     session.mode_controller.choose(GAMEPAD_MODE)

@@ -27,8 +27,8 @@ from metagui.demonstrations.recording.recorder import Recorder
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.storage.library import Library
 from tests.helpers.emulated_bench import EmulatedBench, WriteMonitor
-from tests.helpers.fakes import FakeArm
-from tests.unit.demonstrations.test_replay import Fixed, simulated_take
+from tests.helpers.fakes import FakeArm, HoldingController
+from tests.helpers.takes import record_simulated_take
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
     cable.twinned.start_hand_guiding()
     cable.follow_hand_path(np.linspace(0.0, 0.6, 40))
     cable.twinned.hold()
-    cable.loop.set_controller(Fixed(HOME_ANGLES_RAD))
+    cable.loop.set_controller(HoldingController(HOME_ANGLES_RAD))
     targets = [cable.loop.step_once().sent.positions[0] for _ in range(60)]
     assert targets[0] == pytest.approx(0.6, abs=0.03)
     assert targets[-1] < 0.05
@@ -137,7 +137,7 @@ def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_action
 
 def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
     library = Library(tmp_path)
-    name = library.add_take(simulated_take()).name
+    name = library.add_take(record_simulated_take()).name
     path = next((tmp_path / "put").glob("*.hdf5"))
     for kind in (None, "telepathy"):
         with h5py.File(path, "r+") as file:
@@ -372,4 +372,4 @@ def test_nothing_that_is_done_to_the_loop_can_hurt(deeds: list[tuple[str, Any]])
         assert all(abused.read_torque())
 
 
-TAKE = simulated_take()
+TAKE = record_simulated_take()

@@ -10,11 +10,12 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
 
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_model import TakeRow, TaskModel, TaskRow
 from metagui.gui.recording.joint_plot import JointPlot, shorten_joint_name
 from metagui.gui.scene.take_player import TakePlayer
-from metagui.gui.similarity.comparison import Comparison, TakeKey
+from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.similarity.distance_histogram import compute_bin_fractions
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.similarity.similarity_panel import SIMILARITY_VIEWS, SimilarityPanel

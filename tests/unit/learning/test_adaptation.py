@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from metagui.cli.output import run_to_end
-from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment
+from metagui.demonstrations.demonstration import Instruction, Segment
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation import adaptation, candidates
-from metagui.learning.adaptation.adaptation import AdaptationError, AdaptationStep, adapt_task, select_candidate
+from metagui.learning.adaptation.adaptation import AdaptationError, adapt_task, select_candidate
 from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
@@ -25,38 +25,17 @@ from metagui.learning.policy.policy import (
     MEMORY_TENSORS,
     RETRIEVAL_TENSORS,
     Points,
-    PolicyModel,
     as_numpy,
 )
-from metagui.learning.prior import Prior, PriorMismatchError, load_shipped
-from metagui.learning.similarity.siamese import SiameseEncoder
+from metagui.learning.prior import PriorMismatchError, load_shipped
+from tests.helpers.priors import QUICK_SETTINGS as QUICK
+from tests.helpers.priors import UNTRAINED_MODEL as MODEL
+from tests.helpers.priors import adapt_untrained_prior as _adapt
+from tests.helpers.priors import make_untrained_prior as _prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
-QUICK = CandidateSettings(max_adam_steps=10, support_points=48)
-
-
-def _prior(**metadata: object) -> Prior:
-    meta = maml.initialise(MODEL.initialise(0), MODEL.initial_inner_rates(), 5).detached_copy()
-    return Prior(
-        MODEL, meta, PolicyModel(32, 32, 16, 8, unconditioned=True).initialise(1), SiameseEncoder(), dict(metadata)
-    )
-
-
-def _adapt(
-    takes: Sequence[Demonstration], should_stop: Callable[[], bool] = lambda: False, **options: object
-) -> tuple[list[AdaptationStep], TaskPolicy]:
-    race = adapt_task(_prior(), takes, QUICK, should_stop, **options)  # type: ignore[arg-type]
-    steps = []
-    while True:
-        try:
-            steps.append(next(race))
-        except StopIteration as finished:
-            return steps, finished.value
 
 
 def test_every_candidate_of_every_click_is_seen_live() -> None:

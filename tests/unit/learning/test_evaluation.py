@@ -21,8 +21,9 @@ from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, bui
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise, wilson_interval
 from metagui.learning.maml import maml
 from metagui.learning.policy.features import encode
+from tests.helpers.priors import UNTRAINED_MODEL as MODEL
+from tests.helpers.priors import make_untrained_prior as _prior
 from tests.helpers.takes import generate_example_takes
-from tests.unit.learning.test_adaptation import MODEL, _prior
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -20,8 +20,8 @@ from metagui.learning.similarity.siamese import SiameseEncoder
 from metagui.learning.training.fine_tuning import FineTuningResult, FineTuningSettings, FineTuningStep, fine_tune
 from metagui.learning.training.fine_tuning_data import build_fine_tuning_data
 from metagui.paths import resources_dir
+from tests.helpers.priors import make_untrained_prior as _prior
 from tests.helpers.takes import generate_example_takes
-from tests.unit.learning.test_adaptation import _prior
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from metagui.learning.adaptation import outlier_takes
 from metagui.learning.adaptation.outlier_takes import OutlierTake, compute_take_losses, find_outlier_takes
 from metagui.learning.policy.features import encode
 from metagui.learning.prior import load_shipped
+from tests.helpers.priors import adapt_untrained_prior as _adapt
 from tests.helpers.takes import generate_example_takes
-from tests.unit.learning.test_adaptation import _adapt
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration

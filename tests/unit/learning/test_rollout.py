@@ -12,8 +12,8 @@ from metagui.arms.kinematics import MAX_DISPLACEMENT_M, ToolMotion
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings, StuckRecovery, run_rollout
+from tests.helpers.priors import adapt_untrained_prior as _adapt
 from tests.helpers.takes import generate_example_takes
-from tests.unit.learning.test_adaptation import _adapt
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ from metagui.learning.similarity.similarity import (
     rank,
 )
 from metagui.learning.similarity.trajectory import resample_takes
+from tests.helpers.priors import make_untrained_prior as _prior
 from tests.helpers.takes import generate_example_takes
-from tests.unit.learning.test_adaptation import _prior
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,69 @@
+"""A twinned arm whose cable leads to an emulated arm at a simulated table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.feetech.serial_port import PortError
+from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.simulation.twinned_arm import TwinnedArm
+from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.demonstrations.primitives.primitive import MotionStyle
+from metagui.demonstrations.programs.program import ProgramController
+from tests.helpers.in_process_port import InProcessPort
+
+if TYPE_CHECKING:
+    from metagui.arms.arm import SceneState
+    from metagui.demonstrations.demonstration import Instruction
+
+MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
+"""Encoder steps by which the emulated servos are mounted off their middle."""
+
+
+class EmulatedTable:
+    """An emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with every object placed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
+        self.emulated_arm.calibrate()
+        self.port = InProcessPort(self.emulated_arm)
+        self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
+        self.arm.connect()
+        self.mark()
+        self.loop = ControlLoop(self.arm, self.arm)
+
+    def open(self, device: str) -> InProcessPort:
+        """Return the port. Raises PortError if the cable is unplugged."""
+        if self.port.unplugged:
+            raise PortError(f"no {device}")
+        return self.port
+
+    def mark(self) -> None:
+        """Place every object of the twin where the emulated scene has it, as a user does once."""
+        true = self.emulated_arm.observe_scene()
+        for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
+            self.arm.place_object(anchor.name, x, y, yaw)
+
+    def real(self) -> SceneState:
+        """Return the state of the emulated scene."""
+        return self.emulated_arm.observe_scene()
+
+    def do(self, *clicks: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
+        """Carry out instructions in the twin's scene; return the twin's largest position error per tick, m."""
+        controller = ProgramController(self.arm.objects, style or MotionStyle())
+        controller.add_instructions(*clicks)
+        self.loop.set_controller(controller)
+        found: list[float] = []
+        rest = 0
+        while rest < 10 and len(found) < ticks:
+            real = self.real().positions
+            seen = self.loop.step_once().observation.scene.positions
+            found.append(float(np.linalg.norm(seen - real, axis=1).max()))
+            rest = 0 if controller.pending_count else rest + 1
+        assert rest
+        assert not controller.failure_reason
+        return found

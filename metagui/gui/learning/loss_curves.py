@@ -24,7 +24,7 @@ def compute_fraction_done(step: AdaptationStep) -> float:
 
     Any of them may end before its last step; what comes next begins where it would have been by then.
     """
-    from metagui.learning.adaptation.adaptation import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
+    from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
 
     stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
     begun, long = stages.get(step.candidate, (0.2, 0.3))

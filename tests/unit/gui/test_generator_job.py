@@ -90,9 +90,7 @@ def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
     assert closed != [threading.get_ident()]
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()]
-)
+@pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()])
 def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         yield 1

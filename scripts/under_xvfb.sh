@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Run a command with its own X server if Xvfb is installed, so that real windows can be tested on any machine.
+# Run a command with an X server of its own if Xvfb is installed, so that real windows can be tested on any machine.
 set -euo pipefail
-# One thread per process: the small networks gain nothing from more, and spinning barriers delay the control loop.
+# One thread per process: the small networks gain nothing from more, and busy-waiting threads delay the control loop.
 export OMP_NUM_THREADS=1
 if ! command -v xvfb-run >/dev/null; then
     echo "Xvfb is not installed: tests marked 'window' are skipped." >&2

@@ -65,7 +65,7 @@ class PolicyRunner(QObject):
 
     def _start_run(self, prepared: tuple[Any, Any]) -> None:
         self._policy_controller, judged = prepared
-        self._success_monitor = judged.judge if judged is not None else None
+        self._success_monitor = judged.success_monitor if judged is not None else None
         driver = judged or self._policy_controller
         self._controller.start_run(driver, driver)
 

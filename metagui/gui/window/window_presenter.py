@@ -10,7 +10,7 @@ from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity, explain_disabled
 from metagui.gui.scene.overlays import make_path_markers
-from metagui.gui.theme.theme import unit_rgb
+from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
@@ -18,7 +18,7 @@ from metagui.gui.window.learning_presenter import LearningPresenter
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
-    from metagui.demonstrations.storage.library import TakeInfo
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.gui.window.main_window import MainWindow
     from metagui.gui.window.session import Session
 

@@ -278,7 +278,7 @@ def test_keys_steer_and_stop_steering_when_the_mode_ends(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
     session.mode_controller.choose(HAND_MODE)
-    assert was_posted(session, "no joints to take hold of")
+    assert was_posted(session, "cannot be moved by hand")
     session.mode_controller.choose(KEYBOARD_MODE)
     assert session.mode_controller.velocity_controller is not None
     until(qtbot, lambda: session.arm_controller.latest_tick is not None)

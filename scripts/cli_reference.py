@@ -116,11 +116,9 @@ def is_hidden(parameter: Any) -> bool:
 
 def find_current_names(option: Any) -> Iterator[str]:
     """Yield an option's names without those of earlier versions."""
-    try:
-        from metagui.cli.aliases import OLD_OPTION_NAMES as old
-    except ImportError:
-        old = ()
-    return (name for name in option.opts if name not in old)
+    from metagui.cli.aliases import OLD_OPTION_NAMES
+
+    return (name for name in option.opts if name not in OLD_OPTION_NAMES)
 
 
 def summarise(command: Any) -> str:

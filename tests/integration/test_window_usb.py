@@ -47,7 +47,7 @@ class Cable:
         assert self._process.stdout is not None
         self.device = self._process.stdout.readline().strip()
 
-    def pull(self) -> None:
+    def unplug(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(20)
@@ -55,7 +55,7 @@ class Cable:
             self._process.stdout.close()
         self._process, self.device = None, ""
 
-    def ports(self) -> tuple[UsbPort, ...]:
+    def list_ports(self) -> tuple[UsbPort, ...]:
         return (UsbPort(self.device, 0x1A86, 0x55D3, "S1", "virtual"),) if self.device else ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.task_queue import BackgroundQueue
     from metagui.gui.library.library_model import LibraryModel
+    from metagui.learning.adaptation.rollout import PolicyController
+    from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
 
 class PolicyRunner(QObject):
@@ -35,7 +37,7 @@ class PolicyRunner(QObject):
     ) -> None:
         super().__init__()
         self._controller, self._library_model, self._background_queue = controller, library_model, background_queue
-        self._policy_controller: Any = None
+        self._policy_controller: PolicyController | None = None
         self._success_monitor: SuccessMonitor | None = None
         self._replay_controller: ReplayController | None = None
         controller.run_ended.connect(self._on_end)
@@ -50,7 +52,7 @@ class PolicyRunner(QObject):
         )
         anchors = self._controller.arm.objects
 
-        def prepare() -> tuple[Any, Any]:
+        def prepare() -> tuple[PolicyController, EvaluatedPolicyController | None]:
             from metagui.learning.adaptation.adapted_task import TaskPolicy
             from metagui.learning.adaptation.rollout import PolicyController
             from metagui.learning.evaluation.episodes import EvaluatedPolicyController
@@ -63,7 +65,7 @@ class PolicyRunner(QObject):
 
         self._background_queue.submit(prepare, self._start_run, self.failed.emit)
 
-    def _start_run(self, prepared: tuple[Any, Any]) -> None:
+    def _start_run(self, prepared: tuple[PolicyController, EvaluatedPolicyController | None]) -> None:
         self._policy_controller, judged = prepared
         self._success_monitor = judged.judge if judged is not None else None
         driver = judged or self._policy_controller
@@ -96,7 +98,7 @@ class PolicyRunner(QObject):
 
     def _on_tick(self, _tick: object) -> None:
         if self._policy_controller is not None:
-            self.distance_changed.emit(self._policy_controller.distance)
+            self.distance_changed.emit(self._policy_controller.distance_to_reference)
         elif self._replay_controller is not None:
             self.progress_changed.emit(self._replay_controller.progress)
 
@@ -107,7 +109,10 @@ class PolicyRunner(QObject):
         )
         self.distance_changed.emit(None)
         if replay is not None and replay.blocked_reason:
-            words = f"The arm cannot follow: {replay.blocked_reason}. It holds; see what is in its way, then repeat the take."
+            words = (
+                f"The arm cannot follow: {replay.blocked_reason}. It holds; see what is in its way, "
+                "then repeat the take."
+            )
             self.run_ended.emit(words, "warning")
         elif replay is not None and replay.finished:
             take = replay.demonstration
@@ -121,7 +126,9 @@ class PolicyRunner(QObject):
                 and self._success_monitor is not None
                 and self._success_monitor.is_successful(now.observation)
             )
-            self.run_ended.emit(*describe_outcome(chain.adapted.task, chain.outcome, self._success_monitor, achieved))
+            self.run_ended.emit(
+                *describe_outcome(chain.task_policy.task, chain.outcome, self._success_monitor, achieved)
+            )
 
 
 def describe_outcome(

@@ -22,7 +22,8 @@ QtKey = Qt.Key
 _DIRECTIONS: dict[Qt.Key, tuple[float, float, float, float]] = {
     QtKey.Key_Up: (1, 0, 0, 0), QtKey.Key_W: (1, 0, 0, 0), QtKey.Key_Down: (-1, 0, 0, 0), QtKey.Key_S: (-1, 0, 0, 0),
     QtKey.Key_Right: (0, 1, 0, 0), QtKey.Key_D: (0, 1, 0, 0), QtKey.Key_Left: (0, -1, 0, 0), QtKey.Key_A: (0, -1, 0, 0),
-    QtKey.Key_PageUp: (0, 0, 1, 0), QtKey.Key_R: (0, 0, 1, 0), QtKey.Key_PageDown: (0, 0, -1, 0), QtKey.Key_F: (0, 0, -1, 0),
+    QtKey.Key_PageUp: (0, 0, 1, 0), QtKey.Key_R: (0, 0, 1, 0),
+    QtKey.Key_PageDown: (0, 0, -1, 0), QtKey.Key_F: (0, 0, -1, 0),
     QtKey.Key_Q: (0, 0, 0, 1), QtKey.Key_E: (0, 0, 0, -1),
 }  # fmt: skip
 """Away from the viewer, to the right, up, turn."""

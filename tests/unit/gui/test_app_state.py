@@ -19,9 +19,19 @@ from metagui.gui.core.app_state import (
 )
 
 FULL = AppSnapshot(
-    ArmActivity.READY, task="t", take_count=3, take="001", task_count=2, has_policy=True, prior_problem=None, encoder_problem=None,
-    undo_text="x", redo_text="y", just_saved=True, on_port=True,
-)  # fmt: skip
+    ArmActivity.READY,
+    task="t",
+    take_count=3,
+    take="001",
+    task_count=2,
+    has_policy=True,
+    prior_problem=None,
+    encoder_problem=None,
+    undo_text="x",
+    redo_text="y",
+    just_saved=True,
+    on_port=True,
+)
 
 
 def test_every_state_has_a_way_on() -> None:

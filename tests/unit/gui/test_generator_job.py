@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 Stop = "Callable[[], bool]"
 
 
-class Told:
-    """Remembers what a job said."""
+class JobRecord:
+    """Records the signals of a job."""
 
     def __init__(self, job: GeneratorJob) -> None:
         self.batches: list[list[Any]] = []
-        self.summarise_ends: list[Any] = []
+        self.outcomes: list[Any] = []
         job.progressed.connect(self.batches.append)
-        job.succeeded.connect(lambda result: self.summarise_ends.append(("succeeded", result)))
-        job.failed.connect(lambda error: self.summarise_ends.append(("failed", error)))
-        job.cancelled.connect(lambda: self.summarise_ends.append(("cancelled", None)))
+        job.succeeded.connect(lambda result: self.outcomes.append(("succeeded", result)))
+        job.failed.connect(lambda error: self.outcomes.append(("failed", error)))
+        job.cancelled.connect(lambda: self.outcomes.append(("cancelled", None)))
 
 
-def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None) -> Told:
-    told = Told(job)
+def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None) -> JobRecord:
+    record = JobRecord(job)
     with qtbot.waitSignal(job.finished, timeout=10_000):
         job.start()
         if act:
-            qtbot.waitUntil(lambda: bool(told.batches), timeout=5000)
+            qtbot.waitUntil(lambda: bool(record.batches), timeout=5000)
             act()
     job.wait()
-    qtbot.waitUntil(lambda: bool(told.summarise_ends), timeout=5000)
-    return told
+    qtbot.waitUntil(lambda: bool(record.outcomes), timeout=5000)
+    return record
 
 
 def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
@@ -51,10 +51,10 @@ def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
         yield from range(20_000)
         return "result"
 
-    told = _run(qtbot, GeneratorJob(work))
-    assert [i for batch in told.batches for i in batch] == list(range(20_000))
-    assert len(told.batches) < 200
-    assert told.summarise_ends == [("succeeded", "result")]
+    record = _run(qtbot, GeneratorJob(work))
+    assert [i for batch in record.batches for i in batch] == list(range(20_000))
+    assert len(record.batches) < 200
+    assert record.outcomes == [("succeeded", "result")]
 
 
 def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
@@ -67,9 +67,9 @@ def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
         return -1
 
     job = GeneratorJob(work)
-    told = _run(qtbot, job, job.stop)
-    assert told.summarise_ends[0][0] == "succeeded"
-    assert told.summarise_ends[0][1] > 0
+    record = _run(qtbot, job, job.stop)
+    assert record.outcomes[0][0] == "succeeded"
+    assert record.outcomes[0][1] > 0
 
 
 def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
@@ -84,30 +84,28 @@ def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
             closed.append(threading.get_ident())
 
     job = GeneratorJob(work)
-    told = _run(qtbot, job, job.cancel)
-    assert told.summarise_ends == [("cancelled", None)]
-    assert closed == [told.batches[0][0]]
+    record = _run(qtbot, job, job.cancel)
+    assert record.outcomes == [("cancelled", None)]
+    assert closed == [record.batches[0][0]]
     assert closed != [threading.get_ident()]
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()]
-)
+@pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()])
 def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         yield 1
         raise error
 
-    told = _run(qtbot, GeneratorJob(work))
-    assert told.batches == [[1]]
-    assert told.summarise_ends == [("failed", error)]
+    record = _run(qtbot, GeneratorJob(work))
+    assert record.batches == [[1]]
+    assert record.outcomes == [("failed", error)]
 
 
 def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         raise OSError("no file")
 
-    assert _run(qtbot, GeneratorJob(work)).summarise_ends[0][0] == "failed"
+    assert _run(qtbot, GeneratorJob(work)).outcomes[0][0] == "failed"
 
 
 def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
@@ -147,8 +145,15 @@ def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
         return "kept"
 
     def assignment() -> LearningJob:
-        return LearningJob(LearningActivity.ADAPTING, work, lambda b: None, said.append, said.append, lambda: said.append(None),
-                          lambda batch: batch[-1] / 10_000)  # fmt: skip
+        return LearningJob(
+            LearningActivity.ADAPTING,
+            work,
+            on_progress=lambda batch: None,
+            on_success=said.append,
+            on_failure=said.append,
+            on_cancel=lambda: said.append(None),
+            fraction_done=lambda batch: batch[-1] / 10_000,
+        )
 
     assert learner.start(assignment())
     assert not learner.start(assignment())

@@ -45,8 +45,8 @@ class Cable(EmulatedBench):
         self.twinned.connect()
         self.loop = ControlLoop(self.twinned, self.twinned)
 
-    def lead(self, path: np.ndarray, joint: int = 0) -> None:
-        """Let a hand lead one joint along ``path``, rad, one tick each."""
+    def follow_hand_path(self, path: np.ndarray, joint: int = 0) -> None:
+        """Guide one joint along ``path``, rad, one tick for each angle."""
         for angle in path:
             self.emulated_arm.move_joint_by_hand(joint, float(angle))
             self.emulated_arm.advance()
@@ -295,7 +295,7 @@ class Abused(Cable):
     """An arm in its loop to which anything is done, in any order."""
 
     def __init__(self, take: Demonstration) -> None:
-        super().__init__(patience=0.02)
+        super().__init__(max_feedback_age=0.02)
         self.take = take
         self.emulated_arm.faults.late_delay = 0.01
         self.emulated_arm.bus.on_packet = WriteMonitor(self)

@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
+from metagui.app import make_session, make_session_window
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
@@ -20,8 +21,8 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
-from metagui.gui.window.session import Session
 from tests.helpers.priors import make_small_prior
+from tests.helpers.qt import session_of
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
@@ -84,8 +85,8 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
     theme = Theme("light")
     theme.apply()
     book = ArmRegistry(tmp_path / "arms", ports=cable.list_ports)
-    session = Session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
-    window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    session = make_session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
+    window = make_session_window(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)
     with qtbot.waitExposed(window):
@@ -123,7 +124,7 @@ def choose_mode(person: SimulatedUser, key: str) -> None:
 def joint_angles(person: SimulatedUser) -> np.ndarray:
     window = person.window
     assert isinstance(window, MainWindow)
-    tick = window.session.arm_controller.latest_tick
+    tick = session_of(window).arm.controller.latest_tick
     assert tick is not None
     return tick.observation.joints.positions
 
@@ -135,18 +136,18 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     person.press_button("Connect")
     person.wait_until(lambda: person.can_read("Connected /dev/"), 20, "the arm")
     person.wait_until(lambda: person.can_read("This arm has no camera"), 5, "what to do next")
-    window.session.arm_connection.name_chosen_arm("bench")
+    session_of(window).arm.connection.name_chosen_arm("bench")
     person.wait_until(lambda: person.can_read("called “bench”"), 10, "its name")
 
-    person.press_button("Mark things")
+    person.press_button("Mark objects")
     person.wait_until(lambda: person.can_read("Drag cubes and zones"), 5, "how")
     person.leave_view()
-    before = window.session.arm_controller.arm.observe_scene().positions
+    before = session_of(window).arm.controller.arm.observe_scene().positions
     person.drag(person.find_widget(SCENE_VIEW_NAME), person.find_object("blue"), QPoint(-70, 90))
     person.wait_until(lambda: person.can_read("blue cube is marked"), 5, "the mark")
-    moved = np.linalg.norm(window.session.arm_controller.arm.observe_scene().positions - before, axis=1)
+    moved = np.linalg.norm(session_of(window).arm.controller.arm.observe_scene().positions - before, axis=1)
     assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
-    person.press_button("Mark things")
+    person.press_button("Mark objects")
     assert not person.can_read("This arm has no camera")
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
@@ -155,8 +156,8 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
 
     choose_mode(person, "hand")
-    person.press_button("Lead by hand")
-    person.wait_until(lambda: "limp: lead it by hand" in person.read_state(), 10, "the arm to go limp")
+    person.press_button("Guide by hand")
+    person.wait_until(lambda: "torque off: guide it by hand" in person.read_state(), 10, "the torque to go off")
     start = joint_angles(person)
     window.actions_["countdown"].trigger()  # the hands lead at once
     person.press_button("Record")

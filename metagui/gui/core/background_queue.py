@@ -1,4 +1,4 @@
-"""Short work that must not hold up the window, such as reading and writing takes: one at a time, in order."""
+"""Queue of short background tasks, such as reading and writing takes, that must not block the window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from metagui.gui.core.generator_job import GeneratorJob, JobFunction
 
@@ -16,66 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BackgroundTask:
-    """A function to call in another thread, and what to do here with its result or its error."""
+    """A function to call in another thread, and the handlers of its result and its error in the GUI thread."""
 
     function: Callable[[], Any]
     on_success: Callable[[Any], None] | None = None
     on_failure: Callable[[Exception], None] | None = None
 
 
-class BackgroundTaskRun(QObject):
-    """One errand under way in its thread; it alone receives what its job says."""
-
-    finished = Signal()
-    failed = Signal(object)
-
-    def __init__(self, task: BackgroundTask) -> None:
-        super().__init__()
-        self._task = task
-        self._discarded = False
-        self._job = GeneratorJob(_as_generator(task.function))
-        self._job.succeeded.connect(self._on_success)
-        self._job.failed.connect(self._on_failure)
-        self._job.finished.connect(self._on_end)
-
-    def start(self) -> None:
-        """Set out."""
-        self._job.start()
-
-    def discard(self) -> None:
-        """Finish the work, but bring nothing back."""
-        self._discarded = True
-        self._job.wait()
-
-    def _on_success(self, result: Any) -> None:
-        if self._task.on_success is not None and not self._discarded:
-            self._task.on_success(result)
-
-    def _on_failure(self, error: Exception) -> None:
-        if self._discarded:
-            return
-        if self._task.on_failure is not None:
-            self._task.on_failure(error)
-        else:
-            self.failed.emit(error)
-
-    def _on_end(self) -> None:
-        self._job.wait()
-        self.finished.emit()
-
-
 class BackgroundQueue(QObject):
-    """A queue of errands; the first of them is under way."""
+    """Runs background tasks one at a time, in order."""
 
-    failed = Signal(object)
-    """An exception that no errand took care of."""
-
-    def __init__(self) -> None:
+    def __init__(self, on_unhandled: Callable[[Exception], None]) -> None:
+        """Create an empty queue; ``on_unhandled`` receives errors of tasks without a handler of their own."""
         super().__init__()
+        self._on_unhandled = on_unhandled
         self._pending: deque[BackgroundTask] = deque()
-        self._running: BackgroundTaskRun | None = None
-        self._previous_run: BackgroundTaskRun | None = None
-        """The trip before: it is not freed while one of its own signals is being delivered."""
+        self._task: BackgroundTask | None = None
+        self._job: GeneratorJob | None = None
+        self._previous_job: GeneratorJob | None = None
+        """The job before the present one: it must not be freed while one of its own signals is being delivered."""
         self._closed = False
 
     def submit(
@@ -84,39 +43,60 @@ class BackgroundQueue(QObject):
         on_success: Callable[[Any], None] | None = None,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Queue an errand; ``then`` and ``failed`` are called in the window's thread."""
+        """Queue a function; its handlers are called in the GUI thread. A closed queue ignores it."""
         if not self._closed:
             self._pending.append(BackgroundTask(function, on_success, on_failure))
             self._start_next()
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything waits or runs."""
-        return not self._closed and (self._running is not None or bool(self._pending))
+        """True if a task waits or runs."""
+        return not self._closed and (self._task is not None or bool(self._pending))
 
     def close(self) -> None:
-        """Finish everything that was queued, bring no results back, and take nothing more."""
+        """Finish all queued tasks without calling their handlers, and accept no more.
+
+        Raises the first error of a task that had not started, after all others have run.
+        """
         self._closed = True
-        if self._running is not None:
-            self._running.discard()
+        if self._job is not None:
+            self._job.wait()
+        first_error: Exception | None = None
         while self._pending:
-            self._pending.popleft().function()
+            try:
+                self._pending.popleft().function()
+            except Exception as error:  # noqa: BLE001 - the tasks behind it must run, too; it is raised below
+                first_error = first_error or error
+        if first_error is not None:
+            raise first_error
 
     def _start_next(self) -> None:
-        if self._running is None and self._pending:
-            self._running = BackgroundTaskRun(self._pending.popleft())
-            self._running.finished.connect(self._on_finished)
-            self._running.failed.connect(self.failed)
-            self._running.start()
+        if self._task is None and self._pending:
+            self._task = self._pending.popleft()
+            self._job = GeneratorJob(_as_generator(self._task.function))
+            self._job.succeeded.connect(self._on_success)
+            self._job.failed.connect(self._on_failure)
+            self._job.finished.connect(self._on_finished)
+            self._job.start()
+
+    def _on_success(self, result: Any) -> None:
+        if not self._closed and self._task is not None and self._task.on_success is not None:
+            self._task.on_success(result)
+
+    def _on_failure(self, error: Exception) -> None:
+        if not self._closed and self._task is not None:
+            (self._task.on_failure or self._on_unhandled)(error)
 
     def _on_finished(self) -> None:
-        if not self._closed:
-            self._previous_run, self._running = self._running, None
-            self._start_next()
+        if self._closed or self._job is None:
+            return
+        self._job.wait()
+        self._previous_job, self._job, self._task = self._job, None, None
+        self._start_next()
 
 
 def _as_generator(function: Callable[[], Any]) -> JobFunction:
-    """Make a generator of a function."""
+    """Return a generator function that calls ``function`` and returns its result."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, Any]:
         yield from ()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from metagui.gui.core.action_conditions import CONDITIONS, explain_disabled
 from metagui.gui.core.actions import ACTION_INFOS, connect_text, make_tooltip
 from metagui.gui.core.app_state import (
-    CONDITIONS,
     LEARNING_TRANSITIONS,
     TRANSITIONS,
     AppSnapshot,
     ArmActivity,
     IllegalTransitionError,
     LearningActivity,
-    explain_disabled,
     transition,
     transition_learning,
 )

@@ -11,7 +11,8 @@ from PySide6.QtTest import QTest
 
 from metagui.demonstrations.demonstration import Segment, TakeKey
 from metagui.demonstrations.storage.library import Library
-from metagui.gui.core.task_queue import BackgroundQueue
+from metagui.gui.core.background_queue import BackgroundQueue
+from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.recording.joint_plot import JointPlot
 from metagui.gui.recording.segment_edit import (
@@ -104,8 +105,9 @@ def test_a_double_click_cuts_and_joins(qtbot: QtBot, traces: JointPlot) -> None:
 def test_moved_cuts_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> None:
     library = Library(tmp_path)
     library.add_take(hand_led())
-    errands = BackgroundQueue()
-    shelf, key = LibraryModel(library, errands), TakeKey("put red on violet", "001")
+    messages = Messages()
+    errands = BackgroundQueue(messages.post_error)
+    shelf, key = LibraryModel(library, errands, messages), TakeKey("put red on violet", "001")
     with qtbot.waitSignal(shelf.take_loaded, timeout=5000):
         shelf.request_take(key)
     before = library.load_take(*key).segments
@@ -115,7 +117,7 @@ def test_moved_cuts_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> None:
     shelf.undo_stack.undo()
     assert library.load_take(*key).segments == before
     failures: list[object] = []
-    shelf.failed.connect(failures.append)
+    messages.posted.connect(lambda text, kind, action: failures.append(text))
     shelf.set_segments(key, (Segment(0, 100_000),))
     assert failures
     assert library.load_take(*key).segments == before

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from metagui.gui.core.app_state import LearningActivity
+from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.generator_job import GeneratorJob
 from metagui.gui.core.learning_queue import LearningJob, LearningQueue
-from metagui.gui.core.task_queue import BackgroundQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -109,10 +109,9 @@ def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> 
 
 
 def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
-    errands = BackgroundQueue()
+    unhandled: list[Exception] = []
+    errands = BackgroundQueue(unhandled.append)
     done: list[object] = []
-    unhandled: list[BaseException] = []
-    errands.failed.connect(unhandled.append)
     for number in range(4):
         errands.submit(partial(int, number), done.append)
     errands.submit(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
@@ -123,7 +122,8 @@ def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
 
 
 def test_what_was_queued_is_done_even_when_the_program_ends(qtbot: QtBot) -> None:
-    errands = BackgroundQueue()
+    unhandled: list[Exception] = []
+    errands = BackgroundQueue(unhandled.append)
     written: list[int] = []
     for number in range(3):
         errands.submit(partial(written.append, number))

@@ -17,12 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from metagui.app import make_session, make_session_window
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.widgets.eliding_label import ElidingLabel
-from metagui.gui.window.main_window import MainWindow
-from metagui.gui.window.session import Session
 from tests.helpers.priors import make_small_prior
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SimulatedUser
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from metagui.gui.window.main_window import MainWindow
 
 INTERACTIVE = (QAbstractButton, QAbstractItemView, QComboBox, QGraphicsView, QLineEdit, QProgressBar)
 
@@ -48,7 +49,7 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
         theme = Theme(look)  # type: ignore[arg-type]
         theme.apply()
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        window = MainWindow(Session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
+        window = make_session_window(make_session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
         qtbot.addWidget(window)
         window.resize(*size)
         window.show()
@@ -142,7 +143,7 @@ def test_sizes_and_colours_are_remembered(make_window: Callable[..., MainWindow]
     first.close()
     second = make_window(size=(1300, 820))
     assert second._splitters["main"].sizes() == pytest.approx(kept, abs=3)
-    assert second._settings.value("window/colours") == "dark"
+    assert second.settings.value("window/colours") == "dark"
 
 
 def test_without_opengl_the_view_says_so_and_the_rest_works(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from metagui.app import make_session
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
@@ -18,9 +19,8 @@ from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
-from metagui.gui.window.session import Session
 from tests.helpers.priors import make_small_prior
-from tests.helpers.qt import until
+from tests.helpers.qt import replay_selected_take, until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint, wait_for_message, was_posted
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from metagui.gui.window.session import Session
 
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
@@ -57,13 +59,13 @@ def session(qtbot: QtBot, tmp_path: Path, socket: EmulatedUsbPort) -> Iterator[S
         library.add_take(take)
     book = ArmRegistry(tmp_path / "arms", ports=socket.list_ports)
     book.register("mine", socket.device)
-    made = Session(SimulatedArm, library, make_small_prior, seed=5, registry=book, list_ports=socket.list_ports)
+    made = make_session(SimulatedArm, library, make_small_prior, seed=5, registry=book, list_ports=socket.list_ports)
     made.words = []  # type: ignore[attr-defined]
-    made.message_posted.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
+    made.messages.posted.connect(lambda text, kind, action: made.words.append((kind, text, action)))  # type: ignore[attr-defined]
     made.execution.countdown._timer.setInterval(30)
     made.open()
-    until(qtbot, lambda: made.snapshot.state is ArmActivity.READY and len(made.arm_connection.choices) == 2)
-    until(qtbot, lambda: made.arm_controller.latest_tick is not None)
+    until(qtbot, lambda: made.state.snapshot.state is ArmActivity.READY and len(made.arm.connection.choices) == 2)
+    until(qtbot, lambda: made.arm.controller.latest_tick is not None)
     yield made
     made.close()
 
@@ -71,79 +73,79 @@ def session(qtbot: QtBot, tmp_path: Path, socket: EmulatedUsbPort) -> Iterator[S
 def test_a_named_arm_is_chosen_connected_and_changed_for_the_simulated_one(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    until(qtbot, lambda: session.snapshot.task_count == 1)
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
     connect_arm(qtbot, session)
     assert was_posted(session, "Connected “mine”")
     assert all(socket.read_torque())
-    assert session.snapshot.same_arm
-    assert not session.snapshot.simulated
-    assert session.snapshot.task_count == 1
-    session.select("above red", None)
-    session.arm_connection.choose("simulated")
-    assert not session.snapshot.same_arm
-    session.toggle_connection()
-    assert session.snapshot.state is ArmActivity.READY
-    assert session.snapshot.simulated
-    assert session.snapshot.task == "above red"
-    assert session.learning.prior is not None
+    assert session.state.snapshot.same_arm
+    assert not session.state.snapshot.simulated
+    assert session.state.snapshot.task_count == 1
+    session.state.select("above red", None)
+    session.arm.connection.choose("simulated")
+    assert not session.state.snapshot.same_arm
+    session.arm.flow.toggle_connection()
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.state.snapshot.simulated
+    assert session.state.snapshot.task == "above red"
+    assert session.learning.prior.prior is not None
     assert all(socket.read_torque()), "letting go of an arm must not drop it"
 
 
 def test_a_port_named_by_hand_and_one_that_is_not_there(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    session.arm_connection.add_port("/dev/ttyNOT")
-    assert session.arm_connection.chosen.device == "/dev/ttyNOT"
-    session.toggle_connection()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    session.arm.connection.add_port("/dev/ttyNOT")
+    assert session.arm.connection.chosen.device == "/dev/ttyNOT"
+    session.arm.flow.toggle_connection()
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
     assert was_posted(session, "There is no port /dev/ttyNOT")
-    session.arm_connection.add_port(socket.device)
-    assert session.arm_connection.chosen.name == "mine", "the same port by path is the arm of that name"
-    session.toggle_connection()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    session.arm.connection.add_port(socket.device)
+    assert session.arm.connection.chosen.name == "mine", "the same port by path is the arm of that name"
+    session.arm.flow.toggle_connection()
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
 
 
 def test_an_arm_that_is_given_a_name_keeps_it_while_it_is_connected(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    (session.arm_connection.registry.folder / "arms.json").unlink()
-    until(qtbot, lambda: not any(choice.name for choice in session.arm_connection.choices))
-    session.arm_connection.add_port(socket.device)
-    session.toggle_connection()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY and not session.snapshot.simulated)
-    session.arm_connection.name_chosen_arm("../bad")
+    (session.arm.connection.registry.folder / "arms.json").unlink()
+    until(qtbot, lambda: not any(choice.name for choice in session.arm.connection.choices))
+    session.arm.connection.add_port(socket.device)
+    session.arm.flow.toggle_connection()
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY and not session.state.snapshot.simulated)
+    session.arm.connection.name_chosen_arm("../bad")
     wait_for_message(qtbot, session, "cannot name an arm")
-    session.arm_connection.name_chosen_arm("my arm")
-    until(qtbot, lambda: session.arm_connection.chosen.name == "my arm")
-    assert session.arm_connection.current is not None
-    assert session.arm_connection.current.key == "arm:my arm"
-    assert session.snapshot.same_arm
+    session.arm.connection.name_chosen_arm("my arm")
+    until(qtbot, lambda: session.arm.connection.chosen.name == "my arm")
+    assert session.arm.connection.current is not None
+    assert session.arm.connection.current.key == "arm:my arm"
+    assert session.state.snapshot.same_arm
     socket.unplug()
-    until(qtbot, lambda: session.arm_connection.reconnecting)
+    until(qtbot, lambda: session.arm.connection.reconnecting)
     socket.plug()
     wait_for_message(qtbot, session, "“my arm” is back")
 
 
 def test_a_take_led_by_hand_is_kept_cut_and_named(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
     connect_arm(qtbot, session)
-    session.mode_controller.toggle_torque()
-    until(qtbot, lambda: session.snapshot.torque_off)
-    assert session.mode_controller.mode == HAND_MODE
+    session.teaching.modes.switch_torque()
+    until(qtbot, lambda: session.state.snapshot.torque_off)
+    assert session.teaching.modes.mode == HAND_MODE
     assert not any(socket.read_torque())
-    session.countdown_before_recording[False] = False
-    session.refresh_snapshot()
-    session.toggle_recording()
-    assert session.snapshot.state is ArmActivity.RECORDING
+    session.recording.controller.countdown_enabled[False] = False
+    session.state.refresh()
+    session.recording.controller.toggle_recording()
+    assert session.state.snapshot.state is ArmActivity.RECORDING
     guide_joint(socket, 0, 0.5)
     until(qtbot, lambda: not socket.arm.is_hand_guided)
-    until(qtbot, lambda: session.arm_controller.recorder.sample_count > 60)
-    session.toggle_recording()
+    until(qtbot, lambda: session.arm.controller.recorder.sample_count > 60)
+    session.recording.controller.toggle_recording()
     wait_for_message(qtbot, session, "Saved “led by hand”")
-    take = session.library_model.library.load_take("led by hand", "001")
+    take = session.library.library.load_take("led by hand", "001")
     assert take.teaching_method == "hand"
     assert float(np.ptp(take.joint_positions[:, 0])) > 0.4
     session.stop()
-    until(qtbot, lambda: not session.snapshot.torque_off)
+    until(qtbot, lambda: not session.state.snapshot.torque_off)
     assert all(socket.read_torque()), "Stop makes a limp arm hold at once"
 
 
@@ -151,84 +153,84 @@ def test_pulled_out_in_mid_recording_the_take_is_kept_and_the_arm_comes_back_by_
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
     connect_arm(qtbot, session)
-    session.countdown_before_recording[False] = False
-    session.refresh_snapshot()
-    session.object_placement.place_object("red cube", 0.2, 0.05, 0.0)
-    session.recording.new_task_name = "cut short"
-    session.toggle_recording()
-    session.click_dispatcher.add_instruction(REACH)
-    until(qtbot, lambda: session.arm_controller.recorder.sample_count > 20)
+    session.recording.controller.countdown_enabled[False] = False
+    session.state.refresh()
+    session.teaching.placement.place_object("red cube", 0.2, 0.05, 0.0)
+    session.recording.controller.new_task_name = "cut short"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(REACH)
+    until(qtbot, lambda: session.arm.controller.recorder.sample_count > 20)
     socket.unplug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
     wait_for_message(qtbot, session, "Saved “cut short”")
-    assert len(session.library_model.library.list_takes("cut short")) == 1
-    assert session.arm_connection.reconnecting
+    assert len(session.library.library.list_takes("cut short")) == 1
+    assert session.arm.connection.reconnecting
     assert was_posted(session, "vanished")
     assert was_posted(session, "comes back by itself")
-    until(qtbot, lambda: "not plugged in" in session.arm_connection.reconnect_problem)
+    until(qtbot, lambda: "not plugged in" in session.arm.connection.reconnect_problem)
     socket.plug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
     assert was_posted(session, "“mine” is back")
-    assert not session.arm_connection.reconnecting
-    assert not session.object_placement.is_missing, "what was marked stays marked"
-    session.click_dispatcher.add_instruction(REACH)
-    until(qtbot, lambda: session.arm_controller.pending_count == 0 and session.arm_controller.latest_tick is not None)
+    assert not session.arm.connection.reconnecting
+    assert not session.teaching.placement.is_missing, "what was marked stays marked"
+    session.teaching.clicks.add_instruction(REACH)
+    until(qtbot, lambda: session.arm.controller.pending_count == 0 and session.arm.controller.latest_tick is not None)
 
 
 def test_pulled_out_while_limp_while_counting_and_while_idle(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
     connect_arm(qtbot, session)
-    session.mode_controller.toggle_torque()
-    until(qtbot, lambda: session.snapshot.torque_off)
+    session.teaching.modes.switch_torque()
+    until(qtbot, lambda: session.state.snapshot.torque_off)
     socket.unplug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
-    assert session.mode_controller.mode == CLICK_MODE
-    assert not session.snapshot.torque_off
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
+    assert session.teaching.modes.mode == CLICK_MODE
+    assert not session.state.snapshot.torque_off
     socket.plug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
     session.execution.countdown._timer.setInterval(60_000)
-    session.toggle_recording()
-    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    session.recording.controller.toggle_recording()
+    assert session.state.snapshot.state is ArmActivity.COUNTDOWN
     socket.unplug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
     assert not session.execution.countdown.is_counting
-    session.arm_connection.choose("simulated")
-    session.toggle_connection()
-    assert session.snapshot.state is ArmActivity.READY
-    assert not session.arm_connection.reconnecting
-    assert session.snapshot.simulated
+    session.arm.connection.choose("simulated")
+    session.arm.flow.toggle_connection()
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert not session.arm.connection.reconnecting
+    assert session.state.snapshot.simulated
 
 
 def test_running_and_repeating_are_counted_down_and_can_be_cancelled(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
     connect_arm(qtbot, session)
-    until(qtbot, lambda: session.snapshot.task_count == 1)
-    session.select("above red", "001")
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
+    session.state.select("above red", "001")
     until(qtbot, lambda: session.selected_take() is not None)
     counted: list[int] = []
     session.execution.countdown.count_changed.connect(lambda left, words: counted.append(left))
-    session.replay_on_arm()
-    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    replay_selected_take(session)
+    assert session.state.snapshot.state is ArmActivity.COUNTDOWN
     before = np.array(socket.arm.read_joint_angles())
     session.stop()
-    assert session.snapshot.state is ArmActivity.READY
+    assert session.state.snapshot.state is ArmActivity.READY
     assert was_posted(session, "Cancelled before anything moved")
     np.testing.assert_allclose(socket.arm.read_joint_angles(), before, atol=0.02)
-    session.replay_on_arm()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
+    replay_selected_take(session)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.RUNNING)
     assert counted[-4:] == [3, 2, 1, 0]
     wait_for_message(qtbot, session, "Repeated take 001")
-    last = session.library_model.request_take(TakeKey("above red", "001"))
+    last = session.library.request_take(TakeKey("above red", "001"))
     assert last is not None
     np.testing.assert_allclose(socket.arm.read_joint_angles(), last.joint_positions[-1], atol=0.1)
-    session.replay_on_arm()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
+    replay_selected_take(session)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.RUNNING)
     socket.unplug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
     socket.plug()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
 
 
 def test_a_take_that_the_arm_cannot_follow_is_given_up_and_says_so(
@@ -236,102 +238,102 @@ def test_a_take_that_the_arm_cannot_follow_is_given_up_and_says_so(
 ) -> None:
     monkeypatch.setattr(replay, "MAX_REPLAY_LAG_RAD", 1e-6)  # every arm is a little behind: this one is blocked
     connect_arm(qtbot, session)
-    until(qtbot, lambda: session.snapshot.task_count == 1)
-    session.select("above red", "001")
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
+    session.state.select("above red", "001")
     until(qtbot, lambda: session.selected_take() is not None)
-    session.replay_on_arm()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.RUNNING)
+    replay_selected_take(session)
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.RUNNING)
     wait_for_message(qtbot, session, "The arm cannot follow: ")
-    assert session.snapshot.state is ArmActivity.READY
+    assert session.state.snapshot.state is ArmActivity.READY
 
 
 def test_things_are_marked_by_dragging_and_by_touch_and_that_is_undone(qtbot: QtBot, session: Session) -> None:
     connect_arm(qtbot, session)
-    assert session.snapshot.needs_placement
-    assert session.object_placement.is_missing
-    session.object_placement.place_object("red cube", 0.22, -0.05, 0.3)
-    session.object_placement.place_object("red cube", 0.20, 0.06, 0.0)
-    where = [a.name for a in session.arm_controller.arm.objects].index("red cube")
+    assert session.state.snapshot.needs_placement
+    assert session.teaching.placement.is_missing
+    session.teaching.placement.place_object("red cube", 0.22, -0.05, 0.3)
+    session.teaching.placement.place_object("red cube", 0.20, 0.06, 0.0)
+    where = [a.name for a in session.arm.controller.arm.objects].index("red cube")
     np.testing.assert_allclose(
-        session.arm_controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
+        session.arm.controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
     )
-    session.library_model.undo_stack.undo()
+    session.library.undo_stack.undo()
     np.testing.assert_allclose(
-        session.arm_controller.arm.observe_scene().positions[where, :2], [0.22, -0.05], atol=0.002
+        session.arm.controller.arm.observe_scene().positions[where, :2], [0.22, -0.05], atol=0.002
     )
-    session.library_model.undo_stack.redo()
+    session.library.undo_stack.redo()
     np.testing.assert_allclose(
-        session.arm_controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
+        session.arm.controller.arm.observe_scene().positions[where, :2], [0.20, 0.06], atol=0.002
     )
-    session.object_placement.place_object("blue cube", 0.20, 0.06, 0.0)
+    session.teaching.placement.place_object("blue cube", 0.20, 0.06, 0.0)
     assert session.words[-1][0] == "warning", "two cubes in one place"  # type: ignore[attr-defined]
-    zone = [a.name for a in session.arm_controller.arm.objects].index("yellow zone")
-    session.object_placement.place_object_at_tool("yellow zone")
-    tool = session.arm_controller.latest_tick
+    zone = [a.name for a in session.arm.controller.arm.objects].index("yellow zone")
+    session.teaching.placement.place_object_at_tool("yellow zone")
+    tool = session.arm.controller.latest_tick
     assert tool is not None
     np.testing.assert_allclose(
-        session.arm_controller.arm.observe_scene().positions[zone, :2], tool.observation.tool_position[:2], atol=0.005
+        session.arm.controller.arm.observe_scene().positions[zone, :2], tool.observation.tool_position[:2], atol=0.005
     )
 
 
 def test_keys_steer_and_stop_steering_when_the_mode_ends(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
-    session.mode_controller.choose(HAND_MODE)
+    session.teaching.modes.choose(HAND_MODE)
     assert was_posted(session, "no joints to take hold of")
-    session.mode_controller.choose(KEYBOARD_MODE)
-    assert session.mode_controller.velocity_controller is not None
-    until(qtbot, lambda: session.arm_controller.latest_tick is not None)
-    start = session.arm_controller.latest_tick
+    session.teaching.modes.choose(KEYBOARD_MODE)
+    assert session.teaching.modes.velocity_controller is not None
+    until(qtbot, lambda: session.arm.controller.latest_tick is not None)
+    start = session.arm.controller.latest_tick
     assert start is not None
 
     def push() -> bool:
-        assert session.mode_controller.velocity_controller is not None
-        session.mode_controller.velocity_controller.set_velocity(0.0, 0.1, 0.0, 0.0, True)
-        now = session.arm_controller.latest_tick
+        assert session.teaching.modes.velocity_controller is not None
+        session.teaching.modes.velocity_controller.set_velocity(0.0, 0.1, 0.0, 0.0, True)
+        now = session.arm.controller.latest_tick
         return now is not None and now.observation.tool_position[1] > start.observation.tool_position[1] + 0.02
 
     until(qtbot, push)
-    session.recording.new_task_name = "steered"
-    session.toggle_recording()
-    until(qtbot, lambda: push() and session.arm_controller.recorder.sample_count > 20)
-    session.toggle_recording()
+    session.recording.controller.new_task_name = "steered"
+    session.recording.controller.toggle_recording()
+    until(qtbot, lambda: push() and session.arm.controller.recorder.sample_count > 20)
+    session.recording.controller.toggle_recording()
     wait_for_message(qtbot, session, "Saved “steered”")
-    assert session.library_model.library.load_take("steered", "001").teaching_method == "velocity"
-    session.mode_controller.choose(CLICK_MODE)
-    session.click_dispatcher.add_instruction(REACH)
-    until(qtbot, lambda: session.arm_controller.pending_count == 0)
+    assert session.library.library.load_take("steered", "001").teaching_method == "velocity"
+    session.teaching.modes.choose(CLICK_MODE)
+    session.teaching.clicks.add_instruction(REACH)
+    until(qtbot, lambda: session.arm.controller.pending_count == 0)
 
 
 def test_the_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
-    session.mode_controller.choose(LEADER_MODE)
-    assert session.mode_controller.mode == LEADER_MODE
-    session.mode_controller.follow(session.mode_controller.available_leaders()[0])
-    until(qtbot, lambda: session.mode_controller.following)
+    session.teaching.modes.choose(LEADER_MODE)
+    assert session.teaching.modes.mode == LEADER_MODE
+    session.teaching.modes.follow(session.teaching.modes.available_leaders()[0])
+    until(qtbot, lambda: session.teaching.modes.following)
     assert not any(socket.read_torque()), "a leader is limp"
     guide_joint(socket, 0, 0.6)
     until(qtbot, lambda: not socket.arm.is_hand_guided)
     until(
         qtbot,
         lambda: (
-            abs(session.arm_controller.latest_tick.observation.joints.positions[0] - socket.arm.read_joint_angles()[0])
+            abs(session.arm.controller.latest_tick.observation.joints.positions[0] - socket.arm.read_joint_angles()[0])
             < 0.05
         ),  # type: ignore[union-attr]
     )
-    assert abs(session.arm_controller.latest_tick.observation.joints.positions[0] - HOME_ANGLES_RAD[0]) > 0.4  # type: ignore[union-attr]
+    assert abs(session.arm.controller.latest_tick.observation.joints.positions[0] - HOME_ANGLES_RAD[0]) > 0.4  # type: ignore[union-attr]
     socket.unplug()
     wait_for_message(qtbot, session, "leader was lost")
-    assert session.mode_controller.mode == CLICK_MODE
-    assert session.snapshot.state is ArmActivity.READY
+    assert session.teaching.modes.mode == CLICK_MODE
+    assert session.state.snapshot.state is ArmActivity.READY
 
 
 def test_an_arm_that_was_never_calibrated_is_explained(qtbot: QtBot, session: Session, socket: EmulatedUsbPort) -> None:
     socket.unplug()
     new = EmulatedUsbPort(calibrated=False)
     socket.arm, socket.port = new.arm, new.port
-    session.arm_connection.add_port(socket.device)
-    session.toggle_connection()
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.ERROR)
+    session.arm.connection.add_port(socket.device)
+    session.arm.flow.toggle_connection()
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)
     kind, text, action = session.words[-1]  # type: ignore[attr-defined]
     assert (kind, action) == ("error", "calibrate"), text
 
@@ -342,16 +344,16 @@ def test_a_limp_arm_is_announced_so_that_somebody_can_hold_it(
     connect_arm(qtbot, session)
     counted: list[str] = []
     session.execution.countdown.count_changed.connect(lambda left, words: counted.append(words))
-    session.toggle_torque()
-    assert session.snapshot.state is ArmActivity.COUNTDOWN
+    session.teaching.modes.toggle_torque()
+    assert session.state.snapshot.state is ArmActivity.COUNTDOWN
     assert all(socket.read_torque())
     session.stop()
-    assert session.snapshot.state is ArmActivity.READY
-    session.toggle_torque()
-    until(qtbot, lambda: session.snapshot.torque_off)
-    assert "The arm goes limp: hold it" in counted
-    session.toggle_torque()
-    until(qtbot, lambda: not session.snapshot.torque_off)
+    assert session.state.snapshot.state is ArmActivity.READY
+    session.teaching.modes.toggle_torque()
+    until(qtbot, lambda: session.state.snapshot.torque_off)
+    assert "The torque goes off: hold the arm" in counted
+    session.teaching.modes.toggle_torque()
+    until(qtbot, lambda: not session.state.snapshot.torque_off)
     assert all(socket.read_torque()), "holding needs no countdown"
 
 
@@ -359,21 +361,21 @@ def test_a_gamepad_steers_and_is_missed_when_it_is_pulled_out(qtbot: QtBot, sess
     pytest.importorskip("pygame", reason="the extra `gamepad` is not installed")
     from tests.helpers.virtual_gamepad import VirtualGamepad
 
-    session.mode_controller.find_gamepad()
-    assert "No gamepad" in session.mode_controller.availability().gamepad_problem
+    session.teaching.modes.find_gamepad()
+    assert "No gamepad" in session.teaching.modes.availability().gamepad_problem
     pad = VirtualGamepad()
-    session.mode_controller.find_gamepad()
-    assert session.mode_controller.availability().gamepad_problem == ""
-    session.mode_controller.choose(GAMEPAD_MODE)
-    start = session.arm_controller.latest_tick
+    session.teaching.modes.find_gamepad()
+    assert session.teaching.modes.availability().gamepad_problem == ""
+    session.teaching.modes.choose(GAMEPAD_MODE)
+    start = session.arm.controller.latest_tick
     assert start is not None
     pad.push(0.0, -1.0, 0.0, 0.0)
     until(
         qtbot,
         lambda: (
-            session.arm_controller.latest_tick.observation.tool_position[0] > start.observation.tool_position[0] + 0.015
+            session.arm.controller.latest_tick.observation.tool_position[0] > start.observation.tool_position[0] + 0.015
         ),  # type: ignore[union-attr]
     )
     pad.pull_out()
     wait_for_message(qtbot, session, "gamepad was unplugged")
-    assert session.mode_controller.mode == CLICK_MODE
+    assert session.teaching.modes.mode == CLICK_MODE

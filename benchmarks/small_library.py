@@ -17,7 +17,7 @@ from metagui.cli.output import print_result, run_to_end
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
 from metagui.demonstrations.programs.splits import has_only_trained_pairs
 from metagui.demonstrations.programs.task_distribution import draw_programs
-from metagui.learning.adaptation.adaptation import FIVE_STEP, FIVE_STEP_ADAM, ZERO_STEP
+from metagui.learning.adaptation.selection import FIVE_STEP, FIVE_STEP_ADAM, ZERO_STEP
 from metagui.learning.evaluation.evaluation import CHOSEN_CANDIDATE, EvaluationSettings, evaluate
 from metagui.learning.training.pretraining import TrainingSettings, train_prior
 from metagui.learning.training.training_data import encode_takes

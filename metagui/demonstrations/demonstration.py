@@ -100,6 +100,8 @@ class Demonstration:
     success: bool | None = None
     notes: str = ""
     teaching_method: TeachingMethod = "clicks"
+    recut: bool = False
+    """Whether a person moved the cuts; they stay where they are then."""
     trim: tuple[int, int] | None = None
     """Samples to keep, [start, stop); nothing outside is ever destroyed."""
 

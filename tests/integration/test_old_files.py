@@ -215,9 +215,7 @@ def _keys(document: Any) -> Any:
     return [_keys(value) for value in document] if isinstance(document, list) else None
 
 
-@pytest.mark.parametrize(
-    ("task", "name"), [("reach red", "001"), ("two clicks", "001"), ("hover", "001")]
-)
+@pytest.mark.parametrize(("task", "name"), [("reach red", "001"), ("two clicks", "001"), ("hover", "001")])
 def test_takes_are_written_with_the_names_that_they_had(library: Library, task: str, name: str) -> None:
     """Version 0.1 opens what is written now, and so does what others made for its files."""
     again = library.add_take(library.load_take(task, name))

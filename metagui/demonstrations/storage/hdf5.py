@@ -108,7 +108,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update_take(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim``, ``notes`` or ``segments`` of a stored take; samples are never touched.
+    """Change ``success``, ``trim``, ``notes``, ``recut`` or ``segments`` of a stored take, never its samples.
 
     Raises BrokenFileError, NewerFormatError, OSError.
     """
@@ -119,6 +119,8 @@ def update_take(path: Path, **changes: Any) -> None:
             file.attrs["success"] = _SUCCESS_WORDS[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
+        if "recut" in changes:
+            file.attrs["recut"] = changes["recut"]
         if "trim" in changes:
             _write_trim(file, changes["trim"])
         if "segments" in changes:
@@ -181,6 +183,7 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["success"] = _SUCCESS_WORDS[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
+    file.attrs["recut"] = demonstration.recut
     _write_trim(file, demonstration.trim)
 
 
@@ -247,6 +250,7 @@ def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration
         model_xml=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
         success=_read_success(attributes),
         notes=str(attributes["notes"]),
+        recut=bool(attributes.get("recut", False)),
         trim=_read_trim(attributes),
         teaching_method=_read_teaching_method(attributes),
         **commands,

@@ -210,9 +210,12 @@ class Library:
         return self._update_take(task, take, trim=trim)
 
     def set_segments(self, task: str, take: str, segments: tuple[Segment, ...]) -> TakeInfo:
-        """Cut a take elsewhere; no sample is destroyed. Raises InvalidTakeError, and as ``remove``."""
+        """Cut a take where a person wants it cut, for good; no sample is destroyed.
+
+        Raises InvalidTakeError, and as ``remove``.
+        """
         validate_demonstration(replace(self.load_take(task, take), segments=segments))
-        return self._update_take(task, take, segments=segments)
+        return self._update_take(task, take, segments=segments, recut=True)
 
     # Within
 

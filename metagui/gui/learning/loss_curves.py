@@ -25,7 +25,7 @@ def compute_fraction_done(step: AdaptationStep) -> float:
     For each segment the adapted candidates come first, then the baselines. A candidate may end before its last step;
     the next one starts at the fraction that it would have reached.
     """
-    from metagui.learning.adaptation.adaptation import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
+    from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
 
     stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
     start, length = stages.get(step.candidate, (0.2, 0.3))

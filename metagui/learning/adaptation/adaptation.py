@@ -6,8 +6,10 @@ data are shown live, and the best becomes the policy, with the reason in words.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from statistics import fmean as mean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +18,20 @@ import torch
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
-from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.candidates import CandidateSettings, FoldLosses
 from metagui.learning.adaptation.outlier_takes import find_outlier_takes
+from metagui.learning.adaptation.selection import (
+    FINE_TUNE,
+    FIVE_STEP,
+    FIVE_STEP_ADAM,
+    NEIGHBOUR_FORMAT,
+    SCRATCH,
+    ZERO_STEP,
+    select_candidate,
+)
 from metagui.learning.maml import maml
 from metagui.learning.policy import features
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
-from metagui.learning.policy.features import CONTACT_FEATURES, HELD_COLUMN
 from metagui.learning.policy.policy import Points, PolicyModel, as_numpy
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -32,18 +42,6 @@ if TYPE_CHECKING:
     from metagui.learning.policy.features import Array, SegmentArrays
     from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
-
-ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM = "zero-step", "adapted", "adapted + Adam"
-FINE_TUNE, SCRATCH = "fine-tune", "from scratch"
-NEIGHBOUR_FORMAT = "nearest: {}"
-
-SELECTION_MARGINS = {FIVE_STEP: 0.0, ZERO_STEP: 0.02, FIVE_STEP_ADAM: 0.3, FINE_TUNE: 0.3, SCRATCH: 0.3}
-"""By how much a candidate must beat those before it; the closer to the demonstrations alone, the more.
-
-Imitating held-out decisions a little better is not yet doing better: measured, Adam at 10 % less loss failed more."""
-NEIGHBOUR_MARGIN = 0.15
-_SINGLE_TAKE_REASONS = {True: "one take does not tell what comes of a touch", False: "one take flatters long training"}
-"""Why a lower loss on the only take is no reason, by whether anything was touched."""
 
 
 class AdaptationError(Exception):
@@ -70,10 +68,13 @@ class AdaptationStep:
 class _BestStep:
     """Where a candidate did best."""
 
-    held_out_loss: float
+    held_out_loss: tuple[float, ...]
+    """Its loss in every fold."""
     step: int
     make_params: Callable[[], Params]
     """Makes the policy from everything; it is the last task."""
+    paceless: tuple[float, ...] | None = None
+    """The same at its best pace, of those who may win."""
 
     def to_numpy(self) -> dict[str, Array]:
         """Return what is stored."""
@@ -96,11 +97,11 @@ def adapt_task(
     use_single_thread()
     settings = settings or CandidateSettings()
     _check_takes(prior, takes)
-    encoded = [features.encode(take) for take in align_segmentation(takes)]
-    _check_segment_counts(takes, encoded)
+    takes, left_out = _cut_alike(takes)
+    encoded = [features.encode(take) for take in takes]
     odd = find_outlier_takes(prior, [take.name for take in takes], encoded)
     clicks: list[SkillPolicy] = []
-    notes = [take.reason for take in odd]
+    notes = [*left_out, *(take.reason for take in odd)]
     curves: list[dict[str, list[list[float]]]] = []
     held_out_by = ""
     count = len(encoded[0])
@@ -166,13 +167,11 @@ class SegmentAdaptation:
         self.forced_attention = looked.support.forced_attention
         path = candidates.run_inner_loop(self.prior, looked, settings)
         five = yield from self._follow_path(FIVE_STEP, path, settings.inner_steps)
-        starts = {FIVE_STEP_ADAM: five} | {
-            NEIGHBOUR_FORMAT.format(n): candidates.start_from_neighbour(p, zero) for n, p in neighbours.items()
-        }
-        if not settings.baselines:
-            starts = {n: start for n, start in starts.items() if self._is_eligible(n)}
-        yield from self._train_candidates(model, starts)
+        near = {NEIGHBOUR_FORMAT.format(n): candidates.start_from_neighbour(p, zero) for n, p in neighbours.items()}
+        for name, start in near.items():
+            yield from self._follow_path(name, iter([(0, start)]), 0)
         if settings.baselines:
+            yield from self._train_candidates(model, {FIVE_STEP_ADAM: five})
             blind = {FINE_TUNE: candidates.start_baseline(self.prior.baseline, folds)} if self.prior.baseline else {}
             blind[SCRATCH] = candidates.start_from_scratch(model, folds, settings.seed)
             yield from self._train_candidates(replace(model, unconditioned=True), blind)
@@ -186,10 +185,13 @@ class SegmentAdaptation:
         for step, fast in path:
             if step == 0:
                 folds = candidates.precompute_folds(self.prior.model, fast, folds)
-            found = candidates.compute_losses(self.prior.model, fast, folds)
-            if np.isfinite(found[1]):
+            [found] = candidates.compute_candidate_losses(self.prior.model, fast, folds, 1)
+            if all(map(np.isfinite, found[1])):
                 self.best_steps[name] = _BestStep(found[1], step, lambda fast=fast: fast)  # type: ignore[misc]
             yield self._record(name, step, steps, found)
+        if name in self.best_steps:
+            paceless = candidates.paceless_losses(self.prior.model, fast, folds)
+            self.best_steps[name] = replace(self.best_steps[name], paceless=paceless)
         return fast
 
     def _train_candidates(
@@ -206,7 +208,7 @@ class SegmentAdaptation:
             found = candidates.compute_candidate_losses(model, fast, looked_up, len(starts))
             for (name, start), losses in zip(starts.items(), found, strict=True):
                 best = self.best_steps.get(name)
-                if np.isfinite(losses[1]) and (best is None or losses[1] < best.held_out_loss):
+                if all(map(np.isfinite, losses[1])) and (best is None or mean(losses[1]) < mean(best.held_out_loss)):
                     make = partial(candidates.train_candidate, model, start, self.folds, self.settings, step)
                     self.best_steps[name] = _BestStep(losses[1], step, make)
                 yield self._record(name, step, steps, losses)
@@ -214,8 +216,9 @@ class SegmentAdaptation:
             if self.should_stop() or step - newest >= self.settings.patience:
                 break
 
-    def _record(self, name: str, step: int, steps: int, losses: tuple[float, float]) -> AdaptationStep:
+    def _record(self, name: str, step: int, steps: int, each: FoldLosses) -> AdaptationStep:
         """Note one point of a candidate's curve."""
+        losses = mean(each[0]), mean(each[1])
         self.curves.setdefault(name, []).append([step, *losses])
         return AdaptationStep(self.segment_index, self.segment_count, step, steps, name, *losses, self.zero_step_loss)
 
@@ -223,79 +226,24 @@ class SegmentAdaptation:
         """Choose, and say why."""
         if not self.best_steps:
             raise AdaptationError("No candidate ended with finite numbers. Nothing was changed; leave odd takes out.")
-        held_out = {n: f.held_out_loss for n, f in self.best_steps.items()}
-        name, reason = select_candidate(held_out, self.folds.held_out_description, len(self.takes), self._has_contact())
+        folds = {n: f.held_out_loss for n, f in self.best_steps.items()}
+        paceless = {n: f.paceless for n, f in self.best_steps.items() if f.paceless}
+        name, reason = select_candidate(folds, paceless, self.folds.held_out_description, len(self.takes))
         chosen = self.best_steps[name]
-        if self.forced_attention is not None and name in (FIVE_STEP, FIVE_STEP_ADAM):
+        if self.forced_attention is not None and name == FIVE_STEP:
             reason += f" It looks at {self._describe_attention()}: that explains the takes better than what the encoder chose."
-        if name not in (ZERO_STEP, FIVE_STEP):
-            reason += f" Best after {chosen.step} steps of Adam."
         policy = chosen.to_numpy()
         reference, scale = build_reference(policy, self.takes)
         others = {n: f.to_numpy() for n, f in self.best_steps.items()} if self.settings.keep_all_candidates else {}
         decisions = max(len(take) for take in self.takes)
+        held_out = {n: mean(losses) for n, losses in folds.items()}
         return SkillPolicy(policy, name, reason, held_out, decisions, reference, scale, others)
-
-    def _is_eligible(self, name: str) -> bool:
-        """Return whether a candidate may become the policy."""
-        return is_eligible(name, self.zero_step_loss, len(self.takes), self._has_contact())
-
-    def _has_contact(self) -> bool:
-        """Return whether anything was touched or held."""
-        return any(
-            bool(take.object_features[..., HELD_COLUMN : HELD_COLUMN + CONTACT_FEATURES].any()) for take in self.takes
-        )
 
     def _describe_attention(self) -> str:
         """Say which anchors are looked at."""
         assert self.forced_attention is not None
         names = [*self.object_names, "where it began", "nothing else"]
         return " and ".join(names[int(index)] for index in self.forced_attention[-1])
-
-
-def is_eligible(name: str, zero_step_loss: float, take_count: int, has_contact: bool) -> bool:
-    """Return whether a candidate may become the policy, given the held-out loss ``zero`` before any step.
-
-    What is imitated well without long training is left alone. With one take, stretches of which are held out, every
-    training is flattered: five steps count only where nothing was touched, for what comes of a touch one take does not
-    tell, and long training never.
-    """
-    if take_count == 1:
-        return name == ZERO_STEP or (name == FIVE_STEP and not has_contact)
-    return name in (ZERO_STEP, FIVE_STEP) or zero_step_loss > candidates.MIN_ADAM_LOSS
-
-
-def select_candidate(
-    held_out_losses: Mapping[str, float], held_out_description: str, take_count: int, has_contact: bool
-) -> tuple[str, str]:
-    """Return the winner of a race by held-out loss, and why in words.
-
-    A candidate that moves farther from what was meta-learnt must win by more.
-    """
-    order = [
-        FIVE_STEP,
-        ZERO_STEP,
-        FIVE_STEP_ADAM,
-        *(n for n in held_out_losses if n.startswith(NEIGHBOUR_FORMAT.format(""))),
-        FINE_TUNE,
-        SCRATCH,
-    ]
-    racing = [name for name in order if name in held_out_losses]
-    zero = held_out_losses.get(ZERO_STEP, float("inf"))
-    able = [name for name in racing if is_eligible(name, zero, take_count, has_contact)] or racing
-    best = able[0]
-    for name in able[1:]:
-        if held_out_losses[name] < held_out_losses[best] * (1.0 - SELECTION_MARGINS.get(name, NEIGHBOUR_MARGIN)):
-            best = name
-    second = min((held_out_losses[n], n) for n in racing if n != best) if len(racing) > 1 else None
-    words = f"Held-out loss {held_out_losses[best]:.3f} ({held_out_description})"
-    if second:
-        words += f"; next {second[1]} with {second[0]:.3f}"
-        if second[0] < held_out_losses[best] and second[1] in able:
-            words += ", not better by enough to be trusted"
-        elif second[0] < held_out_losses[best]:
-            words += "; " + (_SINGLE_TAKE_REASONS[has_contact] if take_count == 1 else "it was good enough before")
-    return best, words + "."
 
 
 def _check_takes(prior: Prior, takes: Sequence[Demonstration]) -> None:
@@ -311,16 +259,30 @@ def _check_takes(prior: Prior, takes: Sequence[Demonstration]) -> None:
         )
 
 
-def _check_segment_counts(takes: Sequence[Demonstration], encoded: Sequence[tuple[SegmentArrays, ...]]) -> None:
-    """Raise AdaptationError naming the takes if their numbers of clicks differ."""
-    counts = [len(segments) for segments in encoded]
-    if len(set(counts)) > 1:
-        usual = max(set(counts), key=counts.count)
-        odd = ", ".join(f"'{t.name}' has {c}" for t, c in zip(takes, counts, strict=True) if c != usual)
+def _cut_alike(takes: Sequence[Demonstration]) -> tuple[tuple[Demonstration, ...], list[str]]:
+    """Return the takes that can be cut into equally many parts, cut so, and notes that name the others.
+
+    Raises AdaptationError if takes were clicked, and differently: then they show different tasks.
+    """
+    clicked = [take for take in takes if any(segment.instruction is not None for segment in take.segments)]
+    counts = Counter(len(take.segments) for take in clicked)
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = ", ".join(f"'{t.name}' has {len(t.segments)}" for t in clicked if len(t.segments) != usual)
         raise AdaptationError(
             f"The takes of '{takes[0].task}' differ in their clicks: most have {usual}, but {odd}. Nothing was "
             "changed; leave the odd takes out, or show the task again with the same clicks."
         )
+    cut = align_segmentation(takes)
+    parts = Counter(len(take.segments) for take in cut)
+    usual = next(iter(counts), parts.most_common(1)[0][0])
+    notes = [
+        f"Take '{take.name}' has {len(take.segments)} parts where the others have {usual}, and was not learnt from. "
+        "Move its cuts to learn from it, too."
+        for take in cut
+        if len(take.segments) != usual
+    ]
+    return tuple(take for take in cut if len(take.segments) == usual), notes
 
 
 def _quote_names(takes: Sequence[Demonstration]) -> str:

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
 
-MIN_ADAM_LOSS, UNFAMILIAR_LOSS, ATTENTION_MARGIN = 0.2, 0.4, 0.2
-"""Held-out loss before any step above which a motion is strange, and above which it is unlike all that was
-meta-trained: other anchors are tried then; and by what share they must be better."""
+ATTENTION_MARGIN, LOOK_EVERYWHERE = 0.5, 0.2
+"""By what share of the held-out loss another anchor must explain the takes better, on average and in every fold, to be
+looked at instead: people's takes are explained by chance a third better by something else."""
+PACES = (0.15, 0.25, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2)
+"""At which a policy is compared with others, as shares of its own."""
 ADAM_BATCHES = 8
 """How many different batches Adam's steps go through in turn: a single one it would learn by heart."""
 HELD_OUT_BLOCK_DECISIONS = 5
@@ -134,32 +136,45 @@ def infer_zero_step(prior: Prior, folds: Folds) -> Params:
 
 
 def search_attention(prior: Prior, folds: Folds) -> Folds:
-    """Return the folds, looking at other anchors if the encoder's held-out loss is high and another's clearly lower.
+    """Return the folds, looking at other anchors where those explain what was held out far better.
 
     The encoder's choice is as good as its training; for a motion it never saw, a thing of a kind that never mattered
     there may matter. So the second anchor is tried through, then the first. One take cannot tell: in one scene the
     way to one thing is as good as the way to any other.
     """
-    if folds.fold_count < 2:
+    model = prior.model
+    if folds.fold_count < 2 or model.unconditioned:
         return folds
-    model, zero = prior.model, infer_zero_step(prior, folds)
-    unlike = compute_losses(model, zero, folds)[1]
-    if model.unconditioned or not unlike > UNFAMILIAR_LOSS:
-        return folds
+    zero = infer_zero_step(prior, folds)
+    first = held_out_losses(model, zero, folds)
     anchors = folds.support.object_features.shape[2]
     chosen = [int(zero[name][-1].argmax()) for name in ("attention1", "attention2")]
-    best, found = unlike * (1.0 - ATTENTION_MARGIN), folds
+    best, found = float(first.mean()) * (1.0 - ATTENTION_MARGIN), folds
     for which, count in ((1, anchors + 1), (0, anchors)):
-        for anchor in range(count):
-            pair = [anchor if which == i else other for i, other in enumerate(chosen)]
-            tried = replace(
-                folds,
-                support=replace(folds.support, forced_attention=torch.tensor(pair).expand(folds.fold_count + 1, 2)),
-            )
-            loss = compute_losses(model, infer_zero_step(prior, tried), folds)[1]
-            if pair[0] != pair[1] and loss < best:
-                best, found, chosen = loss, tried, pair
+        pairs = [[anchor if which == i else other for i, other in enumerate(chosen)] for anchor in range(count)]
+        pairs = [pair for pair in pairs if pair[0] != pair[1]]
+        bound = first * (1.0 - LOOK_EVERYWHERE)
+        one = _looking_at(prior, select_folds(folds, slice(0, 1)), pairs)  # one fold rules out nearly all
+        pairs = [pair for pair, loss in zip(pairs, one, strict=True) if loss[0] < bound[0]]
+        if not pairs:
+            continue
+        each = _looking_at(prior, select_folds(folds, slice(0, folds.fold_count)), pairs)
+        mean = torch.where((each < bound).all(1), each.mean(1), torch.inf)
+        least = int(mean.argmin())
+        if float(mean[least]) < best:
+            best, chosen = float(mean[least]), pairs[least]
+            attended = torch.tensor(chosen).expand(folds.fold_count + 1, 2)
+            found = replace(folds, support=replace(folds.support, forced_attention=attended))
     return found
+
+
+def _looking_at(prior: Prior, folds: Folds, pairs: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Return the held-out losses before any step, (pairs, rows of the folds), of looking at each pair of anchors."""
+    many = repeat_folds(folds, len(pairs))
+    attended = torch.tensor(pairs).repeat_interleave(len(many.query.done) // len(pairs), 0)
+    many = replace(many, support=replace(many.support, forced_attention=attended))
+    with torch.no_grad():
+        return prior.model.loss(infer_zero_step(prior, many), many.query).view(len(pairs), -1)
 
 
 def run_inner_loop(prior: Prior, folds: Folds, settings: CandidateSettings) -> Iterator[tuple[int, Params]]:
@@ -260,17 +275,42 @@ def start_from_neighbour(params: Mapping[str, Array], zero_step: Params) -> Para
 
 def compute_losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, float]:
     """Return the mean support and held-out loss over the folds."""
-    return compute_candidate_losses(model, fast, folds, 1)[0]
+    support, query = compute_candidate_losses(model, fast, folds, 1)[0]
+    return sum(support) / folds.fold_count, sum(query) / folds.fold_count
 
 
-def compute_candidate_losses(
-    model: PolicyModel, fast: Params, folds: Folds, candidate_count: int
-) -> list[tuple[float, float]]:
-    """Return the same of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds.
+def held_out_losses(model: PolicyModel, fast: Params, folds: Folds) -> torch.Tensor:
+    """Return every fold's held-out loss, (folds,)."""
+    with torch.no_grad():
+        return model.loss(fast, folds.query)[: folds.fold_count]
+
+
+def paceless_losses(model: PolicyModel, fast: Params, folds: Folds) -> tuple[float, ...]:
+    """Return every fold's held-out loss at the pace, as a share of the policy's own, at which it is least.
+
+    A hand leads slowly and waits. Steps that only make a policy slower imitate it better, and run worse.
+    """
+    asked = folds.query.select_encoder_points()
+    with torch.no_grad():
+        out = model.predict(fast, asked)
+        paced = []
+        for pace in PACES:
+            slower = out.clone()
+            slower[..., :3] *= pace
+            paced.append(model.loss_of(slower, asked))
+        return tuple(torch.stack(paced).amin(0)[: folds.fold_count].tolist())
+
+
+FoldLosses = tuple[tuple[float, ...], tuple[float, ...]]
+"""Support and held-out losses, fold by fold."""
+
+
+def compute_candidate_losses(model: PolicyModel, fast: Params, folds: Folds, candidate_count: int) -> list[FoldLosses]:
+    """Return them of each of so many candidates, whose folds are in a row in ``fast`` and ``repeated`` in folds.
 
     The last row, where there is one, is no fold.
     """
     with torch.no_grad():
         sides = [model.loss(fast, side) for side in (folds.support, folds.query)]
-    means = torch.stack(sides).view(2, candidate_count, -1)[..., : folds.fold_count].mean(-1)
-    return [(support, query) for support, query in means.T.tolist()]
+    each = torch.stack(sides).view(2, candidate_count, -1)[..., : folds.fold_count].tolist()
+    return [(tuple(support), tuple(query)) for support, query in zip(*each, strict=True)]

@@ -2,8 +2,9 @@
 
 Every take is adapted to alone, and each such policy is judged on all takes. A take that shows something else is far
 from the others in both directions, measured by how far these are from each other; one from an unsteady hand is
-farther than they are, too, and hard to imitate even by the policy that was adapted to it. Two takes can only differ:
-it takes three to say which is odd.
+farther than they are, too, and hard to imitate even by the policy that was adapted to it. Everything is measured by
+how far the others are from each other, never by a loss in itself: a person's takes are ten times farther apart than a
+script's. Two takes can only differ: it takes three to say which is odd.
 """
 
 from __future__ import annotations
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
 MIN_TAKES_TO_COMPARE = 3
 OUTLIER_POINTS = 96
 """Decisions of every take that are adapted to and judged on."""
-OUTLIER_RATIO, SHAKY_RATIO = 2.5, 1.2
-"""A take is odd if it is so many times farther from the others than they are apart, or farther and harder to imitate,
-in the geometric mean: right takes are now and then the one or the other."""
-MIN_TAKE_DISTANCE, MIN_IMITATION_LOSS = 0.3, 0.15
-"""Losses below which takes are near each other, or easy to imitate, whatever the ratio."""
+OUTLIER_RATIO, SHAKY_RATIO, HARD = 3.5, 2.0, 1.4
+"""How many times as far from the others as they are apart a take of something else is; how many times as far and as
+hard to imitate, in the geometric mean, an unsteady one; and how hard alone, so that it is called that. Right takes
+were below 3, 2 and 1.8, led by people below 2.2, 1.4 and 1.2; others above 4.3, shaken ones mostly above 2.5."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,9 @@ def _segment_losses(
 
 def _find_worst_outlier(losses: FloatArray, names: Sequence[str]) -> OutlierTake | None:
     """Return the take that is odd by most, of (clicks, n, n) losses; None if none is."""
-    apart, hard = _distance_ratios(losses), _difficulty_ratios(losses)
-    click, take = divmod(int(apart.argmax()), len(names))
-    if apart[click, take] > OUTLIER_RATIO:
-        times = float(apart[click, take])
-        words = (
-            f"Take '{names[take]}' does something else than the others in click {click + 1}: it is {times:.1f} times "
-            "as far from them as they are from each other. Leave it out, or show the task again."
-        )
-        return OutlierTake(names[take], "other", click + 1, times, words)
-    unsteady = np.sqrt(np.exp(np.log(hard).mean(axis=0)) * apart.max(axis=0))
+    apart, hard = _distance_ratios(losses)
+    hardly = np.exp(np.log(hard).mean(axis=0))
+    unsteady = np.where(hardly > HARD, np.sqrt(hardly * apart.max(axis=0)), 0.0)
     take = int(unsteady.argmax())
     if unsteady[take] > SHAKY_RATIO:
         times, click = float(unsteady[take]), int(hard[:, take].argmax())
@@ -111,24 +104,30 @@ def _find_worst_outlier(losses: FloatArray, names: Sequence[str]) -> OutlierTake
             "perhaps the hand was not steady. Leave it out, or show the task again."
         )
         return OutlierTake(names[take], "unsteady", click + 1, times, words)
+    click, take = divmod(int(apart.argmax()), len(names))
+    if apart[click, take] > OUTLIER_RATIO:
+        times = float(apart[click, take])
+        words = (
+            f"Take '{names[take]}' does something else than the others in click {click + 1}: it is {times:.1f} times "
+            "as far from them as they are from each other. Leave it out, or show the task again."
+        )
+        return OutlierTake(names[take], "other", click + 1, times, words)
     return None
 
 
-def _distance_ratios(losses: FloatArray) -> FloatArray:
-    """Return (clicks, n): how far every take is from the others, as a multiple of how far those are apart."""
+def _distance_ratios(losses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return (clicks, n) twice: how far every take is from the others, and how hard to imitate by its own policy.
+
+    Both as multiples of how far the others are apart.
+    """
     both = (losses + losses.transpose(0, 2, 1)) / 2
     count = losses.shape[1]
     own = np.eye(count, dtype=bool)
-    ratios = []
+    apart, hard = [], []
     for take in range(count):
         others = np.arange(count) != take
         between = np.quantile(both[:, others][:, :, others][:, ~own[1:, 1:]], 0.25, axis=1)  # another may be odd too
-        ratios.append(np.median(both[:, take, others], axis=1) / np.maximum(between, MIN_TAKE_DISTANCE))
-    return np.stack(ratios, axis=1)
-
-
-def _difficulty_ratios(losses: FloatArray) -> FloatArray:
-    """Return (clicks, n): every take's loss on itself, as a multiple of the largest of the others'."""
-    own = np.maximum(np.diagonal(losses, axis1=1, axis2=2), 1e-6)
-    others = [np.delete(own, take, axis=1).max(axis=1) for take in range(own.shape[1])]
-    return np.asarray(own / np.maximum(np.stack(others, axis=1), MIN_IMITATION_LOSS))
+        between = np.maximum(between, 1e-6)
+        apart.append(np.median(both[:, take, others], axis=1) / between)
+        hard.append(np.maximum(losses[:, take, take], 1e-6) / between)
+    return np.stack(apart, axis=1), np.stack(hard, axis=1)

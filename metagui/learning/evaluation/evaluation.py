@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
-from metagui.learning.adaptation.adaptation import FINE_TUNE, FIVE_STEP, FIVE_STEP_ADAM, SCRATCH, ZERO_STEP, adapt_task
+from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, FIVE_STEP_ADAM, SCRATCH, ZERO_STEP
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
 from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise

@@ -370,7 +370,10 @@ class PolicyModel:
     def loss(self, fast: Params, batch: Points) -> torch.Tensor:
         """Return every task's imitation loss, (tasks,): Huber on the actions, cross-entropy on done."""
         batch = batch.select_encoder_points()
-        out = self.predict(fast, batch)
+        return self.loss_of(self.predict(fast, batch), batch)
+
+    def loss_of(self, out: torch.Tensor, batch: Points) -> torch.Tensor:
+        """Return the same of outputs (tasks, N, ACTIONS + 1)."""
         error = torch.nn.functional.huber_loss(
             out[..., :ACTION_SIZE], batch.actions, reduction="none", delta=self.huber
         )

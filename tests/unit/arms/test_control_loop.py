@@ -151,9 +151,7 @@ def test_missed_deadlines_are_counted_and_waited_past(loop):
     assert periods.min() > 0.9
 
 
-@pytest.mark.parametrize(
-    ("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)]
-)
+@pytest.mark.parametrize(("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)])
 def test_a_tick_that_comes_a_little_late_is_made_up_for(loop, monkeypatch, late, periods, missed):
     """``late`` periods after the next deadline, that one is kept if it can be."""
     monkeypatch.setattr(time, "perf_counter", lambda: 100.0 + (1.0 + late) * loop.period)

@@ -76,9 +76,7 @@ def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, h
     assert float(pose.yaw) == pytest.approx(yaw, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "point", [(0.9, 0, 0.05), (0.04, 0, 0.02), (0.2, 0, 0.6), (np.nan, 0, 0), (np.inf, 0, 0)]
-)
+@pytest.mark.parametrize("point", [(0.9, 0, 0.05), (0.04, 0, 0.02), (0.2, 0, 0.6), (np.nan, 0, 0), (np.inf, 0, 0)])
 def test_out_of_reach_is_said_in_words(point: tuple[float, float, float]) -> None:
     with pytest.raises(UnreachableError, match="stays where it is"):
         inverse_kinematics(np.array(point), 0.0)

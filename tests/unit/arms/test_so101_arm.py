@@ -87,9 +87,7 @@ def test_a_stale_target_after_leading_by_hand_does_not_snap(connected: EmulatedB
     assert connected.arm.command(Command(HOME_ANGLES_RAD)).positions[0] > 0.6
 
 
-@pytest.mark.parametrize(
-    "bad", [np.full(6, np.nan), np.array([0, 0, np.inf, 0, 0, 0]), np.zeros(5), np.zeros((2, 6))]
-)
+@pytest.mark.parametrize("bad", [np.full(6, np.nan), np.array([0, 0, np.inf, 0, 0, 0]), np.zeros(5), np.zeros((2, 6))])
 def test_nonsense_makes_it_hold(connected: EmulatedBench, bad: Any) -> None:
     here = connected.arm.observe().positions
     held = connected.arm.command(Command(bad)).positions

@@ -12,12 +12,7 @@ import pytest
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.programs.task_distribution import draw_programs
-from metagui.demonstrations.recording.segmentation import (
-    align_segmentation,
-    ensure_segmented,
-    find_boundaries,
-    segment_take,
-)
+from metagui.demonstrations.recording.segmentation import align_segmentation, ensure_segmented, segment_take
 from metagui.demonstrations.recording.segmentation_cues import SmoothedTrajectory
 from metagui.learning.policy.features import encode
 from tests.helpers.hands import make_hand_guided
@@ -100,16 +95,27 @@ def test_clicks_are_left_alone() -> None:
 def test_a_take_with_a_cut_too_many_follows_the_others() -> None:
     rng = np.random.default_rng(3)
     takes = [make_hand_guided(take, rng)[0] for take in generate_example_takes()["lift blue"]]
-    still = np.full(60, 110)  # somewhere on the way the person stops to think
-    odd = _resampled(takes[0], np.concatenate([np.arange(110), still, np.arange(110, len(takes[0]))]))
+    way = int(np.flatnonzero(takes[0].held.any(axis=1))[0]) * 2 // 3  # to the cube: there the person stops to think
+    odd = _resampled(takes[0], np.concatenate([np.arange(way), np.full(60, way), np.arange(way, len(takes[0]))]))
     assert len(segment_take(odd)) == 2
     assert [len(take.segments) for take in align_segmentation([odd, *takes[1:]])] == [1, 1, 1]
-    assert len(find_boundaries(odd)) >= 1
+
+
+def test_who_goes_on_the_same_way_only_hesitated() -> None:
+    take = _bare(generate_example_takes()["above red"][0])
+    half, start = len(take) // 2, take.tool_positions[0]
+    straight = replace(take, tool_positions=np.linspace(start, start + (0.0, 0.2, 0.0), len(take)))
+    stops = np.concatenate([np.arange(half), np.full(60, half), np.arange(half, len(take))])
+    assert len(segment_take(_resampled(straight, stops))) == 1
+    corner = np.array(straight.tool_positions)
+    corner[half:, 0] += np.linspace(0.0, 0.2, len(take) - half)
+    corner[half:, 1] = corner[half, 1]
+    assert len(segment_take(_resampled(replace(straight, tool_positions=corner), stops))) == 2, "here something ended"
 
 
 def test_cuts_that_a_person_moved_stay_where_they_are() -> None:
     takes = [ensure_segmented(_bare(take)) for take in generate_example_takes()["put red on violet"]]
-    moved = replace(takes[0], segments=(Segment(0, 50), Segment(50, len(takes[0]))))
+    moved = replace(takes[0], segments=(Segment(0, 50), Segment(50, len(takes[0]))), recut=True)
     assert align_segmentation([moved, *takes[1:]])[0] is moved
     joined = replace(takes[1], segments=(Segment(0, len(takes[1])),))
     again = align_segmentation([moved, joined, takes[2]])

@@ -37,11 +37,19 @@ def test_takes_that_agree_are_all_right(monkeypatch: pytest.MonkeyPatch) -> None
     assert _judge(monkeypatch, slightly) == (), "a little farther is no verdict"
 
 
+@pytest.mark.parametrize("unit", [0.1, 10.0])
+def test_how_large_losses_are_in_themselves_says_nothing(monkeypatch: pytest.MonkeyPatch, unit: float) -> None:
+    losses = _equal(3)
+    assert _judge(monkeypatch, unit * losses) == ()
+    losses[0, :, 1] = 0.6
+    assert [odd.take for odd in _judge(monkeypatch, unit * losses)] == ["002"]
+
+
 def test_one_far_from_the_others_is_named_with_the_click(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = np.concatenate([_equal(4), _equal(4)])
     losses[1, 2, [0, 1, 3]] = losses[1, [0, 1, 3], 2] = 3.0
     (odd,) = _judge(monkeypatch, losses)
-    assert (odd.take, odd.kind, odd.click, odd.times) == ("003", "other", 2, pytest.approx(10.0))
+    assert (odd.take, odd.kind, odd.click, odd.times) == ("003", "other", 2, pytest.approx(15.0))
     assert "'003'" in odd.reason
     assert "click 2" in odd.reason
 
@@ -60,7 +68,7 @@ def test_one_that_is_only_hard_to_imitate_or_only_farther_from_the_others_is_rig
     hard[0, 1, 1] = 0.3
     assert _judge(monkeypatch, hard) == ()
     farther = _equal(3)
-    farther[0, 1, [0, 2]] = farther[0, [0, 2], 1] = 0.7
+    farther[0, 1, [0, 2]] = farther[0, [0, 2], 1] = 0.6
     assert _judge(monkeypatch, farther) == ()
 
 

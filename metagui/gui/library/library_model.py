@@ -151,7 +151,7 @@ class LibraryModel(QObject):
         if take is None:
             return []
         return [
-            describe_instruction(s.instruction) if s.instruction else f"part {i + 1}"
+            describe_instruction(s.instruction) if s.instruction else f"segment {i + 1}"
             for i, s in enumerate(take.segments)
         ]
 

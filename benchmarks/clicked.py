@@ -1,9 +1,9 @@
-"""Taught by clicking against taught by script: ``xvfb-run python -m benchmarks.clicked`` prints both success rates.
+"""Compare clicked with scripted demonstrations: ``xvfb-run python -m benchmarks.clicked`` prints both success rates.
 
-Someone shows tasks in the real window, three times each, in real time, clicking anywhere on the things that are
-meant, not on their middles. The same tasks are then shown by the scripted demonstrator. Both are adapted to and run
-in the same unseen scenes. Takes about a quarter of an hour; ``--library DIR`` keeps the clicked takes, and uses those
-that are there. Wants an X server or ``QT_QPA_PLATFORM=offscreen``.
+A simulated user demonstrates tasks in the real window, three times each, in real time, and clicks anywhere on the
+objects, not only at their centres. The scripted demonstrator demonstrates the same tasks. Policies adapted to both run
+in the same unseen scenes. Takes about 15 minutes; ``--library DIR`` stores the clicked takes, and uses those that
+exist. Needs an X server or ``QT_QPA_PLATFORM=offscreen``.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ CLICK_SEQUENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "stack blue on green, go to violet": (("Grasp", "blue"), ("Place", "green"), ("Go to", "violet")),
     "sort red and green": (("Grasp", "red"), ("Place", "yellow"), ("Grasp", "green"), ("Place", "violet")),
 }
-"""Buttons and the colours of things to click; without a button the tool in hand goes on."""
+"""Buttons and the colours of the objects to click; an empty button keeps the current tool."""
 EVALUATED_SHOTS = (1, 3)
+"""Numbers of takes to adapt to."""
 MIN_EDGE_DISTANCE_PX = 2
-"""Nearer to a thing's edge than this nobody clicks on purpose, pixels."""
+"""Minimum distance of a click from an object's edge, pixels."""
 
 
 def main() -> None:
     """Record, adapt, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--library", type=Path, help="where clicked takes are kept, and taken from if there are any")
+    parser.add_argument("--library", type=Path, help="folder of clicked takes, which are used if they exist")
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--scenes", type=int, default=10)
     parser.add_argument("--tasks", type=int, default=len(CLICK_SEQUENCES))
@@ -64,7 +65,7 @@ def main() -> None:
 
 
 def record_missing_takes(library: Path, names: list[str], prior: Path | None) -> None:
-    """Show every task that has no takes yet three times in the window."""
+    """Demonstrate every task without takes three times in the window."""
     from metagui.demonstrations.storage.library import Library
 
     missing = [name for name in names if name not in Library(library).list_tasks()]
@@ -87,20 +88,18 @@ def record_missing_takes(library: Path, names: list[str], prior: Path | None) ->
     window.resize(1440, 900)
     window.show()
     window.activateWindow()  # there may be no window manager to do it
-    person = _make_imprecise_user(window)
-    person.wait_until(
-        lambda: person.read_state() == "Ready" and person.find_button("Record").isEnabled(), 90, "the arm"
-    )
+    user = _make_imprecise_user(window)
+    user.wait_until(lambda: user.read_state() == "Ready" and user.find_button("Record").isEnabled(), 90, "the arm")
     try:
         for name in missing:
-            person.press_button("New task")
-            person.type_text(name)
+            user.press_button("New task")
+            user.type_text(name)
             for take in (1, 2, 3):
-                demonstrate_task(person, CLICK_SEQUENCES[name], take)
+                demonstrate_task(user, CLICK_SEQUENCES[name], take)
                 print(f"clicked {name!r}, take {take}", flush=True)
     except AssertionError:
-        person.take_screenshot(library / ".failed.png")
-        person.save_screenshots()
+        user.take_screenshot(library / ".failed.png")
+        user.save_screenshots()
         raise
     window.close()
     window.deleteLater()
@@ -108,7 +107,7 @@ def record_missing_takes(library: Path, names: list[str], prior: Path | None) ->
 
 
 def demonstrate_task(user: SimulatedUser, steps: tuple[tuple[str, str], ...], take: int) -> None:
-    """Show a task once, each click when the arm has done the one before."""
+    """Demonstrate a task once; each click waits until the previous instruction is done."""
     user.press_button("Record")
     user.wait_until(lambda: user.read_state().startswith("Recording"), 10, "recording")
     for tool, colour in steps:
@@ -122,7 +121,7 @@ def demonstrate_task(user: SimulatedUser, steps: tuple[tuple[str, str], ...], ta
 
 
 def wait_until_at_rest(user: SimulatedUser) -> None:
-    """Look until the arm has come to rest."""
+    """Wait until the 3-D view does not change any more."""
     user.leave_view()
     before = user.grab_pixels(user.find_widget("3-D view of the arm"))
     for _ in range(100):
@@ -135,29 +134,29 @@ def wait_until_at_rest(user: SimulatedUser) -> None:
 
 
 def _make_imprecise_user(window: QWidget) -> SimulatedUser:
-    """Return a person who hits anything of a thing's colour but its very rim, not its middle."""
+    """Return a user that clicks objects anywhere except at their edges."""
     from PySide6.QtCore import QPoint
 
     from tests.helpers.user import HUE_RANGES_DEG, SCENE_VIEW_NAME, SimulatedUser, compute_hue_mask
 
-    rng, person = np.random.default_rng(5), SimulatedUser(window)
+    rng, user = np.random.default_rng(5), SimulatedUser(window)
 
-    def somewhere(colour: str) -> QPoint:
-        seen = compute_hue_mask(person.grab_pixels(person.find_widget(SCENE_VIEW_NAME)), *HUE_RANGES_DEG[colour])
+    def find_random_point(colour: str) -> QPoint:
+        seen = compute_hue_mask(user.grab_pixels(user.find_widget(SCENE_VIEW_NAME)), *HUE_RANGES_DEG[colour])
         near = [
             np.roll(seen, shift, axis) for axis in (0, 1) for shift in (-MIN_EDGE_DISTANCE_PX, MIN_EDGE_DISTANCE_PX)
         ]
         rows, columns = np.nonzero(np.logical_and.reduce([seen, *near]))
-        assert len(rows), f"nothing {colour} is to be seen"
+        assert len(rows), f"no {colour} object is visible"
         hit = int(rng.integers(len(rows)))
         return QPoint(int(columns[hit]), int(rows[hit]))
 
-    person.find_object = somewhere  # type: ignore[method-assign]
-    return person
+    user.find_object = find_random_point  # type: ignore[method-assign]
+    return user
 
 
 def compare_teachers(library: Path, names: list[str], prior: Path | None, scenes: int) -> None:
-    """Adapt to clicked and to scripted takes, run both in the same unseen scenes, print success."""
+    """Adapt to clicked and to scripted takes, run both in the same unseen scenes, print the success rates."""
     from metagui.demonstrations.programs.program import TaskProgram
     from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
     from metagui.demonstrations.storage.library import Library
@@ -165,29 +164,29 @@ def compare_teachers(library: Path, names: list[str], prior: Path | None, scenes
     from metagui.learning.evaluation.episodes import run_scripted_episode
     from metagui.learning.evaluation.success_rates import wilson_interval
 
-    shelf, start = Library(library), priors.load(prior) if prior else priors.load_shipped()
-    won: dict[tuple[str, int], list[bool]] = {}
+    stored, start = Library(library), priors.load(prior) if prior else priors.load_shipped()
+    achieved: dict[tuple[str, int], list[bool]] = {}
     for index, name in enumerate(names):
-        clicked = shelf.load_takes(name)
+        clicked = stored.load_takes(name)
         program = TaskProgram(name, tuple(s.instruction for s in clicked[0].segments if s.instruction))
         assert all([s.instruction for s in take.segments] == list(program.instructions) for take in clicked), name
-        shown = {"clicked": clicked, "scripted": generate_takes(program, GenerationSettings(takes=3, seed=7))}
+        demonstrations = {"clicked": clicked, "scripted": generate_takes(program, GenerationSettings(takes=3, seed=7))}
         rng = np.random.default_rng([99, index])
-        tried = [s for s in rng.integers(2**31, size=scenes).tolist() if run_scripted_episode(program, s)[0]]
+        feasible = [s for s in rng.integers(2**31, size=scenes).tolist() if run_scripted_episode(program, s)[0]]
         line = []
         for shots in EVALUATED_SHOTS:
-            for teacher, takes in shown.items():
-                results = adapt_and_run(start, takes[:shots], program, tried)
-                won.setdefault((teacher, shots), []).extend(results)
+            for teacher, takes in demonstrations.items():
+                results = adapt_and_run(start, takes[:shots], program, feasible)
+                achieved.setdefault((teacher, shots), []).extend(results)
                 line.append(f"{teacher} {shots}: {sum(results)}/{len(results)}")
         print(f"{name:36} {'  '.join(line)}", flush=True)
-    for (teacher, shots), results in won.items():
+    for (teacher, shots), results in achieved.items():
         low, high = wilson_interval(sum(results), len(results))
         print(f"{teacher:9} {shots} takes {np.mean(results):6.1%} ({low:.0%}-{high:.0%}) of {len(results)} runs")
 
 
 def adapt_and_run(prior: Prior, takes: list[Demonstration], program: TaskProgram, scenes: list[int]) -> list[bool]:
-    """Adapt to some takes and run in some scenes."""
+    """Adapt to takes; return the success in every scene."""
     from metagui.learning.evaluation.episodes import run_policy_episode
     from metagui.learning.evaluation.evaluation import EvaluationSettings, adapt_all_candidates
 

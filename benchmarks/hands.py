@@ -21,7 +21,7 @@ from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def main() -> None:
     """Serve the arm and obey."""
     hands = HandGuidance()
     orders: dict[str, Callable[..., str]] = {
-        "sweep": hands.run_sweep,
+        "sweep": hands.sweep,
         "scene": hands.arrange_scene,
         "show": hands.demonstrate,
     }

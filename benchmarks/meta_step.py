@@ -1,13 +1,13 @@
-"""One meta-step, batched by hand over tasks, against the same step task by task as learn2learn does it.
+"""One meta-step batched over tasks, compared with the same step task by task as learn2learn does it.
 
-Both solve one problem with one thread: 16 tasks of 64 support and 64 query points, five second-order inner steps on a
-network of two hidden layers, then the gradient of the mean query loss. Run ``python -m benchmarks.meta_step`` for
-medians of interleaved repetitions in processor time, and how far the two gradients are apart. Where learn2learn can be
-imported it is the rival; else a loop that clones, adapts and differentiates one task after the other in the same way.
-learn2learn 0.2.0 does not build for Python 3.11 and later (its compiled data sets include a header that is gone), so it
-is no dependency; its ``algorithms`` and ``utils`` alone, put on the path, are enough. Half of a batched step is memory
-that glibc hands back after every step and asks for anew: MALLOC_TRIM_THRESHOLD_=2000000000 in the environment spares a
-quarter of the time, on both sides.
+Both compute the same with one thread: 16 tasks of 64 support and 64 query points, five second-order inner steps on a
+network with two hidden layers, then the gradient of the mean query loss. Run ``python -m benchmarks.meta_step`` for
+medians of interleaved repetitions in processor time, and the difference of the two gradients. The baseline is
+learn2learn if it can be imported; otherwise a loop that clones, adapts and differentiates one task after the other in
+the same way. learn2learn 0.2.0 does not build for Python 3.11 and later (its compiled data sets include a header that
+no longer exists), so it is not a dependency; its ``algorithms`` and ``utils`` packages on the path are enough. Half of
+the time of a batched step goes to memory that glibc returns to the system after every step and requests again:
+MALLOC_TRIM_THRESHOLD_=2000000000 in the environment saves a quarter of the time, for both.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ INNER_LEARNING_RATE = 0.01
 
 @dataclass(frozen=True)
 class RegressionBatch:
-    """Inputs (tasks, points, INPUTS) and outputs (tasks, points, OUTPUTS) of several tasks."""
+    """Inputs (tasks, points, INPUT_SIZE) and outputs (tasks, points, OUTPUT_SIZE) of several tasks."""
 
     x: torch.Tensor
     y: torch.Tensor
@@ -44,26 +44,26 @@ class RegressionBatch:
 
 @dataclass(frozen=True)
 class MetaStepNetwork:
-    """The model as ``maml`` wants it."""
+    """The network as a model for ``maml``."""
 
     width: int
 
-    def initial(self, seed: int) -> Params:
+    def initialise(self, seed: int) -> Params:
         """Return θ."""
         generator = torch.Generator().manual_seed(seed)
         sizes = (INPUT_SIZE, self.width, self.width, OUTPUT_SIZE)
         return {n: t.to(torch.get_default_dtype()) for n, t in init_mlp("net", sizes, generator).items()}
 
     def start(self, params: Params, support: RegressionBatch) -> Params:
-        """Every task starts from θ."""
+        """Return θ for every task."""
         return expand_per_task(params, params, len(support.x))
 
     def precompute(self, fast: Params, batch: RegressionBatch) -> RegressionBatch:
-        """Return the points as they are."""
+        """Return the batch unchanged."""
         return batch
 
     def loss(self, fast: Params, batch: RegressionBatch) -> torch.Tensor:
-        """Mean squared error of every task, (tasks,)."""
+        """Return the mean squared error of every task, (tasks,)."""
         off = (mlp(fast, "net", batch.x, 3) - batch.y).flatten(1)
         return (off * off).sum(1) / off.shape[1]
 
@@ -82,12 +82,11 @@ def make_problem(tasks: int = 16, points: int = 64, seed: int = 0) -> tuple[Regr
 def make_batched_step(
     width: int, support: RegressionBatch, query: RegressionBatch, steps: int
 ) -> Callable[[], list[torch.Tensor]]:
-    """Return this program's meta-step, which returns the gradients of θ."""
+    """Return this program's meta-step, a function that returns the gradients of θ."""
     model = MetaStepNetwork(width)
     params = model.initialise(1)
-    fixed = (
-        maml.initialise({}, dict.fromkeys(params, INNER_LEARNING_RATE), steps).detached_copy().log_rates
-    )  # as the rival's
+    # Fixed rates, as learn2learn has them.
+    fixed = maml.initialise({}, dict.fromkeys(params, INNER_LEARNING_RATE), steps).detached_copy().log_rates
     meta = MetaParameters({name: tensor.requires_grad_() for name, tensor in params.items()}, fixed)
     wanted = list(meta.params.values())
 
@@ -101,7 +100,7 @@ def make_batched_step(
 def make_sequential_step(
     width: int, support: RegressionBatch, query: RegressionBatch, steps: int, learner: Callable[[torch.nn.Module], Any]
 ) -> Callable[[], list[torch.Tensor]]:
-    """Return the same meta-step, one task after the other, by a learner that can ``clone`` and ``adapt``."""
+    """Return the same meta-step task by task, by a learner with ``clone`` and ``adapt``."""
     meta = learner(make_module(width))
     wanted = list(meta.parameters())
     mse = torch.nn.functional.mse_loss
@@ -114,7 +113,7 @@ def make_sequential_step(
                 clone.adapt(mse(clone(support.x[task]), support.y[task]))
             total = total + mse(clone(query.x[task]), query.y[task])
         gradients = torch.autograd.grad(total / len(support.x), wanted)
-        return [g.T if g.dim() == 2 else g for g in gradients]  # nn.Linear keeps its weights the other way round
+        return [g.T if g.dim() == 2 else g for g in gradients]  # nn.Linear stores transposed weights
 
     return step
 
@@ -129,7 +128,7 @@ def make_module(width: int) -> torch.nn.Module:
 
 
 class SequentialLearner:
-    """What learn2learn's MAML does: clones of the parameters that are replaced by stepped ones, graph and all."""
+    """Does what learn2learn's MAML does: cloned parameters are replaced by updated ones, with their graph."""
 
     def __init__(self, net: torch.nn.Module, params: dict[str, torch.Tensor] | None = None) -> None:
         self._net = net
@@ -140,7 +139,7 @@ class SequentialLearner:
         return list(self._params.values())
 
     def clone(self) -> SequentialLearner:
-        """Return a learner whose steps can be differentiated back to this one."""
+        """Return a learner whose steps are differentiable with respect to this one."""
         return SequentialLearner(self._net, {name: value.clone() for name, value in self._params.items()})
 
     def adapt(self, loss: torch.Tensor) -> None:
@@ -155,7 +154,7 @@ class SequentialLearner:
 
 
 def choose_baseline() -> tuple[str, Callable[[torch.nn.Module], Any]]:
-    """Return learn2learn's learner if it is installed, else the plain one, and its name."""
+    """Return name and learner of the baseline: learn2learn if it is installed, else the plain loop."""
     if importlib.util.find_spec("learn2learn") is None:
         return "plain loop", SequentialLearner
     import learn2learn
@@ -164,20 +163,20 @@ def choose_baseline() -> tuple[str, Callable[[torch.nn.Module], Any]]:
 
 
 def compute_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
-    """Return the largest difference of any gradient, as a share of the largest gradient."""
+    """Return the maximum difference of the gradients, relative to the maximum gradient."""
     largest = max(float(g.abs().max()) for g in theirs)
     return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) / largest
 
 
-def measure(width: int, repetitions: int, steps: int = 5) -> dict[str, Any]:
-    """Return medians in ms, their ratio and how far the gradients are apart."""
+def measure(width: int, repetitions: int, steps: int = maml.INNER_STEPS) -> dict[str, Any]:
+    """Return medians in ms, their ratio and the difference of the gradients."""
     name, learner = choose_baseline()
     support, query = make_problem()
     ours, theirs = (
         make_batched_step(width, support, query, steps),
         make_sequential_step(width, support, query, steps, learner),
     )
-    apart = compute_difference(ours(), theirs())
+    difference = compute_difference(ours(), theirs())
     times: dict[str, list[float]] = {"batched": [], name: []}
     for _ in range(repetitions):
         for label, step in (("batched", ours), (name, theirs)):
@@ -186,7 +185,7 @@ def measure(width: int, repetitions: int, steps: int = 5) -> dict[str, Any]:
             times[label].append((time.process_time() - began) * 1e3)
     medians = {label: round(statistics.median(values), 1) for label, values in times.items()}
     ratio = statistics.median(times[name]) / statistics.median(times["batched"])
-    return {"width": width, "ms": medians, "ratio": round(ratio, 2), "gradients_apart": apart}
+    return {"width": width, "ms": medians, "ratio": round(ratio, 2), "gradients_apart": difference}
 
 
 def main() -> None:

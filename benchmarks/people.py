@@ -166,7 +166,7 @@ def achieved(program: TaskProgram, take: Demonstration) -> bool:
     arm.set_state(take.states[-1])
     now = arm.observe_all()
     scene = replace(now.scene, held=take.held[-1])
-    return ends_as_asked(program, before, replace(now, scene=scene), take.touched.any(axis=0))
+    return ends_as_asked(program, before, replace(now, scene=scene), np.asarray(take.touched).any(axis=0))
 
 
 def adapted_to(takes: Sequence[Demonstration], seed: int, rivals: bool) -> TaskPolicy:

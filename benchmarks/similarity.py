@@ -1,11 +1,11 @@
-"""How well the shipped encoder tells tasks apart: ``python -m benchmarks.similarity [--prior FILE]``.
+"""Evaluation of the shipped Siamese encoder: ``python -m benchmarks.similarity [--prior FILE]``.
 
-200 tasks that it was never trained on, six takes each, in the training set's mixture of families. Printed are: recall
-at 1 (is the nearest other take of the same task, and of the same family), the area under the ROC curve over all pairs
-of takes, and how often verdicts are wrong when they are calibrated on one half of the tasks and given on the other.
-Time warping, which needs no training, is measured beside it on fewer takes: it is slow. Tasks that differ in hidden
-numbers only (alike) count as different in recall and AUROC, and as neither in verdicts. ``--cache FILE`` keeps the
-takes, which take three minutes to make.
+200 tasks that it was not trained on, six takes each, in the training set's mixture of families. Prints: recall at 1
+(whether the nearest other take is of the same task, and of the same family), the area under the ROC curve over all
+pairs of takes, and the rate of wrong verdicts if they are calibrated on one half of the tasks and used on the other.
+Dynamic time warping, which needs no training, is evaluated on fewer takes, since it is slow. Tasks that differ only in
+hidden parameters count as different in recall and AUROC, and as neither in verdicts. ``--cache FILE`` stores the takes,
+which take three minutes to generate.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ DistanceMatrix = NDArray[np.float64]
 
 
 def draw_tasks(count: int, seed: int) -> tuple[TaskProgram, ...]:
-    """Draw tasks with different clicks, a sixth of them compositions."""
+    """Draw tasks with different instructions, one sixth of them compositions."""
     rng = np.random.default_rng(seed)
-    singles, shares = list(TRAINING_COUNTS), np.array(list(TRAINING_COUNTS.values())) / sum(TRAINING_COUNTS.values())
+    singles, fractions = list(TRAINING_COUNTS), np.array(list(TRAINING_COUNTS.values())) / sum(TRAINING_COUNTS.values())
     drawn: dict[str, TaskProgram] = {}
     while len(drawn) < count:
-        family = str(rng.choice(TRAINED_COMPOSITIONS) if rng.random() < 1 / 6 else rng.choice(singles, p=shares))
+        family = str(rng.choice(TRAINED_COMPOSITIONS) if rng.random() < 1 / 6 else rng.choice(singles, p=fractions))
         program = draw_program(rng, family, "", accepts=has_only_trained_pairs)
         drawn.setdefault(repr(program.instructions), program)
     return number_programs(tuple(drawn.values()))
@@ -51,23 +51,28 @@ def draw_tasks(count: int, seed: int) -> tuple[TaskProgram, ...]:
 def load_or_generate_takes(
     programs: tuple[TaskProgram, ...], cache: Path | None, workers: int | None, seed: int
 ) -> Trajectories:
-    """Return all takes as series, task by task."""
+    """Return all takes as trajectories, task by task."""
     if cache and cache.is_file():
         with np.load(cache) as file:
             return Trajectories(file["anchors"], file["globals"], file["durations"])
     settings = GenerationSettings(takes=TAKES_PER_TASK, seed=seed, workers=workers)
-    series = resample_takes([take for _, takes in generate_library(programs, settings) for take in takes])
+    trajectories = resample_takes([take for _, takes in generate_library(programs, settings) for take in takes])
     if cache:
-        np.savez(cache, anchors=series.object_channels, globals=series.global_channels, durations=series.log_durations)
-    return series
+        np.savez(
+            cache,
+            anchors=trajectories.object_channels,
+            globals=trajectories.global_channels,
+            durations=trajectories.log_durations,
+        )
+    return trajectories
 
 
 def print_retrieval(
     name: str, distances: DistanceMatrix, labels: NDArray[np.int64], families: NDArray[np.str_]
 ) -> None:
-    """Print how well distances (n, n) between takes find the takes of the same task."""
-    apart = distances + np.diag(np.full(len(distances), np.inf))
-    nearest = apart.argmin(axis=1)
+    """Print recall and AUROC of the distances (n, n) between takes."""
+    others = distances + np.diag(np.full(len(distances), np.inf))
+    nearest = others.argmin(axis=1)
     recall, family = np.mean(labels[nearest] == labels), np.mean(families[nearest] == families)
     above = np.triu_indices(len(labels), 1)
     same = (labels[:, None] == labels)[above]
@@ -81,7 +86,7 @@ def print_retrieval(
 
 
 def print_recall_by_family(distances: DistanceMatrix, labels: NDArray[np.int64], families: NDArray[np.str_]) -> None:
-    """Print recall at 1 of every family, the worst first: where tasks differ in little only."""
+    """Print recall at 1 of every family, the lowest first."""
     nearest = (distances + np.diag(np.full(len(distances), np.inf))).argmin(axis=1)
     right = labels[nearest] == labels
     rates = sorted((float(right[families == f].mean()), str(f)) for f in set(families.tolist()))
@@ -89,7 +94,7 @@ def print_recall_by_family(distances: DistanceMatrix, labels: NDArray[np.int64],
 
 
 def compute_auroc(distances: DistanceMatrix, same: NDArray[np.bool_]) -> float:
-    """Return the share of (same, different) pairs of pairs in which the same are nearer."""
+    """Return the fraction of (same, different) pairs of pairs in which the same task has the smaller distance."""
     ranks = np.empty(len(distances))
     ranks[np.argsort(distances)] = np.arange(1, len(distances) + 1)
     won = ranks[~same].sum() - (~same).sum() * ((~same).sum() + 1) / 2
@@ -99,48 +104,52 @@ def compute_auroc(distances: DistanceMatrix, same: NDArray[np.bool_]) -> float:
 def print_verdict_errors(
     embeddings: NDArray[np.float32], programs: tuple[TaskProgram, ...], rng: np.random.Generator
 ) -> None:
-    """Print how often verdicts are wrong on tasks that calibration has not seen, over ten splits."""
+    """Print the rates of wrong verdicts on tasks not used for calibration, over ten random splits."""
     names = [program.name for program in programs]
-    alike = {p.name: repr([(c.action, c.object_name, c.target_name) for c in p.instructions]) for p in programs}
+    group_labels = {p.name: repr([(c.action, c.object_name, c.target_name) for c in p.instructions]) for p in programs}
     library = {name: embeddings[TAKES_PER_TASK * i : TAKES_PER_TASK * (i + 1)] for i, name in enumerate(names)}
     rates = []
     for _ in range(10):
         order = rng.permutation(names)
-        fitted, asked = ({n: library[n] for n in part} for part in np.array_split(order, 2))
-        calibration = similarity.calibrate(fitted, alike)
+        fitted, tested = ({n: library[n] for n in part} for part in np.array_split(order, 2))
+        calibration = similarity.calibrate(fitted, group_labels)
         assert calibration is not None
-        same, different = similarity.leave_one_out_distances(asked, alike)
-        _, all_others = similarity.leave_one_out_distances(asked)
-        said = same <= calibration.similar_below
+        same, different = similarity.leave_one_out_distances(tested, group_labels)
+        _, all_others = similarity.leave_one_out_distances(tested)
+        is_similar = same <= calibration.similar_below
         wrong, strictly = (np.sum(d <= calibration.similar_below) for d in (different, all_others))
         rates.append((
-            wrong / (wrong + said.sum()), strictly / (strictly + said.sum()), said.mean(),
+            wrong / (wrong + is_similar.sum()), strictly / (strictly + is_similar.sum()), is_similar.mean(),
             np.mean(same >= calibration.new_above), np.mean(different.min(axis=1) >= calibration.new_above),
         ))  # fmt: skip
     similar, strict, certain, new, found = np.mean(rates, axis=0)
     print(
-        f"verdicts: 'similar' wrong {similar:.1%} ({strict:.1%} if tasks with other hidden numbers count as wrong), "
-        f"said of {certain:.0%} of the takes' own tasks; 'new' wrong {new:.1%}, said of {found:.0%} of new tasks' takes"
+        f"verdicts: 'similar' wrong {similar:.1%} ({strict:.1%} if tasks with other hidden parameters count as "
+        f"wrong), returned for {certain:.0%} of the takes' own tasks; 'new' wrong {new:.1%}, returned for {found:.0%} "
+        "of new tasks' takes"
     )
 
 
 def main() -> None:
-    """Measure and print."""
+    """Evaluate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prior", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int)
     parser.add_argument(
-        "--seed", type=int, default=SIMILARITY_SEED, help="of the tasks; choices are made on another than the report"
+        "--seed",
+        type=int,
+        default=SIMILARITY_SEED,
+        help="seed of the tasks; results are reported on another seed than development used",
     )
-    parser.add_argument("--quick", action="store_true", help="leave time warping out")
+    parser.add_argument("--quick", action="store_true", help="skip time warping")
     options = parser.parse_args()
     prior = priors.load(options.prior) if options.prior else priors.load_shipped()
     programs = draw_tasks(TASK_COUNT, options.seed)
-    series = load_or_generate_takes(programs, options.cache, options.workers, options.seed)
+    trajectories = load_or_generate_takes(programs, options.cache, options.workers, options.seed)
     labels = np.repeat(np.arange(TASK_COUNT), TAKES_PER_TASK)
     families = np.array([program.family for program in programs])[labels]
-    embeddings = embed(prior.siamese_encoder, series)
+    embeddings = embed(prior.siamese_encoder, trajectories)
     print_retrieval("encoder", similarity.euclidean_distances(embeddings, embeddings), labels, families)
     print_recall_by_family(similarity.euclidean_distances(embeddings, embeddings), labels, families)
     print_verdict_errors(embeddings, programs, np.random.default_rng(options.seed))
@@ -150,14 +159,16 @@ def main() -> None:
     print_retrieval(
         "encoder", similarity.euclidean_distances(embeddings[few], embeddings[few]), labels[few], families[few]
     )
-    print_retrieval("time warping", compute_dtw_distances(series, few), labels[few], families[few])
+    print_retrieval("time warping", compute_dtw_distances(trajectories, few), labels[few], families[few])
 
 
-def compute_dtw_distances(series: Trajectories, rows: NDArray[np.int64]) -> DistanceMatrix:
-    """Return the distances (n, n) by time warping."""
+def compute_dtw_distances(trajectories: Trajectories, rows: NDArray[np.int64]) -> DistanceMatrix:
+    """Return the distances (n, n) by dynamic time warping."""
     found = np.zeros((len(rows), len(rows)))
     for i, j in itertools.combinations(range(len(rows)), 2):
-        found[i, j] = found[j, i] = similarity.dtw_distance(series[rows[i : i + 1]], series[rows[j : j + 1]])
+        found[i, j] = found[j, i] = similarity.dtw_distance(
+            trajectories[rows[i : i + 1]], trajectories[rows[j : j + 1]]
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, whatever happens meanwhile."""
+"""Atomic file writes: after a crash or a power cut a file is complete or absent, never partial."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, replace: bool = False) -> None:
-    """Write ``data`` beside ``path``, then put it there at once, safe against a crash or a power cut.
+    """Write ``content`` to ``path`` so that the file is never partial.
 
-    Raises FileExistsError if something is there and ``replace`` is not set, OSError if the disk refuses.
+    Raises FileExistsError if the file exists and ``replace`` is not set, OSError if the disk refuses.
+    """
+    with open_atomically(path, replace) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary path to write to; flush that file and rename it to ``path`` at the end.
+
+    If the block raises, ``path`` stays as it was. Raises FileExistsError and OSError as ``write_atomically`` does.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        yield temporary
         flush_to_disk(temporary)
         if replace:
             os.replace(temporary, path)
@@ -30,7 +41,7 @@ def write_atomically(path: Path, content: bytes, replace: bool = False) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk; Windows opens no folders, and needs not."""
+    """Wait until a file or folder is on the disk; does nothing for folders on Windows, which cannot be opened."""
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -41,12 +52,12 @@ def flush_to_disk(path: Path) -> None:
 
 
 def _link_exclusively(temporary: Path, path: Path) -> None:
-    """Name the file, never overwriting another. Raises FileExistsError."""
+    """Give the file its final name without overwriting another file. Raises FileExistsError."""
     try:
         os.link(temporary, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without hard links, such as a USB stick's
+    except OSError:  # a file system without hard links, for example on a USB stick
         if path.exists():
             raise FileExistsError(str(path)) from None
         temporary.rename(path)

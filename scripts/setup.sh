@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Make a virtual environment with the program in it, and install the Debian packages that it misses
-# (as root or with a sudo that does not ask; otherwise say the command). A stamp says that nothing is left to do.
+# Create a virtual environment with the program, and install the Debian packages that it needs, as root or with a
+# passwordless sudo; otherwise print the command. A stamp file marks that the setup is complete.
 #
 #   scripts/setup.sh run|test VENV
 set -euo pipefail
@@ -11,7 +11,7 @@ install_packages() { # PACKAGE...
     [ $# -gt 0 ] || return 0
     local sudo=() line="apt-get update && apt-get install --yes $*"
     if ! command -v apt-get >/dev/null; then
-        echo "This machine lacks what Debian calls: $*. Install it with your package manager." >&2
+        echo "Some system packages are missing; Debian calls them: $*. Install them with your package manager." >&2
         return 1
     fi
     if [ "$(id -u)" != 0 ]; then
@@ -27,7 +27,7 @@ install_packages() { # PACKAGE...
     # shellcheck disable=SC2068
     ${sudo[@]+"${sudo[@]}"} apt-get -qq update &&
         ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "$@" >/dev/null </dev/null || {
-        echo "That did not work. Try it by hand:" >&2
+        echo "The installation failed. Run it by hand:" >&2
         echo "    $line" >&2
         return 1
     }
@@ -49,7 +49,7 @@ if [ ! -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv"
 fi
 
-echo "Setting up $venv. The first time this takes a few minutes: PyTorch and Qt are large."
+echo "Setting up $venv. The first time takes a few minutes, because PyTorch and Qt are large."
 what=.
 [ "$purpose" = test ] && what='.[test]'
 "$venv/bin/pip" install --quiet --editable "$what"
@@ -59,6 +59,6 @@ if [ "$purpose" = test ] && [ "$(uname)" = Linux ]; then
     command -v Xvfb >/dev/null || missing+=(xvfb)
     command -v xauth >/dev/null || missing+=(xauth)
 fi
-# The program may do without some of them, and says which: go on, but look again the next time.
+# The program runs without some of them and reports which: continue, but check again the next time.
 install_packages ${missing[@]+"${missing[@]}"} || exit 0
 touch "$venv/.ready-to-$purpose" "$venv/.ready-to-run"

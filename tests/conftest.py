@@ -1,7 +1,7 @@
-"""What every test may rely on: no window system, libraries of its own, and nothing left running behind it.
+"""Fixtures of all tests: no window system, isolated folders, and a check for threads, timers and windows left open.
 
-Real windows are tested with ``make test``, which runs pytest under Xvfb with ``QT_QPA_PLATFORM=xcb``; anywhere
-else Qt draws into memory and tests marked ``window`` are skipped.
+Real windows are tested with ``make test``, which runs pytest under Xvfb with ``QT_QPA_PLATFORM=xcb``; otherwise Qt
+draws into memory and tests marked ``window`` are skipped.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THREAD_GRACE_S = 2.0
-"""Seconds a thread may take to end after its test."""
+"""Time in which a thread must end after its test, s."""
 CALL_FAILED_KEY = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what wants a real window where there is none."""
+    """Skip the tests that need a real window if there is no window system."""
     if os.environ["QT_QPA_PLATFORM"].partition(":")[0] not in ("offscreen", "minimal"):
         return
     skip = pytest.mark.skip(reason="wants an X server: run `make test`")
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Remember whether the test itself failed: its traceback keeps things alive that are no leak."""
+    """Record whether the test itself failed: its traceback keeps objects alive that are no leak."""
     report: Any = yield
     if report.when == "call":
         item.stash[CALL_FAILED_KEY] = report.failed
@@ -57,7 +57,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def isolate_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep recordings, arms and settings of the person who runs the tests out of them."""
+    """Use empty folders instead of the recordings, arms and settings of the person who runs the tests."""
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
     monkeypatch.setattr("metagui.arms.so101.arm_registry.user_config_path", lambda _name: tmp_path / "config")
     for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
@@ -67,7 +67,7 @@ def isolate_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def allow_denormals() -> None:
-    """Undo what ``compute_alone`` sets for a thread that learns: hypothesis wants to try the smallest numbers, too."""
+    """Undo the flushing of denormals in learning threads: hypothesis also tries the smallest numbers."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
 
@@ -80,21 +80,21 @@ def check_for_leaks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     for kind in (threading.Thread, QThread, QTimer):
         monkeypatch.setattr(kind, "start", started.wrap_start(kind.start))
     yield
-    complaints = _end_threads(started, threads_before)
+    leaks = _end_threads(started, threads_before)
     if _get_application() is not None:
-        complaints += _end_timers_and_windows(started)
-    if complaints and not request.node.stash.get(CALL_FAILED_KEY, False):
-        pytest.fail("left behind by this test:\n" + "\n".join(complaints), pytrace=False)
+        leaks += _end_timers_and_windows(started)
+    if leaks and not request.node.stash.get(CALL_FAILED_KEY, False):
+        pytest.fail("left open by this test:\n" + "\n".join(leaks), pytrace=False)
 
 
 class _StartLog:
-    """What was started during a test, and by which line."""
+    """Objects started during a test, each with the line that started it."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[weakref.ref[Any], str]] = []
 
     def wrap_start(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        """Return ``start`` that also notes who called it."""
+        """Return ``start`` with the caller's line recorded."""
         entries = self._entries
 
         def recorded(this: Any, *args: Any, **kwargs: Any) -> Any:
@@ -105,46 +105,46 @@ class _StartLog:
         return recorded
 
     def find_alive(self, kind: type) -> dict[Any, str]:
-        """Return the living objects of a kind that were started, each with the line that did it."""
-        alive = {thing: line for ref, line in self._entries if (thing := ref()) is not None}
-        return {thing: line for thing, line in alive.items() if isinstance(thing, kind)}
+        """Return the started objects of a kind that still exist, each with the line that started it."""
+        alive = {each: line for ref, line in self._entries if (each := ref()) is not None}
+        return {each: line for each, line in alive.items() if isinstance(each, kind)}
 
 
 def _end_threads(started: _StartLog, before: set[threading.Thread]) -> list[str]:
-    """Wait for threads to end, and stop those of Qt that do not; return what there is to complain about."""
-    complaints = []
+    """Wait for threads to end, and stop Qt threads that do not; return a message per thread left."""
+    leaks = []
     lines = started.find_alive(threading.Thread)
     deadline = time.monotonic() + THREAD_GRACE_S
     for thread in set(threading.enumerate()) - before:
-        if isinstance(thread, threading._DummyThread):  # Qt's own, seen when it called into Python
+        if isinstance(thread, threading._DummyThread):  # created by Qt when it called Python
             continue
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            complaints.append(f"thread {thread.name!r}, started at {lines.get(thread, 'an unknown place')}")
+            leaks.append(f"thread {thread.name!r}, started at {lines.get(thread, 'an unknown place')}")
     for thread, line in started.find_alive(QThread).items():
         if isValid(thread) and thread.isRunning():
-            complaints.append(f"QThread {type(thread).__name__}, started at {line}")
+            leaks.append(f"QThread {type(thread).__name__}, started at {line}")
             thread.requestInterruption()
             thread.quit()
             thread.wait(int(THREAD_GRACE_S * 1000))
-    return complaints
+    return leaks
 
 
 def _end_timers_and_windows(started: _StartLog) -> list[str]:
-    """Close windows and stop timers that live on; return what there is to complain about."""
+    """Close windows and stop timers that are left; return a message for each."""
     for _ in range(2):
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()
-    complaints = []
+    leaks = []
     for widget in QApplication.topLevelWidgets():
         if isValid(widget) and (widget.isVisible() or type(widget).__module__.startswith("metagui")):
-            complaints.append(f"window {type(widget).__name__} {widget.windowTitle()!r}, not closed and deleted")
+            leaks.append(f"window {type(widget).__name__} {widget.windowTitle()!r}, not closed and deleted")
             _delete_widget(widget)
     for timer, line in started.find_alive(QTimer).items():
         if isValid(timer) and timer.isActive():
-            complaints.append(f"QTimer, started at {line}")
+            leaks.append(f"QTimer, started at {line}")
             timer.stop()
-    return complaints
+    return leaks
 
 
 def _delete_widget(widget: QWidget) -> None:

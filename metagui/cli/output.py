@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from metagui.generators import run_to_end as run_to_end
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.progress import Progress
-
-StepT = TypeVar("StepT")
-ResultT = TypeVar("ResultT")
 
 
 class CommandError(Exception):
@@ -63,14 +62,3 @@ def make_progress_bar() -> Progress:
         TextColumn("{task.fields[says]}"),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)
-
-
-def run_to_end(steps: Generator[StepT, None, ResultT], on_step: Callable[[StepT], object]) -> ResultT:
-    """Run a job to its end, telling every step; return its result."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as finished:
-            result: ResultT = finished.value
-            return result
-        on_step(step)

@@ -1,4 +1,4 @@
-"""What was shown: clicks, segments and whole demonstrations, as frozen numpy records."""
+"""Data model of demonstrations: instructions, segments and takes as frozen records of numpy arrays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,26 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, FloatArray, SceneObject
 
 TeachingMethod = Literal["clicks", "hand", "leader", "velocity"]
-"""How a person showed a take: clicked, led the arm by hand or with a second arm, or drove it."""
+"""Input with which a take was recorded: instructions, hand guiding, a leader arm, or keyboard or gamepad."""
+
+ACTION_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "reach": ("offset",),
+    "grasp": ("height",),
+    "place": ("offset",),
+    "slide": ("offset",),
+    "release": (),
+    "push": ("offset",),
+    "press": (),
+    "trace": ("shape", "radius", "ratio", "plane", "direction", "offset", "angle", "length", "width"),
+    "move": ("offset",),
+    "home": ("offset",),
+}
+"""Names of the parameters of every action; offsets and lengths in m, angles in rad."""
+
+TRACE_SHAPES = ("circle", "ellipse", "line", "corner", "zigzag")
+"""Values of the parameter ``shape``."""
+TRACE_PLANES = ("horizontal", "vertical")
+"""Values of the parameter ``plane``."""
 
 
 class TakeKey(NamedTuple):
@@ -23,54 +42,55 @@ class TakeKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Instruction:
-    """One thing the teacher asked for: a verb, the anchor it is about, and how exactly.
-
-    ``parameters`` holds the verb's own numbers and words (offset, radius, height, speed ...); see
-    ``programs.VERBS`` for which verb takes what.
-    """
+    """One command to the arm: an action, the object it refers to, and its parameters."""
 
     action: str
     object_name: str
     target_name: str | None = None
+    """Name of a second object, such as the one that a cube is pushed to."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Values of the action's own parameters; ``ACTION_PARAMETERS`` lists them."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The samples ``[start, stop)`` in which one click was carried out; ``click`` is None if cut otherwise."""
+    """Samples ``[start, stop)`` of a take that belong together."""
 
     start: int
     stop: int
     instruction: Instruction | None = None
+    """Instruction that was carried out; None if the take was recorded without instructions."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How well the loop kept its rate, one entry a sample."""
+    """Timing of the control loop during a take, one entry per sample."""
 
     lateness: FloatArray
-    """(N,) how late the tick began, s."""
+    """(N,) delay of the tick behind its deadline, s."""
     latency: FloatArray
-    """(N,) time on the bus, s."""
+    """(N,) time spent on the bus, s."""
     retries: FloatArray
-    """(N,)"""
+    """(N,) number of repeated bus requests."""
     rate_requested: float
+    """Control rate requested from the loop, Hz."""
     missed: int
-    """Deadlines that passed without a tick."""
+    """Number of deadlines that passed without a tick."""
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """One take: N samples at the control rate of one arm (J joints, the last the gripper) among A anchors."""
+    """One take: N samples at the control rate of an arm with J joints, the last the gripper, among A objects."""
 
     task: str
     name: str
-    """The take's name, unique within its task."""
+    """Name of the take, unique within its task."""
     arm: str
+    """Name of the arm."""
     joint_names: tuple[str, ...]
     objects: tuple[SceneObject, ...]
     time: FloatArray
-    """(N,) monotonic, s."""
+    """(N,) monotonic time, s."""
     joint_positions: FloatArray
     """(N, J) rad."""
     joint_velocities: FloatArray
@@ -84,26 +104,27 @@ class Demonstration:
     object_yaws: FloatArray
     """(N, A) rad."""
     held: BoolArray
-    """(N, A)"""
+    """(N, A) True if the gripper holds the object."""
     touched: BoolArray
-    """(N, A)"""
+    """(N, A) True if the gripper touches the object."""
     command_requested: FloatArray
-    """(N, J) rad, before the safety gate; led by hand, the next sample's positions, the gripper open or closed."""
+    """(N, J) rad, before the safety gate; with hand guiding the next positions, the gripper fully open or closed."""
     command_sent: FloatArray
-    """(N, J) rad, after the safety gate; led by hand, the next sample's positions."""
+    """(N, J) rad, after the safety gate; with hand guiding the positions of the next sample."""
     segments: tuple[Segment, ...]
     timing: Timing
     states: FloatArray | None = None
-    """(N, D) the simulator's full state, so that a take replays exactly."""
+    """(N, D) full state of the simulator, from which a take replays exactly."""
     model_xml: str | None = None
-    """The simulated arm's MJCF text."""
+    """MJCF text of the simulated arm."""
     success: bool | None = None
+    """True if the user marked the take as successful; None if not marked."""
     notes: str = ""
     teaching_method: TeachingMethod = "clicks"
     recut: bool = False
     """Whether a person moved the cuts; they stay where they are then."""
     trim: tuple[int, int] | None = None
-    """Samples to keep, [start, stop); nothing outside is ever destroyed."""
+    """Samples to use, [start, stop); the samples outside remain stored."""
 
     def __len__(self) -> int:
         return len(self.time)

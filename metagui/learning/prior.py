@@ -1,7 +1,7 @@
-"""What ships with the program: the meta-learnt policy, its multi-task rival, the Siamese encoder, the calibration.
+"""The prior: meta-learnt policy, multi-task baseline, Siamese encoder and calibration; one safetensors file.
 
-One safetensors file with a JSON header; no pickle. The header says which command, seeds and data made it. A library
-may have a prior and an encoder of its own, trained on its tasks; they lie in a hidden folder of it.
+The file has a JSON header with the command, seeds and data it was made from, and no pickle. A library may have its own
+prior and encoder, trained on its tasks; they are stored in a hidden folder of the library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning.maml.training_state import MetaParameters
-from metagui.learning.policy import features
+from metagui.learning.policy import feature_layout
 from metagui.learning.policy.policy import TASK_TENSORS, PolicyModel
 from metagui.learning.similarity.siamese import SiameseEncoder
 from metagui.learning.torch_utils.safetensors_io import save_tensors
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from metagui.learning.torch_utils.functional_mlp import Params
 
 PRIOR_FORMAT = 1
+"""Version of the file format."""
 LIBRARY_MODELS_FOLDER = ".metagui"
-"""Where in a library its own prior and encoder lie; no task is looked for there."""
+"""Folder of a library's own prior and encoder, inside the library; it contains no tasks."""
 _MODEL_KEYS = {
     "via_point_end_bias": "ending",
     "attention_repulsion": "apart",
@@ -53,21 +54,21 @@ class PriorMismatchError(PriorError):
 
 @dataclass(frozen=True)
 class Prior:
-    """What meta-learning found, ready to adapt from."""
+    """The result of meta-training, from which tasks are adapted."""
 
     model: PolicyModel
     meta: MetaParameters
-    """Starting point and learnt rates."""
+    """Starting point and learnt inner rates."""
     baseline: Params
-    """The same policy trained on all tasks at once without looking at demonstrations, for fine-tuning."""
+    """Multi-task baseline: the same policy trained on all tasks at once without demonstrations, for fine-tuning."""
     siamese_encoder: SiameseEncoder
-    """The Siamese network; untrained in a prior without one."""
+    """Encoder for task similarity; untrained in a prior without one."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """``joints``, ``kinds``, ``command``, ``seed``, ``date``, ``data``, ``validation``, ``calibration`` ..."""
 
     @property
     def id(self) -> str:
-        """A short name that changes with the parameters."""
+        """Hash of the parameters, 12 hexadecimal digits."""
         digest = hashlib.sha256()
         for group in (self.meta.params, self.meta.log_rates):
             for name in sorted(group):
@@ -75,27 +76,28 @@ class Prior:
         return digest.hexdigest()[:12]
 
     def check_compatible(self, joint_names: Sequence[str], objects: Sequence[SceneObject]) -> None:
-        """Raise PriorMismatch if this prior was made for other joints or other kinds of anchors."""
-        ours = self.metadata.get("joints")
-        if ours and list(joint_names) != list(ours):
+        """Raise PriorMismatchError if this prior was made for other joints or other kinds of objects."""
+        joints = self.metadata.get("joints")
+        if joints and list(joint_names) != list(joints):
             raise PriorMismatchError(
-                f"The prior was made for an arm with the joints {', '.join(ours)}; this one has "
+                f"The prior was made for an arm with the joints {', '.join(joints)}; this one has "
                 f"{', '.join(joint_names)}. Nothing was changed; choose a prior made for this arm."
             )
-        unknown = sorted({a.kind for a in objects} - set(features.OBJECT_KINDS))
+        unknown = sorted({obj.kind for obj in objects} - set(feature_layout.OBJECT_KINDS))
         if unknown:
             raise PriorMismatchError(
-                f"The prior knows {', '.join(features.OBJECT_KINDS)} and cannot see {', '.join(unknown)}. Nothing was changed."
+                f"The prior was trained with objects of the kinds {', '.join(feature_layout.OBJECT_KINDS)}, not "
+                f"{', '.join(unknown)}. Nothing was changed; use a scene without them."
             )
 
     def to_half_precision(self) -> Prior:
-        """Return the prior with its tensors in half precision, more than a policy needs; its file is half as large."""
+        """Return the prior with its tensors rounded to half precision; its file is half as large."""
         meta = MetaParameters(_round_to_half(self.meta.params), self.meta.log_rates)
         encoder = replace(self.siamese_encoder, params=_round_to_half(self.siamese_encoder.params))
         return replace(self, meta=meta, baseline=_round_to_half(self.baseline), siamese_encoder=encoder)
 
     def save(self, path: Path) -> None:
-        """Write the prior, in half precision what is rounded to it. Raises OSError."""
+        """Write the prior; tensors that half precision represents exactly are stored in it. Raises OSError."""
         tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
         tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
         tensors |= {f"rival/{n}": t for n, t in self.baseline.items()}
@@ -103,13 +105,9 @@ class Prior:
         tensors = {name: t.half() if torch.equal(t.half().float(), t) else t for name, t in tensors.items()}
         header = {
             "format": PRIOR_FORMAT,
-            "features": features.VERSION,
+            "features": feature_layout.VERSION,
             "model": {_MODEL_KEYS.get(name, name): value for name, value in asdict(self.model).items()},
-            "encoder": [
-                self.siamese_encoder.width,
-                self.siamese_encoder.object_summary_size,
-                self.siamese_encoder.embedding_size,
-            ],
+            "encoder": _encoder_sizes(self.siamese_encoder),
             "rates": list(self.meta.log_rates),
             "metadata": self.metadata,
         }
@@ -117,75 +115,56 @@ class Prior:
 
 
 def load(path: Path) -> Prior:
-    """Read a prior. Raises PriorError, and PriorMismatch if another version of the program made it."""
+    """Read a prior. Raises PriorError, and PriorMismatchError if another version of the program made it."""
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads(file.metadata()["prior"])
             groups: dict[str, Params] = {"params": {}, "rates": {}, "rival": {}, "encoder": {}}
-            for key in file.keys():  # noqa: SIM118 - the file is no dictionary
+            for key in file.keys():  # noqa: SIM118 - the file is not a dictionary
                 group, name = key.split("/", 1)
                 groups[group][name] = file.get_tensor(key).float()
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise PriorError(f"{path} is not a prior of this program ({error}). Nothing was changed.") from error
-    if header["format"] > PRIOR_FORMAT or header["features"] != features.VERSION:
+    if header["format"] > PRIOR_FORMAT or header["features"] != feature_layout.VERSION:
         raise PriorMismatchError(
             f"{path} was made for features of version {header['features']} (format {header['format']}); this program "
-            f"uses version {features.VERSION} (format {PRIOR_FORMAT}). Nothing was changed; run 'metagui train' to make one."
+            f"uses version {feature_layout.VERSION} (format {PRIOR_FORMAT}). {_RETRAIN_HINT}"
         )
     try:
         names = {key: name for name, key in _MODEL_KEYS.items()}
         model = PolicyModel(**{names.get(key, key): value for key, value in header["model"].items()})
     except TypeError as error:
-        raise PriorMismatchError(f"{path} holds another kind of policy ({error}). {_RETRAIN_HINT}") from error
+        raise PriorMismatchError(f"{path} contains another kind of policy ({error}). {_RETRAIN_HINT}") from error
     _check_shapes(path, model, groups)
-    adapted = (
-        model.initial_inner_rates()
-    )  # an earlier version's inner loop adapted more; what it looked up by stays as inferred now
+    # The inner loop of an earlier version adapted more tensors; those that retrieval uses stay as inferred now.
+    adapted = model.initial_inner_rates()
     rates = {name: groups["rates"][name] for name in header["rates"] if name in adapted}
     encoder = SiameseEncoder(groups["encoder"], *header["encoder"])
     return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], encoder, header["metadata"])
 
 
-def _round_to_half(params: Params) -> Params:
-    return {name: tensor.half().float() for name, tensor in params.items()}
-
-
-def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) -> None:
-    """Raise PriorMismatch if the stored tensors are not this program's network's."""
-    blind = replace(model, unconditioned=True)
-    for group, wanted in (("params", model.initialise(0)), ("rival", blind.initialise(0))):
-        found = groups[group]
-        if found and {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
-            raise PriorMismatchError(f"{path} was made for another network than this program's. {_RETRAIN_HINT}")
-    unknown = set(groups["rates"]) - set(TASK_TENSORS)
-    if unknown:
-        raise PriorMismatchError(
-            f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_RETRAIN_HINT}"
-        )
-
-
 def shipped_path() -> Path:
-    """Return where the shipped prior lies."""
+    """Return the path of the shipped prior."""
     return resources_dir() / "prior" / "prior.safetensors"
 
 
 def load_shipped() -> Prior:
-    """Read the prior that came with the program. Raises PriorError."""
+    """Read the prior that is installed with the program. Raises PriorError."""
     if not shipped_path().is_file():
         raise PriorError(f"The shipped prior is missing: {shipped_path()}. Reinstall metagui, or run 'metagui train'.")
     return load(shipped_path())
 
 
 def library_prior_path(library: Path) -> Path:
-    """Return where the prior trained on a library's tasks lies, if there is one."""
+    """Return the path of the prior trained on a library's tasks; the file need not exist."""
     return library / LIBRARY_MODELS_FOLDER / "prior.safetensors"
 
 
 def load_for_library(library: Path) -> Prior:
-    """Return what a library's tasks are adapted from: its own prior if there is one, else the shipped one.
+    """Return the prior for a library's tasks: its own if there is one, else the shipped one. Raises PriorError.
 
-    With the encoder trained on the library, if there is one; the shipped calibration says nothing about that. Where
-    own files cannot be used any more, the shipped ones are, and ``metadata["problem"]`` says why. Raises PriorError.
+    The library's own encoder replaces the prior's, without the shipped calibration, which does not apply to it. If own
+    files cannot be read, the shipped ones are used and ``metadata["problem"]`` gives the reason.
     """
     prior, problems = load_shipped(), []
     for path, read in (
@@ -199,22 +178,44 @@ def load_for_library(library: Path) -> Prior:
                 problems.append(str(error))
     if not problems:
         return prior
-    words = " ".join([*problems, "What is shipped is used instead."])
-    return replace(prior, metadata=prior.metadata | {"problem": words})
-
-
-def _load_instead(_shipped: Prior, path: Path) -> Prior:
-    return load(path)
+    problem = " ".join([*problems, "The shipped files are used instead."])
+    return replace(prior, metadata=prior.metadata | {"problem": problem})
 
 
 def save_library_encoder(library: Path, encoder: SiameseEncoder) -> None:
-    """Keep an encoder trained on a library's takes with it. Raises OSError."""
-    sizes = json.dumps([encoder.width, encoder.object_summary_size, encoder.embedding_size])
+    """Store an encoder trained on a library's takes in the library. Raises OSError."""
+    sizes = json.dumps(_encoder_sizes(encoder))
     save_tensors(_library_encoder_path(library), encoder.params, {"encoder": sizes, "format": str(PRIOR_FORMAT)})
+
+
+def _round_to_half(params: Params) -> Params:
+    return {name: tensor.half().float() for name, tensor in params.items()}
+
+
+def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) -> None:
+    """Raise PriorMismatchError if the stored tensors do not have the shapes of this program's network."""
+    unconditioned = replace(model, unconditioned=True)
+    for group, wanted in (("params", model.initialise(0)), ("rival", unconditioned.initialise(0))):
+        found = groups[group]
+        if found and {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
+            raise PriorMismatchError(f"{path} was made for another network than this program's. {_RETRAIN_HINT}")
+    unknown = set(groups["rates"]) - set(TASK_TENSORS)
+    if unknown:
+        raise PriorMismatchError(
+            f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_RETRAIN_HINT}"
+        )
+
+
+def _encoder_sizes(encoder: SiameseEncoder) -> list[int]:
+    return [encoder.width, encoder.object_summary_size, encoder.embedding_size]
 
 
 def _library_encoder_path(library: Path) -> Path:
     return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
+
+
+def _load_instead(_shipped: Prior, path: Path) -> Prior:
+    return load(path)
 
 
 def _load_encoder_into(prior: Prior, path: Path) -> Prior:

@@ -1,4 +1,4 @@
-"""A calibrated virtual arm on a port that can be unplugged, and a witness of all that it is told."""
+"""Calibrated emulated arm on a port that can be unplugged, and a monitor that checks every write."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BENCH_MOUNT_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 
 
 def make_emulated_arm(mount_offsets: tuple[int, ...] = BENCH_MOUNT_OFFSETS) -> EmulatedArm:
-    """Return a calibrated virtual arm."""
+    """Return a calibrated emulated arm."""
     arm = EmulatedArm(mount_offsets=mount_offsets)
     arm.calibrate()
     return arm
 
 
 class EmulatedBench:
-    """A calibrated virtual arm, and the driver on a port that can be unplugged."""
+    """Calibrated emulated arm, and the driver on a port that can be unplugged."""
 
     def __init__(self, **settings: Any) -> None:
         self.emulated_arm = make_emulated_arm()
@@ -37,32 +37,37 @@ class EmulatedBench:
         self.arm = SO101Arm("virtual", settings=SO101ArmSettings(**settings), open_port=self.open_port)
 
     def open_port(self, device: str) -> InProcessPort:
+        """Return the port. Raises PortError if it is unplugged."""
         if self.port.unplugged:
             raise PortError(f"no {device}")
         return self.port
 
     def read_torque(self) -> list[bool]:
+        """Return whether torque is on, per servo."""
         return [servo.torque_enabled for servo in self.emulated_arm.servos]
 
     def read_goals(self) -> list[int]:
+        """Return the goal position of every servo, encoder steps."""
         return [servo.get_register(reg.GOAL_POSITION) for servo in self.emulated_arm.servos]
 
 
 def send_target(arm: SO101Arm, target: Any, ticks: int = 80) -> None:
+    """Command the same joint positions, rad, in every tick."""
     for _ in range(ticks):
         arm.observe()
         arm.command(Command(np.asarray(target)))
 
 
 class WriteMonitor:
-    """Sees every instruction before the servos do, and judges it."""
+    """Checks every packet before the servos receive it: goals within range, slow enough, no jump with torque on."""
 
     def __init__(self, bench: EmulatedBench) -> None:
-        self.open_for_setup = bench
+        self.bench = bench
         self.joint_map = TickConversion(bench.calibration)
         self.max_goal_steps = [round(joint.max_velocity * 1.5 * 0.1 / RAD_PER_TICK) + 1 for joint in JOINTS]
 
     def __call__(self, packet: Packet) -> None:
+        """Check every write in a packet."""
         if packet.code == InstructionCode.SYNC_WRITE:
             address, size = packet.parameters[:2]
             for start in range(2, len(packet.parameters), size + 1):
@@ -71,7 +76,8 @@ class WriteMonitor:
             self.check_write(packet.id, packet.parameters[0], packet.parameters[1:])
 
     def check_write(self, servo_id: int, address: int, data: bytes) -> None:
-        servo, joint = self.open_for_setup.emulated_arm.servos[servo_id - 1], servo_id - 1
+        """Assert that a write to one servo is safe."""
+        servo, joint = self.bench.emulated_arm.servos[servo_id - 1], servo_id - 1
         present = min(
             max(servo.get_register(reg.PRESENT_POSITION), self.joint_map.min_ticks[joint]),
             self.joint_map.max_ticks[joint],
@@ -79,7 +85,7 @@ class WriteMonitor:
         if address == reg.GOAL_POSITION.address:
             goal = reg.GOAL_POSITION.unpack(data)
             assert self.joint_map.min_ticks[joint] <= goal <= self.joint_map.max_ticks[joint]
-            assert not self.open_for_setup.arm.hand_guiding or goal == present
+            assert not self.bench.arm.hand_guiding or goal == present
             assert servo.torque_enabled or abs(goal - present) <= 1
             last = servo.get_register(reg.GOAL_POSITION)
             assert goal == present or abs(goal - last) <= self.max_goal_steps[joint]

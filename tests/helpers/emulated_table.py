@@ -13,7 +13,7 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.primitives.primitive import MotionStyle
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 
 
 class EmulatedTable:
-    """An emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with every object placed."""
+    """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed."""
 
     def __init__(self, seed: int = 0) -> None:
         self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
@@ -45,17 +45,17 @@ class EmulatedTable:
     def mark(self) -> None:
         """Place every object of the twin where the emulated scene has it, as a user does once."""
         true = self.emulated_arm.observe_scene()
-        for anchor, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
-            self.arm.place_object(anchor.name, x, y, yaw)
+        for each, (x, y, _), yaw in zip(self.arm.objects[:-1], true.positions, true.yaws, strict=False):
+            self.arm.place_object(each.name, x, y, yaw)
 
     def real(self) -> SceneState:
         """Return the state of the emulated scene."""
         return self.emulated_arm.observe_scene()
 
-    def do(self, *clicks: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
+    def do(self, *instructions: Instruction, style: MotionStyle | None = None, ticks: int = 1500) -> list[float]:
         """Carry out instructions in the twin's scene; return the twin's largest position error per tick, m."""
         controller = ProgramController(self.arm.objects, style or MotionStyle())
-        controller.add_instructions(*clicks)
+        controller.add_instructions(*instructions)
         self.loop.set_controller(controller)
         found: list[float] = []
         rest = 0

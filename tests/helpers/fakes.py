@@ -1,4 +1,4 @@
-"""Real implementations, small and without physics, of what is slow, random or unbreakable in the program."""
+"""Small implementations, without physics, of the parts that are slow, random or never fail."""
 
 import time
 
@@ -20,9 +20,9 @@ NAN_JOINTS = read_only_copy(np.full(len(JOINTS), np.nan))
 
 
 class FakeArm:
-    """An arm that is wherever it was sent one command ago, tells what it was sent, and breaks when told to.
+    """Arm that follows every command at once, logs it, and fails on request.
 
-    ``breaks`` maps a method's name to the exception it raises from now on.
+    ``errors`` maps the name of a method to the exception that it raises.
     """
 
     name = "plain arm"
@@ -36,13 +36,15 @@ class FakeArm:
         self.positions = np.array(positions, dtype=float)
         self.connected = True
         self.sent_log = []
-        """What was sent, and where the arm was when it was made to hold: (what, positions)."""
+        """Entries ('command' or 'hold', positions in rad)."""
         self.errors = {}
 
     def connect(self):
+        """Connect."""
         self.connected = True
 
     def observe(self):
+        """Return the last commanded positions."""
         self._raise_planned_error("observe")
         return JointState(
             time.perf_counter(),
@@ -56,6 +58,7 @@ class FakeArm:
         )
 
     def observe_scene(self):
+        """Return a scene of a cube and the table at rest."""
         flags = np.zeros(2, dtype=bool)
         positions = np.array([[0.2, 0.0, 0.0125], [0.215, 0.0, 0.0]])
         return SceneState(
@@ -66,16 +69,19 @@ class FakeArm:
         )
 
     def command(self, command):
+        """Move to the command at once."""
         self._raise_planned_error("command")
         self.sent_log.append(("command", command.positions.copy()))
         self.positions = command.positions.copy()
         return command
 
     def hold(self):
+        """Log the position."""
         self._raise_planned_error("hold")
         self.sent_log.append(("hold", self.positions.copy()))
 
     def disconnect(self):
+        """Hold and disconnect."""
         self.hold()
         self.connected = False
 
@@ -90,7 +96,7 @@ CONNECTION_LOST = ConnectionLostError("The arm does not answer any more; it hold
 
 
 class ScriptedController:
-    """A controller that returns one planned thing a decision, then has nothing more to do."""
+    """Controller that returns one planned motion, command or exception per decision, then None."""
 
     def __init__(self, *plans, instruction=None):
         self.planned = list(plans)
@@ -100,6 +106,7 @@ class ScriptedController:
         self.times = []
 
     def decide(self, observation):
+        """Return the next plan, or raise it if it is an exception."""
         self.times.append(observation.time)
         if not self.planned:
             self.current_instruction = None
@@ -113,21 +120,23 @@ class ScriptedController:
 
 
 class HoldingController:
-    """A controller that always requests the same joint positions, rad."""
+    """Controller that always requests the same joint positions, rad."""
 
     def __init__(self, positions):
         self.positions = positions
 
     def decide(self, observation):
+        """Return the positions."""
         return Command(self.positions)
 
 
 def make_motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
+    """Return a tool motion by a displacement, m, and a turn, rad."""
     return ToolMotion(np.array([x, y, z]), turn, gripper, done)
 
 
 def make_command(joint_offset):
-    """A command to the home pose with every joint changed by as much."""
+    """Return a command to the home pose with every joint offset by ``joint_offset`` rad."""
     return Command(HOME_ANGLES_RAD + joint_offset)
 
 
@@ -135,5 +144,5 @@ def wait_until(condition, seconds=10.0):
     """Wait until ``condition()`` is true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not become true in time"
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""A scripted take as if a person had led the arm through it: slower, unevenly, trembling, with pauses, no clicks."""
+"""Conversion of a scripted take to a hand-guided one: slow, uneven, with tremor and pauses, without instructions."""
 
 from __future__ import annotations
 
@@ -7,57 +7,57 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.arms.kinematics import forward_kinematics
 from metagui.demonstrations.demonstration import Timing
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
-TAKE_RATE_HZ = 50.0
 ENCODER_STEP_RAD = 2 * np.pi / 4096
-"""What one step of a servo's encoder is, rad."""
+"""One step of a servo's encoder, rad."""
 PAUSED_ACTIONS = ("reach", "trace")
-"""Verbs that leave nothing behind: a person pauses after them."""
+"""Actions without a visible result: a person pauses after them."""
 
 
 def make_hand_guided(take: Demonstration, rng: np.random.Generator) -> tuple[Demonstration, list[tuple[int, int]]]:
-    """Return the take without clicks, and where these would have been: samples [start, stop) of every segment."""
-    at, bounds = _make_timetable(take, rng)
-    low = np.minimum(at.astype(int), len(take) - 2)
-    nearest = np.rint(at).astype(int)
+    """Return the hand-guided take, and the samples [start, stop) of every former segment in it."""
+    index, bounds = _make_timetable(take, rng)
+    low = np.minimum(index.astype(int), len(take) - 2)
+    nearest = np.rint(index).astype(int)
 
-    def between(values: np.ndarray) -> np.ndarray:
-        part = (at - low).reshape(-1, *(1,) * (values.ndim - 1))
+    def interpolate(values: np.ndarray) -> np.ndarray:
+        part = (index - low).reshape(-1, *(1,) * (values.ndim - 1))
         return values[low] * (1 - part) + values[low + 1] * part
 
-    joints = between(take.joint_positions)
-    joints[:, :-1] += np.stack([_make_tremor(len(at), rng) for _ in range(joints.shape[1] - 1)], axis=1)
+    joints = interpolate(take.joint_positions)
+    joints[:, :-1] += np.stack([_make_tremor(len(index), rng) for _ in range(joints.shape[1] - 1)], axis=1)
     joints = np.rint(joints / ENCODER_STEP_RAD) * ENCODER_STEP_RAD
     tool = forward_kinematics(joints)
-    asked = np.concatenate([joints[1:], joints[-1:]])
-    held = take.held[nearest] & (rng.random((len(at), 1)) > 0.01)
-    zeros = np.zeros(len(at))
+    requested = np.concatenate([joints[1:], joints[-1:]])
+    held = take.held[nearest] & (rng.random((len(index), 1)) > 0.01)
+    zeros = np.zeros(len(index))
     return replace(
         take,
-        time=np.arange(len(at)) / TAKE_RATE_HZ,
+        time=np.arange(len(index)) / CONTROL_RATE_HZ,
         joint_positions=joints,
-        joint_velocities=np.gradient(joints, axis=0) * TAKE_RATE_HZ,
+        joint_velocities=np.gradient(joints, axis=0) * CONTROL_RATE_HZ,
         tool_positions=tool.position,
         tool_yaws=tool.yaw,
-        object_positions=between(take.object_positions),
-        object_yaws=between(take.object_yaws),
+        object_positions=interpolate(take.object_positions),
+        object_yaws=interpolate(take.object_yaws),
         held=held,
         touched=take.touched[nearest],
-        command_requested=asked,
-        command_sent=asked,
+        command_requested=requested,
+        command_sent=requested,
         segments=(),
-        timing=Timing(zeros, zeros, zeros, TAKE_RATE_HZ, 0),
+        timing=Timing(zeros, zeros, zeros, CONTROL_RATE_HZ, 0),
         states=None,
     ), bounds
 
 
 def _make_timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Return which sample of the take, with fractions, every new one shows, and the segments in the new ones."""
+    """Return the fractional index in the take of every new sample, and the segments as new samples."""
     last = float(len(take) - 1)
     at = [0.0] * int(rng.integers(25, 75))
     starts, stops = [0], []
@@ -67,7 +67,7 @@ def _make_timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.n
     now = 0.0
     while now < last:
         at.append(now)
-        new = now + speed * (1 + 0.4 * np.sin(2 * np.pi * 0.5 * len(at) / TAKE_RATE_HZ + phase))
+        new = now + speed * (1 + 0.4 * np.sin(2 * np.pi * 0.5 * len(at) / CONTROL_RATE_HZ + phase))
         if waiting and waiting[0].stop <= new:
             segment = waiting.pop(0)
             stops.append(len(at))
@@ -82,8 +82,8 @@ def _make_timetable(take: Demonstration, rng: np.random.Generator) -> tuple[np.n
 
 
 def _make_tremor(sample_count: int, rng: np.random.Generator) -> np.ndarray:
-    """How a joint trembles and drifts, (count,) rad: about a millimetre at the tool."""
-    time = np.arange(sample_count) / TAKE_RATE_HZ
+    """Return the tremor and drift of a joint, (sample_count,) rad: about a millimetre at the tool."""
+    time = np.arange(sample_count) / CONTROL_RATE_HZ
     waves = [rng.normal() * np.sin(2 * np.pi * rng.uniform(3, 9) * time + rng.uniform(0, 2 * np.pi)) for _ in range(4)]
     drift = np.cumsum(rng.normal(size=sample_count))
     drift -= np.linspace(0, drift[-1], sample_count)

@@ -1,4 +1,4 @@
-"""A window's session with a virtual arm behind a pseudo-terminal: plugged, connected, led and heard."""
+"""Session of a window with an emulated arm on a pseudo-terminal that can be plugged in and out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class EmulatedUsbPort:
-    """Where the virtual arm is plugged in and pulled out; it comes back under another port's name."""
+    """USB port of an emulated arm that can be plugged in and out; its name changes every time."""
 
     def __init__(self, calibrated: bool = True) -> None:
         self.arm = EmulatedArm(SimulatedArm(4))
@@ -30,34 +30,40 @@ class EmulatedUsbPort:
         self.plug()
 
     def plug(self) -> None:
+        """Plug the cable in; the port gets a new name."""
         from metagui.arms.emulator.pty_server import EmulatedPort
 
         self.port = EmulatedPort(self.arm)
 
     def unplug(self) -> None:
+        """Pull the cable out."""
         if self.port is not None:
             self.port.close()
             self.port = None
 
     def list_ports(self) -> tuple[UsbPort, ...]:
+        """Return the ports of the computer."""
         port = self.port
         return () if port is None else (UsbPort(port.name, 0x1A86, 0x55D3, "S1", "virtual"),)
 
     @property
     def device(self) -> str:
+        """Name of the port."""
         assert self.port is not None
         return self.port.name
 
     def read_torque(self) -> list[bool]:
+        """Return whether torque is on, per servo."""
         return [bool(servo.torque_enabled) for servo in self.arm.servos]
 
 
 def was_posted(session: Session, fragment: str) -> bool:
+    """Return whether a message contains ``fragment``."""
     return any(fragment in text for _, text, _ in session.words)  # type: ignore[attr-defined]
 
 
 def wait_for_message(qtbot: QtBot, session: Session, fragment: str) -> None:
-    """Wait until the words are said; where they are not, say what was."""
+    """Wait until a message contains ``fragment``; fail with the messages that were posted."""
 
     def said() -> None:
         assert was_posted(session, fragment), (session.state.snapshot.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
@@ -66,6 +72,7 @@ def wait_for_message(qtbot: QtBot, session: Session, fragment: str) -> None:
 
 
 def connect_arm(qtbot: QtBot, session: Session) -> None:
+    """Choose the arm called mine and wait until it is ready."""
     session.arm.connection.choose("arm:mine")
     session.arm.flow.toggle_connection()
     assert session.state.snapshot.state is ArmActivity.CONNECTING
@@ -74,6 +81,6 @@ def connect_arm(qtbot: QtBot, session: Session) -> None:
 
 
 def guide_joint(usb_port: EmulatedUsbPort, joint: int, angle_change: float) -> None:
-    """Move one joint of the limp arm by hand, a little at a time."""
+    """Move one joint of the arm by hand, with torque off, in small steps, rad."""
     start = usb_port.arm.read_joint_angles()[joint]
     usb_port.arm.follow_hand_path([(joint, float(angle)) for angle in np.linspace(start, start + angle_change, 40)])

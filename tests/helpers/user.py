@@ -1,4 +1,4 @@
-"""Someone in front of the window: finds things by what can be seen or read, and uses mouse and keys only."""
+"""Simulated user of the window, which finds widgets and objects by what is visible and uses mouse and keys only."""
 
 from __future__ import annotations
 
@@ -16,100 +16,100 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HUE_RANGES_DEG = {"red": (355, 10), "green": (135, 160), "blue": (208, 225), "yellow": (43, 56), "violet": (258, 276)}
-"""Where on the colour circle things lie, degrees."""
+"""Hues of the objects, from and to, degrees."""
 SCENE_VIEW_NAME = "3-D view of the arm"
 
 
 class SimulatedUser:
-    """Eyes and a mouse."""
+    """Reads the pixels and labels of a window, and sends mouse and key events."""
 
     def __init__(self, window: QWidget) -> None:
         self.window = window
         self.longest_pause = 0.0
-        """Longest time the window did not answer, s."""
+        """Longest time in which the window processed no events, s."""
         self._screenshots: list[tuple[Path, QImage]] = []
 
-    # Seeing
+    # Reading the window
 
     def find_widget(self, name: str) -> QWidget:
         """Return the visible widget with an accessible name."""
         for widget in self.window.findChildren(QWidget):
             if widget.isVisible() and widget.accessibleName() == name:
                 return widget
-        raise AssertionError(f"there is nothing called {name!r} to be seen")
+        raise AssertionError(f"no widget called {name!r} is visible")
 
     def can_see(self, name: str) -> bool:
-        """Whether a widget with an accessible name can be seen."""
+        """Whether a widget with an accessible name is visible."""
         return any(w.isVisible() and w.accessibleName() == name for w in self.window.findChildren(QWidget))
 
     def find_button(self, text: str) -> QAbstractButton:
-        """Return the visible button whose name begins with these words."""
-        for made in self.window.findChildren(QAbstractButton):
-            if made.isVisible() and made.accessibleName().startswith(text):
-                return made
-        raise AssertionError(f"there is no button {text!r} to be seen")
+        """Return the visible button whose accessible name starts with ``text``."""
+        for button in self.window.findChildren(QAbstractButton):
+            if button.isVisible() and button.accessibleName().startswith(text):
+                return button
+        raise AssertionError(f"no button {text!r} is visible")
 
     def can_read(self, text: str) -> bool:
-        """Whether a visible label contains these words."""
+        """Whether a visible label contains ``text``."""
         return any(text in label.text() for label in self.window.findChildren(QLabel) if label.isVisible())
 
     def read_state(self) -> str:
-        """Return the word in the status bar."""
+        """Return the state in the status bar."""
         names = [w.accessibleName() for w in self.window.findChildren(QLabel)]
         return next(n.removeprefix("State: ") for n in names if n.startswith("State: "))
 
     def grab_pixels(self, widget: QWidget) -> np.ndarray:
-        """Return what a widget looks like, (h, w, 3)."""
+        """Return the pixels of a widget, (h, w, 3), 0 to 255."""
         image = widget.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
         rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
         return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
 
     def find_object(self, colour: str) -> QPoint:
-        """Return where in the 3-D view the thing of a colour is seen."""
+        """Return the position of an object of a colour in the 3-D view, pixels."""
         pixels = self.grab_pixels(self.find_widget(SCENE_VIEW_NAME))
         rows, columns = np.nonzero(compute_hue_mask(pixels, *HUE_RANGES_DEG[colour]))
-        assert len(rows) > 12, f"nothing {colour} is to be seen"
+        assert len(rows) > 12, f"no {colour} object is visible"
         middle = int(np.median(columns)), int(np.median(rows))
         nearest = int(np.argmin((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2))
         return QPoint(int(columns[nearest]), int(rows[nearest]))
 
     def take_screenshot(self, path: Path) -> None:
-        """Keep a picture of the whole window, to be written by ``write_pictures``: writing holds up the arm."""
+        """Take a screenshot for ``save_screenshots`` to write later, because writing delays the arm."""
         self._screenshots.append((path, self.window.grab().toImage()))
 
     def save_screenshots(self) -> None:
-        """Write the pictures that were kept."""
+        """Write the screenshots."""
         for path, image in self._screenshots:
             path.parent.mkdir(parents=True, exist_ok=True)
             assert image.save(str(path)), path
         self._screenshots.clear()
 
-    # Doing
+    # Mouse and keys
 
     def press_button(self, text: str) -> None:
         """Click a button."""
-        made = self.find_button(text)
-        assert made.isEnabled(), f"{text!r} is disabled: {made.toolTip()}"
-        self.click(made, made.rect().center())
+        button = self.find_button(text)
+        assert button.isEnabled(), f"{text!r} is disabled: {button.toolTip()}"
+        self.click(button, button.rect().center())
 
     def click(self, widget: QWidget, position: QPoint, right: bool = False) -> None:
-        """Move the mouse somewhere and click."""
+        """Move the mouse to a position in a widget and click."""
         point = self._move_mouse(widget, position)
-        which = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
-        QTest.mouseClick(self.window.windowHandle(), which, Qt.KeyboardModifier.NoModifier, point)
+        button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+        QTest.mouseClick(self.window.windowHandle(), button, Qt.KeyboardModifier.NoModifier, point)
 
     def hover(self, colour: str) -> None:
-        """Point at a thing in the 3-D view."""
+        """Move the mouse over an object in the 3-D view."""
         self.leave_view()
         self._move_mouse(self.find_widget(SCENE_VIEW_NAME), self.find_object(colour))
 
     def click_object(self, colour: str) -> None:
-        """Click a thing in the 3-D view."""
+        """Click an object in the 3-D view."""
         self.leave_view()
         self.click(self.find_widget(SCENE_VIEW_NAME), self.find_object(colour))
 
     def leave_view(self) -> None:
-        """Move the mouse aside, so that no hint covers anything, and let the picture settle."""
+        """Move the mouse out of the view, so that no hint covers an object, and wait for the view to be drawn."""
         QTest.mouseMove(self.window.windowHandle(), QPoint(5, self.window.height() - 5))
         self.pause(0.45)
 
@@ -118,8 +118,8 @@ class SimulatedUser:
         handle = self.window.windowHandle()
         point = self._move_mouse(widget, start)
         QTest.mousePress(handle, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point)
-        for share in (0.3, 0.6, 1.0):
-            QTest.mouseMove(handle, point + displacement * share)
+        for fraction in (0.3, 0.6, 1.0):
+            QTest.mouseMove(handle, point + displacement * fraction)
             self.pause(0.02)
         QTest.mouseRelease(handle, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point + displacement)
 
@@ -128,13 +128,13 @@ class SimulatedUser:
         QTest.keyClick(self.window.windowHandle(), key, modifier)
 
     def type_text(self, text: str) -> None:
-        """Type into whatever has the focus."""
+        """Type into the widget that has the focus."""
         focus = QApplication.focusWidget()
-        assert focus is not None, "nothing has the focus"
+        assert focus is not None, "no widget has the focus"
         QTest.keyClicks(focus, text)
 
     def select_task(self, name: str) -> None:
-        """Click a task in the list, once that has been read."""
+        """Click a task in the list, after it has been loaded."""
         self.wait_until(lambda: self.can_see("Tasks and takes"), 20, "the list of tasks")
         tree = self.find_widget("Tasks and takes")
         assert isinstance(tree, QTreeView)
@@ -155,7 +155,7 @@ class SimulatedUser:
     # Waiting
 
     def pause(self, seconds: float) -> None:
-        """Let the window work."""
+        """Process events for a time, s."""
         deadline = time.monotonic() + seconds
         while True:
             began = time.monotonic()
@@ -166,23 +166,23 @@ class SimulatedUser:
             time.sleep(0.004)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0, description: str = "") -> None:
-        """Let the window work until something can be seen."""
+        """Process events until a condition holds; fail after ``timeout`` s."""
         deadline = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, f"waited {timeout:.0f} s in vain for {description or condition}"
+            assert time.monotonic() < deadline, f"{description or condition} did not come within {timeout:.0f} s"
             self.pause(0.02)
 
 
 def compute_hue_mask(pixels: np.ndarray, min_hue: float, max_hue: float) -> np.ndarray:
-    """Return which pixels (h, w, 3) are vivid and of a hue between two angles, degrees."""
+    """Return the mask (h, w) of vivid pixels (h, w, 3) with a hue between two angles, degrees."""
     red, green, blue = (pixels[..., i] for i in range(3))
-    most, least = pixels.max(axis=2), pixels.min(axis=2)
-    span = np.maximum(most - least, 1)
+    maximum, minimum = pixels.max(axis=2), pixels.min(axis=2)
+    span = np.maximum(maximum - minimum, 1)
     hue = np.where(
-        most == red,
+        maximum == red,
         (green - blue) / span % 6,
-        np.where(most == green, (blue - red) / span + 2, (red - green) / span + 4),
+        np.where(maximum == green, (blue - red) / span + 2, (red - green) / span + 4),
     )
     hue = 60 * hue
     inside = (hue >= min_hue) & (hue <= max_hue) if min_hue <= max_hue else (hue >= min_hue) | (hue <= max_hue)
-    return inside & (span > 0.35 * np.maximum(most, 1)) & (most > 60)
+    return inside & (span > 0.35 * np.maximum(maximum, 1)) & (maximum > 60)

@@ -270,7 +270,7 @@ def test_a_library_s_own_prior_that_cannot_be_used_is_named(library, tmp_path):
     result = metagui("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0
     assert "is not a prior" in result.stderr
-    assert "What is shipped is used instead" in result.stderr
+    assert "The shipped files are used instead" in result.stderr
     assert json.loads(result.stdout)
 
 

@@ -41,8 +41,8 @@ from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.similarity import siamese
 from metagui.learning.similarity.similarity import DistanceCalibration
 from metagui.learning.training.fine_tuning import FineTuningSettings, fine_tune

@@ -11,7 +11,8 @@ import pytest
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController, TaskProgram
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.recording.segmentation import align_segmentation
@@ -98,8 +99,8 @@ def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tupl
     assert over == [False, False], "it is over once it is judged, not before"
     assert chain.finished
     assert chain.decide(last.observation) is None, "who polls later lets the loop ask once more"
-    assert chain.judge.achieved == [True, True]
-    assert chain.judge.is_successful(last.observation)
+    assert chain.success_monitor.achieved == [True, True]
+    assert chain.success_monitor.is_successful(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
 
 
@@ -135,7 +136,7 @@ def test_what_hands_showed_is_cut_learnt_and_done_over_the_bus() -> None:
     last = table.loop.run_inline(chain, 3000)
     assert last is not None
     assert chain.policy.outcome == "done"
-    assert chain.judge.is_successful(last.observation)
+    assert chain.success_monitor.is_successful(last.observation)
 
 
 def test_a_take_is_done_again_on_the_same_table(takes: tuple[Demonstration, ...]) -> None:

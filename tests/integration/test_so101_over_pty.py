@@ -16,7 +16,8 @@ from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController, TaskProgram
+from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.demonstrations.storage.library import Library

@@ -14,7 +14,7 @@ from metagui.gui.learning.loss_panel import LossAxes
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.theme.theme import Theme
 from metagui.learning.adaptation.adapted_task import TaskPolicy
-from metagui.learning.policy import features
+from metagui.learning.policy import feature_layout
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
     path = tmp_path / "recordings" / old / "adapted.safetensors"
     with monkeypatch.context() as earlier:
         adapted = TaskPolicy.load(path)
-        earlier.setattr("metagui.learning.policy.features.VERSION", features.VERSION - 1)
+        earlier.setattr("metagui.learning.policy.feature_layout.VERSION", feature_layout.VERSION - 1)
         adapted.save(path)
     person.select_task(old)
     person.wait_until(lambda: person.can_read("cannot be read. Press Adapt"), 10, "the place of the curves to say so")

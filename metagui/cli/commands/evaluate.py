@@ -64,7 +64,7 @@ def evaluate(
 
 def _open_log(path: Path | None, document: dict[str, Any], programs: "tuple[TaskProgram, ...]") -> "EpisodeLog | None":
     """Open the log of episodes; how many processes ran does not matter to it. Raises VerbError."""
-    from metagui.demonstrations.programs.program import instruction_to_flat_dict
+    from metagui.demonstrations.json_codec import instruction_to_flat_dict
     from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
 
     if path is None:

@@ -59,7 +59,7 @@ def run(
                 last = run_controller(loop, judged or chain, MAX_RUN_S)
         finally:
             chain.stop()
-    success = None if judged is None or last is None else judged.judge.is_successful(last.observation)
+    success = None if judged is None or last is None else judged.success_monitor.is_successful(last.observation)
     done = chain.outcome == "done" and success is not False
     where = scene if arm is None else arm
     document = {"task": task, "scene": where, "outcome": chain.outcome, "achieved": success, "done": done}

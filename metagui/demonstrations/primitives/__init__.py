@@ -1,1 +1,1 @@
-"""Motion primitives: grasping, placing, pushing, pressing and tracing as feedback laws."""
+"""Motion primitives: feedback laws for grasping, placing, pushing, pressing and tracing."""

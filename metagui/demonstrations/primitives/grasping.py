@@ -1,4 +1,4 @@
-"""Laws of what is held: taking it, putting it down, dragging it, letting go."""
+"""Feedback laws for held cubes: grasp, place, slide and release."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.demonstrations.primitives.primitive import (
     PROPORTIONAL_GAIN,
     RETREAT_HEIGHT_M,
+    RETREAT_TOLERANCE_M,
     ZERO_DISPLACEMENT,
     PrimitiveState,
     is_within,
     limit_turn,
     step_along_funnel,
+    step_upwards,
     wrap_quarter_turn,
 )
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
+DEFAULT_GRASP_HEIGHT_M = 0.075
+"""Height to which a grasped cube is lifted if the instruction does not give one, m."""
 FINGER_CLEARANCE_M = 0.006
-"""The fixed finger keeps this far off a cube while going down or letting go, m: rising straight up tips cubes."""
+"""Distance of the fixed finger from a cube during descent and release, m: rising without it tips cubes over."""
 GRASP_DEPTH_M = 0.002
-"""The tool goes down to this far below a cube's middle to close around it, m, and low grasps rise from there."""
+"""Depth of the tool below a cube's centre when the gripper closes, m; low grasps rise from there."""
 DRAG_HEIGHT_M = 0.014
-"""Height of the tool while it drags a cube along the table, m: the cube hangs hardly above it."""
+"""Height of the tool while it drags a cube along the table, m: the cube is barely off the table."""
 MIN_DRAG_STEP_M = 0.0015
-"""Slowest that a cube is dragged towards its goal, m a decision: who learns from it must not come to rest before."""
+"""Minimum step of a dragged cube towards its goal, m: a policy trained on slower steps would stop before the goal."""
+
+
+def get_grasp_height(state: PrimitiveState) -> float:
+    """Return the height to which a grasp lifts the tool, m."""
+    return state.get_parameter("height", DEFAULT_GRASP_HEIGHT_M)
 
 
 def grasp(state: PrimitiveState) -> ToolMotion:
-    """Come down on a cube with the fixed finger a little off, close, lift."""
+    """Descend with the fixed finger next to a cube, close, lift."""
     cube = state.get_object_position(state.object_index)
     if state.observation.scene.held[state.object_index]:
-        rise = state.get_parameter("height", 0.075) - state.tool_position[2]
-        step = np.array(
-            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
-        )
-        return ToolMotion(step, 0.0, GRIPPER_CLOSED_RAD, done=rise < 0.001)
+        rise = get_grasp_height(state) - state.tool_position[2]
+        return ToolMotion(step_upwards(state, rise), 0.0, GRIPPER_CLOSED_RAD, done=rise < 0.001)
     relative = state.tool_position - cube
     along = float(relative @ state.jaw_direction)
     across = float(relative[1] * state.jaw_direction[0] - relative[0] * state.jaw_direction[1])
@@ -54,7 +60,7 @@ def grasp(state: PrimitiveState) -> ToolMotion:
 
 
 def compute_place_goal(state: PrimitiveState, cube_index: int) -> FloatArray:
-    """(3,) where the centre of the placed cube ends: on the anchor, or on the table if that is beside it."""
+    """Return the final centre (3,) of a placed cube, m: on the object, or on the table if the offset leaves it."""
     goal = state.get_object_position(state.object_index) + state.offset
     on_cube = (
         state.object_index in state.cube_indices
@@ -66,58 +72,58 @@ def compute_place_goal(state: PrimitiveState, cube_index: int) -> FloatArray:
 
 
 def place(state: PrimitiveState) -> ToolMotion:
-    """Carry what is held to the target, let go, step aside, rise."""
+    """Carry the held cube to its goal, release it, move the finger aside, rise."""
     held = np.flatnonzero(state.observation.scene.held)
     if not len(held):
         return _retreat(state)
     cube = int(held[0])
     goal = compute_place_goal(state, cube)
-    way = goal - state.get_object_position(cube)
-    if math.hypot(way[0], way[1]) < 0.004 and way[2] > -0.004:
+    remaining = goal - state.get_object_position(cube)
+    if math.hypot(remaining[0], remaining[1]) < 0.004 and remaining[2] > -0.004:
         return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
-    error = wrap_quarter_turn(
-        float(state.observation.scene.yaws[state.object_index] - state.observation.scene.yaws[cube])
-    )
-    return ToolMotion(
-        step_along_funnel(state, state.get_object_position(cube), goal), limit_turn(error), GRIPPER_CLOSED_RAD
-    )
-
-
-def slide(state: PrimitiveState) -> ToolMotion:
-    """Drag what is held along the table, let go, step aside, rise."""
-    held = np.flatnonzero(state.observation.scene.held)
-    if not len(held):
-        return _retreat(state)
-    cube = int(held[0])
-    way = compute_slide_goal(state) - state.get_object_position(cube)
-    low = PROPORTIONAL_GAIN * max(DRAG_HEIGHT_M - state.tool_position[2], way[2])
-    way[2] = 0.0
-    if is_within(way, 0.004):
-        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
-    error = wrap_quarter_turn(
-        float(state.observation.scene.yaws[state.object_index] - state.observation.scene.yaws[cube])
-    )
-    distance = math.hypot(way[0], way[1])
-    drive = min(0.8 * MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * distance + MIN_DRAG_STEP_M)
-    return ToolMotion(way * (drive / distance) + (0.0, 0.0, low), limit_turn(error), GRIPPER_CLOSED_RAD)
+    step = step_along_funnel(state, state.get_object_position(cube), goal)
+    return ToolMotion(step, _turn_to_object(state, cube), GRIPPER_CLOSED_RAD)
 
 
 def compute_slide_goal(state: PrimitiveState) -> FloatArray:
-    """(3,) where the centre of a dragged cube ends."""
+    """Return the final centre (3,) of a dragged cube, m."""
     goal = state.get_object_position(state.object_index) + state.offset
     goal[2] = CUBE_SIZE_M / 2
     return goal
 
 
+def slide(state: PrimitiveState) -> ToolMotion:
+    """Drag the held cube along the table to its goal, release it, move the finger aside, rise."""
+    held = np.flatnonzero(state.observation.scene.held)
+    if not len(held):
+        return _retreat(state)
+    cube = int(held[0])
+    remaining = compute_slide_goal(state) - state.get_object_position(cube)
+    vertical = PROPORTIONAL_GAIN * max(DRAG_HEIGHT_M - state.tool_position[2], remaining[2])
+    remaining[2] = 0.0
+    if is_within(remaining, 0.004):
+        return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
+    distance = math.hypot(remaining[0], remaining[1])
+    drive = min(0.8 * MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * distance + MIN_DRAG_STEP_M)
+    step = remaining * (drive / distance) + (0.0, 0.0, vertical)
+    return ToolMotion(step, _turn_to_object(state, cube), GRIPPER_CLOSED_RAD)
+
+
 def release(state: PrimitiveState) -> ToolMotion:
-    """Open here, step aside, rise."""
+    """Open the gripper at the current position, move the finger aside, rise."""
     if state.observation.scene.held.any():
         return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_OPEN_RAD)
     return _retreat(state)
 
 
+def _turn_to_object(state: PrimitiveState, cube: int) -> float:
+    """Return the next turn that aligns the held cube with the object, rad."""
+    yaws = state.observation.scene.yaws
+    return limit_turn(wrap_quarter_turn(float(yaws[state.object_index] - yaws[cube])))
+
+
 def _retreat(state: PrimitiveState) -> ToolMotion:
-    """Leave the nearest cube: the fixed finger steps off sideways while the jaw opens, then up."""
+    """Leave the nearest cube: the fixed finger moves aside while the jaw opens, then the tool rises."""
     nearest = min(
         state.cube_indices, key=lambda i: float(np.sum((state.get_object_position(i) - state.tool_position) ** 2))
     )
@@ -128,8 +134,5 @@ def _retreat(state: PrimitiveState) -> ToolMotion:
     if relative[2] > 0.02 or math.hypot(relative[0], relative[1]) > 0.03:
         clear = True
     if clear:
-        step = np.array(
-            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
-        )
-        return ToolMotion(step, 0.0, GRIPPER_OPEN_RAD, done=rise < 0.004)
+        return ToolMotion(step_upwards(state, rise), 0.0, GRIPPER_OPEN_RAD, done=rise < RETREAT_TOLERANCE_M)
     return ToolMotion(state.jaw_direction * max(-0.0025, min(0.0, aside * PROPORTIONAL_GAIN)), 0.0, GRIPPER_OPEN_RAD)

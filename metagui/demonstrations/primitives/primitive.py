@@ -1,8 +1,8 @@
-"""What a law of motion sees and remembers, and the few steps that laws are made of.
+"""State that motion primitives observe and remember, and the steps from which their feedback laws are built.
 
-A law sees where things are now and little else, so that it recovers from whatever happened, and so that a policy
-that sees the same can learn it. What it must remember of its segment (what was touched, how far it has gone round)
-is in ``Memory``.
+A law depends on the current state and on little else, so that it recovers from disturbances and so that a policy with
+the same inputs can learn it. What a law must remember about its segment (what was touched, the progress along a curve)
+is in ``PrimitiveMemory``.
 """
 
 from __future__ import annotations
@@ -20,59 +20,63 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Instruction
 
 PROPORTIONAL_GAIN = 0.35
-"""Share of the remaining way covered in one decision, so that everything slows near its target."""
+"""Fraction of the remaining distance covered in one decision, so that every motion slows down near its target."""
 FINGERTIP_OFFSET_M = -0.010
-"""Middle of the closed fingers, from the tool along the jaw, m."""
+"""Position of the middle of the closed fingers relative to the tool, along the jaw, m."""
 RETREAT_HEIGHT_M = 0.050
-"""How far the tool rises above a cube it has finished with, m."""
+"""Height above a cube to which the tool rises after it has finished with it, m."""
+RETREAT_TOLERANCE_M = 0.004
+"""Remaining rise at which a retreat is done, m."""
 ZERO_DISPLACEMENT = np.zeros(3)
 
 
 @dataclass(frozen=True)
 class MotionStyle:
-    """How a demonstrator moves; people differ."""
+    """Parameters in which demonstrators differ."""
 
     speed_fraction: float = 1.0
-    """Share of the top speed."""
+    """Speed as a fraction of the maximum."""
     descent_slope: float = 2.5
-    """How steeply the tool comes down on a target."""
+    """Height above the target per horizontal distance to it, during a descent."""
     clearance: float = 0.055
-    """How high above its target the tool travels, m."""
+    """Maximum height above the target during transport, m."""
     step_noise: float = 0.0
-    """How unsteady the hand is: standard deviation of every step, as a share of its length."""
+    """Standard deviation of the noise on every step, as a fraction of its length."""
     noise_seed: int = 0
-    """Of the wobble."""
+    """Seed of the step noise."""
     target_noise: float = 0.0
-    """How far off its goals the arm wanders meanwhile, rad: so there is something to learn beside every path, and
-    what is commanded there is right, where a wobble is wrong."""
+    """Amplitude of slow noise on the arm's joint targets, rad.
+
+    The arm leaves its path while the commands stay correct, so a policy learns to come back; step noise makes the
+    commands themselves wrong."""
 
 
 @dataclass
 class PrimitiveMemory:
-    """What a law may remember of its own segment."""
+    """What a law remembers about its segment."""
 
     start_position: FloatArray
-    """(3,) where the tool was when the click began."""
+    """(3,) tool position when the instruction began, m."""
     touched: BoolArray
-    """(A,) what has been touched since."""
+    """(A,) True if the object was touched since then."""
     trace_progress: float = 0.0
-    """How far round a traced curve the tool has gone, rad, in the traced direction; of a path, the corners it met."""
+    """Angle covered along a closed curve, rad, in the traced direction; number of corners reached on a polyline."""
     decision_count: int = 0
 
     @classmethod
     def from_observation(cls, observation: Observation) -> PrimitiveMemory:
-        """Start a segment at the present state."""
+        """Return the memory of a segment that starts at ``observation``."""
         return cls(observation.tool_position, np.zeros_like(observation.scene.touched))
 
     def update(self, observation: Observation) -> None:
-        """Take in one more decision's state."""
+        """Add the state of one more decision."""
         self.touched = self.touched | observation.scene.touched
         self.decision_count += 1
 
 
 @dataclass(frozen=True)
 class PrimitiveState:
-    """What a law sees: the click it carries out, the state now, and its names resolved to indices."""
+    """Input of a law: the instruction, the current state, and the instruction's names resolved to indices."""
 
     instruction: Instruction
     observation: Observation
@@ -80,12 +84,12 @@ class PrimitiveState:
     style: MotionStyle
     object_index: int
     target_index: int
-    """Index of the click's second anchor, or of the first again if it has none."""
+    """Index of the instruction's second object; of the first if there is no second."""
     cube_indices: tuple[int, ...]
 
     @property
     def tool_position(self) -> FloatArray:
-        """(3,) the tool's position."""
+        """(3,) tool position, m."""
         return self.observation.tool_position
 
     @property
@@ -95,58 +99,74 @@ class PrimitiveState:
 
     @property
     def current_gripper_target(self) -> float:
-        """Gripper target that changes nothing: open stays open, closed stays closed."""
+        """Gripper target that keeps an open gripper open and a closed one closed, rad."""
         return GRIPPER_OPEN_RAD if self.observation.gripper > 0.25 else GRIPPER_CLOSED_RAD
 
     def get_object_position(self, index: int) -> FloatArray:
-        """(3,) position of an anchor."""
+        """Return the position (3,) of an object, m."""
         return np.array(self.observation.scene.positions[index])
 
     @property
     def offset(self) -> FloatArray:
-        """(3,) the click's hidden offset."""
+        """(3,) offset of the instruction, m."""
         return np.asarray(self.instruction.parameters.get("offset", (0.0, 0.0, 0.0)), dtype=np.float64)
 
+    @property
+    def max_step(self) -> float:
+        """Maximum displacement in one decision, m."""
+        return MAX_DISPLACEMENT_M * self.style.speed_fraction
+
     def get_parameter(self, name: str, default: float) -> float:
-        """One of the click's numbers."""
+        """Return a numeric parameter of the instruction."""
         return float(self.instruction.parameters.get(name, default))
 
 
 def wrap_quarter_turn(angle: Any) -> Any:
-    """Return the smallest turn that brings a square to ``angle``, in [-pi/4, pi/4), of numbers, arrays or tensors."""
+    """Return the smallest turn that aligns a square with ``angle``, in [-pi/4, pi/4) rad.
+
+    Accepts numbers, arrays and tensors.
+    """
     return (angle + math.pi / 4) % (math.pi / 2) - math.pi / 4
 
 
 def limit_step(displacement: FloatArray, max_length: float) -> FloatArray:
-    """Return the next step along ``way``: a share of it, never more than ``most``."""
+    """Return the next step (3,) along ``displacement``: a fraction of it, at most ``max_length`` m."""
     length = math.sqrt(float(displacement @ displacement)) * PROPORTIONAL_GAIN
     return displacement * (PROPORTIONAL_GAIN if length <= max_length else PROPORTIONAL_GAIN * max_length / length)
 
 
 def limit_turn(yaw_error: float) -> float:
-    """Return how far to turn now to be rid of an error, rad."""
+    """Return the next turn that reduces a yaw error, rad."""
     return max(-MAX_YAW_CHANGE_RAD, min(MAX_YAW_CHANGE_RAD, 0.5 * yaw_error))
 
 
 def turn_to_neutral(state: PrimitiveState) -> float:
-    """Turn back to the jaw pointing forward."""
+    """Return the next turn towards a jaw that points forward, rad."""
     return limit_turn(-state.observation.tool_yaw)
 
 
+def step_upwards(state: PrimitiveState, rise: float) -> FloatArray:
+    """Return the next step (3,) straight up when ``rise`` m are left."""
+    return np.array([0.0, 0.0, min(state.max_step, PROPORTIONAL_GAIN * rise + 0.001)])
+
+
 def step_along_funnel(state: PrimitiveState, position: FloatArray, goal: FloatArray) -> FloatArray:
-    """Step from ``position`` to ``goal`` so that height above it grows with distance: over, then down, in one law."""
+    """Return the next step (3,) to ``goal`` through a funnel: first above it, then down, in one law.
+
+    The height above the goal grows with the horizontal distance, up to the style's clearance.
+    """
     x, y, z = (goal - position).tolist()
     distance = math.hypot(x, y)
     lift = min(max(0.0, (distance - 0.004) * state.style.descent_slope), state.style.clearance)
     climb = z + lift
     free = 1.0 - min(max((climb - 0.004) / 0.02, 0.0), 1.0)
-    most = MAX_DISPLACEMENT_M * state.style.speed_fraction
-    step: FloatArray = limit_step(np.array([x, y, 0.0]), most) * free
-    step[2] = max(-most, min(most, PROPORTIONAL_GAIN * climb))
+    max_step = state.max_step
+    step: FloatArray = limit_step(np.array([x, y, 0.0]), max_step) * free
+    step[2] = max(-max_step, min(max_step, PROPORTIONAL_GAIN * climb))
     length = math.sqrt(float(step @ step))
-    return step if length <= most else step * (most / length)
+    return step if length <= max_step else step * (max_step / length)
 
 
 def is_within(displacement: FloatArray, tolerance: float) -> bool:
-    """Whether a way is shorter than a tolerance, m."""
+    """Whether a displacement is shorter than a tolerance, m."""
     return float(displacement @ displacement) < tolerance * tolerance

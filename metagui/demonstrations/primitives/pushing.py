@@ -1,4 +1,4 @@
-"""Laws of the closed gripper: pushing a cube somewhere, pressing one from above."""
+"""Feedback laws for the closed gripper: push a cube to a point, press a cube from above."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, MAX_DISPLACEMENT_M, ToolMotion
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, ToolMotion
 from metagui.demonstrations.primitives.primitive import (
     FINGERTIP_OFFSET_M,
     PROPORTIONAL_GAIN,
     RETREAT_HEIGHT_M,
+    RETREAT_TOLERANCE_M,
     PrimitiveState,
     is_within,
     limit_turn,
     step_along_funnel,
+    step_upwards,
     turn_to_neutral,
     wrap_quarter_turn,
 )
@@ -24,78 +26,77 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
 
 DETOUR_RADIUS_M = 0.052
-"""How far from the middle of another cube a pushed one goes round it, m; nearer than CLEAR they touch."""
+"""Distance from another cube's centre at which a pushed cube passes it, m."""
 MIN_CUBE_DISTANCE_M = 0.034
+"""Distance between two cubes' centres below which they touch, m."""
+PUSH_HEIGHT_M = 0.012
+"""Height of the tool during a push, m."""
 
 
 def compute_push_goal(state: PrimitiveState) -> FloatArray:
-    """(3,) where the centre of the pushed cube ends."""
+    """Return the final centre (3,) of the pushed cube, m."""
     goal = state.get_object_position(state.target_index) + state.offset
     goal[2] = state.get_object_position(state.object_index)[2]
     return goal
 
 
 def push(state: PrimitiveState) -> ToolMotion:
-    """Get behind a cube on the line to its goal, low and closed, then drive along the line, correcting sideways."""
+    """Move behind a cube on the line to its goal, then drive along the line, correcting sideways."""
     cube, goal = state.get_object_position(state.object_index), compute_push_goal(state)
-    left = (goal - cube)[:2]
-    beyond = (
-        float((state.tool_position + FINGERTIP_OFFSET_M * state.jaw_direction - cube)[:2] @ left) > 0.0
-    )  # pushed past it: better than going round it
-    if is_within(left, 0.006 if beyond else 0.003):
-        rise = cube[2] + RETREAT_HEIGHT_M - state.tool_position[2]
-        step = np.array(
-            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
-        )
-        return ToolMotion(step, turn_to_neutral(state), GRIPPER_CLOSED_RAD, done=rise < 0.004)
-    way = _plan_detour(state, left)
-    distance = math.hypot(way[0], way[1])
-    ahead = np.array([way[0] / distance, way[1] / distance, 0.0])
-    side = np.array([-ahead[1], ahead[0], 0.0])
-    turn = limit_turn(
-        wrap_quarter_turn(math.atan2(ahead[1], ahead[0]) - state.observation.tool_yaw)
-    )  # push with a face, not an edge
+    remaining = (goal - cube)[:2]
     tip = state.tool_position + FINGERTIP_OFFSET_M * state.jaw_direction
+    # A cube that was pushed past its goal stays there: driving round it to push it back is worse.
+    is_beyond = float((tip - cube)[:2] @ remaining) > 0.0
+    if is_within(remaining, 0.006 if is_beyond else 0.003):
+        rise = cube[2] + RETREAT_HEIGHT_M - state.tool_position[2]
+        return _rise(state, rise, turn_to_neutral(state))
+    displacement = _plan_detour(state, remaining)
+    distance = math.hypot(displacement[0], displacement[1])
+    ahead = np.array([displacement[0] / distance, displacement[1] / distance, 0.0])
+    side = np.array([-ahead[1], ahead[0], 0.0])
+    # The cube is pushed with a face of the fingers, not with an edge.
+    turn = limit_turn(wrap_quarter_turn(math.atan2(ahead[1], ahead[0]) - state.observation.tool_yaw))
     relative = tip - cube
     along, across = float(relative @ ahead), float(relative @ side)
-    low = 0.012 - state.tool_position[2]
-    if low > -0.010 and -0.055 < along < -0.012 and abs(across) < 0.012:
+    descent = PUSH_HEIGHT_M - state.tool_position[2]
+    if descent > -0.010 and -0.055 < along < -0.012 and abs(across) < 0.012:
         drive = min(0.006 * state.style.speed_fraction, 0.25 * distance + 0.0007)
         drive *= 1.0 - min(abs(across) / 0.014, 0.8)
-        step = ahead * drive - side * (PROPORTIONAL_GAIN * across) + (0.0, 0.0, PROPORTIONAL_GAIN * low)
+        step = ahead * drive - side * (PROPORTIONAL_GAIN * across) + (0.0, 0.0, PROPORTIONAL_GAIN * descent)
         return ToolMotion(step, turn, GRIPPER_CLOSED_RAD)
     behind = cube - 0.036 * ahead - FINGERTIP_OFFSET_M * state.jaw_direction
-    behind[2] = 0.012
+    behind[2] = PUSH_HEIGHT_M
     return ToolMotion(step_along_funnel(state, state.tool_position, behind), turn, GRIPPER_CLOSED_RAD)
 
 
+def press(state: PrimitiveState) -> ToolMotion:
+    """Descend on a cube with closed fingers until it is touched, then rise."""
+    cube = state.get_object_position(state.object_index)
+    if state.memory.touched[state.object_index]:
+        return _rise(state, cube[2] + RETREAT_HEIGHT_M - state.tool_position[2], 0.0)
+    is_closed = state.observation.gripper < 0.0
+    goal = cube - FINGERTIP_OFFSET_M * state.jaw_direction + (0.0, 0.0, 0.014 if is_closed else 0.045)
+    return ToolMotion(step_along_funnel(state, state.tool_position, goal), turn_to_neutral(state), GRIPPER_CLOSED_RAD)
+
+
+def _rise(state: PrimitiveState, rise: float, turn: float) -> ToolMotion:
+    """Return the next motion of a retreat with ``rise`` m left."""
+    return ToolMotion(step_upwards(state, rise), turn, GRIPPER_CLOSED_RAD, done=rise < RETREAT_TOLERANCE_M)
+
+
 def _plan_detour(state: PrimitiveState, displacement: FloatArray) -> FloatArray:
-    """(2,) the way that a pushed cube goes: straight, or round the other cube that it is to lie beside."""
+    """Return the displacement (2,) of a pushed cube, m: straight, or around the cube that is its target."""
     if state.target_index == state.object_index or state.target_index not in state.cube_indices:
         return displacement
     other = (state.get_object_position(state.target_index) - state.get_object_position(state.object_index))[:2]
-    share = min(max(float(other @ displacement) / float(displacement @ displacement), 0.0), 1.0)
-    nearest = share * displacement - other  # from the other cube to the straight way
-    off = math.hypot(nearest[0], nearest[1])
-    if share in (0.0, 1.0) or off > MIN_CUBE_DISTANCE_M:
+    fraction = min(max(float(other @ displacement) / float(displacement @ displacement), 0.0), 1.0)
+    nearest = fraction * displacement - other  # from the other cube to the straight line
+    distance = math.hypot(nearest[0], nearest[1])
+    if fraction in (0.0, 1.0) or distance > MIN_CUBE_DISTANCE_M:
         return displacement
     aside = (
-        nearest / off
-        if off > 0.001
+        nearest / distance
+        if distance > 0.001
         else np.array([-displacement[1], displacement[0]]) / math.hypot(displacement[0], displacement[1])
     )
     return np.asarray(other + DETOUR_RADIUS_M * aside)
-
-
-def press(state: PrimitiveState) -> ToolMotion:
-    """Come down on a cube with closed fingers until it is touched, then rise."""
-    cube = state.get_object_position(state.object_index)
-    if state.memory.touched[state.object_index]:
-        rise = cube[2] + RETREAT_HEIGHT_M - state.tool_position[2]
-        step = np.array(
-            [0.0, 0.0, min(MAX_DISPLACEMENT_M * state.style.speed_fraction, PROPORTIONAL_GAIN * rise + 0.001)]
-        )
-        return ToolMotion(step, 0.0, GRIPPER_CLOSED_RAD, done=rise < 0.004)
-    ready = state.observation.gripper < 0.0
-    goal = cube - FINGERTIP_OFFSET_M * state.jaw_direction + (0.0, 0.0, 0.014 if ready else 0.045)
-    return ToolMotion(step_along_funnel(state, state.tool_position, goal), turn_to_neutral(state), GRIPPER_CLOSED_RAD)

@@ -1,9 +1,9 @@
-"""Scripted demonstrators: whole libraries of takes from click programs, as fast as the machine allows.
+"""Scripted demonstrators: whole libraries of takes from task programs, generated as fast as the machine allows.
 
-Every take runs through the same control loop, safety gate and recorder as a person's; only the clock is missing.
-A scene in which the script does not achieve the program is thrown away and the next one is tried, and so is one in
-which a take could not be told from another task's: a person who teaches puts things so that it is plain which is
-meant. Scenes in which a policy is tried are never chosen like this.
+Every take passes through the same control loop, safety gate and recorder as a user's, without waiting for the clock.
+A scene in which the program is not achieved is discarded and the next one is tried. So is an ambiguous scene, in which
+the take would fit another task as well: a user who teaches avoids them too. The scenes in which policies are evaluated
+are never filtered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.programs.ambiguity import is_unambiguous
-from metagui.demonstrations.programs.program import ProgramController, TaskProgram, make_primitive_state
+from metagui.demonstrations.programs.program_controller import ProgramController, make_primitive_state
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
@@ -32,33 +32,36 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.primitives.primitive import MotionStyle
+    from metagui.demonstrations.programs.program import TaskProgram
 
 MAX_EXECUTION_TICKS = 6000
-"""Ticks (two minutes) after which an execution is given up, whatever it does."""
+"""Maximum number of ticks of an execution (two minutes)."""
 MAX_SCENE_ATTEMPTS = 60
-"""Scenes to try before a program is called impossible."""
+"""Maximum number of scenes tried for one take."""
 
 
 class ImpossibleProgramError(Exception):
-    """The scripted demonstrator achieved a program in no scene that was tried."""
+    """The scripted demonstrator achieved a program in none of the scenes that were tried."""
 
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """How a library is generated."""
+    """Settings of a generated library."""
 
     takes: int = 3
+    """Number of takes per program."""
     seed: int = 0
     prefix_fraction: float = 0.0
-    """Share of the takes that start after unrecorded random motion, so that segments start from many states."""
+    """Fraction of the takes that start after unrecorded random motion, so that segments start from many states."""
     workers: int | None = None
-    """Processes; None for one a core."""
+    """Number of processes; None for one per core."""
 
 
 class ScriptedDemonstrator:
-    """A scripted person: carries out a program's clicks, watched by a judge. Implements Controller.
+    """Carries out a program and monitors its success. Implements Controller.
 
-    One who is ``choosy`` stops where it would not be plain what a click is about; ``unclear`` tells.
+    With ``reject_ambiguous`` it stops at an instruction whose object would be unclear from the take, and sets
+    ``is_ambiguous``.
     """
 
     def __init__(self, program: TaskProgram, scene: Scene, style: MotionStyle, reject_ambiguous: bool = False) -> None:
@@ -69,16 +72,16 @@ class ScriptedDemonstrator:
 
     @property
     def current_instruction(self) -> Instruction | None:
-        """The click being carried out."""
+        """Instruction that is carried out now."""
         return self._controller.current_instruction
 
     @property
     def instruction_index(self) -> int:
-        """How many clicks were begun, less one."""
+        """Index of the instruction that was started last."""
         return self._controller.instruction_index
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None when the program is over or given up."""
+        """Return the next motion, or None if the program is done or was given up."""
         before = self.instruction_index
         if self.current_instruction is None and len(self.success_monitor.achieved) == before:
             self.success_monitor.end_instruction(observation)
@@ -86,10 +89,9 @@ class ScriptedDemonstrator:
         if self.instruction_index != before:
             self.success_monitor.begin_instruction(observation)
             if self._reject_ambiguous and self.current_instruction is not None:
-                anchors = self._controller.objects
-                self.is_ambiguous = not is_unambiguous(
-                    make_primitive_state(self.current_instruction, anchors, observation), anchors
-                )
+                objects = self._controller.objects
+                state = make_primitive_state(self.current_instruction, objects, observation)
+                self.is_ambiguous = not is_unambiguous(state, objects)
         if self.is_ambiguous:
             self._controller.clear()
             return None
@@ -99,7 +101,7 @@ class ScriptedDemonstrator:
 
 
 def execute(loop: ControlLoop, demonstrator: ScriptedDemonstrator) -> bool:
-    """Run a demonstrator to its end in a loop without a clock; return whether the judge is content."""
+    """Run a demonstrator to its end in a loop without a clock; return whether it achieved its program."""
     last = loop.run_inline(demonstrator, MAX_EXECUTION_TICKS)
     return last is not None and demonstrator.success_monitor.is_successful(last.observation)
 
@@ -114,7 +116,7 @@ def demonstrate(
 ) -> Demonstration | None:
     """Record one take of ``program`` in the scene of ``seed``, after ``setup``.
 
-    Returns None if it was not achieved, or, for the ``choosy``, if another task would have looked the same.
+    Returns None if the program was not achieved or, with ``reject_ambiguous``, if the scene is ambiguous.
     """
     arm = SimulatedArm(seed, style.target_noise)
     arm.connect()
@@ -144,8 +146,8 @@ def _generate_take(
         if take is not None:
             return take
     raise ImpossibleProgramError(
-        f"The script did not achieve {program.name!r} in any of {MAX_SCENE_ATTEMPTS} scenes. Nothing was written for it; check "
-        "that its clicks can follow each other and lie within reach."
+        f"The script did not achieve {program.name!r} in any of {MAX_SCENE_ATTEMPTS} scenes. Nothing was written for "
+        "it; check that its instructions can follow each other and are within reach."
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows by which results are reported, and which compositions and pairs training leaves to the tests."""
+"""Splits by which results are reported, and the compositions, ranges and pairs that only tests contain."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Instruction
 
 SINGLE_FAMILIES = tuple(family for family in TASK_FAMILIES if family != "sort")
+"""Families of one trained motion each."""
 TRAINED_COMPOSITIONS = (
     "sort",
     "press+trace",
@@ -21,13 +22,16 @@ TRAINED_COMPOSITIONS = (
     "reach+push",
     "trace+lift",
 )
+"""Compositions in the training set."""
 UNTRAINED_SHORT_COMPOSITIONS = ("press+push", "place+trace", "lift+trace", "push+reach", "slide+press")
+"""Compositions of two families that only tests contain."""
 UNTRAINED_LONG_COMPOSITIONS = (
     "press+place+trace",
     "push+place+reach",
     "reach+trace+push+lift",
     "slide+press+trace+reach",
 )
+"""Compositions of three and four families that only tests contain."""
 
 EXTRAPOLATION_RANGES = ParameterRanges(
     reach_offset=(0.040, 0.055),
@@ -36,12 +40,12 @@ EXTRAPOLATION_RANGES = ParameterRanges(
     circle_radius=(0.042, 0.048),
     line_length=(0.078, 0.095),
 )
-"""Numbers that training does not reach."""
+"""Parameter ranges beyond those of the training set."""
 EXTRAPOLATION_SUFFIX, UNTRAINED_PAIR_SUFFIX = " outside", " new pair"
-"""What is added to a family's name."""
+"""Suffixes of family names in the test set."""
 
 UNTRAINED_PAIRS = frozenset({("red cube", "violet zone"), ("blue cube", "yellow zone")})
-"""Cubes that never go to these zones in training."""
+"""Cubes and the zones to which they never go in the training set."""
 
 EVALUATION_SPLITS = (
     "singles",
@@ -55,7 +59,7 @@ EVALUATION_SPLITS = (
 
 
 def get_evaluation_split(family: str) -> str:
-    """Return the row a family's results belong to; a family that is not known makes a row of its own."""
+    """Return the split to which a family belongs; an unknown family is a split of its own."""
     if family.endswith(EXTRAPOLATION_SUFFIX):
         return "outside the trained range"
     if family.endswith(UNTRAINED_PAIR_SUFFIX):
@@ -73,11 +77,11 @@ def get_evaluation_split(family: str) -> str:
 
 
 def has_only_trained_pairs(instructions: tuple[Instruction, ...]) -> bool:
-    """Whether a program has no pair that training leaves to the tests."""
+    """Whether a program has no pair that is left to the tests."""
     return not find_object_pairs(instructions) & UNTRAINED_PAIRS
 
 
 def has_only_untrained_pairs(instructions: tuple[Instruction, ...]) -> bool:
-    """Whether all a program's pairs are such."""
+    """Whether a program has pairs, and all of them are left to the tests."""
     found = find_object_pairs(instructions)
     return bool(found) and found <= UNTRAINED_PAIRS

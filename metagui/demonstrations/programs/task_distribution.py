@@ -1,6 +1,6 @@
-"""Where tasks come from: families of clicks with hidden numbers, drawn by seed, for training and for tests.
+"""Random task programs of several families, drawn by seed for the training, validation and test sets.
 
-A *task* hides its numbers (offsets, sizes, directions) from the observation; only its demonstrations tell them.
+The parameters of a task (offsets, sizes, directions) are not observable; only its demonstrations show them.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import numpy as np
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
-from metagui.demonstrations.programs.program import TaskProgram, describe_instruction
+from metagui.demonstrations.programs.program import TaskProgram, describe_instructions
 from metagui.demonstrations.programs.validity import is_valid_sequence
 
 NEARBY_PREFIX_FRACTION = 0.2
-"""Share of the unrecorded motions that end above what the first click is about."""
+"""Fraction of the unrecorded prefixes that end above the object of the first instruction."""
 
-CUBE_NAMES = tuple(a.name for a in SCENE_OBJECTS if a.kind == "cube")
-ZONE_NAMES = tuple(a.name for a in SCENE_OBJECTS if a.kind == "zone")
+CUBE_NAMES = tuple(each.name for each in SCENE_OBJECTS if each.kind == "cube")
+ZONE_NAMES = tuple(each.name for each in SCENE_OBJECTS if each.kind == "zone")
 
 
 @dataclass(frozen=True)
 class ParameterRanges:
-    """How far hidden numbers reach, each from and to; the test set has some that lie beyond the training set's."""
+    """Ranges of task parameters, minimum and maximum; the test set has some beyond the training set's."""
 
     reach_offset: tuple[float, float] = (0.0, 0.035)
     """Horizontal offset of a reach, m."""
     zone_offset: tuple[float, float] = (0.0, 0.012)
-    """Horizontal offset of a cube put on a zone, m."""
+    """Horizontal offset of a cube placed on a zone, m."""
     neighbour_distance: tuple[float, float] = (0.045, 0.055)
-    """Distance of a cube put beside another, m."""
+    """Distance of a cube placed next to another, m."""
     circle_radius: tuple[float, float] = (0.020, 0.038)
     """Radius of a traced circle, m."""
     line_length: tuple[float, float] = (0.04, 0.07)
     """Length of a traced line, m."""
     push_offset: tuple[float, float] = (0.015, 0.055)
-    """Horizontal offset of a cube pushed to a point off a zone, m."""
+    """Horizontal offset from a zone of a cube pushed off it, m."""
 
 
 def _pick(rng: np.random.Generator, names: tuple[str, ...]) -> str:
@@ -52,29 +52,28 @@ def _pick_other(rng: np.random.Generator, names: tuple[str, ...], *excluded: str
 
 
 def _sample_ring(rng: np.random.Generator, min_radius: float, max_radius: float) -> tuple[float, float]:
-    """Draw a point of the ring between two radii."""
+    """Return a random point between two radii, m."""
     radius, angle = math.sqrt(rng.uniform(min_radius**2, max_radius**2)), rng.uniform(-math.pi, math.pi)
     return round(radius * math.cos(angle), 4), round(radius * math.sin(angle), 4)
 
 
 def draw_reach(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Go to a point near an anchor."""
-    anchor = _pick(rng, CUBE_NAMES + ZONE_NAMES + ("table",))
+    """Draw a reach to a point near an object."""
+    name = _pick(rng, CUBE_NAMES + ZONE_NAMES + ("table",))
     height = round(rng.uniform(0.04, 0.085), 4)
-    return (Instruction("reach", anchor, None, {"offset": (*_sample_ring(rng, *ranges.reach_offset), height)}),)
+    return (Instruction("reach", name, None, {"offset": (*_sample_ring(rng, *ranges.reach_offset), height)}),)
 
 
 def draw_lift(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Grasp a cube and lift it."""
+    """Draw a grasp and lift of a cube."""
     return (Instruction("grasp", _pick(rng, CUBE_NAMES), None, {"height": round(rng.uniform(0.055, 0.085), 4)}),)
 
 
 def _draw_put(rng: np.random.Generator, ranges: ParameterRanges, cube: str, kind: str) -> tuple[Instruction, ...]:
     grasp = Instruction("grasp", cube, None, {"height": 0.07})
     if kind == "on zone":
-        return grasp, Instruction(
-            "place", _pick(rng, ZONE_NAMES), None, {"offset": (*_sample_ring(rng, *ranges.zone_offset), 0.0)}
-        )
+        zone = _pick(rng, ZONE_NAMES)
+        return grasp, Instruction("place", zone, None, {"offset": (*_sample_ring(rng, *ranges.zone_offset), 0.0)})
     if kind == "stack":
         return grasp, Instruction("place", _pick_other(rng, CUBE_NAMES, cube))
     offset = (*_sample_ring(rng, *ranges.neighbour_distance), 0.0)
@@ -82,34 +81,34 @@ def _draw_put(rng: np.random.Generator, ranges: ParameterRanges, cube: str, kind
 
 
 def draw_place(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Put a cube on a zone or beside another cube."""
+    """Draw a pick and place of a cube on a zone or next to another cube."""
     return _draw_put(rng, ranges, _pick(rng, CUBE_NAMES), "on zone" if rng.random() < 0.65 else "beside")
 
 
 def draw_stack(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Put a cube on another."""
+    """Draw a pick and place of a cube on another."""
     return _draw_put(rng, ranges, _pick(rng, CUBE_NAMES), "stack")
 
 
 def draw_press(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Touch a cube from above."""
+    """Draw a press on a cube from above."""
     return (Instruction("press", _pick(rng, CUBE_NAMES)),)
 
 
 def draw_push(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Push a cube onto a zone."""
+    """Draw a push of a cube onto a zone."""
     offset = (*_sample_ring(rng, *ranges.zone_offset), 0.0)
     return (Instruction("push", _pick(rng, CUBE_NAMES), _pick(rng, ZONE_NAMES), {"offset": offset}),)
 
 
 def draw_push_off(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Push a cube to a point off a zone."""
+    """Draw a push of a cube to a point off a zone."""
     offset = (*_sample_ring(rng, *ranges.push_offset), 0.0)
     return (Instruction("push", _pick(rng, CUBE_NAMES), _pick(rng, ZONE_NAMES), {"offset": offset}),)
 
 
 def draw_slide(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Drag a cube along the table onto a zone, never lifting it."""
+    """Draw a drag of a cube along the table onto a zone, without lifting it."""
     grasp = Instruction("grasp", _pick(rng, CUBE_NAMES), None, {"height": 0.016})
     return grasp, Instruction(
         "slide", _pick(rng, ZONE_NAMES), None, {"offset": (*_sample_ring(rng, *ranges.zone_offset), 0.0)}
@@ -117,20 +116,20 @@ def draw_slide(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instr
 
 
 def draw_sort(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Put two cubes on the two zones."""
+    """Draw a pick and place of two cubes on the two zones."""
     cubes, zones = rng.permutation(CUBE_NAMES)[:2], rng.permutation(ZONE_NAMES)
-    clicks: list[Instruction] = []
+    instructions: list[Instruction] = []
     for cube, zone in zip(cubes, zones, strict=True):
         offset = (*_sample_ring(rng, *ranges.zone_offset), 0.0)
-        clicks += (
+        instructions += (
             Instruction("grasp", str(cube), None, {"height": 0.07}),
             Instruction("place", str(zone), None, {"offset": offset}),
         )
-    return tuple(clicks)
+    return tuple(instructions)
 
 
 def draw_trace(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace a circle or a line above an anchor."""
+    """Draw a trace of a circle or a line above an object."""
     if rng.random() < 0.6:
         return _draw_traced_shape(
             rng, {"shape": "circle", "radius": round(rng.uniform(*ranges.circle_radius), 4), **_draw_direction(rng)}
@@ -156,14 +155,14 @@ def _draw_angle(rng: np.random.Generator) -> dict[str, float]:
 
 
 def draw_corner(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace two strokes at a right angle, to the left or to the right."""
+    """Draw a trace of two strokes at a right angle, to the left or to the right."""
     bend = float(rng.choice((-1.0, 1.0))) * rng.uniform(0.025, 0.045)
     size = {"length": round(rng.uniform(0.03, 0.06), 4), "width": round(bend, 4)}
     return _draw_traced_shape(rng, {"shape": "corner"} | size | _draw_angle(rng))
 
 
 def draw_upright_line(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace a line that rises or falls, in the plane of the arm's forward axis and the vertical."""
+    """Draw a trace of a line that rises or falls, in the plane of the arm's forward axis and the vertical."""
     length = round(rng.uniform(*ranges.line_length), 4)
     return _draw_traced_shape(
         rng, {"shape": "line", "plane": "vertical", "length": length} | _draw_angle(rng), min_height=0.07
@@ -171,7 +170,7 @@ def draw_upright_line(rng: np.random.Generator, ranges: ParameterRanges) -> tupl
 
 
 def draw_ellipse(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace an ellipse, one half-axis clearly the longer."""
+    """Draw a trace of an ellipse with clearly different half-axes."""
     ratio, long = rng.uniform(0.45, 0.65), rng.uniform(0.030, 0.038)
     if rng.random() < 0.5:
         long, ratio = long * ratio, 1.0 / ratio
@@ -180,19 +179,19 @@ def draw_ellipse(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Ins
 
 
 def draw_vertical_circle(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace an upright circle."""
+    """Draw a trace of an upright circle."""
     numbers = {"shape": "circle", "plane": "vertical", "radius": round(rng.uniform(0.020, 0.028), 4)}
     return _draw_traced_shape(rng, numbers | _draw_direction(rng), min_height=0.07)
 
 
 def draw_zigzag(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Trace three strokes, there, back and there again."""
+    """Draw a trace of three strokes, forth, back and forth."""
     size = {"length": round(rng.uniform(0.06, 0.08), 4), "width": round(rng.uniform(0.030, 0.040), 4)}
     return _draw_traced_shape(rng, {"shape": "zigzag"} | size | _draw_angle(rng))
 
 
-def draw_push_beside(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
-    """Push a cube beside another."""
+def draw_push_next_to(rng: np.random.Generator, ranges: ParameterRanges) -> tuple[Instruction, ...]:
+    """Draw a push of a cube next to another."""
     cube = _pick(rng, CUBE_NAMES)
     return (
         Instruction(
@@ -217,22 +216,22 @@ TASK_FAMILIES: dict[str, InstructionSampler] = {
     "slide": draw_slide,
     "sort": draw_sort,
 }
-"""What the shipped prior is trained on."""
+"""Families in the training set and in the tests."""
 
 TRAINING_ONLY_FAMILIES: dict[str, InstructionSampler] = {
     "push off": draw_push_off,
     "corner": draw_corner,
     "upright line": draw_upright_line,
 }
-"""Only to be trained on: no test asks for them, they are there to make what is learnt more general."""
+"""Families in the training set only, where they make the prior more general."""
 
 UNTRAINED_FAMILIES: dict[str, InstructionSampler] = {
     "ellipse": draw_ellipse,
     "vertical circle": draw_vertical_circle,
-    "push beside": draw_push_beside,
+    "push beside": draw_push_next_to,
     "zigzag": draw_zigzag,
 }
-"""What it never sees: only for tests."""
+"""Families in the tests only."""
 
 
 def draw_program(
@@ -240,15 +239,15 @@ def draw_program(
     family: str,
     name: str,
     ranges: ParameterRanges | None = None,
-    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda clicks: True,
+    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda _: True,
 ) -> TaskProgram:
-    """Draw one program of a family, or of a composition such as ``"press+trace"``, that ``suits``."""
-    drawn = TASK_FAMILIES | TRAINING_ONLY_FAMILIES | UNTRAINED_FAMILIES
+    """Draw one accepted program of a family, or of a composition such as ``"press+trace"``."""
+    samplers = TASK_FAMILIES | TRAINING_ONLY_FAMILIES | UNTRAINED_FAMILIES
     while True:
-        parts = [drawn[part](rng, ranges or ParameterRanges()) for part in family.split("+")]
-        clicks = tuple(click for part in parts for click in part)
-        if is_valid_sequence(clicks) and accepts(clicks):
-            return TaskProgram(name, clicks, family=family)
+        parts = [samplers[part](rng, ranges or ParameterRanges()) for part in family.split("+")]
+        instructions = tuple(each for part in parts for each in part)
+        if is_valid_sequence(instructions) and accepts(instructions):
+            return TaskProgram(name, instructions, family=family)
 
 
 def draw_programs(
@@ -256,9 +255,9 @@ def draw_programs(
     count: int,
     families: tuple[str, ...] = tuple(TASK_FAMILIES),
     ranges: ParameterRanges | None = None,
-    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda clicks: True,
+    accepts: Callable[[tuple[Instruction, ...]], bool] = lambda _: True,
 ) -> tuple[TaskProgram, ...]:
-    """Draw ``count`` programs that suit, the families in turn, by seed."""
+    """Draw ``count`` accepted programs by seed, with the families in turn."""
     rng = np.random.default_rng(seed)
     drawn = []
     for index in range(count):
@@ -267,13 +266,8 @@ def draw_programs(
     return tuple(drawn)
 
 
-def describe_instructions(instructions: tuple[Instruction, ...]) -> str:
-    """Say a program in words."""
-    return ", then ".join(describe_instruction(click) for click in instructions)
-
-
 def draw_style(rng: np.random.Generator) -> MotionStyle:
-    """Draw how one demonstrator moves in one take."""
+    """Draw the motion style of one take."""
     return MotionStyle(
         speed_fraction=rng.uniform(0.7, 1.0),
         descent_slope=rng.uniform(1.8, 3.2),
@@ -285,19 +279,19 @@ def draw_style(rng: np.random.Generator) -> MotionStyle:
 
 
 def draw_prefix(rng: np.random.Generator, first: Instruction) -> tuple[Instruction, ...]:
-    """Draw unrecorded clicks that come before ``first``, so that segments start from many states.
+    """Draw unrecorded instructions that precede ``first``, so that segments start from many states.
 
-    The arm is brought somewhere else, or above what ``first`` is about, as clicks before it would leave it there; with
-    an open hand, a closed one or, where ``first`` allows it, holding a cube.
+    The arm ends elsewhere, or above the object of ``first`` as a preceding instruction would leave it; with an open
+    gripper, a closed one, or holding a cube if ``first`` allows it.
     """
     if rng.random() < NEARBY_PREFIX_FRACTION:
         offset = (*_sample_ring(rng, 0.0, 0.045), round(rng.uniform(0.05, 0.09), 4))
-        away = Instruction("reach", first.object_name, None, {"offset": offset})
+        reach = Instruction("reach", first.object_name, None, {"offset": offset})
     else:
         offset = (*_sample_ring(rng, 0.0, 0.06), round(rng.uniform(0.03, 0.10), 4))
-        away = Instruction("reach", "table", None, {"offset": offset})
+        reach = Instruction("reach", "table", None, {"offset": offset})
     kind = rng.random()
     cube = _pick_other(rng, CUBE_NAMES, first.object_name, first.target_name or "")
     if kind < 0.2 and first.action in ("reach", "trace"):
-        return Instruction("grasp", cube), away
-    return (Instruction("press", cube), away) if kind < 0.4 else (away,)
+        return Instruction("grasp", cube), reach
+    return (Instruction("press", cube), reach) if kind < 0.4 else (reach,)

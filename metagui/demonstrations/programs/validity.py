@@ -1,4 +1,4 @@
-"""What makes sense as a program: which clicks can follow each other, and which cube goes where in them."""
+"""Rules for valid programs: which instructions can follow each other, and which cube goes to which object."""
 
 from __future__ import annotations
 
@@ -14,58 +14,62 @@ if TYPE_CHECKING:
 
 
 def is_valid_sequence(instructions: tuple[Instruction, ...]) -> bool:
-    """Whether the clicks can follow each other: nothing is asked of a cube in the hand, covered or in the way.
+    """Whether the instructions can follow each other.
 
-    Nor is a point asked for that always lies nearer to the cube's new neighbour: no take could tell which is meant.
+    No instruction may refer to a cube that is held, covered or in the way, nor to a point that is always nearer to the
+    cube's new neighbour, because no take could show which of the two is meant.
     """
     held, busy = None, set[str]()
-    beside: dict[tuple[str, str], tuple[float, float]] = {}
-    for click in instructions:
-        if click.action == "grasp":
-            if held or click.object_name in busy:
+    neighbours: dict[tuple[str, str], tuple[float, float]] = {}
+    for each in instructions:
+        if each.action == "grasp":
+            if held or each.object_name in busy:
                 return False
-            held = click.object_name
+            held = each.object_name
         elif (
-            click.object_name == held
-            or (click.action != "reach" and click.object_name in busy)
-            or (click.action in ("reach", "trace") and _is_nearer_to_neighbour(click, beside))
+            each.object_name == held
+            or (each.action != "reach" and each.object_name in busy)
+            or (each.action in ("reach", "trace") and _is_nearer_to_neighbour(each, neighbours))
         ):
             return False
-        elif click.action in ("place", "slide"):
-            x, y, _ = click.parameters.get("offset", (0.0, 0.0, 0.0))
-            beside |= {(str(held), click.object_name): (x, y), (click.object_name, str(held)): (-x, -y)}
-            busy.add(click.object_name)
+        elif each.action in ("place", "slide"):
+            x, y, _ = each.parameters.get("offset", (0.0, 0.0, 0.0))
+            neighbours |= {(str(held), each.object_name): (x, y), (each.object_name, str(held)): (-x, -y)}
+            busy.add(each.object_name)
             held = None
-        elif click.action in ("push", "press") and held:
+        elif each.action in ("push", "press") and held:
             return False
-        elif click.action == "push":
-            if click.target_name in busy:
+        elif each.action == "push":
+            if each.target_name in busy:
                 return False
-            busy.add(str(click.target_name))
+            busy.add(str(each.target_name))
     return True
 
 
 def _is_nearer_to_neighbour(
     instruction: Instruction, neighbour_offsets: Mapping[tuple[str, str], tuple[float, float]]
 ) -> bool:
-    """Whether a click's point is nearer to what was put beside its anchor; on the same spot it does not matter."""
+    """Whether the point is nearer to an object placed next to the instruction's object; stacked objects do not count.
+
+    ``neighbour_offsets`` holds the horizontal offset of the first object from the second, m.
+    """
     x, y, _ = instruction.parameters["offset"]
-    ways = [
-        way
-        for (anchor, _), way in neighbour_offsets.items()
-        if anchor == instruction.object_name and math.hypot(*way) > MAX_STACK_OFFSET_M
+    offsets = [
+        offset
+        for (name, _), offset in neighbour_offsets.items()
+        if name == instruction.object_name and math.hypot(*offset) > MAX_STACK_OFFSET_M
     ]
-    return any(math.hypot(x + dx, y + dy) < math.hypot(x, y) + AMBIGUITY_MARGIN_M for dx, dy in ways)
+    return any(math.hypot(x + dx, y + dy) < math.hypot(x, y) + AMBIGUITY_MARGIN_M for dx, dy in offsets)
 
 
 def find_object_pairs(instructions: tuple[Instruction, ...]) -> set[tuple[str, str]]:
-    """Return which cube goes to which anchor."""
+    """Return the pairs of a moved cube and the object to which it goes."""
     found, held = set(), ""
-    for click in instructions:
-        if click.action == "grasp":
-            held = click.object_name
-        elif click.action in ("place", "slide"):
-            found.add((held, click.object_name))
-        elif click.action == "push":
-            found.add((click.object_name, str(click.target_name)))
+    for each in instructions:
+        if each.action == "grasp":
+            held = each.object_name
+        elif each.action in ("place", "slide"):
+            found.add((held, each.object_name))
+        elif each.action == "push":
+            found.add((each.object_name, str(each.target_name)))
     return found

@@ -1,1 +1,1 @@
-"""From the control loop to a take: journal, recorder, segmentation, replay."""
+"""Recording of takes from the control loop: journal, recorder, segmentation and replay."""

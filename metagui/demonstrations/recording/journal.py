@@ -1,9 +1,9 @@
-"""What survives a crash: a file to which every sample is appended the moment it is recorded.
+"""Journal of a recording: a file that survives a crash, to which every sample is appended as it is recorded.
 
-A header line, then frames of rows and clicks, each with its length and checksum. A plain file, because HDF5's
-single-writer mode, which survives a kill as well, ended the whole program with a segmentation fault when the disk was
-full, and kept readers of a torn file waiting for minutes (h5py 3.16, HDF5 2.0). Here a failed write is an OSError and
-a torn frame is the end of the take.
+A header line is followed by frames of rows and instructions, each with its length and checksum. It is a plain file,
+because HDF5's single-writer mode, which survives a kill too, ended the program with a segmentation fault when the disk
+was full, and blocked readers of an incomplete file for minutes (h5py 3.16, HDF5 2.0). Here a failed write is an
+OSError, and an incomplete frame is the end of the take.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Instruction
 
 JOURNAL_FOLDER = ".scratch"
-"""Where journals live inside a library."""
+"""Name of the journals' folder in a library."""
 JOURNAL_SUFFIX = ".journal"
 _FRAME = struct.Struct("<cII")
-"""Kind (``R`` rows, ``C`` a click as JSON), length and CRC-32 of what follows."""
+"""Kind (``R`` rows, ``C`` an instruction as JSON), length and CRC-32 of the payload."""
 _LOCKED_BYTE = 1 << 40
-"""Windows locks a byte of the file; this one is never written."""
+"""Position of the byte that is locked on Windows; it is never written."""
 
 
 class Journal:
-    """An open journal. Only one thread may use it at a time."""
+    """Open journal, to be used by one thread at a time."""
 
     def __init__(self, library: Path, header: TakeHeader) -> None:
-        """Begin a new journal in ``library`` and lock it. Raises RecordingError."""
+        """Create a journal in ``library`` and lock it. Raises RecordingError."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         self.path = library / JOURNAL_FOLDER / f"{stamp}{JOURNAL_SUFFIX}"
         try:
@@ -57,12 +57,12 @@ class Journal:
             ) from error
 
     def append(self, rows: NDArray[np.void], instructions: Sequence[Instruction]) -> None:
-        """Keep rows (N,), and the clicks begun since the last call, past the end of this process. Raises OSError."""
-        frames = [_encode_frame(b"C", json.dumps(instruction_to_dict(click)).encode()) for click in instructions]
+        """Append rows (N,), and the instructions that started since the last call. Raises OSError."""
+        frames = [_encode_frame(b"C", json.dumps(instruction_to_dict(each)).encode()) for each in instructions]
         self._write(b"".join([*frames, _encode_frame(b"R", rows.tobytes())]))
 
     def close(self) -> None:
-        """Close and unlock; whatever was appended stays."""
+        """Close and unlock the file, which stays on disk."""
         self._file.close()
 
     def _write(self, data: bytes) -> None:
@@ -72,7 +72,7 @@ class Journal:
 
 
 def is_locked_by_writer(path: Path) -> bool:
-    """Whether a living process still records into the journal."""
+    """Whether a running process records to the journal."""
     try:
         with path.open("rb") as file:
             _lock(file)
@@ -84,21 +84,21 @@ def is_locked_by_writer(path: Path) -> bool:
 
 
 def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruction]]:
-    """Return header, rows (N,) and clicks of a journal, up to where it was cut off. Raises RecordingError."""
+    """Return header, rows (N,) and instructions up to the first incomplete frame. Raises RecordingError."""
     try:
         first, _, data = path.read_bytes().partition(b"\n")
         header = TakeHeader.from_dict(json.loads(first))
-        clicks, blocks = [], [np.zeros(0, header.row_dtype())]
+        instructions, blocks = [], [np.zeros(0, header.row_dtype())]
         for kind, payload in _decode_frames(data):
             if kind == b"C":
-                clicks.append(instruction_from_dict(json.loads(payload)))
+                instructions.append(instruction_from_dict(json.loads(payload)))
             else:
                 blocks.append(np.frombuffer(payload, header.row_dtype()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecordingError(
-            f"{path.name} cannot be read back: {error}. The file is left where it is, in {path.parent}."
+            f"{path.name} cannot be read back: {error}. The file stays in {path.parent}; keep a copy, or delete it."
         ) from error
-    return header, np.concatenate(blocks), clicks
+    return header, np.concatenate(blocks), instructions
 
 
 def _encode_frame(kind: bytes, payload: bytes) -> bytes:
@@ -106,7 +106,7 @@ def _encode_frame(kind: bytes, payload: bytes) -> bytes:
 
 
 def _decode_frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and payload of every frame before the first that is torn."""
+    """Yield kind and payload of every frame before the first incomplete one."""
     position = 0
     while position + _FRAME.size <= len(data):
         kind, length, checksum = _FRAME.unpack_from(data, position)
@@ -119,9 +119,9 @@ def _decode_frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _lock(file: IO[bytes]) -> None:
-    """Lock an open file until it is closed or the process ends. Raises BlockingIOError if another has it.
+    """Lock an open file until it is closed or the process ends. Raises BlockingIOError if it is locked already.
 
-    On a file system without locks nothing happens: better an unlocked recording than none.
+    Does nothing on a file system without locks: an unlocked recording is better than none.
     """
     try:
         if sys.platform == "win32":

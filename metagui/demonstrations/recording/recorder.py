@@ -1,7 +1,7 @@
-"""The recorder never loses a take: every tick goes to memory, and to a journal that a crash cannot spoil.
+"""Recorder of takes, a sink of the control loop: every tick goes to memory and to a journal that survives a crash.
 
-It is a sink of the control loop. ``start`` and ``stop`` may be called from another thread; after ``stop`` the take
-is a Demonstration, and its journal stays until ``forget`` says that the library has it.
+``start`` and ``stop`` may be called from another thread. ``stop`` returns the take; its journal stays on disk until
+``clear_journal`` is called, when the library has stored the take.
 """
 
 from __future__ import annotations
@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.recording import journal
-from metagui.demonstrations.recording.take_builder import (
-    InMemoryRecorder,
-    RecordingError,
-    TakeBuilder,
-    TakeHeader,
-    build_take,
-)
+from metagui.demonstrations.recording.take_builder import RecordingError, TakeBuilder, TakeHeader, build_take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,29 +22,18 @@ if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
 
-__all__ = [
-    "InMemoryRecorder",
-    "Recorder",
-    "RecordingError",
-    "RecoverableTake",
-    "TakeHeader",
-    "delete_journal",
-    "find_recoverable_takes",
-    "recover_take",
-]
-
 
 class Recorder:
-    """Records one take after the other, with a journal in ``library``.
+    """Records one take after another, with a journal in the folder ``library``.
 
-    ``on_failure`` is called in the control thread with words when a take has to end early: the disk is full, the
-    stick was pulled out. What was recorded up to then is kept, in memory and as far as possible on disk.
+    ``on_failure`` is called in the control thread with a message if a take has to end early, because the disk is full
+    or was removed. The samples up to then are kept, in memory and as far as possible on disk.
     """
 
     def __init__(self, library: Path, on_failure: Callable[[str], None] | None = None) -> None:
         self.library = library
         self.failure_reason: str | None = None
-        """Why the take ended early, in words."""
+        """Why the take ended early; None if it did not."""
         self._on_failure = on_failure
         self._lock = threading.Lock()
         self._builder: TakeBuilder | None = None
@@ -60,21 +43,21 @@ class Recorder:
 
     @property
     def is_recording(self) -> bool:
-        """Whether ticks are being kept."""
+        """Whether ticks are recorded."""
         return self._builder is not None and self.failure_reason is None
 
     @property
     def sample_count(self) -> int:
-        """How many samples the take has so far."""
+        """Number of samples of the take so far."""
         builder = self._builder
         return 0 if builder is None else len(builder)
 
     def start(self, task: str, arm: Arm, scene: Scene, teaching_method: TeachingMethod = "clicks") -> None:
-        """Begin a take. Call it before adding ``on_tick`` to a loop, or between ticks. Raises RecordingError."""
+        """Start a take; call it before adding ``on_tick`` to a loop, or between ticks. Raises RecordingError."""
         header = TakeHeader.from_arm(task, arm, scene, teaching_method=teaching_method)
         with self._lock:
             if self._builder is not None:
-                raise RecordingError("A take is being recorded already; stop it before starting the next.")
+                raise RecordingError("A take is being recorded already and goes on. Stop it before starting the next.")
             self._journal = journal.Journal(self.library, header)
             self._path = self._journal.path
             self._written_instructions = 0
@@ -82,7 +65,7 @@ class Recorder:
             self._builder = TakeBuilder(header)
 
     def on_tick(self, tick: Tick) -> None:
-        """Keep one tick; called in the control thread."""
+        """Record one tick; called in the control thread."""
         with self._lock:
             builder = self._builder
             if builder is None or self.failure_reason is not None:
@@ -94,7 +77,7 @@ class Recorder:
                 self._end_with_failure(error, len(builder))
 
     def stop(self) -> Demonstration:
-        """End the take and return it. Raises RecordingError if nothing was recorded."""
+        """End the take and return it. Raises RecordingError if it has no samples."""
         with self._lock:
             builder = self._end()
             try:
@@ -104,26 +87,26 @@ class Recorder:
                 raise
 
     def abort(self) -> None:
-        """End the take and throw it away; does nothing if there is none."""
+        """End the take and discard it; do nothing if there is none."""
         with self._lock:
             if self._builder is not None:
                 self._end()
             self._delete_journal()
 
     def clear_journal(self) -> None:
-        """Remove the journal of the last take: it is safe in the library now, or not wanted."""
+        """Delete the journal of the last take, when the library has stored the take or it is discarded."""
         with self._lock:
             if self._builder is None:
                 self._delete_journal()
 
     def _write_latest(self, builder: TakeBuilder) -> None:
-        """Write the newest sample, and the click that began with it. Raises OSError."""
+        """Write the latest sample, and the instruction that started with it. Raises OSError."""
         assert self._journal is not None
         self._journal.append(builder.rows(len(builder) - 1), builder.instructions[self._written_instructions :])
         self._written_instructions = len(builder.instructions)
 
     def _end_with_failure(self, error: Exception, samples: int) -> None:
-        """End the take, and say why."""
+        """End the take and report the reason."""
         self.failure_reason = (
             f"Recording stopped: {error} (writing to {self.library}). The {samples} samples up to here are safe in "
             "memory; make room or choose another folder, then save."
@@ -134,7 +117,7 @@ class Recorder:
     def _end(self) -> TakeBuilder:
         builder, file = self._builder, self._journal
         if builder is None or file is None:
-            raise RecordingError("No take is being recorded; press Record first.")
+            raise RecordingError("No take is being recorded, so there is none to end. Press Record first.")
         file.close()
         self._builder = self._journal = None
         return builder
@@ -147,7 +130,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class RecoverableTake:
-    """A take that a crash left behind."""
+    """Take of which only the journal exists, because the process crashed."""
 
     path: Path
     task: str
@@ -155,11 +138,11 @@ class RecoverableTake:
     duration: float
     """s."""
     error: str = ""
-    """Why it cannot be read, in words; empty if it can."""
+    """Why the journal cannot be read; empty if it can."""
 
 
 def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
-    """Return the takes that were being recorded when a process died, oldest first; empty ones are cleared away."""
+    """Return the takes that were recorded when a process crashed, oldest first; delete empty journals."""
     found = []
     for path in sorted((library / journal.JOURNAL_FOLDER).glob(f"*{journal.JOURNAL_SUFFIX}")):
         if journal.is_locked_by_writer(path):
@@ -178,11 +161,11 @@ def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
 
 
 def recover_take(path: Path) -> Demonstration:
-    """Read a take back; add it to the library, then ``discard`` the path. Raises RecordingError."""
+    """Read a take from its journal, to store it and call ``delete_journal`` then. Raises RecordingError."""
     return build_take(*journal.read_journal(path))
 
 
 def delete_journal(path: Path) -> None:
-    """Delete what a crash left behind; where that fails it is offered again."""
+    """Delete a journal; one that cannot be deleted is found again."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A stored take, done again by an arm: gently to where it began, then as it was shown, never faster."""
+"""Replay of a stored take on an arm: a slow approach to its first pose, then the take at its own speed or slower."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 REPLAY_APPROACH_SPEED_RAD_S = 0.6
-"""How fast the arm goes to the take's first pose, rad/s."""
+"""Speed of the approach to the take's first pose, rad/s."""
 REPLAY_START_TOLERANCE_RAD = 0.03
-"""How near it must come before the take begins, rad …"""
+"""Maximum joint error at which the approach ends, rad."""
 MAX_REPLAY_SETTLE_DECISIONS = 25
-"""… or how many decisions it may stand beside it."""
+"""Number of decisions after which the approach ends in any case, once the target is the first pose."""
 MAX_REPLAY_LAG_RAD = 0.3
-"""The take waits while a joint is farther from it than this, rad."""
+"""Maximum joint error, rad; while a joint exceeds it, the replay waits."""
 REPLAY_BLOCKED_TIMEOUT_S = 3.0
-"""How long it waits for that, s, before it takes the arm for blocked and gives up."""
+"""Time of waiting after which the arm counts as blocked and the replay is given up, s."""
 MAX_REPLAY_STEP_S = 0.1
-"""Most time that passes in the take from one decision to the next, s, however late that is."""
+"""Maximum advance in the take per decision, s, also if the decision is late."""
 
 
 class ReplayError(Exception):
-    """A take cannot be done again by this arm, which does not move; the message says why."""
+    """The arm cannot replay the take and does not move; the message gives the reason."""
 
 
 class ReplayController:
-    """Does a take again, joint by joint. Implements Controller.
+    """Replays the joint targets of a take. Implements Controller.
 
-    ``speed`` is a share of the take's own, 1 at most. Raises ReplayError for a take of another arm, or an empty one.
+    ``speed`` is a fraction of the take's own speed, limited to 1. Raises ReplayError for a take of another arm, or an
+    empty one.
     """
 
     def __init__(self, demonstration: Demonstration, speed: float = 1.0) -> None:
@@ -49,11 +50,11 @@ class ReplayController:
             )
         self.demonstration = demonstration
         self.finished = False
-        """Whether the take is over, or was given up."""
+        """True if the take is over or was given up."""
         self.blocked_reason = ""
-        """Why it was given up, in words."""
+        """Why the replay was given up; empty if it was not."""
         self.approaching = True
-        """Whether the arm is still on its way to where the take began."""
+        """True while the arm is on its way to the first pose."""
         self._speed = min(speed, 1.0)
         self._times = demonstration.time[start:stop] - demonstration.time[start]
         self._targets = _compute_targets(demonstration)[start:stop]
@@ -65,40 +66,41 @@ class ReplayController:
 
     @property
     def progress(self) -> float:
-        """The share of the take that is done."""
+        """Fraction of the take that is done."""
         duration = float(self._times[-1])
         return min(self._take_time / duration, 1.0) if duration > 0 else float(not self.approaching)
 
     def decide(self, observation: Observation) -> Command | None:
-        """Return the next joint targets; None when the take is over."""
-        passed = min(observation.time - self._last_time, MAX_REPLAY_STEP_S) if self._last_time is not None else 0.0
+        """Return the next joint targets; None if the take is over."""
+        elapsed = min(observation.time - self._last_time, MAX_REPLAY_STEP_S) if self._last_time is not None else 0.0
         self._last_time = observation.time
         if self.finished:
             return None
-        here = observation.joints.positions
+        positions = observation.joints.positions
         if self.approaching:
-            return self._approach(here)
+            return self._approach(positions)
         if self._take_time >= self._times[-1]:
             self.finished = True
             return None
-        off = np.abs(self._interpolate_targets() - here)[:-1]
-        if off.max() < MAX_REPLAY_LAG_RAD:
-            self._take_time += self._speed * passed
+        lag = np.abs(self._interpolate_targets() - positions)[:-1]
+        if lag.max() < MAX_REPLAY_LAG_RAD:
+            self._take_time += self._speed * elapsed
             self._lag_duration = 0.0
         else:
-            self._lag_duration += passed
+            self._lag_duration += elapsed
             if self._lag_duration > REPLAY_BLOCKED_TIMEOUT_S:
-                self._abort(self.demonstration.joint_names[int(off.argmax())], float(off.max()))
+                self._abort(self.demonstration.joint_names[int(lag.argmax())], float(lag.max()))
                 return None
         return Command(read_only_copy(self._interpolate_targets()))
 
     def _abort(self, joint: str, lag: float) -> None:
-        """Something is in the arm's way: to go on would press against it."""
-        self.blocked_reason = f"{joint} stayed {lag:.2f} rad behind for {REPLAY_BLOCKED_TIMEOUT_S:.0f} s, at {self.progress:.0%} of the take"
+        """Give up, because going on would press against an obstacle."""
+        waited = f"{REPLAY_BLOCKED_TIMEOUT_S:.0f} s"
+        self.blocked_reason = f"{joint} stayed {lag:.2f} rad behind for {waited}, at {self.progress:.0%} of the take"
         self.finished = True
 
     def _approach(self, positions: FloatArray) -> Command:
-        """Take a step towards the first pose, all joints together; begin the take where that is reached."""
+        """Return a step of all joints towards the first pose; end the approach there."""
         first = self._targets[0]
         target = positions if self._target is None else self._target
         step = REPLAY_APPROACH_SPEED_RAD_S * CONTROL_PERIOD_S * TICKS_PER_DECISION
@@ -113,17 +115,17 @@ class ReplayController:
         return Command(read_only_copy(target))
 
     def _interpolate_targets(self) -> FloatArray:
-        """Return the take's targets (J,) at the present moment in it."""
+        """Return the take's targets (J,) at the current time in the take, rad."""
         after = min(int(np.searchsorted(self._times, self._take_time, side="right")), len(self._times) - 1)
         before = max(after - 1, 0)
         span = float(self._times[after] - self._times[before])
-        share = min(max((self._take_time - float(self._times[before])) / span, 0.0), 1.0) if span > 0 else 1.0
-        targets: FloatArray = self._targets[before] + share * (self._targets[after] - self._targets[before])
+        fraction = min(max((self._take_time - float(self._times[before])) / span, 0.0), 1.0) if span > 0 else 1.0
+        targets: FloatArray = self._targets[before] + fraction * (self._targets[after] - self._targets[before])
         return targets
 
 
 def _compute_targets(demonstration: Demonstration) -> FloatArray:
-    """Return the joint targets (N, J) of a take; where a hand led the arm, the gripper squeezes a little more."""
+    """Return the joint targets (N, J) of a take, rad; the gripper closes further for a hand-guided one."""
     if demonstration.teaching_method != "hand":
         return demonstration.command_sent
     targets = demonstration.command_sent.copy()

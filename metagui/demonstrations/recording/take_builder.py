@@ -1,6 +1,6 @@
-"""From ticks to a take: rows in preallocated blocks, cut into segments where the teacher clicked.
+"""Conversion of ticks to a take: rows in preallocated blocks, split into segments at the instructions.
 
-Shared by the recorder that writes files, the one that does not, and the recovery of what a crash left behind.
+Used by the recorder with a journal, by the recorder in memory, and by crash recovery.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import TeachingMethod
 
 _BLOCK_ROWS = 256
-"""Rows allocated at a time: five seconds."""
+"""Number of rows allocated at a time: five seconds."""
 
 
 class RecordingError(Exception):
-    """A take cannot be recorded; the message says what happened, what is safe, what to do."""
+    """A take cannot be recorded; the message gives the cause, what is safe, and what to do."""
 
 
 _JOURNAL_KEYS = {"objects": "anchors", "rate_requested": "rate", "model_xml": "model", "teaching_method": "led_by"}
-"""Key in a journal's header by field, where the two differ."""
+"""Key in a journal's header by field name, where the two differ."""
 
 
 @dataclass(frozen=True)
 class TakeHeader:
-    """What stays the same during a take."""
+    """Properties that are constant during a take."""
 
     task: str
     arm: str
     joint_names: tuple[str, ...]
     objects: tuple[SceneObject, ...]
     rate_requested: float = CONTROL_RATE_HZ
-    """Hz asked of the loop."""
+    """Control rate requested from the loop, Hz."""
     state_size: int = 0
-    """Numbers in the simulator's state, 0 for an arm without one."""
+    """Length of the simulator's state; 0 for an arm without one."""
     model_xml: str | None = None
-    """The simulated arm's MJCF text."""
+    """MJCF text of the simulated arm."""
     teaching_method: TeachingMethod = "clicks"
 
     @classmethod
@@ -63,7 +63,7 @@ class TakeHeader:
         rate_requested: float = CONTROL_RATE_HZ,
         teaching_method: TeachingMethod = "clicks",
     ) -> TakeHeader:
-        """Describe what is about to be recorded from ``arm`` among the anchors of ``scene``."""
+        """Return the header of a take of ``arm`` among the objects of ``scene``."""
         get_state = getattr(arm, "get_state", None)
         return cls(
             task=task,
@@ -83,15 +83,15 @@ class TakeHeader:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TakeHeader:
-        """Undo ``to_dict``."""
+        """Invert ``to_dict``."""
         fields = {name: values[key] for name, key in _JOURNAL_KEYS.items() if key in values}
         fields |= {key: value for key, value in values.items() if key not in _JOURNAL_KEYS.values()}
         objects = tuple(object_from_dict(each) for each in fields["objects"])
         return cls(**fields | {"joint_names": tuple(fields["joint_names"]), "objects": objects})
 
     def row_dtype(self) -> np.dtype[np.void]:
-        """Return the type of one sample's row."""
-        joints, anchors = (len(self.joint_names),), len(self.objects)
+        """Return the data type of one sample's row, with the field names of version 0.1."""
+        joints, objects = (len(self.joint_names),), len(self.objects)
         state = [("state", "f8", (self.state_size,))] if self.state_size else []
         return np.dtype(
             [
@@ -105,10 +105,10 @@ class TakeHeader:
                 ("joint_velocities", "f8", joints),
                 ("tool_position", "f8", (3,)),
                 ("tool_yaw", "f8"),
-                ("anchor_positions", "f8", (anchors, 3)),
-                ("anchor_yaws", "f8", (anchors,)),
-                ("held", "u1", (anchors,)),
-                ("touched", "u1", (anchors,)),
+                ("anchor_positions", "f8", (objects, 3)),
+                ("anchor_yaws", "f8", (objects,)),
+                ("held", "u1", (objects,)),
+                ("touched", "u1", (objects,)),
                 ("asked", "f8", joints),
                 ("sent", "f8", joints),
                 *state,
@@ -117,12 +117,12 @@ class TakeHeader:
 
 
 class TakeBuilder:
-    """Collects the ticks of one take, from the first tick in which a controller decides."""
+    """Collects the ticks of one take, starting with the first decision of a controller."""
 
     def __init__(self, header: TakeHeader) -> None:
         self.header = header
         self.instructions: list[Instruction] = []
-        """The clicks begun so far; a row's ``click`` is an index into them, or -1."""
+        """Instructions started so far; the field ``click`` of a row is an index into them, or -1."""
         self._row_dtype = header.row_dtype()
         self._blocks: list[NDArray[np.void]] = []
         self._count = 0
@@ -132,7 +132,7 @@ class TakeBuilder:
         return self._count
 
     def append(self, tick: Tick) -> bool:
-        """Keep one tick; return False for those before the first decision, which are left out."""
+        """Add one tick; return False for a tick before the first decision, which is skipped."""
         if self._count == 0 and not tick.is_decision:
             return False
         if self._count == len(self._blocks) * _BLOCK_ROWS:
@@ -142,7 +142,7 @@ class TakeBuilder:
         return True
 
     def rows(self, start: int = 0) -> NDArray[np.void]:
-        """Return the rows from ``start`` on, (N - start,)."""
+        """Return the rows from ``start`` to the end, (N - start,)."""
         first, offset = divmod(start, _BLOCK_ROWS)
         blocks = self._blocks[first:]
         if not blocks:
@@ -151,37 +151,38 @@ class TakeBuilder:
         return joined[offset : offset + self._count - start]
 
     def build(self, name: str = "") -> Demonstration:
-        """Return the take. Raises RecordingError if there is none."""
+        """Return the take. Raises RecordingError if it has no samples."""
         return build_take(self.header, self.rows(), self.instructions, name)
 
     def _make_row(self, tick: Tick) -> tuple[Any, ...]:
-        """Return one sample in the order of ``TakeHeader.row_type``: numpy takes a whole row at once the fastest."""
+        """Return one sample in the order of ``TakeHeader.row_dtype``; assigning whole rows is the fastest in numpy."""
         observation, joints, scene = tick.observation, tick.observation.joints, tick.observation.scene
-        asked = tick.requested.positions
+        requested = tick.requested.positions
         row = (
-            tick.time, tick.lateness, joints.latency, joints.retries, tick.missed_deadlines, self._find_instruction_index(tick),
-            joints.positions, joints.velocities, observation.tool_position, observation.tool_yaw,
+            tick.time, tick.lateness, joints.latency, joints.retries, tick.missed_deadlines,
+            self._find_instruction_index(tick), joints.positions, joints.velocities,
+            observation.tool_position, observation.tool_yaw,
             scene.positions, scene.yaws, scene.held, scene.touched,
-            asked if asked.shape == (len(self.header.joint_names),) else np.nan, tick.sent.positions,
+            requested if requested.shape == (len(self.header.joint_names),) else np.nan, tick.sent.positions,
         )  # fmt: skip
         if tick.state is not None:
             return *row, tick.state
         return (*row, 0.0) if self.header.state_size else row
 
     def _find_instruction_index(self, tick: Tick) -> int:
-        """Return the index of the click being carried out, a new one where it has changed; -1 for none."""
-        mark = (tick.instruction, tick.instruction_index)
+        """Return the index of the tick's instruction, a new one if it has changed; -1 for none."""
+        current = (tick.instruction, tick.instruction_index)
         if not isinstance(tick.instruction, Instruction):
             self._last_instruction = (None, -1)
             return -1
-        if self._last_instruction[0] is not mark[0] or self._last_instruction[1] != mark[1]:
-            self._last_instruction = mark
+        if self._last_instruction[0] is not current[0] or self._last_instruction[1] != current[1]:
+            self._last_instruction = current
             self.instructions.append(tick.instruction)
         return len(self.instructions) - 1
 
 
 class InMemoryRecorder:
-    """A sink that records one take without any file, for demonstrations made faster than real time."""
+    """Sink that records one take in memory, for demonstrations faster than real time."""
 
     def __init__(
         self,
@@ -191,13 +192,13 @@ class InMemoryRecorder:
         scene: Scene | None = None,
         teaching_method: TeachingMethod = "clicks",
     ) -> None:
-        """Record from ``arm``, which is its own scene where none is given, as the simulated one."""
+        """Record from ``arm``; without a ``scene`` the arm must be one, as the simulated arm is."""
         self._name = name
         header = TakeHeader.from_arm(task, arm, scene or arm, teaching_method=teaching_method)  # type: ignore[arg-type]
         self._builder = TakeBuilder(header)
 
     def on_tick(self, tick: Tick) -> None:
-        """Keep one tick."""
+        """Add one tick."""
         self._builder.append(tick)
 
     def stop(self) -> Demonstration:
@@ -208,7 +209,7 @@ class InMemoryRecorder:
 def build_take(
     header: TakeHeader, rows: NDArray[np.void], instructions: Sequence[Instruction], name: str = ""
 ) -> Demonstration:
-    """Return the take whose samples are ``rows`` (N,). Raises RecordingError if there is none."""
+    """Return the take with the samples ``rows`` (N,). Raises RecordingError if there are none."""
     if not len(rows):
         raise RecordingError("Nothing was recorded: the take ended before its first sample. Record it again.")
     columns = {key: read_only_copy(rows[key]) for key in rows.dtype.names or ()}
@@ -247,30 +248,26 @@ def build_take(
 
 
 def _derive_hand_guiding_commands(positions: FloatArray) -> dict[str, FloatArray]:
-    """Return what a hand asked and sent: to go to the next ``positions`` (N, J), and to open or to close the gripper.
+    """Return the commands of a hand-guided take: the next ``positions`` (N, J), the gripper fully open or closed.
 
-    Where a cube stopped the fingers, only the direction they came from tells that they were to close.
+    If a cube stopped the fingers, only the direction of their last motion shows that they were closing.
     """
     following = np.concatenate([positions[1:], positions[-1:]])
-    asked, grip = following.copy(), GripTracker(float(positions[0, -1]))
-    asked[:, -1] = [
+    requested, grip = following.copy(), GripTracker(float(positions[0, -1]))
+    requested[:, -1] = [
         GRIPPER_CLOSED_RAD if grip.compute_closing(float(p)) > 0.5 else GRIPPER_OPEN_RAD for p in following[:, -1]
     ]
-    return {"asked": read_only_copy(asked), "sent": read_only_copy(following)}
+    return {"asked": read_only_copy(requested), "sent": read_only_copy(following)}
 
 
 def split_by_instruction(
     instruction_indices: NDArray[np.int64], instructions: Sequence[Instruction]
 ) -> tuple[Segment, ...]:
-    """Return one segment for every unbroken run of one click in ``column`` (N,), -1 meaning none."""
+    """Return one segment per run of equal ``instruction_indices`` (N,), except for -1, which means none."""
     edges = np.flatnonzero(np.diff(instruction_indices)) + 1
     bounds = [0, *edges.tolist(), len(instruction_indices)]
-    return tuple(
-        Segment(
-            start,
-            stop,
-            instructions[instruction_indices[start]] if instruction_indices[start] < len(instructions) else None,
-        )
-        for start, stop in itertools.pairwise(bounds)
-        if start < stop and instruction_indices[start] >= 0
-    )
+    segments = []
+    for start, stop in itertools.pairwise(bounds):
+        if start < stop and (index := instruction_indices[start]) >= 0:
+            segments.append(Segment(start, stop, instructions[index] if index < len(instructions) else None))
+    return tuple(segments)

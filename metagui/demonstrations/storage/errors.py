@@ -1,48 +1,49 @@
-"""What can go wrong with tasks and takes on disk; every message says what happened, what is safe, what to do."""
+"""Errors of tasks and takes on disk; every message gives the cause, what is safe, and what to do."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
+
+from metagui.demonstrations.suggestions import suggest_closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 class LibraryError(Exception):
-    """Something about the library went wrong."""
+    """Base class of all errors of the library."""
 
 
 class UnknownTaskError(LibraryError):
-    """There is no task of that name."""
+    """There is no task with that name."""
 
 
 class UnknownTakeError(LibraryError):
-    """The task has no take of that name."""
+    """The task has no take with that name."""
 
 
 class InvalidNameError(LibraryError):
-    """No folder can carry that name."""
+    """The name cannot become the name of a folder."""
 
 
 class NameCollisionError(LibraryError):
-    """Another task or take has that name, or one that some file systems cannot tell from it."""
+    """Another task or take has that name, or one that some file systems treat as equal."""
 
 
 class InvalidTakeError(LibraryError):
-    """The demonstration contradicts itself and is not stored."""
+    """The parts of the demonstration contradict each other; it is not stored."""
 
 
 class CorruptFileError(LibraryError):
-    """The file is not a take, or not a whole one."""
+    """The file is not a take, or is incomplete."""
 
 
 class NewerFormatError(LibraryError):
-    """The file was written by a newer metagui."""
+    """The file was written by a newer version of metagui."""
 
 
 class ReadOnlyError(LibraryError):
-    """The take is a shipped example and stays as it is."""
+    """The take is an example that ships with metagui and cannot be changed."""
 
 
 class StorageError(LibraryError):
@@ -50,8 +51,6 @@ class StorageError(LibraryError):
 
 
 def suggest_names(name: str, valid_names: Iterable[str]) -> str:
-    """Return the valid names, the closest first, as the end of a message."""
+    """Return a list of the valid names, and the most similar one, as the end of a message."""
     names = list(valid_names)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"There are: {', '.join(names)}.{hint}" if names else "There are none yet."
+    return f"There are: {', '.join(names)}.{suggest_closest(name, names)}" if names else "There are none yet."

@@ -1,4 +1,4 @@
-"""One take in one HDF5 file, in robomimic's layout, so that the field's loaders open it as it stands."""
+"""HDF5 file of one take in the layout of robomimic, so that its data loaders open the file as it is."""
 
 from __future__ import annotations
 
@@ -30,24 +30,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAKE_FORMAT_VERSION = 1
-"""Raised when an older metagui could no longer read what is written."""
+"""Format version of take files; increased when older versions of metagui can no longer read them."""
 STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
+"""Units of all stored quantities."""
 HDF5_READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
-"""What h5py and numpy raise over a file that is not what it should be, depending on where they notice."""
-_SUCCESS_WORDS = {True: "yes", False: "no", None: "not said"}
+"""Exceptions that h5py and numpy raise for a corrupt file, depending on what is corrupt."""
+_SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
 _ROBOMIMIC_GYM_TYPE = 2
-"""The robomimic environment type that comes closest."""
+"""The most similar environment type of robomimic."""
 
 
 @dataclass(frozen=True)
 class TakeInfo:
-    """What a listing shows of a take, read from its attributes only."""
+    """Listing of a take, read from the attributes of its file only."""
 
     task: str
     name: str
     path: Path
     read_only: bool = False
-    """A shipped example."""
+    """True for an example that ships with metagui."""
     sample_count: int = 0
     duration: float = 0.0
     """s."""
@@ -57,36 +58,38 @@ class TakeInfo:
     trim: tuple[int, int] | None = None
     timing: TimingSummary | None = None
     error: str = ""
-    """Why the file cannot be used, in words; empty if it can."""
+    """Why the file cannot be read; empty if it can."""
 
     @property
     def problem(self) -> str:
-        """Say what is wrong with the take, in words; empty if nothing is."""
+        """Description of what is wrong with the take; empty if nothing is."""
         if self.error:
             return self.error
-        marked = self.timing is not None and self.timing.is_rate_missed
-        return f"Rate missed by more than 1 %: {self.timing}" if marked else ""
+        is_rate_missed = self.timing is not None and self.timing.is_rate_missed
+        return f"Rate missed by more than 1 %: {self.timing}" if is_rate_missed else ""
 
 
 def write_take(path: Path, demonstration: Demonstration) -> None:
-    """Store a take in a new file, all of it or nothing. Raises InvalidTakeError, FileExistsError, OSError."""
+    """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
     write_atomically(path, _encode_take(demonstration))
 
 
 def read_take(path: Path) -> Demonstration:
-    """Return the take in ``path``. Raises BrokenFileError, NewerFormatError."""
+    """Read a take. Raises CorruptFileError, NewerFormatError."""
     with open_take(path) as file:
         demonstration = read_demo(file["data/demo_0"], dict(file.attrs), path.stem)
     try:
         validate_demonstration(demonstration)
     except InvalidTakeError as error:
-        raise CorruptFileError(f"{path.name} contradicts itself: {error}") from error
+        raise CorruptFileError(
+            f"{path.name} contradicts itself: {error} It is left as it is; restore it from a copy, or remove it."
+        ) from error
     return demonstration
 
 
 def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
-    """Return what a listing shows; never raises, a file that cannot be used says why in ``error``."""
+    """Return the listing of a take; a file that cannot be read has an ``error``."""
     try:
         with open_take(path) as file:
             attributes = dict(file.attrs)
@@ -108,15 +111,15 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update_take(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim``, ``notes``, ``recut`` or ``segments`` of a stored take, never its samples.
+    """Change ``success``, ``trim``, ``notes``, ``segments`` or ``recut`` of a stored take, never its samples.
 
-    Raises BrokenFileError, NewerFormatError, OSError.
+    Raises CorruptFileError, NewerFormatError, OSError.
     """
     with open_take(path):
         image = path.read_bytes()
     with h5py.File(io.BytesIO(image), "r+") as file:
         if "success" in changes:
-            file.attrs["success"] = _SUCCESS_WORDS[changes["success"]]
+            file.attrs["success"] = _SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
         if "recut" in changes:
@@ -132,17 +135,17 @@ def update_take(path: Path, **changes: Any) -> None:
 
 @contextlib.contextmanager
 def open_take(path: Path) -> Iterator[Any]:
-    """Open a take of a known format for reading. Raises BrokenFileError, NewerFormatError."""
+    """Open a take of a known format for reading. Raises CorruptFileError, NewerFormatError."""
     try:
         with h5py.File(path, "r") as file:
             version = file.attrs.get("format_version")
             if version is None:
                 raise CorruptFileError(
-                    f"{path.name} is HDF5 but no take of metagui. It is left as it is; import it to use it."
+                    f"{path.name} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
                 )
             if int(version) > TAKE_FORMAT_VERSION:
                 raise NewerFormatError(
-                    f"{path.name} was written by a newer metagui (format {version}, this one reads up to "
+                    f"{path.name} was written by a newer metagui (format {version}; this version reads up to "
                     f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
                 )
             yield file
@@ -153,7 +156,7 @@ def open_take(path: Path) -> Iterator[Any]:
 
 
 def _encode_take(demonstration: Demonstration) -> bytes:
-    """Return the whole file, made in memory: HDF5 may crash the process where a disk is full."""
+    """Return the bytes of the file, which is made in memory: HDF5 may crash the process if a disk is full."""
     with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
         _write_attributes(file, demonstration)
         data = file.create_group("data")
@@ -165,7 +168,7 @@ def _encode_take(demonstration: Demonstration) -> bytes:
 
 
 def get_file_image(file: Any) -> bytes:
-    """Return the bytes of a file in memory."""
+    """Return the bytes of an HDF5 file in memory."""
     file.flush()
     return bytes(file.id.get_file_image())
 
@@ -177,10 +180,10 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
     file.attrs["joint_names"] = list(demonstration.joint_names)
     file.attrs["units"] = json.dumps(STORED_UNITS)
-    file.attrs["anchors"] = json.dumps([object_to_dict(anchor) for anchor in demonstration.objects])
+    file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
     file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
     file.attrs["missed_ticks"] = timing.missed
-    file.attrs["success"] = _SUCCESS_WORDS[demonstration.success]
+    file.attrs["success"] = _SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     file.attrs["recut"] = demonstration.recut
@@ -232,7 +235,7 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
 
 
 def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration:
-    """Return the take in a group ``demo_…`` with the attributes of its file; raises any of ``READ_ERRORS``."""
+    """Read the take in a group ``demo_…``, given the attributes of its file. Raises ``HDF5_READ_ERRORS``."""
     commands: dict[str, Any] = {
         field: read_only_copy(demo[name]) for name, field in robomimic_layout.COMMAND_FIELDS.items()
     }
@@ -259,19 +262,19 @@ def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration
 
 
 def _read_segments(dataset: Any) -> tuple[Segment, ...]:
-    clicks = json.loads(dataset.attrs["clicks"])
+    instructions = json.loads(dataset.attrs["clicks"])
     return tuple(
         Segment(int(start), int(stop), None if values is None else instruction_from_dict(values))
-        for (start, stop), values in zip(dataset[()], clicks, strict=True)
+        for (start, stop), values in zip(dataset[()], instructions, strict=True)
     )
 
 
 def _read_success(attributes: dict[str, Any]) -> bool | None:
-    return {word: value for value, word in _SUCCESS_WORDS.items()}[str(attributes["success"])]
+    return {text: value for value, text in _SUCCESS_VALUES.items()}[str(attributes["success"])]
 
 
 def _read_teaching_method(attributes: dict[str, Any]) -> TeachingMethod:
-    """Return how a take was shown; older ones, and those of newer kinds, count as clicked."""
+    """Return the teaching method; 'clicks' for older files without one, and for unknown methods of newer versions."""
     found: Any = attributes.get("led_by")
     return found if found in get_args(TeachingMethod) else "clicks"
 

@@ -1,23 +1,17 @@
-"""Tasks and takes on disk: one folder a task, one file a take, nothing ever overwritten or destroyed."""
+"""Library of tasks and takes on disk: one folder per task, one file per take; no take is overwritten or deleted."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import threading
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metagui import atomic_write
 from metagui.demonstrations.storage import hdf5, task_names
 from metagui.demonstrations.storage.errors import (
-    CorruptFileError,
-    InvalidNameError,
-    InvalidTakeError,
-    LibraryError,
     NameCollisionError,
-    NewerFormatError,
     ReadOnlyError,
     StorageError,
     UnknownTakeError,
@@ -25,6 +19,7 @@ from metagui.demonstrations.storage.errors import (
     suggest_names,
 )
 from metagui.demonstrations.storage.hdf5 import TakeInfo
+from metagui.demonstrations.storage.trash import Trash, TrashEntry
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
 
 if TYPE_CHECKING:
@@ -33,50 +28,24 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
 
-__all__ = [
-    "CorruptFileError",
-    "InvalidNameError",
-    "InvalidTakeError",
-    "Library",
-    "LibraryError",
-    "NameCollisionError",
-    "NewerFormatError",
-    "ReadOnlyError",
-    "StorageError",
-    "TakeInfo",
-    "TrashEntry",
-    "UnknownTakeError",
-    "UnknownTaskError",
-]
-
-TRASH_FOLDER = ".trash"
 TAKE_SUFFIX = ".hdf5"
 
 
-@dataclass(frozen=True)
-class TrashEntry:
-    """Something that was removed, and where it waits to be restored."""
-
-    task: str
-    take: str | None
-    """None for a whole task."""
-    path: Path
-
-
 class Library:
-    """The tasks in the folder ``root``, and read-only beside them those in ``examples``.
+    """Tasks in the folder ``root``, and read-only ones in ``examples``.
 
-    Every method looks at the disk anew, so that files may come and go meanwhile; what a listing needs of an
-    unchanged file is remembered. May be used by several threads.
+    Every method reads the folders again, because files may come and go; the listing of an unchanged file is cached.
+    May be used by several threads.
     """
 
     def __init__(self, root: Path, examples: Path | None = None) -> None:
         self.root = root
         self.examples = None if examples is None or examples.resolve() == root.resolve() else examples
+        self._trash = Trash(root)
         self._info_cache: dict[Path, tuple[tuple[int, int], TakeInfo]] = {}
         self._lock = threading.Lock()
 
-    # Looking
+    # Reading
 
     def list_tasks(self) -> list[str]:
         """Return the names of all tasks, sorted. Raises StorageError."""
@@ -86,7 +55,7 @@ class Library:
         return sorted(found, key=task_names.to_collision_key)
 
     def list_takes(self, task: str) -> list[TakeInfo]:
-        """Return what is known of a task's takes, oldest first; broken files say why in ``error``.
+        """Return the listing of a task's takes, oldest first; corrupt files have an ``error``.
 
         Raises UnknownTaskError, StorageError.
         """
@@ -97,46 +66,41 @@ class Library:
         return sorted(found.values(), key=lambda info: (len(info.name), info.name))
 
     def get_take_info(self, task: str, take: str) -> TakeInfo:
-        """Return what is known of one take. Raises UnknownTaskError, UnknownTakeError."""
+        """Return the listing of one take. Raises UnknownTaskError, UnknownTakeError."""
         takes = {info.name: info for info in self.list_takes(task)}
         if take not in takes:
             raise UnknownTakeError(f"The task {task!r} has no take {take!r}. {suggest_names(take, takes)}")
         return takes[take]
 
     def load_take(self, task: str, take: str) -> Demonstration:
-        """Read one take. Raises UnknownTaskError, UnknownTakeError, BrokenFileError, NewerFormatError."""
+        """Read one take. Raises UnknownTaskError, UnknownTakeError, CorruptFileError, NewerFormatError."""
         demonstration = hdf5.read_take(self.get_take_info(task, take).path)
         return replace(demonstration, task=task, name=take)
 
     def load_takes(self, task: str) -> list[Demonstration]:
-        """Read every take of a task that can be used, oldest first. Raises UnknownTaskError."""
+        """Read every intact take of a task, oldest first. Raises UnknownTaskError."""
         return [self.load_take(task, info.name) for info in self.list_takes(task) if not info.error]
 
     def get_task_folder(self, task: str) -> Path:
         """Return the folder of a task in ``root``, whether it exists or not. Raises InvalidNameError, StorageError."""
-        wanted = self.root / task_names.to_folder_name(task)
-        return next(
-            (
-                f
-                for f in _list_task_folders(self.root)
-                if task_names.from_folder_name(f.name) == task_names.normalise_task_name(task)
-            ),
-            wanted,
-        )
+        name = task_names.to_folder_name(task)
+        task = task_names.normalise_task_name(task)
+        folders = _list_task_folders(self.root)
+        return next((f for f in folders if task_names.from_folder_name(f.name) == task), self.root / name)
 
-    # Changing
+    # Writing
 
     def create_task(self, task: str) -> None:
-        """Make an empty task, if need be. Raises InvalidNameError, NameCollisionError, StorageError."""
+        """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""
         self._check_collision(task)
         with _translate_disk_errors(self.root):
             self.get_task_folder(task).mkdir(parents=True, exist_ok=True)
 
     def add_take(self, demonstration: Demonstration) -> TakeInfo:
-        """Store a take under the next free name of its task and return what is known of it.
+        """Store a take under the next free name of its task; return its listing.
 
-        When this returns, the file is whole and on the disk. Raises InvalidTakeError, InvalidNameError,
-        NameCollisionError, StorageError; then nothing was stored and the demonstration is as it was.
+        The file is complete and on the disk when this returns. Raises InvalidTakeError, InvalidNameError,
+        NameCollisionError, StorageError; then nothing was stored.
         """
         validate_demonstration(demonstration)
         task = task_names.normalise_task_name(demonstration.task)
@@ -153,84 +117,65 @@ class Library:
         """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
         path = self._find_writable_take(task, take)
         with self._lock, _translate_disk_errors(self.root):
-            bin_folder = self._create_trash_folder() / path.parent.name
-            bin_folder.mkdir()
-            path.rename(bin_folder / path.name)
-            atomic_write.flush_to_disk(path.parent)
-        return TrashEntry(task, take, bin_folder)
+            return TrashEntry(task, take, self._trash.move_file(path))
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
         with self._lock, _translate_disk_errors(self.root):
-            bin_folder = self._create_trash_folder() / folder.name
-            folder.rename(bin_folder)
-            atomic_write.flush_to_disk(self.root)
-        return TrashEntry(task, None, bin_folder)
+            return TrashEntry(task, None, self._trash.move_folder(folder))
 
     def restore_trashed(self, entry: TrashEntry) -> None:
         """Undo a removal. Raises NameCollisionError, StorageError."""
         folder = self.get_task_folder(entry.task)
         with self._lock, _translate_disk_errors(self.root):
-            folder.mkdir(parents=True, exist_ok=True)
-            waiting = sorted(entry.path.iterdir())
-            for path in waiting:
-                if (folder / path.name).exists():
-                    raise NameCollisionError(
-                        f"{entry.task!r} has another {path.stem!r} by now; the removed one stays in {entry.path}."
-                    )
-            for path in waiting:
-                path.rename(folder / path.name)
-            atomic_write.flush_to_disk(folder)
-            entry.path.rmdir()
-            entry.path.parent.rmdir()
+            self._trash.restore(entry, folder)
 
     def rename_task(self, task: str, new_name: str) -> None:
-        """Give a task another name. Raises UnknownTaskError, InvalidNameError, NameCollisionError, ReadOnlyError."""
+        """Rename a task. Raises UnknownTaskError, InvalidNameError, NameCollisionError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
         self._check_collision(new_name, excluded=task)
         with self._lock, _translate_disk_errors(self.root):
             if task_names.normalise_task_name(new_name) in self.list_tasks():
-                raise NameCollisionError(f"There is a task {new_name!r} already; nothing was renamed.")
+                raise NameCollisionError(
+                    f"There is a task {new_name!r} already. Nothing was renamed; choose another name."
+                )
             folder.rename(self.get_task_folder(new_name))
             atomic_write.flush_to_disk(self.root)
 
     def set_success(self, task: str, take: str, success: bool | None) -> TakeInfo:
-        """Say whether a take succeeded; None for not said. Raises as ``remove``."""
+        """Mark a take as successful or not; None removes the mark. Raises the errors of ``remove_take``."""
         return self._update_take(task, take, success=success)
 
     def set_notes(self, task: str, take: str, notes: str) -> TakeInfo:
-        """Keep a remark with a take. Raises as ``remove``."""
+        """Store a comment with a take. Raises the errors of ``remove_take``."""
         return self._update_take(task, take, notes=notes)
 
     def set_trim(self, task: str, take: str, trim: tuple[int, int] | None) -> TakeInfo:
-        """Mark the samples [start, stop) to use; no sample is destroyed. Raises InvalidTakeError, and as ``remove``."""
+        """Set the samples [start, stop) to use; the others remain stored.
+
+        Raises InvalidTakeError and the errors of ``remove_take``.
+        """
         if trim is not None:
             validate_range(trim, self.get_take_info(task, take).sample_count, "The trim")
         return self._update_take(task, take, trim=trim)
 
     def set_segments(self, task: str, take: str, segments: tuple[Segment, ...]) -> TakeInfo:
-        """Cut a take where a person wants it cut, for good; no sample is destroyed.
+        """Replace the segments of a take by the user's, which are not aligned again.
 
-        Raises InvalidTakeError, and as ``remove``.
+        Raises InvalidTakeError and the errors of ``remove_take``.
         """
         validate_demonstration(replace(self.load_take(task, take), segments=segments))
         return self._update_take(task, take, segments=segments, recut=True)
-
-    # Within
 
     def _roots(self) -> tuple[Path, ...]:
         return (self.root,) if self.examples is None else (self.root, self.examples)
 
     def _find_task_folders(self, task: str) -> list[Path]:
-        """Return the folders a task lies in. Raises UnknownTaskError."""
-        wanted = task_names.normalise_task_name(task)
-        found = [
-            f
-            for root in self._roots()
-            for f in _list_task_folders(root)
-            if task_names.from_folder_name(f.name) == wanted
-        ]
+        """Return the folders that hold takes of a task. Raises UnknownTaskError."""
+        name = task_names.normalise_task_name(task)
+        folders = [folder for root in self._roots() for folder in _list_task_folders(root)]
+        found = [folder for folder in folders if task_names.from_folder_name(folder.name) == name]
         if not found:
             raise UnknownTaskError(f"There is no task {task!r}. {suggest_names(task, self.list_tasks())}")
         return found
@@ -241,24 +186,30 @@ class Library:
         except OSError as error:
             return TakeInfo(task, path.stem, path, error=f"{path.name} cannot be read: {error}.")
         version = (status.st_mtime_ns, status.st_size)
-        known = self._info_cache.get(path)
-        if known is None or known[0] != version or known[1].task != task:
-            known = (version, hdf5.read_take_info(path, task, read_only=self.root not in path.parents))
-            self._info_cache[path] = known
-        return known[1]
+        cached = self._info_cache.get(path)
+        if cached is None or cached[0] != version or cached[1].task != task:
+            cached = (version, hdf5.read_take_info(path, task, read_only=self.root not in path.parents))
+            self._info_cache[path] = cached
+        return cached[1]
 
     def _find_writable_take(self, task: str, take: str) -> Path:
-        """Return the file of a take that may be changed. Raises ReadOnlyError and as ``info``."""
+        """Return the file of a take. Raises ReadOnlyError and the errors of ``get_take_info``."""
         info = self.get_take_info(task, take)
         if info.read_only:
-            raise ReadOnlyError(f"{task} {take} is an example that ships with metagui; it stays as it is.")
+            raise ReadOnlyError(
+                f"{task} {take} is an example that ships with metagui; it stays as it is. Record a take of your own to "
+                "change it."
+            )
         return info.path
 
     def _find_own_folder(self, task: str) -> Path:
-        """Return the folder of a task that lies in ``root`` only. Raises ReadOnlyError, UnknownTaskError."""
+        """Return the folder of a task that has no examples. Raises ReadOnlyError, UnknownTaskError."""
         folders = self._find_task_folders(task)
         if any(folder.parent != self.root for folder in folders):
-            raise ReadOnlyError(f"{task!r} has examples that ship with metagui; it stays as it is.")
+            raise ReadOnlyError(
+                f"{task!r} has examples that ship with metagui; it stays as it is. Create a task of your own to "
+                "change it."
+            )
         return folders[0]
 
     def _update_take(self, task: str, take: str, **changes: Any) -> TakeInfo:
@@ -271,29 +222,20 @@ class Library:
     def _check_collision(self, task: str, excluded: str = "") -> None:
         """Raise NameCollisionError if another task's folder could be the same on some file system."""
         task = task_names.normalise_task_name(task)
+        key = task_names.to_collision_key(task)
         for other in self.list_tasks():
-            if other not in (task, excluded) and task_names.to_collision_key(other) == task_names.to_collision_key(
-                task
-            ):
+            if other not in (task, excluded) and task_names.to_collision_key(other) == key:
                 raise NameCollisionError(
-                    f"{task!r} is too much like the task {other!r}: some file systems cannot tell them apart. "
+                    f"{task!r} is too similar to the task {other!r}: some file systems treat the two names as equal. "
                     "Nothing was stored; use that name, or one that differs in more than case."
                 )
 
     def _find_highest_number(self, task: str) -> int:
-        """Return the highest number a take of the task has or had, as far as the trash remembers."""
-        folder = task_names.to_folder_name(task)
-        places = [root / folder for root in self._roots()]
-        places += (self.root / TRASH_FOLDER).glob(f"*/{_escape_glob(folder)}")
-        stems = [path.stem for place in places for path in _list_take_files(place)]
+        """Return the highest number of the task's takes, including those in the trash."""
+        name = task_names.to_folder_name(task)
+        folders = [root / name for root in self._roots()] + self._trash.list_task_folders(name)
+        stems = [path.stem for folder in folders for path in _list_take_files(folder)]
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
-
-    def _create_trash_folder(self) -> Path:
-        """Make a folder in the trash that nothing else uses."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        path = self.root / TRASH_FOLDER / stamp
-        path.mkdir(parents=True)
-        return path
 
 
 def _list_task_folders(root: Path) -> list[Path]:
@@ -303,24 +245,21 @@ def _list_task_folders(root: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StorageError(f"The folder {root} cannot be read: {error}. Choose another folder.") from error
+        raise StorageError(
+            f"The folder {root} cannot be read: {error}. Nothing was changed. Choose another folder."
+        ) from error
 
 
 def _list_take_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob(f"*{TAKE_SUFFIX}") if not path.name.startswith("."))
 
 
-def _escape_glob(name: str) -> str:
-    """Return a glob pattern that matches one name only."""
-    return "".join(f"[{c}]" if c in "[*?" else c for c in name)
-
-
 @contextlib.contextmanager
 def _translate_disk_errors(root: Path) -> Iterator[None]:
-    """Turn what the disk says into a StorageError."""
+    """Raise a StorageError for an OSError."""
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"{root} cannot be written: {error}. What was there is as it was; make room or choose another folder."
+            f"{root} cannot be written: {error}. Existing files are unchanged; make room or choose another folder."
         ) from error

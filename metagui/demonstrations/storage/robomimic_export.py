@@ -1,7 +1,8 @@
-"""Many takes in one file, as robomimic trains from it; and the takes out of such a file again, as they were.
+"""Export of many takes to one file for training with robomimic, and import of such a file.
 
-A take's file is in robomimic's layout already. Here they become ``demo_0 … demo_n``, with the filter keys ``train``,
-``valid`` and one for every task, and what our own files say besides in a group that its loaders do not look at.
+A take's own file is in the layout of robomimic already. In an exported file the takes are ``demo_0 … demo_n``, with
+the filter keys ``train``, ``valid`` and one for every task. Attributes that robomimic does not have are in a group that
+its loaders ignore, so that the import returns the takes unchanged.
 """
 
 from __future__ import annotations
@@ -27,23 +28,25 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
 METAGUI_GROUP = "metagui"
-"""The group of a demonstration that holds what robomimic has no place for."""
+"""Group of a demonstration for the attributes that robomimic does not have."""
 
 
 class ExchangeError(LibraryError):
-    """Takes cannot go into one file, or there are none in a file; the message says why."""
+    """Takes cannot be exported to one file, or a file holds none; the message gives the reason."""
 
 
 def export_robomimic(takes: Sequence[TakeInfo], path: Path, validation_fraction: float = 0.1) -> int:
-    """Write takes into one new file; return how many samples it has. Samples outside a take's trim stay out.
+    """Write takes to one new file, without the samples outside their trim; return its number of samples.
 
-    Of every task the last takes, a share ``valid`` rounded up, are for validation; of a single one none.
-    Raises ExchangeError, BrokenFileError, NewerFormatError, OSError.
+    Of every task, ``validation_fraction`` of the takes, rounded up, the last ones, are for validation; none of a single
+    take. Raises ExchangeError, CorruptFileError, NewerFormatError, OSError.
     """
     if not takes:
-        raise ExchangeError("There is nothing to export: no takes were chosen. Name a task that has some.")
+        raise ExchangeError(
+            "There is nothing to export: no takes were chosen. Nothing was written; name a task that has takes."
+        )
     if path.exists():
-        raise ExchangeError(f"{path} is there already. Nothing was written; choose another name.")
+        raise ExchangeError(f"{path} exists already. Nothing was written; choose another name.")
     with h5py.File("all", "w", libver="v110", driver="core", backing_store=False) as file:
         total = _copy_takes(file, takes)
         _write_filter_keys(file, takes, validation_fraction)
@@ -56,12 +59,12 @@ def _copy_takes(file: Any, takes: Sequence[TakeInfo]) -> int:
     data, total, joints = file.create_group("data"), 0, None
     for index, take in enumerate(takes):
         with open_take(take.path) as source:
-            named = list(source.attrs["joint_names"])
-            joints = joints or named
-            if named != joints:
+            names = list(source.attrs["joint_names"])
+            joints = joints or names
+            if names != joints:
                 raise ExchangeError(
                     f"{take.task}, take {take.name} is of an arm with other joints than the first take's, and one file "
-                    "holds one kind of arm. Nothing was written; export it apart."
+                    "holds takes of one kind of arm. Nothing was written; export it to a file of its own."
                 )
             source.copy("data/demo_0", data, f"demo_{index}")
             demo = data[f"demo_{index}"]
@@ -77,7 +80,7 @@ def _copy_takes(file: Any, takes: Sequence[TakeInfo]) -> int:
 
 
 def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
-    """Keep the samples ``[start, stop)`` only."""
+    """Remove the samples outside ``[start, stop)``."""
     samples = int(demo.attrs["num_samples"])
     names: list[str] = []
     demo.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
@@ -86,10 +89,11 @@ def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
             values, attributes = demo[name][start:stop], dict(demo[name].attrs)
             del demo[name]
             demo.create_dataset(name, data=values).attrs.update(attributes)
-    ranges, clicks = np.clip(demo["segments"][()], start, stop) - start, json.loads(demo["segments"].attrs["clicks"])
+    ranges = np.clip(demo["segments"][()], start, stop) - start
+    instructions = json.loads(demo["segments"].attrs["clicks"])
     kept = [index for index, (first, last) in enumerate(ranges) if first < last]
     del demo["segments"]
-    demo.create_dataset("segments", data=ranges[kept]).attrs["clicks"] = json.dumps([clicks[i] for i in kept])
+    demo.create_dataset("segments", data=ranges[kept]).attrs["clicks"] = json.dumps([instructions[i] for i in kept])
     demo.attrs["num_samples"] = stop - start
     demo["dones"][-1] = 1
     demo["rewards"][-1] = float(demo[METAGUI_GROUP].attrs["success"] == "yes")
@@ -97,15 +101,15 @@ def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
 
 
 def _write_filter_keys(file: Any, takes: Sequence[TakeInfo], validation_fraction: float) -> None:
-    """Write the filter keys: byte strings that name demonstrations."""
+    """Write the filter keys: names of demonstrations as byte strings."""
     tasks: dict[str, list[str]] = defaultdict(list)
     for index, take in enumerate(takes):
         tasks[take.task].append(f"demo_{index}")
     keys: dict[str, list[str]] = {"train": [], "valid": []}
     for task, names in tasks.items():
-        held_back = min(math.ceil(validation_fraction * len(names)), len(names) - 1)
-        keys["train"] += names[: len(names) - held_back]
-        keys["valid"] += names[len(names) - held_back :]
+        validation_count = min(math.ceil(validation_fraction * len(names)), len(names) - 1)
+        keys["train"] += names[: len(names) - validation_count]
+        keys["valid"] += names[len(names) - validation_count :]
         keys.setdefault(task.replace("/", "_"), []).extend(names)
     for key, names in keys.items():
         if names:
@@ -113,23 +117,25 @@ def _write_filter_keys(file: Any, takes: Sequence[TakeInfo], validation_fraction
 
 
 def import_robomimic(path: Path) -> Iterator[Demonstration]:
-    """Yield every demonstration of an exported file, or the one of a take's own file, exactly as it was.
+    """Yield every demonstration of an exported file, or that of a take's own file, unchanged.
 
-    Raises BrokenFileError, NewerFormatError; ExchangeError for a file of another program.
+    Raises CorruptFileError, NewerFormatError; ExchangeError for a file of another program.
     """
     try:
         with h5py.File(path, "r") as file:
             single, names = "format_version" in file.attrs, sorted(file.get("data", ()), key=_parse_demo_number)
             foreign = [name for name in names if METAGUI_GROUP not in file["data"][name]]
     except HDF5_READ_ERRORS as error:
-        raise CorruptFileError(f"{path.name} cannot be read: {error}. Nothing was imported.") from error
+        raise CorruptFileError(
+            f"{path.name} cannot be read: {error}. Nothing was imported; choose another file."
+        ) from error
     if single:
         yield read_take(path)
         return
     if foreign or not names:
         raise ExchangeError(
-            f"{path.name} was not exported by metagui: it does not say what the arm's joints and the things on the "
-            "table did, which a take must. Nothing was imported."
+            f"{path.name} was not exported by metagui: the states of the arm's joints and of the objects, which a take "
+            "needs, are missing. Nothing was imported; choose a file that metagui has exported."
         )
     for name in names:
         yield _read_demonstration(path, name)
@@ -142,7 +148,7 @@ def _read_demonstration(path: Path, name: str) -> Demonstration:
             found = read_demo(demo, dict(demo[METAGUI_GROUP].attrs), name)
             validate_demonstration(found)
     except HDF5_READ_ERRORS as error:
-        raise CorruptFileError(f"{path.name}, {name} cannot be read: {error}. What came before it was kept.") from error
+        raise CorruptFileError(f"{path.name}, {name} cannot be read: {error}. The takes before it are kept.") from error
     return found
 
 

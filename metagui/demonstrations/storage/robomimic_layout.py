@@ -1,6 +1,6 @@
-"""How a demonstration is laid out in robomimic's keys, and back: arrays only, no files.
+"""Conversion between a demonstration and the arrays of robomimic's layout, without files.
 
-Observations are float32, as the field's loaders expect; times, states, commands and segments keep their precision.
+Observations are float32, as data loaders expect; times, states, commands and segments keep their precision.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OBSERVATION_FIELDS = {
     "held": "held",
     "touched": "touched",
 }
-"""Which field of a Demonstration is stored under which key of ``obs``."""
+"""Field of a Demonstration by its key in ``obs``."""
 COMMAND_FIELDS = {"command_asked": "command_requested", "command_sent": "command_sent"}
 """Field of a Demonstration by the name of its float64 data set."""
 
@@ -44,12 +44,12 @@ def encode_observations(demonstration: Demonstration) -> dict[str, NDArray[np.fl
 
 
 def shift_to_next(array: NDArray[Any]) -> NDArray[Any]:
-    """Return ``next_obs`` for an ``obs`` array (N, ...): every sample's successor, the last one's itself."""
+    """Return the ``next_obs`` array (N, ...) of an ``obs`` array: each sample's successor, and the last one again."""
     return np.concatenate([array[1:], array[-1:]])
 
 
 def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-    """Return the fields of a Demonstration that ``obs`` holds, read-only. Raises KeyError for a missing one."""
+    """Return the read-only fields of a Demonstration that ``obs`` holds. Raises KeyError for a missing one."""
     fields: dict[str, Any] = {
         name: (read_only_bool_copy if key in ("held", "touched") else read_only_copy)(stored_observations[key])
         for key, name in OBSERVATION_FIELDS.items()
@@ -58,9 +58,10 @@ def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict
 
 
 def compute_action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """Return ``scale`` and ``offset`` (A,) with action = (target - offset) / scale in [-1, 1], from the limits.
+    """Return ``scale`` and ``offset`` (A,) of action = (target - offset) / scale in [-1, 1].
 
-    A joint that is not the SO-101's is taken to turn half a turn either way.
+    They follow from the joint limits, rad. A joint that the SO-101 does not have is assumed to turn half a turn either
+    way.
     """
     limits = {joint.name: (joint.lower, joint.upper) for joint in JOINTS}
     lower, upper = np.array([limits.get(name, (-np.pi, np.pi)) for name in joint_names]).T
@@ -68,16 +69,16 @@ def compute_action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, Floa
 
 
 def encode_actions(demonstration: Demonstration) -> NDArray[np.float32]:
-    """Return what was sent, normalised to [-1, 1], (N, A) float32."""
+    """Return the sent commands, normalised to [-1, 1], (N, A) float32."""
     scale, offset = compute_action_scaling(demonstration.joint_names)
     return _to_float32(np.clip((demonstration.command_sent - offset) / scale, -1.0, 1.0))
 
 
 def compute_tool_quaternions(joints: FloatArray, yaws: FloatArray) -> FloatArray:
-    """Return the tool's orientations (N, 4) as (x, y, z, w) from joint angles (N, J) and yaws (N,).
+    """Return the tool's orientations (N, 4) as (x, y, z, w) from joint angles (N, J) and yaws (N,), rad.
 
-    The tool's x axis is the direction in which the jaws open, its z axis points out of the hand. An arm with other
-    joints than the SO-101's is taken to point straight down.
+    The tool's x axis is the direction in which the jaws open, its z axis points out of the gripper. An arm with other
+    joints than the SO-101's is assumed to point straight down.
     """
     pan, tilt = np.zeros(len(yaws)), np.zeros(len(yaws))
     if joints.shape[1] == len(JOINTS):

@@ -1,4 +1,4 @@
-"""Whether a demonstration is whole, before it is stored and after it is read."""
+"""Consistency checks of a demonstration, before it is stored and after it is read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def validate_demonstration(demonstration: Demonstration) -> None:
-    """Raise InvalidTakeError, saying what is wrong, if the parts of a demonstration do not fit together."""
+    """Raise InvalidTakeError if the parts of a demonstration contradict each other."""
     samples = len(demonstration)
     if not samples:
-        raise InvalidTakeError("The take has no samples, so there is nothing to store. Record it again.")
+        raise InvalidTakeError("The take has no samples. Record it again.")
     _validate_shapes(demonstration)
     if not np.all(np.isfinite(demonstration.time)) or not np.all(np.diff(demonstration.time) > 0):
         raise InvalidTakeError("The take's times do not increase from sample to sample.")
@@ -29,16 +29,14 @@ def validate_demonstration(demonstration: Demonstration) -> None:
 
 
 def validate_range(bounds: tuple[int, int], sample_count: int, description: str) -> None:
-    """Raise InvalidTakeError unless ``bounds`` are a non-empty range [start, stop) of the samples."""
+    """Raise InvalidTakeError unless ``bounds`` is a non-empty range [start, stop) of the samples."""
     start, stop = bounds
     if not 0 <= start < stop <= sample_count:
-        raise InvalidTakeError(
-            f"{description} from {start} to {stop} does not lie within the take's {sample_count} samples."
-        )
+        raise InvalidTakeError(f"{description} from {start} to {stop} is not within the take's {sample_count} samples.")
 
 
 def _validate_shapes(demonstration: Demonstration) -> None:
-    samples, joints, anchors = len(demonstration), len(demonstration.joint_names), len(demonstration.objects)
+    samples, joints, objects = len(demonstration), len(demonstration.joint_names), len(demonstration.objects)
     expected = {
         "joint_positions": (samples, joints),
         "joint_velocities": (samples, joints),
@@ -46,10 +44,10 @@ def _validate_shapes(demonstration: Demonstration) -> None:
         "command_sent": (samples, joints),
         "tool_positions": (samples, 3),
         "tool_yaws": (samples,),
-        "object_positions": (samples, anchors, 3),
-        "object_yaws": (samples, anchors),
-        "held": (samples, anchors),
-        "touched": (samples, anchors),
+        "object_positions": (samples, objects, 3),
+        "object_yaws": (samples, objects),
+        "held": (samples, objects),
+        "touched": (samples, objects),
     }
     shapes = {name: np.shape(getattr(demonstration, name)) for name in expected}
     for name in ("lateness", "latency", "retries"):
@@ -59,5 +57,5 @@ def _validate_shapes(demonstration: Demonstration) -> None:
             raise InvalidTakeError(f"The take's {name} have shape {shapes[name]} where {shape} is expected.")
     if demonstration.states is not None and (demonstration.states.ndim != 2 or len(demonstration.states) != samples):
         raise InvalidTakeError(
-            f"The take's states have shape {demonstration.states.shape}; one row a sample is expected."
+            f"The take's states have shape {demonstration.states.shape}; one row per sample is expected."
         )

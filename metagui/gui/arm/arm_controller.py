@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from metagui.arms.arm import CONTROL_RATE_HZ, ArmError, HandGuidable
 from metagui.arms.control.loop import ControlLoop
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
 from metagui.gui.arm.capabilities import Randomisable, Restorable
 

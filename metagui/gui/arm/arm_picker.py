@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor, QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QLineEdit, QStackedWidget
 
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

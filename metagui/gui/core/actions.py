@@ -10,8 +10,8 @@ from PySide6.QtGui import QAction, QIcon, QKeySequence
 
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget

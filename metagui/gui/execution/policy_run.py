@@ -65,7 +65,7 @@ class PolicyRunner(QObject):
 
     def _start_run(self, prepared: tuple[PolicyController, EvaluatedPolicyController | None]) -> None:
         self._policy_controller, evaluated = prepared
-        self._success_monitor = evaluated.judge if evaluated is not None else None
+        self._success_monitor = evaluated.success_monitor if evaluated is not None else None
         run = evaluated or self._policy_controller
         self._controller.start_run(run, run)
 

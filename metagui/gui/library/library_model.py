@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration, Segment
-    from metagui.demonstrations.storage.library import Library, TakeInfo, TrashEntry
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.library import Library
+    from metagui.demonstrations.storage.trash import TrashEntry
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.messages import Messages
 

@@ -1,11 +1,11 @@
-"""Paints a row of the task list: a task with its count and policy mark, a take with its sparkline and marks."""
+"""Paints the rows of the task list: tasks with take count and policy icon, takes with sparkline and icons."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QObject, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QLineEdit, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.arms.arm import FloatArray
+    from metagui.gui.library.task_model import ModelIndex
     from metagui.gui.theme.theme import Theme
 
-ItemIndex = QModelIndex | QPersistentModelIndex
 TASK_ROW_HEIGHT_PX, TAKE_ROW_HEIGHT_PX = 34, 28
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_ELIDE_MODE = Qt.TextElideMode.ElideRight
 
 
 class TaskDelegate(QStyledItemDelegate):
-    """``sparkline`` gives a take's shape as numbers from 0 to 1, or None while it is unknown."""
+    """Delegate of the task list; ``sparkline`` returns a take's curve from 0 to 1, None if unknown."""
 
     def __init__(
         self, theme: Theme, sparkline: Callable[[TakeRow], FloatArray | None], parent: QObject | None = None
@@ -34,39 +35,40 @@ class TaskDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self._theme, self._sparkline = theme, sparkline
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: ItemIndex) -> QSize:
-        """Tasks are a little taller than takes."""
+    def sizeHint(self, option: QStyleOptionViewItem, index: ModelIndex) -> QSize:
+        """Return the size of a row; tasks are taller than takes."""
         return QSize(160, TASK_ROW_HEIGHT_PX if isinstance(index.data(ROW_ROLE), TaskRow) else TAKE_ROW_HEIGHT_PX)
 
-    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: ItemIndex) -> QWidget:
-        """Edit a name in place."""
+    def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: ModelIndex) -> QWidget:
+        """Return the text field that edits a task's name in place."""
         editor = QLineEdit(parent)
         editor.setObjectName("editor")
         editor.setAccessibleName("Name of the task")
         return editor
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: ItemIndex) -> None:
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: ModelIndex) -> None:
         """Paint one row."""
-        row, place = index.data(ROW_ROLE), option.rect
+        row = index.data(ROW_ROLE)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_background(painter, option, place)
-        inside = place.adjusted(8, 0, -8, 0)
+        self._paint_background(painter, option)
+        area = option.rect.adjusted(8, 0, -8, 0)
         if isinstance(row, TaskRow):
-            self._paint_task(painter, row, inside)
+            self._paint_task(painter, row, area)
         elif isinstance(row, TakeRow):
-            self._paint_take(painter, row, inside)
+            self._paint_take(painter, row, area)
         painter.restore()
 
-    def _paint_background(self, painter: QPainter, option: QStyleOptionViewItem, area: QRect) -> None:
+    def _paint_background(self, painter: QPainter, option: QStyleOptionViewItem) -> None:
         state, colours = option.state, self._theme.colours
+        area = option.rect.adjusted(0, 1, 0, -1)
         painter.setPen(Qt.PenStyle.NoPen)
         if state & QStyle.StateFlag.State_Selected:
             painter.setBrush(QColor(colours.selection))
-            painter.drawRoundedRect(area.adjusted(0, 1, 0, -1), 6, 6)
+            painter.drawRoundedRect(area, 6, 6)
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.setBrush(QColor(colours.raised))
-            painter.drawRoundedRect(area.adjusted(0, 1, 0, -1), 6, 6)
+            painter.drawRoundedRect(area, 6, 6)
 
     def _paint_task(self, painter: QPainter, row: TaskRow, area: QRect) -> None:
         colours = self._theme.colours
@@ -75,14 +77,17 @@ class TaskDelegate(QStyledItemDelegate):
         painter.setPen(QColor(colours.muted))
         painter.drawText(area, _RIGHT, count)
         right = area.right() - painter.fontMetrics().horizontalAdvance(count) - 8
-        for shown, name, tint in ((row.problem, "warning", colours.warning), (row.has_policy, "adapt", colours.accent)):
-            if shown:
+        for visible, name, tint in (
+            (row.problem, "warning", colours.warning),
+            (row.has_policy, "adapt", colours.accent),
+        ):
+            if visible:
                 right -= 18
                 self._paint_icon(painter, name, tint, right, area)
         painter.setFont(scaled_font(1.0, bold=True))
         painter.setPen(QColor(colours.text))
-        room = QRect(area.left(), area.top(), right - area.left() - 4, area.height())
-        painter.drawText(room, _LEFT, painter.fontMetrics().elidedText(row.name, _ELIDE_MODE, room.width()))
+        name_area = QRect(area.left(), area.top(), right - area.left() - 4, area.height())
+        painter.drawText(name_area, _LEFT, painter.fontMetrics().elidedText(row.name, _ELIDE_MODE, name_area.width()))
 
     def _paint_take(self, painter: QPainter, row: TakeRow, area: QRect) -> None:
         colours, left = self._theme.colours, area.left()
@@ -94,11 +99,11 @@ class TaskDelegate(QStyledItemDelegate):
         facts = f"{row.duration:.1f} s · {row.samples}" if row.samples else "cannot be read"
         width = painter.fontMetrics().horizontalAdvance(facts)
         painter.drawText(QRect(right - width - 4, area.top(), width, area.height()), _LEFT, facts)
-        room = QRectF(left + 34, area.top() + 7, right - width - left - 50, area.height() - 14)
-        self._paint_sparkline(painter, row, room)
-        marks = {True: ("success", colours.success), False: ("failure", colours.danger)}
+        sparkline_area = QRectF(left + 34, area.top() + 7, right - width - left - 50, area.height() - 14)
+        self._paint_sparkline(painter, row, sparkline_area)
+        icons = {True: ("success", colours.success), False: ("failure", colours.danger)}
         if row.success is not None:
-            self._paint_icon(painter, *marks[row.success], area.right() - 14, area)
+            self._paint_icon(painter, *icons[row.success], area.right() - 14, area)
         if row.quality_problem:
             self._paint_icon(painter, "warning", colours.warning, area.right() - 32, area)
 
@@ -114,6 +119,3 @@ class TaskDelegate(QStyledItemDelegate):
     def _paint_icon(self, painter: QPainter, name: str, tint: str, left: int, area: QRect) -> None:
         ratio = painter.device().devicePixelRatio()
         painter.drawPixmap(left, area.center().y() - 7, make_pixmap(name, tint, 15, ratio))
-
-
-_ELIDE_MODE = Qt.TextElideMode.ElideRight

@@ -1,4 +1,4 @@
-"""The left region: tasks and their takes, with search, names edited in place, and a menu of what can be done."""
+"""Left panel of the window: tasks and their takes, with search, renaming in place and context menus."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 TASK_MENU_ACTIONS = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
-FIRST_TAKE_TEXT = "The first take is being recorded. Press Finish to keep it."
 TAKE_MENU_ACTIONS = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
+EMPTY_TEXT = "No tasks yet. Press Record, then click in the 3-D view what the gripper should do."
+FIRST_TAKE_TEXT = "Recording the first take. Press Finish to save it."
 
 
 class TaskTree(QTreeView):
-    """The view on the model; remembers what was open and chosen when the list changes."""
+    """The tree view of tasks and takes, filtered by the search text."""
 
     def __init__(self, model: TaskModel) -> None:
         super().__init__()
@@ -48,18 +49,18 @@ class TaskTree(QTreeView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
 
     def expanded_tasks(self) -> set[str]:
-        """Names of the tasks whose takes are shown."""
-        rows = [self.filtered.index(i, 0) for i in range(self.filtered.rowCount())]
-        return {str(row.data()) for row in rows if self.isExpanded(row)}
+        """Return the names of the tasks whose takes are shown."""
+        indexes = [self.filtered.index(i, 0) for i in range(self.filtered.rowCount())]
+        return {str(index.data()) for index in indexes if self.isExpanded(index)}
 
     def expand_tasks(self, names: set[str]) -> None:
-        """Show the takes of these tasks."""
+        """Expand the tasks with these names and collapse all others."""
         for i in range(self.filtered.rowCount()):
             index = self.filtered.index(i, 0)
             self.setExpanded(index, str(index.data()) in names)
 
     def select(self, task: str, take: str | None = None) -> None:
-        """Select a task or a take and bring it into view."""
+        """Select a task or a take and scroll to it; clear the selection if it does not exist."""
         index = self.filtered.mapFromSource(self.tasks.index_of(task, take))
         if not index.isValid():
             self.clearSelection()
@@ -72,10 +73,10 @@ class TaskTree(QTreeView):
 
 
 class TaskList(Panel):
-    """Search field, tree and buttons."""
+    """The panel: search field, tree and buttons."""
 
     selection_changed = Signal(object, object)
-    """The chosen task and take, each a name or None."""
+    """Names of the selected task and take, or None."""
 
     def __init__(self, theme: Theme, actions: Actions, sparkline: Callable[[TakeRow], FloatArray | None]) -> None:
         super().__init__("Tasks")
@@ -92,9 +93,7 @@ class TaskList(Panel):
         )
         for key in ("undo", "redo", "delete"):
             self.header.addWidget(make_button(actions[key], "flat", show_text=False))
-        sentence = "No tasks yet. Record one: click in the view what the gripper should do."
-        self._sentence = sentence
-        self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", sentence, actions["record"]))
+        self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", EMPTY_TEXT, actions["record"]))
         self.body.addWidget(self.search)
         self.body.addWidget(self.content, 1)
         self.body.addWidget(self._make_footer())
@@ -108,16 +107,15 @@ class TaskList(Panel):
         out = QWidget()
         row = QHBoxLayout(out)
         row.setContentsMargins(0, 0, 0, 0)
-        new = make_button(self._actions["new_task"])
-        row.addWidget(new, 1)
+        row.addWidget(make_button(self._actions["new_task"]), 1)
         return out
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:
-        """Take over a list, keeping what was open and chosen."""
-        opened, (task, take) = self.tree.expanded_tasks(), self.current_selection()
+        """Show another list; expanded tasks and the selection stay."""
+        expanded, (task, take) = self.tree.expanded_tasks(), self.current_selection()
         self.tree.selectionModel().blockSignals(True)
         self.model.set_tasks(tasks)
-        self.tree.expand_tasks(opened)
+        self.tree.expand_tasks(expanded)
         self.tree.selectionModel().blockSignals(False)
         if task is not None:
             self.tree.select(task, take)
@@ -125,7 +123,7 @@ class TaskList(Panel):
         self._on_current_changed()
 
     def select(self, task: str | None, take: str | None = None) -> None:
-        """Select a task, a take of it, or nothing."""
+        """Select a task or one of its takes; clear the selection if ``task`` is None."""
         if task is None:
             self.tree.clearSelection()
             self.tree.setCurrentIndex(QModelIndex())
@@ -133,14 +131,14 @@ class TaskList(Panel):
             self.tree.select(task, take)
 
     def current_selection(self) -> tuple[str | None, str | None]:
-        """Return the chosen task and take."""
+        """Return the names of the selected task and take, or None."""
         row = self.tree.currentIndex().data(ROW_ROLE)
         if isinstance(row, TakeRow):
             return row.task, row.name
         return (row.name, None) if isinstance(row, TaskRow) else (None, None)
 
     def edit_name(self) -> None:
-        """Edit the chosen task's name in place."""
+        """Edit the name of the selected task in place."""
         task, _ = self.current_selection()
         if task is not None:
             self.tree.select(task)
@@ -163,7 +161,5 @@ class TaskList(Panel):
         self._search_icon.setIcon(make_icon("search", self._theme.colours.muted))
 
     def show_recording(self, recording: bool) -> None:
-        """Say in an empty list that the first take is under way."""
-        self.content.empty_state.set_sentence(
-            "The first take is being recorded. Press Finish to keep it." if recording else self._sentence
-        )
+        """Show in an empty list that the first take is being recorded."""
+        self.content.empty_state.set_sentence(FIRST_TAKE_TEXT if recording else EMPTY_TEXT)

@@ -1,4 +1,4 @@
-"""Tasks and their takes as a model that Qt's views read; the records are plain, the adapter is thin."""
+"""Qt item model of tasks and takes for the task list, and the plain records it shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROW_ROLE = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class TakeRow:
-    """One take as the list shows it."""
+    """One take as shown in the list; ``samples`` is a count, ``duration`` in s."""
 
     task: str
     name: str
@@ -24,19 +24,19 @@ class TakeRow:
     duration: float
     success: bool | None = None
     quality_problem: str = ""
-    """Why the take's quality is doubtful, in words; empty if it is not."""
+    """Why the quality of the take is doubtful; empty if it is good."""
 
     @property
     def summary(self) -> str:
-        """Everything the row shows, for a screen reader and the tooltip."""
-        told = {True: "succeeded", False: "failed", None: ""}[self.success]
-        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", told, self.quality_problem]
+        """All facts of the row as text, for screen readers and the tooltip."""
+        result = {True: "succeeded", False: "failed", None: ""}[self.success]
+        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", result, self.quality_problem]
         return ", ".join(p for p in parts if p)
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One task as the list shows it."""
+    """One task as shown in the list."""
 
     name: str
     takes: tuple[TakeRow, ...] = ()
@@ -45,23 +45,24 @@ class TaskRow:
 
     @property
     def summary(self) -> str:
-        """Everything the row shows."""
+        """All facts of the row as text."""
         count = f"{len(self.takes)} take{'' if len(self.takes) == 1 else 's'}"
         parts = [self.name, count, "adapted" if self.has_policy else "", self.problem]
         return ", ".join(p for p in parts if p)
 
 
 class TaskModel(QAbstractItemModel):
-    """Two levels: tasks, and the takes of each. Editing a task's text asks for another name."""
+    """Model with two levels, tasks and their takes; editing a task's name emits ``rename_requested``."""
 
     rename_requested = Signal(str, str)
+    """Old and new name of a task."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.tasks: tuple[TaskRow, ...] = ()
 
     def set_tasks(self, tasks: Sequence[TaskRow]) -> None:
-        """Take over another list."""
+        """Show another list of tasks."""
         if tuple(tasks) == self.tasks:
             return
         self.beginResetModel()
@@ -69,7 +70,7 @@ class TaskModel(QAbstractItemModel):
         self.endResetModel()
 
     def row_of(self, index: ModelIndex) -> TaskRow | TakeRow | None:
-        """Return the record behind an index."""
+        """Return the record of an index; None if it is invalid."""
         if not index.isValid():
             return None
         if index.internalId() == 0:
@@ -77,10 +78,10 @@ class TaskModel(QAbstractItemModel):
         return self.tasks[index.internalId() - 1].takes[index.row()]
 
     def index_of(self, task: str, take: str | None = None) -> QModelIndex:
-        """Return where a task or a take is; invalid if nowhere."""
-        for number, row in enumerate(self.tasks):
+        """Return the index of a task or a take; an invalid index if it does not exist."""
+        for row_number, row in enumerate(self.tasks):
             if row.name == task:
-                parent = self.index(number, 0)
+                parent = self.index(row_number, 0)
                 names = [t.name for t in row.takes]
                 return self.index(names.index(take), 0, parent) if take in names else parent
         return QModelIndex()
@@ -88,29 +89,29 @@ class TaskModel(QAbstractItemModel):
     # QAbstractItemModel
 
     def index(self, row: int, column: int, parent: ModelIndex = QModelIndex()) -> QModelIndex:  # noqa: B008
-        """Return the index of a row; takes carry their task's number plus one."""
+        """Return the index of a row; the internal id of a take is its task's row plus one."""
         if not self.hasIndex(row, column, parent):
             return QModelIndex()
         return self.createIndex(row, column, parent.row() + 1 if parent.isValid() else 0)
 
     def parent(self, index: ModelIndex = QModelIndex()) -> QModelIndex:  # type: ignore[override]  # noqa: B008
-        """Return the task of a take."""
+        """Return the index of a take's task."""
         if not index.isValid() or index.internalId() == 0:
             return QModelIndex()
         return self.createIndex(index.internalId() - 1, 0, 0)
 
     def rowCount(self, parent: ModelIndex = QModelIndex()) -> int:  # noqa: B008
-        """Count tasks, or the takes of one."""
+        """Return the number of tasks, or of takes in a task."""
         if not parent.isValid():
             return len(self.tasks)
         return len(self.tasks[parent.row()].takes) if parent.internalId() == 0 else 0
 
     def columnCount(self, parent: ModelIndex = QModelIndex()) -> int:  # noqa: B008
-        """One column; the delegate paints the rest."""
+        """Return 1: the delegate paints everything in one column."""
         return 1
 
     def data(self, index: ModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return name, words or record."""
+        """Return the name, the summary or the record of a row."""
         row = self.row_of(index)
         if row is None:
             return None
@@ -121,7 +122,7 @@ class TaskModel(QAbstractItemModel):
         return row if role == ROW_ROLE else None
 
     def setData(self, index: ModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        """Ask for another name of a task."""
+        """Emit ``rename_requested`` with the edited name of a task."""
         row, name = self.row_of(index), str(value).strip()
         if role != Qt.ItemDataRole.EditRole or not isinstance(row, TaskRow) or name in ("", row.name):
             return False
@@ -129,6 +130,6 @@ class TaskModel(QAbstractItemModel):
         return True
 
     def flags(self, index: ModelIndex) -> Qt.ItemFlag:
-        """Tasks can be renamed in place."""
+        """Return the item flags: task names can be edited."""
         flags = super().flags(index)
         return flags | Qt.ItemFlag.ItemIsEditable if isinstance(self.row_of(index), TaskRow) else flags

@@ -12,7 +12,7 @@ from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.plot import make_pen
 
 if TYPE_CHECKING:
-    from metagui.gui.theme.theme import Colours
+    from metagui.gui.theme.colours import Colours
 
 LABEL_HEADROOM_LANES = 0.45
 """Space above the lanes for the labels, in heights of a lane."""

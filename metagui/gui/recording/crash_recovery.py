@@ -10,7 +10,7 @@ from metagui.demonstrations.recording.recorder import delete_journal, find_recov
 
 if TYPE_CHECKING:
     from metagui.demonstrations.recording.recorder import RecoverableTake
-    from metagui.demonstrations.storage.library import TakeInfo
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel

@@ -14,8 +14,8 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.demonstration import TakeKey
-from metagui.demonstrations.recording.recorder import RecordingError
 from metagui.demonstrations.recording.segmentation import ensure_segmented
+from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.demonstrations.timing import summarise_timing
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.teaching.click_teacher import name_from_instructions
@@ -23,7 +23,7 @@ from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYB
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
-    from metagui.demonstrations.storage.library import TakeInfo
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.countdown import Countdown

@@ -1,1 +1,1 @@
-"""The 3-D view of arm and table, and placing objects in it."""
+"""The 3-D view of arm and table: drawing, hints, clicks, placement of objects, playback of takes."""

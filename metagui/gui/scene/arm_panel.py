@@ -1,4 +1,4 @@
-"""The centre of the window: the 3-D view with its tools, and what the next take will be called."""
+"""Centre panel of the window: the 3-D view, the teaching tools, and the task of the next take."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ArmPanel(Panel):
-    """View, tools, the name of the task being shown, and while a policy runs how far it is from what was shown."""
+    """The 3-D view with tools, task name, and, while a policy runs, its distance to the demonstrations."""
 
     def __init__(self, theme: Theme, actions: Actions, click_teacher: ClickTeacher) -> None:
         super().__init__("Arm")
@@ -35,10 +35,8 @@ class ArmPanel(Panel):
         self.placement_bar = PlacementBar(theme, actions)
         self.task_name_field = QLineEdit()
         self.task_name_field.setPlaceholderText("named by your clicks")
-        self.task_name_field.setAccessibleName("Task that the next take belongs to")
-        self.task_name_field.setToolTip(
-            "The task that the next take belongs to. Leave it empty and the clicks name it."
-        )
+        self.task_name_field.setAccessibleName("Task of the next take")
+        self.task_name_field.setToolTip("Task of the next take. If it is empty, the task is named after your clicks.")
         self.task_name_field.returnPressed.connect(self.view.setFocus)
         self.task_name_field.setMinimumWidth(110)
         self.task_name_field.setMaximumWidth(320)
@@ -84,34 +82,34 @@ class ArmPanel(Panel):
         return out
 
     def show_take_buttons(self, saved: bool) -> None:
-        """Offer to take again or to discard right after a take."""
+        """Show the buttons to repeat or discard the take that was just saved."""
         self._retake_button.setVisible(saved)
         self._task_name_label.setVisible(not saved)
         self._discard_button.setVisible(saved)
 
     def show_recording(self, text: str) -> None:
-        """Say how long the take is; empty when none is being recorded."""
+        """Show the duration of the take being recorded; an empty text hides it."""
         self.elapsed.setText(text)
         self.elapsed.setVisible(bool(text))
         self.task_name_field.setReadOnly(False)
 
     def show_distance(self, distance: float | None) -> None:
-        """Say how far a run is from the demonstrations; 1 is as far as the farthest of those. None hides it."""
+        """Show the distance of a run to the demonstrations; 1 is the largest among them. None hides it."""
         self._distance_widget.setVisible(distance is not None)
         self._task_name_label.setVisible(distance is None and self._retake_button.isHidden())
         self.task_name_field.setVisible(distance is None)
         if distance is not None:
             self._distance_bar.setValue(round(100 * min(distance, 2.0)))
             self._distance_label.setText(
-                "as shown" if distance < 1.0 else "unlike shown" if distance > 1.6 else "a little off"
+                "similar" if distance < 1.0 else "different" if distance > 1.6 else "slightly off"
             )
 
     def show_task_name(self, name: str) -> None:
-        """Say which task the next take belongs to, from the beginning of its name."""
+        """Show the task of the next take, scrolled to the beginning of its name."""
         self.task_name_field.setText(name)
         self.task_name_field.setCursorPosition(0)
 
     def show_title(self, title: str) -> None:
-        """Say what the view shows."""
+        """Show what the view displays, such as the arm or a take."""
         self.title.setText(title)
         self.title.setTextFormat(Qt.TextFormat.PlainText)

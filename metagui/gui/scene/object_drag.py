@@ -1,4 +1,4 @@
-"""A thing of the scene in the pointer's hand: where on the table it would stand if it were let go here."""
+"""An object that is dragged in the 3-D view, for placing objects on the table of an arm without a camera."""
 
 from __future__ import annotations
 
@@ -9,52 +9,54 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.simulation.renderer import SceneMarker
+from metagui.gui.teaching.click_teacher import Proposal
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, SceneObject
     from metagui.arms.simulation.renderer import Colour, OrbitCamera
 
 DRAG_WHEEL_TURN_RAD = math.radians(15)
-"""How far one notch of the wheel turns a thing, rad."""
+"""Rotation of the object per notch of the mouse wheel, rad."""
 MAX_OBJECT_REACH_M = 0.45
-"""How far from the arm's foot anything can be put, m."""
+"""Maximum distance of a placed object from the base of the arm, m."""
 
 
 @dataclass(frozen=True)
 class ObjectDrag:
-    """One cube or zone on its way over the table."""
+    """A cube or zone and the pose at which it would be placed if it were released now."""
 
     scene_object: SceneObject
     point: FloatArray
-    """(3,) where its centre would be, m."""
+    """Centre of the object, (3,), m."""
     grab_offset: FloatArray
-    """(2,) how far from its centre it was taken, m."""
+    """Grabbed point relative to the centre, (2,), m."""
     yaw: float
+    """Yaw of the object, rad."""
     height: float
-    """Of the plane it is dragged on: where it was taken, m."""
+    """Height of the plane on which it is dragged, that of the grabbed point, m."""
 
     @classmethod
     def begin(cls, scene_object: SceneObject, grab_point: FloatArray, centre: FloatArray, yaw: float) -> ObjectDrag:
-        """Take a thing whose centre is at ``centre`` (3,) by the point ``taken`` (3,) of it."""
+        """Grab an object with its centre at ``centre`` (3,) by the point ``grab_point`` (3,), m."""
         return cls(scene_object, centre.copy(), grab_point[:2] - centre[:2], yaw, float(grab_point[2]))
 
     def moved_to(self, camera: OrbitCamera, x: float, y: float, width: float, height: float) -> ObjectDrag:
-        """Return the thing as dragged to a pixel: it stays on its plane and on the table."""
-        way, eye = camera.compute_ray(x, y, width, height), camera.position
-        if way[2] > -0.02:
+        """Return the drag at a pixel of the view; the object stays on its plane and within reach."""
+        ray, eye = camera.compute_ray(x, y, width, height), camera.position
+        if ray[2] > -0.02:  # almost parallel to the table
             return self
-        spot = eye[:2] + way[:2] * (self.height - eye[2]) / way[2] - self.grab_offset
-        reach = float(np.hypot(*spot))
-        if reach > MAX_OBJECT_REACH_M:
-            spot = spot * (MAX_OBJECT_REACH_M / reach)
-        return replace(self, point=np.array([spot[0], spot[1], self.point[2]]))
+        position = eye[:2] + ray[:2] * (self.height - eye[2]) / ray[2] - self.grab_offset
+        distance = float(np.hypot(*position))
+        if distance > MAX_OBJECT_REACH_M:
+            position = position * (MAX_OBJECT_REACH_M / distance)
+        return replace(self, point=np.array([position[0], position[1], self.point[2]]))
 
     def turned(self, notches: float) -> ObjectDrag:
-        """Return the thing turned."""
+        """Return the drag with the object turned by notches of the mouse wheel."""
         return replace(self, yaw=self.yaw + notches * DRAG_WHEEL_TURN_RAD)
 
     def markers(self, colour: Colour) -> list[SceneMarker]:
-        """Return the ghost to draw, on a disc of ``colour``."""
+        """Return the markers to draw: a translucent copy of the object on a disc of ``colour``."""
         half = self.scene_object.size / 2
         height = half if self.scene_object.kind == "cube" else 0.0015
         foot = np.array([self.point[0], self.point[1], 0.0008])
@@ -65,7 +67,14 @@ class ObjectDrag:
 
     @property
     def hint(self) -> str:
-        """Say what letting go would do."""
+        """Position of the object as text, for the hint next to the pointer."""
         x, y = 100 * self.point[0], 100 * self.point[1]
         ahead, side = "ahead" if x >= 0 else "behind", "left" if y >= 0 else "right"
-        return f"{self.scene_object.name.capitalize()}: {abs(x):.1f} cm {ahead}, {abs(y):.1f} cm {side} · wheel turns"
+        return (
+            f"{self.scene_object.name.capitalize()}: {abs(x):.1f} cm {ahead}, {abs(y):.1f} cm {side} · wheel turns it"
+        )
+
+
+def make_drag_proposal(object_name: str, kind: str) -> Proposal | None:
+    """Return the hint for an object that can be dragged; None for the table."""
+    return None if kind == "table" else Proposal(f"Drag the {object_name} to its position on the table")

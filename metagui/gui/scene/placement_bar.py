@@ -1,4 +1,4 @@
-"""What the head of the 3-D view offers for the things on the table: scatter them anew, or say where they stand."""
+"""Buttons above the 3-D view for the objects on the table: randomise the scene, or place real objects."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class PlacementBar(QWidget):
-    """One button for a simulated scene; for a real table a toggle to drag things, and *Here* under the gripper."""
+    """One button for a simulated scene; for a real table, a toggle to drag objects and a menu to place one."""
 
     tip_object_chosen = Signal(str)
-    """The name of the thing that is under the gripper's tip."""
+    """Name of the object at the tip of the gripper."""
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class PlacementBar(QWidget):
         self._at_tip_button.setObjectName("flat")
         self._at_tip_button.setText("Here is …")
         self._at_tip_button.setAccessibleName("Here is …")
-        self._at_tip_button.setToolTip("Say which thing is under the gripper's tip: touch it with the gripper first.")
+        self._at_tip_button.setToolTip("Touch an object with the gripper's tip, then choose it here.")
         self._at_tip_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._at_tip_button.setIconSize(QSize(16, 16))
         self._at_tip_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -53,16 +53,16 @@ class PlacementBar(QWidget):
         self.show_objects(False)
 
     def show_objects(self, placeable: bool, objects: Sequence[SceneObject] = ()) -> None:
-        """Offer what suits the connected arm."""
+        """Show the buttons for the connected arm; ``objects`` fill the menu."""
         self._randomise_button.setVisible(not placeable)
         self._place_button.setVisible(placeable)
         self._at_tip_button.setVisible(placeable)
         if tuple(objects) != self._objects:
             self._objects = tuple(objects)
             self._menu.clear()
-            for anchor in objects:
-                if anchor.kind != "table":
-                    self._menu.addAction(_make_object_icon(anchor), f"the {anchor.name}").setData(anchor.name)
+            for each in objects:
+                if each.kind != "table":
+                    self._menu.addAction(_make_object_icon(each), f"the {each.name}").setData(each.name)
 
     def _on_entry_triggered(self, entry: QAction) -> None:
         self.tip_object_chosen.emit(entry.data())
@@ -75,7 +75,7 @@ class PlacementBar(QWidget):
 
 
 def _make_object_icon(scene_object: SceneObject) -> QIcon:
-    """Return a picture of a thing: a filled square for a cube, a frame for a zone."""
+    """Return the icon of an object: a filled square for a cube, a frame for a zone."""
     picture = QPixmap(16, 16)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)

@@ -1,4 +1,4 @@
-"""Plays a stored take in the 3-D view, in its own time, while the arm itself stands still."""
+"""Playback of a stored take in the 3-D view, in real time, while the arm does not move."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 PLAYBACK_PERIOD_MS = 40
-"""ms between two pictures."""
+"""Time between two frames, ms."""
 
 
 class TakePlayer(QObject):
-    """Says which state is to be shown; ``ended`` when the take is over or was stopped."""
+    """Emits the states of a take; ``playback_ended`` when it is over or stopped."""
 
     state_changed = Signal(object, float)
-    """A simulator state (D,) and the share of the take that has passed."""
+    """A simulator state (D,) and the fraction of the take that has been played."""
     playback_ended = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -31,11 +31,11 @@ class TakePlayer(QObject):
 
     @property
     def is_playing(self) -> bool:
-        """Whether a take is being shown."""
+        """True if a take is being played."""
         return self._take is not None
 
     def play(self, take: Demonstration) -> bool:
-        """Play a take from its beginning; return False if it holds no simulator states."""
+        """Play a take from its start; return False if it has no simulator states."""
         self.stop()
         if take.states is None or not len(take):
             return False
@@ -44,7 +44,7 @@ class TakePlayer(QObject):
         return True
 
     def stop(self) -> None:
-        """Show the arm again."""
+        """Stop the playback, if any."""
         if self._take is not None:
             self._take = None
             self._timer.stop()
@@ -54,9 +54,9 @@ class TakePlayer(QObject):
         take = self._take
         if take is None or take.states is None:
             return
-        passed = time.monotonic() - self._started_at
-        if passed > take.duration + 0.6:
+        elapsed = time.monotonic() - self._started_at
+        if elapsed > take.duration + 0.6:
             self.stop()
             return
-        sample = int(np.clip(np.searchsorted(take.time - take.time[0], passed), 0, len(take) - 1))
-        self.state_changed.emit(take.states[sample], min(passed / max(take.duration, 1e-3), 1.0))
+        sample = int(np.clip(np.searchsorted(take.time - take.time[0], elapsed), 0, len(take) - 1))
+        self.state_changed.emit(take.states[sample], min(elapsed / max(take.duration, 1e-3), 1.0))

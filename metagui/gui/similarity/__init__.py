@@ -1,1 +1,1 @@
-"""Similar tasks: ranking, heat map, map, overlays."""
+"""Similar tasks: ranked list, heat map, map of embeddings, histogram of distances, overlay of two takes."""

@@ -1,4 +1,4 @@
-"""What the embeddings of all takes say: matrices, a flat map, two sets of distances. Qt-free."""
+"""Comparison of all takes by their embeddings: distance matrices, projection, ranking. Qt-free."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import TakeKey
 
 TASK_DISTANCE_MARGIN = 1.0
-"""The contrastive loss pushes takes of two tasks this far apart."""
+"""Margin of the contrastive loss: the distance to which it separates takes of different tasks."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Takes with their embeddings, (n, 16), of unit length; everything else follows from the two."""
+    """Takes and their embeddings, (n, 16), of unit length; all distances derive from these."""
 
     keys: tuple[TakeKey, ...] = ()
     embeddings: FloatArray | None = None
 
     def with_take(self, key: TakeKey, embedding: FloatArray) -> Comparison:
-        """Return a comparison with one more take, or with one replaced."""
-        kept = [(k, e) for k, e in zip(self.keys, self._embedding_rows, strict=True) if k != key]
-        rows = [*kept, (key, embedding)]
+        """Return the comparison with a take added or replaced; ``embedding`` (16,)."""
+        others = [(k, e) for k, e in zip(self.keys, self._embedding_rows, strict=True) if k != key]
+        rows = [*others, (key, embedding)]
         return Comparison(tuple(k for k, _ in rows), np.array([e for _, e in rows]))
 
     def restricted_to(self, keys: set[TakeKey]) -> Comparison:
-        """Return the part of the comparison that is about some takes."""
+        """Return the comparison of only these takes."""
         rows = [(k, e) for k, e in zip(self.keys, self._embedding_rows, strict=True) if k in keys]
         return Comparison(tuple(k for k, _ in rows), np.array([e for _, e in rows])) if rows else Comparison()
 
@@ -43,12 +43,12 @@ class Comparison:
 
     @cached_property
     def tasks(self) -> list[str]:
-        """Names of the tasks, sorted."""
+        """Sorted names of the tasks."""
         return sorted({k.task for k in self.keys})
 
     @cached_property
     def distances(self) -> FloatArray:
-        """(n, n) distances between takes."""
+        """Distances between takes, (n, n)."""
         rows = self._embedding_rows
         return np.linalg.norm(rows[:, None] - rows[None], axis=2) if len(rows) else np.zeros((0, 0))
 
@@ -59,23 +59,23 @@ class Comparison:
 
     @cached_property
     def same_task_distances(self) -> FloatArray:
-        """Distances between two takes of one task."""
-        return self._pairs(True)
+        """Distances between different takes of the same task, (p,)."""
+        return self._pair_distances(True)
 
     @cached_property
     def different_task_distances(self) -> FloatArray:
-        """Distances between takes of two tasks."""
-        return self._pairs(False)
+        """Distances between takes of different tasks, (q,)."""
+        return self._pair_distances(False)
 
-    def _pairs(self, same: bool) -> FloatArray:
+    def _pair_distances(self, same_task: bool) -> FloatArray:
         if not len(self):
             return np.zeros(0)
         upper = np.triu(np.ones_like(self.distances, dtype=bool), 1)
-        return np.asarray(self.distances[upper & (self._same_task_mask == same)])
+        return np.asarray(self.distances[upper & (self._same_task_mask == same_task)])
 
     @cached_property
     def task_matrix(self) -> FloatArray:
-        """(t, t) mean distances between the takes of two tasks; the diagonal between two takes of one."""
+        """Mean distances between the takes of two tasks, (t, t); on the diagonal, between takes of one task."""
         return np.array([[self._mean_distance(a, b) for b in self.tasks] for a in self.tasks])
 
     def _rows_of(self, task: str) -> list[int]:
@@ -89,7 +89,7 @@ class Comparison:
         return float(block.mean()) if block.size else 0.0
 
     def closest_pair(self, first: str, second: str) -> tuple[TakeKey, TakeKey]:
-        """Return the two most alike takes of two tasks, or of one."""
+        """Return the closest pair of takes of two tasks, or of one task."""
         rows, columns = self._rows_of(first), self._rows_of(second)
         block = self.distances[np.ix_(rows, columns)].copy()
         if first == second and len(rows) > 1:
@@ -98,16 +98,16 @@ class Comparison:
         return self.keys[rows[row]], self.keys[columns[column]]
 
     def mean_distance_to_siblings(self, key: TakeKey) -> float | None:
-        """Return the mean distance of a take to the others of its task; None if it is alone or unknown."""
+        """Return a take's mean distance to the others of its task; None if it has none or is unknown."""
         if key not in self.keys:
             return None
-        mine = self.keys.index(key)
-        others = [i for i in self._rows_of(key.task) if i != mine]
-        return float(self.distances[mine, others].mean()) if others else None
+        row = self.keys.index(key)
+        others = [i for i in self._rows_of(key.task) if i != row]
+        return float(self.distances[row, others].mean()) if others else None
 
     @cached_property
     def projection(self) -> FloatArray:
-        """(n, 2) the embeddings on their two principal axes; unit vectors, so it always fits in [-1, 1]."""
+        """Embeddings, centred and projected on their first two principal axes, (n, 2)."""
         if len(self) < 2:
             return np.zeros((len(self), 2))
         rows = self._embedding_rows
@@ -119,17 +119,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class BehaviourComparison:
-    """How well the policy adapted to one task imitates another's takes; the other lens of similarity."""
+    """How well the policy of each task imitates the takes of the others: similarity of behaviour."""
 
     tasks: tuple[str, ...]
     task_matrix: FloatArray
-    """(t, t) imitation loss on the other's takes beyond the loss on one's own; 0 on the diagonal."""
+    """Imitation loss on the other task's takes minus the loss on its own, (t, t); 0 on the diagonal."""
 
     def __len__(self) -> int:
         return len(self.tasks)
 
     def rank_tasks(self, task: str) -> list[BehaviourNeighbour]:
-        """Return the other tasks, those that act alike first; nothing for a task that was not compared."""
+        """Return the other tasks by similarity of behaviour; empty for a task that was not compared."""
         if task not in self.tasks:
             return []
         row = self.task_matrix[self.tasks.index(task)]
@@ -139,7 +139,7 @@ class BehaviourComparison:
 
 @dataclass(frozen=True)
 class BehaviourNeighbour:
-    """One task as seen from another; nothing calibrates this distance, so there is no verdict."""
+    """A task ranked by similarity of behaviour; this distance is not calibrated, so there is no verdict."""
 
     task: str
     distance: float

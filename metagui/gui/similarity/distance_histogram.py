@@ -1,4 +1,4 @@
-"""Two histograms on one axis: distances within tasks and between tasks, with the margin and the newest take."""
+"""Histograms of the distances within and between tasks, with the margin of the loss and the newest take."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DISTANCE_BINS = np.linspace(0.0, 2.0, 41)
 
 
 def compute_bin_fractions(distances: FloatArray) -> FloatArray:
-    """Return the share of distances in every bin, relative to the fullest."""
+    """Return the number of distances in every bin, (40,), as fractions of the fullest bin."""
     counts = np.histogram(distances, DISTANCE_BINS)[0].astype(np.float64)
     return np.asarray(counts / max(counts.max(), 1.0))
 
 
 class DistanceHistogram(Plot):
-    """Same-task distances upwards, different-task distances downwards, so that they overlap without hiding."""
+    """Same-task distances drawn upwards and different-task distances downwards, so that neither hides the other."""
 
     def __init__(self, theme: Theme) -> None:
         self._bars: tuple[pg.BarGraphItem, ...] = ()
@@ -42,7 +42,7 @@ class DistanceHistogram(Plot):
         self._margin_line = self._add_line(f"margin {TASK_DISTANCE_MARGIN:g}", TASK_DISTANCE_MARGIN, 0.94)
         self._newest_line = self._add_line("newest take", 0.0, 0.8)
         self._newest_line.hide()
-        self._group_labels = [self._add_text("same task", 1.0), self._add_text("different tasks", -1.0)]
+        self._group_labels = [self._add_text("same task", 2.0, 1.0), self._add_text("different tasks", 0.0, -1.0)]
         self.setXRange(0.0, 2.0, padding=0.01)
         self.setYRange(-1.12, 1.12, padding=0)
         self.hideAxis("left")
@@ -56,10 +56,11 @@ class DistanceHistogram(Plot):
         self.addItem(out)
         return out
 
-    def _add_text(self, text: str, height: float) -> pg.TextItem:
-        out = pg.TextItem(text, anchor=(1, 0 if height > 0 else 1))
+    def _add_text(self, text: str, x: float, y: float) -> pg.TextItem:
+        """Add a text in the corner at (x, y), opposite to where its bars usually are."""
+        out = pg.TextItem(text, anchor=(int(x > 0), int(y < 0)))
         out.setFont(scaled_font(0.88, bold=True))
-        out.setPos(2.0, height)
+        out.setPos(x, y)
         self.addItem(out)
         return out
 
@@ -69,13 +70,13 @@ class DistanceHistogram(Plot):
         self._bars[1].setOpts(height=-compute_bin_fractions(different))
 
     def show_newest(self, distance: float | None) -> None:
-        """Mark how far the newest take is from the others of its task."""
+        """Mark the mean distance of the newest take to the others of its task; None hides the mark."""
         if self._newest_line is not None:
             self._newest_line.setVisible(distance is not None)
             self._newest_line.setPos(distance or 0.0)
 
     def recolour(self) -> None:
-        """Give bars and lines the theme's colours."""
+        """Apply the theme's colours to bars, lines and labels."""
         colours = self.theme.colours
         for bars, colour in zip(self._bars, colours.series, strict=False):
             bars.setOpts(brush=QColor(colour), pen=None)

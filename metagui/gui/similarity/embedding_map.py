@@ -1,4 +1,4 @@
-"""Every take as a point on the two main axes of the embedding; axes are fixed, so that points never jump."""
+"""Map of all takes: their embeddings on the first two principal axes, on fixed axes so that points do not jump."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MAP_HALF_WIDTH = 1.1
+"""Range of both axes, from its negative."""
 
 
 class EmbeddingAxes(Plot):
-    """One symbol and colour a task; the newest take and the chosen task's are ringed."""
+    """Scatter plot with one symbol and colour per task; the newest take and the selected task have a ring."""
 
     def __init__(self, theme: Theme) -> None:
         self._scatter: pg.ScatterPlotItem | None = None
@@ -41,28 +42,30 @@ class EmbeddingAxes(Plot):
         self.label_axes("first principal axis", "second")
 
     def recolour(self) -> None:
-        """Draw the points in the theme's colours."""
+        """Draw all points in the theme's colours."""
         if self._scatter is not None:
             pairs = zip(self.comparison.keys, self.comparison.projection, strict=True)
             self._scatter.setData([self._make_point(key, point) for key, point in pairs])
 
     def _make_point(self, key: TakeKey, point: object) -> dict[str, object]:
         symbol, colour = choose_marker(self.comparison.tasks.index(key.task), self.theme)
-        ring = key == self.newest or key.task == self.task
+        highlighted = key == self.newest or key.task == self.task
         return {
             "pos": point,
             "symbol": symbol,
             "brush": pg.mkBrush(colour),
-            "pen": pg.mkPen(self.theme.colours.text, width=2) if ring else None,
-            "size": 13 if ring else 9,
+            "pen": pg.mkPen(self.theme.colours.text, width=2) if highlighted else None,
+            "size": 13 if highlighted else 9,
             "data": f"{key.task}, take {key.take}",
         }
 
 
-def choose_marker(rank: int, theme: Theme) -> tuple[str, str]:
-    """Return symbol and colour of the task of a rank."""
+def choose_marker(task_index: int, theme: Theme) -> tuple[str, str]:
+    """Return symbol and colour of the task with an index."""
     series = theme.colours.series
-    return PLOT_SYMBOLS[(rank + rank // len(PLOT_SYMBOLS)) % len(PLOT_SYMBOLS)], series[rank % len(series)]
+    return PLOT_SYMBOLS[(task_index + task_index // len(PLOT_SYMBOLS)) % len(PLOT_SYMBOLS)], series[
+        task_index % len(series)
+    ]
 
 
 def _format_tooltip(x: float, y: float, data: object) -> str:
@@ -70,7 +73,7 @@ def _format_tooltip(x: float, y: float, data: object) -> str:
 
 
 class SymbolSwatch(QWidget):
-    """One symbol for the list beside the map."""
+    """The symbol of a task in the legend."""
 
     def __init__(self, symbol: str, colour: str) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ class SymbolSwatch(QWidget):
 
 
 class EmbeddingMap(QWidget):
-    """The map and the list of its symbols."""
+    """The scatter plot and its legend."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -105,7 +108,7 @@ class EmbeddingMap(QWidget):
         theme.changed.connect(self._build_legend)
 
     def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
-        """Draw every take."""
+        """Show every take; the newest one gets a ring."""
         self.axes.comparison, self.axes.newest = comparison, newest
         self.axes.recolour()
         if tuple(comparison.tasks) != self._names:
@@ -113,7 +116,7 @@ class EmbeddingMap(QWidget):
             self._build_legend()
 
     def show_task(self, task: str | None) -> None:
-        """Ring the takes of a task."""
+        """Draw a ring around the takes of a task."""
         self.axes.task = task
         self.axes.recolour()
 
@@ -123,10 +126,10 @@ class EmbeddingMap(QWidget):
         grid.setContentsMargins(0, 0, 8, 0)
         grid.setVerticalSpacing(1)
         grid.setColumnStretch(1, 1)
-        for rank, name in enumerate(self._names):
+        for row, name in enumerate(self._names):
             label = ElidingLabel()
             label.set_full_text(name)
-            grid.addWidget(SymbolSwatch(*choose_marker(rank, self._theme)), rank, 0)
-            grid.addWidget(label, rank, 1)
+            grid.addWidget(SymbolSwatch(*choose_marker(row, self._theme)), row, 0)
+            grid.addWidget(label, row, 1)
         grid.setRowStretch(len(self._names), 1)
         self._legend.setWidget(inside)

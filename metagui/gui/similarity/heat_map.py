@@ -1,4 +1,4 @@
-"""All tasks against all tasks: dark cells are alike; a click on one shows its two demonstrations overlaid."""
+"""Heat map of the distances between all tasks; a click on a cell opens an overlay of two demonstrations."""
 
 from __future__ import annotations
 
@@ -19,41 +19,43 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MAX_NAME_LENGTH = 22
+"""Characters of a task's name that fit next to the axis."""
 
 
 def elide_name(name: str, max_length: int = MAX_NAME_LENGTH) -> str:
-    """Return a name short enough for an axis."""
+    """Return a name, shortened to ``max_length`` characters."""
     return name if len(name) <= max_length else f"{name[: max_length - 1]}…"
 
 
 class TaskMatrix(Protocol):
-    """Distances between tasks: a ``Comparison`` of looks, or ``Acts``."""
+    """Distances between tasks: a ``Comparison`` or a ``BehaviourComparison``."""
 
     @property
     def tasks(self) -> Sequence[str]:
-        """Their names."""
+        """Names of the tasks."""
 
     @property
     def task_matrix(self) -> FloatArray:
-        """(t, t) distances."""
+        """Distances between tasks, (t, t)."""
 
     def __len__(self) -> int:
-        """0 where nothing was compared."""
+        """Return 0 if nothing was compared."""
 
 
 def _colour_levels(comparison: TaskMatrix) -> tuple[float, float]:
-    """Return the distances at the two ends of the colours."""
+    """Return the distances at the two ends of the colour map."""
     matrix = comparison.task_matrix
     low, high = float(matrix.min()), float(matrix.max())
     return low, max(high, low + 0.1)
 
 
 class HeatMap(Plot):
-    """Mean distances between tasks in cividis, which reads the same to everyone and in grey."""
+    """Matrix of distances in the colour map cividis, which colour-blind users and greyscale prints preserve."""
 
     pair_chosen = Signal(str, str)
-    """Two tasks whose cell was clicked."""
+    """Names of the two tasks of a clicked cell."""
     hovered = Signal(str)
+    """Description of the cell under the pointer; empty outside the matrix."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__(theme, "Heat map of distances between tasks")

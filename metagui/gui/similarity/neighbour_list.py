@@ -1,4 +1,4 @@
-"""The ranked list: which stored tasks look like the chosen one, how far away, and how sure that is."""
+"""Ranked list of the tasks most similar to the selected one, with distances and verdicts."""
 
 from __future__ import annotations
 
@@ -17,33 +17,38 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
 
-    from metagui.gui.theme.theme import Colours, Theme
+    from metagui.gui.theme.colours import Colours
+    from metagui.gui.theme.theme import Theme
 
 EMPTY_BAR_DISTANCE = 2.0
-"""Distance at which a bar is empty: the diameter of the sphere of embeddings."""
+"""Distance at which a bar is empty: the diameter of the unit sphere of embeddings."""
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_VERDICT_WIDTH_PX = 84
 _VERDICTS = {"similar": ("success", "success"), "unsure": ("warning", "warning"), "new": ("info", "muted")}
 
 
 class RankedTask(Protocol):
-    """One row; see ``learning.similarity.Neighbour``."""
+    """A task of the list, such as ``learning.similarity.similarity.Neighbour``."""
 
     @property
     def task(self) -> str:
-        """Its name."""
+        """Name of the task."""
 
     @property
     def distance(self) -> float:
-        """How far away it is."""
+        """Distance to the selected task."""
 
     @property
     def verdict(self) -> str:
-        """How sure that is, in a word."""
+        """Verdict in one word (similar, unsure, new); empty if there is none."""
 
 
 class NeighbourRow(QWidget):
-    """A task's name, a bar that is longer the more alike it is, the distance, the verdict."""
+    """One row: the task's name, a bar that grows with similarity, the distance and the verdict."""
 
     clicked = Signal(str)
+    """Name of the task."""
 
     def __init__(self, theme: Theme, neighbour: RankedTask, empty_bar_distance: float = EMPTY_BAR_DISTANCE) -> None:
         super().__init__()
@@ -52,12 +57,12 @@ class NeighbourRow(QWidget):
         self.setFixedHeight(28)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        words = ", ".join(filter(None, (neighbour.task, f"distance {neighbour.distance:.2f}", neighbour.verdict)))
-        self.setAccessibleName(words)
-        self.setToolTip(f"{words}. Click to see both demonstrations.")
+        text = ", ".join(filter(None, (neighbour.task, f"distance {neighbour.distance:.2f}", neighbour.verdict)))
+        self.setAccessibleName(text)
+        self.setToolTip(f"{text}. Click to see both demonstrations.")
 
     def sizeHint(self) -> QSize:
-        """One row of the list."""
+        """Return the size of one row."""
         return QSize(320, 28)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -72,7 +77,7 @@ class NeighbourRow(QWidget):
             super().keyPressEvent(event)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint the four parts."""
+        """Paint name, bar, distance and verdict."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         colours, width = self._theme.colours, self.width()
@@ -80,13 +85,13 @@ class NeighbourRow(QWidget):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(colours.raised))
             painter.drawRoundedRect(self.rect(), 6, 6)
-        verdict = 84
-        name = round((width - verdict) * 0.52)
-        self._paint_name(painter, QRectF(8, 0, name - 16, 28), colours)
-        self._paint_bar(painter, QRectF(name, 10, width - verdict - name - 48, 8), colours)
+        bar_left = round((width - _VERDICT_WIDTH_PX) * 0.52)
+        self._paint_name(painter, QRectF(8, 0, bar_left - 16, 28), colours)
+        self._paint_bar(painter, QRectF(bar_left, 10, width - _VERDICT_WIDTH_PX - bar_left - 48, 8), colours)
         painter.setPen(QColor(colours.muted))
-        painter.drawText(QRectF(width - verdict - 44, 0, 40, 28), _RIGHT, f"{self._neighbour.distance:.2f}")
-        self._paint_verdict(painter, QRectF(width - verdict + 4, 0, verdict - 8, 28), colours)
+        left = width - _VERDICT_WIDTH_PX
+        painter.drawText(QRectF(left - 44, 0, 40, 28), _RIGHT, f"{self._neighbour.distance:.2f}")
+        self._paint_verdict(painter, QRectF(left + 4, 0, _VERDICT_WIDTH_PX - 8, 28), colours)
 
     def _paint_name(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
         painter.setPen(QColor(colours.text))
@@ -97,9 +102,9 @@ class NeighbourRow(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.raised))
         painter.drawRoundedRect(area, 4, 4)
-        alike = max(0.0, 1.0 - self._neighbour.distance / self._empty_bar_distance)
+        similarity = max(0.0, 1.0 - self._neighbour.distance / self._empty_bar_distance)
         painter.setBrush(QColor(colours.accent))
-        painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * alike), area.height()), 4, 4)
+        painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * similarity), area.height()), 4, 4)
 
     def _paint_verdict(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
         verdict = self._neighbour.verdict
@@ -113,14 +118,11 @@ class NeighbourRow(QWidget):
         painter.drawText(area.adjusted(20, 0, 0, 0), _LEFT, verdict)
 
 
-_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-
-
 class NeighbourList(QScrollArea):
-    """The rows, nearest first, under a sentence that says whom they are compared with."""
+    """The rows, nearest first, under a sentence with the name of the selected task."""
 
     task_chosen = Signal(str)
+    """Name of a clicked task."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -141,7 +143,7 @@ class NeighbourList(QScrollArea):
         footnote: str = "",
         empty_bar_distance: float = EMPTY_BAR_DISTANCE,
     ) -> None:
-        """Replace the list; a bar is empty at the distance ``farthest``."""
+        """Replace the list; a bar is empty at the distance ``empty_bar_distance``."""
         while self._rows.count():
             item = self._rows.takeAt(0)
             widget = item.widget() if item is not None else None

@@ -1,4 +1,7 @@
-"""Which stored tasks look or act alike: a ranked list, a heat map, a map, the distances, and two takes overlaid."""
+"""Similarity panel: which stored tasks have similar takes or similar policies.
+
+Four views of one comparison (ranked list, heat map, map, distances) and an overlay of two takes.
+"""
 
 from __future__ import annotations
 
@@ -27,37 +30,37 @@ if TYPE_CHECKING:
 
 SIMILARITY_VIEWS = ("Ranked", "Heat map", "Map", "Distances")
 RANKED_VIEW, HEAT_MAP_VIEW = 0, 1
-SIMILARITY_MEASURES = ("Looks", "Acts")
+SIMILARITY_MEASURES = ("Takes", "Policies")
 MEASURE_TOOLTIPS = (
-    "Looks similar: how near the encoder puts the takes of two tasks",
-    "Acts similar: how well the policy adapted to one task imitates the other's takes",
+    "Similar takes: distance between the embeddings of two tasks' takes",
+    "Similar policies: how well the policy of one task imitates the other task's takes",
 )
 HEAT_MAP_HINTS = (
-    "Dark is alike. Click a cell to see both demonstrations.",
-    "Dark acts alike: the policy adapted to one task imitates the other's takes well.",
+    "Dark cells are similar tasks. Click a cell to see both demonstrations.",
+    "Dark cells: the policy of one task imitates the other task's takes well.",
 )
 EMPTY_BAR_LOSS = 3.0
-"""Imitation loss at which a bar is empty; unrelated tasks lie between 1.5 and 3."""
-BEHAVIOUR_FOOTNOTE = "The distance is the imitation loss on the other's takes, beyond the loss on one's own."
-ENCODER_UNTRAINED_TEXT = "Not trained yet: the encoder learns from your tasks which takes look alike."
+"""Imitation loss at which a bar is empty; unrelated tasks have losses between 1.5 and 3."""
+BEHAVIOUR_FOOTNOTE = "Distance: imitation loss on the other task's takes minus the loss on its own takes."
+ENCODER_UNTRAINED_TEXT = "The encoder is not trained yet. It learns from your tasks which takes are similar."
 
 
 class SimilarityPanel(Panel):
-    """Four views of one comparison."""
+    """Panel with the four views and the overlay."""
 
     pair_chosen = Signal(str, str)
-    """Two tasks whose demonstrations are to be overlaid."""
+    """Names of two tasks whose demonstrations are to be overlaid."""
     measure_chosen = Signal(bool)
-    """Whether what policies do is to be compared, rather than how takes look."""
+    """True to compare policies, False to compare takes."""
 
     def __init__(self, theme: Theme, train: QAction) -> None:
         super().__init__("Similarity")
         self._task: str | None = None
         self._view_is_default = True
-        """Whether nobody has chosen a view yet."""
+        """True until the user has chosen a view."""
         self.shows_behaviour = False
-        """Whether the lens is what policies do."""
-        self._measures = SegmentedControl("Lens of the comparison")
+        """True if policies are compared, False if takes are."""
+        self._measures = SegmentedControl("What is compared")
         self._measures.set_labels(SIMILARITY_MEASURES, MEASURE_TOOLTIPS)
         self._views = SegmentedControl("View of the comparison", SIMILARITY_VIEWS)
         self.neighbour_list = NeighbourList(theme)
@@ -104,7 +107,7 @@ class SimilarityPanel(Panel):
         self._stack.setCurrentIndex(index)
 
     def _on_measure_chosen(self, index: int) -> None:
-        """Look at the other kind of similarity; only two of the views know it."""
+        """Switch between takes and policies; only two views can compare policies."""
         self.shows_behaviour = bool(index)
         for view in (2, 3):
             self._views.set_enabled_at(view, not self.shows_behaviour)
@@ -123,17 +126,17 @@ class SimilarityPanel(Panel):
         self._stack.setCurrentIndex(max(self._views.current_index, 0))
 
     def show_view(self, index: int) -> None:
-        """Turn to one of the views."""
+        """Show one of the views."""
         self._views.select(index)
         self._stack.setCurrentIndex(index)
 
     def show_empty(self, sentence: str) -> None:
-        """Show why there is nothing to compare, or that it is on its way."""
+        """Show a sentence why there is no comparison yet."""
         self.content.empty_state.set_sentence(sentence)
         self.content.set_filled(False)
 
     def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
-        """Draw all views but the ranked list."""
+        """Show a comparison of takes in all views except the ranked list."""
         if not self.shows_behaviour:
             self.content.set_filled(len(comparison.tasks) > 1)
             self.heat_map.show_comparison(comparison)
@@ -145,28 +148,29 @@ class SimilarityPanel(Panel):
     def show_neighbours(
         self, task: str | None, neighbours: Sequence[RankedTask], footnote: str = "", prompt: str = ""
     ) -> None:
-        """Rank the tasks that look like ``task``, where that is the lens."""
+        """Rank the tasks by similar takes; ignored while policies are compared."""
         if self.shows_behaviour:
             return
         if self._view_is_default and task != self._task:
             self.show_view(RANKED_VIEW if task else HEAT_MAP_VIEW)
         self._task = task
         self.embedding_map.show_task(task)
-        sentence = f"Tasks that look like “{task}”, nearest first" if task else prompt or "Choose a task in the list."
+        sentence = f"Tasks similar to “{task}”, nearest first" if task else prompt or "Choose a task in the list."
         self.neighbour_list.show_neighbours(sentence, neighbours, footnote)
 
     def show_behaviour(self, comparison: BehaviourComparison, task: str | None) -> None:
-        """Draw what policies do, where that is the lens."""
+        """Show a comparison of policies; ignored while takes are compared."""
         if not self.shows_behaviour:
             return
         self.content.set_filled(len(comparison) > 0)
         self.heat_map.show_comparison(comparison)
         self._task = task
         ranked = comparison.rank_tasks(task) if task else []
-        sentence = "Choose a task in the list to see which others act like it."
-        if task:
-            known = f"Tasks that act like “{task}”, nearest first"
-            sentence = known if ranked else f"“{task}” was not compared yet; choose Acts again."
+        sentence = "Choose a task in the list to see which policies are similar."
+        if task and ranked:
+            sentence = f"Tasks whose policies are similar to “{task}”, nearest first"
+        elif task:
+            sentence = f"The policy of “{task}” was not compared yet. Choose Policies again."
         self.neighbour_list.show_neighbours(sentence, ranked, BEHAVIOUR_FOOTNOTE if ranked else "", EMPTY_BAR_LOSS)
         self._show_hint("")
 
@@ -177,7 +181,7 @@ class SimilarityPanel(Panel):
         self._stack.setCurrentWidget(self.take_overlay)
 
     def show_training(self, same: ArrayLike, different: ArrayLike) -> None:
-        """Fill the strip while the encoder trains or embeds."""
+        """Show the distances while the encoder is training."""
         self.content.set_filled(True)
         self.show_view(len(SIMILARITY_VIEWS) - 1)
         self.histogram.show_distances(np.asarray(same, np.float64), np.asarray(different, np.float64))

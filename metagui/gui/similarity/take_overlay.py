@@ -1,4 +1,4 @@
-"""Two demonstrations over each other: from above with the things they were about, and height against progress."""
+"""Overlay of two demonstrations: their paths from above with the objects, and height against progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class PathPlot(Plot):
-    """Two paths in one plane; the second dashed."""
+    """Plot of two paths in one plane; the second is dashed."""
 
     def __init__(self, theme: Theme, name: str, bottom: str, left: str, square: bool) -> None:
         self._paths: tuple[pg.PlotDataItem, ...] = ()
@@ -32,7 +32,7 @@ class PathPlot(Plot):
         self.recolour()
 
     def show_paths(self, paths: list[tuple[np.ndarray, np.ndarray]], markers: list[dict[str, object]]) -> None:
-        """Draw two paths, (x, y) each, and the things beside them."""
+        """Draw two paths, (x, y) each, and the markers of objects."""
         for line, (x, y) in zip(self._paths, paths, strict=True):
             line.setData(x, y)
         if self._object_markers is not None:
@@ -40,13 +40,13 @@ class PathPlot(Plot):
         self.enableAutoRange()
 
     def recolour(self) -> None:
-        """Give both paths the theme's colours."""
+        """Apply the theme's colours to both paths."""
         for index, line in enumerate(self._paths):
             line.setPen(make_pen(self.theme.colours.series[index], 2.0, index))
 
 
 class TakeOverlay(QWidget):
-    """The page a click on a cell leads to, with a way back."""
+    """The page for a pair of tasks, with a button back to the comparison."""
 
     back_requested = Signal()
 
@@ -55,7 +55,7 @@ class TakeOverlay(QWidget):
         self._theme = theme
         self._name_labels = (QLabel(), QLabel())
         self._swatches = (LineSwatch(make_pen("#000000")), LineSwatch(make_pen("#000000")))
-        self._top_view = PathPlot(theme, "Paths seen from above", "left of the arm, cm", "ahead, cm", True)
+        self._top_view = PathPlot(theme, "Paths seen from above", "to the right, cm", "forward, cm", True)
         self._height_plot = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
         self._back_button = QPushButton()
         self._back_button.setObjectName("flat")
@@ -94,8 +94,8 @@ class TakeOverlay(QWidget):
         pair = (first, second)
         above = [(-100 * t.tool_positions[:, 1], 100 * t.tool_positions[:, 0]) for t in pair]
         height = [(np.linspace(0, 100, len(t)), 100 * t.tool_positions[:, 2]) for t in pair]
-        things = [spot for rank, take in enumerate(pair) for spot in _make_object_markers(take, rank)]
-        self._top_view.show_paths(above, things)
+        markers = [marker for index, take in enumerate(pair) for marker in _make_object_markers(take, index)]
+        self._top_view.show_paths(above, markers)
         self._height_plot.show_paths(height, [])
 
     def _tint(self) -> None:
@@ -107,16 +107,16 @@ class TakeOverlay(QWidget):
 
 
 def _make_object_markers(take: Demonstration, take_index: int) -> list[dict[str, object]]:
-    """Return the cubes and zones of a take where it began: filled for the first take, hollow for the second."""
+    """Return markers of a take's initial objects: filled for the first take, hollow for the second."""
     out: list[dict[str, object]] = []
-    for anchor, position in zip(take.objects, take.object_positions[0], strict=True):
-        if anchor.kind == "table":
+    for scene_object, position in zip(take.objects, take.object_positions[0], strict=True):
+        if scene_object.kind == "table":
             continue
-        colour = pg.mkColor(*(round(255 * c) for c in anchor.colour))
+        colour = pg.mkColor(*(round(255 * c) for c in scene_object.colour))
         out.append(
             {
                 "pos": (-100 * position[1], 100 * position[0]),
-                "symbol": "s" if anchor.kind == "cube" else "d",
+                "symbol": "s" if scene_object.kind == "cube" else "d",
                 "brush": colour if take_index == 0 else None,
                 "pen": pg.mkPen(colour, width=2),
             }

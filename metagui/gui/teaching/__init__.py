@@ -1,1 +1,1 @@
-"""Ways of teaching: clicks, hand guiding, keyboard, gamepad."""
+"""Teaching modes: clicks, hand guiding, leader arm, keyboard, gamepad."""

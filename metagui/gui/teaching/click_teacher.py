@@ -1,6 +1,6 @@
-"""What a click in the 3-D view means: tool and picked point in, a Click or a reason why not out. Qt-free.
+"""Meaning of a click in the 3-D view: from tool and picked point to an instruction, or why there is none. Qt-free.
 
-The same proposal is shown while hovering and carried out when clicked, so the hint never lies.
+The proposal that is executed on a click is the one shown as a hint while hovering, so the hint is always right.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse_kinematics
 from metagui.arms.simulation.scene import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import (
-    ProgramError,
-    compute_goals,
-    describe_instruction,
-    make_primitive_state,
-)
+from metagui.demonstrations.json_codec import ProgramError
+from metagui.demonstrations.primitives.registry import compute_goals
+from metagui.demonstrations.programs.program import describe_instruction
+from metagui.demonstrations.programs.program_controller import make_primitive_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClickTool:
-    """One thing the pointer can ask for: its verb, the words on its button, its key and its hint."""
+    """A tool for clicks: the action of its instructions, and text, icon, shortcut and tooltip of its button."""
 
     action: str
     text: str
@@ -39,43 +37,43 @@ class ClickTool:
 
 
 CLICK_TOOLS: tuple[ClickTool, ...] = (
-    ClickTool("reach", "Go to", "goto", "Alt+1", "Click a point or a thing: the gripper goes above it."),
-    ClickTool("grasp", "Grasp", "grasp", "Alt+2", "Click a cube: the gripper takes it and lifts it."),
-    ClickTool("place", "Place", "place", "Alt+3", "Click where the held cube shall be put."),
-    ClickTool("push", "Push", "push", "Alt+4", "Click a cube, then where it shall be pushed."),
-    ClickTool("press", "Press", "press", "Alt+5", "Click a cube: the closed gripper touches it from above."),
-    ClickTool("trace", "Trace", "trace", "Alt+6", "Click a thing: the gripper draws a circle above it."),
+    ClickTool("reach", "Go to", "goto", "Alt+1", "Click a point or an object: the gripper moves above it."),
+    ClickTool("grasp", "Grasp", "grasp", "Alt+2", "Click a cube: the gripper grasps and lifts it."),
+    ClickTool("place", "Place", "place", "Alt+3", "Click where to place the held cube."),
+    ClickTool("push", "Push", "push", "Alt+4", "Click a cube, then where to push it."),
+    ClickTool("press", "Press", "press", "Alt+5", "Click a cube: the closed gripper presses it from above."),
+    ClickTool("trace", "Trace", "trace", "Alt+6", "Click a point or an object: the gripper traces a circle above it."),
 )
 
 REACH_HEIGHT_M = 0.05
-"""How far above a clicked point *Go to* ends, m."""
+"""Height above the clicked point at which *Go to* ends, m."""
 TRACE_CIRCLE = {"shape": "circle", "radius": 0.03, "direction": 1.0}
 TRACE_HEIGHT_M = 0.06
 JOG_STEP_M = 0.02
-"""How far *Up* and *Down* move, m."""
+"""Distance of *Up* and *Down*, m."""
 _NEXT_TOOL = {"grasp": "place", "place": "grasp"}
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a click here would do: ``click`` if anything, and in any case why or what, in words."""
+    """What a click would do: its instruction, if any, and a hint that describes it or says why not."""
 
     hint: str
     instruction: Instruction | None = None
     pushed_object: str | None = None
-    """The cube chosen by the first of two clicks."""
+    """Cube chosen by the first of the two clicks of a push."""
     is_refused: bool = False
-    """Whether the hint says why this cannot be done."""
+    """True if the click is not possible; the hint says why."""
 
 
 @dataclass(frozen=True)
 class ExpectedGrasp:
-    """What the hand will hold when everything queued is done."""
+    """The object that the gripper will hold after all queued instructions."""
 
     object_name: str | None = None
 
     def after(self, instruction: Instruction) -> ExpectedGrasp:
-        """Return the hand after one more click."""
+        """Return the expected grasp after one more instruction."""
         if instruction.action == "grasp":
             return ExpectedGrasp(instruction.object_name)
         return ExpectedGrasp() if instruction.action in ("place", "release") else self
@@ -83,7 +81,7 @@ class ExpectedGrasp:
 
 @dataclass
 class ClickTeacher:
-    """Remembers the tool in hand and, for a push, the cube already chosen."""
+    """Turns clicks into instructions; stores the current tool and, for a push, the cube already chosen."""
 
     objects: Sequence[SceneObject]
     action: str = "grasp"
@@ -91,22 +89,22 @@ class ClickTeacher:
     expected_grasp: ExpectedGrasp = field(default_factory=ExpectedGrasp)
 
     def choose_tool(self, action: str) -> None:
-        """Take up another tool."""
+        """Switch to another tool."""
         self.action, self.pushed_object = action, None
 
     def object_kind(self, object_name: str) -> str:
-        """Return whether an anchor is a cube, a zone or the table."""
+        """Return the kind of an object: cube, zone or table."""
         return next(a.kind for a in self.objects if a.name == object_name)
 
     def propose(self, object_name: str, point: FloatArray, observation: Observation | None) -> Proposal:
-        """Say what a click on ``anchor`` at ``point`` (3,) m would do in the scene as it is ``now``."""
+        """Return what a click on an object at ``point`` (3,), m, would do; ``observation`` is the current one."""
         proposal = self._propose(object_name, point)
         if proposal.instruction is None or observation is None:
             return proposal
         return self._require_reachable(proposal, observation)
 
     def accept(self, proposal: Proposal) -> None:
-        """Take in that a proposal was clicked: the tool moves on to what usually follows."""
+        """Update tool and expected grasp after a click; the next tool is the one that usually follows."""
         if proposal.instruction is None:
             self.pushed_object = proposal.pushed_object
             return
@@ -144,14 +142,14 @@ class ClickTeacher:
         if self.expected_grasp.object_name:
             return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
         if kind == "cube":
-            return Proposal(f"Push the {object_name} …  then click where to", pushed_object=object_name)
+            return Proposal(f"Push the {object_name}: then click where to push it", pushed_object=object_name)
         if self.pushed_object is None:
             return Proposal("Click the cube to push first", is_refused=True)
         parameters = {"offset": _offset_to(object_name, point, 0.0)} if kind == "table" else {}
         return _make_proposal(Instruction("push", self.pushed_object, object_name, parameters))
 
     def _require_reachable(self, proposal: Proposal, observation: Observation) -> Proposal:
-        """Refuse what the arm cannot reach, before anything moves."""
+        """Return the proposal, refused if a goal is out of reach in the observed scene."""
         assert proposal.instruction is not None
         try:
             for goal in compute_goals(make_primitive_state(proposal.instruction, self.objects, observation)):
@@ -164,12 +162,12 @@ class ClickTeacher:
 
 
 def _make_proposal(instruction: Instruction) -> Proposal:
-    words = describe_instruction(instruction).replace("table", "this point")
-    return Proposal(words[0].upper() + words[1:], instruction)
+    text = describe_instruction(instruction).replace("table", "this point")
+    return Proposal(text[0].upper() + text[1:], instruction)
 
 
 def _offset_to(object_name: str, point: FloatArray, height: float) -> tuple[float, float, float]:
-    """Return the offset that belongs to a clicked point: from the table's centre, or straight above a thing."""
+    """Return a clicked point's offset from the table's centre, or ``height`` above an object."""
     if object_name != "table":
         return (0.0, 0.0, height)
     x, y, _ = np.round(point - TABLE_CENTRE_M, 4)
@@ -177,21 +175,21 @@ def _offset_to(object_name: str, point: FloatArray, height: float) -> tuple[floa
 
 
 def make_jog(up: bool) -> Instruction:
-    """Return the click of the Up or the Down button."""
+    """Return the instruction of the Up or the Down button."""
     return Instruction("move", "table", None, {"offset": (0.0, 0.0, JOG_STEP_M if up else -JOG_STEP_M)})
 
 
 def make_home() -> Instruction:
-    """Return the click of the Home button."""
+    """Return the instruction of the Home button."""
     return Instruction("home", "table", None, {"offset": (0.0, 0.0, 0.10)})
 
 
 def make_release() -> Instruction:
-    """Return the click of the Release button."""
+    """Return the instruction of the Release button."""
     return Instruction("release", "table")
 
 
 def name_from_instructions(instructions: Sequence[Instruction]) -> str:
-    """Return a task's name from what was clicked: *grasp red cube → place on yellow zone*."""
-    told = [describe_instruction(c) for c in instructions if c.action not in ("move", "home")]
-    return " → ".join(told[:3]) or "free motion"
+    """Return a task's name from its instructions: *grasp red cube → place on yellow zone*."""
+    described = [describe_instruction(each) for each in instructions if each.action not in ("move", "home")]
+    return " → ".join(described[:3]) or "free motion"

@@ -1,4 +1,4 @@
-"""The strip under the 3-D view: how the arm is taught, and the tools of that way."""
+"""Bar under the 3-D view: a menu of teaching modes and the controls of the current mode."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from metagui.gui.teaching.modes import (
     explain_unavailable,
     find_mode,
 )
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 from metagui.gui.widgets.action_button import make_button, make_separator
 from metagui.gui.widgets.eliding_label import ElidingLabel
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.tool_bar import TeachingToolBar
     from metagui.gui.theme.theme import Theme
 
-HAND_HINT = "Pause half a second after each step; gripping and letting go are seen."
+HAND_HINT = "Pause half a second after each step; grasps and releases are detected."
 GAMEPAD_HINT = "Left stick moves · right stick lifts and turns · A opens and closes"
 
 
 class ModeBar(QWidget):
-    """A menu of modes on the left, the chosen mode's tools beside it."""
+    """A menu of modes on the left, the controls of the current mode to its right."""
 
     mode_chosen = Signal(str)
-    """The key of a Mode."""
+    """Key of the chosen ``TeachingMode``."""
     leader_chosen = Signal(str)
-    """The key of the arm that is to lead; empty to stop following."""
+    """Key of the leader arm to follow; empty to stop following."""
     menu_opened = Signal()
-    """The menu is about to be shown."""
+    """Emitted before the menu is shown."""
 
     def __init__(self, theme: Theme, actions: Actions, tools: TeachingToolBar) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class ModeBar(QWidget):
         self._leaders: tuple[ArmChoice, ...] = ()
         self._menu = QMenu(self)
         self._group = QActionGroup(self)
-        self._entries = {m.key: self._add_entry(m) for m in TEACHING_MODES}
+        self._entries = {mode.key: self._add_entry(mode) for mode in TEACHING_MODES}
         self.mode_button = self._make_mode_button()
         self._tools = tools
         self.leader_box = QComboBox()
@@ -90,7 +90,7 @@ class ModeBar(QWidget):
     def _make_mode_button(self) -> QToolButton:
         out = QToolButton()
         out.setObjectName("mode")
-        out.setAccessibleName("How the arm is taught")
+        out.setAccessibleName("Teaching mode")
         out.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         out.setIconSize(QSize(18, 18))
         out.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -101,12 +101,12 @@ class ModeBar(QWidget):
         return out
 
     def _make_leader_row(self) -> QWidget:
-        self.leader_box.setAccessibleName("Arm that leads")
+        self.leader_box.setAccessibleName("Leader arm")
         self.leader_box.setMinimumWidth(140)
         self.follow_button.setObjectName("big")
         self.follow_button.setCheckable(True)
         self.follow_button.setAccessibleName("Follow the leader")
-        self.follow_button.setToolTip("The leader goes limp, and the arm follows it.")
+        self.follow_button.setToolTip("Switch the leader's torque off; the arm follows it.")
         self.follow_button.clicked.connect(self._on_follow)
         return _make_row(
             self.leader_box,
@@ -115,28 +115,28 @@ class ModeBar(QWidget):
         )
 
     def _on_mode_triggered(self, action: QAction) -> None:
-        self._entries[self._mode].setChecked(True)  # whoever listens decides
+        self._entries[self._mode].setChecked(True)  # the mode changes only through show_mode
         self.mode_chosen.emit(action.data())
 
-    def _on_follow(self, wanted: bool) -> None:
+    def _on_follow(self, checked: bool) -> None:
         index = self.leader_box.currentIndex()
-        known = wanted and 0 <= index < len(self._leaders)
-        self.leader_chosen.emit(self._leaders[index].key if known else "")
+        follows = checked and 0 <= index < len(self._leaders)
+        self.leader_chosen.emit(self._leaders[index].key if follows else "")
 
     def show_mode(
         self, key: str, availability: ModeAvailability, leaders: Sequence[ArmChoice], following: bool
     ) -> None:
-        """Show the mode in force, and of the others why they cannot be had."""
+        """Show the current mode and, in the menu, why other modes are not available."""
         self._mode = key
         self._entries[key].setChecked(True)
-        for m in TEACHING_MODES:
-            missing = explain_unavailable(m.key, availability)
-            self._entries[m.key].setEnabled(missing is None)
-            self._entries[m.key].setToolTip(missing or m.tooltip)
-            self._entries[m.key].setText(f"{m.text}   ({missing.rstrip('.')})" if missing else m.text)
+        for mode in TEACHING_MODES:
+            entry, problem = self._entries[mode.key], explain_unavailable(mode.key, availability)
+            entry.setEnabled(problem is None)
+            entry.setToolTip(problem or mode.tooltip)
+            entry.setText(f"{mode.text}   ({problem.rstrip('.')})" if problem else mode.text)
         self._pages.setCurrentWidget(self._rows[key])
         self.mode_button.setText(find_mode(key).text)
-        self.mode_button.setToolTip(f"How the arm is taught: {find_mode(key).tooltip}")
+        self.mode_button.setToolTip(f"Teaching mode: {find_mode(key).tooltip}")
         if tuple(leaders) != self._leaders:
             self._leaders = tuple(leaders)
             self.leader_box.clear()
@@ -149,8 +149,8 @@ class ModeBar(QWidget):
     def _update_icons(self) -> None:
         colours = self._theme.colours
         self.mode_button.setIcon(make_icon(find_mode(self._mode).icon, colours.text))
-        for m in TEACHING_MODES:
-            self._entries[m.key].setIcon(make_icon(m.icon, colours.text, disabled_colour(colours).name()))
+        for mode in TEACHING_MODES:
+            self._entries[mode.key].setIcon(make_icon(mode.icon, colours.text, disabled_colour(colours).name()))
 
 
 def _make_row(*widgets: QWidget) -> QWidget:

@@ -1,4 +1,4 @@
-"""The tools under the 3-D view: what the next click means, and what needs no click."""
+"""Tools under the 3-D view for the click mode: the action of the next click, and immediate motions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS, ClickTool
+from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
-from metagui.gui.theme.theme import disabled_colour
 from metagui.gui.widgets.action_button import make_button, make_separator
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ IMMEDIATE_ACTIONS = ("release", "up", "down", "home")
 
 
 class TeachingToolBar(QWidget):
-    """Exclusive tools on the left, immediate motions beside them."""
+    """Exclusive tools on the left, buttons for immediate motions to their right."""
 
     tool_chosen = Signal(str)
+    """Action of the chosen ``ClickTool``."""
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
@@ -34,8 +35,8 @@ class TeachingToolBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
-        for made in self.tool_buttons.values():
-            row.addWidget(made)
+        for button in self.tool_buttons.values():
+            row.addWidget(button)
         row.addSpacing(4)
         row.addWidget(make_separator())
         row.addSpacing(4)
@@ -60,18 +61,18 @@ class TeachingToolBar(QWidget):
         return out
 
     def show_tool(self, action: str) -> None:
-        """Mark a tool as the one in hand."""
+        """Show a tool as the current one."""
         self.tool_buttons[action].setChecked(True)
 
     def refresh(self, problem: str | None) -> None:
-        """Enable the tools, or say in their tooltips what is missing."""
+        """Enable the tools, or disable them with the problem in their tooltips."""
         for tool in CLICK_TOOLS:
             self.tool_buttons[tool.action].setEnabled(problem is None)
             self.tool_buttons[tool.action].setToolTip(f"{problem or tool.tooltip}  ({tool.shortcut})")
 
-    def _on_toggled(self, number: int, checked: bool) -> None:
+    def _on_toggled(self, index: int, checked: bool) -> None:
         if checked:
-            self.tool_chosen.emit(CLICK_TOOLS[number].action)
+            self.tool_chosen.emit(CLICK_TOOLS[index].action)
 
     def _update_icons(self) -> None:
         colours = self._theme.colours

@@ -1,1 +1,1 @@
-"""Colours, icons and the style sheet, light and dark."""
+"""Appearance of the window: colours, icons and the style sheet, light and dark."""

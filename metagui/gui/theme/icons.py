@@ -1,4 +1,4 @@
-"""Line icons, drawn once in ``resources/icons`` and tinted with the colour of the text beside them."""
+"""Line icons from the SVG files in ``resources/icons``, tinted in the colour of the adjacent text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIZES_PX = (16, 20, 24, 32, 48, 64)
 
 @cache
 def make_icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
-    """Return the icon called ``name`` in a colour, and in another where its widget is disabled."""
+    """Return an icon in ``colour``, and in the colour ``disabled`` for disabled widgets."""
     out = QIcon()
     for size in _SIZES_PX:
         out.addPixmap(make_pixmap(name, colour, size))
@@ -26,7 +26,7 @@ def make_icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
 
 @cache
 def make_pixmap(name: str, colour: str, size: int, device_pixel_ratio: float = 1.0) -> QPixmap:
-    """Return the icon as a square picture; ``ratio`` is the screen's device pixel ratio."""
+    """Return an icon as a square pixmap of ``size`` device-independent pixels."""
     renderer = QSvgRenderer(QByteArray(_read_svg(name).replace("currentColor", colour).encode()))
     out = QPixmap(round(size * device_pixel_ratio), round(size * device_pixel_ratio))
     out.fill(Qt.GlobalColor.transparent)

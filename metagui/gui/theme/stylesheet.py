@@ -1,14 +1,15 @@
-"""The style sheet, written once with names of colours; everything sits on a grid of 8 pixels."""
+"""The application's Qt style sheet: one template with named colours, laid out on a grid of 8 pixels."""
 
 from __future__ import annotations
 
 from string import Template
 from typing import TYPE_CHECKING
 
+from metagui.gui.theme.colours import DARK_COLOURS, disabled_colour
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
-    from metagui.gui.theme.theme import Colours
+    from metagui.gui.theme.colours import Colours
 
 _TEMPLATE = Template("""
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
@@ -99,9 +100,7 @@ QFrame#bubble { background: $panel; border: 1px solid $border; border-radius: 6p
 
 
 def make_stylesheet(colours: Colours) -> str:
-    """Return the application's style sheet in a set of colours."""
-    from metagui.gui.theme.theme import DARK_COLOURS, disabled_colour
-
+    """Return the application's style sheet for a set of colours."""
     names = {key: value for key, value in vars(colours).items() if isinstance(value, str)}
     icons = (resources_dir() / "icons").as_posix()
     tone = "dark" if colours is DARK_COLOURS else "light"

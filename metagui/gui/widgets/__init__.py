@@ -1,1 +1,1 @@
-"""Small widgets that know nothing of arms or tasks."""
+"""General widgets for every panel of the window; independent of arms, tasks and learning."""

@@ -1,4 +1,4 @@
-"""Push buttons that show a QAction: its words, icon, tooltip, and whether it can be done now."""
+"""Push buttons that show the text, icon, tooltip and enabled state of a QAction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ActionButton(QPushButton):
-    """A button for an action, in one of the looks of the style sheet; without words it shows the icon alone."""
+    """A button for an action, in a style of the style sheet; without ``show_text`` it shows the icon only."""
 
     def __init__(self, action: QAction, style_name: str = "", show_text: bool = True, icon_size: int = 18) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class ActionButton(QPushButton):
         self._update_from_action()
 
     def _update_from_action(self) -> None:
-        """Show the action as it is now."""
+        """Copy text, tooltip, icon and state from the action."""
         action = self._action
         if self._show_text:
             self.setText(action.text())
@@ -44,7 +44,7 @@ def make_button(action: QAction, style_name: str = "", show_text: bool = True, i
 
 
 def make_separator() -> QFrame:
-    """Return a thin upright line."""
+    """Return a thin vertical line that separates groups of buttons."""
     out = QFrame()
     out.setObjectName("separator")
     out.setFixedWidth(1)

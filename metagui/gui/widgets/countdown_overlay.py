@@ -1,4 +1,4 @@
-"""Large figures over the 3-D view while something is about to begin; the mouse goes through them."""
+"""Countdown over the 3-D view before the arm moves or a recording begins; transparent for the mouse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class CountdownOverlay(QWidget):
-    """Covers a widget with the seconds left and what comes then."""
+    """Covers a widget with the seconds left and a sentence about what follows."""
 
     def __init__(self, theme: Theme, covered: QWidget) -> None:
         super().__init__(covered)
@@ -29,7 +29,7 @@ class CountdownOverlay(QWidget):
         self.hide()
 
     def show_countdown(self, seconds_left: int, text: str) -> None:
-        """Show how many seconds are left, 0 for none, and what follows."""
+        """Show the seconds left and what follows; hide the overlay at 0."""
         self._seconds_left, self._text = seconds_left, text
         self.setAccessibleName(f"{text} in {seconds_left}" if seconds_left else "Countdown")
         self.setGeometry(self._covered.rect())
@@ -38,21 +38,21 @@ class CountdownOverlay(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Dim the picture, and paint a figure and two lines."""
+        """Dim the covered widget and paint the seconds and two lines of text."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours, place = self._theme.colours, QRectF(self.rect())
+        colours, area = self._theme.colours, QRectF(self.rect())
         shade = QColor(colours.view)
         shade.setAlpha(190)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(shade)
-        painter.drawRoundedRect(place, 8, 8)
+        painter.drawRoundedRect(area, 8, 8)
         painter.setPen(QColor(colours.accent))
         painter.setFont(scaled_font(7.0, bold=True))
-        painter.drawText(place.adjusted(0, -30, 0, -30), Qt.AlignmentFlag.AlignCenter, str(self._seconds_left))
+        painter.drawText(area.adjusted(0, -30, 0, -30), Qt.AlignmentFlag.AlignCenter, str(self._seconds_left))
         painter.setPen(QColor(colours.text))
         painter.setFont(scaled_font(1.15, bold=True))
-        below = place.adjusted(16, place.height() / 2 + 44, -16, 0)
+        below = area.adjusted(16, area.height() / 2 + 44, -16, 0)
         centred = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
         painter.drawText(below, centred, self._text)
         painter.setPen(QColor(colours.muted))
@@ -60,7 +60,7 @@ class CountdownOverlay(QWidget):
         painter.drawText(below.adjusted(0, 28, 0, 0), centred, "Esc or Stop cancels")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the size of what is covered."""
+        """Follow the size of the covered widget."""
         if event.type() == QEvent.Type.Resize and self.isVisible():
             self.setGeometry(self._covered.rect())
         return False

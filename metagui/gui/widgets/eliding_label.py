@@ -1,4 +1,4 @@
-"""A label for text that may be longer than its room."""
+"""Label that shortens text wider than the label and shows the full text in its tooltip."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class ElidingLabel(QLabel):
-    """A label that shortens its text to the room there is, and shows all of it in its tooltip.
+    """A label that elides its text to its width and shows the full text in its tooltip.
 
-    Of several ``lines`` the last is shortened; it takes as much room as needed, up to these.
+    The text is wrapped into at most ``max_lines`` lines; the last one is elided.
     """
 
     def __init__(self, mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight, max_lines: int = 1) -> None:
@@ -25,30 +25,30 @@ class ElidingLabel(QLabel):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def set_full_text(self, text: str) -> None:
-        """Put another text."""
+        """Show another text, elided to the width."""
         self._full_text = text
         self.setToolTip(text)
         self.setAccessibleName(text)
         self._fit_text()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Shorten anew."""
+        """Elide the text to the new width."""
         self._fit_text()
 
     def _fit_text(self) -> None:
         width = max(self.width() - 2, 0)
-        *whole, rest = _break_lines(self._full_text, self.font(), width, self._max_lines)
-        self.setText("\n".join([*whole, self.fontMetrics().elidedText(rest, self._mode, width)]))
+        *full_lines, rest = _break_lines(self._full_text, self.font(), width, self._max_lines)
+        self.setText("\n".join([*full_lines, self.fontMetrics().elidedText(rest, self._mode, width)]))
 
 
 def _break_lines(text: str, font: QFont, width: int, max_lines: int) -> list[str]:
-    """Break words into that many lines at most; the last may be too long."""
+    """Break text between words into at most ``max_lines`` lines; the last may be wider than ``width``."""
     layout = QTextLayout(text, font)
     option = QTextOption()
     option.setWrapMode(QTextOption.WrapMode.WordWrap)
     layout.setTextOption(option)
     layout.beginLayout()
-    found, begin = [], 0
+    lines, begin = [], 0
     for _ in range(max_lines - 1):
         line = layout.createLine()
         if not line.isValid():
@@ -57,7 +57,7 @@ def _break_lines(text: str, font: QFont, width: int, max_lines: int) -> list[str
         end = begin + line.textLength()
         if end >= len(text):
             break
-        found.append(text[begin:end].rstrip())
+        lines.append(text[begin:end].rstrip())
         begin = end
     layout.endLayout()
-    return [*found, text[begin:]]
+    return [*lines, text[begin:]]

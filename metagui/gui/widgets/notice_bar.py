@@ -1,4 +1,4 @@
-"""One sentence between the 3-D view and its tools, about what the arm needs now, with the button for it."""
+"""Bar under the 3-D view with one sentence about what the arm needs, and the button for it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class NoticeBar(QFrame):
-    """A strip that says something, or is not there."""
+    """A bar with an icon, a sentence and at most one button; hidden while there is no sentence."""
 
     def __init__(self, theme: Theme, actions: Actions, keys: Sequence[str]) -> None:
-        """Offer any of the actions called ``keys`` beside the sentence."""
+        """Create the bar with a button for each of the actions in ``keys``."""
         super().__init__()
         self._theme = theme
         self._icon, self._tint = "info", "accent"
@@ -34,19 +34,19 @@ class NoticeBar(QFrame):
         row.setSpacing(8)
         row.addWidget(self._picture)
         row.addWidget(self._label, 1)
-        for made in self._buttons.values():
-            row.addWidget(made)
+        for button in self._buttons.values():
+            row.addWidget(button)
         theme.changed.connect(self._update_icon)
         self.show_notice("")
 
     def show_notice(self, text: str, icon: str = "info", tint: str = "accent", action: str = "") -> None:
-        """Say a sentence with an icon in one of the theme's colours; nothing hides the strip."""
+        """Show a sentence, an icon in the theme colour ``tint`` and a button; an empty text hides the bar."""
         self._icon, self._tint = icon, tint
         if text != self._label.text():
             self._label.setText(text)
             self.setAccessibleDescription(text)
-        for key, made in self._buttons.items():
-            made.setVisible(key == action)
+        for key, button in self._buttons.items():
+            button.setVisible(key == action)
         self.setVisible(bool(text))
         self._update_icon()
 

@@ -1,4 +1,4 @@
-"""A strip under the top bar that offers back what a crash left behind."""
+"""Bar under the top bar that offers to recover the recordings of a crashed session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OfferBar(QFrame):
-    """One sentence, a button that accepts and one that declines."""
+    """A bar with one sentence, a button to accept and a button to decline."""
 
     accepted = Signal()
     declined = Signal()
@@ -32,16 +32,16 @@ class OfferBar(QFrame):
         row.setSpacing(12)
         row.addWidget(self._picture)
         row.addWidget(self._label, 1)
-        for made, signal in ((self.accept_button, self.accepted), (self.decline_button, self.declined)):
-            made.setAccessibleName(made.text())
-            made.clicked.connect(signal)
-            row.addWidget(made)
+        for button, signal in ((self.accept_button, self.accepted), (self.decline_button, self.declined)):
+            button.setAccessibleName(button.text())
+            button.clicked.connect(signal)
+            row.addWidget(button)
         theme.changed.connect(self._tint)
         self._tint()
         self.hide()
 
     def show_offer(self, text: str) -> None:
-        """Show the offer; without words there is none."""
+        """Show an offer; an empty text hides the bar."""
         self._label.setText(text)
         self.setAccessibleDescription(text)
         self.setVisible(bool(text))

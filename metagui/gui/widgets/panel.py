@@ -1,4 +1,4 @@
-"""The pieces every region is made of: a rounded panel with a title, an empty state, a row of segments."""
+"""Building blocks of the window: titled panel, empty state, segmented control, muted label."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 GRID_PX = 8
-"""The grid everything sits on, pixels."""
+"""Unit of all margins and spacings, pixels."""
 
 
 class Panel(QFrame):
-    """A rounded frame with a title; ``header`` takes more widgets, ``body`` what the panel is for."""
+    """A rounded frame with a title; ``header`` takes further widgets, ``body`` the content."""
 
     def __init__(self, title: str, name: str | None = None) -> None:
         super().__init__()
@@ -48,16 +48,16 @@ class Panel(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 8, 12, 12)
         layout.setSpacing(6)
-        strip = QWidget()
-        strip.setMinimumHeight(32)
-        strip.setLayout(self.header)
+        header_area = QWidget()
+        header_area.setMinimumHeight(32)
+        header_area.setLayout(self.header)
         self.header.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(strip)
+        layout.addWidget(header_area)
         layout.addLayout(self.body, 1)
 
 
 class EmptyState(QWidget):
-    """One sentence and the one button that fills the place."""
+    """An icon, a sentence why a panel is empty, and the button that fills it."""
 
     def __init__(
         self, theme: Theme, icon: str, sentence: str, action: QAction | None = None, style_name: str = ""
@@ -81,7 +81,7 @@ class EmptyState(QWidget):
         self._tint()
 
     def set_sentence(self, sentence: str) -> None:
-        """Put another sentence."""
+        """Show another sentence."""
         self._sentence.setText(sentence)
 
     def _tint(self) -> None:
@@ -89,7 +89,7 @@ class EmptyState(QWidget):
 
 
 class EmptyStateStack(QWidget):
-    """Shows its content, or an empty state while there is none."""
+    """Shows either its content or its empty state."""
 
     def __init__(self, content: QWidget, empty: EmptyState) -> None:
         super().__init__()
@@ -99,17 +99,17 @@ class EmptyStateStack(QWidget):
         self._stack.addWidget(content)
 
     def set_filled(self, filled: bool) -> None:
-        """Show the content, or the empty state."""
+        """Show the content if ``filled``, else the empty state."""
         self._stack.setCurrentIndex(int(filled))
 
     @property
     def is_filled(self) -> bool:
-        """Whether the content is shown."""
+        """True if the content is shown."""
         return self._stack.currentIndex() == 1
 
 
 class SegmentedControl(QFrame):
-    """A row of exclusive choices, as small tabs."""
+    """A row of exclusive buttons, drawn as small tabs."""
 
     segment_chosen = Signal(int)
 
@@ -125,14 +125,14 @@ class SegmentedControl(QFrame):
         self.set_labels(labels)
 
     def set_labels(self, labels: Sequence[str], tooltips: Sequence[str] = ()) -> None:
-        """Replace the choices; the first is chosen."""
+        """Replace the segments and select the first one."""
         for old in self._group.buttons():
             self._group.removeButton(old)
             self._row.removeWidget(old)
             old.deleteLater()
         for index, label in enumerate(labels):
-            made = self._make_button(label, tooltips[index] if tooltips else label)
-            self._group.addButton(made, index)
+            button = self._make_button(label, tooltips[index] if tooltips else label)
+            self._group.addButton(button, index)
         self.select(0)
         self.setVisible(len(labels) > 1)
 
@@ -149,25 +149,25 @@ class SegmentedControl(QFrame):
         return out
 
     def select(self, index: int) -> None:
-        """Mark one as chosen, without a signal."""
-        found = self._group.button(index)
-        if found is not None:
-            found.setChecked(True)
+        """Select a segment without emitting ``segment_chosen``."""
+        button = self._group.button(index)
+        if button is not None:
+            button.setChecked(True)
 
     def set_enabled_at(self, index: int, enabled: bool) -> None:
-        """Let one be chosen, or not."""
-        found = self._group.button(index)
-        if found is not None:
-            found.setEnabled(enabled)
+        """Enable or disable a segment."""
+        button = self._group.button(index)
+        if button is not None:
+            button.setEnabled(enabled)
 
     @property
     def current_index(self) -> int:
-        """Which one is chosen."""
+        """Index of the selected segment."""
         return self._group.checkedId()
 
 
 def make_muted_label(text: str = "") -> QLabel:
-    """Return a label for what is secondary."""
+    """Return a label in the colour of secondary text."""
     out = QLabel(text)
     out.setObjectName("muted")
     return out

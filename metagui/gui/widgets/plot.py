@@ -1,4 +1,4 @@
-"""A plot in the window's own look: pyqtgraph knows nothing of palettes, so it is recoloured here, in one place."""
+"""Plot widget in the theme's colours, for all panels: pyqtgraph ignores Qt's palette, so it is recoloured here."""
 
 from __future__ import annotations
 
@@ -30,33 +30,33 @@ PLOT_SYMBOLS = ("o", "s", "t", "d", "+", "x", "star", "p", "h", "t1")
 
 
 class LogAxis(pg.AxisItem):  # type: ignore[misc]
-    """A logarithmic axis with few, round numbers: 0.1, 0.2, 0.5, 1 ..., or finer ones where there would be none."""
+    """A logarithmic axis with few round ticks (0.1, 0.2, 0.5, 1 …), and finer ones for narrow ranges."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
-        """Return the ticks, in powers of ten, as few as there is room for."""
-        most = max(size / 22, 2)
+        """Return the ticks as logarithms to base 10, at most one per 22 pixels of ``size``."""
+        max_count = max(size / 22, 2)
         for digits in ((1, 2, 5), (1, 3), (1,)):
             inside = _ticks(low, high, digits)
-            if len(inside) <= most:
+            if len(inside) <= max_count:
                 break
         if len(inside) < 2:
             finer = (_ticks(low, high, [d / parts for d in range(parts, 10 * parts)]) for parts in (1, 10))
-            inside = next((ticks for ticks in finer if 2 <= len(ticks) <= most), inside)
+            inside = next((ticks for ticks in finer if 2 <= len(ticks) <= max_count), inside)
         return [(1.0, inside)]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        """Return the numbers themselves."""
+        """Return the tick labels: the numbers, not their logarithms."""
         return [f"{10**value:.3g}" for value in values]
 
 
 def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
-    """Return the logarithms of all numbers with these digits between two powers of ten."""
+    """Return log10 of every number ``digit`` x 10^n from 10^``low`` to 10^``high``."""
     tens = range(math.floor(low), math.ceil(high) + 1)
     return [tick for t in tens for d in digits if low <= (tick := t + math.log10(d)) <= high]
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot widget that follows the theme; subclasses recolour their curves in ``recolour``."""
+    """A plot that follows the theme; subclasses recolour their curves in ``recolour``."""
 
     def __init__(self, theme: Theme, name: str, log: bool = False) -> None:
         super().__init__(axisItems={"left": LogAxis("left")} if log else None)
@@ -67,7 +67,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         for side in ("left", "bottom"):
-            self.getAxis(side).enableAutoSIPrefix(False)  # numbers are shown as they are
+            self.getAxis(side).enableAutoSIPrefix(False)  # show plain numbers, not multiples of 1000
             self.getAxis(side).setStyle(tickFont=scaled_font(0.88), tickLength=-4, autoExpandTextSpace=True)
         theme.changed.connect(self._recolour_all)
         self._recolour_all()
@@ -83,19 +83,19 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.recolour()
 
     def recolour(self) -> None:
-        """Give every item the theme's colours."""
+        """Apply the theme's colours to all items; overridden by subclasses."""
 
     def label_axes(self, bottom: str, left: str) -> None:
-        """Put words under and beside the plot."""
+        """Label the two axes; an empty text leaves an axis without a label."""
         style = {"color": self.theme.colours.muted, "font-size": f"{scaled_font(0.9).pointSizeF():.1f}pt"}
         self._labels = {"bottom": bottom, "left": left}
-        for side, words in self._labels.items():
-            if words:
-                self.setLabel(side, words, **style)
+        for side, text in self._labels.items():
+            if text:
+                self.setLabel(side, text, **style)
 
 
 def make_pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.0) -> QPen:
-    """Return a pen; a width of 1 draws several times faster than any other."""
+    """Return a pen; a width of 1 px draws several times faster than any other."""
     shade = QColor(colour)
     shade.setAlphaF(opacity)
     out: QPen = pg.mkPen(shade, width=width, style=LINE_STYLES[dash % len(LINE_STYLES)])
@@ -103,7 +103,7 @@ def make_pen(colour: str, width: float = 1.0, dash: int = 0, opacity: float = 1.
 
 
 def add_curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
-    """Add an empty curve that skips what is outside the view."""
+    """Add an empty curve that draws only the visible range."""
     out = plot.plot([], [], antialias=True, **options)
     out.setClipToView(True)
     out.setDownsampling(auto=True, method="peak")
@@ -111,7 +111,7 @@ def add_curve(plot: pg.PlotWidget, **options: Any) -> pg.PlotDataItem:
 
 
 class LineSwatch(QWidget):
-    """A short piece of a curve for a legend: its colour, its dash and its symbol."""
+    """A short line for a legend, drawn with the pen of its curve."""
 
     def __init__(self, pen: QPen) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class LineSwatch(QWidget):
         self.setFixedSize(QSize(24, 12))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Draw the piece."""
+        """Draw the line."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(self.pen)

@@ -1,4 +1,4 @@
-"""A few words beside the pointer in the 3-D view; the mouse goes through them."""
+"""Hint next to the mouse pointer in the 3-D view; transparent for the mouse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PointerHint(QLabel):
-    """Says what a click would do, or why it cannot be done."""
+    """A label with what a click would do, or why it is not possible."""
 
     def __init__(self, view: QWidget) -> None:
         super().__init__(view)
@@ -23,16 +23,16 @@ class PointerHint(QLabel):
         self.hide()
 
     def show_hint(self, text: str, pointer: QPointF | None, possible: bool = True) -> None:
-        """Write beside ``pointer``, pale if it is not possible."""
+        """Show a text next to ``pointer``, in the disabled colour unless ``possible``."""
         self.setText(text)
         self.setEnabled(possible)
         self.adjustSize()
         self.show()
         if pointer is not None:
-            self._move_beside(pointer)
+            self._move_next_to(pointer)
 
-    def _move_beside(self, pointer: QPointF) -> None:
-        """Stay within the view."""
+    def _move_next_to(self, pointer: QPointF) -> None:
+        """Move next to the pointer, within the view."""
         x = min(pointer.x() + 16, self._view.width() - self.width() - 4)
         y = pointer.y() + 20
         if y + self.height() > self._view.height():

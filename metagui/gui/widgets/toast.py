@@ -1,4 +1,7 @@
-"""Messages under the task list: what happened, what is safe, what to do. Never a dialog, never over anything."""
+"""Messages under the task list: what happened, what is safe, what to do.
+
+They replace dialogs and cover nothing.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,13 @@ if TYPE_CHECKING:
 
 _TINTS = {"info": "accent", "success": "success", "warning": "warning", "error": "danger"}
 _DURATIONS_S = {"info": 10, "success": 20, "warning": 30, "error": 0}
-"""How long each kind stays; an error until it is put away."""
+"""Time after which each kind disappears, s; 0: errors stay until the user dismisses them."""
 _MAX_TOASTS = 3
 
 
 @dataclass(frozen=True)
 class ToastMessage:
-    """What to say, and the one action that belongs to it."""
+    """A text, its kind, and the action that resolves it, if any."""
 
     text: str
     kind: MessageKind = "info"
@@ -34,7 +37,7 @@ class ToastMessage:
 
 
 class Toast(QFrame):
-    """One message with its action and a way to put it away."""
+    """One message with a button for its action and a button to dismiss it."""
 
     def __init__(self, area: ToastArea, message: ToastMessage, theme: Theme) -> None:
         super().__init__(area)
@@ -50,8 +53,8 @@ class Toast(QFrame):
         self._close_button.setObjectName("flat")
         self._close_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._close_button.setIconSize(QSize(14, 14))
-        self._close_button.setAccessibleName("Put the message away")
-        self._close_button.setToolTip("Put away")
+        self._close_button.setAccessibleName("Dismiss the message")
+        self._close_button.setToolTip("Dismiss")
         self._close_button.clicked.connect(self.dismiss)
         self._lay_out()
         theme.changed.connect(self._tint)
@@ -89,13 +92,13 @@ class Toast(QFrame):
         self._close_button.setIcon(make_icon("close", colours.muted))
 
     def dismiss(self) -> None:
-        """Put the message away."""
+        """Remove the message from its area."""
         self._timer.stop()
         self._area.remove_toast(self)
 
 
 class ToastArea(QWidget):
-    """The messages that are still of interest, newest lowest; takes no room while there are none."""
+    """The current messages, newest at the bottom; hidden while there are none."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -109,7 +112,7 @@ class ToastArea(QWidget):
         self.hide()
 
     def show_message(self, message: ToastMessage) -> None:
-        """Show a message; it replaces all but errors, which stay until they are put away, and its own like."""
+        """Show a message in place of all others except errors with another text, which stay until dismissed."""
         for old in [t for t in self.toasts if t.message.kind != "error" or t.message.text == message.text]:
             old.dismiss()
         for old in self.toasts[: len(self.toasts) + 1 - _MAX_TOASTS]:
@@ -120,12 +123,12 @@ class ToastArea(QWidget):
         self.show()
 
     def dismiss_resolved(self, actions: Sequence[QAction]) -> None:
-        """Put away the errors that any of these actions would have mended: it is mended."""
+        """Dismiss the errors whose action is one of ``actions``, because their cause is resolved."""
         for old in [t for t in self.toasts if t.message.kind == "error" and t.message.action in actions]:
             old.dismiss()
 
     def remove_toast(self, toast: Toast) -> None:
-        """A message was put away."""
+        """Remove a dismissed message."""
         if toast in self.toasts:
             self.toasts.remove(toast)
             self._rows.removeWidget(toast)

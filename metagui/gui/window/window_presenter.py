@@ -12,7 +12,7 @@ from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.scene.overlays import make_path_markers
-from metagui.gui.theme.theme import unit_rgb
+from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter

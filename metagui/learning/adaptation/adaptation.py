@@ -32,14 +32,17 @@ from metagui.learning.adaptation.selection import (
 from metagui.learning.maml import maml
 from metagui.learning.policy import features
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
-from metagui.learning.policy.policy import Points, PolicyModel, as_numpy
+from metagui.learning.policy.feature_layout import ACTION_SIZE, GLOBAL_FEATURES, OBJECT_FEATURES
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import PolicyModel, as_numpy
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
     from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
 
@@ -294,7 +297,7 @@ def warm_up() -> None:
     use_single_thread()
     model = PolicyModel(hidden=8, encoder=8, summary=8, context=4)
     meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 1).detached_copy()
-    a, g, n = features.OBJECT_FEATURES, features.GLOBAL_FEATURES, features.ACTION_SIZE
+    a, g, n = OBJECT_FEATURES, GLOBAL_FEATURES, ACTION_SIZE
     still = torch.zeros(1, 4)
     points = Points(torch.zeros(1, 4, 2, a), torch.zeros(1, 4, g), torch.zeros(1, 4, n), still, still)
     *_, fast = maml.adapt(model, meta, points, 1)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from metagui.learning.policy import features, numpy_policy
-from metagui.learning.policy.features import HELD_COLUMN
+from metagui.learning.policy import feature_layout, numpy_policy
+from metagui.learning.policy.feature_layout import GLOBAL_LAYOUT, OBJECT_LAYOUT
 from metagui.learning.policy.numpy_policy import softmax
 from metagui.learning.torch_utils.safetensors_io import save_tensors
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
 
 TASK_POLICY_FORMAT = 2
 REFERENCE_DECISIONS = 200
@@ -92,7 +93,7 @@ class TaskPolicy:
                 "decisions": click.decisions, "scale": click.scale,
             })  # fmt: skip
         header = {
-            "format": TASK_POLICY_FORMAT, "features": features.VERSION, "task": self.task, "clicks": rows,
+            "format": TASK_POLICY_FORMAT, "features": feature_layout.VERSION, "task": self.task, "clicks": rows,
             "anchors": self.object_names, "provenance": self.provenance,
         }  # fmt: skip
         save_tensors(path, tensors, {"adapted": json.dumps(header)})
@@ -106,7 +107,7 @@ class TaskPolicy:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - the file is no dictionary
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise TaskPolicyError(f"{path} holds no adapted policies ({error}). Adapt the task again.") from error
-        if header["format"] != TASK_POLICY_FORMAT or header["features"] != features.VERSION:
+        if header["format"] != TASK_POLICY_FORMAT or header["features"] != feature_layout.VERSION:
             raise TaskPolicyError(
                 f"{path} was made by another version of the program. The takes are safe; adapt the task again."
             )
@@ -130,13 +131,9 @@ def reference_features(params: Mapping[str, Array], object_features: Array, glob
     """Return (n, 9): where the two attended anchors are, which is held, how open the gripper is."""
     weights = (softmax(params[name])[: object_features.shape[1]] for name in ("attention1", "attention2"))
     first, second = (np.einsum("a,naf->nf", w, object_features) for w in weights)
-    parts = [
-        first[:, :3],
-        second[:, :3],
-        first[:, HELD_COLUMN : HELD_COLUMN + 1],
-        second[:, HELD_COLUMN : HELD_COLUMN + 1],
-        0.3 * global_features[:, :1],
-    ]
+    offset, held = OBJECT_LAYOUT.offset, [OBJECT_LAYOUT.held]
+    gripper = 0.3 * global_features[:, [GLOBAL_LAYOUT.gripper]]
+    parts = [first[:, offset], second[:, offset], first[:, held], second[:, held], gripper]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

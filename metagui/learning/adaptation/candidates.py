@@ -13,21 +13,16 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.policy.dataset import sample_points
-from metagui.learning.policy.policy import (
-    ADAPTED_TENSORS,
-    MEMORY_TENSORS,
-    POLICY_TENSORS,
-    RETRIEVAL_TENSORS,
-    TASK_TENSORS,
-    Points,
-    PolicyModel,
-)
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import ADAPTED_TENSORS, POLICY_TENSORS, TASK_TENSORS, PolicyModel
+from metagui.learning.policy.retrieval import MEMORY_TENSORS, RETRIEVAL_TENSORS
+from metagui.learning.policy.task_sampler import sample_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
     from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
 

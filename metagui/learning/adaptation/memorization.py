@@ -13,13 +13,14 @@ import torch
 
 from metagui.learning.adaptation.behaviour_distance import build_segment_batches
 from metagui.learning.maml import maml
+from metagui.learning.maml.maml import INNER_STEPS
 from metagui.learning.policy import features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.policy import Points
+    from metagui.learning.policy.points import Points
     from metagui.learning.prior import Prior
 
 MEMORIZATION_MARGIN = 1.1
@@ -52,6 +53,6 @@ def is_memorizing(
 
 def _loss_after_adapting(prior: Prior, query: Points, support: Points) -> float:
     """Return the imitation loss on ``asked`` after adapting to ``shown``."""
-    *_, adapted = maml.adapt(prior.model, prior.meta, support, 5)
+    *_, adapted = maml.adapt(prior.model, prior.meta, support, INNER_STEPS)
     with torch.no_grad():
         return float(prior.model.loss(adapted, query).mean())

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
-from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, sample_points
-from metagui.learning.policy.policy import Points
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.task_sampler import sample_points
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Runs a chain of adapted policies on an arm: each click's policy until it knows that it is done."""
+"""Runs a task policy on an arm: each segment's skill policy until it is done, then the next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M
 from metagui.learning.adaptation.adapted_task import TaskPolicyError
-from metagui.learning.policy.features import Tracker, motion_from_action
+from metagui.learning.policy.features import motion_from_action
+from metagui.learning.policy.track import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,112 +19,108 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.kinematics import ToolMotion
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
 
 
 @dataclass(frozen=True)
 class RolloutSettings:
-    """When a policy is done, and when it has had its time."""
+    """Conditions for the end of a skill policy, its timeout and the recovery when stuck."""
 
     done_threshold: float = 0.5
-    """Probability of being done that counts."""
+    """Minimum done probability of a decision that counts as done."""
     done_decisions: int = 2
-    """Decisions in a row that must be that sure."""
+    """Number of such decisions in a row that ends a policy."""
     settled_threshold: float = 0.15
-    """Less is enough of a policy that has come to rest …"""
+    """Minimum done probability of a policy at rest."""
     settled_decisions: int = 10
-    """… for this many decisions: nothing more will happen."""
+    """Number of such decisions in a row at rest that ends a policy, since it will not move any more."""
     rest_distance_m: float = 0.001
-    """Asking for less than this in a decision is rest, m."""
+    """Displacement per decision below which a policy is at rest, m."""
     max_duration_ratio: float = 2.0
-    """A click may take this many times as long as in its longest demonstration …"""
+    """Maximum duration relative to the longest demonstration of the segment."""
     extra_decisions: int = 150
-    """… and this many decisions more."""
+    """Number of decisions added to the maximum duration."""
     stuck_decisions: int = 20
-    """A policy that has not come on for so many decisions …"""
+    """Number of decisions over which a policy must make progress."""
     stuck_distance_m: float = 0.004
-    """… by this much, m, …"""
+    """Minimum movement in these decisions, m; below it the policy is stuck."""
     shake_size_m: float = 0.006
-    """… is shaken free by random steps of this size, m, …"""
+    """Standard deviation of the random steps that free a stuck policy, m."""
     shake_decisions: int = 4
-    """… so many of them."""
+    """Number of random steps."""
 
 
 class PolicyController:
-    """The learnt task as a controller: one policy after the other. Implements Controller.
+    """Runs the skill policies of a task one after the other. Implements Controller.
 
-    ``outcome`` is empty while it runs, then one of "done", "timed out in click 2", "stopped".
+    ``outcome`` is empty during the run, then for example "done", "timed out in segment 2" or "stopped".
     """
 
     def __init__(
         self, task_policy: TaskPolicy, objects: Sequence[SceneObject], settings: RolloutSettings | None = None
     ) -> None:
-        names = tuple(anchor.name for anchor in objects)
+        names = tuple(obj.name for obj in objects)
         if names != task_policy.object_names:
             raise TaskPolicyError(
-                f"'{task_policy.task}' was learnt with {', '.join(task_policy.object_names)}, and here there is {', '.join(names)}. "
-                "The arm does not move; adapt the task to takes of this scene."
+                f"'{task_policy.task}' was adapted with the objects {', '.join(task_policy.object_names)}; this scene "
+                f"has {', '.join(names)}. The arm does not move; adapt the task to takes of this scene."
             )
         self.task_policy = task_policy
         self.settings = settings or RolloutSettings()
         self.instruction_index = 0
         self.outcome = ""
         self.distance_to_reference = 0.0
-        """How far the present state is from the demonstrations; 1 is as far as the farthest of those."""
+        """Distance of the present state from the demonstrations, relative to the farthest of those."""
         self.done_probability = 0.0
+        """Done probability at the last decision."""
         self._tracker = Tracker(objects)
         self._decision_count = self._done_count = self._settled_count = 0
         self._stuck_recovery = StuckRecovery(self.settings)
 
     @property
     def current_instruction(self) -> str | None:
-        """What is being done, in words; None when nothing is."""
-        return None if self.finished else f"{self.task_policy.task}, click {self.instruction_index + 1}"
+        """Text of the current instruction; None after the end."""
+        return None if self.finished else f"{self.task_policy.task}, segment {self.instruction_index + 1}"
 
     @property
     def finished(self) -> bool:
-        """Whether the run is over."""
+        """True if the run is over."""
         return bool(self.outcome)
 
-    @property
-    def is_timed_out(self) -> bool:
-        """Whether it ended because a click took too long."""
-        return self.outcome.startswith("timed out")
-
     def stop(self) -> None:
-        """End the run; the arm holds at its next decision."""
+        """End the run; the arm holds from its next decision on."""
         self.outcome = self.outcome or "stopped"
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None when the run is over."""
+        """Return the next motion, or None if the run is over."""
         while not self.finished:
-            click = self.task_policy.skills[self.instruction_index]
-            anchors, globals_ = self._tracker.observe(observation)
-            action, self.done_probability = click.act(anchors, globals_)
-            self.distance_to_reference = click.distance_to_reference(anchors, globals_)
+            skill = self.task_policy.skills[self.instruction_index]
+            features = self._tracker.observe(observation)
+            action, self.done_probability = skill.act(*features)
+            self.distance_to_reference = skill.distance_to_reference(*features)
             self._decision_count += 1
             motion = motion_from_action(action, done=False)
             if self._is_done(motion):
                 self._next_skill()
-            elif (
-                self._decision_count
-                > click.decisions * self.settings.max_duration_ratio + self.settings.extra_decisions
-            ):
-                self.outcome = f"timed out in click {self.instruction_index + 1}"
+            elif self._decision_count > self._max_decisions(skill):
+                self.outcome = f"timed out in segment {self.instruction_index + 1}"
             else:
                 return self._stuck_recovery.recover(motion, observation.tool_position)
         return None
 
+    def _max_decisions(self, skill: SkillPolicy) -> float:
+        return skill.decisions * self.settings.max_duration_ratio + self.settings.extra_decisions
+
     def _is_done(self, motion: ToolMotion) -> bool:
-        """Whether the policy has been sure for long enough, or at rest for longer and half sure."""
-        settings, sure = self.settings, self.done_probability
+        """Return whether the done probability was high for long enough, or moderate for longer at rest."""
+        settings, probability = self.settings, self.done_probability
         resting = float(motion.displacement @ motion.displacement) < settings.rest_distance_m**2
-        self._done_count = self._done_count + 1 if sure > settings.done_threshold else 0
-        self._settled_count = self._settled_count + 1 if resting and sure > settings.settled_threshold else 0
+        self._done_count = self._done_count + 1 if probability > settings.done_threshold else 0
+        self._settled_count = self._settled_count + 1 if resting and probability > settings.settled_threshold else 0
         return self._done_count >= settings.done_decisions or self._settled_count >= settings.settled_decisions
 
     def _next_skill(self) -> None:
-        """Go on to the next policy, or end."""
+        """Continue with the next policy, or end."""
         self._decision_count = self._done_count = self._settled_count = 0
         self._stuck_recovery = StuckRecovery(self.settings)
         self._tracker.begin_segment()
@@ -134,7 +131,7 @@ class PolicyController:
 
 
 class StuckRecovery:
-    """Frees a policy that stands still between two ways to go on, as a ball on a ridge, by a few random steps."""
+    """Frees a policy that stands still between two possible motions by a few random steps."""
 
     def __init__(self, settings: RolloutSettings) -> None:
         self._settings = settings
@@ -144,7 +141,7 @@ class StuckRecovery:
         self._step = np.zeros(3)
 
     def recover(self, motion: ToolMotion, tool_position: FloatArray) -> ToolMotion:
-        """Return the motion, or a random one while the policy is stuck; ``tool`` (3,) is where it is now."""
+        """Return the motion, or a random one while the policy is stuck; ``tool_position`` (3,) m is the present one."""
         self._recent_positions.append(tool_position)
         if self._is_stuck():
             self._recent_positions.clear()
@@ -164,12 +161,12 @@ class StuckRecovery:
 
 
 def limit_displacement(displacement: FloatArray) -> FloatArray:
-    """Return the step (3,), no longer than one decision may ask."""
+    """Return the displacement (3,) m, limited to what one decision may request."""
     return displacement * min(1.0, MAX_DISPLACEMENT_M / max(float(np.linalg.norm(displacement)), 1e-9))
 
 
 def run_rollout(loop: ControlLoop, policy: PolicyController, max_seconds: float = 60.0) -> str:
-    """Run a chain in a loop without a clock, to its end or for ``seconds`` of the arm's time; return the outcome."""
+    """Run a task policy in a loop without a clock, for at most ``max_seconds`` of arm time; return the outcome."""
     loop.run_inline(policy, round(max_seconds / loop.period))
     policy.stop()
     return policy.outcome

@@ -1,1 +1,1 @@
-"""Closed-loop success rates of candidates and baselines over many episodes."""
+"""Closed-loop evaluation: episodes in unseen scenes, success rates, and the nearest-neighbour baseline."""

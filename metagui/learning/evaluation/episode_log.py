@@ -1,4 +1,4 @@
-"""Episodes on the disk as they happen, a line a program, so that a killed evaluation goes on where it was."""
+"""Log file of episodes, one line per program, so that a killed evaluation can continue."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class EpisodeLogError(Exception):
-    """A file of episodes belongs to another evaluation, or is none."""
+    """An episode log belongs to another evaluation, or cannot be read."""
 
 
 class EpisodeLog:
-    """JSON lines: what is measured, then each program's name and episodes."""
+    """JSON lines: the configuration of the evaluation, then each program's name and episodes."""
 
     def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
-        """Open or begin a log. Raises EpisodeLogError if something else was measured there, OSError."""
+        """Open or create a log. Raises EpisodeLogError if it has another configuration, OSError."""
         self._path = path
         self.episodes_by_program: dict[str, list[Episode]] = {}
         header = json.loads(json.dumps({"measured": dict(configuration)}))
@@ -36,19 +36,21 @@ class EpisodeLog:
             first, *lines = text.split("\n")
             if json.loads(first) != header:
                 raise EpisodeLogError(
-                    f"{self._path} was measured with other programs, priors or settings. Nothing was changed; name "
+                    f"{self._path} was measured with other programs, priors or settings. Nothing was changed; choose "
                     "another file, or delete that one."
                 )
             for line in lines[:-1]:
                 row = json.loads(line)
                 self.episodes_by_program[row["program"]] = [Episode(**episode) for episode in row["episodes"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise EpisodeLogError(f"{self._path} is no log of episodes ({error}). Nothing was changed.") from error
-        if lines[-1]:  # killed while writing: that program is done again
+            raise EpisodeLogError(
+                f"{self._path} is not an episode log ({error}). Nothing was changed; choose another file."
+            ) from error
+        if lines[-1]:  # killed while writing: that program is run again
             self._path.write_text(text[: -len(lines[-1])], encoding="utf-8")
 
     def append(self, program: str, episodes: Sequence[Episode]) -> None:
-        """Keep a program's episodes. Raises OSError."""
+        """Append a program's episodes. Raises OSError."""
         line = json.dumps({"program": program, "episodes": [asdict(episode) for episode in episodes]})
         with self._path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")

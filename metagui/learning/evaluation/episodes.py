@@ -1,4 +1,4 @@
-"""A chain of policies under a judge's eyes: whether it did, click by click, what its program asks."""
+"""Evaluation episodes: a task policy runs in a scene, and every instruction of its program is checked."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
 
 
 class EvaluatedPolicyController:
-    """A policy chain watched by a judge, click by click. Implements Controller.
+    """Runs a task policy and checks every instruction. Implements Controller.
 
-    A ``strict`` one ends at the first click that was not achieved: nothing after it can make it good.
+    If ``strict``, the run ends at the first instruction that was not achieved, because the episode has failed.
     """
 
-    def __init__(self, policy: PolicyController, judge: SuccessMonitor, strict: bool = False) -> None:
-        self.policy, self.judge, self.strict = policy, judge, strict
+    def __init__(self, policy: PolicyController, success_monitor: SuccessMonitor, strict: bool = False) -> None:
+        self.policy, self.success_monitor, self.strict = policy, success_monitor, strict
         self.finished = False
-        """Whether the run is over, and judged: the chain itself is over a moment sooner."""
+        """True if the run is over and its last instruction has been checked."""
         self._watched_segment = -1
 
     @property
     def current_instruction(self) -> str | None:
-        """What the chain is doing."""
+        """Text of the current instruction; None if none is being executed."""
         return self.policy.current_instruction
 
     @property
     def instruction_index(self) -> int:
-        """How many clicks the chain has ended."""
+        """Index of the current instruction."""
         return self.policy.instruction_index
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the chain's motion; tell the judge when a click begins and ends."""
+        """Return the policy's motion; begin and end the check of every instruction."""
         motion = self.policy.decide(observation)
         watched = self._watched_segment
         if watched >= 0 and (self.policy.instruction_index != watched or self.policy.outcome == "done"):
-            self._watched_segment = -1  # who is asked again, once all is done, judges nothing twice
-            if not self.judge.end_instruction(observation) and self.strict:
-                self.policy.outcome, self.finished = f"missed in click {watched + 1}", True
+            self._watched_segment = -1  # a further call after the end checks nothing twice
+            if not self.success_monitor.end_instruction(observation) and self.strict:
+                self.policy.outcome, self.finished = f"missed in segment {watched + 1}", True
                 return None
         if self.policy.instruction_index != self._watched_segment and not self.policy.finished:
             self._watched_segment = self.policy.instruction_index
-            self.judge.begin_instruction(observation)
+            self.success_monitor.begin_instruction(observation)
         if motion is not None:
-            self.judge.update(observation)
+            self.success_monitor.update(observation)
         self.finished = self.policy.finished
         return motion
 
@@ -64,7 +64,7 @@ class EvaluatedPolicyController:
 def run_policy_episode(
     program: TaskProgram, task_policy: TaskPolicy, scene_seed: int, max_seconds: float = 60.0
 ) -> tuple[bool, str, int]:
-    """Run adapted policies in the scene of a seed; return success, the outcome in words, the clicks achieved."""
+    """Run a task policy in the scene of a seed; return success, outcome and the number of instructions achieved."""
     arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -75,18 +75,18 @@ def run_policy_episode(
                 replace(program, instructions=program.setup), arm, draw_style(np.random.default_rng(0))
             ),
         )
-    judged = EvaluatedPolicyController(
+    evaluated = EvaluatedPolicyController(
         PolicyController(task_policy, arm.objects), SuccessMonitor(program, arm.objects), strict=True
     )
-    last = loop.run_inline(judged, round(max_seconds / loop.period))
-    judged.policy.stop()
-    achieved = sum(judged.judge.achieved)
-    success = last is not None and judged.policy.outcome == "done" and judged.judge.is_successful(last.observation)
-    return success, judged.policy.outcome, achieved
+    last = loop.run_inline(evaluated, round(max_seconds / loop.period))
+    evaluated.policy.stop()
+    monitor, outcome = evaluated.success_monitor, evaluated.policy.outcome
+    success = last is not None and outcome == "done" and monitor.is_successful(last.observation)
+    return success, outcome, sum(monitor.achieved)
 
 
 def run_scripted_episode(program: TaskProgram, scene_seed: int) -> tuple[bool, str, int]:
-    """Let the scripted demonstrator do it in the scene of a seed; return the same."""
+    """Run the scripted demonstrator in the scene of a seed; return the same as ``run_policy_episode``."""
     arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)

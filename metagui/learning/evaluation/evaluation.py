@@ -1,4 +1,4 @@
-"""Closed-loop success: for every program, show it, adapt, and run it in scenes never seen, against all rivals."""
+"""Closed-loop evaluation: for every program, generate takes, adapt, and run all candidates in unseen scenes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, FIVE_STEP_ADAM, SCRATCH, ZERO_STEP
@@ -31,25 +32,28 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 SCRIPTED_DEMONSTRATOR = "scripted demonstrator"
+"""Name of the upper baseline in results."""
 CHOSEN_CANDIDATE = "chosen"
 EVALUATED_CANDIDATES = (CHOSEN_CANDIDATE, ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM, FINE_TUNE, SCRATCH, NEAREST_NEIGHBOUR)
-"""Whom to run: the race's choice, a candidate of the race whatever it says, and the rival without parameters."""
+"""What can be evaluated: the candidate chosen by cross-validation, each candidate, and nearest neighbours."""
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """What to measure."""
+    """What to evaluate."""
 
     shots: tuple[int, ...] = (1, 3)
     """Numbers of takes to adapt to."""
     scenes: int = 5
-    """Unseen scenes a program."""
+    """Number of unseen scenes per program."""
     seed: int = 0
+    """Seed of takes, scenes and adaptation."""
     candidates: tuple[str, ...] = EVALUATED_CANDIDATES
+    """Candidates to run."""
     solvable_only: bool = True
-    """Leave out scenes that the scripted demonstrator does not solve."""
+    """True if scenes that the scripted demonstrator does not solve are left out."""
     workers: int | None = 1
-    """Processes, each with whole programs; None for one a core."""
+    """Number of processes, each with whole programs; None for one per core."""
 
 
 def evaluate(
@@ -59,10 +63,10 @@ def evaluate(
     should_stop: Callable[[], bool] = lambda: False,
     log: EpisodeLog | None = None,
 ) -> Generator[Episode, None, tuple[SuccessRate, ...]]:
-    """Yield one record an episode; return the success rates by family, row, shots, candidate and prior, and overall.
+    """Yield one record per episode; return the success rates by family, split, shots, candidate and prior.
 
-    Programs that ``log`` knows already are not run again; the others are added to it one by one. Raises
-    ImpossibleProgramError for a program that the scripted demonstrator cannot show, and OSError.
+    Programs that are in ``log`` are not run again; the others are appended to it. Raises ImpossibleProgramError for a
+    program that the scripted demonstrator cannot execute, and OSError.
     """
     settings = settings or EvaluationSettings()
     done = dict(log.episodes_by_program) if log else {}
@@ -85,13 +89,13 @@ def evaluate(
 def _run_programs(
     priors: Sequence[Prior], programs: Sequence[TaskProgram], settings: EvaluationSettings
 ) -> Iterator[tuple[TaskProgram, Iterator[Episode]]]:
-    """Run all programs, one after the other or side by side, in the same order and with the same results."""
+    """Run all programs, in one process or several, in the same order and with the same results."""
     workers = min(settings.workers or os.cpu_count() or 1, len(programs))
     if workers <= 1:
         yield from ((program, _run_program(priors, program, settings)) for program in programs)
         return
     with ProcessPoolExecutor(workers, initializer=use_single_thread) as pool:
-        # As bytes: tensors would be handed over through shared memory and a thread that outlives the pool.
+        # As bytes: tensors would be sent through shared memory and a thread that outlives the pool.
         packed = itertools.repeat(pickle.dumps(list(priors)))
         done = pool.map(_run_pickled_program, packed, programs, itertools.repeat(settings))
         try:
@@ -105,7 +109,7 @@ def _run_pickled_program(priors: bytes, program: TaskProgram, settings: Evaluati
 
 
 def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: EvaluationSettings) -> Iterator[Episode]:
-    """Run all episodes of one program."""
+    """Yield all episodes of one program."""
     takes = generate_takes(program, GenerationSettings(max(settings.shots), settings.seed))
     rng = np.random.default_rng([settings.seed, 1, zlib.crc32(program.name.encode())])
     scenes = []
@@ -117,7 +121,7 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
     for shots in settings.shots:
         ran: dict[tuple[str, ...], list[tuple[bool, str, int]]] = {}
         for prior, name, adapted in _adapt_policies(priors, takes[:shots], settings):
-            same = (prior, *(click.choice for click in adapted.skills))  # what was chosen has mostly run already
+            same = (prior, *(skill.choice for skill in adapted.skills))  # the chosen candidate has mostly run already
             if same not in ran:
                 ran[same] = [run_policy_episode(program, adapted, scene) for scene in scenes]
             for scene, result in zip(scenes, ran[same], strict=True):
@@ -127,7 +131,7 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
 def _adapt_policies(
     priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
 ) -> Iterator[tuple[str, str, TaskPolicy]]:
-    """Adapt every prior once, then yield prior, name and policies of the choice and every candidate asked for."""
+    """Adapt every prior once; yield prior id, candidate name and policy of every candidate in the settings."""
     if NEAREST_NEIGHBOUR in settings.candidates:
         yield "", NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
     for prior in priors:
@@ -135,17 +139,12 @@ def _adapt_policies(
         for name in settings.candidates:
             if name == CHOSEN_CANDIDATE:
                 yield prior.id, name, adapted
-            elif all(name in click.candidate_params for click in adapted.skills):
+            elif all(name in skill.candidate_params for skill in adapted.skills):
                 yield prior.id, name, adapted.with_candidate(name)
 
 
 def adapt_all_candidates(prior: Prior, takes: Sequence[Demonstration], settings: EvaluationSettings) -> TaskPolicy:
-    """Adapt to a task's takes, keeping every candidate. Raises AdaptationError, FeatureError and PriorMismatch."""
-    rivals = not {FIVE_STEP_ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
-    race = adapt_task(prior, takes, CandidateSettings(keep_all_candidates=True, seed=settings.seed, baselines=rivals))
-    while True:
-        try:
-            next(race)
-        except StopIteration as finished:
-            adapted: TaskPolicy = finished.value
-            return adapted
+    """Adapt to takes and store all candidates. Raises AdaptationError, FeatureError, PriorMismatchError."""
+    baselines = not {FIVE_STEP_ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
+    candidate_settings = CandidateSettings(keep_all_candidates=True, seed=settings.seed, baselines=baselines)
+    return run_to_end(adapt_task(prior, takes, candidate_settings))

@@ -1,4 +1,4 @@
-"""The rival without parameters: in every state, do what was done in the most similar demonstrated one."""
+"""Nearest-neighbour baseline: in every state, repeat the action of the most similar demonstrated state."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ import numpy as np
 
 from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
 from metagui.learning.policy import features
+from metagui.learning.policy.feature_layout import ACTION_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.features import Array, SegmentArrays
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
 
 NEAREST_NEIGHBOUR = "nearest neighbour"
+"""Name of the baseline in results."""
 
 
 @dataclass(frozen=True)
 class NearestNeighbourSkill(SkillPolicy):
-    """One click's demonstrated states, with what was done in them; a drop-in for an adapted policy."""
+    """One segment's demonstrated states and actions, in place of an adapted policy."""
 
-    actions: Array = field(default_factory=lambda: np.zeros((0, features.ACTION_SIZE), np.float32))
-    """(n, ACTIONS)"""
+    actions: Array = field(default_factory=lambda: np.zeros((0, ACTION_SIZE), np.float32))
+    """(n, ACTION_SIZE)"""
     done: Array = field(default_factory=lambda: np.zeros(0, np.float32))
-    """(n,)"""
+    """(n,) 1 at the end of a segment."""
 
     def act(self, object_features: Array, global_features: Array) -> tuple[Array, float]:
-        """Return the action (ACTIONS,) of the nearest demonstrated state, and whether it was an end."""
+        """Return the action (ACTION_SIZE,) of the nearest demonstrated state, and 1 if it was an end."""
         nearest = int(self._squared_distances(object_features, global_features).argmin())
         return self.actions[nearest], float(self.done[nearest])
 
     def distance_to_reference(self, object_features: Array, global_features: Array) -> float:
-        """Return how far the nearest demonstrated state is, in the features' own units."""
+        """Return the distance of the nearest demonstrated state, in units of the features."""
         return float(np.sqrt(self._squared_distances(object_features, global_features).min()))
 
     def _squared_distances(self, object_features: Array, global_features: Array) -> Array:
@@ -43,11 +46,11 @@ class NearestNeighbourSkill(SkillPolicy):
 
 
 def build_nearest_neighbour_policy(takes: Sequence[Demonstration]) -> TaskPolicy:
-    """Return the task as all states of its takes. Raises FeatureError."""
+    """Return the policy that consists of all states of a task's takes. Raises FeatureError."""
     encoded = [features.encode(take) for take in takes]
-    clicks = tuple(_build_skill([segments[i] for segments in encoded]) for i in range(len(encoded[0])))
+    skills = tuple(_build_skill([segments[i] for segments in encoded]) for i in range(len(encoded[0])))
     provenance = {"takes": [take.name for take in takes]}
-    return TaskPolicy(takes[0].task, clicks, tuple(a.name for a in takes[0].objects), provenance)
+    return TaskPolicy(takes[0].task, skills, tuple(obj.name for obj in takes[0].objects), provenance)
 
 
 def _build_skill(takes: Sequence[SegmentArrays]) -> NearestNeighbourSkill:
@@ -65,5 +68,5 @@ def _build_skill(takes: Sequence[SegmentArrays]) -> NearestNeighbourSkill:
 
 
 def _state_features(object_features: Array, global_features: Array) -> Array:
-    """(n, D): everything a policy may see."""
+    """Return all features of n states, (n, D)."""
     return np.concatenate([object_features.reshape(len(object_features), -1), global_features], axis=1)

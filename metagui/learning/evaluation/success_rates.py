@@ -1,4 +1,4 @@
-"""What episodes add up to: success rates with intervals, by family, by row of the table, and overall."""
+"""Success rates of episodes with 95 % intervals: by family, by evaluation split, and overall."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ALL_FAMILIES = "all"
+"""Name of the group of all episodes."""
 
 
 @dataclass(frozen=True)
 class Episode:
-    """One run in one scene."""
+    """One run of a program in one scene."""
 
     program: str
     family: str
+    """Family of tasks that the program belongs to."""
     shots: int
-    """0 for the scripted demonstrator."""
+    """Number of takes adapted to; 0 for the scripted demonstrator."""
     candidate: str
     scene: int
+    """Seed of the scene."""
     success: bool
     outcome: str
     clicks_achieved: int
+    """Number of instructions achieved."""
     prior: str = ""
-    """Which prior was adapted; empty for who needs none."""
+    """Id of the adapted prior; empty if none is needed."""
 
 
 @dataclass(frozen=True)
 class SuccessRate:
-    """Success of one candidate in one group of episodes."""
+    """Success rate of one candidate in one group of episodes."""
 
     family: str
-    """A family, a row of families (see ``rows``), or "all"."""
+    """A family, an evaluation split (see ``splits``), or "all"."""
     shots: int
     candidate: str
     episodes: int
+    """Number of episodes."""
     rate: float
     low: float
-    """Lower end of the 95 % interval (Wilson), as if episodes of one task were independent."""
+    """Lower end of the 95 % interval (Wilson); it treats episodes of one task as independent."""
     high: float
+    """Upper end of the interval."""
     prior: str = ""
-    """One of several priors; empty for all together."""
+    """Id of one of several priors; empty for all of them."""
 
 
 def summarise(episodes: Iterable[Episode]) -> tuple[SuccessRate, ...]:
-    """Return success rates by family, by row and under "all"; of several priors together, then each alone."""
+    """Return success rates by family, by split and overall; for several priors pooled and each alone."""
     groups: dict[tuple[str, int, str, str], list[bool]] = {}
     episodes = list(episodes)
     priors = sorted({e.prior for e in episodes} - {""})
@@ -66,7 +72,7 @@ def summarise(episodes: Iterable[Episode]) -> tuple[SuccessRate, ...]:
 
 
 def wilson_interval(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Return Wilson's interval of a proportion."""
+    """Return Wilson's score interval of a proportion, at ``z`` standard deviations."""
     p, n = successes / trials, float(trials)
     middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))

@@ -1,13 +1,13 @@
-"""Shares a meta-training step among processes: each computes the gradients of some of the step's batches.
+"""Data-parallel meta-training: worker processes compute the gradients of some batches of an outer step.
 
-Which numbers come out does not depend on how many processes there are: every batch has its own random stream, and
-gradients are averaged in the order of the batches, whoever computed them.
+The result does not depend on the number of processes: every batch has its own random stream, and gradients are
+averaged in the order of the batches.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Never, Protocol, Self
 
 import torch
 
@@ -21,46 +21,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchGradient:
-    """What one batch asks for."""
+    """Outer gradient and losses of one batch."""
 
     vector: torch.Tensor
-    """(P,) of the loss with respect to all of ``Meta.tensors``, one after the other."""
+    """(P,) gradient with respect to ``MetaParameters.tensors``, concatenated."""
     objective: float
+    """Outer objective, weighted over the inner steps."""
     loss_before: float
-    """Mean query loss before adapting to the batch, …"""
+    """Mean query loss before adapting to the batch."""
     loss_after: float
-    """… and after it."""
+    """Mean query loss after adapting to the batch."""
 
 
 class GradientSource(Protocol):
-    """What there is to do; it can be sent to another process."""
+    """Draws the batches of an outer step and computes their gradients; picklable."""
 
     @property
     def batches_per_step(self) -> int:
-        """Batches a step."""
+        """Number of batches per outer step."""
 
     def draw_batch(self, step: int, batch: int) -> Any:
         """Draw one batch of a step."""
 
     def compute_gradient(self, meta: MetaParameters, step: int, batch: Any) -> BatchGradient:
-        """Return what it asks for."""
+        """Return the outer gradient of a batch at ``meta``."""
 
 
 class GradientWorker:
-    """Some of every step's batches."""
+    """Computes the gradients of some batches of every outer step."""
 
     def __init__(self, source: GradientSource, meta: MetaParameters, batches: Sequence[int]) -> None:
         self.source, self.meta, self.batches = source, meta, batches
 
     def __call__(self, step: int) -> list[BatchGradient]:
-        """Return what the batches of a step ask for, at ``meta`` as it is."""
+        """Return the gradients of this worker's batches of a step at the present ``meta``."""
         return [
             self.source.compute_gradient(self.meta, step, self.source.draw_batch(step, batch)) for batch in self.batches
         ]
 
-    def compute_at(self, request: tuple[int, torch.Tensor]) -> list[BatchGradient]:
-        """Return the same for a step, and ``meta`` of these numbers (P,); what a helper is asked."""
-        step, vector = request
+    def compute_at(self, step: int, vector: torch.Tensor) -> list[BatchGradient]:
+        """Set ``meta`` to the values ``vector`` (P,), then return the gradients; called in another process."""
         with torch.no_grad():
             for own, numbers in zip(self.meta.tensors(), self.meta.unflatten(vector), strict=True):
                 own.copy_(numbers)
@@ -68,35 +68,36 @@ class GradientWorker:
 
 
 class DataParallelGradients:
-    """All batches of a step, shared among so many processes, this one among them. A context manager.
+    """Computes all batches of an outer step in ``workers`` processes, this process included. A context manager.
 
-    Raises HelperError where another process ended.
+    Raises WorkerProcessError if another process ends.
     """
 
     def __init__(self, source: GradientSource, meta: MetaParameters, workers: int = 1) -> None:
         workers = max(1, min(workers, source.batches_per_step))
         parts = [range(first, source.batches_per_step, workers) for first in range(workers)]
-        self._meta, self._count = meta, source.batches_per_step
+        self._meta, self._batch_count = meta, source.batches_per_step
         self._local_worker = GradientWorker(source, meta, parts[0])
         self._worker_processes = [
-            WorkerProcess(GradientWorker(source, meta.trainable_copy(), part).compute_at) for part in parts[1:]
+            WorkerProcess[Never, list[BatchGradient]](GradientWorker(source, meta.trainable_copy(), part).compute_at)
+            for part in parts[1:]
         ]
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return the object itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """End the processes."""
-        for helper in self._worker_processes:
-            helper.close()
+        """Terminate the worker processes."""
+        for process in self._worker_processes:
+            process.close()
 
     def compute_gradient(self, step: int) -> BatchGradient:
-        """Return what all batches of a step ask for together: their mean."""
-        for helper in self._worker_processes:
-            helper.send((step, self._meta.flatten()))
-        parts = [self._local_worker(step), *(helper.receive() for helper in self._worker_processes)]
-        return average_gradients([parts[batch % len(parts)][batch // len(parts)] for batch in range(self._count)])
+        """Return the mean gradient and losses of all batches of a step."""
+        for process in self._worker_processes:
+            process.send(step, self._meta.flatten())
+        parts = [self._local_worker(step), *(process.receive() for process in self._worker_processes)]
+        return average_gradients([parts[batch % len(parts)][batch // len(parts)] for batch in range(self._batch_count)])
 
 
 def average_gradients(gradients: Sequence[BatchGradient]) -> BatchGradient:

@@ -3,10 +3,10 @@
     θ*, α* = argmin Σᵢ L_query,ᵢ(θ'ᵢ)        θ'ᵢ ← θ'ᵢ − αₖ ∇ L_support,ᵢ(θ'ᵢ),   k = 1 … steps
 
 with the additions of Antoniou, Edwards & Storkey 2019: αₖ is one learnt positive rate per tensor per step
-(LSLR), and early in training the query losses after every step count (multi-step loss). A model may also
+(LSLR), and early in training the query losses after every step contribute (multi-step loss). A model may also
 *infer* part of its starting point from the support set, θ'ᵢ = start(θ, supportᵢ): an adapted context, an
-encoder. The module knows nothing of robots; the sinusoid of the paper runs through the same two functions,
-``meta_train`` and ``adapt``.
+encoder. The module contains no robot code; the paper's sinusoid regression runs through the same two functions,
+``meta_train`` and ``adapt`` (benchmarks/sinusoid.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     from metagui.learning.torch_utils.functional_mlp import Params
 
+INNER_STEPS = 5
+"""Number of inner gradient steps in meta-training and adaptation."""
+
 Batch = TypeVar("Batch")
-"""Data of several tasks, of whatever kind the model understands."""
+"""Data of several tasks, in any form that the model accepts."""
 
 
 class Model(Protocol[Batch]):
@@ -38,42 +41,43 @@ class Model(Protocol[Batch]):
         """Return every task's parameters before the first step, each with a leading task dimension."""
 
     def precompute(self, fast: Params, batch: Batch) -> Batch:
-        """Return data with whatever no adapted tensor changes worked out, once for all steps; or as they are."""
+        """Return the batch with values that no adapted tensor changes computed once for all steps, or unchanged."""
 
     def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
-        """Return the loss of every task on its own data, (tasks,)."""
+        """Return every task's loss on its own data, (tasks,)."""
 
 
 @dataclass(frozen=True)
 class MetaSettings:
-    """How to meta-train."""
+    """Hyperparameters of meta-training."""
 
     steps: int
-    """Outer steps."""
-    inner_steps: int = 5
-    """Gradient steps on the support set; 0 trains the starting point alone (zero-step)."""
+    """Number of outer steps."""
+    inner_steps: int = INNER_STEPS
+    """Number of gradient steps on the support set; 0 trains the starting point only (zero-step)."""
     order: Literal[1, 2] = 2
     """2 differentiates through the inner gradients; 1 takes them as constants (first-order MAML)."""
     lr: float = 1e-3
-    """Adam's step size at the beginning; a cosine takes it to ``final_lr``."""
+    """Initial step size of Adam; a cosine schedule lowers it to ``final_lr``."""
     final_lr: float = 0.0
+    """Final step size of Adam."""
     muon_lr: float = 0.0
-    """Muon's step size for hidden layers' matrices, beside ``lr`` for all else; 0 leaves them to Adam, too."""
+    """Initial step size of Muon for hidden layers' matrices; 0 uses Adam for them too."""
     rate_lr_scale: float = 10.0
-    """How many times faster the logarithms of the inner rates are learnt."""
+    """Factor on the step size for the logarithms of the inner rates."""
     clip: float = 1.0
-    """Largest norm of the outer gradient."""
+    """Maximum norm of the outer gradient."""
     multi_step_fraction: float = 0.5
-    """Fraction of the training in which the losses after every inner step count, fading out."""
+    """Fraction of the training in which the losses after every inner step contribute, fading out."""
     zero_step_weight: float = 0.0
-    """Weight of the query loss before any step, beside 1 for the adapted ones."""
+    """Weight of the query loss before any step; the adapted losses have weight 1."""
     report_every: int = 10
-    """Outer steps between two progress records."""
+    """Number of outer steps between two progress records."""
     batches_per_step: int = 1
-    """Batches a step, whose gradients are averaged: so many processes can share it."""
+    """Number of batches per outer step; also the maximum number of processes that compute it."""
 
     def is_report_step(self, step: int) -> bool:
-        """Whether there is a progress record after this step."""
+        """Return whether a progress record follows this outer step."""
         return (step + 1) % self.report_every == 0 or step + 1 == self.steps
 
 
@@ -88,11 +92,11 @@ class MetaStep:
     gradient_norm: float
     """Norm of the outer gradient before clipping."""
     skipped: int
-    """Outer steps left out so far because something was not a finite number."""
+    """Number of outer steps skipped so far because of a number that was not finite."""
 
 
 def initialise(params: Params, rates: Mapping[str, float], steps: int) -> MetaParameters:
-    """Return what meta-training starts from; those named in ``rates`` adapt, at these rates at first."""
+    """Return the initial meta-parameters; the tensors named in ``rates`` adapt, at first at these rates."""
     tensors = {name: tensor.detach().clone().requires_grad_() for name, tensor in params.items()}
     logs = {name: torch.full((max(steps, 1),), math.log(rate), requires_grad=True) for name, rate in rates.items()}
     return MetaParameters(tensors, logs)
@@ -103,7 +107,7 @@ def adapt(
 ) -> Iterator[Params]:
     """Yield every task's parameters θ' after 0, 1, … ``steps`` gradient steps on its support set.
 
-    With ``order`` 2 the result can be differentiated with respect to ``meta`` through the inner gradients.
+    With ``order`` 2 the result is differentiable with respect to ``meta`` through the inner gradients.
     Steps beyond the learnt rates repeat the last one.
     """
     fast = model.start(meta.params, support)
@@ -117,18 +121,20 @@ def adapt(
 def _inner_step(
     model: Model[Batch], meta: MetaParameters, fast: Params, support: Batch, step: int, order: int
 ) -> Params:
-    """One inner step: θ' − α ∇ L_support(θ'), for every adapted tensor of every task."""
+    """Return θ' − α ∇ L_support(θ') for every adapted tensor of every task."""
     fast = dict(fast)
     for name in meta.log_rates:
         if not fast[name].requires_grad:
             fast[name] = fast[name].detach().requires_grad_()
     adapted = [fast[name] for name in meta.log_rates]
     with torch.enable_grad():
-        loss = model.loss(fast, support).sum()  # tasks share nothing: the sum's gradient is each one's own
+        loss = model.loss(
+            fast, support
+        ).sum()  # tasks share no parameters here, so the gradient of the sum holds each task's gradient
         gradients = torch.autograd.grad(loss, adapted, create_graph=order == 2)
     for (name, log_rate), gradient in zip(meta.log_rates.items(), gradients, strict=True):
         rate = log_rate[min(step, len(log_rate) - 1)].exp()
-        fast[name] = torch.addcmul(fast[name], rate, gradient, value=-1)  # in one pass over memory
+        fast[name] = torch.addcmul(fast[name], rate, gradient, value=-1)  # one pass over memory
     return fast
 
 
@@ -141,18 +147,18 @@ def meta_train(
 ) -> Generator[MetaStep, None, MetaState]:
     """Minimise the query loss after adaptation, over tasks drawn by ``sample`` as (support, query) batches.
 
-    ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved there: a run
-    that continues from a saved state ends with exactly the same numbers, and so does one with more ``workers``,
-    processes that share the batches of a step. Close the generator to stop. Raises HelperError.
+    ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved then: a run continued
+    from a saved state ends with exactly the same numbers, as does a run with another number of ``workers``, the
+    processes that compute the batches of a step. Close the generator to stop. Raises WorkerProcessError.
     """
     tensors = state.meta.tensors()
     optimiser = Muon(_parameter_groups(state.meta, settings), lr=settings.lr, fused=True)
     state.restore_optimiser(optimiser)
-    work = _BatchGradients(model, sample, settings, state.seed)
-    with DataParallelGradients(work, state.meta, workers) as shares:
+    source = _BatchGradients(model, sample, settings, state.seed)
+    with DataParallelGradients(source, state.meta, workers) as gradients:
         while state.step < settings.steps:
             report = settings.is_report_step(state.step)
-            found = shares.compute_gradient(state.step)
+            found = gradients.compute_gradient(state.step)
             for tensor, gradient in zip(tensors, state.meta.unflatten(found.vector), strict=True):
                 tensor.grad = gradient
             norm = float(torch.nn.utils.clip_grad_norm_(tensors, settings.clip))
@@ -171,7 +177,7 @@ def meta_train(
 
 @dataclass(frozen=True)
 class _BatchGradients(Generic[Batch]):
-    """The batches of a training, each from a random stream of its own, and what they ask for. Implements Work."""
+    """The batches of a training run, each with its own random stream, and their gradients (a GradientSource)."""
 
     model: Model[Batch]
     sample: Callable[[np.random.Generator], tuple[Batch, Batch]]
@@ -180,7 +186,7 @@ class _BatchGradients(Generic[Batch]):
 
     @property
     def batches_per_step(self) -> int:
-        """Batches a step."""
+        """Number of batches per outer step."""
         return self.settings.batches_per_step
 
     def draw_batch(self, step: int, batch: int) -> tuple[Batch, Batch]:
@@ -188,7 +194,7 @@ class _BatchGradients(Generic[Batch]):
         return self.sample(np.random.default_rng((self.seed, step, batch)))
 
     def compute_gradient(self, meta: MetaParameters, step: int, batch: tuple[Batch, Batch]) -> BatchGradient:
-        """Return the outer gradient of one batch, and its query losses."""
+        """Return the outer gradient of one batch and its query losses."""
         weights = step_weights(self.settings, step)
         losses = _query_losses(self.model, meta, batch, self.settings, weights, self.settings.is_report_step(step))
         objective = torch.stack([w * loss for w, loss in zip(weights, losses, strict=True) if w > 0]).sum()
@@ -200,7 +206,7 @@ class _BatchGradients(Generic[Batch]):
 
 
 def _parameter_groups(meta: MetaParameters, settings: MetaSettings) -> list[dict[str, Any]]:
-    """Return what the optimiser steps alike, each with how many ``times`` the step size."""
+    """Return the optimiser's parameter groups; ``lr_scale`` multiplies the scheduled step size."""
     hidden = [tensor for tensor in meta.params.values() if settings.muon_lr and is_hidden_matrix(tensor)]
     others = [tensor for tensor in meta.params.values() if not any(tensor is one for one in hidden)]
     groups = [
@@ -219,7 +225,7 @@ def _query_losses(
     weights: list[float],
     report: bool,
 ) -> list[torch.Tensor]:
-    """Mean query loss after 0, 1, … inner steps; those without weight are computed only to be reported."""
+    """Return mean query losses after 0, 1, … inner steps; those without weight only if they are reported."""
     support, query = batches
     losses = []
     paths = adapt(model, meta, support, settings.inner_steps, settings.order)

@@ -1,7 +1,7 @@
-"""What meta-training has reached: parameters, learnt rates, Adam's moments, the seed of the batches; saved exactly.
+"""Resumable state of meta-training: parameters, learnt inner rates, optimiser moments, seed and step.
 
-A state file is safetensors with a JSON header, written beside its place and renamed, so that a killed run
-leaves the last whole one.
+A state file is a safetensors file with a JSON header, written atomically, so that a killed run leaves the previous
+complete one. A resumed run computes exactly the same numbers.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
 
 
 class StateFileError(Exception):
-    """A meta-training state file cannot be continued from."""
+    """A meta-training state file cannot be read."""
 
 
 @dataclass(frozen=True)
 class MetaParameters:
-    """What meta-learning learns: a starting point and how far to step from it."""
+    """The learnt starting point θ and the learnt inner step sizes α."""
 
     params: Params
-    """θ, every tensor of the model, without task dimension."""
+    """θ: every tensor of the model, without task dimension."""
     log_rates: Params
-    """For each adapted tensor's name, the logarithm of its rate at every inner step, (steps,)."""
+    """log α: for every adapted tensor's name the logarithm of its rate at every inner step, (steps,)."""
 
     def tensors(self) -> list[torch.Tensor]:
-        """Everything the outer loop optimises, in a fixed order."""
+        """Return all tensors that the outer loop optimises, in a fixed order."""
         return [*self.params.values(), *self.log_rates.values()]
 
     def flatten(self) -> torch.Tensor:
-        """Return all numbers, (P,), recording no graph."""
+        """Return all values concatenated, (P,), detached."""
         return torch.cat([tensor.detach().flatten() for tensor in self.tensors()])
 
     def unflatten(self, vector: torch.Tensor) -> list[torch.Tensor]:
-        """Return views of P numbers in the shapes of ``tensors``."""
+        """Return views of ``vector`` (P,) in the shapes of ``tensors``."""
         tensors = self.tensors()
         parts = torch.split(vector, [tensor.numel() for tensor in tensors])
         return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
     def detached_copy(self) -> MetaParameters:
-        """Return a copy that records no graph."""
+        """Return a copy without autograd graph."""
         return MetaParameters(
             {name: tensor.detach().clone() for name, tensor in self.params.items()},
             {name: tensor.detach().clone() for name, tensor in self.log_rates.items()},
         )
 
     def interpolate(self, other: MetaParameters, fraction: float) -> MetaParameters:
-        """Return what lies so far on the straight line to another one, recording no graph."""
+        """Return (1 − fraction) self + fraction other, detached."""
 
         def between(here: Params, there: Params) -> Params:
             return {name: torch.lerp(tensor, there[name], fraction).detach() for name, tensor in here.items()}
@@ -64,7 +64,7 @@ class MetaParameters:
         return MetaParameters(between(self.params, other.params), between(self.log_rates, other.log_rates))
 
     def trainable_copy(self) -> MetaParameters:
-        """Return a copy whose tensors collect gradients."""
+        """Return a copy whose tensors require gradients."""
         copy = self.detached_copy()
         for tensor in copy.tensors():
             tensor.requires_grad_()
@@ -73,20 +73,22 @@ class MetaParameters:
 
 @dataclass
 class MetaState:
-    """A meta-training run between two outer steps."""
+    """State of a meta-training run between two outer steps."""
 
     meta: MetaParameters
     seed: int
-    """Of the batches: every one has a random stream of its own, by this, its step and its number."""
+    """Seed of the batches; a batch's random stream depends on it, the step and the batch number."""
     step: int = 0
+    """Number of outer steps taken."""
     skipped: int = 0
+    """Number of outer steps skipped because of a number that was not finite."""
     moments: list[tuple[torch.Tensor, torch.Tensor]] = field(default_factory=list)
-    """Adam's first and second moments, one pair a tensor; empty before the first step."""
+    """First and second moments of the optimiser, one pair per tensor; empty before the first step."""
     optimiser_steps: float = 0.0
-    """Steps Adam has really taken."""
+    """Number of optimiser steps taken, without the skipped ones."""
 
     def restore_optimiser(self, optimiser: torch.optim.Adam) -> None:
-        """Give ``optimiser`` the moments of this state."""
+        """Copy the moments of this state into ``optimiser``."""
         for tensor, (first, second) in zip(self.meta.tensors(), self.moments, strict=bool(self.moments)):
             optimiser.state[tensor] = {
                 "step": torch.tensor(self.optimiser_steps),
@@ -95,14 +97,14 @@ class MetaState:
             }
 
     def capture_optimiser(self, optimiser: torch.optim.Adam) -> None:
-        """Take the moments of ``optimiser``."""
+        """Copy the moments of ``optimiser`` into this state."""
         states = [optimiser.state.get(tensor) for tensor in self.meta.tensors()]
         if all(states):
             self.moments = [(s["exp_avg"], s["exp_avg_sq"]) for s in states if s]
             self.optimiser_steps = float(states[0]["step"]) if states[0] else 0.0
 
     def save(self, path: Path, notes: dict[str, Any] | None = None) -> None:
-        """Write the state; ``notes`` is JSON that comes back from ``load``."""
+        """Write the state and ``notes`` (JSON values, returned by ``load``). Raises OSError."""
         tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
         tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
         for index, (first, second) in enumerate(self.moments):

@@ -1,1 +1,1 @@
-"""The policy network: features, encoder, retrieval, context and task inference."""
+"""The policy: features of takes, context encoder, retrieval, policy network, and training batches."""

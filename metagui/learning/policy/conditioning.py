@@ -1,8 +1,9 @@
-"""What a policy is told beyond what it sees: the ways to where the demonstrations say, and what they did here.
+"""Conditioning features: what a policy reads in addition to the observation, computed from what was inferred of a task.
 
-The same few functions make the clues for torch, in training, and for numpy, while a policy runs. Products, which a
-small network cannot form, are given as vectors in the world's frame. Clues of one kind have a gate of their own,
-*trust*: a task whose motion is not of that kind does better without them, and the inner steps can close the gate.
+The same functions compute the features for torch, in training, and for numpy, during execution. Products, which a
+small network cannot compute, are given as vectors in the world frame. Each of the ``GATE_COUNT`` groups of features has
+a gate (tensor ``trust``): a task whose motion does not fit a group does better without it, and the inner steps can
+close the gate.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn
-from metagui.learning.policy.features import (
+from metagui.learning.policy.feature_layout import (
     COARSE_SCALE_M,
     FINE_SCALE_M,
     FINEST_SCALE_M,
-    HELD_COLUMN,
-    OBJECT_INPUT_FEATURES,
+    GLOBAL_LAYOUT,
+    OBJECT_LAYOUT,
+    YAW_SCALE_RAD,
 )
 
 if TYPE_CHECKING:
@@ -24,47 +26,49 @@ if TYPE_CHECKING:
 
 INFERRED_POSITIONS = ("goal1", "goal2", "mark1", "mark2", "centre", "entry")
 CONDITIONING_TENSORS = (*INFERRED_POSITIONS, "radius", "trust")
-"""What the demonstrations say of a click, in units of COARSE: where the two attended anchors shall be from the tool at
-the end, and at a moment that matters; where the first is from the centre of the motion and from where it begins,
-(3,) each; how far from that centre the motion is, (1,); and how far each kind of clue is trusted, (GATES,) logits."""
+"""Inferred of a segment, lengths in units of ``COARSE_SCALE_M``: positions of the two attended objects relative to the
+tool at the end (``goal1``, ``goal2``) and at a via point (``mark1``, ``mark2``), of the first object at the centre of
+the motion and at its entry, (3,) each; distance of the motion from that centre, (1,); gate logits, (GATE_COUNT,)."""
 GATE_COUNT = 4
-"""Goals, marks, circle, stroke."""
+"""Number of gates: goals, via points, circle, stroke."""
 CONDITIONING_FEATURES = 130
+"""Number of conditioning features."""
 RETRIEVAL_KEY_FEATURES, RETRIEVAL_VALUE_FEATURES, RETRIEVED_FEATURES = 12, 10, 15
-"""Numbers of a remembered situation, of what was done in it, and of what the policy is told of that."""
+"""Number of values that describe a stored situation, the action in it, and the result of a retrieval."""
 INITIAL_LOG_KEY_SCALES = (2.3, 2.3, 2.3, 0.7, 0.7, 0.7, 0.0, 0.7, 0.7, 0.7, 0.7, 0.0)
-"""Logarithms at first: a centimetre from the first anchor counts as much as five from the second."""
+"""Initial logarithms of the key scales: 1 cm from the first object weighs as much as 5 cm from the second."""
 _TANH_GAINS = (COARSE_SCALE_M / FINE_SCALE_M, COARSE_SCALE_M / FINEST_SCALE_M)
 
 
 def compute_conditioning(
     first: Any, second: Any, entry_distance: Any, inferred: Mapping[str, Any], global_features: Any, xp: Any
 ) -> Any:
-    """Return (..., CLUES) of two attended anchors, for numpy or for torch.
+    """Return the conditioning features (..., CONDITIONING_FEATURES) of two attended objects, in numpy or torch.
 
-    ``first``, ``second`` (..., ANCHOR_FEATURES) and ``globals_`` (..., GLOBAL_FEATURES) may be mixtures; ``inferred``
-    has the names above, ``ahead`` is what the function of that name returns. ``xp`` has ``stack``, ``concat``,
-    ``tanh``, ``sqrt``, ``arctan2``, ``minimum`` and ``maximum``. What is done to several vectors is done to all at
-    once: small operations cost their number, not their size.
+    For each inferred position p of object o: o − p at three scales, times the gate; then features of lines between
+    positions, polar coordinates, yaw and the circle (radius of the tool − inferred radius).
+
+    ``first``, ``second`` (..., OBJECT_FEATURES) and ``global_features`` (..., GLOBAL_FEATURES) may be mixtures;
+    ``inferred`` has the names in CONDITIONING_TENSORS, ``entry_distance`` comes from ``compute_entry_distance``. ``xp``
+    has ``stack``, ``concat``, ``tanh``, ``sqrt``, ``arctan2``, ``minimum`` and ``maximum``. Vectors are processed
+    together: the cost of small operations is their number, not their size.
     """
-    where = first[..., :3], second[..., :3]
+    position = first[..., OBJECT_LAYOUT.offset], second[..., OBJECT_LAYOUT.offset]
     to_first, to_second, to_mark, to_other, to_centre, to_entry = (
-        where[which] - inferred[name] for name, which in zip(INFERRED_POSITIONS, (0, 1, 0, 1, 0, 0), strict=True)
+        position[which] - inferred[name] for name, which in zip(INFERRED_POSITIONS, (0, 1, 0, 1, 0, 0), strict=True)
     )
     between = to_second - to_first
-    ways = xp.stack([to_first, to_second, between, to_mark, to_other, to_other - to_mark, to_centre, to_entry], -2)
-    tip = (
-        xp.stack([global_features[..., 5], global_features[..., 6]], -1) * (FINGERTIP_OFFSET_M / COARSE_SCALE_M)
-        - where[0][..., :2]
-    )
+    vectors = xp.stack([to_first, to_second, between, to_mark, to_other, to_other - to_mark, to_centre, to_entry], -2)
+    heading = xp.stack([global_features[..., GLOBAL_LAYOUT.cos_yaw], global_features[..., GLOBAL_LAYOUT.sin_yaw]], -1)
+    tip = heading * (FINGERTIP_OFFSET_M / COARSE_SCALE_M) - position[0][..., :2]
     strokes = xp.stack([between, to_first - to_entry], -2)[..., :2]
     lines, headings = _line_features(strokes, xp.stack([tip, -to_entry[..., :2]], -2), xp)
-    around = _polar_features(xp.stack([to_first, to_centre, where[0]], -2), xp)
+    around = _polar_features(xp.stack([to_first, to_centre, position[0]], -2), xp)
     trust = 0.5 + 0.5 * xp.tanh(0.5 * inferred["trust"])
     goals, _, circle, stroke = gates = [trust[..., i : i + 1] for i in range(GATE_COUNT)]
     return xp.concat(
         [
-            _flatten_last_two(_expand_scales(ways, xp) * xp.stack([gates[i] for i in (0, 0, 0, 1, 1, 1, 2, 3)], -2)),
+            _flatten_last_two(_expand_scales(vectors, xp) * xp.stack([gates[i] for i in (0, 0, 0, 1, 1, 1, 2, 3)], -2)),
             _flatten_last_two(lines * xp.stack([gates[i] for i in (0, 3)], -2)),
             entry_distance * stroke,
             around[..., 0, :] * goals,
@@ -72,45 +76,44 @@ def compute_conditioning(
             around[..., 1, :] * circle,
             _circle_features(around[..., 1, :], inferred["radius"], xp) * circle,
             around[..., 2, :],
-            trust + 0.0 * first[..., :1],  # the same in every row, whether there are rows or not
+            trust + 0.0 * first[..., :1],  # broadcast to the rows, if there are rows
         ],
         -1,
     )
 
 
 def compute_entry_distance(first: Any, inferred: Mapping[str, Any], xp: Any) -> Any:
-    """Return (..., 1): how far the entry lies outside the box where the first anchor has been, from 0 to 1.
+    """Return tanh(k · distance) of the entry from the box of the first object's past positions, (..., 1), 0 to 1.
 
-    Once the tool was there it is never ahead again: from the middle of a line nothing else tells whether the tool has
-    been at its beginning. A beginning a centimetre away has to be told apart from one that was reached: often the tool
-    is that near before it sets out. It is a single number, since from more of them the past would be learnt by heart.
+    Once the tool has been at the entry the value stays 0: from the middle of a line nothing else shows whether the tool
+    has been at its start. An entry 1 cm away must differ from one already reached, because the tool is often that near
+    before it starts. It is a single number, because from more numbers about the past the policy overfits.
     """
-    middle, half = (
-        first[..., OBJECT_INPUT_FEATURES : OBJECT_INPUT_FEATURES + 3],
-        first[..., OBJECT_INPUT_FEATURES + 3 :],
-    )
-    away = inferred["entry"] - middle
-    short = away - xp.minimum(xp.maximum(away, -half), half)
-    return xp.tanh(xp.sqrt((short * short).sum(-1)[..., None] + 1e-6) * _TANH_GAINS[1])
+    centre, half = first[..., OBJECT_LAYOUT.box_centre], first[..., OBJECT_LAYOUT.box_half_size]
+    offset = inferred["entry"] - centre
+    outside = offset - xp.minimum(xp.maximum(offset, -half), half)
+    return xp.tanh(xp.sqrt((outside * outside).sum(-1)[..., None] + 1e-6) * _TANH_GAINS[1])
 
 
 def build_retrieval_keys(first: Any, second: Any, entry_distance: Any, global_features: Any, xp: Any) -> Any:
-    """Return (..., KEYS): by what situations are alike.
+    """Return the keys (..., RETRIEVAL_KEY_FEATURES) by which similar situations are found.
 
-    Where the two anchors are, the gripper, what is held, was touched, swept, and whether the entry is still ahead.
+    Positions of the two objects, gripper, held, touched and swept of the first object, distance to the entry.
     """
-    seen = [first[..., :3], second[..., :3], global_features[..., :1], first[..., HELD_COLUMN : HELD_COLUMN + 4]]
-    return xp.concat([*seen, entry_distance], -1)
+    gripper = global_features[..., GLOBAL_LAYOUT.gripper : GLOBAL_LAYOUT.gripper + 1]
+    offset, history = OBJECT_LAYOUT.offset, OBJECT_LAYOUT.history
+    return xp.concat([first[..., offset], second[..., offset], gripper, first[..., history], entry_distance], -1)
 
 
 def build_retrieved_features(retrieved_values: Any, first: Any, nearest_squared_distance: Any, xp: Any) -> Any:
-    """Return (..., RECALLED): the way to the situations recalled, what was done there, how unlike they are.
+    """Return (..., RETRIEVED_FEATURES): offset to the retrieved situations, their action, and their dissimilarity.
 
-    ``like`` (..., VALUES) is their average, ``apart`` (..., 1) the squared distance of the nearest.
+    ``retrieved_values`` (..., RETRIEVAL_VALUE_FEATURES) is their weighted mean, ``nearest_squared_distance`` (..., 1)
+    belongs to the nearest of them.
     """
-    way = first[..., :3] - retrieved_values[..., :3]
-    unlike = [xp.tanh(nearest_squared_distance * 0.1), xp.tanh(nearest_squared_distance * 0.01)]
-    return xp.concat([way, xp.tanh(way * _TANH_GAINS[0]), retrieved_values[..., 3:], *unlike], -1)
+    offset = first[..., OBJECT_LAYOUT.offset] - retrieved_values[..., :3]
+    dissimilarity = [xp.tanh(nearest_squared_distance * 0.1), xp.tanh(nearest_squared_distance * 0.01)]
+    return xp.concat([offset, xp.tanh(offset * _TANH_GAINS[0]), retrieved_values[..., 3:], *dissimilarity], -1)
 
 
 def _flatten_last_two(values: Any) -> Any:
@@ -119,43 +122,44 @@ def _flatten_last_two(values: Any) -> Any:
 
 
 def _expand_scales(displacements: Any, xp: Any) -> Any:
-    """Return every way (..., 3) at three scales, (..., 9)."""
+    """Return [d, tanh(5 d), tanh(12.5 d)] of displacements d (..., 3), (..., 9)."""
     return xp.concat([displacements, *(xp.tanh(displacements * k) for k in _TANH_GAINS)], -1)
 
 
 def _yaw_features(first: Any, second: Any, heading: Any, global_features: Any, xp: Any) -> Any:
-    """Return (..., 2): the turn that brings a face of the jaw to ``heading``, and that of one anchor to the other."""
+    """Return (..., 2): turn that aligns a face of the jaw with ``heading``, and turn between the two objects."""
     quarter = 4 / math.pi
-    turn = wrap_quarter_turn(xp.arctan2(heading[..., 1], heading[..., 0]) - global_features[..., 4] * 0.8) * quarter
-    twist = wrap_quarter_turn((second[..., 9] - first[..., 9]) / quarter) * quarter
+    tool_yaw = global_features[..., GLOBAL_LAYOUT.yaw] * YAW_SCALE_RAD
+    turn = wrap_quarter_turn(xp.arctan2(heading[..., 1], heading[..., 0]) - tool_yaw) * quarter
+    twist = wrap_quarter_turn((second[..., OBJECT_LAYOUT.yaw] - first[..., OBJECT_LAYOUT.yaw]) / quarter) * quarter
     return xp.stack([turn, twist], -1)
 
 
 def _circle_features(centre_polar: Any, radius: Any, xp: Any) -> Any:
-    """Return (..., 7): how far outside the circle the tool is, from the centre's ``_polar`` coordinates."""
+    """Return (..., 7): signed distance of the tool from the circle, from the centre's ``_polar_features``."""
     outside = centre_polar[..., :1] - radius
-    off = outside * centre_polar[..., 2:4]
-    return xp.concat([outside, *(xp.tanh(xp.concat([outside, off], -1) * k) for k in _TANH_GAINS)], -1)
+    radial = outside * centre_polar[..., 2:4]
+    return xp.concat([outside, *(xp.tanh(xp.concat([outside, radial], -1) * k) for k in _TANH_GAINS)], -1)
 
 
 def _line_features(displacement: Any, point: Any, xp: Any) -> tuple[Any, Any]:
-    """Return (..., 16) about ``point`` (..., 2) and the line from the origin along ``way`` (..., 2), and its direction.
+    """Return (..., 16) for ``point`` (..., 2) and the line from the origin along ``displacement``, and its direction.
 
-    Direction, length, and the point's parts along and across it: as numbers, and as vectors at two scales.
+    Direction, length, and the point's components along and across the line: as numbers, and as vectors at two scales.
     """
     length = xp.sqrt((displacement * displacement).sum(-1)[..., None] + 0.0025)
     direction = displacement / length
     along = (point * direction).sum(-1)[..., None]
-    straight = along * direction
-    aside = point - straight
+    parallel = along * direction
+    normal = point - parallel
     across = point[..., :1] * direction[..., 1:] - point[..., 1:] * direction[..., :1]
-    fine = xp.tanh(xp.concat([length, along, straight], -1) * 5)
-    finer = xp.tanh(xp.concat([across, aside], -1) * 8)
-    return xp.concat([direction, length, along, across, straight, aside, fine, finer], -1), direction
+    fine = xp.tanh(xp.concat([length, along, parallel], -1) * 5)
+    finer = xp.tanh(xp.concat([across, normal], -1) * 8)
+    return xp.concat([direction, length, along, across, parallel, normal, fine, finer], -1), direction
 
 
 def _polar_features(displacement: Any, xp: Any) -> Any:
-    """Return the horizontal distance along (..., 3 or more), at two scales, and its direction, (..., 4)."""
-    flat = displacement[..., :2]
-    distance = xp.sqrt((flat * flat).sum(-1)[..., None] + 1e-4)
-    return xp.concat([distance, xp.tanh(distance * 3), flat / distance], -1)
+    """Return the horizontal distance of (..., 3) at two scales, and its direction, (..., 4)."""
+    horizontal = displacement[..., :2]
+    distance = xp.sqrt((horizontal * horizontal).sum(-1)[..., None] + 1e-4)
+    return xp.concat([distance, xp.tanh(distance * 3), horizontal / distance], -1)

@@ -1,1 +1,1 @@
-"""The Siamese encoder of whole demonstrations, distances and calibrated verdicts."""
+"""Task similarity: the Siamese encoder of takes, ranked neighbours and calibrated verdicts."""

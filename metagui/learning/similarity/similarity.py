@@ -1,9 +1,9 @@
-"""Which stored tasks are like this one: ranked neighbours, a matrix, and how far a distance can be trusted.
+"""Ranks the stored tasks by similarity to a take or task, with calibrated verdicts.
 
-Verdicts are calibrated on the distances of takes to their own task, each left out of it in turn, and to all others.
-*Similar* is said where at most one in twenty such verdicts would have been wrong, *new* where at most one task in
-twenty would have been taken for new, and *unsure* between. The probability beside it weighs a take's own task against
-the nearest other one, by logistic regression. With fewer than twenty tasks there is too little to fit.
+Verdicts are calibrated on the embedding distances of takes to their own task, each left out of it in turn, and to all
+other tasks. *Similar* is returned where at most one in twenty such verdicts would be wrong, *new* where at most one
+task in twenty would be called new by mistake, *unsure* between. The probability compares a take's own task with the
+nearest other one, by logistic regression. Fewer than twenty tasks are too few to fit.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
     from metagui.learning.similarity.trajectory import Trajectories
 
 MIN_CALIBRATION_TASKS = 20
-"""Fewer tasks than this are ranked without a verdict of their own."""
+"""Minimum number of tasks to calibrate on."""
 
 MAX_ERROR_RATE = 0.05
-"""Share of the verdicts that may be wrong."""
+"""Maximum fraction of wrong verdicts."""
 
 MAX_EMBEDDING_DISTANCE = 2.0
 """Distance between opposite embeddings."""
 
 MAX_WARM_START_DISTANCE = 1.0
-"""Farthest distance of a task whose policies are worth starting from."""
+"""Maximum distance of a task whose policies are used as a starting point."""
 
 Verdict = Literal["similar", "unsure", "new", "unranked"]
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """One stored task as seen from a take or a task."""
+    """One stored task, ranked by its distance to a take or task."""
 
     task: str
     take: str | None
-    """Its take nearest to what was asked about."""
+    """Name of its nearest take."""
     distance: float
-    """Mean embedding distance to its takes, 0 … 2."""
+    """Mean embedding distance to its takes, 0 to 2."""
     probability: float
-    """That it is the same task; NaN without calibration."""
+    """Probability that it is the same task; NaN without calibration."""
     verdict: Verdict
 
 
@@ -57,27 +57,27 @@ class DistanceCalibration:
     slope: float
     centre: float
     tasks: int
-    """How many tasks it was fitted on."""
+    """Number of tasks it was fitted on."""
     similar_below: float
-    """Distances up to this are called similar."""
+    """Maximum distance of the verdict "similar"."""
     new_above: float
-    """Distances from this on are called new."""
+    """Minimum distance of the verdict "new"."""
 
     def probability(self, distance: float) -> float:
-        """Return the probability that a distance means the same task."""
+        """Return the probability that takes at this distance show the same task."""
         return float(1.0 / (1.0 + np.exp(np.clip(self.slope * (distance - self.centre), -50.0, 50.0))))
 
     def verdict(self, distance: float) -> Verdict:
-        """Say it in a word."""
+        """Return the verdict for a distance."""
         return "similar" if distance <= self.similar_below else "new" if distance >= self.new_above else "unsure"
 
     def as_dict(self) -> dict[str, float]:
-        """Return plain JSON values."""
+        """Return JSON values, as stored in a prior's metadata."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any] | None) -> DistanceCalibration | None:
-        """Return the calibration in a prior's metadata, if there is one."""
+        """Return the calibration of JSON values, None for None."""
         return cls(**values) if values else None
 
 
@@ -95,7 +95,7 @@ def rank(
 ) -> list[Neighbour]:
     """Return all tasks of a library, nearest first, for embeddings (k, D) of one or more takes of one task.
 
-    ``takes`` names every task's takes in the order of their embeddings.
+    ``takes`` contains the names of every task's takes in the order of their embeddings.
     """
     found = []
     for task, vectors in library.items():
@@ -111,22 +111,11 @@ def rank(
 
 
 def find_warm_start(ranked: Sequence[Neighbour], policy_path: Callable[[str], Path]) -> dict[str, Path]:
-    """Return the file of the nearest task that has policies of its own to start from; nothing if none is near."""
+    """Return the policy file of the nearest task that has one; empty if no such task is near."""
     for neighbour in sorted(ranked, key=lambda n: n.distance):
         if neighbour.distance < MAX_WARM_START_DISTANCE and policy_path(neighbour.task).is_file():
             return {neighbour.task: policy_path(neighbour.task)}
     return {}
-
-
-def distance_matrix(library: Mapping[str, Array]) -> tuple[tuple[str, ...], FloatArray]:
-    """Return the tasks' names and (n, n) mean distances; the diagonal is between a task's own different takes."""
-    names = tuple(name for name, vectors in library.items() if len(vectors))
-    matrix = np.zeros((len(names), len(names)))
-    for i, a in enumerate(names):
-        for j, b in enumerate(names):
-            d = euclidean_distances(library[a], library[b])
-            matrix[i, j] = d.mean() if i != j else d.sum() / max(len(d) * (len(d) - 1), 1)
-    return names, matrix
 
 
 def leave_one_out_distances(
@@ -134,17 +123,17 @@ def leave_one_out_distances(
 ) -> tuple[FloatArray, FloatArray]:
     """Return every take's distance to the others of its own task (n,), and to all other tasks (n, tasks - 1).
 
-    Tasks with the same word in ``alike`` are neither the same nor different: infinitely far.
+    Tasks with the same label in ``group_labels`` are neither the same nor different: their distance is infinite.
     """
     names = [name for name, vectors in library.items() if len(vectors) >= 2]
     tasks = [library[name] for name in names]
-    words = [(group_labels or {}).get(name, name) for name in names]
+    labels = [(group_labels or {}).get(name, name) for name in names]
     same: list[float] = []
     different: list[FloatArray] = []
     for i, own in enumerate(tasks):
         same += list(euclidean_distances(own, own).sum(axis=1) / (len(own) - 1))
         others = [
-            euclidean_distances(own, other).mean(axis=1) if words[j] != words[i] else np.full(len(own), np.inf)
+            euclidean_distances(own, other).mean(axis=1) if labels[j] != labels[i] else np.full(len(own), np.inf)
             for j, other in enumerate(tasks)
             if j != i
         ]
@@ -155,9 +144,9 @@ def leave_one_out_distances(
 def calibrate(
     library: Mapping[str, Array], group_labels: Mapping[str, str] | None = None
 ) -> DistanceCalibration | None:
-    """Fit a calibration on a library; None if it has fewer than ``LEAST_TASKS`` tasks with two takes.
+    """Fit a calibration on a library; None if it has fewer than MIN_CALIBRATION_TASKS tasks with two takes.
 
-    ``alike`` gives tasks that differ in hidden numbers only the same word; they do not count as different.
+    Tasks that differ only in hidden parameters have the same label in ``group_labels``; they do not count as different.
     """
     tasks = sum(len(vectors) >= 2 for vectors in library.values())
     if tasks < MIN_CALIBRATION_TASKS:
@@ -165,12 +154,13 @@ def calibrate(
     same, different = leave_one_out_distances(library, group_labels)
     nearest = np.minimum(different.min(axis=1), MAX_EMBEDDING_DISTANCE)
     slope, centre = _fit_logistic(np.append(same, nearest), np.arange(2 * len(same)) < len(same))
-    cuts = _similar_threshold(same, different[np.isfinite(different)]), float(np.quantile(same, 1.0 - MAX_ERROR_RATE))
-    return DistanceCalibration(slope, centre, tasks, min(cuts), max(cuts))
+    similar = _similar_threshold(same, different[np.isfinite(different)])
+    new = float(np.quantile(same, 1.0 - MAX_ERROR_RATE))
+    return DistanceCalibration(slope, centre, tasks, min(similar, new), max(similar, new))
 
 
 def _similar_threshold(same: FloatArray, different: FloatArray) -> float:
-    """Return the largest distance up to which at most ``WRONG`` of all pairs are of different tasks; 0 if none."""
+    """Return the maximum distance up to which at most MAX_ERROR_RATE of all pairs are of different tasks; 0 if none."""
     values = np.append(same, different)
     order = np.argsort(values)
     wrong = np.cumsum(order >= len(same)) / np.arange(1, len(values) + 1)
@@ -181,18 +171,18 @@ def _similar_threshold(same: FloatArray, different: FloatArray) -> float:
 def choose_calibration(
     library: Mapping[str, Array], prior: DistanceCalibration | None
 ) -> tuple[DistanceCalibration | None, str]:
-    """Return the calibration to judge with, the library's own or the prior's, and in words why that one."""
+    """Return the calibration to use, the library's own or the prior's, and the reason for users."""
     own = calibrate(library)
     if own:
         return own, f"Verdicts are calibrated on your own {own.tasks} tasks."
     few = f"Fewer than {MIN_CALIBRATION_TASKS} tasks have two takes"
     if prior:
-        return prior, f"{few}, so verdicts use the calibration that came with the encoder ({prior.tasks} tasks)."
-    return None, f"{few}, too few to say what a distance means: neighbours are ranked only."
+        return prior, f"{few}, so verdicts use the calibration of the shipped encoder ({prior.tasks} tasks)."
+    return None, f"{few}, too few for verdicts: neighbours are only ranked."
 
 
 def _fit_logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[float, float]:
-    """Fit P(y | x) with a little ridge, by Newton's method; return a positive slope and the centre."""
+    """Fit P(y | x) by Newton's method with a small ridge; return a positive slope and the centre."""
     scale = float(x.std()) or 1.0
     features = np.stack([np.ones_like(x), (x - x.mean()) / scale], axis=1)
     weights = np.zeros(2)
@@ -207,7 +197,7 @@ def _fit_logistic(x: FloatArray, y: np.ndarray[Any, np.dtype[np.bool_]]) -> tupl
 
 
 def dtw_distance(a: Trajectories, b: Trajectories) -> float:
-    """Return the dynamic-time-warping distance of two takes (each a series of one), the untrained baseline."""
+    """Return the dynamic-time-warping distance of two takes (one take each), the untrained baseline."""
     x, y = (
         np.concatenate([s.object_channels[0].reshape(len(s.global_channels[0]), -1), s.global_channels[0]], axis=1)
         for s in (a, b)

@@ -1,1 +1,1 @@
-"""Small torch helpers that know nothing of robots: an MLP, an optimizer, files, processes."""
+"""Small torch utilities without robot code: MLP, optimizer, safetensors files, worker processes."""

@@ -1,7 +1,7 @@
-"""Functional multi-layer perceptrons, so that one network can run with many tasks' weights at once.
+"""Functional multi-layer perceptrons: one network run with the weights of many tasks at once.
 
-A network is a dictionary of tensors and nothing else. A weight of two dimensions is shared by every task; one
-of three has a leading task dimension, and the layer becomes one ``baddbmm`` over all tasks.
+A network is a dictionary of tensors. A weight with two dimensions is shared by all tasks; a weight with three
+dimensions has a leading task dimension, and the layer becomes one ``baddbmm`` over all tasks.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Params = dict[str, torch.Tensor]
-"""Parameters by name; what a functional network is."""
+"""Parameters of a functional network by name."""
 
 
 def init_mlp(name: str, sizes: Sequence[int], generator: torch.Generator, *, last_layer_scale: float = 1.0) -> Params:
     """Return He-initialised weights (in, out) and zero biases (out,) for layers ``sizes``."""
     params: Params = {}
-    for layer, (wide, narrow) in enumerate(itertools.pairwise(sizes)):
-        scale = (2.0 / wide) ** 0.5 * (last_layer_scale if layer == len(sizes) - 2 else 1.0)
-        params[f"{name}.{layer}.weight"] = torch.randn(wide, narrow, generator=generator) * scale
-        params[f"{name}.{layer}.bias"] = torch.zeros(narrow)
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        scale = (2.0 / fan_in) ** 0.5 * (last_layer_scale if layer == len(sizes) - 2 else 1.0)
+        params[f"{name}.{layer}.weight"] = torch.randn(fan_in, fan_out, generator=generator) * scale
+        params[f"{name}.{layer}.bias"] = torch.zeros(fan_out)
     return params
 
 
 def mlp(params: Params, name: str, inputs: torch.Tensor, layers: int) -> torch.Tensor:
-    """Apply ``layers`` layers with ReLU between them to (tasks, points, in); if shared, to (..., in)."""
+    """Apply ``layers`` layers with ReLU between them to (tasks, points, in); with shared weights to (..., in)."""
     for layer in range(layers):
         weight, bias = params[f"{name}.{layer}.weight"], params[f"{name}.{layer}.bias"]
         inputs = linear(inputs, weight, bias)
@@ -39,7 +39,7 @@ def mlp(params: Params, name: str, inputs: torch.Tensor, layers: int) -> torch.T
 
 
 def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """One layer: shared (in, out) weights, or (tasks, in, out) with inputs (tasks, points, in)."""
+    """Apply one layer: shared (in, out) weights, or (tasks, in, out) with inputs (tasks, points, in)."""
     if weight.dim() == 3:
         return torch.baddbmm(bias.unsqueeze(1), inputs, weight)
     flat = torch.addmm(bias, inputs.reshape(-1, weight.shape[0]), weight)
@@ -47,10 +47,5 @@ def linear(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> to
 
 
 def expand_per_task(params: Params, names: Iterable[str], tasks: int) -> Params:
-    """Give the named tensors a leading task dimension without copying them."""
+    """Return the named tensors with a leading task dimension, as views without copies."""
     return {name: params[name].expand(tasks, *params[name].shape) for name in names}
-
-
-def detached(params: Params) -> Params:
-    """Return copies cut off from any graph."""
-    return {name: tensor.detach().clone() for name, tensor in params.items()}

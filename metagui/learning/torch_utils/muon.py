@@ -1,11 +1,12 @@
-"""Muon (Jordan et al. 2024), with Adam for what is no hidden layer's matrix: half the outer steps of Adam alone.
+"""Muon optimizer (Jordan et al. 2024) for hidden layers' matrices, Adam for all other tensors.
 
-A matrix steps along the nearest orthogonal matrix to its momentum, so that every direction in which it may change
-is learnt equally fast, not those with large gradients first:
+Meta-training needs half as many outer steps as with Adam alone. A matrix steps along the orthogonal matrix nearest to
+its momentum, so that all directions are learnt equally fast, not those with large gradients first:
 
     M ← μ M + G        W ← W − η √max(1, m/n) · orthogonal(G + μ M)
 
-torch's own works in bfloat16, which takes a CPU more than twice as long, and came after the oldest torch we allow.
+torch's own implementation computes in bfloat16, which takes more than twice as long on a CPU, and is newer than the
+oldest supported torch.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import torch
 
 MUON_MOMENTUM = 0.95
 MIN_HIDDEN_WIDTH = 16
-"""Matrices narrower than this are outputs."""
+"""Minimum size of both dimensions of a hidden layer's matrix; narrower ones are output layers."""
 NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Jordan's coefficients: they bring singular values near 1, between 0.7 and 1.2, in few steps."""
+"""Jordan's coefficients; singular values end between 0.7 and 1.2 after a few steps."""
 NEWTON_SCHULZ_STEPS = 5
 
 
 class Muon(torch.optim.Adam):
-    """Adam, but Muon for the groups that have ``muon`` set; both keep their moments under the same names."""
+    """Adam, and Muon for parameter groups with ``muon`` set; both store their moments under the same names."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Step everything that has a ``grad``; those of Muon's matrices are used up."""
+        """Take one step with all tensors that have a gradient; those of Muon's matrices are cleared."""
         for group in self.param_groups:
             if group.get("muon"):
                 for matrix in group["params"]:
@@ -48,12 +49,12 @@ class Muon(torch.optim.Adam):
 
 
 def is_hidden_matrix(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is a hidden layer's matrix."""
+    """Return whether a tensor is the weight matrix of a hidden layer."""
     return tensor.dim() == 2 and min(tensor.shape) >= MIN_HIDDEN_WIDTH
 
 
 def orthogonalise(matrix: torch.Tensor) -> torch.Tensor:
-    """Return nearly U Vᵀ of ``matrix`` = U S Vᵀ, (m, n), by Newton and Schulz's iteration."""
+    """Return approximately U Vᵀ of ``matrix`` = U S Vᵀ, (m, n), by Newton-Schulz iteration."""
     a, b, c = NEWTON_SCHULZ_COEFFICIENTS
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-7)

@@ -1,4 +1,4 @@
-"""How a thread computes here: alone, and without numbers too small to matter."""
+"""Per-thread torch settings for the small networks of this package: one thread, denormals flushed to zero."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 
 
 def use_single_thread() -> None:
-    """Let torch use this thread only, and let it take for zero what is below 1e-38.
+    """Limit torch to the calling thread and flush denormal numbers (below 1e-38) to zero in it.
 
-    More threads than free cores spin, and networks this small gain nothing from them. The momenta of weights that
-    nothing asks to change fade to such denormal numbers, and so do weights of what is not alike at all; a processor
-    takes a hundred times as long for them. Zero is set for the calling thread alone, so every thread has to ask.
+    More threads than free cores spin, and networks this small gain nothing from them. Momenta of weights without
+    gradient, and softmax weights of dissimilar situations, decay to denormal numbers, which cost a processor a hundred
+    times as much. Flushing is a setting of the calling thread, so every thread that computes has to call this.
     """
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)

@@ -1,4 +1,8 @@
-"""Another process that answers questions: it is given a function once and then calls it with whatever it is asked."""
+"""A worker process that runs one function: called request by request, or as a background job with progress records.
+
+Used by data-parallel training (``send``, ``receive``) and for models trained in parallel (``start``, ``poll_steps``,
+``wait_for_result``).
+"""
 
 from __future__ import annotations
 
@@ -6,78 +10,148 @@ import contextlib
 import multiprocessing
 import pickle
 import signal
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from metagui.generators import run_to_end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
     from multiprocessing.connection import Connection
 
-Request = TypeVar("Request")
-Response = TypeVar("Response")
+Step = TypeVar("Step")
+Result = TypeVar("Result")
+STEP_MESSAGE, RESULT_MESSAGE, FAILURE_MESSAGE = "step", "result", "failure"
+_STOP_CHECK_S = 1.0
+"""Period at which ``wait_for_result`` reads its stop condition, s."""
 
 
 class WorkerProcessError(Exception):
-    """The other process ended before it had answered."""
+    """The worker process ended without a result."""
 
 
-class WorkerProcess(Generic[Request, Response]):
-    """Calls ``function`` in another process. One question at a time; ``close`` ends it.
+class WorkerProcess(Generic[Step, Result]):
+    """Runs a function in a spawned process. A context manager; leaving it terminates the process.
 
-    Function, questions and answers have to be such that they can be pickled. They travel by value: torch would put
-    tensors into memory that processes share, of which a container may have little.
+    One call at a time. The function, its arguments, steps and results must be picklable. They are sent by value: torch
+    would place tensors in shared memory, which is scarce in containers and may belong to a process that has ended.
     """
 
-    def __init__(self, function: Callable[[Request], Response]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         context = multiprocessing.get_context("spawn")
-        self._connection, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there,), name="helper", daemon=True)
+        self._connection, remote = context.Pipe()
+        self._stop_event = context.Event()
+        self._outcome: tuple[str, Any] | None = None
+        name = getattr(function, "__name__", "worker")
+        self._process = context.Process(target=_serve, args=(remote, self._stop_event), name=name, daemon=True)
         self._process.start()
-        there.close()  # the process has its own end; with this one open too, its death would go unnoticed
-        self.send(function)  # type: ignore[arg-type]
+        remote.close()  # otherwise the end of the process would not close the connection
+        self._send(function)
 
-    def send(self, request: Request) -> None:
-        """Send a question; go on meanwhile. Raises HelperError."""
-        try:
-            self._connection.send_bytes(pickle.dumps(request, pickle.HIGHEST_PROTOCOL))
-        except OSError as error:
-            raise self._termination_error() from error
+    def __enter__(self) -> Self:
+        """Return the worker itself."""
+        return self
 
-    def receive(self) -> Response:
-        """Wait for the answer. Raises what the function raised, HelperError."""
-        try:
-            failed, value = pickle.loads(self._connection.recv_bytes())
-        except (EOFError, OSError) as error:
-            raise self._termination_error() from error
-        if failed:
-            raise value
-        answer: Response = value
-        return answer
+    def __exit__(self, *exception: object) -> None:
+        """Terminate the process."""
+        self.close()
+
+    def send(self, *arguments: object) -> None:
+        """Start ``function(*arguments)`` and return at once. Raises WorkerProcessError."""
+        self._send((arguments, False))
+
+    def receive(self) -> Result:
+        """Wait for the result of ``send``. Raises what the function raised, and WorkerProcessError."""
+        return self._result(self._read())
+
+    def start(self, *arguments: object) -> None:
+        """Start the generator ``function(*arguments, should_stop)`` and return at once. Raises WorkerProcessError."""
+        self._send((arguments, True))
+
+    def poll_steps(self) -> Iterator[Step]:
+        """Yield the records that have arrived since the last call; never waits. Raises WorkerProcessError."""
+        while self._outcome is None and self._has_message(0.0):
+            yield from self._handle_message(self._read())
+
+    def wait_for_result(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Step, None, Result]:
+        """Yield the remaining records of ``start``, return the result. Raises what it raised, WorkerProcessError.
+
+        When ``should_stop`` becomes true, the generator is requested to finish early with what it has.
+        """
+        while self._outcome is None:
+            if should_stop():
+                self._stop_event.set()
+            if self._has_message(_STOP_CHECK_S):
+                yield from self._handle_message(self._read())
+        return self._result(self._outcome)
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """Terminate the process, whatever it is doing."""
         self._process.terminate()
         self._process.join()
         self._connection.close()
 
+    def _send(self, message: object) -> None:
+        try:
+            self._connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        except OSError as error:
+            raise self._termination_error() from error
+
+    def _has_message(self, timeout: float) -> bool:
+        try:
+            return self._connection.poll(timeout)
+        except OSError as error:
+            raise self._termination_error() from error
+
+    def _read(self) -> tuple[str, Any]:
+        try:
+            message: tuple[str, Any] = pickle.loads(self._connection.recv_bytes())
+        except (EOFError, OSError) as error:
+            raise self._termination_error() from error
+        return message
+
+    def _handle_message(self, message: tuple[str, Any]) -> Iterator[Step]:
+        """Yield a progress record; store an outcome."""
+        kind, value = message
+        if kind == STEP_MESSAGE:
+            yield value
+        else:
+            self._outcome = message
+
+    def _result(self, outcome: tuple[str, Any]) -> Result:
+        kind, value = outcome
+        if kind == FAILURE_MESSAGE:
+            raise value
+        result: Result = value
+        return result
+
     def _termination_error(self) -> WorkerProcessError:
         return WorkerProcessError(
-            "A process that helped to learn was ended, perhaps because memory ran out. What was reached is kept; start "
-            "the same command again, with --workers 1 if it happens again."
+            f"The worker process '{self._process.name}' was ended, perhaps because memory ran out. The progress so far "
+            "is stored; start the same command again, with --workers 1 if it happens again."
         )
 
 
-def _serve(connection: Connection) -> None:
-    """Answer until nobody asks any more; Ctrl+C is for the process that asks."""
+def _serve(connection: Connection, stop_event: Any) -> None:
+    """Answer calls until the connection closes; Ctrl+C is handled by the parent process."""
     from metagui.learning.torch_utils.torch_threads import use_single_thread
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     use_single_thread()
+
+    def send(kind: str, value: object) -> None:
+        connection.send_bytes(pickle.dumps((kind, value), pickle.HIGHEST_PROTOCOL))
+
     with contextlib.suppress(EOFError, OSError):
-        function: Callable[[Any], Any] = pickle.loads(connection.recv_bytes())
+        function: Callable[..., Any] = pickle.loads(connection.recv_bytes())
         while True:
-            question = pickle.loads(connection.recv_bytes())
+            arguments, is_generator = pickle.loads(connection.recv_bytes())
             try:
-                reply: tuple[bool, Any] = False, function(question)
-            except Exception as error:  # noqa: BLE001 - raised again where it was asked
-                reply = True, error
-            connection.send_bytes(pickle.dumps(reply, pickle.HIGHEST_PROTOCOL))
+                if is_generator:
+                    steps = function(*arguments, stop_event.is_set)
+                    result = run_to_end(steps, lambda step: send(STEP_MESSAGE, step))
+                else:
+                    result = function(*arguments)
+            except Exception as error:  # noqa: BLE001 - raised again in the process that waits for the result
+                send(FAILURE_MESSAGE, error)
+            else:
+                send(RESULT_MESSAGE, result)

@@ -1,1 +1,1 @@
-"""Meta-training of the prior, DAgger correction and fine-tuning on a library."""
+"""Meta-training of the prior, DAgger corrections, and fine-tuning on a library."""

@@ -1,6 +1,6 @@
-"""What a prior has beside its policy: the rival that it is compared with, and the encoder of similar tasks.
+"""Trains the other two models of a prior: the multi-task baseline, and the Siamese encoder with its calibration.
 
-Neither knows of the policy: on a machine of two cores they are made beside it.
+Neither depends on the policy, so both can be trained in a worker process in parallel to it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.generators import flat_map
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaState
-from metagui.learning.policy.dataset import SamplingSettings
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.similarity import siamese, similarity
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep
 from metagui.learning.training.training_data import TrainingData, drop_label_parameters
@@ -29,50 +30,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuxiliaryModels:
-    """What is made beside the policy."""
+    """The trained auxiliary models."""
 
     baseline: Params
-    """Of the multi-task rival."""
+    """Parameters of the multi-task baseline."""
     encoder: SiameseEncoder
+    """Encoder for task similarity."""
     calibration: similarity.DistanceCalibration | None
+    """Calibration of its distances; None if there are too few tasks."""
     validations: list[dict[str, float]]
-    """The rival's validations."""
+    """Validations of the baseline, as in ``PhaseRunner.validations``."""
 
 
 def train_auxiliary_models(
     data: TrainingData | Path, settings: TrainingSettings, checkpoint: Path | None, should_stop: Callable[[], bool]
 ) -> Generator[TrainingStep, None, AuxiliaryModels]:
-    """Train rival and encoder on ``data``, or on what is kept in that folder. Raises DatasetError, StateFileError."""
-    known = data if isinstance(data, TrainingData) else TrainingData.load(data)
-    phases = PhaseRunner(known.decisions, settings, checkpoint, should_stop)
-    blind = PolicyModel(unconditioned=True)
-    begin = maml.initialise(blind.initialise(settings.seed), {}, 1)
-    state = MetaState(begin, settings.seed + 2)
-    rival = yield from phases.run("multi-task rival", blind, state, settings.baseline, SamplingSettings())
-    encoder, calibration = yield from _train_encoder(known.trajectories, phases)
-    frozen = {name: tensor.detach() for name, tensor in rival.meta.params.items()}
+    """Train baseline and encoder on ``data``, or on the data cached in that folder.
+
+    Raises DatasetError and StateFileError.
+    """
+    training_data = data if isinstance(data, TrainingData) else TrainingData.load(data)
+    phases = PhaseRunner(training_data.decisions, settings, checkpoint, should_stop)
+    model = PolicyModel(unconditioned=True)
+    state = MetaState(maml.initialise(model.initialise(settings.seed), {}, 1), settings.seed + 2)
+    baseline = yield from phases.run("multi-task rival", model, state, settings.baseline, SamplingSettings())
+    encoder, calibration = yield from _train_encoder(training_data.trajectories, phases)
+    frozen = {name: tensor.detach() for name, tensor in baseline.meta.params.items()}
     return AuxiliaryModels(frozen, encoder, calibration, phases.validations)
 
 
 def _train_encoder(
-    series: dict[str, Trajectories], phases: PhaseRunner
+    trajectories: dict[str, Trajectories], phases: PhaseRunner
 ) -> Generator[TrainingStep, None, tuple[SiameseEncoder, similarity.DistanceCalibration | None]]:
-    """Train the encoder on most labels, calibrate on the others."""
-    names, settings = list(series), phases.settings
+    """Train the encoder on most labels, calibrate it on the others."""
+    names, settings = list(trajectories), phases.settings
     order = np.random.default_rng(settings.seed).permutation(len(names))
-    kept = order[: int(len(names) * settings.held_out_fraction)]
-    held = {names[i]: series[names[i]] for i in kept}
-    training = {name: takes for name, takes in series.items() if name not in held}
+    held_out = {names[i]: trajectories[names[i]] for i in order[: int(len(names) * settings.held_out_fraction)]}
+    training = {name: takes for name, takes in trajectories.items() if name not in held_out}
     groups = {name: drop_label_parameters(name) for name in training}
     steps = siamese.train(training, settings.siamese, should_stop=phases.should_stop, group_labels=groups)
-    while True:
-        try:
-            record = next(steps)
-        except StopIteration as finished:
-            encoder: SiameseEncoder = finished.value
-            break
-        yield TrainingStep("similarity", record.step, record.steps, record.loss, phases.elapsed_seconds)
-    if len(held) < similarity.MIN_CALIBRATION_TASKS:
+    encoder = yield from flat_map(
+        steps,
+        lambda record: [TrainingStep("similarity", record.step, record.steps, record.loss, phases.elapsed_seconds)],
+    )
+    if len(held_out) < similarity.MIN_CALIBRATION_TASKS:
         return encoder, None
-    library = {name: siamese.embed(encoder, takes) for name, takes in held.items()}
+    library = {name: siamese.embed(encoder, takes) for name, takes in held_out.items()}
     return encoder, similarity.calibrate(library, {name: drop_label_parameters(name) for name in library})

@@ -1,8 +1,8 @@
-"""Corrections (DAgger, Ross et al. 2011): policies act, and the laws say what should have been done instead.
+"""Corrections (DAgger, Ross et al. 2011): policies act, and every state is labelled with the expert's motion.
 
-A policy that imitates takes alone sees only what good hands see. Its small errors add up to states that no take
-shows, such as a tool that sank while it drags, and nothing has taught it the way back. So policies run on what they
-were trained on, and every decision is kept with the motion that the click's law asks for there.
+A policy trained on takes only has never seen the states that its own small errors lead to, such as a tool that sank
+while dragging, and cannot recover from them. Therefore policies run on their training tasks, and every decision is
+stored with the motion that the instruction's primitive (the expert) requests there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,22 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.primitives.primitive import PrimitiveMemory
 from metagui.demonstrations.primitives.registry import PRIMITIVES
-from metagui.demonstrations.programs.program import make_primitive_state
+from metagui.demonstrations.programs.program_controller import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
-from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, MetaDataset, concatenate_segments, sample_points
-from metagui.learning.policy.features import SegmentArrays, Tracker, action_from_motion
-from metagui.learning.policy.policy import Points, PolicyModel, as_numpy
+from metagui.learning.policy.dataset import (
+    MIN_SEGMENT_DECISIONS,
+    MetaDataset,
+    concatenate_segments,
+    meta_task_name,
+)
+from metagui.learning.policy.features import SegmentArrays, action_from_motion
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.policy import PolicyModel, as_numpy
+from metagui.learning.policy.task_sampler import sample_points
+from metagui.learning.policy.track import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -37,22 +45,22 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.primitives.primitive import MotionStyle
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.policy.features import Array
+    from metagui.learning.policy.feature_layout import Array
     from metagui.learning.torch_utils.functional_mlp import Params
 
 SUPPORT_POINTS = 192
-"""Points of the takes from which a policy is started, as for a person."""
+"""Number of support points for a policy, as in adaptation by a user."""
 PREFIX_PROBABILITY = 0.5
-"""Share of the episodes that start after random motion."""
+"""Fraction of the episodes that start after random motion."""
 CORRECTION_ROLLOUT = RolloutSettings(max_duration_ratio=1.0, extra_decisions=60)
-"""Runs end soon where nothing comes of them: what a stuck policy sees is always the same."""
+"""Rollout limits; runs end early, because a stuck policy always sees the same state."""
 MAX_QUEUED_EPISODES = 64
-"""Episodes prepared while others run."""
+"""Maximum number of episodes prepared while others run."""
 
 
 @dataclass(frozen=True)
 class DaggerEpisode:
-    """A policy to be run, and what it is to do."""
+    """A policy to run, its program, and the seed of its scene."""
 
     program: TaskProgram
     task_policy: TaskPolicy
@@ -60,19 +68,19 @@ class DaggerEpisode:
 
 
 class DaggerController:
-    """A policy chain that acts while the clicks' laws say what should be done. Implements Controller."""
+    """Runs a task policy and stores the expert's motion at every decision. Implements Controller."""
 
     def __init__(
         self, policy: PolicyController, program: TaskProgram, objects: Sequence[SceneObject], style: MotionStyle
     ) -> None:
         self.policy, self.program, self.objects, self.style = policy, program, objects, style
         self.rows: list[list[tuple[Array, Array, Array, np.float32]]] = [[] for _ in program.instructions]
-        """Click by click and decision by decision, the parts of ``SegmentArrays``."""
+        """For every instruction and decision, the columns of ``SegmentArrays``."""
         self._tracker = Tracker(objects)
         self._memory: PrimitiveMemory | None = None
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the chain's motion; keep what the law of its click asks for."""
+        """Return the policy's motion; store the expert's."""
         if self.policy.finished:
             return None
         before = self.policy.instruction_index
@@ -85,22 +93,23 @@ class DaggerController:
         return motion
 
     def _record_correction(self, now: Observation) -> None:
-        """Keep what is seen and what the law asks for."""
+        """Store the features of an observation and the motion that the instruction's primitive requests."""
         self._memory = self._memory or PrimitiveMemory.from_observation(now)
         self._memory.update(now)
-        click = self.program.instructions[self.policy.instruction_index]
-        motion = PRIMITIVES[click.action](make_primitive_state(click, self.objects, now, self._memory, self.style))
-        seen = self._tracker.observe(now)
-        self.rows[self.policy.instruction_index].append((*seen, action_from_motion(motion), np.float32(motion.done)))
+        instruction = self.program.instructions[self.policy.instruction_index]
+        state = make_primitive_state(instruction, self.objects, now, self._memory, self.style)
+        motion = PRIMITIVES[instruction.action].law(state)
+        row = (*self._tracker.observe(now), action_from_motion(motion), np.float32(motion.done))
+        self.rows[self.policy.instruction_index].append(row)
 
     def segments(self) -> list[SegmentArrays]:
-        """Return every click's decisions; none of one that was not begun."""
+        """Return every instruction's decisions; empty for one that was not begun."""
         empty = SegmentArrays.empty(len(self.objects))
         return [SegmentArrays(*map(np.stack, zip(*rows, strict=True))) if rows else empty for rows in self.rows]
 
 
 def run_dagger_episode(episode: DaggerEpisode) -> list[SegmentArrays]:
-    """Run one policy in a scene and return its corrected decisions, click by click; nothing if it cannot begin."""
+    """Run one policy in a scene; return its corrected decisions by instruction, none if the setup fails."""
     rng, program = np.random.default_rng(episode.seed), episode.program
     arm = SimulatedArm(int(rng.integers(2**31)))
     arm.connect()
@@ -128,34 +137,35 @@ def collect_corrections(
     workers: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[int, None, MetaDataset | None]:
-    """Run a policy of every program, started from as many takes as ``shown`` says in turn; return the corrections.
+    """Run a policy of every program, with numbers of support takes used in turn; return the corrections.
 
-    The same numbers come whatever the ``workers``, one a core if None. Returns None if stopped, or nothing was run.
+    Yields the number of programs done. The result does not depend on the number of ``workers``, one per core if None.
+    Returns None if stopped, or if nothing was run.
     """
     index = {name: task for task, name in enumerate(data.task_names)}
-    kept: list[SegmentArrays] = []
+    usable: list[SegmentArrays] = []
     tasks: list[int] = []
     ran = _run_in_order(
         _prepare_episodes(model, params, data, programs, index, seed, support_take_counts),
         workers or os.cpu_count() or 1,
     )
     for count, (program, segments) in enumerate(ran):
-        for click, segment in enumerate(segments):
+        for instruction_index, segment in enumerate(segments):
             if is_usable(segment):
-                kept.append(segment)
-                tasks.append(index[f"{program.name} / {click + 1}"])
+                usable.append(segment)
+                tasks.append(index[meta_task_name(program.name, instruction_index)])
         yield count + 1
         if should_stop():
             ran.close()
             return None
-    return concatenate_segments(kept, tasks, data.task_names) if kept else None
+    return concatenate_segments(usable, tasks, data.task_names) if usable else None
 
 
 def is_usable(segment: SegmentArrays) -> bool:
-    """Return whether a correction says what the policy could have known: the law came to its end as well.
+    """Return whether a correction contains only what the policy could know: the expert finished too.
 
-    Else the policy often stopped where its takes did, and the law, which knows the hidden numbers, went on by a
-    millimetre: from such corrections policies learn to hesitate. Measured: pushes stood still.
+    Otherwise the policy often stopped where its takes did, and the expert, which knows the hidden parameters, continued
+    by a millimetre: from such corrections policies learn to hesitate (measured: pushes stood still).
     """
     return len(segment) >= MIN_SEGMENT_DECISIONS and bool(segment.done.any())
 
@@ -169,29 +179,29 @@ def _prepare_episodes(
     seed: int,
     support_take_counts: Sequence[int],
 ) -> Iterator[DaggerEpisode]:
-    """Prepare policies without steps, from a few takes of every program whose clicks are all in the data."""
+    """Yield zero-step policies from a few takes of every program whose instructions are all in the data."""
     rng = np.random.default_rng(seed)
-    names = tuple(anchor.name for anchor in SimulatedArm(0).objects)
+    names = tuple(obj.name for obj in SimulatedArm(0).objects)
     for count, program in zip(itertools.cycle(support_take_counts), programs, strict=False):
-        tasks = [index.get(f"{program.name} / {click + 1}") for click in range(len(program.instructions))]
-        which, own = rng.random(), int(rng.integers(2**31))
+        tasks = [index.get(meta_task_name(program.name, i)) for i in range(len(program.instructions))]
+        first, episode_seed = rng.random(), int(rng.integers(2**31))
         if any(task is None for task in tasks):
             continue
-        clicks = []
+        skills = []
         for task in tasks:
             takes = data.find_segments(task)  # type: ignore[arg-type]
-            some = np.roll(takes, -int(which * len(takes)))[:count]
-            clicks.append(_start_skill(model, params, [data.get_segment(int(take)) for take in some], rng))
-        yield DaggerEpisode(program, TaskPolicy(program.name, tuple(clicks), names), own)
+            support = np.roll(takes, -int(first * len(takes)))[:count]
+            skills.append(_start_skill(model, params, [data.get_segment(int(take)) for take in support], rng))
+        yield DaggerEpisode(program, TaskPolicy(program.name, tuple(skills), names), episode_seed)
 
 
 def _start_skill(
     model: PolicyModel, params: Params, takes: Sequence[SegmentArrays], rng: np.random.Generator
 ) -> SkillPolicy:
-    """Return the policy that the encoder starts from some takes."""
-    shown = Points(*(torch.from_numpy(column)[None] for column in sample_points(takes, SUPPORT_POINTS, rng)))
+    """Return the zero-step policy that the encoder infers from some takes."""
+    support = Points(*(torch.from_numpy(column)[None] for column in sample_points(takes, SUPPORT_POINTS, rng)))
     with torch.no_grad():
-        policy = as_numpy(model.start(params, shown))
+        policy = as_numpy(model.start(params, support))
     reference, scale = build_reference(policy, takes)
     return SkillPolicy(policy, "zero-step", "", {}, max(map(len, takes)), reference, scale)
 
@@ -199,18 +209,18 @@ def _start_skill(
 def _run_in_order(
     episodes: Iterator[DaggerEpisode], workers: int
 ) -> Generator[tuple[TaskProgram, list[SegmentArrays]], None, None]:
-    """Run episodes in several processes, a few ahead, and yield what came of them in their order."""
+    """Run episodes in several processes, a limited number ahead; yield their results in order."""
     if workers == 1:
         yield from ((episode.program, run_dagger_episode(episode)) for episode in episodes)
         return
     with ProcessPoolExecutor(workers) as pool:
         try:
-            waiting: deque[tuple[TaskProgram, Future[list[SegmentArrays]]]] = deque()
+            queued: deque[tuple[TaskProgram, Future[list[SegmentArrays]]]] = deque()
             for episode in episodes:
-                waiting.append((episode.program, pool.submit(run_dagger_episode, episode)))
-                if len(waiting) > MAX_QUEUED_EPISODES:
-                    program, ran = waiting.popleft()
+                queued.append((episode.program, pool.submit(run_dagger_episode, episode)))
+                if len(queued) > MAX_QUEUED_EPISODES:
+                    program, ran = queued.popleft()
                     yield program, ran.result()
-            yield from ((program, ran.result()) for program, ran in waiting)
+            yield from ((program, ran.result()) for program, ran in queued)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -1,7 +1,7 @@
-"""What is learnt from a person's library, and the takes held out of it to tell whether that helped.
+"""Training and validation data for fine-tuning a prior on a user's library.
 
-Of every task with three takes or more the last one is never learnt from: policies adapted to the others are judged
-on it. Tasks of two takes are learnt from only. Libraries may show scenes of different numbers of anchors.
+Of every task with three takes or more, the last take is held out: policies adapted to the others are validated on it.
+Tasks with two takes are used for training only. A library may contain scenes with different numbers of objects.
 """
 
 from __future__ import annotations
@@ -14,14 +14,9 @@ import torch
 
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.policy import features
-from metagui.learning.policy.dataset import (
-    MIN_SEGMENT_DECISIONS,
-    DatasetError,
-    MetaDataset,
-    build_dataset,
-    sample_points,
-)
-from metagui.learning.policy.policy import Points
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset, build_dataset
+from metagui.learning.policy.points import Points
+from metagui.learning.policy.task_sampler import sample_points
 from metagui.learning.prior import Prior, PriorMismatchError
 
 if TYPE_CHECKING:
@@ -31,11 +26,11 @@ if TYPE_CHECKING:
     from metagui.learning.policy.features import SegmentArrays
 
 MIN_TAKES_TO_HOLD_OUT = 3
-"""A task with so many takes can spare one to be judged on."""
+"""Minimum number of takes of a task to hold one out."""
 MIN_LIBRARY_TASKS = 5
-"""Fewer tasks are no library to learn from: adapting to each of them is all there is to do."""
+"""Minimum number of tasks to fine-tune on; for fewer, adapting to each is enough."""
 HELD_OUT_POINTS = 96
-"""Decisions of every trial's support, and of its query."""
+"""Number of points of every validation task's support set, and of its query set."""
 
 EncodedTakes = dict[str, list[tuple["SegmentArrays", ...]]]
 """Encoded takes by task."""
@@ -43,24 +38,29 @@ EncodedTakes = dict[str, list[tuple["SegmentArrays", ...]]]
 
 @dataclass(frozen=True)
 class FineTuningData:
-    """Tasks to learn from, one data set for every number of anchors, and trials to be judged on."""
+    """Training sets, one for every number of objects, and validation batches."""
 
     training: tuple[MetaDataset, ...]
+    """One data set for every number of objects."""
     validation_batches: tuple[tuple[Points, Points], ...]
-    """Batches of (support, query), one row a click: adapt to the one, be judged on the other."""
+    """Batches of (support, query), one task per segment."""
     task_count: int
+    """Number of tasks."""
     held_out_task_count: int
-    """Tasks with a take held out."""
+    """Number of tasks with a take held out."""
     notes: tuple[str, ...] = ()
-    """What was left out, in words."""
+    """Messages about tasks that were left out."""
 
 
 def build_fine_tuning_data(tasks: Iterable[Sequence[Demonstration]], prior: Prior, seed: int = 0) -> FineTuningData:
-    """Encode every task's takes, cut where they have no clicks, and hold takes out. Raises DatasetError."""
+    """Encode every task's takes and hold takes out. Raises DatasetError.
+
+    Takes without boundaries are segmented automatically.
+    """
     training: dict[int, EncodedTakes] = {}
     held_out: dict[int, list[tuple[list[SegmentArrays], list[SegmentArrays]]]] = {}
     notes: list[str] = []
-    judged = count = 0
+    held_out_count = task_count = 0
     for takes in tasks:
         try:
             encoded = encode_matching_takes(takes, prior)
@@ -68,51 +68,60 @@ def build_fine_tuning_data(tasks: Iterable[Sequence[Demonstration]], prior: Prio
             notes.append(f"'{takes[0].task}' was left out: {error}")
             continue
         if len(encoded) < 2:
-            notes.append(f"'{takes[0].task}' was left out: it has fewer than two takes with the same clicks.")
+            notes.append(
+                f"'{takes[0].task}' was left out: it has fewer than two takes with the same number of segments."
+            )
             continue
-        count += 1
-        spare = len(encoded) >= MIN_TAKES_TO_HOLD_OUT
-        anchors = len(takes[0].objects)
-        training.setdefault(anchors, {})[takes[0].task] = encoded[:-1] if spare else encoded
-        if spare:
-            judged += 1
-            held_out.setdefault(anchors, []).extend(_hold_out_last_take(encoded))
+        task_count += 1
+        holds_out = len(encoded) >= MIN_TAKES_TO_HOLD_OUT
+        objects = len(takes[0].objects)
+        training.setdefault(objects, {})[takes[0].task] = encoded[:-1] if holds_out else encoded
+        if holds_out:
+            held_out_count += 1
+            held_out.setdefault(objects, []).extend(_hold_out_last_take(encoded))
     if not training:
-        raise DatasetError("There is nothing to learn from: no task has two takes with the same clicks. Record more.")
+        raise DatasetError(
+            "There is nothing to learn from: no task has two takes with the same number of segments. Nothing was "
+            "changed; record more."
+        )
     rng = np.random.default_rng(seed)
-    trials = tuple(_stack_validation_batch(pairs, rng) for _, pairs in sorted(held_out.items()) if pairs)
+    batches = tuple(_stack_validation_batch(pairs, rng) for _, pairs in sorted(held_out.items()) if pairs)
     return FineTuningData(
-        tuple(build_dataset(takes) for _, takes in sorted(training.items())), trials, count, judged, tuple(notes)
+        tuple(build_dataset(takes) for _, takes in sorted(training.items())),
+        batches,
+        task_count,
+        held_out_count,
+        tuple(notes),
     )
 
 
 def encode_matching_takes(takes: Sequence[Demonstration], prior: Prior) -> list[tuple[SegmentArrays, ...]]:
-    """Encode the takes that have as many clicks as most of them. Raises FeatureError, PriorMismatch."""
+    """Encode the takes with the most common number of segments. Raises FeatureError, PriorMismatchError."""
     for take in takes:
         prior.check_compatible(take.joint_names, take.objects)
     encoded = [features.encode(take) for take in align_segmentation(takes)]
-    counts = [len(segments) for segments in encoded]
-    usual = max(set(counts), key=counts.count) if counts else 0
-    return [segments for segments in encoded if len(segments) == usual]
+    count = features.most_common_segment_count(encoded)
+    return [segments for segments in encoded if len(segments) == count]
 
 
 def _hold_out_last_take(
     encoded: Sequence[tuple[SegmentArrays, ...]],
 ) -> list[tuple[list[SegmentArrays], list[SegmentArrays]]]:
-    """Return what is shown and what is asked for every click."""
+    """Return (support, query) segments for every segment of a task; the last take is the query."""
     pairs = []
     for segments in zip(*encoded, strict=True):
-        shown, asked = [s for s in segments[:-1] if len(s) >= MIN_SEGMENT_DECISIONS], segments[-1]
-        if shown and len(asked) >= MIN_SEGMENT_DECISIONS:
-            pairs.append((shown, [asked]))
+        support, query = [s for s in segments[:-1] if len(s) >= MIN_SEGMENT_DECISIONS], segments[-1]
+        if support and len(query) >= MIN_SEGMENT_DECISIONS:
+            pairs.append((support, [query]))
     return pairs
 
 
 def _stack_validation_batch(
     pairs: Sequence[tuple[list[SegmentArrays], list[SegmentArrays]]], rng: np.random.Generator
 ) -> tuple[Points, Points]:
+    """Return support and query points of several segments, one task each."""
     sides = ([sample_points(side, HELD_OUT_POINTS, rng) for side in column] for column in zip(*pairs, strict=True))
-    shown, asked = (
+    support, query = (
         Points(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*side, strict=True))) for side in sides
     )
-    return shown, replace(asked, take_ids=None)
+    return support, replace(query, take_ids=None)

@@ -1,8 +1,8 @@
-"""Makes a prior: meta-trains the policy, and beside it the multi-task rival and the Siamese network.
+"""Makes a prior: meta-trains the policy, and trains the multi-task baseline and the Siamese encoder.
 
-The policy's phases come one after the other: the encoder and the policy without inner steps; the same again, round by
-round, with what policies did wrong, corrected; then inner steps on everything. A checkpoint folder makes a killed run
-continue where it was, exactly.
+The policy's phases are sequential: encoder and policy without inner steps; the same again, round by round, with
+corrections of policies' errors (DAgger); then inner steps on all data. With a checkpoint folder, a killed run continues
+where it was and computes exactly the same numbers.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from metagui.arms.kinematics import JOINTS
+from metagui.generators import flat_map
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaState
-from metagui.learning.policy import features
-from metagui.learning.policy.dataset import DatasetError, MetaDataset
+from metagui.learning.policy.dataset import DatasetError, MetaDataset, meta_task_name
+from metagui.learning.policy.feature_layout import OBJECT_KINDS
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.prior import Prior
-from metagui.learning.torch_utils.background_process import BackgroundProcess
+from metagui.learning.torch_utils.worker_process import WorkerProcess
 from metagui.learning.training import dagger
 from metagui.learning.training.auxiliary_models import AuxiliaryModels, train_auxiliary_models
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep, Validation, split_tasks
@@ -44,40 +45,40 @@ def train_prior(
     workers: int | None = None,
     data_folder: Path | None = None,
 ) -> Generator[TrainingStep, None, Prior]:
-    """Make a prior from prepared takes; stopping early keeps what there is.
+    """Make a prior from encoded takes; stopping early returns what has been trained so far.
 
-    ``checkpoint`` names a folder in which a killed run continues. On ``programs``, those that the takes show, policies
-    are run to be corrected. So many ``workers`` do that, and share the steps, one a core if None. Where ``folder``
-    holds the ``data``, and there is more than one worker, rival and Siamese network are made in a process of their
-    own. The prior depends on neither. Raises DatasetError, StateFileError, BesideError, HelperError.
+    ``checkpoint`` is a folder from which a killed run continues. On ``programs``, those that the takes show, policies
+    run to be corrected. ``workers`` processes run them and compute the gradients, one per core if None. If
+    ``data_folder`` contains the ``data`` and there is more than one worker, baseline and Siamese encoder are trained in
+    a process of their own; the prior depends on neither. Raises DatasetError, StateFileError, WorkerProcessError.
     """
     settings, workers = settings or TrainingSettings(), workers or os.cpu_count() or 1
     policy = _PolicyTraining(PhaseRunner(data.decisions, settings, checkpoint, should_stop, workers), programs)
     if data_folder is None or workers == 1:
         final = yield from policy.train()
-        side = yield from train_auxiliary_models(data, settings, checkpoint, should_stop)
+        auxiliary = yield from train_auxiliary_models(data, settings, checkpoint, should_stop)
     else:
-        with BackgroundProcess(train_auxiliary_models, data_folder, settings, checkpoint) as beside:
-            final = yield from _interleave_steps(policy.train(), beside.poll_steps)
-            side = yield from beside.wait_for_result(should_stop)
-    return policy.build_prior(final, side, {"data": data.decisions.fingerprint()} | (metadata or {}))
+        with WorkerProcess[TrainingStep, AuxiliaryModels](train_auxiliary_models) as worker:
+            worker.start(data_folder, settings, checkpoint)
+            final = yield from _interleave_steps(policy.train(), worker.poll_steps)
+            auxiliary = yield from worker.wait_for_result(should_stop)
+    return policy.build_prior(final, auxiliary, {"data": data.decisions.fingerprint()} | (metadata or {}))
 
 
 def _interleave_steps(
     steps: Generator[TrainingStep, None, MetaState], poll_steps: Callable[[], Iterable[TrainingStep]]
 ) -> Generator[TrainingStep, None, MetaState]:
-    """Yield the steps of one job, and in between those that come from elsewhere."""
-    while True:
-        try:
-            yield next(steps)
-        except StopIteration as finished:
-            final: MetaState = finished.value
-            return final
+    """Yield the records of one job, each followed by the records of ``poll_steps``; return the job's result."""
+
+    def with_polled(step: TrainingStep) -> Iterable[TrainingStep]:
+        yield step
         yield from poll_steps()
+
+    return flat_map(steps, with_polled)
 
 
 class _PolicyTraining:
-    """The making of a prior's policy."""
+    """Trains a prior's policy, phase by phase."""
 
     def __init__(self, phases: PhaseRunner, programs: Sequence[TaskProgram]) -> None:
         self.phases, self.settings, self.programs = phases, phases.settings, programs
@@ -85,18 +86,18 @@ class _PolicyTraining:
         self.corrections: list[MetaDataset] = []
 
     def train(self) -> Generator[TrainingStep, None, MetaState]:
-        """Train it, phase by phase."""
+        """Run all phases; return the final state."""
         settings, seed = self.settings, self.settings.seed
         begin = self._initial_state(self.model.initialise(seed), seed)
         state = yield from self.phases.run("encoder", self.model, begin, settings.encoder, settings.encoder_sampling)
-        for index, shown in enumerate(settings.dagger_rounds):
-            found = yield from self._collect_corrections(state, index, shown)
+        for index, support_take_counts in enumerate(settings.dagger_rounds):
+            found = yield from self._collect_corrections(state, index, support_take_counts)
             if found is None:
                 break
             self.corrections.append(found)
             begin = self._initial_state(state.meta.params, seed + 3 + index)
-            name, draw = f"corrected {index + 1}", settings.encoder_sampling
-            state = yield from self.phases.run(name, self.model, begin, settings.dagger, draw, self.corrections)
+            name, sampling = f"corrected {index + 1}", settings.encoder_sampling
+            state = yield from self.phases.run(name, self.model, begin, settings.dagger, sampling, self.corrections)
         begin = self._initial_state(state.meta.params, seed + 1)
         return (
             yield from self.phases.run(
@@ -105,11 +106,11 @@ class _PolicyTraining:
         )
 
     def build_prior(self, final: MetaState, auxiliary: AuxiliaryModels, metadata: dict[str, Any]) -> Prior:
-        """Return the prior, with what is to be known about it."""
+        """Return the prior with its metadata."""
         calibration = auxiliary.calibration
         about = {
             "joints": [joint.name for joint in JOINTS],
-            "kinds": list(features.OBJECT_KINDS),
+            "kinds": list(OBJECT_KINDS),
             "seed": self.settings.seed,
             "settings": asdict(self.settings),
             "tasks": len(self.phases.data.task_names),
@@ -117,34 +118,35 @@ class _PolicyTraining:
             "validation": self.phases.validations + auxiliary.validations,
             "calibration": calibration.as_dict() if calibration else None,
         }
-        finished = replace(self.model, entry_reached_gain=self.settings.entry_reached_gain)
         return Prior(
-            finished, final.meta.detached_copy(), auxiliary.baseline, auxiliary.encoder, about | metadata
+            self._finished_model(),
+            final.meta.detached_copy(),
+            auxiliary.baseline,
+            auxiliary.encoder,
+            about | metadata,
         ).to_half_precision()
 
+    def _finished_model(self) -> PolicyModel:
+        """Return the model with the gain that is not used in training."""
+        return replace(self.model, entry_reached_gain=self.settings.entry_reached_gain)
+
     def _initial_state(self, params: Params, seed: int) -> MetaState:
-        """Return where a phase begins."""
+        """Return the state at the start of a phase."""
         steps = max(self.settings.inner.inner_steps, 1)
         return MetaState(maml.initialise(params, self.model.initial_inner_rates(), steps), seed)
 
     def _collect_corrections(
         self, state: MetaState, index: int, support_take_counts: tuple[int, ...]
     ) -> Generator[TrainingStep, None, MetaDataset | None]:
-        """Run policies of the training tasks, or read what an earlier run kept of it."""
+        """Collect the corrections of one round, or read those that an earlier run stored; None if there are none."""
         phases = self.phases
         path = phases.checkpoint / f"corrections-{index + 1}.npz" if phases.checkpoint else None
         if path and path.is_file():
-            try:
-                return MetaDataset.load(path)
-            except DatasetError as error:
-                raise DatasetError(
-                    f"{path} holds no corrections that can be read. Nothing was changed; remove it, and the same "
-                    "command runs the policies again."
-                ) from error
+            return _load_corrections(path)
         known = {phases.data.task_names[task] for task in phases.training_tasks}
-        programs = [program for program in self.programs if f"{program.name} / 1" in known]
-        found = dagger.collect_corrections(
-            replace(self.model, entry_reached_gain=self.settings.entry_reached_gain),
+        programs = [program for program in self.programs if meta_task_name(program.name, 0) in known]
+        counts = dagger.collect_corrections(
+            self._finished_model(),
             state.meta.detached_copy().params,
             phases.data,
             programs,
@@ -153,13 +155,22 @@ class _PolicyTraining:
             phases.workers,
             phases.should_stop,
         )
-        while True:
-            try:
-                count = next(found)
-            except StopIteration as finished:
-                corrected: MetaDataset | None = finished.value
-                break
-            yield TrainingStep(f"corrections {index + 1}", count, len(programs), float("nan"), phases.elapsed_seconds)
-        if path and corrected:
-            corrected.save(path)
-        return corrected
+        name = f"corrections {index + 1}"
+        corrections = yield from flat_map(
+            counts,
+            lambda count: [TrainingStep(name, count, len(programs), float("nan"), phases.elapsed_seconds)],
+        )
+        if path and corrections:
+            corrections.save(path)
+        return corrections
+
+
+def _load_corrections(path: Path) -> MetaDataset:
+    """Read the corrections of an earlier run. Raises DatasetError."""
+    try:
+        return MetaDataset.load(path)
+    except DatasetError as error:
+        raise DatasetError(
+            f"{path} does not contain corrections that can be read. Nothing was changed; remove it, and the same "
+            "command runs the policies again."
+        ) from error

@@ -1,4 +1,4 @@
-"""What ``metagui train`` learns from: every take once as decisions for the policy and once as a series."""
+"""Training data of ``metagui train``: every take as decisions for the policy and as a trajectory for the encoder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.atomic_write import open_atomically
 from metagui.learning.policy import dataset, features
 from metagui.learning.policy.dataset import DatasetError, MetaDataset
 from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories, resample_takes
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Takes of many tasks in the forms that the two networks learn from."""
+    """Takes of many tasks in the forms that the two networks are trained on."""
 
     decisions: MetaDataset
+    """Decisions for the policy."""
     trajectories: dict[str, Trajectories]
-    """Takes by what they show: two tasks with the very same clicks are one here."""
+    """Trajectories by task label: two tasks with equal instructions have the same label."""
 
     def save(self, folder: Path) -> None:
-        """Write the cache: two ``.npz`` files."""
+        """Write the cache: two ``.npz`` files, each atomically. Raises OSError."""
         self.decisions.save(folder / "decisions.npz")
         data = concatenate_trajectories(list(self.trajectories.values()))
         header = json.dumps({"names": list(self.trajectories), "counts": [len(s) for s in self.trajectories.values()]})
-        with (folder / "series.npz").open("wb") as file:
+        with open_atomically(folder / "series.npz", replace=True) as temporary, temporary.open("wb") as file:
             np.savez(
                 file, header=np.array(header), anchors=data.object_channels.astype(np.float16),
                 globals=data.global_channels, durations=data.log_durations,
@@ -54,29 +56,31 @@ class TrainingData:
 
 
 def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
-    """Encode takes, one by one, so that they need not all be in memory. Raises FeatureError, DatasetError."""
+    """Encode takes one by one, so that they need not all be in memory. Raises FeatureError and DatasetError."""
     segments: dict[str, list[tuple[features.SegmentArrays, ...]]] = {}
-    series: dict[str, list[Trajectories]] = {}
+    trajectories: dict[str, list[Trajectories]] = {}
     for take in demonstrations:
         segments.setdefault(take.task, []).append(features.encode(take))
-        series.setdefault(make_task_label(take), []).append(resample_takes([take]))
+        trajectories.setdefault(make_task_label(take), []).append(resample_takes([take]))
     return TrainingData(
-        dataset.build_dataset(segments), {name: concatenate_trajectories(parts) for name, parts in series.items()}
+        dataset.build_dataset(segments), {name: concatenate_trajectories(parts) for name, parts in trajectories.items()}
     )
 
 
 def drop_label_parameters(label: str) -> str:
-    """Return what ``shown_by`` said without the clicks' hidden numbers."""
+    """Return a label of ``make_task_label`` without the instructions' parameters."""
     try:
-        clicks = json.loads(label)
+        instructions = json.loads(label)
     except json.JSONDecodeError:
         return label
-    return json.dumps([click[:3] for click in clicks]) if isinstance(clicks, list) else label
+    return json.dumps([each[:3] for each in instructions]) if isinstance(instructions, list) else label
 
 
 def make_task_label(take: Demonstration) -> str:
-    """Return what a take shows, in words that are equal for equal clicks; the task's name if it has no clicks."""
-    clicks = [segment.instruction for segment in take.segments]
-    if not clicks or any(click is None for click in clicks):
+    """Return a label that is equal for equal instructions; the task's name if a take has no instructions."""
+    instructions = [segment.instruction for segment in take.segments]
+    if not instructions or any(instruction is None for instruction in instructions):
         return take.task
-    return json.dumps([[c.action, c.object_name, c.target_name, sorted(c.parameters.items())] for c in clicks if c])
+    return json.dumps(
+        [[i.action, i.object_name, i.target_name, sorted(i.parameters.items())] for i in instructions if i]
+    )

@@ -15,7 +15,7 @@ from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.emulated_table import EmulatedTable as Table
 
 

@@ -1,4 +1,4 @@
-"""Takes on disk: nothing overwritten, nothing destroyed, and nothing a file contains can break the listing."""
+"""Takes on disk: never overwritten or deleted, and listed whatever the files contain."""
 
 import json
 import random
@@ -22,17 +22,19 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
 from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
-from metagui.demonstrations.storage.library import (
-    InvalidTakeError,
-    Library,
-    NameCollisionError,
-    ReadOnlyError,
-    StorageError,
-)
+from metagui.demonstrations.storage.errors import InvalidTakeError, NameCollisionError, ReadOnlyError, StorageError
+from metagui.demonstrations.storage.library import Library
 from tests.helpers.takes import ANY_TEXT, record_fake_take
 
-SINGLE = ("joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "object_positions", "object_yaws")
-"""Fields stored in float32, as robomimic's observations are; everything else comes back bit by bit."""
+FLOAT32_FIELDS = (
+    "joint_positions",
+    "joint_velocities",
+    "tool_positions",
+    "tool_yaws",
+    "object_positions",
+    "object_yaws",
+)
+"""Fields stored in float32, as robomimic's observations are; the others are stored exactly."""
 
 
 def assert_same(one, other, ignore=()):
@@ -41,7 +43,7 @@ def assert_same(one, other, ignore=()):
         if field.name in ignore:
             continue
         if isinstance(a, np.ndarray):
-            expected = a.astype(np.float32).astype(np.float64) if field.name in SINGLE else a
+            expected = a.astype(np.float32).astype(np.float64) if field.name in FLOAT32_FIELDS else a
             np.testing.assert_array_equal(expected, b, err_msg=field.name)
             assert b.dtype == a.dtype
             assert not b.flags.writeable
@@ -56,7 +58,7 @@ def library(tmp_path):
     return Library(tmp_path / "library")
 
 
-# What is stored comes back
+# Storing and loading
 
 number = st.one_of(st.floats(-1e3, 1e3, width=32), st.just(float("nan")))
 
@@ -67,32 +69,33 @@ def rows(draw, *shape, dtype=np.float64, elements=number):
 
 @st.composite
 def demonstrations(draw):
-    n, joints, anchors = draw(st.integers(1, 40)), draw(st.integers(1, 7)), draw(st.integers(0, 4))
+    n, joints, objects = draw(st.integers(1, 40)), draw(st.integers(1, 7)), draw(st.integers(0, 4))
     flags = {"dtype": np.bool_, "elements": st.booleans()}
     parameters = st.dictionaries(
         ANY_TEXT, st.one_of(number.filter(np.isfinite), ANY_TEXT, st.tuples(st.integers(0, 9)))
     )
-    clicks = st.none() | st.builds(Instruction, ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT, parameters)
+    instructions = st.none() | st.builds(Instruction, ANY_TEXT, ANY_TEXT, st.none() | ANY_TEXT, parameters)
     start = draw(st.integers(0, n - 1))
     span = (start, draw(st.integers(start + 1, n)))
+    segments = st.lists(st.builds(Segment, st.just(span[0]), st.just(span[1]), instructions), max_size=3).map(tuple)
     return Demonstration(
         task="any",
         name="",
         arm=draw(ANY_TEXT),
         joint_names=tuple(joint.name for joint in JOINTS[:joints]) + ("rail",) * (joints - len(JOINTS)),
-        objects=tuple(SceneObject(draw(ANY_TEXT), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(anchors)),
+        objects=tuple(SceneObject(draw(ANY_TEXT), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(objects)),
         time=np.cumsum(rows(draw, n, elements=st.floats(1e-4, 1.0))),
         joint_positions=rows(draw, n, joints),
         joint_velocities=rows(draw, n, joints),
         tool_positions=rows(draw, n, 3),
         tool_yaws=rows(draw, n),
-        object_positions=rows(draw, n, anchors, 3),
-        object_yaws=rows(draw, n, anchors),
-        held=rows(draw, n, anchors, **flags),
-        touched=rows(draw, n, anchors, **flags),
+        object_positions=rows(draw, n, objects, 3),
+        object_yaws=rows(draw, n, objects),
+        held=rows(draw, n, objects, **flags),
+        touched=rows(draw, n, objects, **flags),
         command_requested=rows(draw, n, joints, elements=st.floats()),
         command_sent=rows(draw, n, joints, elements=st.floats(-10, 10)),
-        segments=draw(st.lists(st.builds(Segment, st.just(span[0]), st.just(span[1]), clicks), max_size=3).map(tuple)),
+        segments=draw(segments),
         timing=Timing(rows(draw, n), rows(draw, n), rows(draw, n), draw(st.floats(1, 500)), draw(st.integers(0, 99))),
         states=draw(st.none() | st.just(np.random.default_rng(n).normal(size=(n, 5)))),
         model_xml=draw(st.none() | ANY_TEXT),
@@ -104,7 +107,7 @@ def demonstrations(draw):
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(demonstrations())
-def test_any_demonstration_comes_back_as_it_was(tmp_path_factory, demonstration):
+def test_library_any_demonstration_loads_unchanged(tmp_path_factory, demonstration):
     library = Library(tmp_path_factory.mktemp("library"))
     info = library.add_take(demonstration)
     assert (info.sample_count, info.success, info.trim, info.error) == (
@@ -113,7 +116,7 @@ def test_any_demonstration_comes_back_as_it_was(tmp_path_factory, demonstration)
     assert_same(demonstration, library.load_take("any", "001"), ignore=("name",))
 
 
-def test_a_simulated_take_comes_back_and_replays(library):
+def test_library_simulated_take_loads_and_replays(library):
     arm = SimulatedArm(4)
     arm.connect()
     shown = record_fake_take("sweep", 60, arm)
@@ -124,12 +127,13 @@ def test_a_simulated_take_comes_back_and_replays(library):
     np.testing.assert_allclose(arm.observe().positions, back.joint_positions[30], atol=1e-7)
 
 
-def test_a_model_larger_than_an_hdf5_attribute_usually_may_be(library):
+def test_library_large_model_is_stored(library):
+    """HDF5 limits ordinary attributes to 64 KiB; the MJCF text may be longer."""
     library.add_take(replace(record_fake_take(), model_xml="<mujoco/>" * 30_000))
     assert len(library.load_take("reach red", "001").model_xml) == 270_000
 
 
-def test_the_file_is_laid_out_as_robomimic_reads_it(library):
+def test_take_file_has_robomimic_layout(library):
     arm = SimulatedArm(4)
     arm.connect()
     shown = record_fake_take("sweep", 30, arm)
@@ -163,7 +167,8 @@ def test_the_file_is_laid_out_as_robomimic_reads_it(library):
         assert file.attrs["success"] == "yes"
 
 
-def test_the_quaternion_points_along_the_hand_and_across_the_jaws(library):
+def test_tool_quaternion_axes_follow_gripper(library):
+    """The z axis points out of the gripper, the x axis in the direction in which the jaw opens."""
     shown = record_fake_take()
     pitch = shown.joint_positions[0, 1:4].sum()
     with h5py.File(library.add_take(shown).path) as file:
@@ -174,10 +179,11 @@ def test_the_quaternion_points_along_the_hand_and_across_the_jaws(library):
     np.testing.assert_allclose(jaw, [np.sin(pitch), 0, np.cos(pitch)], atol=1e-6)
 
 
-# Nothing is overwritten, nothing is destroyed
+# Numbering, removing, changing
 
 
-def test_takes_are_numbered_and_never_overwritten(library):
+def test_take_numbers_are_never_reused(library):
+    """Also the number of a removed take is not used again."""
     assert library.list_tasks() == []
     assert [library.add_take(record_fake_take()).name for _ in range(3)] == ["001", "002", "003"]
     entry = library.remove_take("reach red", "003")
@@ -187,7 +193,7 @@ def test_takes_are_numbered_and_never_overwritten(library):
     assert list((library.root / ".trash").iterdir()) == []
 
 
-def test_many_threads_add_without_losing_one(library):
+def test_add_take_from_many_threads_loses_none(library):
     shown = record_fake_take()
     threads = [threading.Thread(target=lambda: [library.add_take(shown) for _ in range(5)]) for _ in range(4)]
     for thread in threads:
@@ -197,7 +203,8 @@ def test_many_threads_add_without_losing_one(library):
     assert [info.name for info in library.list_takes("reach red")] == [f"{i:03}" for i in range(1, 21)]
 
 
-def test_two_programs_that_add_at_once_do_not_overwrite_each_other(library, monkeypatch):
+def test_add_take_by_two_programs_overwrites_none(library, monkeypatch):
+    """Another program may take the next number meanwhile, also on a file system without hard links."""
     library.add_take(record_fake_take())
     monkeypatch.setattr(library, "_find_highest_number", lambda task: 0)
     assert library.add_take(record_fake_take()).name == "002"
@@ -206,7 +213,8 @@ def test_two_programs_that_add_at_once_do_not_overwrite_each_other(library, monk
     assert not [path for path in library.get_task_folder("reach red").iterdir() if path.suffix == ".tmp"]
 
 
-def test_a_whole_task_goes_and_comes_back_with_what_lies_beside_its_takes(library):
+def test_remove_task_and_restore_keeps_other_files(library):
+    """The adapted policy in the task folder is restored too."""
     library.add_take(record_fake_take())
     (library.get_task_folder("reach red") / "adapted.safetensors").write_bytes(b"learnt")
     entry = library.remove_task("reach red")
@@ -217,7 +225,7 @@ def test_a_whole_task_goes_and_comes_back_with_what_lies_beside_its_takes(librar
     assert (library.get_task_folder("reach red") / "adapted.safetensors").read_bytes() == b"learnt"
 
 
-def test_what_was_removed_never_replaces_what_is_there(library):
+def test_restore_trashed_never_replaces_a_take(library):
     library.add_take(record_fake_take())
     entry = library.remove_take("reach red", "001")
     hdf5.write_take(library.get_task_folder("reach red") / "001.hdf5", record_fake_take())
@@ -226,7 +234,7 @@ def test_what_was_removed_never_replaces_what_is_there(library):
     assert entry.path.is_dir()
 
 
-def test_success_trim_and_notes_change_no_sample(library):
+def test_set_success_trim_and_notes_changes_no_sample(library):
     shown = record_fake_take()
     library.add_take(shown)
     assert library.set_success("reach red", "001", True).success is True
@@ -240,7 +248,7 @@ def test_success_trim_and_notes_change_no_sample(library):
         library.set_trim("reach red", "001", (5, 99))
 
 
-def test_a_failed_change_leaves_the_file_and_no_trace(library, monkeypatch):
+def test_update_take_failure_leaves_file_unchanged(library, monkeypatch):
     path = library.add_take(record_fake_take()).path
     before = path.read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
@@ -250,7 +258,7 @@ def test_a_failed_change_leaves_the_file_and_no_trace(library, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["001.hdf5"]
 
 
-def test_a_failed_add_stores_nothing_and_says_why(library, monkeypatch):
+def test_add_take_failure_stores_nothing(library, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda *_: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(StorageError, match=r"Input/output error.*choose another folder"):
         library.add_take(record_fake_take())
@@ -271,23 +279,23 @@ while True:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_kill_while_adding_leaves_whole_takes_only(library):
+def test_add_take_killed_leaves_complete_takes_only(library):
     paths = [path for path in sys.path if path]
     command = [sys.executable, "-c", ADDING, str(library.root), *paths]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        told = [process.stdout.readline()]
+        printed = [process.stdout.readline()]
         time.sleep(random.Random(1).uniform(0.1, 0.3))
         process.send_signal(signal.SIGKILL)
-        told += process.stdout.read().splitlines()
+        printed += process.stdout.read().splitlines()
     takes = library.list_takes("reach red")
-    assert len(takes) >= len(told)
+    assert len(takes) >= len(printed)
     assert all(len(library.load_take("reach red", info.name)) == info.sample_count == 400 for info in takes)
 
 
-# Examples, folders that cannot be written, large libraries
+# Examples, unusable folders, caching
 
 
-def test_examples_are_shown_and_stay_as_they_are(tmp_path):
+def test_library_examples_are_listed_and_read_only(tmp_path):
     Library(tmp_path / "shipped").add_take(record_fake_take())
     library = Library(tmp_path / "mine", tmp_path / "shipped")
     assert library.list_tasks() == ["reach red"]
@@ -306,13 +314,14 @@ def test_examples_are_shown_and_stay_as_they_are(tmp_path):
     library.remove_take("reach red", "002")
 
 
-def test_a_library_that_is_its_own_examples_may_be_changed(tmp_path):
+def test_library_of_examples_only_is_writable(tmp_path):
+    """A library whose root is the folder of examples may be changed."""
     library = Library(tmp_path, tmp_path / "x" / "..")
     library.add_take(record_fake_take())
     library.remove_take("reach red", "001")
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+def test_library_unusable_folder_raises_storage_error(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match="Choose another folder"):
         Library(tmp_path / "file").list_tasks()
@@ -320,7 +329,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         Library(tmp_path / "file" / "deeper").add_take(record_fake_take())
 
 
-def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, monkeypatch):
+def test_list_takes_opens_unchanged_files_once(library, monkeypatch):
     shown = record_fake_take()
     for _ in range(5):
         library.add_take(shown)
@@ -334,7 +343,7 @@ def test_an_unchanged_file_is_opened_once_however_often_it_is_listed(library, mo
     assert fresh.get_take_info("reach red", "003").success is True
 
 
-def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
+def test_list_takes_marks_slow_take(library):
     shown = record_fake_take()
     library.add_take(shown)
     library.add_take(replace(shown, time=shown.time * 1.02))
@@ -345,7 +354,7 @@ def test_the_summary_of_timing_is_listed_and_a_slow_take_is_marked(library):
     assert slow.problem.startswith("Rate missed by more than 1 %: 49.0 of 50 Hz")
 
 
-def test_the_header_of_a_recording_survives_json():
+def test_take_header_survives_json():
     arm = SimulatedArm(0)
     header = TakeHeader.from_arm("task", arm, arm)
     assert TakeHeader.from_dict(json.loads(json.dumps(header.to_dict()))) == header

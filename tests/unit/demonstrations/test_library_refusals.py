@@ -1,4 +1,4 @@
-"""Names no folder could have and files that are no takes: refused or listed with the reason, never in the way."""
+"""Unusual task names and corrupt files: refused or listed with a reason, without harm to other takes."""
 
 from dataclasses import replace
 
@@ -9,17 +9,17 @@ from hypothesis import given
 
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.storage import task_names
-from metagui.demonstrations.storage.library import (
+from metagui.demonstrations.storage.errors import (
     CorruptFileError,
     InvalidNameError,
     InvalidTakeError,
-    Library,
     LibraryError,
     NameCollisionError,
     NewerFormatError,
     UnknownTakeError,
     UnknownTaskError,
 )
+from metagui.demonstrations.storage.library import Library
 from tests.helpers.takes import ANY_TEXT, record_fake_take
 
 
@@ -32,7 +32,7 @@ def library(tmp_path):
 
 
 @given(ANY_TEXT.filter(lambda name: name.strip()))
-def test_any_name_becomes_a_folder_name_and_comes_back(name):
+def test_folder_name_any_name_converts_back(name):
     try:
         folder = task_names.to_folder_name(name)
     except InvalidNameError:
@@ -46,7 +46,8 @@ def test_any_name_becomes_a_folder_name_and_comes_back(name):
 
 
 @pytest.mark.parametrize("name", ["a/b", "CON", "..", "日本 語", "100%", "e\u0301", "x. ", "\u202ereversed", "a\nb"])
-def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
+def test_add_take_unusual_task_name_is_stored(library, name):
+    """Names that a file system cannot hold are task names too."""
     library.add_take(record_fake_take(name))
     (task,) = library.list_tasks()
     assert task == task_names.normalise_task_name(name)
@@ -55,20 +56,21 @@ def test_names_no_file_system_could_hold_are_tasks_all_the_same(library, name):
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\udc80", "x" * 300])
-def test_names_that_are_none_are_refused(library, name):
+def test_add_take_invalid_task_name_raises(library, name):
     with pytest.raises(InvalidNameError):
         library.add_take(record_fake_take(name))
     assert library.list_tasks() == []
 
 
-def test_names_that_collide_on_some_file_system_are_refused(library):
+def test_add_take_colliding_task_name_raises(library):
+    """The two names are equal on some file systems."""
     library.add_take(record_fake_take("Reach"))
-    with pytest.raises(NameCollisionError, match="too much like the task 'Reach'"):
+    with pytest.raises(NameCollisionError, match="too similar to the task 'Reach'"):
         library.add_take(record_fake_take("reach"))
     assert library.list_tasks() == ["Reach"]
 
 
-def test_renaming(library):
+def test_rename_task_moves_takes_and_refuses_collisions(library):
     library.add_take(record_fake_take("old"))
     library.add_take(record_fake_take("other"))
     library.rename_task("old", "Old")
@@ -81,7 +83,7 @@ def test_renaming(library):
     assert library.list_tasks() == ["Old", "other"]
 
 
-def test_unknown_names_list_those_that_exist(library):
+def test_unknown_name_error_lists_valid_names(library):
     with pytest.raises(UnknownTaskError, match=r"no task 'x'. There are none yet"):
         library.list_takes("x")
     library.add_take(record_fake_take("push blue"))
@@ -91,12 +93,12 @@ def test_unknown_names_list_those_that_exist(library):
         library.load_take("push blue", "002")
 
 
-# Files that are not what they should be
+# Corrupt files
 
 
 @pytest.fixture
 def spoilt(library):
-    """A library with one good take and every kind of bad file beside it."""
+    """Library with one good take and every kind of bad file."""
     folder = library.add_take(record_fake_take()).path.parent
     good = (folder / "001.hdf5").read_bytes()
     (folder / "002.hdf5").write_bytes(b"no HDF5 at all")
@@ -122,11 +124,11 @@ def spoilt(library):
     return library
 
 
-def test_bad_files_are_listed_with_the_reason(spoilt):
+def test_list_takes_bad_files_have_reasons(spoilt):
     errors = {info.name: info.error for info in spoilt.list_takes("reach red")}
     assert errors["001"] == errors["008"] == errors["009"] == ""
     assert "no take of metagui" in errors["006"]
-    assert "newer metagui (format 99, this one reads up to 1)" in errors["007"]
+    assert "newer metagui (format 99; this version reads up to 1)" in errors["007"]
     for name in ("002", "003", "004", "005", "010", "011"):
         assert f"{name}.hdf5 cannot be read" in errors[name]
     assert spoilt.list_tasks() == ["reach red"]
@@ -134,24 +136,25 @@ def test_bad_files_are_listed_with_the_reason(spoilt):
 
 
 @pytest.mark.parametrize("name", ["002", "003", "004", "005", "006", "008", "009", "011"])
-def test_loading_a_bad_file_says_what_is_wrong(spoilt, name):
+def test_load_take_bad_file_raises_corrupt_file_error(spoilt, name):
     with pytest.raises(CorruptFileError, match=name):
         spoilt.load_take("reach red", name)
 
 
-def test_loading_a_newer_file_says_so(spoilt):
+def test_load_take_newer_format_raises(spoilt):
     with pytest.raises(NewerFormatError):
         spoilt.load_take("reach red", "007")
     with pytest.raises(NewerFormatError):
         spoilt.set_success("reach red", "007", True)
 
 
-def test_a_bad_file_may_be_removed_and_restored(spoilt):
+def test_remove_take_bad_file_can_be_restored(spoilt):
     spoilt.restore_trashed(spoilt.remove_take("reach red", "002"))
     assert len(spoilt.list_takes("reach red")) == 11
 
 
-def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
+def test_load_take_random_bytes_raise_library_error_only(library):
+    """A file with random bytes loads or raises a LibraryError, nothing else."""
     path = library.add_take(record_fake_take()).path
     good, rng = path.read_bytes(), np.random.default_rng(0)
     for _ in range(60):
@@ -174,10 +177,10 @@ def test_spoilt_bytes_are_an_error_or_a_take_but_never_anything_else(library):
         ({"held": np.zeros((20, 3), dtype=bool)}, r"held have shape \(20, 3\) where \(20, 2\) is expected"),
         ({"segments": (Segment(5, 40),)}, "A segment from 5 to 40"),
         ({"trim": (4, 4)}, "The trim from 4 to 4"),
-        ({"states": np.zeros((3, 2))}, "one row a sample"),
+        ({"states": np.zeros((3, 2))}, "one row per sample"),
     ],
 )
-def test_a_take_that_contradicts_itself_is_not_stored(library, change, words):
+def test_add_take_inconsistent_demonstration_raises(library, change, words):
     with pytest.raises(InvalidTakeError, match=words):
         library.add_take(replace(record_fake_take(), **change))
     assert library.list_tasks() == []

@@ -1,4 +1,4 @@
-"""A take is never lost: not to a kill, a full disk, a folder that cannot be written, or a file that closes."""
+"""Recording: no take is lost after a kill, with a full disk, an unwritable folder or a closed file."""
 
 import itertools
 import random
@@ -19,23 +19,15 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction, Segment, Timing
 from metagui.demonstrations.recording import journal
-from metagui.demonstrations.recording import recorder as recording
-from metagui.demonstrations.recording.recorder import (
-    InMemoryRecorder,
-    Recorder,
-    RecordingError,
-    delete_journal,
-    find_recoverable_takes,
-    recover_take,
-)
-from metagui.demonstrations.recording.take_builder import split_by_instruction
+from metagui.demonstrations.recording.recorder import Recorder, delete_journal, find_recoverable_takes, recover_take
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder, RecordingError, split_by_instruction
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
-CLICK = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
+INSTRUCTION = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
 
 
 def assert_same(one, other, **but):
-    """Compare two demonstrations, or two timings, field by field and bit by bit."""
+    """Assert that two demonstrations, or two timings, are exactly equal."""
     for field in fields(one):
         a, b = getattr(one, field.name), but.get(field.name, getattr(other, field.name))
         if isinstance(a, np.ndarray):
@@ -47,9 +39,9 @@ def assert_same(one, other, **but):
             assert a == b, field.name
 
 
-def loop_of(arm, *plans, click=CLICK):
+def loop_of(arm, *plans):
     loop = ControlLoop(arm, arm)
-    loop.set_controller(ScriptedController(*plans, instruction=click))
+    loop.set_controller(ScriptedController(*plans, instruction=INSTRUCTION))
     return loop
 
 
@@ -67,7 +59,7 @@ def simulated():
     return arm
 
 
-def test_a_take_holds_what_happened(simulated):
+def test_take_contains_all_ticks(simulated):
     loop = loop_of(simulated, *[make_motion(y=0.004)] * 10)
     memory = InMemoryRecorder("sweep", simulated)
     ticks = []
@@ -75,7 +67,7 @@ def test_a_take_holds_what_happened(simulated):
     record(loop, memory, 30)
     take = memory.stop()
     assert (take.task, take.arm, len(take)) == ("sweep", "simulated SO-101", 30)
-    assert take.segments == (Segment(0, 20, CLICK),)
+    assert take.segments == (Segment(0, 20, INSTRUCTION),)
     assert take.joint_names == tuple(joint.name for joint in simulated.joints)
     assert take.objects == simulated.objects
     assert take.model_xml == simulated.model_xml
@@ -86,7 +78,7 @@ def test_a_take_holds_what_happened(simulated):
     np.testing.assert_array_equal(take.states, [tick.state for tick in ticks])
 
 
-def test_a_stored_state_replays_exactly(simulated):
+def test_set_state_of_stored_sample_is_exact(simulated):
     loop = loop_of(simulated, *[make_motion(z=-0.004)] * 20)
     memory = InMemoryRecorder("press", simulated)
     record(loop, memory, 40)
@@ -96,7 +88,7 @@ def test_a_stored_state_replays_exactly(simulated):
     np.testing.assert_array_equal(simulated.observe().positions, take.joint_positions[10])
 
 
-def test_a_take_begins_where_a_controller_decides():
+def test_take_starts_at_first_decision():
     arm = FakeArm()
     loop = loop_of(arm, *[make_motion()] * 10)
     loop.step_once()
@@ -108,7 +100,7 @@ def test_a_take_begins_where_a_controller_decides():
 
 
 @pytest.mark.parametrize("ticks", [1, 4, 5, 6, 255, 256, 257, 600])
-def test_file_and_memory_and_recovery_agree(tmp_path, ticks):
+def test_journal_memory_and_recovery_agree(tmp_path, ticks):
     arm = FakeArm()
     loop = loop_of(arm, *[make_motion(y=0.0001)] * 100)
     memory, recorder = InMemoryRecorder("same", arm), Recorder(tmp_path)
@@ -127,9 +119,9 @@ def test_file_and_memory_and_recovery_agree(tmp_path, ticks):
 
 
 @given(st.lists(st.integers(-1, 3), max_size=40))
-def test_segments_are_the_unbroken_runs_of_one_click(column):
-    clicks = [replace(CLICK, object_name=str(i)) for i in range(4)]
-    segments = split_by_instruction(np.array(column, dtype=np.int64), clicks)
+def test_split_by_instruction_returns_runs(column):
+    instructions = [replace(INSTRUCTION, object_name=str(i)) for i in range(4)]
+    segments = split_by_instruction(np.array(column, dtype=np.int64), instructions)
     covered = [-1] * len(column)
     for segment in segments:
         assert segment.start < segment.stop
@@ -139,17 +131,17 @@ def test_segments_are_the_unbroken_runs_of_one_click(column):
         assert one.stop < other.start or one.instruction is not other.instruction
 
 
-def test_two_clicks_alike_are_two_segments():
+def test_equal_instructions_make_two_segments():
     arm = FakeArm()
     loop = ControlLoop(arm, arm)
     memory = InMemoryRecorder("twice", arm)
     loop.add_sink(memory.on_tick)
     for _ in range(2):
-        loop.run_inline(ScriptedController(*[make_motion()] * 3, instruction=replace(CLICK)), 6)
+        loop.run_inline(ScriptedController(*[make_motion()] * 3, instruction=replace(INSTRUCTION)), 6)
     assert [(s.start, s.stop) for s in memory.stop().segments] == [(0, 6), (6, 12)]
 
 
-def test_nothing_recorded_is_said_and_leaves_nothing(tmp_path):
+def test_stop_without_samples_raises_and_leaves_no_file(tmp_path):
     arm, recorder = FakeArm(), Recorder(tmp_path)
     with pytest.raises(RecordingError, match="No take is being recorded"):
         recorder.stop()
@@ -163,7 +155,7 @@ def test_nothing_recorded_is_said_and_leaves_nothing(tmp_path):
     recorder.abort()
 
 
-def test_an_aborted_take_is_gone_and_the_next_is_new(tmp_path):
+def test_abort_discards_take_before_next(tmp_path):
     arm, recorder = FakeArm(), Recorder(tmp_path)
     for ticks in (20, 10):
         recorder.start("again", arm, arm)
@@ -174,7 +166,7 @@ def test_an_aborted_take_is_gone_and_the_next_is_new(tmp_path):
     assert len(find_recoverable_takes(tmp_path)) == 1
 
 
-# What may happen on the way
+# Failures during recording
 
 RECORDING = """
 import sys, time
@@ -193,7 +185,7 @@ loop = ControlLoop(arm, arm)
 recorder = Recorder(Path(sys.argv[1]))
 recorder.start("killed", arm, arm)
 
-def tell(tick):
+def print_tick(tick):
     if recorder.sample_count:
         sys.stdout.write(f"{tick.time.hex()} {float(tick.observation.joints.positions.sum()).hex()}\\n")
         sys.stdout.flush()
@@ -201,7 +193,7 @@ def tell(tick):
 plans = [make_motion(y=0.004 * (-1) ** (i // 25)) for i in range(1000)]
 loop.set_controller(ScriptedController(*plans, instruction=Instruction("trace", "red cube", None, {"shape": "line"})))
 loop.add_sink(recorder.on_tick)
-loop.add_sink(tell)
+loop.add_sink(print_tick)
 loop.start()
 """
 KILLED = (
@@ -227,20 +219,20 @@ def begin(tmp_path, program=KILLED):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("seed", range(4))
-def test_a_kill_at_any_moment_loses_nothing_that_was_recorded(tmp_path, seed):
+def test_recover_take_after_kill_has_all_samples(tmp_path, seed):
     with begin(tmp_path) as process:
-        told = [process.stdout.readline()]
-        assert find_recoverable_takes(tmp_path) == [], "a take that is being recorded is offered"
+        printed = [process.stdout.readline()]
+        assert find_recoverable_takes(tmp_path) == [], "a take that is being recorded must not be listed"
         time.sleep(random.Random(seed).uniform(0.1, 1.2))
         process.send_signal(signal.SIGKILL)
-        told += process.stdout.read().splitlines()
-    told = [line.split() for line in told if len(line.split()) == 2]
+        printed += process.stdout.read().splitlines()
+    printed = [line.split() for line in printed if len(line.split()) == 2]
     (left,) = find_recoverable_takes(tmp_path)
     take = recover_take(left.path)
     assert take.task == "killed"
     assert take.segments == (Segment(0, len(take), Instruction("trace", "red cube", None, {"shape": "line"})),)
-    assert len(take) >= len(told), "a sample was lost that had been handed to the recorder"
-    for (when, where), time_kept, joints in zip(told, take.time, take.joint_positions, strict=False):
+    assert len(take) >= len(printed), "a sample was lost that the recorder had received"
+    for (when, where), time_kept, joints in zip(printed, take.time, take.joint_positions, strict=False):
         assert float.fromhex(when) == time_kept
         assert float.fromhex(where) == float(joints.sum())
     delete_journal(left.path)
@@ -268,18 +260,18 @@ sys.stderr.write(f"{samples} {recorder.failure_reason}")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
-def test_a_full_disk_ends_the_take_with_the_reason_and_keeps_what_was_recorded(tmp_path):
+def test_full_disk_ends_take_and_keeps_samples(tmp_path):
     with begin(tmp_path, FULL) as process:
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    samples, _, reason = said.partition(" ")
+        _, output = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    samples, _, reason = output.partition(" ")
     assert reason.startswith("Recording stopped: ")
     assert "are safe in memory" in reason
     (left,) = find_recoverable_takes(tmp_path)
     assert left.sample_count == int(samples) - 1
 
 
-def test_a_folder_that_cannot_be_written_is_said_before_recording(tmp_path):
+def test_start_in_unwritable_folder_raises(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     recorder = Recorder(tmp_path / "file" / "library")
     with pytest.raises(RecordingError, match=r"Cannot record into .*choose another folder"):
@@ -287,21 +279,21 @@ def test_a_folder_that_cannot_be_written_is_said_before_recording(tmp_path):
     assert not recorder.is_recording
 
 
-def test_a_file_that_is_closed_under_it_ends_the_take_and_keeps_it(tmp_path):
-    arm, said = FakeArm(), []
-    recorder = Recorder(tmp_path, on_failure=said.append)
+def test_closed_journal_ends_take_and_keeps_samples(tmp_path):
+    arm, reasons = FakeArm(), []
+    recorder = Recorder(tmp_path, on_failure=reasons.append)
     recorder.start("closed", arm, arm)
     loop = loop_of(arm, *[make_motion()] * 99)
     record(loop, recorder, 10)
     recorder._journal.close()
     record(loop, recorder, 10)
-    assert said == [recorder.failure_reason]
+    assert reasons == [recorder.failure_reason]
     assert not recorder.is_recording
     assert len(recorder.stop()) == 11
     assert find_recoverable_takes(tmp_path)[0].sample_count == 10
 
 
-def test_what_cannot_be_read_back_is_listed_with_the_reason(tmp_path):
+def test_find_recoverable_takes_lists_unreadable_journals(tmp_path):
     folder = tmp_path / journal.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "a.journal").write_bytes(b"no HDF5 at all")
@@ -313,7 +305,8 @@ def test_what_cannot_be_read_back_is_listed_with_the_reason(tmp_path):
         recover_take(listed[0].path)
 
 
-def test_a_cut_off_journal_gives_rows_or_a_reason_but_never_wrong_rows(tmp_path):
+def test_truncated_journal_never_gives_wrong_rows(tmp_path):
+    """A journal cut off at any byte gives its complete rows or an error."""
     arm, recorder = FakeArm(), Recorder(tmp_path)
     recorder.start("cut", arm, arm)
     record(loop_of(arm, *[make_motion(y=0.0001)] * 99), recorder, 60)
@@ -328,7 +321,7 @@ def test_a_cut_off_journal_gives_rows_or_a_reason_but_never_wrong_rows(tmp_path)
                 np.testing.assert_array_equal(back.joint_positions, take.joint_positions[: len(back)])
 
 
-def test_a_flush_is_a_small_part_of_a_tick(tmp_path, simulated):
+def test_on_tick_takes_small_part_of_period(tmp_path, simulated):
     recorder = Recorder(tmp_path)
     recorder.start("speed", simulated, simulated)
     loop = loop_of(simulated, *[make_motion()] * 200)
@@ -344,7 +337,3 @@ def test_a_flush_is_a_small_part_of_a_tick(tmp_path, simulated):
         loop.step_once()
     assert np.median(costs) < CONTROL_PERIOD_S / 10
     recorder.abort()
-
-
-def test_names_that_others_use_are_exported():
-    assert set(recording.__all__) <= set(dir(recording))

@@ -1,4 +1,4 @@
-"""A take done again: gently to where it began, never faster than shown, and never against what is in the way."""
+"""Replay: a slow approach, never faster than recorded, and given up at an obstacle."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ def take() -> Demonstration:
     return record_simulated_take()
 
 
-@pytest.mark.parametrize("led_by", ["clicks", "hand"])
-def test_a_take_is_done_again_also_one_whose_grip_was_only_measured(take: Demonstration, led_by: Any) -> None:
-    if led_by == "hand":
+@pytest.mark.parametrize("teaching_method", ["clicks", "hand"])
+def test_replay_repeats_clicked_and_hand_guided_take(take: Demonstration, teaching_method: Any) -> None:
+    """A hand-guided take has measured gripper angles only; the replay closes further to hold the cube."""
+    if teaching_method == "hand":
         following = np.concatenate([take.joint_positions[1:], take.joint_positions[-1:]])
-        take = replace(take, teaching_method=led_by, command_requested=following, command_sent=following)
+        take = replace(take, teaching_method=teaching_method, command_requested=following, command_sent=following)
     arm = SimulatedArm(1)
     arm.connect()
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
-    away = HOME_ANGLES_RAD + (0.3, -0.2, 0.1, 0.0, 0.2, 0.0)
-    loop.run_inline(HoldingController(away), 60)
+    start = HOME_ANGLES_RAD + (0.3, -0.2, 0.1, 0.0, 0.2, 0.0)
+    loop.run_inline(HoldingController(start), 60)
     assert replay.approaching
     loop.run_inline(replay, 10)
     assert replay.progress == 0.0
@@ -43,10 +44,12 @@ def test_a_take_is_done_again_also_one_whose_grip_was_only_measured(take: Demons
     assert replay.progress == 1.0
     placed = arm.observe_scene().positions
     assert np.linalg.norm(placed[0, :2] - placed[3, :2]) < 0.008
-    assert loop.gate.report.slowed < 40  # the gripper is always asked for more than it can do
+    assert loop.gate.report.slowed < 40  # gripper requests always exceed what it can do
 
 
-def test_a_slower_replay_takes_longer_and_a_trimmed_one_begins_later(take: Demonstration) -> None:
+def test_replay_respects_speed_and_trim(take: Demonstration) -> None:
+    """The speed is limited to that of the take."""
+
     def ticks(replay: ReplayController) -> int:
         arm = SimulatedArm(1)
         arm.connect()
@@ -60,14 +63,14 @@ def test_a_slower_replay_takes_longer_and_a_trimmed_one_begins_later(take: Demon
     assert ticks(ReplayController(replace(take, trim=(0, 60)))) < 0.6 * usual
 
 
-def test_a_take_that_cannot_be_done_again(take: Demonstration) -> None:
+def test_replay_of_unsuitable_take_raises(take: Demonstration) -> None:
     with pytest.raises(ReplayError, match="The arm does not move"):
         ReplayController(replace(take, joint_names=("rail",)))
     with pytest.raises(ReplayError, match="0 samples"):
         ReplayController(replace(take, trim=(5, 5)))
 
 
-def test_a_replay_waits_for_an_arm_that_is_held_back(take: Demonstration) -> None:
+def test_replay_waits_for_blocked_arm(take: Demonstration) -> None:
     arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)
@@ -77,7 +80,8 @@ def test_a_replay_waits_for_an_arm_that_is_held_back(take: Demonstration) -> Non
     assert not replay.finished
 
 
-def test_an_arm_that_comes_on_again_is_waited_for_anew(take: Demonstration) -> None:
+def test_replay_wait_restarts_after_progress(take: Demonstration) -> None:
+    """Short blockages add up to no timeout."""
     arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)
@@ -93,7 +97,7 @@ def test_an_arm_that_comes_on_again_is_waited_for_anew(take: Demonstration) -> N
     assert replay.progress == 1.0
 
 
-def test_a_replay_that_is_held_back_for_long_is_given_up_and_says_what_was_in_its_way(take: Demonstration) -> None:
+def test_replay_blocked_for_long_is_given_up_with_reason(take: Demonstration) -> None:
     arm = FakeArm(HOME_ANGLES_RAD)
     loop, replay = ControlLoop(arm, arm), ReplayController(take)
     loop.run_inline(replay, 30)

@@ -1,4 +1,4 @@
-"""Takes leave in one file for robomimic and come back as they were."""
+"""Export to one file for robomimic, and import of the same takes."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def metagui(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_the_file_is_what_robomimics_loader_asks_for(library: Library, tmp_path: Path) -> None:
-    """As its SequenceDataset goes through a file: filter key, demonstrations in order, keys of equal length."""
+def test_export_suits_robomimic_loader(library: Library, tmp_path: Path) -> None:
+    """Reads the file as SequenceDataset does: filter key, demonstrations in order, keys of equal length."""
     out = tmp_path / "all.hdf5"
     total = export_robomimic(takes_of(library), out)
     with h5py.File(out) as file:
@@ -61,21 +61,21 @@ def test_the_file_is_what_robomimics_loader_asks_for(library: Library, tmp_path:
             assert np.abs(demo["actions"][()]).max() <= 1.0
 
 
-def test_what_comes_back_is_what_went(library: Library, tmp_path: Path) -> None:
+def test_export_import_round_trip(library: Library, tmp_path: Path) -> None:
     library.set_success("above red", "002", True)
     library.set_notes("above red", "002", "läuft")
     export_robomimic(takes_of(library), tmp_path / "all.hdf5")
-    came = list(import_robomimic(tmp_path / "all.hdf5"))
-    went = [library.load_take(info.task, info.name) for info in takes_of(library)]
-    assert [take.notes for take in came] == ["", "läuft", "", "", "", ""]
-    for there, back in zip(went, came, strict=True):
+    imported = list(import_robomimic(tmp_path / "all.hdf5"))
+    exported = [library.load_take(info.task, info.name) for info in takes_of(library)]
+    assert [take.notes for take in imported] == ["", "läuft", "", "", "", ""]
+    for there, back in zip(exported, imported, strict=True):
         for field in fields(there):
             if field.name not in ("name", "timing"):
                 np.testing.assert_equal(getattr(back, field.name), getattr(there, field.name), err_msg=field.name)
         np.testing.assert_equal(vars(back.timing), vars(there.timing))
 
 
-def test_only_what_is_within_the_trim_leaves(library: Library, tmp_path: Path) -> None:
+def test_export_leaves_out_trimmed_samples(library: Library, tmp_path: Path) -> None:
     whole = library.load_take("above red", "001")
     start, stop = 10, len(whole) - 5
     library.set_trim("above red", "001", (start, stop))
@@ -92,7 +92,7 @@ def test_only_what_is_within_the_trim_leaves(library: Library, tmp_path: Path) -
         assert "order" in file["data/demo_0/obs/ee_quaternion"].attrs
 
 
-def test_what_cannot_be_exchanged_says_why(library: Library, tmp_path: Path) -> None:
+def test_export_and_import_errors_give_reason(library: Library, tmp_path: Path) -> None:
     out = tmp_path / "all.hdf5"
     with pytest.raises(ExchangeError, match="no takes were chosen"):
         export_robomimic([], out)
@@ -102,7 +102,7 @@ def test_what_cannot_be_exchanged_says_why(library: Library, tmp_path: Path) -> 
         export_robomimic([*takes_of(library), *library.list_takes("other")], out)
     assert not out.exists()
     out.write_text("mine")
-    with pytest.raises(ExchangeError, match="there already"):
+    with pytest.raises(ExchangeError, match="exists already"):
         export_robomimic(takes_of(library), out)
     assert out.read_text() == "mine"
     with pytest.raises(CorruptFileError, match="Nothing was imported"):
@@ -113,7 +113,7 @@ def test_what_cannot_be_exchanged_says_why(library: Library, tmp_path: Path) -> 
         list(import_robomimic(tmp_path / "foreign.hdf5"))
 
 
-def test_as_verbs(library: Library, tmp_path: Path) -> None:
+def test_export_and_import_commands(library: Library, tmp_path: Path) -> None:
     library.set_success("above red", "001", False)
     out, other = tmp_path / "some.hdf5", tmp_path / "other"
     result = metagui("export", out, "--task", "above red", "--library", library.root, "--json")

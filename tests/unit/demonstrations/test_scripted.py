@@ -1,4 +1,4 @@
-"""Scripted demonstrators: through the real loop and gate, the same by seed, and honest about the impossible."""
+"""Scripted demonstrators: real loop and gate, reproducible by seed, an error for impossible programs."""
 
 import numpy as np
 import pytest
@@ -22,11 +22,11 @@ from metagui.demonstrations.programs.scripted import (
 )
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_programs
 
-TIDY = TaskProgram("tidy", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
+PUT = TaskProgram("put", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
 
 
-def test_takes_are_cut_at_the_clicks_and_succeed() -> None:
-    takes = generate_takes(TIDY, GenerationSettings(takes=3, seed=4, prefix_fraction=0.5))
+def test_generate_takes_have_segments_and_succeed() -> None:
+    takes = generate_takes(PUT, GenerationSettings(takes=3, seed=4, prefix_fraction=0.5))
     assert [take.name for take in takes] == ["001", "002", "003"]
     for take in takes:
         assert take.success
@@ -37,13 +37,13 @@ def test_takes_are_cut_at_the_clicks_and_succeed() -> None:
     assert not np.array_equal(takes[0].object_positions[0], takes[1].object_positions[0]), "scenes must differ"
 
 
-def test_the_tool_moves_no_faster_than_a_decision_allows() -> None:
-    (take,) = generate_takes(TIDY, GenerationSettings(takes=1, seed=3))
-    asked = forward_kinematics(take.command_requested).position
-    assert np.linalg.norm(asked[2:] - asked[:-2], axis=1).max() < MAX_DISPLACEMENT_M * 1.05
+def test_generate_takes_respects_max_displacement() -> None:
+    (take,) = generate_takes(PUT, GenerationSettings(takes=1, seed=3))
+    requested = forward_kinematics(take.command_requested).position
+    assert np.linalg.norm(requested[2:] - requested[:-2], axis=1).max() < MAX_DISPLACEMENT_M * 1.05
 
 
-def test_a_seed_names_a_library_whatever_the_number_of_processes() -> None:
+def test_generate_library_is_independent_of_workers() -> None:
     programs = draw_programs(5, 3)
     settings = GenerationSettings(takes=1, seed=9, prefix_fraction=0.65)
     alone = list(generate_library(programs, GenerationSettings(takes=1, seed=9, prefix_fraction=0.65, workers=1)))
@@ -52,8 +52,8 @@ def test_a_seed_names_a_library_whatever_the_number_of_processes() -> None:
         np.testing.assert_array_equal(first[0].joint_positions, second[0].joint_positions)
 
 
-def test_a_take_replays_exactly_from_its_states() -> None:
-    (take,) = generate_takes(TIDY, GenerationSettings(takes=1, seed=2))
+def test_generated_take_replays_from_states() -> None:
+    (take,) = generate_takes(PUT, GenerationSettings(takes=1, seed=2))
     assert take.states is not None
     arm = SimulatedArm(0)
     arm.connect()
@@ -62,17 +62,17 @@ def test_a_take_replays_exactly_from_its_states() -> None:
     np.testing.assert_allclose(arm.observe_scene().positions, take.object_positions[40], atol=1e-9)
 
 
-def test_an_impossible_program_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_takes_impossible_program_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SCENE_ATTEMPTS", 2)
     far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (0.5, 0.0, 0.05)}),))
     with pytest.raises(ImpossibleProgramError, match="'far'"):
         generate_takes(far, GenerationSettings(takes=1))
 
 
-def test_teachers_avoid_takes_that_look_like_another_task() -> None:
+def test_demonstrate_rejects_ambiguous_scenes() -> None:
     point = TaskProgram("point", (Instruction("reach", "table", None, {"offset": (0.0, 0.02, 0.06)}),))
-    shown = [demonstrate(point, seed, MotionStyle(), (), "x", choosy) for choosy in (False, True) for seed in range(12)]
-    assert all(take is not None for take in shown[:12]), "it can be done everywhere"
+    shown = [demonstrate(point, seed, MotionStyle(), (), "x", reject) for reject in (False, True) for seed in range(12)]
+    assert all(take is not None for take in shown[:12]), "the program is possible in every scene"
 
     def nearest(take: Demonstration) -> int:
         return int(np.linalg.norm((take.object_positions[-1] - take.tool_positions[-1])[:, :2], axis=1).argmin())
@@ -84,20 +84,20 @@ def test_teachers_avoid_takes_that_look_like_another_task() -> None:
     assert {nearest(take) for take in chosen} == {table}
 
 
-def test_a_demonstrator_asked_on_after_its_end_is_judged_once() -> None:
+def test_demonstrator_after_its_end_is_tested_once() -> None:
     arm = SimulatedArm(4)
     arm.connect()
-    demonstrator = ScriptedDemonstrator(TIDY, arm, MotionStyle())
+    demonstrator = ScriptedDemonstrator(PUT, arm, MotionStyle())
     loop = ControlLoop(arm, arm)
     assert execute(loop, demonstrator)
     loop.run_inline(demonstrator, 10)
     assert demonstrator.success_monitor.achieved == [True, True]
 
 
-def test_some_segments_start_above_what_they_are_about() -> None:
+def test_draw_prefix_sometimes_ends_above_object() -> None:
     rng, first = np.random.default_rng(0), Instruction("press", "red cube")
     ends = [draw_prefix(rng, first)[-1] for _ in range(1000)]
-    assert {click.action for click in ends} == {"reach"}
-    near = sum(click.object_name == "red cube" for click in ends) / len(ends)
+    assert {each.action for each in ends} == {"reach"}
+    near = sum(each.object_name == "red cube" for each in ends) / len(ends)
     assert 0.15 < near < 0.25
-    assert {click.object_name for click in ends} == {"red cube", "table"}
+    assert {each.object_name for each in ends} == {"red cube", "table"}

@@ -61,8 +61,8 @@ def test_ways_to_teach_that_cannot_be_had_say_what_is_missing() -> None:
     nothing = ModeAvailability()
     assert [m.key for m in TEACHING_MODES if explain_unavailable(m.key, nothing) is None] == [CLICK_MODE]
     simulated = ModeAvailability("simulated SO-101", False, 0, "No gamepad is plugged in.")
-    assert "no joints to take hold of" in (explain_unavailable(HAND_MODE, simulated) or "")
-    assert "No other arm" in (explain_unavailable(LEADER_MODE, simulated) or "")
+    assert "cannot be moved by hand" in (explain_unavailable(HAND_MODE, simulated) or "")
+    assert "No second arm" in (explain_unavailable(LEADER_MODE, simulated) or "")
     assert explain_unavailable(GAMEPAD_MODE, simulated) == "No gamepad is plugged in."
     assert explain_unavailable(KEYBOARD_MODE, simulated) is None
     everything = ModeAvailability("SO-101", True, 1, "")

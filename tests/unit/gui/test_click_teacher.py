@@ -1,4 +1,4 @@
-"""What a click means: the same proposal for the hint and for the motion."""
+"""From a click to an instruction, and the previews that are drawn for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def teacher() -> ClickTeacher:
     return ClickTeacher(SCENE_OBJECTS)
 
 
-def test_grasp_then_place_and_the_tools_follow(teacher: ClickTeacher) -> None:
+def test_accept_grasp_then_place_switches_tools(teacher: ClickTeacher) -> None:
     first = teacher.propose("red cube", POINT, None)
     assert first.instruction == Instruction("grasp", "red cube")
     teacher.accept(first)
@@ -33,7 +33,7 @@ def test_grasp_then_place_and_the_tools_follow(teacher: ClickTeacher) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "anchor", "words"),
+    ("action", "object_name", "text"),
     [
         ("grasp", "yellow zone", "Click a cube to grasp it"),
         ("press", "table", "Click a cube to press it"),
@@ -41,35 +41,38 @@ def test_grasp_then_place_and_the_tools_follow(teacher: ClickTeacher) -> None:
         ("push", "violet zone", "Click the cube to push first"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(teacher: ClickTeacher, verb: str, anchor: str, words: str) -> None:
-    teacher.choose_tool(verb)
-    refused = teacher.propose(anchor, POINT, None)
+def test_propose_impossible_is_refused_with_reason(
+    teacher: ClickTeacher, action: str, object_name: str, text: str
+) -> None:
+    teacher.choose_tool(action)
+    refused = teacher.propose(object_name, POINT, None)
     assert refused.instruction is None
     assert refused.is_refused
-    assert words in refused.hint
+    assert text in refused.hint
 
 
-def test_a_held_cube_is_placed_before_anything_else(teacher: ClickTeacher) -> None:
+def test_propose_with_held_cube_is_refused(teacher: ClickTeacher) -> None:
+    """While a cube is held, neither a grasp nor a push is possible."""
     teacher.accept(teacher.propose("red cube", POINT, None))
     assert teacher.propose("red cube", POINT, None).is_refused
-    for verb in ("grasp", "push"):
-        teacher.choose_tool(verb)
+    for action in ("grasp", "push"):
+        teacher.choose_tool(action)
         assert "red cube is held" in teacher.propose("blue cube", POINT, None).hint
 
 
-def test_push_asks_for_the_cube_then_for_the_target(teacher: ClickTeacher) -> None:
+def test_propose_push_takes_cube_then_target(teacher: ClickTeacher) -> None:
     teacher.choose_tool("push")
     first = teacher.propose("blue cube", POINT, None)
     assert first.instruction is None
     assert not first.is_refused
     teacher.accept(first)
     assert teacher.propose("yellow zone", POINT, None).instruction == Instruction("push", "blue cube", "yellow zone")
-    beside = teacher.propose("table", POINT, None).instruction
-    assert beside is not None
-    assert beside.parameters["offset"] == pytest.approx((*(POINT - TABLE_CENTRE_M)[:2], 0.0))
+    on_table = teacher.propose("table", POINT, None).instruction
+    assert on_table is not None
+    assert on_table.parameters["offset"] == pytest.approx((*(POINT - TABLE_CENTRE_M)[:2], 0.0))
 
 
-def test_going_to_a_thing_ends_above_it_and_to_a_point_above_the_point(teacher: ClickTeacher) -> None:
+def test_propose_reach_ends_above_object_or_point(teacher: ClickTeacher) -> None:
     teacher.choose_tool("reach")
     above = teacher.propose("red cube", POINT, None).instruction
     assert above is not None
@@ -79,7 +82,7 @@ def test_going_to_a_thing_ends_above_it_and_to_a_point_above_the_point(teacher: 
     assert point.parameters["offset"] == pytest.approx((-0.015, 0.05, 0.05))
 
 
-def test_what_cannot_be_reached_is_refused_before_anything_moves(teacher: ClickTeacher) -> None:
+def test_propose_out_of_reach_is_refused(teacher: ClickTeacher) -> None:
     arm = SimulatedArm(1)
     arm.connect()
     teacher.choose_tool("reach")
@@ -90,13 +93,13 @@ def test_what_cannot_be_reached_is_refused_before_anything_moves(teacher: ClickT
     assert teacher.propose("table", TABLE_CENTRE_M, arm.observe_all()).instruction is not None
 
 
-def test_tasks_are_named_by_their_clicks() -> None:
-    clicks = [Instruction("grasp", "red cube"), make_jog(True), Instruction("place", "yellow zone"), make_home()]
-    assert name_from_instructions(clicks) == "grasp red cube → place on yellow zone"
+def test_name_from_instructions_skips_jogs_and_home() -> None:
+    instructions = [Instruction("grasp", "red cube"), make_jog(True), Instruction("place", "yellow zone"), make_home()]
+    assert name_from_instructions(instructions) == "grasp red cube → place on yellow zone"
     assert name_from_instructions([make_jog(False)]) == "free motion"
 
 
-def test_every_tool_shows_a_ghost_of_what_it_would_do(teacher: ClickTeacher) -> None:
+def test_proposal_markers_exist_for_every_tool(teacher: ClickTeacher) -> None:
     def pose(_name: str) -> tuple[np.ndarray, float]:
         return POINT + (0.0, 0.0, 0.0125), 0.3
 
@@ -113,9 +116,9 @@ def test_every_tool_shows_a_ghost_of_what_it_would_do(teacher: ClickTeacher) -> 
     assert make_proposal_markers(teacher.propose("table", POINT, None), pose, (0.0, 0.4, 0.7), SCENE_OBJECTS)
 
 
-def test_a_path_is_a_chain_that_ends_in_a_ball() -> None:
+def test_path_markers_are_thinned_and_end_in_ball() -> None:
     points = np.linspace([0.1, 0.0, 0.1], [0.2, 0.1, 0.0], 400)
-    marks = make_path_markers(points, (1.0, 0.0, 0.0))
-    assert marks[-1].shape == "ball"
-    assert 50 < len(marks) < 120
+    markers = make_path_markers(points, (1.0, 0.0, 0.0))
+    assert markers[-1].shape == "ball"
+    assert 50 < len(markers) < 120
     assert make_path_markers(points[:1], (1.0, 0.0, 0.0)) == ()

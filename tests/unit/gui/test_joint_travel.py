@@ -1,4 +1,4 @@
-"""What a calibration says of each joint: while it is led about, and beside the model."""
+"""Travel of each joint as text: during the sweep, and compared with the model."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ if TYPE_CHECKING:
     from metagui.arms.so101.range_of_motion import JointSweep
 
 
-def swept(*travels: int) -> tuple[JointSweep, ...]:
-    watched = Sweep()
+def record_sweep(*travels: int) -> tuple[JointSweep, ...]:
+    """Return the sweep of joints that were moved by ``travels`` ticks."""
+    sweep = Sweep()
     for step in range(0, max(travels) + 40, 40):
-        shown = watched.add_reading([min(step, travel) % 4096 for travel in travels])
-    return shown
+        joints = sweep.add_reading([min(step, travel) % 4096 for travel in travels])
+    return joints
 
 
-def test_what_is_missing_is_said_joint_by_joint() -> None:
+def test_describe_shortcomings_names_every_incomplete_joint() -> None:
     full = [round((joint.upper - joint.lower) / reg.RAD_PER_TICK) for joint in JOINTS]
-    assert describe_shortcomings(travels_from_sweep(swept(*full))) == ""
-    shown = travels_from_sweep(swept(full[0], 10, 1000, *full[3:5], 2 * full[5]))
-    assert [joint.status_text for joint in shown] == [
+    assert describe_shortcomings(travels_from_sweep(record_sweep(*full))) == ""
+    travels = travels_from_sweep(record_sweep(full[0], 10, 1000, *full[3:5], 2 * full[5]))
+    assert [joint.status_text for joint in travels] == [
         "done", "not moved yet", "93° to go", "done", "done", "too far: does its horn slip?",
     ]  # fmt: skip
-    words = describe_shortcomings(shown)
-    assert "hardly moved: shoulder lift; elbow flex: 93° to go; gripper: too far" in words
-    assert shown[0].position == pytest.approx(1.0)
+    text = describe_shortcomings(travels)
+    assert "hardly moved: shoulder lift; elbow flex: 93° to go; gripper: too far" in text
+    assert travels[0].position == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
-    ("range_min", "range_max", "words"),
+    ("range_min", "range_max", "text"),
     [
-        (0, 4095, "a whole turn: the model's limits hold"),
-        (1000, 2252, "as the model"),
-        (1000, 2200, "5° less: it stays within these"),
-        (1000, 2400, "13° more: the model's limits hold"),
+        (0, 4095, "full turn: model limits used"),
+        (1000, 2252, "same as the model"),
+        (1000, 2200, "5° less: own limits used"),
+        (1000, 2400, "13° more: model limits used"),
         (1000, 1500, "66° less: angles will be off"),
         (1000, 3000, "66° more: angles will be off"),
     ],
 )
-def test_a_calibration_is_compared_with_the_model(range_min: int, range_max: int, words: str) -> None:
+def test_compare_with_model_describes_difference(range_min: int, range_max: int, text: str) -> None:
     joints = EmulatedArm().compute_calibration().joints
     gripper = replace(joints[5], range_min=range_min, range_max=range_max)
-    assert compare_with_model(ArmCalibration((*joints[:5], gripper)))[5].status_text == words
+    assert compare_with_model(ArmCalibration((*joints[:5], gripper)))[5].status_text == text

@@ -154,7 +154,7 @@ def test_without_opengl_the_view_says_so_and_the_rest_works(
     def missing(*_size: int) -> None:
         raise renderer.RenderingError("The 3-D view cannot be drawn: no OpenGL here.")
 
-    monkeypatch.setattr("metagui.gui.scene.scene_view.SceneRenderer", missing)
+    monkeypatch.setattr("metagui.gui.scene.scene_canvas.SceneRenderer", missing)
     window = make_window(("press red",))
     person = ready(window)
     assert "no OpenGL" in window.arm_panel.view.problem

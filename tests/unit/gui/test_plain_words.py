@@ -1,14 +1,12 @@
-"""Curves, comparisons and the rate: the parts of the window that know no Qt."""
+"""Loss curves and the rate meter: the parts of the window that need no Qt."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.learning.loss_curves import LossCurves, compute_fraction_done, smooth
-from metagui.gui.similarity.comparison import Comparison
 from metagui.learning.adaptation.adaptation import AdaptationStep
 
 
@@ -64,50 +62,6 @@ def test_smoothing_keeps_short_curves_and_calms_long_ones() -> None:
     noisy = [float(v) for v in np.exp(np.random.default_rng(0).normal(size=60))]
     assert smooth(noisy).std() < np.std(noisy)
     assert np.isfinite(smooth([1.0] * 20)).all()
-
-
-@pytest.fixture
-def comparison() -> Comparison:
-    rng = np.random.default_rng(1)
-    centres = {"a": rng.normal(size=16), "b": rng.normal(size=16), "c": rng.normal(size=16)}
-    found = Comparison()
-    for task, centre in centres.items():
-        for take in ("001", "002"):
-            vector = centre + 0.05 * rng.normal(size=16)
-            found = found.with_take(TakeKey(task, take), vector / np.linalg.norm(vector))
-    return found
-
-
-def test_takes_of_one_task_are_closer_than_those_of_two(comparison: Comparison) -> None:
-    assert len(comparison.same_task_distances) == 3
-    assert len(comparison.different_task_distances) == 12
-    assert comparison.same_task_distances.max() < comparison.different_task_distances.min()
-    matrix = comparison.task_matrix
-    assert matrix.shape == (3, 3)
-    assert np.allclose(matrix, matrix.T)
-    assert np.diag(matrix).max() < matrix[0, 1]
-
-
-def test_the_map_is_flat_and_fits_its_fixed_axes(comparison: Comparison) -> None:
-    assert comparison.projection.shape == (6, 2)
-    assert np.abs(comparison.projection).max() <= 1.1
-    assert Comparison().projection.shape == (0, 2)
-
-
-def test_a_take_is_replaced_not_doubled_and_can_be_dropped(comparison: Comparison) -> None:
-    key = TakeKey("a", "001")
-    again = comparison.with_take(key, comparison.embeddings[2])  # type: ignore[index]
-    assert len(again) == len(comparison)
-    assert again.mean_distance_to_siblings(key) is not None
-    alone = comparison.restricted_to({key, TakeKey("b", "001")})
-    assert alone.mean_distance_to_siblings(key) is None
-    assert comparison.restricted_to(set()).tasks == []
-
-
-def test_the_closest_pair_of_a_task_with_itself_is_two_takes(comparison: Comparison) -> None:
-    first, second = comparison.closest_pair("a", "a")
-    assert {first.take, second.take} == {"001", "002"}
-    assert comparison.closest_pair("a", "b")[0].task == "a"
 
 
 def test_the_rate_is_measured_on_the_ticks_own_clock() -> None:

@@ -228,7 +228,7 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
     arm = SimulatedArm(2)
     arm.connect()
     from metagui.arms.control.loop import ControlLoop
-    from metagui.demonstrations.programs.program import ProgramController
+    from metagui.demonstrations.programs.program_controller import ProgramController
 
     loop, controller, recorder = ControlLoop(arm, arm), ProgramController(arm.objects), Recorder(library.root)
     recorder.start("cut short", arm, arm)

@@ -280,7 +280,7 @@ def test_keys_steer_and_stop_steering_when_the_mode_ends(
     qtbot: QtBot, session: Session, socket: EmulatedUsbPort
 ) -> None:
     session.teaching.modes.choose(HAND_MODE)
-    assert was_posted(session, "no joints to take hold of")
+    assert was_posted(session, "cannot be moved by hand")
     session.teaching.modes.choose(KEYBOARD_MODE)
     assert session.teaching.modes.velocity_controller is not None
     until(qtbot, lambda: session.arm.controller.latest_tick is not None)

@@ -22,7 +22,7 @@ from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.arms.teleoperation.velocity import MAX_TOOL_SPEED_M_S, VELOCITY_TIMEOUT_S, VelocityController
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import ProgramController
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
 from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.storage.library import Library

@@ -1,4 +1,4 @@
-"""Policies that act while the laws correct them: what is kept, in which order, and what is made of it."""
+"""Tests of DAgger corrections: stored motions, their order, and their data set."""
 
 from __future__ import annotations
 
@@ -9,64 +9,47 @@ import numpy as np
 import pytest
 
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, ToolMotion
+from metagui.arms.kinematics import MAX_DISPLACEMENT_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import TaskProgram
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adapted_task import TaskPolicy
 from metagui.learning.adaptation.rollout import PolicyController
-from metagui.learning.policy import dataset
-from metagui.learning.policy.dataset import MetaDataset, SamplingSettings, TaskSampler, encode_all
-from metagui.learning.policy.features import (
-    COARSE_SCALE_M,
-    DISPLACEMENT_SCALE_M,
-    SegmentArrays,
-    action_from_motion,
-    motion_from_action,
-)
+from metagui.learning.policy import task_sampler
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_SCALE_M
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.prior import load_shipped
 from metagui.learning.training import dagger
-from tests.helpers.takes import EXAMPLE_PROGRAMS, generate_example_takes
+from tests.helpers.takes import EXAMPLE_PROGRAMS, encode_example_takes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
+
+    from metagui.learning.policy.dataset import MetaDataset
+    from metagui.learning.policy.features import SegmentArrays
 
 REACH, LIFT = EXAMPLE_PROGRAMS[0], EXAMPLE_PROGRAMS[2]
 
 
 @pytest.fixture(scope="module")
 def data() -> MetaDataset:
-    return encode_all(take for takes in generate_example_takes().values() for take in takes)
+    return encode_example_takes()
 
 
-def corrected(
-    data: MetaDataset, workers: int, programs: tuple[str, ...] = (REACH.name, LIFT.name)
-) -> MetaDataset | None:
+def collect(data: MetaDataset, workers: int, programs: tuple[str, ...] = (REACH.name, LIFT.name)) -> MetaDataset | None:
     prior = load_shipped()
     some = [program for program in EXAMPLE_PROGRAMS if program.name in programs]
-    return result(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 3, (1,), workers))
+    return run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 3, (1,), workers))
 
 
-def result(steps: Generator[int, None, MetaDataset | None]) -> MetaDataset | None:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value  # type: ignore[no-any-return]
-
-
-@pytest.mark.parametrize("gripper", [GRIPPER_OPEN_RAD, GRIPPER_CLOSED_RAD])
-def test_a_motion_is_asked_for_by_its_action(gripper: float) -> None:
-    motion = ToolMotion(np.array([0.004, -0.002, 0.001]), 0.05, gripper)
-    back = motion_from_action(action_from_motion(motion), done=False)
-    np.testing.assert_allclose(back.displacement, motion.displacement, atol=1e-7)
-    assert (back.yaw_change, back.gripper) == (pytest.approx(motion.yaw_change), pytest.approx(motion.gripper))
+def run_all(steps: Generator[int, None, MetaDataset | None]) -> MetaDataset | None:
+    return run_to_end(steps)
 
 
 class Stray:
-    """A policy that rises whatever it sees, and ends after a while or never."""
+    """A policy that always moves up, and ends after some decisions or never."""
 
     decisions, choice = 40, "stray"
 
@@ -77,12 +60,12 @@ class Stray:
         self._left -= 1
         return np.array([0.0, 0.0, 0.5, 0.0, 0.0], dtype=np.float32), float(self._left < 0)
 
-    def distance(self, anchors: np.ndarray, globals_: np.ndarray) -> float:
+    def distance_to_reference(self, anchors: np.ndarray, globals_: np.ndarray) -> float:
         return 0.0
 
 
-def led_astray(program: TaskProgram, *policies: Stray) -> list[SegmentArrays]:
-    """Return what is kept while these policies act, click by click."""
+def run_stray_policies(program: TaskProgram, *policies: Stray) -> list[SegmentArrays]:
+    """Return the corrections stored while these policies act, by segment."""
     arm = SimulatedArm(2)
     arm.connect()
     policy = TaskPolicy("stray", policies, tuple(a.name for a in arm.objects))  # type: ignore[arg-type]
@@ -93,8 +76,13 @@ def led_astray(program: TaskProgram, *policies: Stray) -> list[SegmentArrays]:
     return chain.segments()
 
 
-def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
-    (segment,) = led_astray(REACH, Stray())
+def first_global_features() -> np.ndarray:
+    """Return the global features of the simulated arm at its start pose."""
+    return run_stray_policies(REACH, Stray())[0].global_features[0]
+
+
+def test_dagger_stores_the_experts_motion_not_the_policys() -> None:
+    (segment,) = run_stray_policies(REACH, Stray())
     assert len(segment) == 100
     way = segment.object_features[:, 0, :3] * COARSE_SCALE_M + (0.0, 0.0, 0.06)
     high = way[:, 2] < -0.07
@@ -105,10 +93,10 @@ def test_what_is_kept_is_what_the_law_asks_for_and_not_what_was_done() -> None:
     assert not segment.done.any()
 
 
-def test_every_click_begins_anew_where_the_one_before_was_ended() -> None:
-    """What is seen, and what the law remembers; and what the law calls done is kept as done."""
+def test_dagger_resets_features_and_expert_at_each_segment() -> None:
+    """Features and expert memory start again with each segment; done labels are the expert's."""
     moves = tuple(Instruction("move", "table", None, {"offset": (0.0, way, 0.0)}) for way in (0.0, 0.03))
-    first, second = led_astray(TaskProgram("moves", moves), Stray(10), Stray(10))
+    first, second = run_stray_policies(TaskProgram("moves", moves), Stray(10), Stray(10))
     assert first.done[0] == 1.0
     np.testing.assert_array_equal(first.global_features[-1], second.global_features[0])
     np.testing.assert_array_equal(second.object_features[0, -1, :3], 0.0)
@@ -117,8 +105,8 @@ def test_every_click_begins_anew_where_the_one_before_was_ended() -> None:
     assert second.actions[0, 1] > 0.5
 
 
-def test_clicks_are_kept_apart(data: MetaDataset) -> None:
-    found = corrected(data, 1, ("put red on violet",))
+def test_collect_corrections_separates_segments(data: MetaDataset) -> None:
+    found = collect(data, 1, ("put red on violet",))
     assert found is not None
     assert found.task_names == data.task_names
     assert [found.task_names[task] for task in found.task_indices] == ["put red on violet / 1", "put red on violet / 2"]
@@ -126,7 +114,7 @@ def test_clicks_are_kept_apart(data: MetaDataset) -> None:
     assert found.get_segment(1).global_features[0, 1] == 1.0
 
 
-def test_policies_start_from_any_take_and_in_many_states(data: MetaDataset) -> None:
+def test_episodes_vary_in_support_takes_and_start_states(data: MetaDataset) -> None:
     prior, index = load_shipped(), {name: task for task, name in enumerate(data.task_names)}
     episodes = [
         next(dagger._prepare_episodes(prior.model, prior.meta.params, data, [REACH], index, seed, (1,)))
@@ -134,19 +122,17 @@ def test_policies_start_from_any_take_and_in_many_states(data: MetaDataset) -> N
     ]
     assert len({episode.task_policy.skills[0].decisions for episode in episodes}) > 1
     begins = [dagger.run_dagger_episode(episode)[0].global_features[0] for episode in episodes]
-    home = sum(np.allclose(begin, begins_at_home(), atol=1e-3) for begin in begins)
+    home = sum(np.allclose(begin, first_global_features(), atol=1e-3) for begin in begins)
     assert 0 < home < len(begins)
 
 
-def test_policies_start_from_as_many_takes_as_are_asked_for_in_turn(
-    data: MetaDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_episodes_use_support_take_counts_in_turn(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     prior, index = load_shipped(), {name: task for task, name in enumerate(data.task_names)}
     drawn: list[list[int]] = []
 
     def points_from(takes: list[SegmentArrays], points: int, rng: np.random.Generator) -> list[np.ndarray]:
         drawn.append([len(take) for take in takes])
-        return dataset.sample_points(takes, points, rng)
+        return task_sampler.sample_points(takes, points, rng)
 
     monkeypatch.setattr(dagger, "sample_points", points_from)
     programs = [REACH, LIFT, REACH, LIFT]
@@ -157,54 +143,37 @@ def test_policies_start_from_as_many_takes_as_are_asked_for_in_turn(
     assert all(sorted(takes) == lengths for takes in drawn[1::2]), "three different ones"
 
 
-def begins_at_home() -> np.ndarray:
-    """Return the global features of the simulated arm as it is at first."""
-    return led_astray(REACH, Stray())[0].global_features[0]
-
-
-def test_a_data_set_is_written_whole_or_not_at_all(
-    data: MetaDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(file: object, **arrays: object) -> None:
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(np, "savez", fails)
-    with pytest.raises(OSError, match="No space"):
-        data.save(tmp_path / "corrections.npz")
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_same_is_found_by_one_process_and_by_two(data: MetaDataset) -> None:
-    one, two = corrected(data, 1), corrected(data, 2)
+def test_collect_corrections_is_independent_of_workers(data: MetaDataset) -> None:
+    one, two = collect(data, 1), collect(data, 2)
     assert one is not None
     assert two is not None
     assert one.fingerprint() == two.fingerprint()
 
 
-def test_nothing_is_run_of_what_is_not_in_the_data_or_when_stopped(data: MetaDataset) -> None:
+def test_collect_corrections_unknown_or_stopped_is_none(data: MetaDataset) -> None:
     prior = load_shipped()
     unknown = replace(REACH, name="unknown")
-    assert result(dagger.collect_corrections(prior.model, prior.meta.params, data, [unknown], 0, (1,), 1)) is None
+    assert run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, [unknown], 0, (1,), 1)) is None
     stopped = dagger.collect_corrections(
         prior.model, prior.meta.params, data, EXAMPLE_PROGRAMS, 0, (1,), 1, lambda: True
     )
     assert next(stopped) == 1
-    assert result(stopped) is None
+    assert run_all(stopped) is None
 
 
-def test_what_no_take_tells_is_no_correction(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy that stopped where its take did is not corrected by a law that knows better by a millimetre."""
+def test_collect_corrections_needs_a_finished_expert(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that stopped where its take did is not corrected by an expert that continues by a millimetre."""
     begun = data.get_segment(0).select(np.arange(6))
     ended = replace(begun, done=np.array([0, 0, 0, 0, 0, 1], dtype=np.float32))
     prior, some = load_shipped(), [REACH, LIFT]
     for found, count in ((replace(begun, done=np.zeros(6, dtype=np.float32)), 0), (ended, 2)):
         monkeypatch.setattr(dagger, "run_dagger_episode", lambda episode, found=found: [found])
-        kept = result(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
+        kept = run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
         assert (len(kept.starts) if kept else 0) == count
 
 
-def test_corrections_are_asked_about_and_never_shown(data: MetaDataset) -> None:
-    found = corrected(data, 1)
+def test_sampler_uses_corrections_in_query_sets_only(data: MetaDataset) -> None:
+    found = collect(data, 1)
     assert found is not None
     sampler = TaskSampler(data, range(len(data.task_names)), SamplingSettings(4, 64, 64), [found, found])
     rng = np.random.default_rng(0)

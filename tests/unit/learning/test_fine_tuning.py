@@ -1,4 +1,4 @@
-"""Training on a person's library: takes are held out, the better prior is kept and the worse one not, runs resume."""
+"""Tests of fine-tuning on a library: held-out takes, comparison of priors, resumed runs."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.programs.program import load_programs
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
-from metagui.learning import prior as priors
+from metagui.generators import run_to_end
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.policy.dataset import DatasetError
 from metagui.learning.prior import load_shipped
-from metagui.learning.similarity.siamese import SiameseEncoder
 from metagui.learning.training.fine_tuning import FineTuningResult, FineTuningSettings, FineTuningStep, fine_tune
 from metagui.learning.training.fine_tuning_data import build_fine_tuning_data
 from metagui.paths import resources_dir
-from tests.helpers.priors import make_untrained_prior as _prior
+from tests.helpers.priors import make_untrained_prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -32,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def lesson() -> FineTuningData:
-    return build_fine_tuning_data(generate_example_takes().values(), _prior())
+def library_data() -> FineTuningData:
+    return build_fine_tuning_data(generate_example_takes().values(), make_untrained_prior())
 
 
 def _settings(steps: int = 40, lr: float = 2e-3) -> FineTuningSettings:
@@ -45,51 +42,47 @@ def _settings(steps: int = 40, lr: float = 2e-3) -> FineTuningSettings:
 
 
 def _train(
-    lesson: FineTuningData,
+    library_data: FineTuningData,
     settings: FineTuningSettings,
     folder: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
     start: Prior | None = None,
 ) -> tuple[list[FineTuningStep], FineTuningResult]:
-    start = start or _prior()
-    training = fine_tune(start, start, lesson, lesson, settings, folder, stop)
-    steps = []
-    while True:
-        try:
-            steps.append(next(training))
-        except StopIteration as finished:
-            return steps, finished.value
+    start = start or make_untrained_prior()
+    training = fine_tune(start, start, library_data, library_data, settings, folder, stop)
+    steps: list[FineTuningStep] = []
+    return steps, run_to_end(training, steps.append)
 
 
-def test_the_last_of_three_takes_is_held_out_and_never_learnt_from(lesson: FineTuningData) -> None:
-    assert (lesson.task_count, lesson.held_out_task_count) == (6, 6)
-    (data,) = lesson.training
+def test_data_holds_out_the_last_of_three_takes(library_data: FineTuningData) -> None:
+    assert (library_data.task_count, library_data.held_out_task_count) == (6, 6)
+    (data,) = library_data.training
     assert set(np.bincount(data.task_indices)) == {2}
-    (trials,) = lesson.validation_batches
+    (trials,) = library_data.validation_batches
     assert len(trials[0].done) == len(data.task_names) == 7
-    two = build_fine_tuning_data([takes[:2] for takes in generate_example_takes().values()], _prior())
+    two = build_fine_tuning_data([takes[:2] for takes in generate_example_takes().values()], make_untrained_prior())
     assert (two.task_count, two.held_out_task_count, two.validation_batches) == (6, 0, ())
 
 
-def test_takes_without_clicks_are_cut_and_what_cannot_be_used_is_named() -> None:
+def test_data_segments_takes_and_names_unusable_tasks() -> None:
     bare = [replace(take, segments=()) for take in generate_example_takes()["put red on violet"]]
-    lesson = build_fine_tuning_data([bare, generate_example_takes()["press red"][:1]], _prior())
-    assert [name.rsplit(" / ")[-1] for name in lesson.training[0].task_names] == ["1", "2"]
-    assert "'press red' was left out" in lesson.notes[0]
+    library_data = build_fine_tuning_data([bare, generate_example_takes()["press red"][:1]], make_untrained_prior())
+    assert [name.rsplit(" / ")[-1] for name in library_data.training[0].task_names] == ["1", "2"]
+    assert "'press red' was left out" in library_data.notes[0]
     with pytest.raises(DatasetError, match="no task has two takes"):
-        build_fine_tuning_data([generate_example_takes()["press red"][:1]], _prior())
+        build_fine_tuning_data([generate_example_takes()["press red"][:1]], make_untrained_prior())
 
 
-def test_training_goes_on_without_what_finished_policies_add(lesson: FineTuningData) -> None:
-    plain = _prior()
+def test_fine_tune_trains_without_entry_reached_gain(library_data: FineTuningData) -> None:
+    plain = make_untrained_prior()
     told = replace(plain, model=replace(plain.model, entry_reached_gain=3.0))
-    (steps, _), (again, result) = (_train(lesson, _settings(steps=10), start=start) for start in (plain, told))
+    (steps, _), (again, result) = (_train(library_data, _settings(steps=10), start=start) for start in (plain, told))
     assert [step.loss for step in steps] == [step.loss for step in again]
     assert result.prior.model.entry_reached_gain == 3.0
 
 
-def test_a_better_prior_is_kept_with_its_numbers(lesson: FineTuningData) -> None:
-    steps, result = _train(lesson, _settings())
+def test_fine_tune_returns_the_best_prior_and_its_losses(library_data: FineTuningData) -> None:
+    steps, result = _train(library_data, _settings())
     assert list(dict.fromkeys(step.phase for step in steps)) == ["encoder", "inner steps"]
     assert result.is_better
     assert result.finished
@@ -97,22 +90,22 @@ def test_a_better_prior_is_kept_with_its_numbers(lesson: FineTuningData) -> None
     assert result.after.shipped <= 1.03 * result.before.shipped
     judged = [step.losses.own for step in steps if step.losses]
     assert result.after.own == pytest.approx(min(judged))
-    assert result.prior.metadata["library"]["started_from"] == _prior().id != result.prior.id
+    assert result.prior.metadata["library"]["started_from"] == make_untrained_prior().id != result.prior.id
 
 
-def test_what_is_no_gain_is_not_used(lesson: FineTuningData) -> None:
-    _, result = _train(lesson, _settings(4, lr=0.0))
+def test_fine_tune_without_gain_is_not_better(library_data: FineTuningData) -> None:
+    _, result = _train(library_data, _settings(4, lr=0.0))
     assert not result.is_better
-    assert "stays as it was" in result.reason
+    assert "was not changed" in result.reason
 
 
-def test_forgetting_is_no_gain_either(lesson: FineTuningData) -> None:
-    _, result = _train(lesson, replace(_settings(), max_forgetting=-0.99))
+def test_fine_tune_that_forgets_is_not_better(library_data: FineTuningData) -> None:
+    _, result = _train(library_data, replace(_settings(), max_forgetting=-0.99))
     assert not result.is_better
-    assert result.prior.id == _prior().id
+    assert result.prior.id == make_untrained_prior().id
 
 
-def test_a_prior_that_forgets_goes_back_until_it_does_not(lesson: FineTuningData) -> None:
+def test_fine_tune_that_forgets_interpolates_to_the_start(library_data: FineTuningData) -> None:
     programs = load_programs(resources_dir() / "programs" / "validation.json")[:3]
     others = build_fine_tuning_data(
         [generate_takes(program, GenerationSettings(takes=3, seed=1)) for program in programs], load_shipped()
@@ -121,51 +114,29 @@ def test_a_prior_that_forgets_goes_back_until_it_does_not(lesson: FineTuningData
     results = []
     for shares in ((1.0,), (1.0, 0.75, 0.5, 0.25, 0.1)):
         training = fine_tune(
-            load_shipped(), load_shipped(), lesson, others, replace(settings, interpolation_fractions=shares)
+            load_shipped(), load_shipped(), library_data, others, replace(settings, interpolation_fractions=shares)
         )
-        results.append(run_to_end(training, lambda _: None))
+        results.append(run_to_end(training))
     whole, partly = results
     assert not whole.is_better
     assert partly.is_better
     assert partly.after.shipped <= 1.03 * partly.before.shipped
 
 
-def test_a_stopped_run_goes_on_to_the_same_end(lesson: FineTuningData, tmp_path: Path) -> None:
-    _, whole = _train(lesson, _settings(20))
+def test_fine_tune_stopped_and_resumed_ends_the_same(library_data: FineTuningData, tmp_path: Path) -> None:
+    _, whole = _train(library_data, _settings(20))
     calls = iter([False] * 1 + [True] * 9)
-    _, stopped = _train(lesson, _settings(20), tmp_path, lambda: next(calls))
+    _, stopped = _train(library_data, _settings(20), tmp_path, lambda: next(calls))
     assert not stopped.finished
-    steps, resumed = _train(lesson, _settings(20), tmp_path)
+    steps, resumed = _train(library_data, _settings(20), tmp_path)
     assert resumed.finished
     assert (resumed.prior.id, resumed.after) == (whole.prior.id, whole.after)
     assert [step.phase for step in steps] == ["inner steps"] * 2
 
 
-def test_too_small_a_library_is_said() -> None:
-    few = build_fine_tuning_data([generate_example_takes()["press red"], generate_example_takes()["circle"]], _prior())
+def test_fine_tune_with_too_small_a_library_raises() -> None:
+    few = build_fine_tuning_data(
+        [generate_example_takes()["press red"], generate_example_takes()["circle"]], make_untrained_prior()
+    )
     with pytest.raises(DatasetError, match="2 tasks to learn from"):
-        next(fine_tune(_prior(), _prior(), few, few))
-
-
-def test_a_library_has_a_prior_and_an_encoder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    anchors = len(generate_example_takes()["circle"][0].objects)
-    shipped = replace(_prior(calibration={"slope": 1.0}), siamese_encoder=SiameseEncoder().initialise(anchors, 0))
-    shipped.save(tmp_path / "shipped")
-    monkeypatch.setattr(priors, "shipped_path", lambda: tmp_path / "shipped")
-    library = tmp_path / "library"
-    assert priors.load_for_library(library).id == shipped.id
-    moved = {name: tensor + 1.0 for name, tensor in shipped.meta.params.items()}
-    own: Prior = replace(shipped, meta=replace(shipped.meta, params=moved))
-    own.save(priors.library_prior_path(library))
-    trained = SiameseEncoder().initialise(anchors, 1)
-    priors.save_library_encoder(library, trained)
-    found = priors.load_for_library(library)
-    assert found.id == own.id != shipped.id
-    assert torch.equal(found.siamese_encoder.params["head.0.weight"], trained.params["head.0.weight"])
-    assert found.metadata["calibration"] is None
-    assert "problem" not in found.metadata
-    priors.library_prior_path(library).write_bytes(b"no prior")
-    fallen = priors.load_for_library(library)
-    assert fallen.id == shipped.id
-    assert "is not a prior" in fallen.metadata["problem"]
-    assert "What is shipped is used" in fallen.metadata["problem"]
+        next(fine_tune(make_untrained_prior(), make_untrained_prior(), few, few))

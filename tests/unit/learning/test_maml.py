@@ -1,4 +1,4 @@
-"""The algorithm against a plain autograd loop, on the sinusoid of the paper, and resumed after a kill."""
+"""Tests of MAML: gradients, training on the paper's sinusoid, resumed runs, several workers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaParameters, MetaState, StateFileError
-from metagui.learning.policy.dataset import SamplingSettings, TaskSampler, encode_all
 from metagui.learning.policy.policy import PolicyModel
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.muon import is_hidden_matrix
-from tests.helpers.takes import generate_example_takes
+from tests.helpers.takes import encode_example_takes
 
 _PATH = Path(__file__).parents[3] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
@@ -38,7 +38,7 @@ def doubles():
 
 
 def _plain_objective(model: Any, meta: MetaParameters, support: Any, query: Any, steps: int) -> torch.Tensor:
-    """MAML written out for one task after the other with nn.functional, as a textbook would."""
+    """Return the MAML objective written out task by task with nn.functional."""
     total = torch.zeros(())
     for task in range(len(support.x)):
         theta = dict(meta.params)
@@ -62,10 +62,22 @@ def _plain_objective(model: Any, meta: MetaParameters, support: Any, query: Any,
     return total / len(support.x)
 
 
+def _gentle(meta: MetaParameters) -> MetaParameters:
+    """Return the parameters with a tenth of the rates: an untrained network diverges at the training rates."""
+    return MetaParameters(
+        meta.detached_copy().params, {n: (t - math.log(10)).detach() for n, t in meta.log_rates.items()}
+    )
+
+
+def _train(model: Any, state: MetaState, steps: int, **options: Any) -> list[maml.MetaStep]:
+    settings = maml.MetaSettings(steps=steps, lr=2e-3, report_every=25, **options)
+    return list(maml.meta_train(model, sinusoid.SinusoidSampler(), settings, state))
+
+
 @pytest.mark.parametrize("context", [0, 8])
-def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, context: int) -> None:
+def test_adapt_second_order_equals_a_plain_autograd_loop(doubles: None, context: int) -> None:
     model = sinusoid.SinusoidRegressor(context)
-    state = sinusoid.begin(model, seed=3, inner_steps=3)
+    state = sinusoid.make_initial_state(model, seed=3, inner_steps=3)
     support, query = sinusoid.SinusoidSampler(tasks=4)(np.random.default_rng(1))
     tensors = state.meta.tensors()
     *_, fast = maml.adapt(model, state.meta, support, 3, order=2)
@@ -76,9 +88,9 @@ def test_second_order_gradients_equal_a_plain_autograd_loop(doubles: None, conte
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-8)
 
 
-def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> None:
+def test_adapt_first_order_omits_only_second_derivatives(doubles: None) -> None:
     model = sinusoid.SinusoidRegressor()
-    meta = _gentle(sinusoid.begin(model, seed=3, inner_steps=2).meta).trainable_copy()
+    meta = _gentle(sinusoid.make_initial_state(model, seed=3, inner_steps=2).meta).trainable_copy()
     support, query = sinusoid.SinusoidSampler(tasks=4)(np.random.default_rng(1))
     weights = list(meta.params.values())
     losses, gradients = [], []
@@ -91,21 +103,9 @@ def test_first_order_leaves_out_the_second_derivatives_only(doubles: None) -> No
     assert torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0) > 0.5
 
 
-def _gentle(meta: MetaParameters) -> MetaParameters:
-    """The same start with a tenth of the rates: an untrained network diverges at those it is trained with."""
-    return MetaParameters(
-        meta.detached_copy().params, {n: (t - math.log(10)).detach() for n, t in meta.log_rates.items()}
-    )
-
-
-def _train(model: Any, state: MetaState, steps: int, **options: Any) -> list[maml.MetaStep]:
-    settings = maml.MetaSettings(steps=steps, lr=2e-3, report_every=25, **options)
-    return list(maml.meta_train(model, sinusoid.SinusoidSampler(), settings, state))
-
-
-def test_a_short_training_learns_to_adapt() -> None:
+def test_meta_train_short_run_learns_to_adapt() -> None:
     model = sinusoid.SinusoidRegressor(context=8)
-    state = sinusoid.begin(model, seed=0)
+    state = sinusoid.make_initial_state(model, seed=0)
     untrained = sinusoid.evaluate(model, state.meta)
     records = _train(model, state, 600)
     trained = sinusoid.evaluate(model, state.meta)
@@ -115,19 +115,19 @@ def test_a_short_training_learns_to_adapt() -> None:
     assert records[-1].skipped == 0
 
 
-def test_zero_step_training_cannot_know_the_task_but_runs() -> None:
+def test_meta_train_without_inner_steps_runs() -> None:
     model = sinusoid.SinusoidRegressor()
-    records = _train(model, sinusoid.begin(model, seed=0), 50, inner_steps=0)
+    records = _train(model, sinusoid.make_initial_state(model, seed=0), 50, inner_steps=0)
     assert records[-1].loss_before == records[-1].loss_after
 
 
 @pytest.mark.parametrize("muon", [0.0, 0.01])
-def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
+def test_meta_train_killed_and_resumed_is_identical(tmp_path: Path, muon: float) -> None:
     model = sinusoid.SinusoidRegressor()
-    whole = sinusoid.begin(model, seed=0)
-    _train(model, whole, 100, muon=muon)
+    whole = sinusoid.make_initial_state(model, seed=0)
+    _train(model, whole, 100, muon_lr=muon)
 
-    killed = sinusoid.begin(model, seed=0)
+    killed = sinusoid.make_initial_state(model, seed=0)
     settings = maml.MetaSettings(steps=100, lr=2e-3, muon_lr=muon, report_every=25)
     for record in maml.meta_train(model, sinusoid.SinusoidSampler(), settings, killed):
         if record.step == 50:
@@ -136,16 +136,14 @@ def test_a_killed_run_continues_exactly(tmp_path: Path, muon: float) -> None:
     resumed, notes = MetaState.load(tmp_path / "state")
     assert notes == {"seed": 0}
     assert resumed.step == 50
-    _train(model, resumed, 100, muon=muon)
+    _train(model, resumed, 100, muon_lr=muon)
     for a, b in zip(whole.meta.tensors(), resumed.meta.tensors(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
+def test_meta_train_is_independent_of_the_number_of_workers() -> None:
     model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
-    sampler = TaskSampler(
-        encode_all(take for takes in generate_example_takes().values() for take in takes), range(2), SamplingSettings(2)
-    )
+    sampler = TaskSampler(encode_example_takes(), range(2), SamplingSettings(2))
     settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches_per_step=3)
     ends, records = [], []
     for workers in (1, 2, 5):
@@ -157,9 +155,9 @@ def test_batches_of_a_step_are_averaged_whoever_computes_them() -> None:
         assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
 
 
-def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
+def test_meta_train_averages_the_gradients_of_a_steps_batches() -> None:
     model = sinusoid.SinusoidRegressor()
-    meta = _gentle(sinusoid.begin(model, seed=0).meta).trainable_copy()
+    meta = _gentle(sinusoid.make_initial_state(model, seed=0).meta).trainable_copy()
 
     def objective(batch: int) -> torch.Tensor:
         support, query = sinusoid.SinusoidSampler()(np.random.default_rng((7, 0, batch)))
@@ -180,13 +178,13 @@ def test_the_gradient_of_a_step_is_the_mean_of_its_batches() -> None:
     assert next(other).gradient_norm != pytest.approx(float(norm), rel=1e-3)
 
 
-def test_only_hidden_matrices_step_with_muon() -> None:
+def test_meta_train_uses_muon_for_hidden_matrices_only() -> None:
     model = sinusoid.SinusoidRegressor()
     ends = []
     for muon in (0.0, 1e-3, 2e-3):
-        state = sinusoid.begin(model, seed=0)
+        state = sinusoid.make_initial_state(model, seed=0)
         begin = {name: tensor.detach().clone() for name, tensor in state.meta.params.items()}
-        _train(model, state, 1, muon=muon)
+        _train(model, state, 1, muon_lr=muon)
         ends.append({name: (tensor - begin[name]).detach() for name, tensor in state.meta.params.items()})
     adam, once, twice = ends
     hidden = {name for name in adam if is_hidden_matrix(adam[name])}
@@ -199,20 +197,20 @@ def test_only_hidden_matrices_step_with_muon() -> None:
             assert torch.equal(once[name], adam[name])
 
 
-def test_a_state_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_state_load_of_another_file_raises(tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"not safetensors")
     with pytest.raises(StateFileError, match="Nothing was changed"):
         MetaState.load(tmp_path / "state")
 
 
-def test_steps_that_are_not_finite_are_left_out_and_counted() -> None:
+def test_meta_train_skips_and_counts_steps_that_are_nan() -> None:
     model = sinusoid.SinusoidRegressor()
-    state = sinusoid.begin(model, seed=0)
+    state = sinusoid.make_initial_state(model, seed=0)
     before = [tensor.detach().clone() for tensor in state.meta.tensors()]
 
     def poisoned(rng: np.random.Generator) -> tuple[Any, Any]:
         support, query = sinusoid.SinusoidSampler()(rng)
-        return support, sinusoid.Points(query.x, query.y * math.nan)
+        return support, sinusoid.SinusoidBatch(query.x, query.y * math.nan)
 
     settings = maml.MetaSettings(steps=3, report_every=1)
     records = list(maml.meta_train(model, poisoned, settings, state))
@@ -220,9 +218,9 @@ def test_steps_that_are_not_finite_are_left_out_and_counted() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, state.meta.tensors(), strict=True))
 
 
-def test_adapting_to_one_batch_touches_no_meta_parameter() -> None:
+def test_adapt_leaves_meta_parameters_unchanged() -> None:
     model = sinusoid.SinusoidRegressor()
-    meta = _gentle(sinusoid.begin(model, seed=0).meta)
+    meta = _gentle(sinusoid.make_initial_state(model, seed=0).meta)
     support, _ = sinusoid.SinusoidSampler(tasks=2)(np.random.default_rng(0))
     before = {name: tensor.clone() for name, tensor in meta.params.items()}
     losses = [float(model.loss(fast, support).sum().detach()) for fast in maml.adapt(model, meta, support, 8)]
@@ -230,6 +228,6 @@ def test_adapting_to_one_batch_touches_no_meta_parameter() -> None:
     assert all(torch.equal(before[name], meta.params[name]) for name in before)
 
 
-def test_learning_needs_no_window() -> None:
+def test_maml_imports_no_qt() -> None:
     code = "import sys, metagui.learning.maml.maml; sys.exit(any('PySide' in name for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The hand-batched meta-step has the gradients of a loop over tasks, through five second-order steps."""
+"""Test that the batched meta-step has the gradients of a loop over tasks, through five second-order steps."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SPEC.loader.exec_module(meta_step)
 
 
 @pytest.mark.parametrize("width", [64, 128])
-def test_gradients_are_those_of_a_loop_over_tasks(width: int) -> None:
-    support, query = meta_step.problem(tasks=4)
+def test_meta_step_gradients_equal_a_loop_over_tasks(width: int) -> None:
+    support, query = meta_step.make_problem(tasks=4)
     ours = meta_step.make_batched_step(width, support, query, 5)()
     theirs = meta_step.make_sequential_step(width, support, query, 5, meta_step.SequentialLearner)()
     assert [a.shape for a in ours] == [b.shape for b in theirs]

@@ -1,4 +1,4 @@
-"""Muon: what a matrix steps along, what is left to Adam, and that a run goes on exactly."""
+"""Tests of Muon: orthogonalised steps of matrices, Adam for all other tensors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ import torch
 from metagui.learning.torch_utils.muon import MUON_MOMENTUM, Muon, is_hidden_matrix, orthogonalise
 
 
+def _two() -> tuple[torch.Tensor, torch.Tensor, Muon]:
+    matrix, vector = torch.zeros(32, 16), torch.zeros(16)
+    groups = [{"params": [vector], "lr": 0.1}, {"params": [matrix], "lr": 0.5, "muon": True}]
+    return matrix, vector, Muon(groups, lr=1.0, fused=True)
+
+
 @pytest.mark.parametrize("shape", [(40, 24), (24, 40), (32, 32)])
-def test_a_step_is_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None:
+def test_orthogonalise_returns_a_nearly_orthogonal_matrix(shape: tuple[int, int]) -> None:
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
     near = orthogonalise(matrix)
@@ -21,22 +27,16 @@ def test_a_step_is_the_nearest_orthogonal_matrix(shape: tuple[int, int]) -> None
     np.testing.assert_allclose(orthogonalise(1e-4 * matrix), near, atol=1e-3, err_msg="its length does not count")
 
 
-def test_a_gradient_of_nothing_moves_nothing() -> None:
+def test_orthogonalise_of_zeros_is_zero() -> None:
     assert torch.equal(orthogonalise(torch.zeros(20, 30)), torch.zeros(20, 30))
 
 
-def test_hidden_matrices_are_neither_vectors_nor_outputs() -> None:
+def test_is_hidden_matrix_excludes_vectors_and_outputs() -> None:
     shapes = {(64, 128): True, (128, 64): True, (128, 8): False, (3, 128): False, (128,): False, (5, 64, 64): False}
     assert {shape: is_hidden_matrix(torch.zeros(shape)) for shape in shapes} == shapes
 
 
-def _two() -> tuple[torch.Tensor, torch.Tensor, Muon]:
-    matrix, vector = torch.zeros(32, 16), torch.zeros(16)
-    groups = [{"params": [vector], "lr": 0.1}, {"params": [matrix], "lr": 0.5, "muon": True}]
-    return matrix, vector, Muon(groups, lr=1.0, fused=True)
-
-
-def test_matrices_step_along_their_momentum_and_all_else_as_adam_does() -> None:
+def test_muon_steps_matrices_and_adam_all_other_tensors() -> None:
     matrix, vector, optimiser = _two()
     first, second = torch.randn(2, 32, 16, generator=torch.Generator().manual_seed(1))
     alone = vector.clone()

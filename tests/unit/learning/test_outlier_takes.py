@@ -1,4 +1,4 @@
-"""The take that does not belong is named: on losses whose truth is known, and on real takes."""
+"""Tests of outlier takes: on losses with known outliers, and on real takes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks.odd_takes import shake_take
+from benchmarks.outlier_takes import shake_take
 from metagui.learning.adaptation import outlier_takes
 from metagui.learning.adaptation.outlier_takes import OutlierTake, compute_take_losses, find_outlier_takes
 from metagui.learning.policy.features import encode
 from metagui.learning.prior import load_shipped
-from tests.helpers.priors import adapt_untrained_prior as _adapt
+from tests.helpers.priors import adapt_untrained_prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _equal(count: int, own: float = 0.05, other: float = 0.2) -> np.ndarray:
     return np.full((1, count, count), other) + np.eye(count) * (own - other)
 
 
-def test_takes_that_agree_are_all_right(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_outlier_takes_in_agreeing_takes_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _judge(monkeypatch, _equal(3)) == ()
     slightly = _equal(3)
     slightly[0, 1, [0, 2]] = 0.5
@@ -38,14 +38,14 @@ def test_takes_that_agree_are_all_right(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("unit", [0.1, 10.0])
-def test_how_large_losses_are_in_themselves_says_nothing(monkeypatch: pytest.MonkeyPatch, unit: float) -> None:
+def test_find_outlier_takes_is_invariant_to_the_loss_scale(monkeypatch: pytest.MonkeyPatch, unit: float) -> None:
     losses = _equal(3)
     assert _judge(monkeypatch, unit * losses) == ()
     losses[0, :, 1] = 0.6
     assert [odd.take for odd in _judge(monkeypatch, unit * losses)] == ["002"]
 
 
-def test_one_far_from_the_others_is_named_with_the_click(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_outlier_takes_names_a_distant_take_and_segment(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = np.concatenate([_equal(4), _equal(4)])
     losses[1, 2, [0, 1, 3]] = losses[1, [0, 1, 3], 2] = 3.0
     (odd,) = _judge(monkeypatch, losses)
@@ -54,16 +54,17 @@ def test_one_far_from_the_others_is_named_with_the_click(monkeypatch: pytest.Mon
     assert "click 2" in odd.reason
 
 
-def test_an_unsteady_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_outlier_takes_names_a_shaky_take(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = _equal(3, 0.1)
     losses[0, :, 1] = 0.5
     (odd,) = _judge(monkeypatch, losses)
     assert (odd.take, odd.kind) == ("002", "unsteady")
 
 
-def test_one_that_is_only_hard_to_imitate_or_only_farther_from_the_others_is_right(
+def test_find_outlier_takes_needs_two_signs_for_a_shaky_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A take that is only hard to imitate, or only farther from the others, is not an outlier."""
     hard = _equal(3)
     hard[0, 1, 1] = 0.3
     assert _judge(monkeypatch, hard) == ()
@@ -73,7 +74,7 @@ def test_one_that_is_only_hard_to_imitate_or_only_farther_from_the_others_is_rig
 
 
 @pytest.mark.parametrize("task", ["above red", "press red", "put red on violet"])
-def test_a_shaken_take_is_named_with_the_shipped_prior(task: str) -> None:
+def test_shipped_prior_names_a_shaken_take(task: str) -> None:
     takes = [
         *generate_example_takes()[task][:2],
         shake_take(generate_example_takes()[task][2], np.random.default_rng(2)),
@@ -82,20 +83,20 @@ def test_a_shaken_take_is_named_with_the_shipped_prior(task: str) -> None:
     assert [(odd.take, odd.kind) for odd in found] == [(takes[2].name, "unsteady")]
 
 
-def test_of_two_nobody_can_say_which_is_odd(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_outlier_takes_of_two_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = _equal(2)
     losses[0, 0, 1] = losses[0, 1, 0] = 5.0
     assert _judge(monkeypatch, losses) == ()
 
 
-def test_several_odd_ones_are_named_until_two_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_find_outlier_takes_names_several_but_leaves_two(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = _equal(5)
     for take in (1, 4):
         losses[0, take, np.arange(5) != take] = losses[0, np.arange(5) != take, take] = 3.0
     assert {odd.take for odd in _judge(monkeypatch, losses)} == {"002", "005"}
 
 
-def test_a_click_that_hardly_lasted_does_not_count() -> None:
+def test_take_losses_exclude_segments_that_are_too_short() -> None:
     encoded = [encode(take) for take in generate_example_takes()["put red on violet"]]
     short = [(segments[0].select(np.arange(1)), segments[1]) for segments in encoded[:1]]
     assert compute_take_losses(load_shipped(), [*short, *encoded[1:]]).shape == (1, 3, 3)
@@ -104,7 +105,7 @@ def test_a_click_that_hardly_lasted_does_not_count() -> None:
 @pytest.mark.parametrize(
     ("right", "wrong"), [("above red", "circle"), ("press red", "lift blue"), ("lift blue", "above green")]
 )
-def test_another_tasks_take_is_named_with_the_shipped_prior(right: str, wrong: str) -> None:
+def test_shipped_prior_names_another_tasks_take(right: str, wrong: str) -> None:
     takes = [*generate_example_takes()[right][:2], replace(generate_example_takes()[wrong][0], name="strange")]
     found = find_outlier_takes(load_shipped(), [take.name for take in takes], [encode(take) for take in takes])
     assert [odd.take for odd in found] == ["strange"]
@@ -114,10 +115,10 @@ def test_another_tasks_take_is_named_with_the_shipped_prior(right: str, wrong: s
     )
 
 
-def test_adaptation_tells_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapt_task_reports_outlier_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     takes: list[Demonstration] = list(generate_example_takes()["press red"])
     odd = OutlierTake("002", "other", 1, 3.0, "Take '002' does something else.")
     monkeypatch.setattr("metagui.learning.adaptation.adaptation.find_outlier_takes", lambda *_: (odd,))
-    _, adapted = _adapt(takes)
+    _, adapted = adapt_untrained_prior(takes)
     assert adapted.provenance["odd_takes"][0]["take"] == "002"
     assert adapted.provenance["notes"][0] == odd.reason

@@ -1,4 +1,4 @@
-"""Ranking, calibration and verdicts, on embeddings whose truth is known."""
+"""Tests of ranking, calibration and verdicts, on embeddings with known tasks."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.learning.adaptation.behaviour_distance import compare_behaviours
+from metagui.generators import run_to_end
+from metagui.learning.adaptation.behaviour_distance import BehaviourStep, compare_behaviours
 from metagui.learning.similarity.similarity import (
     MIN_CALIBRATION_TASKS,
     DistanceCalibration,
     Neighbour,
     calibrate,
     choose_calibration,
-    distance_matrix,
     dtw_distance,
     find_warm_start,
     rank,
 )
 from metagui.learning.similarity.trajectory import resample_takes
-from tests.helpers.priors import make_untrained_prior as _prior
+from tests.helpers.priors import make_untrained_prior
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _library(tasks: int, takes: int = 4, spread: float = 0.02, seed: int = 0) ->
     return library
 
 
-def test_the_own_task_comes_first_with_its_nearest_take() -> None:
+def test_rank_puts_the_own_task_and_nearest_take_first() -> None:
     library = _library(30)
     calibration = calibrate(library)
     names = {task: [f"{i:03}" for i in range(len(v))] for task, v in library.items()}
@@ -46,7 +46,7 @@ def test_the_own_task_comes_first_with_its_nearest_take() -> None:
     assert [n.distance for n in ranked] == sorted(n.distance for n in ranked)
 
 
-def test_verdicts_are_seldom_wrong() -> None:
+def test_verdicts_are_wrong_in_less_than_five_percent() -> None:
     calibration = calibrate(_library(40, seed=1))
     assert calibration is not None
     fresh = _library(40, seed=2)
@@ -60,21 +60,21 @@ def test_verdicts_are_seldom_wrong() -> None:
     assert wrong / said < 0.05
 
 
-def test_few_tasks_are_ranked_only_and_it_says_why() -> None:
+def test_choose_calibration_with_few_tasks_explains_itself() -> None:
     library = _library(MIN_CALIBRATION_TASKS - 1)
     calibration, why = choose_calibration(library, None)
     assert calibration is None
-    assert "ranked only" in why
+    assert "only ranked" in why
     assert rank(library["task 1"], library, None)[0].verdict == "unranked"
     shipped, why = choose_calibration(library, DistanceCalibration(20.0, 0.5, 60, 0.4, 0.6))
     assert shipped is not None
-    assert "came with the encoder" in why
+    assert "the shipped encoder" in why
     own, why = choose_calibration(_library(MIN_CALIBRATION_TASKS), None)
     assert own is not None
     assert "your own" in why
 
 
-def test_only_a_near_task_with_policies_is_worth_starting_from(tmp_path: Path) -> None:
+def test_find_warm_start_needs_a_near_task_with_policies(tmp_path: Path) -> None:
     ranked = [Neighbour(n, None, d, 0.5, "unsure") for n, d in (("far", 1.2), ("near", 0.4), ("nearest", 0.2))]
     (tmp_path / "far").touch()
     assert find_warm_start(ranked, lambda task: tmp_path / task) == {}
@@ -82,21 +82,14 @@ def test_only_a_near_task_with_policies_is_worth_starting_from(tmp_path: Path) -
     assert find_warm_start(ranked, lambda task: tmp_path / task) == {"near": tmp_path / "near"}
 
 
-def test_the_matrix_is_symmetric_with_spread_on_its_diagonal() -> None:
-    names, matrix = distance_matrix(_library(5))
-    assert names == tuple(f"task {i}" for i in range(5))
-    np.testing.assert_allclose(matrix, matrix.T)
-    assert (np.diag(matrix) < matrix.max(axis=0)).all()
-
-
-def test_calibration_survives_json() -> None:
+def test_calibration_to_json_and_back_is_equal() -> None:
     calibration = DistanceCalibration(12.5, 0.4, 33, 0.3, 0.6)
     assert DistanceCalibration.from_dict(calibration.as_dict()) == calibration
     assert DistanceCalibration.from_dict(None) is None
     assert calibration.probability(0.1) > 0.9 > calibration.probability(0.5)
 
 
-def test_time_warping_tells_a_circle_from_a_lift() -> None:
+def test_dtw_distance_separates_a_circle_from_a_lift() -> None:
     circle, lift = (
         resample_takes(generate_example_takes()["circle"]),
         resample_takes(generate_example_takes()["lift blue"]),
@@ -106,16 +99,10 @@ def test_time_warping_tells_a_circle_from_a_lift() -> None:
     assert dtw_distance(circle[rows[0]], lift[rows[0]]) > 0.0
 
 
-def test_acting_alike_is_measured_click_by_click() -> None:
-    measuring = compare_behaviours(_prior(), generate_example_takes())
-    steps = 0
-    while True:
-        try:
-            steps = next(measuring).step
-        except StopIteration as finished:
-            names, matrix = finished.value
-            break
-    assert steps == 7
+def test_compare_behaviours_aligns_segments() -> None:
+    steps: list[BehaviourStep] = []
+    names, matrix = run_to_end(compare_behaviours(make_untrained_prior(), generate_example_takes()), steps.append)
+    assert steps[-1].step == 7
     assert names == tuple(generate_example_takes())
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-9)
     np.testing.assert_allclose(np.diag(matrix), 0.0, atol=1e-9)

@@ -1,11 +1,12 @@
-"""Processes that help: their answers, their errors, that their death is noticed, and that they end when left."""
+"""Tests of worker processes: results, progress records, errors, and their end."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 import torch
@@ -13,56 +14,134 @@ import torch
 from metagui.learning.torch_utils.worker_process import WorkerProcess, WorkerProcessError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
+
+    HalvingWorker = WorkerProcess[Never, tuple[torch.Tensor, int]]
 
 
-def halved(number: float) -> tuple[torch.Tensor, int]:
+def halve(number: float) -> tuple[torch.Tensor, int]:
     if number < 0:
         raise ValueError(f"{number:.0f} is below zero.")
     return torch.tensor(number / 2), os.getpid()
 
 
+def count_to(count: int, should_stop: Callable[[], bool]) -> Generator[int, None, dict[str, torch.Tensor]]:
+    for number in range(count):
+        yield number
+        if should_stop():
+            break
+    return {"last": torch.tensor([float(number), float(os.getpid())])}
+
+
+def fail(_should_stop: Callable[[], bool]) -> Generator[int, None, None]:
+    yield 1
+    raise ValueError("No room left.")
+
+
+def die(_should_stop: Callable[[], bool]) -> Generator[int, None, None]:
+    yield 1
+    os._exit(1)
+
+
+def run_endlessly(should_stop: Callable[[], bool]) -> Generator[int, None, str]:
+    number = 0
+    while not should_stop():
+        yield (number := number + 1)
+        time.sleep(0.01)
+    return "stopped"
+
+
+def start(job: Callable[..., Any], *arguments: object) -> WorkerProcess[int, Any]:
+    worker: WorkerProcess[int, Any] = WorkerProcess(job)
+    worker.start(*arguments)
+    return worker
+
+
+def finish(worker: WorkerProcess[int, Any], stop_after: int = 1000) -> tuple[list[int], Any]:
+    """Wait for the result, requesting a stop after some records; return records and result."""
+    received: list[int] = []
+    steps = worker.wait_for_result(lambda: len(received) >= stop_after)
+    while True:
+        try:
+            received.append(next(steps))
+        except StopIteration as end:
+            return received, end.value
+
+
 @pytest.fixture
-def helper() -> Iterator[WorkerProcess[float, tuple[torch.Tensor, int]]]:
-    made = WorkerProcess(halved)
-    yield made
-    made.close()
+def worker() -> Iterator[HalvingWorker]:
+    with WorkerProcess[Any, Any](halve) as made:
+        yield made
 
 
-def test_answers_come_from_another_process(helper: WorkerProcess[float, tuple[torch.Tensor, int]]) -> None:
+def test_worker_process_returns_results_of_one_process(worker: HalvingWorker) -> None:
     processes = set()
     for number in (3.0, 5.0):
-        helper.send(number)
-        half, process = helper.receive()
+        worker.send(number)
+        half, process = worker.receive()
         assert half == number / 2
         processes.add(process)
     assert len(processes) == 1
     assert os.getpid() not in processes
 
 
-def test_what_goes_wrong_there_is_raised_here_and_it_goes_on(
-    helper: WorkerProcess[float, tuple[torch.Tensor, int]],
-) -> None:
-    helper.send(-3.0)
+def test_worker_process_raises_and_continues_after_an_error(worker: HalvingWorker) -> None:
+    worker.send(-3.0)
     with pytest.raises(ValueError, match="-3 is below zero"):
-        helper.receive()
-    helper.send(4.0)
-    assert helper.receive()[0] == 2.0
+        worker.receive()
+    worker.send(4.0)
+    assert worker.receive()[0] == 2.0
 
 
-def test_its_death_is_noticed(helper: WorkerProcess[float, tuple[torch.Tensor, int]]) -> None:
-    helper.send(1.0)
-    os.kill(helper.receive()[1], signal.SIGKILL)
-    helper._process.join()
+def test_worker_process_killed_raises(worker: HalvingWorker) -> None:
+    worker.send(1.0)
+    os.kill(worker.receive()[1], signal.SIGKILL)
+    worker._process.join()
     with pytest.raises(WorkerProcessError, match="--workers 1"):
-        helper.send(1.0)
-    with pytest.raises(WorkerProcessError, match="What was reached is kept"):
-        helper.receive()
+        worker.send(1.0)
+    with pytest.raises(WorkerProcessError, match="progress so far is stored"):
+        worker.receive()
 
 
-def test_it_ends_when_it_is_left() -> None:
-    made = WorkerProcess(halved)
+def test_worker_process_close_ends_the_process() -> None:
+    made: HalvingWorker = WorkerProcess(halve)
     made.send(1.0)
     process = made.receive()[1]
     made.close()
     assert process not in {child.pid for child in multiprocessing.active_children()}
+
+
+def test_worker_process_started_job_yields_and_returns() -> None:
+    with start(count_to, 4) as worker:
+        received, result = finish(worker)
+        assert received == [0, 1, 2, 3]
+        last, process = result["last"].tolist()
+        assert last == 3.0
+        assert process != os.getpid()
+        assert list(worker.poll_steps()) == []
+        assert finish(worker) == ([], result)
+
+
+def test_worker_process_polls_without_waiting_or_repeating() -> None:
+    with start(run_endlessly) as worker:
+        received: list[int] = []
+        until = time.monotonic() + 30.0
+        while len(received) < 3 and time.monotonic() < until:
+            received += worker.poll_steps()
+        rest, result = finish(worker, stop_after=3)
+        assert result == "stopped"
+        assert len(rest) >= 3
+        assert received + rest == list(range(1, len(received + rest) + 1))
+
+
+def test_worker_process_started_job_raises_its_errors() -> None:
+    with start(fail) as worker, pytest.raises(ValueError, match=r"No room left\."):
+        finish(worker)
+    with start(die) as worker, pytest.raises(WorkerProcessError, match="--workers 1"):
+        finish(worker)
+
+
+def test_worker_process_context_ends_the_job() -> None:
+    with start(run_endlessly):
+        assert [process.name for process in multiprocessing.active_children()] == ["run_endlessly"]
+    assert multiprocessing.active_children() == []

@@ -1,1 +1,1 @@
-"""The calibration wizard of a real arm."""
+"""Calibration wizard for a real arm: move every joint by hand, check, write to the servos."""

@@ -1,7 +1,7 @@
-"""The calibration of a USB arm as one page: hold it, lead every joint from stop to stop, check, write.
+"""Calibration wizard for a USB arm, on one page: hold it, move every joint from stop to stop, check, write.
 
-The page replaces the plots and leaves the top bar with its Stop alone. Nothing is written to the arm before the
-last button, and going away before that changes nothing.
+The page replaces the panels and leaves the top bar with Stop in place. Nothing is written to the arm before the last
+button is pressed; cancelling before that changes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from metagui.arms.arm import ArmError, ConnectionLostError
+from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.so101.arm_registry import RegisteredArm, check_name
 from metagui.arms.so101.calibration import CalibrationError, load
 from metagui.arms.so101.range_of_motion import Sweep
@@ -32,37 +33,48 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent
 
+    from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.gui.theme.theme import Theme
 
 LEROBOT_CALIBRATION_DIR = Path("~/.cache/huggingface/lerobot/calibration/robots").expanduser()
-"""Where LeRobot keeps its calibrations."""
+"""Folder in which LeRobot stores its calibrations."""
 DEFAULT_ARM_NAME = "SO-101"
 _PORT_LOST_TEXT = (
-    "The port has vanished: the cable was pulled, or the adapter lost its power. The motors stay off: hold the arm."
+    "The port has vanished: the cable was unplugged or the adapter lost power. The motors stay off. Hold the arm and "
+    "plug it in again."
 )
 
 
 class CalibrationWizard(CalibrationPage):
-    """Calibrates the arm on ``device`` and enters it into ``book``; the port must be free."""
+    """Calibrates the arm on ``device`` and adds it to ``registry``; the port must be closed."""
 
     finished = Signal(str)
-    """The arm's name: its servos and the book hold the calibration."""
+    """Name of the arm; its servos and the registry have the calibration."""
     cancelled = Signal(str)
-    """What was left behind, in words."""
+    """The state in which the arm was left, as text."""
 
-    def __init__(self, theme: Theme, device: str, registry: ArmRegistry, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        theme: Theme,
+        device: str,
+        registry: ArmRegistry,
+        parent: QWidget | None = None,
+        *,
+        open_port: Callable[[str], Port] = SerialPort,
+    ) -> None:
         super().__init__(theme, device, parent)
-        self._registry = registry
+        self._registry, self._open_port = registry, open_port
         self._job: GeneratorJob | None = None
         self._previous_job: GeneratorJob | None = None
-        """The job before: it is not freed while one of its own signals is being delivered."""
+        """The job before the current one: it must not be freed while one of its signals is being delivered."""
         self._after_cancel: Callable[[], None] = self.begin
         self._closed = False
         self._arm = RegisteredArm("", device)
         self._other_names: frozenset[str] = frozenset()
-        self._travels: tuple[JointTravel, ...] = ()
+        self.travels: tuple[JointTravel, ...] = ()
+        """Travel of every joint in the current sweep; empty before the first reading."""
         self.primary_button.clicked.connect(self._on_primary)
         self.secondary_button.clicked.connect(self._on_secondary)
         self.cancel_button.clicked.connect(self.cancel)
@@ -71,39 +83,40 @@ class CalibrationWizard(CalibrationPage):
         self.begin()
         self._identify_arm(device)
 
-    # What the window calls
+    # Called by the window
 
     def begin(self) -> None:
-        """Start from the beginning: nothing was moved, the person does not hold the arm yet."""
-        self._sweep_record, self._travels = Sweep(), ()
-        self._calibration: ArmCalibration | None = None
+        """Show the first stage, without recorded travel."""
+        self._sweep_record, self.travels = Sweep(), ()
+        self.calibration: ArmCalibration | None = None
+        """The calibration to check and write; None before the sweep is complete."""
         self._imported_file = ""
         self.bars.show_travels(make_unmoved_travels())
         self.show_stage(CalibrationStage.HOLD)
 
     def cancel(self) -> None:
-        """Go away and change nothing; waits for a calibration that is just being written."""
+        """Cancel without a change to the arm; ignored while the calibration is being written."""
         if self.stage is not CalibrationStage.WRITE:
             self._cancel_job(self._leave)
 
     def end(self) -> None:
-        """Drop the work and wait for its thread, without a signal; for the end of the page."""
+        """Stop the worker thread without a signal, before the page is deleted."""
         self._closed = True
         if self._job is not None:
             self._job.cancel()
             self._job.wait()
 
     def import_file(self, path: str) -> None:
-        """Take over a LeRobot calibration instead of moving the joints."""
+        """Load a LeRobot calibration in place of a sweep."""
         try:
             self._show_calibration(load(Path(path)), Path(path).name)
         except CalibrationError as error:
             self.show_problem(str(error))
 
-    # The buttons
+    # Buttons
 
     def _on_primary(self) -> None:
-        """Do what the stage's first button promises."""
+        """Start or finish the sweep, or write, depending on the stage."""
         if not self.primary_button.isEnabled():
             return
         if self.stage in (CalibrationStage.HOLD, CalibrationStage.LOST):
@@ -114,7 +127,7 @@ class CalibrationWizard(CalibrationPage):
             self._write()
 
     def _on_secondary(self) -> None:
-        """Do what the stage's second button promises."""
+        """Choose a file or start over, depending on the stage."""
         if self.stage is CalibrationStage.HOLD:
             self._choose_file()
         elif self.stage is CalibrationStage.SWEEP:
@@ -125,7 +138,7 @@ class CalibrationWizard(CalibrationPage):
             self.begin()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Let Escape cancel, where the window has no other use for it."""
+        """Cancel on Escape, unless the window uses that key."""
         if event.key() == Qt.Key.Key_Escape:
             self.cancel()
         else:
@@ -139,27 +152,28 @@ class CalibrationWizard(CalibrationPage):
         dialog.fileSelected.connect(self.import_file)
         dialog.open()
 
-    # Moving the joints
+    # Sweep
 
     def _restart_sweep(self) -> None:
-        self._sweep_record, self._travels = Sweep(), ()
+        self._sweep_record, self.travels = Sweep(), ()
         self.bars.show_travels(make_unmoved_travels())
         self._sweep()
 
     def _sweep(self) -> None:
         self.show_stage(CalibrationStage.SWEEP)
-        self._start_job(make_sweep_job(self._registry, self._arm, self._sweep_record), self._show_calibration)
+        job = make_sweep_job(self._registry, self._arm, self._sweep_record, self._open_port)
+        self._start_job(job, self._show_calibration)
 
     def _on_progress(self, batch: list[Any]) -> None:
         if self.stage is CalibrationStage.SWEEP and not self._closed:
-            self._travels = travels_from_sweep(batch[-1])
-            self.bars.show_travels(self._travels)
-            if not describe_shortcomings(self._travels):
+            self.travels = travels_from_sweep(batch[-1])
+            self.bars.show_travels(self.travels)
+            if not describe_shortcomings(self.travels):
                 self.show_sweep_complete()
 
     def _finish_sweep(self) -> None:
-        """Take what was swept, or say why that is not enough and go on watching."""
-        reason = describe_shortcomings(self._travels or make_unmoved_travels())
+        """End a complete sweep; show what an incomplete one needs and keep recording."""
+        reason = describe_shortcomings(self.travels or make_unmoved_travels())
         if reason:
             self.show_problem(reason)
         else:
@@ -168,47 +182,48 @@ class CalibrationWizard(CalibrationPage):
     def _use_sweep(self) -> None:
         self._show_calibration(self._sweep_record.compute_calibration())
 
-    # Checking and writing
+    # Check and write
 
     def _show_calibration(self, calibration: ArmCalibration, file_name: str = "") -> None:
-        """Show what was found beside the model, and ask for a name."""
-        self._calibration, self._imported_file = calibration, file_name
+        """Show a calibration compared with the model, and the field for the arm's name."""
+        self.calibration, self._imported_file = calibration, file_name
         joints = compare_with_model(calibration)
         self.bars.show_travels(joints)
         self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful=any(joint.status == "wrong" for joint in joints))
         self._check_name()
 
     def _check_name(self) -> None:
-        """Say at once what an arm cannot be called."""
+        """Check the name while it is typed."""
         if self.stage is not CalibrationStage.CHECK:
             return
-        name, reason = self.name_field.text().strip(), ""
+        name, problem = self.name_field.text().strip(), ""
         try:
             check_name(name)
         except ArmError as error:
-            reason = str(error)
-        self.show_name_check(reason, name in self._other_names)
+            problem = str(error)
+        self.show_name_check(problem, name in self._other_names)
 
     def _write(self) -> None:
-        if self._calibration is not None:
+        if self.calibration is not None:
             name = self.name_field.text().strip()
             self.show_stage(CalibrationStage.WRITE)
-            self._start_job(make_write_job(self._registry, self._arm, self._calibration, name), self.finished.emit)
+            job = make_write_job(self._registry, self._arm, self.calibration, name, self._open_port)
+            self._start_job(job, self.finished.emit)
 
     def _identify_arm(self, device: str) -> None:
-        """Recognise the arm, and propose a name that no other arm has."""
+        """Identify the arm by its port and fill in its name, or a name that is free."""
         name = DEFAULT_ARM_NAME
         try:
             self._arm = self._registry.identify(device)
             self._other_names = frozenset(arm.name for arm in self._registry.list_arms()) - {self._arm.name}
-            taken = (f"{DEFAULT_ARM_NAME} {number}" for number in range(2, 1000))
+            numbered_names = (f"{DEFAULT_ARM_NAME} {number}" for number in range(2, 1000))
             while name in self._other_names:
-                name = next(taken)
+                name = next(numbered_names)
         except ArmError as error:
             self.show_problem(str(error))
         self.name_field.setText(self._arm.name or name)
 
-    # The thread
+    # Worker thread
 
     def _start_job(self, job_function: JobFunction, on_success: Callable[[Any], None]) -> None:
         self._on_job_success = on_success
@@ -220,7 +235,7 @@ class CalibrationWizard(CalibrationPage):
         job.start()
 
     def _cancel_job(self, on_cancelled: Callable[[], None]) -> None:
-        """Drop what runs, and go on when the port is free again."""
+        """Cancel the running job; call ``on_cancelled`` when the port is closed."""
         self._after_cancel = on_cancelled
         if self._job is None:
             on_cancelled()
@@ -236,18 +251,18 @@ class CalibrationWizard(CalibrationPage):
             self._after_cancel()
 
     def _on_failure(self, error: Exception) -> None:
-        """Say what happened; what was moved so far is kept."""
+        """Show what failed; the travel recorded so far is kept."""
         if not self._end_job():
             return
         if self.stage is CalibrationStage.WRITE:
             self.show_stage(CalibrationStage.CHECK, self._imported_file)
             self._check_name()
         else:
-            self.show_stage(CalibrationStage.LOST if self._travels else CalibrationStage.HOLD)
+            self.show_stage(CalibrationStage.LOST if self.travels else CalibrationStage.HOLD)
         self.show_problem(_PORT_LOST_TEXT if isinstance(error, ConnectionLostError) else str(error))
 
     def _end_job(self) -> bool:
-        """Wait for the thread, which has nothing left to do; return whether anybody still listens."""
+        """Wait for the finished thread; return False if the page is closed."""
         if self._closed or self._job is None:
             return False
         self._job.wait()
@@ -255,6 +270,6 @@ class CalibrationWizard(CalibrationPage):
         return True
 
     def _leave(self) -> None:
-        limp = self.stage is not CalibrationStage.HOLD and not self._imported_file
-        words = "Calibration cancelled: nothing was written to the arm."
-        self.cancelled.emit(words + " It is limp." if limp else words)
+        torque_off = self.stage is not CalibrationStage.HOLD and not self._imported_file
+        text = "Calibration cancelled: nothing was written to the arm."
+        self.cancelled.emit(f"{text} Its torque is off." if torque_off else text)

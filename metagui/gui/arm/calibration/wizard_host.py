@@ -1,4 +1,7 @@
-"""Where the calibration of an arm takes the place of the panels; top bar with Stop and status bar stay."""
+"""Container of the window's panels that shows the calibration wizard in their place.
+
+The top bar with Stop and the status bar stay visible.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class WizardHost(QStackedWidget):
-    """Shows what it covers, or a calibration while one is open."""
+    """Shows the panels, or a calibration wizard while one is open."""
 
     finished = Signal(str)
-    """The name of the arm that is calibrated now."""
+    """Name of the calibrated arm."""
     cancelled = Signal(str)
-    """What was left behind, in words."""
+    """The state in which the arm was left, as text."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -28,16 +31,16 @@ class WizardHost(QStackedWidget):
         self._wizard: CalibrationWizard | None = None
 
     def set_content(self, content: QWidget) -> None:
-        """Take the panels in."""
+        """Add the panels."""
         self.addWidget(content)
 
     @property
     def is_open(self) -> bool:
-        """Whether an arm is being calibrated."""
+        """True if a wizard is open."""
         return self._wizard is not None
 
     def open_wizard(self, device: str, registry: ArmRegistry) -> None:
-        """Calibrate the arm on a port that nobody has open."""
+        """Open a wizard for the arm on ``device``, a serial port that must be closed."""
         self.close_wizard()
         self._wizard = wizard = CalibrationWizard(self._theme, device, registry, self)
         wizard.finished.connect(self._on_finished)
@@ -46,12 +49,12 @@ class WizardHost(QStackedWidget):
         self.setCurrentWidget(wizard)
 
     def cancel_wizard(self) -> None:
-        """Change nothing and show the panels again."""
+        """Cancel the wizard; ``cancelled`` follows."""
         if self._wizard is not None:
             self._wizard.cancel()
 
     def close_wizard(self) -> None:
-        """Show the panels again; the calibration's thread is ended."""
+        """Stop the wizard's thread and show the panels again."""
         wizard, self._wizard = self._wizard, None
         if wizard is not None:
             wizard.end()

@@ -1,4 +1,4 @@
-"""How the calibration looks: one page whose bars stay while sentence and buttons go from stage to stage."""
+"""Layout of the calibration wizard: one page on which text and buttons change with the stage."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class CalibrationStage(Enum):
-    """Where in the calibration one is."""
+    """Stage of a calibration."""
 
     HOLD = auto()
     SWEEP = auto()
     LOST = auto()
-    """The port vanished in mid-sweep; what was moved is kept."""
+    """The port disappeared during the sweep; the recorded travel is kept."""
     CHECK = auto()
     WRITE = auto()
 
 
 @dataclass(frozen=True)
 class StageText:
-    """What a stage says: which step it is, its sentence, its buttons; an empty button is hidden."""
+    """Texts of a stage: index of its step, sentence, and button texts; a button without text is hidden."""
 
     step: int
     sentence: str
@@ -43,36 +43,38 @@ CALIBRATION_STEPS = ("Hold the arm", "Move every joint", "Check and write")
 STAGE_TEXTS = {
     CalibrationStage.HOLD: StageText(
         0,
-        "Calibrating tells the program what the servos' numbers mean: the motors are switched off, and you lead every "
-        "joint by hand from stop to stop. Without its motors the arm sinks: hold it before you go on.",
+        "Calibration measures the travel of every joint: the motors are switched off, and you move each joint by hand "
+        "from stop to stop. Without its motors the arm sinks: hold it before you continue.",
         "I am holding it: motors off",
         "Use a LeRobot calibration…",
     ),
     CalibrationStage.SWEEP: StageText(
-        1, "Lead every joint slowly from stop to stop, in any order. A joint is done when its bar is full.", "Finish",
+        1, "Move every joint slowly from stop to stop, in any order. A joint is done when its bar is full.", "Finish",
         "Start over",
     ),
     CalibrationStage.LOST: StageText(
-        1, "What was moved so far is kept. Plug the arm in again, hold it, and go on.", "Go on", "Start over"
+        1, "The travel measured so far is kept. Plug the arm in again, hold it, and continue.", "Continue", "Start over"
     ),
     CalibrationStage.CHECK: StageText(
-        2, "All joints are known, here beside the model's travel. Put the arm down, name it, and write the "
+        2, "The travel of every joint is known; compare it with the model's. Put the arm down, name it, and write the "
         "calibration to its servos.", "Write to the arm", "Start over",
     ),
     CalibrationStage.WRITE: StageText(2, "Writing to the servos …", "Write to the arm"),
 }  # fmt: skip
 _IMPORTED_TEXT = (
-    "This is what {file} says, beside the model's travel. The motors go off while it is written: hold the arm."
+    "Calibration from {file}, compared with the model. The motors are switched off while it is written: hold the arm."
 )
 _DOUBTFUL_TEXT = (
-    "A joint's travel does not fit this arm. Was every joint led to both stops, and is the file this arm's?"
+    "The travel of a joint does not fit this arm. Move every joint to both stops, or choose a file of this arm."
 )
-_COMPLETE_TEXT = "Every joint is done. Lead on if one has not touched both stops; pause, and it ends by itself."
+_COMPLETE_TEXT = (
+    "Every joint is done. Continue if one has not reached both stops; the sweep ends when you stop moving the arm."
+)
 _CARD_WIDTH_PX = 860
 
 
 class CalibrationPage(QFrame):
-    """The card in the middle of a page, without what its buttons do."""
+    """The page with a card in its centre; a subclass implements what the buttons do."""
 
     def __init__(self, theme: Theme, device: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -81,12 +83,12 @@ class CalibrationPage(QFrame):
         self.setAccessibleName("Calibration")
         self._title = QLabel("Calibrate the arm")
         self._title.setFont(scaled_font(1.4, bold=True))
-        self._steps = [QLabel(f"{number}  {words}") for number, words in enumerate(CALIBRATION_STEPS, 1)]
-        self._sentence = _make_paragraph("")
-        self._sentence.setMinimumHeight(2 * self.fontMetrics().lineSpacing() + 2)
+        self._steps = [QLabel(f"{number}  {text}") for number, text in enumerate(CALIBRATION_STEPS, 1)]
+        self.sentence_label = _make_paragraph("")
+        self.sentence_label.setMinimumHeight(2 * self.fontMetrics().lineSpacing() + 2)
         self.bars = JointBars(theme)
-        self._warning_icon, self._problem_label = QLabel(), _make_paragraph("alarm")
-        self.name_field, self._name_hint = QLineEdit(), make_muted_label()
+        self._warning_icon, self.problem_label = QLabel(), _make_paragraph("alarm")
+        self.name_field, self.name_hint = QLineEdit(), make_muted_label()
         self.name_field.setAccessibleName("Name of the arm")
         self.name_field.setMaxLength(60)
         self.name_field.setFixedWidth(260)
@@ -95,21 +97,22 @@ class CalibrationPage(QFrame):
             _make_button("big"),
             _make_button("big", "Cancel"),
         )
-        self.cancel_button.setToolTip("Go back and change nothing")
+        self.cancel_button.setToolTip("Close the calibration without changing anything")
+        self._name_row = self._make_name_row()
         self._lay_out(device)
         theme.changed.connect(self._tint)
         self._tint()
 
     def show_stage(self, stage: CalibrationStage, file_name: str = "", is_doubtful: bool = False) -> None:
-        """Show a stage; ``imported`` is the file from which the calibration came."""
-        self.stage, words = stage, STAGE_TEXTS[stage]
-        self._sentence.setText(_IMPORTED_TEXT.format(file=file_name) if file_name else words.sentence)
+        """Show a stage; ``file_name`` is the file of an imported calibration, if any."""
+        self.stage, texts = stage, STAGE_TEXTS[stage]
+        self.sentence_label.setText(_IMPORTED_TEXT.format(file=file_name) if file_name else texts.sentence)
         for number, label in enumerate(self._steps):
-            label.setObjectName("heading" if number == words.step else "muted")
+            label.setObjectName("heading" if number == texts.step else "muted")
             label.style().unpolish(label)
             label.style().polish(label)
-        _set_button_text(self.primary_button, "I am holding it: write" if file_name else words.primary)
-        _set_button_text(self.secondary_button, words.secondary)
+        _set_button_text(self.primary_button, "I am holding it: write" if file_name else texts.primary)
+        _set_button_text(self.secondary_button, texts.secondary)
         self.primary_button.setEnabled(stage is not CalibrationStage.WRITE)
         self.cancel_button.setEnabled(stage is not CalibrationStage.WRITE)
         self._name_row.setVisible(stage in (CalibrationStage.CHECK, CalibrationStage.WRITE))
@@ -119,45 +122,25 @@ class CalibrationPage(QFrame):
         (self.name_field if stage is CalibrationStage.CHECK else self.primary_button).setFocus()
 
     def show_problem(self, text: str) -> None:
-        """Say what is wrong; nothing takes it back."""
-        self._problem_label.setText(text)
-        self._problem_label.setAccessibleName(text)
+        """Show a problem; an empty text hides it."""
+        self.problem_label.setText(text)
+        self.problem_label.setAccessibleName(text)
         self._warning_icon.setVisible(bool(text))
-        self._problem_label.setVisible(bool(text))
+        self.problem_label.setVisible(bool(text))
 
     def show_sweep_complete(self) -> None:
-        """Say that all is moved."""
-        self._sentence.setText(_COMPLETE_TEXT)
+        """Show that every joint has reached both stops."""
+        self.sentence_label.setText(_COMPLETE_TEXT)
         self.show_problem("")
 
     def show_name_check(self, problem: str, is_taken: bool) -> None:
-        """Say why the arm cannot be called so, or whose place it takes."""
+        """Show why the name cannot be used, or that it replaces another arm of that name."""
         self.primary_button.setEnabled(not problem)
         self.primary_button.setToolTip(problem)
         self.show_problem(problem or self._doubt_text)
-        self._name_hint.setText("takes the place of the other arm of this name" if is_taken else "")
+        self.name_hint.setText("replaces the other arm of this name" if is_taken else "")
 
     def _lay_out(self, device: str) -> None:
-        top = _make_row(self._title)
-        where = make_muted_label(device)
-        where.setAccessibleName(f"Port {device}")
-        top.addWidget(where)
-        steps = _make_row(*self._steps)
-        steps.setSpacing(3 * GRID_PX)
-        trouble = QHBoxLayout()
-        trouble.setSpacing(GRID_PX)
-        trouble.addWidget(self._warning_icon, 0, Qt.AlignmentFlag.AlignTop)
-        trouble.addWidget(self._problem_label, 1)
-        label = QLabel("Name of the arm")
-        label.setBuddy(self.name_field)
-        self._name_row = QWidget()
-        self._name_row.setLayout(_make_row(label, self.name_field, self._name_hint))
-        buttons = QHBoxLayout()
-        buttons.setSpacing(GRID_PX)
-        buttons.addWidget(self.secondary_button)
-        buttons.addStretch(1)
-        buttons.addWidget(self.cancel_button)
-        buttons.addWidget(self.primary_button)
         card = QFrame()
         card.setObjectName("panel")
         card.setMaximumWidth(_CARD_WIDTH_PX)
@@ -165,21 +148,56 @@ class CalibrationPage(QFrame):
         column = QVBoxLayout(card)
         column.setContentsMargins(32, 24, 32, 24)
         column.setSpacing(2 * GRID_PX)
-        for layout in (top, steps):
-            column.addLayout(layout)
-        column.addWidget(self._sentence)
+        column.addLayout(self._make_title_row(device))
+        column.addLayout(self._make_steps_row())
+        column.addWidget(self.sentence_label)
         column.addWidget(self.bars)
         column.addWidget(self._name_row)
-        column.addLayout(trouble)
-        column.addLayout(buttons)
-        across = QHBoxLayout()
-        across.addStretch(1)
-        across.addWidget(card, 100)
-        across.addStretch(1)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(GRID_PX, 5 * GRID_PX, GRID_PX, GRID_PX)
-        outer.addLayout(across)
-        outer.addStretch(1)
+        column.addLayout(self._make_problem_row())
+        column.addLayout(self._make_button_row())
+        centred = QHBoxLayout()
+        centred.addStretch(1)
+        centred.addWidget(card, 100)
+        centred.addStretch(1)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(GRID_PX, 5 * GRID_PX, GRID_PX, GRID_PX)
+        page.addLayout(centred)
+        page.addStretch(1)
+
+    def _make_title_row(self, device: str) -> QHBoxLayout:
+        port_label = make_muted_label(device)
+        port_label.setAccessibleName(f"Port {device}")
+        out = _make_row(self._title)
+        out.addWidget(port_label)
+        return out
+
+    def _make_steps_row(self) -> QHBoxLayout:
+        out = _make_row(*self._steps)
+        out.setSpacing(3 * GRID_PX)
+        return out
+
+    def _make_name_row(self) -> QWidget:
+        label = QLabel("Name of the arm")
+        label.setBuddy(self.name_field)
+        out = QWidget()
+        out.setLayout(_make_row(label, self.name_field, self.name_hint))
+        return out
+
+    def _make_problem_row(self) -> QHBoxLayout:
+        out = QHBoxLayout()
+        out.setSpacing(GRID_PX)
+        out.addWidget(self._warning_icon, 0, Qt.AlignmentFlag.AlignTop)
+        out.addWidget(self.problem_label, 1)
+        return out
+
+    def _make_button_row(self) -> QHBoxLayout:
+        out = QHBoxLayout()
+        out.setSpacing(GRID_PX)
+        out.addWidget(self.secondary_button)
+        out.addStretch(1)
+        out.addWidget(self.cancel_button)
+        out.addWidget(self.primary_button)
+        return out
 
     def _tint(self) -> None:
         self._warning_icon.setPixmap(make_pixmap("warning", self._theme.colours.danger, 20, self.devicePixelRatioF()))
@@ -189,7 +207,7 @@ def _make_button(style_name: str, text: str = "") -> QPushButton:
     out = QPushButton(text)
     out.setObjectName(style_name)
     out.setAccessibleName(text)
-    out.setAutoDefault(True)  # Return presses the one that has the focus
+    out.setAutoDefault(True)  # Return presses the button that has the focus
     return out
 
 

@@ -1,4 +1,4 @@
-"""What a calibration does to the arm, in a thread of its own: watch the joints being led, write what was found."""
+"""Jobs of the calibration wizard that run in a worker thread: record the sweep, write the calibration."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from metagui.arms.so101.range_of_motion import Sweep, run_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry, RegisteredArm
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.gui.core.generator_job import JobFunction
 
 
-def make_sweep_job(registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep) -> JobFunction:
-    """Watch limp joints; ``watched`` keeps what was seen, so that a lost port can be gone on from."""
+def make_sweep_job(
+    registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep, open_port: Callable[[str], Port]
+) -> JobFunction:
+    """Return a job that records the joints with torque off; ``sweep_record`` survives a lost port."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, ArmCalibration]:
-        with open_for_setup(registry.locate_device(arm)) as chain:
+        with open_for_setup(registry.locate_device(arm), open_port) as chain:
             return (yield from run_sweep(chain, resumed=sweep_record))
 
     return work
 
 
-def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCalibration, name: str) -> JobFunction:
-    """Write a calibration to the servos, make sure that they hold it, and keep a copy under the arm's name."""
+def make_write_job(
+    registry: ArmRegistry,
+    arm: RegisteredArm,
+    calibration: ArmCalibration,
+    name: str,
+    open_port: Callable[[str], Port],
+) -> JobFunction:
+    """Return a job that writes a calibration to the servos, verifies it and stores a copy for ``name``."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, str]:
         yield from ()
         device = registry.locate_device(arm)
-        with open_for_setup(device) as chain:
+        with open_for_setup(device, open_port) as chain:
             chain.write_calibration(calibration)
             calibration.require_same_in_servos(chain.read_calibration())
         try:
@@ -40,8 +49,8 @@ def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCa
             calibration.save(registry.calibration_path(name))
         except OSError as error:
             raise CalibrationError(
-                f"The servos hold the calibration now, but its copy cannot be written to {registry.folder}: "
-                f"{error.strerror}. Make room there, and write again."
+                f"The servos have the calibration, but its copy cannot be written to {registry.folder}: "
+                f"{error.strerror}. Make that folder writable or free disk space, then write again."
             ) from error
         return name
 

@@ -1,0 +1,31 @@
+"""The status bar: state and progress as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metagui.gui.window.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from metagui.gui.theme.theme import Theme
+
+
+def test_status_bar_shows_state_and_progress(qtbot: QtBot, theme: Theme) -> None:
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
+    from metagui.gui.widgets.panel import Panel
+
+    window = Panel("window")
+    bar = StatusBar(theme, Actions(window, theme))
+    window.body.addWidget(bar)
+    qtbot.addWidget(window)
+    window.show()
+    assert "Connect an arm" in bar.rate_label.text()
+    bar.show_snapshot(AppSnapshot(ArmActivity.READY, LearningActivity.ADAPTING))
+    assert bar.state_label.text() == "Ready · adapting"
+    bar.show_progress(0.5, "about 3 s")
+    assert bar.progress_bar.isVisible()
+    bar.show_progress(None)
+    assert not bar.progress_bar.isVisible()

@@ -123,7 +123,7 @@ class ArmConnection(QObject):
 
     def _on_named(self, arm: RegisteredArm) -> None:
         self._manual_ports = [device for device in self._manual_ports if device != arm.device]
-        self._messages.post(f"This arm is called “{arm.name}” from now on, whatever port it is on.", "success")
+        self._messages.post(f"This arm is called “{arm.name}” from now on, on any port.", "success")
         self.scan()
 
     def _on_naming_failed(self, error: Exception) -> None:

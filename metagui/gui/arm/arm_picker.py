@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 OTHER_PORT_LABEL = "Another port…"
-PORT_TOOLTIP = "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
-NAME_TOOLTIP = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
+PORT_TOOLTIP = "Path of the port, as `metagui virtual-arm` prints it. Return accepts it, an empty field cancels."
+NAME_TOOLTIP = "Name that identifies the arm on any port. Return accepts it, an empty field cancels."
 
 
 class ArmPicker(QStackedWidget):

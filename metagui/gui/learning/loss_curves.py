@@ -82,7 +82,10 @@ class LossCurves:
 
     @classmethod
     def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> LossCurves:
-        """Return the curves stored with a task policy: rows of [step, support, query] by candidate, by segment."""
+        """Return the curves stored with a task policy.
+
+        ``stored`` has rows of [step, support loss, query loss] by candidate, for each segment.
+        """
         out = cls(segment_count=len(stored))
         for segment, candidates in enumerate(stored):
             for name, rows in candidates.items():

@@ -251,7 +251,10 @@ class LossPanel(Panel):
 
 
 def short_segment_label(index: int, label: str) -> str:
-    """Return the number and the action of a segment; labels of segments without instructions have a number."""
+    """Return the number and the action of a segment, from its label.
+
+    The label of a segment without an instruction already is its number.
+    """
     return label if label.startswith("segment ") else f"{index + 1} {label.split(' ')[0]}"
 
 

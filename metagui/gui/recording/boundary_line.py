@@ -39,7 +39,7 @@ class BoundaryLine(QObject):
         self._line.sigPositionChanged.connect(self._move_label)
         if self._movable:
             self._line.setCursor(Qt.CursorShape.SizeHorCursor)
-            self._line.setToolTip("Drag to cut the take elsewhere; double-click to remove the cut.")
+            self._line.setToolTip("Drag to move the boundary; double-click to remove it.")
             self._line.sigPositionChangeFinished.connect(self._on_released)
         for item in (self._line, self._label_item):
             plot.addItem(item, ignoreBounds=True)

@@ -1,4 +1,4 @@
-"""A gamepad that steers the gripper: it is asked thirty times a second while that is the way to teach."""
+"""Gamepad teleoperation: the gamepad is polled 30 times per second while its mode is active."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class KeyboardTeleop(QObject):
         )
 
     def _table_direction(self, away: float, right: float) -> tuple[float, float]:
-        """Return a direction on the table in the base frame, of length at most 1, from the viewer's directions."""
+        """Return a direction of the viewer on the table in the base frame, of length at most 1."""
         across, _, forward = self._camera().compute_axes()
         ahead = forward[:2] / max(float(np.hypot(*forward[:2])), 1e-6)
         direction = away * ahead + right * across[:2]

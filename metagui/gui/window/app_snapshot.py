@@ -21,7 +21,7 @@ def take_snapshot(
     recording: RecordingParts,
     learning: LearningParts,
 ) -> AppSnapshot:
-    """Return ``before``, which has the selection and the activity of the arm, with all else read from the parts."""
+    """Return ``before`` with all but the selection and the activity of the arm read from the parts."""
     row, prior, undo_stack = library.find_task(before.task), learning.prior, library.undo_stack
     connection, controller, current = arm.connection, arm.controller, arm.connection.current
     simulated = current is None or current.is_simulated

@@ -51,7 +51,7 @@ STILL_HOLDING_NOTICE = NoticeContent(
     "The take is being recorded, but the arm still holds: press Guide by hand, and hold it.", "hand", "warning"
 )
 MOVED_NOTICE = NoticeContent("If you have moved objects by hand, mark their new positions.", "place", "accent", "mark")
-UNFOCUSED_NOTICE = NoticeContent("Click the view, so that your keys steer the gripper.", "keys")
+UNFOCUSED_NOTICE = NoticeContent("Click the view, so that your keys move the gripper.", "keys")
 
 
 class ArmPresenter(QObject):

@@ -116,7 +116,7 @@ class Session(QObject):
     # Arm
 
     def _on_prior_loaded(self) -> None:
-        """Connect the simulated arm: the learning code is warm, so that it cannot delay the control thread any more."""
+        """Connect the simulated arm: the learning code is loaded and cannot delay the control thread."""
         arm, learning = self.arm, self.learning
         if self.state.activity is ArmActivity.NO_ARM and arm.connection.chosen.is_simulated:
             arm.flow.toggle_connection()

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from metagui.demonstrations.demonstration import TakeKey
+from metagui.gui.arm.arm_choices import make_port_choice, make_simulated_choice
 from metagui.gui.core.action_conditions import CONDITIONS, explain_disabled
 from metagui.gui.core.actions import ACTION_INFOS, connect_text, make_tooltip
 from metagui.gui.core.app_state import (
     LEARNING_TRANSITIONS,
     TRANSITIONS,
     AppSnapshot,
+    AppState,
     ArmActivity,
     IllegalTransitionError,
     LearningActivity,
     transition,
     transition_learning,
 )
+from metagui.gui.window.app_snapshot import take_snapshot
 
 FULL = AppSnapshot(
     ArmActivity.READY,
@@ -115,3 +123,68 @@ def test_no_bare_letters_or_space_as_shortcuts() -> None:
     for info in ACTION_INFOS:
         assert len(info.shortcut) != 1
         assert info.shortcut != "Space"
+
+
+# The state of the program
+
+
+def test_state_changes_only_along_legal_transitions() -> None:
+    state, seen = AppState(), []
+    state.changed.connect(lambda snapshot: seen.append(snapshot.state))
+    state.request(ArmActivity.READY)
+    assert state.activity is ArmActivity.READY
+    with pytest.raises(IllegalTransitionError):
+        state.request(ArmActivity.CALIBRATING)
+    assert seen == [ArmActivity.READY]
+
+
+def test_state_emits_only_what_has_changed() -> None:
+    state, seen, selections = AppState(), [], []
+    state.changed.connect(seen.append)
+    state.selection_changed.connect(lambda: selections.append(state.snapshot.take_key))
+    counts = {"lift": 3}
+    state.observe(lambda before: replace(before, take_count=counts.get(before.task or "", 0)))
+    state.refresh()
+    assert seen == []
+    state.select("lift", "001")
+    state.select("lift", "001")
+    assert [snapshot.take_count for snapshot in seen] == [3]
+    state.report_take_loaded(TakeKey("lift", "002"))
+    state.report_take_loaded(TakeKey("lift", "001"))
+    assert selections == [TakeKey("lift", "001")] * 2
+    counts["lift"] = 4
+    state.refresh()
+    assert state.snapshot.take_count == 4
+
+
+def test_snapshot_is_read_from_the_parts() -> None:
+    """The function is pure: plain records in place of the controllers are enough."""
+    simulated, mine = make_simulated_choice(), make_port_choice("/dev/ttyACM0")
+    undo_stack = SimpleNamespace(undoText=lambda: "recording", redoText=str)
+    library: Any = SimpleNamespace(
+        tasks=("lift", "push"),
+        find_task=lambda name: SimpleNamespace(has_policy=name == "lift"),
+        usable_takes=lambda name: ["001", "002"] if name else [],
+        undo_stack=undo_stack,
+    )
+    connection = SimpleNamespace(current=simulated, chosen=mine, reconnecting=False)
+    arm: Any = SimpleNamespace(
+        connection=connection, controller=SimpleNamespace(pending_count=1, torque_off=False, arm=object())
+    )
+    teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"))
+    recording: Any = SimpleNamespace(
+        controller=SimpleNamespace(newest_take=None, countdown_enabled={True: False, False: True})
+    )
+    learning: Any = SimpleNamespace(
+        queue=SimpleNamespace(state=LearningActivity.TRAINING),
+        prior=SimpleNamespace(problem=None, encoder_problem="the encoder is not trained yet"),
+    )
+    before = AppSnapshot(ArmActivity.READY, task="lift")
+    found = take_snapshot(before, library, arm, teaching, recording, learning)
+    assert (found.state, found.task, found.take_count, found.task_count) == (ArmActivity.READY, "lift", 2, 2)
+    assert (found.has_policy, found.learning, found.mode) == (True, LearningActivity.TRAINING, "keys")
+    assert (found.undo_text, found.redo_text, found.just_saved, found.arm_busy) == ("recording", None, False, True)
+    assert (found.simulated, found.same_arm, found.on_port, found.counts_down) == (True, False, True, False)
+    connection.current = mine
+    found = take_snapshot(before, library, arm, teaching, recording, learning)
+    assert (found.simulated, found.same_arm, found.counts_down, found.needs_placement) == (False, True, True, False)

@@ -167,3 +167,15 @@ def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
     learner.cancel()
     qtbot.waitUntil(lambda: learner.state is LearningActivity.IDLE, timeout=5000)
     assert said == ["kept", None]
+
+
+def test_closing_runs_all_tasks_and_raises_the_first_error(qtbot: QtBot) -> None:
+    unhandled: list[Exception] = []
+    queue = BackgroundQueue(unhandled.append)
+    written: list[int] = []
+    queue.submit(partial(time.sleep, 0.05))
+    queue.submit(lambda: 1 / 0)
+    queue.submit(partial(written.append, 1))
+    with pytest.raises(ZeroDivisionError):
+        queue.close()
+    assert written == [1]

@@ -111,9 +111,10 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update_take(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim``, ``notes``, ``segments`` or ``recut`` of a stored take, never its samples.
+    """Change attributes or segments of a stored take, never its samples.
 
-    Raises CorruptFileError, NewerFormatError, OSError.
+    Changes are ``success``, ``trim``, ``notes``, ``segments`` and ``manually_segmented``. Raises CorruptFileError,
+    NewerFormatError, OSError.
     """
     with open_take(path):
         image = path.read_bytes()
@@ -122,8 +123,8 @@ def update_take(path: Path, **changes: Any) -> None:
             file.attrs["success"] = _SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
-        if "recut" in changes:
-            file.attrs["recut"] = changes["recut"]
+        if "manually_segmented" in changes:
+            file.attrs["recut"] = changes["manually_segmented"]
         if "trim" in changes:
             _write_trim(file, changes["trim"])
         if "segments" in changes:
@@ -186,7 +187,8 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["success"] = _SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
-    file.attrs["recut"] = demonstration.recut
+    if demonstration.manually_segmented:
+        file.attrs["recut"] = True
     _write_trim(file, demonstration.trim)
 
 
@@ -253,7 +255,7 @@ def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration
         model_xml=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
         success=_read_success(attributes),
         notes=str(attributes["notes"]),
-        recut=bool(attributes.get("recut", False)),
+        manually_segmented=bool(attributes.get("recut", False)),
         trim=_read_trim(attributes),
         teaching_method=_read_teaching_method(attributes),
         **commands,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 OTHER_PORT_LABEL = "Another port…"
-PORT_TOOLTIP = "Path of the port, as `metagui virtual-arm` prints it. Return accepts it, an empty field cancels."
+PORT_TOOLTIP = "Path of the port, as `metagui emulate-arm` prints it. Return accepts it, an empty field cancels."
 NAME_TOOLTIP = "Name that identifies the arm on any port. Return accepts it, an empty field cancels."
 
 

@@ -265,7 +265,7 @@ class LibraryModel(QObject):
         self.library.set_segments(*key, segments)
         take = self._takes.get(key)
         if take is not None:
-            self._takes[key] = replace(take, segments=segments, recut=True)
+            self._takes[key] = replace(take, segments=segments, manually_segmented=True)
             self.take_loaded.emit(key)
 
     def _push(self, text: str, do: Callable[[], Any], undo: Callable[[], Any], already_done: bool = False) -> None:

@@ -195,7 +195,7 @@ def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session
 def test_unreachable_clicks_and_useless_ones_are_explained(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.teaching.clicks.add_instruction(Instruction("reach", "table", None, {"offset": (0.3, 0.3, 0.05)}))
-    until(qtbot, lambda: said(session, "cannot get to"))
+    until(qtbot, lambda: said(session, "cannot reach"))
     session.teaching.clicks.dispatch(Proposal("Out of the arm's reach", is_refused=True))
     assert said(session, "The arm stays where it is")
     session.teaching.clicks.add_instruction(Instruction("place", "yellow zone"))

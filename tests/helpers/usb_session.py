@@ -59,14 +59,14 @@ class EmulatedUsbPort:
 
 def was_posted(session: Session, fragment: str) -> bool:
     """Return whether a message contains ``fragment``."""
-    return any(fragment in text for _, text, _ in session.words)  # type: ignore[attr-defined]
+    return any(fragment in text for _, text, _ in session.posted)  # type: ignore[attr-defined]
 
 
 def wait_for_message(qtbot: QtBot, session: Session, fragment: str) -> None:
     """Wait until a message contains ``fragment``; fail with the messages that were posted."""
 
     def said() -> None:
-        assert was_posted(session, fragment), (session.state.snapshot.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
+        assert was_posted(session, fragment), (session.state.snapshot.state, [text for _, text, _ in session.posted])  # type: ignore[attr-defined]
 
     qtbot.waitUntil(said, timeout=30_000)
 

@@ -1,4 +1,4 @@
-"""Someone with an arm on a cable: a real window, real mouse and keys, the virtual arm in a process of its own."""
+"""A user with an arm on a port: a real window, real mouse and keys, the emulated arm in another process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.window
 
 
 class Cable:
-    """The virtual arm in a process of its own: plugging it in starts it, pulling it out ends it."""
+    """The emulated arm in another process: ``plug`` starts it, ``unplug`` ends it."""
 
     def __init__(self) -> None:
         self.device = ""
@@ -62,7 +62,7 @@ class Cable:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine that tests may be busy: silence for a moment means nothing."""
+    """Tolerate late answers of the servos, because the machine that runs the tests may be busy."""
     monkeypatch.setattr(
         so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
     )
@@ -99,7 +99,7 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
 
 
 def pick(person: SimulatedUser, words: str) -> None:
-    """Choose an arm in the list, as far as its name goes."""
+    """Select the arm whose label contains ``words``."""
     box = person.find_widget("Arm")
     assert isinstance(box, QComboBox)
     person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), 10, words)
@@ -113,7 +113,7 @@ def pick(person: SimulatedUser, words: str) -> None:
 
 
 def choose_mode(person: SimulatedUser, key: str) -> None:
-    """Choose how to teach, by keys in the menu."""
+    """Select a teaching mode by its key."""
     window = person.window
     assert isinstance(window, MainWindow)
     bar = window.arm_panel.mode_bar
@@ -129,7 +129,7 @@ def joint_angles(person: SimulatedUser) -> np.ndarray:
     return tick.observation.joints.positions
 
 
-def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: SimulatedUser, cable: Cable) -> None:
+def test_connect_place_record_unplug_adapt_and_run(person: SimulatedUser, cable: Cable) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     pick(person, "pts/")
@@ -151,7 +151,7 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     assert not person.can_read("This arm has no camera")
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
-    # The hands may have left the gripper where nothing can stand.
+    # The emulated hands may have left the gripper where no object can be placed.
     answers = "violet zone is marked", "violet zone cannot be placed"
     person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
 
@@ -189,7 +189,7 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     assert person.can_read("the arm holds")
 
 
-def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> None:
+def test_keys_move_arm_only_while_the_view_has_focus(person: SimulatedUser) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     choose_mode(person, "keys")
@@ -211,7 +211,7 @@ def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> 
     assert not person.can_read("Click the view")
 
 
-def test_nothing_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
+def test_no_text_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
     from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
 
     from metagui.gui.widgets.eliding_label import ElidingLabel

@@ -1,4 +1,4 @@
-"""What may follow what, and what is enabled when: without Qt."""
+"""The state: legal transitions, conditions of actions, and the snapshot of the parts; no window is needed."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ FULL = AppSnapshot(
 )
 
 
-def test_every_state_has_a_way_on() -> None:
+def test_every_activity_has_a_successor() -> None:
     assert set(TRANSITIONS) == set(ArmActivity)
     assert set(LEARNING_TRANSITIONS) == set(LearningActivity)
     assert all(TRANSITIONS.values())
 
 
-def test_legal_steps_are_taken_and_others_say_what_would_be_legal() -> None:
+def test_illegal_transition_names_the_legal_ones() -> None:
     assert transition(ArmActivity.READY, ArmActivity.RECORDING) is ArmActivity.RECORDING
     assert transition(ArmActivity.READY, ArmActivity.READY) is ArmActivity.READY
     with pytest.raises(IllegalTransitionError, match="no_arm cannot become recording; it can become calibrating, conn"):
@@ -56,7 +56,7 @@ def test_legal_steps_are_taken_and_others_say_what_would_be_legal() -> None:
         transition_learning(LearningActivity.ADAPTING, LearningActivity.TRAINING)
 
 
-def test_an_error_ends_everything_the_arm_does() -> None:
+def test_error_can_follow_every_activity() -> None:
     assert all(ArmActivity.ERROR in TRANSITIONS[s] for s in ArmActivity if s is not ArmActivity.ERROR)
 
 
@@ -65,9 +65,9 @@ def test_every_condition_belongs_to_an_action() -> None:
     assert set(CONDITIONS) <= keys
 
 
-def test_what_is_enabled_when_everything_is_there() -> None:
-    lacking = {key for key in CONDITIONS if explain_disabled(key, FULL)}
-    assert lacking == {"stop_learning", "cancel_learning", "mark"}
+def test_complete_snapshot_enables_all_but_three_actions() -> None:
+    disabled = {key for key in CONDITIONS if explain_disabled(key, FULL)}
+    assert disabled == {"stop_learning", "cancel_learning", "mark"}
 
 
 @pytest.mark.parametrize(
@@ -96,30 +96,30 @@ def test_what_is_enabled_when_everything_is_there() -> None:
         ("calibrate", {"on_port": False}, "Choose an arm on a port"),
     ],
 )
-def test_what_is_disabled_says_what_is_missing(key: str, changes: dict[str, object], words: str) -> None:
+def test_disabled_action_gives_the_reason(key: str, changes: dict[str, object], words: str) -> None:
     assert words in (explain_disabled(key, AppSnapshot(**(vars(FULL) | changes))) or "")  # type: ignore[arg-type]
 
 
-def test_one_can_record_while_adapting_and_stop_always() -> None:
+def test_record_is_enabled_while_adapting_and_stop_always() -> None:
     busy = AppSnapshot(**(vars(FULL) | {"learning": LearningActivity.ADAPTING}))
     assert explain_disabled("record", busy) is None
     for state in ArmActivity:
         assert explain_disabled("stop", AppSnapshot(state)) is None
 
 
-def test_a_disabled_tooltip_names_what_is_missing_and_the_key() -> None:
+def test_tooltip_has_reason_and_shortcut() -> None:
     info = next(a for a in ACTION_INFOS if a.key == "adapt")
     assert make_tooltip(info, "Choose a task first.").startswith("Choose a task first.  (Ctrl+Return")
 
 
-def test_what_connect_would_do_is_written_on_it() -> None:
+def test_connect_button_shows_what_it_does() -> None:
     assert connect_text(AppSnapshot()) == "Connect"
     assert connect_text(AppSnapshot(ArmActivity.CONNECTING)) == "Cancel"
     assert connect_text(FULL) == "Disconnect"
     assert connect_text(AppSnapshot(**(vars(FULL) | {"same_arm": False}))) == "Connect"
 
 
-def test_no_bare_letters_or_space_as_shortcuts() -> None:
+def test_no_single_letter_or_space_is_a_shortcut() -> None:
     for info in ACTION_INFOS:
         assert len(info.shortcut) != 1
         assert info.shortcut != "Space"

@@ -1,4 +1,4 @@
-"""Jobs: batches, stop keeps, cancel closes in its own thread, and no exception is ever swallowed."""
+"""Background jobs: batches, Stop, Cancel, and errors, none of which may be lost."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None)
     return record
 
 
-def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
+def test_items_arrive_in_few_batches_in_order(qtbot: QtBot) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, str]:
         yield from range(20_000)
         return "result"
@@ -57,7 +57,7 @@ def test_many_items_come_in_few_batches_in_order(qtbot: QtBot) -> None:
     assert record.outcomes == [("succeeded", "result")]
 
 
-def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
+def test_stop_keeps_the_result(qtbot: QtBot) -> None:
     def work(stop: Callable[[], bool]) -> Generator[int, None, int]:
         for i in range(100_000):
             if stop():
@@ -72,7 +72,7 @@ def test_stop_keeps_what_there_is(qtbot: QtBot) -> None:
     assert record.outcomes[0][1] > 0
 
 
-def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
+def test_cancel_closes_the_generator_in_its_thread(qtbot: QtBot) -> None:
     closed: list[int] = []
 
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
@@ -90,8 +90,10 @@ def test_cancel_closes_the_generator_in_its_own_thread(qtbot: QtBot) -> None:
     assert closed != [threading.get_ident()]
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), RuntimeError("torch says so"), StopAsyncIteration(), KeyError()])
-def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error", [ValueError("bad"), RuntimeError("an error of torch"), StopAsyncIteration(), KeyError()]
+)
+def test_every_exception_becomes_failed(qtbot: QtBot, error: Exception) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         yield 1
         raise error
@@ -101,40 +103,40 @@ def test_every_exception_reaches_the_window(qtbot: QtBot, error: Exception) -> N
     assert record.outcomes == [("failed", error)]
 
 
-def test_an_exception_before_the_first_item_reaches_the_window(qtbot: QtBot) -> None:
+def test_exception_before_the_first_item_becomes_failed(qtbot: QtBot) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         raise OSError("no file")
 
     assert _run(qtbot, GeneratorJob(work)).outcomes[0][0] == "failed"
 
 
-def test_errands_run_in_order_and_say_what_failed(qtbot: QtBot) -> None:
+def test_background_tasks_run_in_order_and_report_errors(qtbot: QtBot) -> None:
     unhandled: list[Exception] = []
-    errands = BackgroundQueue(unhandled.append)
+    queue = BackgroundQueue(unhandled.append)
     done: list[object] = []
     for number in range(4):
-        errands.submit(partial(int, number), done.append)
-    errands.submit(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
-    errands.submit(lambda: 1 / 0, done.append)
-    qtbot.waitUntil(lambda: not errands.is_busy, timeout=5000)
+        queue.submit(partial(int, number), done.append)
+    queue.submit(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
+    queue.submit(lambda: 1 / 0, done.append)
+    qtbot.waitUntil(lambda: not queue.is_busy, timeout=5000)
     assert done == [0, 1, 2, 3, ZeroDivisionError]
     assert [type(e) for e in unhandled] == [ZeroDivisionError]
 
 
-def test_what_was_queued_is_done_even_when_the_program_ends(qtbot: QtBot) -> None:
+def test_close_finishes_all_background_tasks(qtbot: QtBot) -> None:
     unhandled: list[Exception] = []
-    errands = BackgroundQueue(unhandled.append)
+    queue = BackgroundQueue(unhandled.append)
     written: list[int] = []
     for number in range(3):
-        errands.submit(partial(written.append, number))
-    errands.close()
+        queue.submit(partial(written.append, number))
+    queue.close()
     assert written == [0, 1, 2]
-    errands.submit(lambda: written.append(3))
-    assert not errands.is_busy
+    queue.submit(lambda: written.append(3))
+    assert not queue.is_busy
 
 
-def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
-    learner, said = LearningQueue(), []
+def test_learning_queue_runs_one_job_at_a_time(qtbot: QtBot) -> None:
+    learning_queue, outcomes = LearningQueue(), []
 
     def work(stop: Callable[[], bool]) -> Generator[int, None, str]:
         for i in range(10_000):
@@ -144,32 +146,32 @@ def test_the_learner_runs_one_job_and_is_idle_again(qtbot: QtBot) -> None:
             yield i
         return "kept"
 
-    def assignment() -> LearningJob:
+    def make_job() -> LearningJob:
         return LearningJob(
             LearningActivity.ADAPTING,
             work,
             on_progress=lambda batch: None,
-            on_success=said.append,
-            on_failure=said.append,
-            on_cancel=lambda: said.append(None),
+            on_success=outcomes.append,
+            on_failure=outcomes.append,
+            on_cancel=lambda: outcomes.append(None),
             fraction_done=lambda batch: batch[-1] / 10_000,
         )
 
-    assert learner.start(assignment())
-    assert not learner.start(assignment())
-    assert learner.state is LearningActivity.ADAPTING
-    with qtbot.waitSignal(learner.progressed, timeout=5000):
+    assert learning_queue.start(make_job())
+    assert not learning_queue.start(make_job())
+    assert learning_queue.state is LearningActivity.ADAPTING
+    with qtbot.waitSignal(learning_queue.progressed, timeout=5000):
         pass
-    learner.stop()
-    qtbot.waitUntil(lambda: learner.state is LearningActivity.IDLE, timeout=5000)
-    assert said == ["kept"]
-    assert learner.start(assignment())
-    learner.cancel()
-    qtbot.waitUntil(lambda: learner.state is LearningActivity.IDLE, timeout=5000)
-    assert said == ["kept", None]
+    learning_queue.stop()
+    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=5000)
+    assert outcomes == ["kept"]
+    assert learning_queue.start(make_job())
+    learning_queue.cancel()
+    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=5000)
+    assert outcomes == ["kept", None]
 
 
-def test_closing_runs_all_tasks_and_raises_the_first_error(qtbot: QtBot) -> None:
+def test_close_runs_all_tasks_and_raises_the_first_error(qtbot: QtBot) -> None:
     unhandled: list[Exception] = []
     queue = BackgroundQueue(unhandled.append)
     written: list[int] = []

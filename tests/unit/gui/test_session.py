@@ -1,4 +1,4 @@
-"""The flow on the real simulated arm, the real library and a small untrained prior, without a window."""
+"""The session with the simulated arm, a real library and a small untrained prior, without a window."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def library(tmp_path: Path) -> Library:
 @pytest.fixture
 def session(qtbot: QtBot, library: Library) -> Iterator[Session]:
     made = make_session(SimulatedArm, library, make_small_prior, seed=5)
-    made.words = []  # type: ignore[attr-defined]
-    made.messages.posted.connect(lambda text, kind, action: made.words.append((kind, text)))  # type: ignore[attr-defined]
+    made.posted = []  # type: ignore[attr-defined]
+    made.messages.posted.connect(lambda text, kind, action: made.posted.append((kind, text)))  # type: ignore[attr-defined]
     made.open()
     yield made
     made.close()
 
 
-def said(session: Session, words: str) -> bool:
-    return any(words in text for _, text in session.words)  # type: ignore[attr-defined]
+def was_posted(session: Session, fragment: str) -> bool:
+    return any(fragment in text for _, text in session.posted)  # type: ignore[attr-defined]
 
 
 def ready(qtbot: QtBot, session: Session) -> None:
@@ -75,10 +75,10 @@ def record(qtbot: QtBot, session: Session, *clicks: Instruction) -> None:
         session.teaching.clicks.dispatch(Proposal("", click))
     until(qtbot, lambda: session.arm.controller.pending_count == 0)
     session.recording.controller.toggle_recording()
-    until(qtbot, lambda: said(session, "Saved"))
+    until(qtbot, lambda: was_posted(session, "Saved"))
 
 
-def test_record_names_the_task_saves_at_once_and_is_undone(qtbot: QtBot, session: Session, library: Library) -> None:
+def test_recorded_take_names_task_and_can_be_undone(qtbot: QtBot, session: Session, library: Library) -> None:
     ready(qtbot, session)
     record(qtbot, session, REACH)
     assert "go to table" in library.list_tasks()
@@ -92,23 +92,23 @@ def test_record_names_the_task_saves_at_once_and_is_undone(qtbot: QtBot, session
     assert len(library.list_takes("go to table")) == 1
 
 
-def test_a_take_of_a_chosen_task_joins_it_and_says_how_far_it_is(qtbot: QtBot, session: Session) -> None:
+def test_take_of_selected_task_reports_its_distance(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", None)
     record(qtbot, session, Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}))
-    until(qtbot, lambda: said(session, "from your other takes"))
+    until(qtbot, lambda: was_posted(session, "from your other takes"))
     assert [t.name for t in session.library.library.list_takes("above red")] == ["001", "002", "003"]
 
 
-def test_finish_waits_for_the_last_click_and_stop_saves_at_once(qtbot: QtBot, session: Session) -> None:
+def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.new_task_name = "two ways"
     session.recording.controller.toggle_recording()
     session.teaching.clicks.add_instruction(REACH)
     session.recording.controller.toggle_recording()
     assert session.state.snapshot.state is ArmActivity.RECORDING
-    assert said(session, "when the last click is done")
-    until(qtbot, lambda: said(session, "Saved “two ways”"))
+    assert was_posted(session, "when the last click is done")
+    until(qtbot, lambda: was_posted(session, "Saved “two ways”"))
     session.state.select("two ways", None)
     session.recording.controller.toggle_recording()
     session.teaching.clicks.add_instruction(REACH)
@@ -118,7 +118,7 @@ def test_finish_waits_for_the_last_click_and_stop_saves_at_once(qtbot: QtBot, se
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
 
 
-def test_take_again_replaces_the_newest_and_discard_takes_it_out(qtbot: QtBot, session: Session) -> None:
+def test_retake_and_discard_remove_the_newest_take(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.new_task_name = "again"
     record(qtbot, session, REACH)
@@ -130,16 +130,16 @@ def test_take_again_replaces_the_newest_and_discard_takes_it_out(qtbot: QtBot, s
     assert session.library.library.list_takes("again") == []
 
 
-def test_nothing_clicked_is_not_saved(qtbot: QtBot, session: Session) -> None:
+def test_take_without_clicks_is_not_saved(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.toggle_recording()
     qtbot.wait(100)
     session.recording.controller.toggle_recording()
-    assert said(session, "Nothing was clicked")
+    assert was_posted(session, "Nothing was clicked")
     assert len(session.library.library.list_tasks()) == 2
 
 
-def test_adapt_keeps_the_policy_and_run_drives_the_arm_until_stopped(qtbot: QtBot, session: Session) -> None:
+def test_adapt_saves_policy_and_run_moves_arm_until_stop(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", None)
     steps: list[object] = []
@@ -156,17 +156,17 @@ def test_adapt_keeps_the_policy_and_run_drives_the_arm_until_stopped(qtbot: QtBo
     until(qtbot, lambda: len(distances) > 3)
     session.stop()
     assert session.state.snapshot.state is ArmActivity.READY
-    assert said(session, "the arm holds")
+    assert was_posted(session, "the arm holds")
 
 
-def test_what_is_begun_in_the_moment_after_a_stop_is_not_lost(qtbot: QtBot, session: Session) -> None:
+def test_replay_and_instruction_right_after_stop_are_done(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", "001")
     until(qtbot, lambda: session.selected_take() is not None)
     session.stop()
     replay_selected_take(session)
     assert session.state.snapshot.state is ArmActivity.RUNNING
-    until(qtbot, lambda: said(session, "Repeated take 001"))
+    until(qtbot, lambda: was_posted(session, "Repeated take 001"))
     assert session.state.snapshot.state is ArmActivity.READY
     session.stop()
     session.teaching.clicks.add_instruction(REACH)
@@ -180,7 +180,7 @@ def test_what_is_begun_in_the_moment_after_a_stop_is_not_lost(qtbot: QtBot, sess
     assert not session.arm.controller.program_controller.failure_reason
 
 
-def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session) -> None:
+def test_cancelled_adaptation_changes_nothing(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("press red", None)
     ended: list[LearningActivity] = []
@@ -192,18 +192,18 @@ def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session
     assert not session.library.adapted_path("press red").exists()
 
 
-def test_unreachable_clicks_and_useless_ones_are_explained(qtbot: QtBot, session: Session) -> None:
+def test_impossible_instructions_are_explained(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.teaching.clicks.add_instruction(Instruction("reach", "table", None, {"offset": (0.3, 0.3, 0.05)}))
-    until(qtbot, lambda: said(session, "cannot reach"))
+    until(qtbot, lambda: was_posted(session, "cannot reach"))
     session.teaching.clicks.dispatch(Proposal("Out of the arm's reach", is_refused=True))
-    assert said(session, "The arm stays where it is")
+    assert was_posted(session, "The arm stays where it is")
     session.teaching.clicks.add_instruction(Instruction("place", "yellow zone"))
-    until(qtbot, lambda: said(session, "Nothing is held"))
+    until(qtbot, lambda: was_posted(session, "Nothing is held"))
     assert session.state.snapshot.state is ArmActivity.READY
 
 
-def test_a_prior_that_does_not_fit_is_said_and_the_rest_works(qtbot: QtBot, library: Library) -> None:
+def test_prior_that_does_not_fit_is_reported(qtbot: QtBot, library: Library) -> None:
     session = make_session(SimulatedArm, library, no_prior, seed=5)
     heard: list[str] = []
     session.messages.posted.connect(lambda text, kind, action: heard.append(text))
@@ -216,7 +216,7 @@ def test_a_prior_that_does_not_fit_is_said_and_the_rest_works(qtbot: QtBot, libr
     session.close()
 
 
-def test_a_broken_file_is_named_and_left_out(qtbot: QtBot, session: Session, library: Library) -> None:
+def test_broken_file_is_named_and_skipped(qtbot: QtBot, session: Session, library: Library) -> None:
     ready(qtbot, session)
     (library.get_task_folder("above red") / "009.hdf5").write_bytes(b"no HDF5 at all")
     session.library.refresh()
@@ -224,7 +224,7 @@ def test_a_broken_file_is_named_and_left_out(qtbot: QtBot, session: Session, lib
     assert len(session.library.usable_takes("above red")) == 2
 
 
-def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library) -> None:
+def test_unsaved_take_of_a_crash_is_offered(qtbot: QtBot, library: Library) -> None:
     arm = SimulatedArm(2)
     arm.connect()
     from metagui.arms.control.loop import ControlLoop
@@ -235,7 +235,7 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
     loop.add_sink(recorder.on_tick)
     controller.add_instructions(REACH)
     loop.run_inline(controller, 60)
-    recorder.stop()  # and never forgotten, as if the program had died here
+    recorder.stop()  # its journal is not deleted, as after a crash
     session = make_session(SimulatedArm, library, make_small_prior, seed=5)
     offers: list[str] = []
     session.recording.recovery.recording_found.connect(offers.append)
@@ -249,7 +249,7 @@ def test_what_a_crash_left_behind_is_offered_back(qtbot: QtBot, library: Library
     session.close()
 
 
-def test_closing_while_recording_keeps_the_take(qtbot: QtBot, library: Library) -> None:
+def test_close_while_recording_saves_the_take(qtbot: QtBot, library: Library) -> None:
     session = make_session(SimulatedArm, library, make_small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
@@ -261,7 +261,7 @@ def test_closing_while_recording_keeps_the_take(qtbot: QtBot, library: Library) 
     assert len(library.list_takes("closed early")) == 1
 
 
-def test_closing_right_after_a_take_leaves_nothing_to_offer(qtbot: QtBot, library: Library) -> None:
+def test_close_right_after_a_take_leaves_no_journal(qtbot: QtBot, library: Library) -> None:
     session = make_session(SimulatedArm, library, make_small_prior, seed=5)
     session.open()
     until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
@@ -275,7 +275,7 @@ def test_closing_right_after_a_take_leaves_nothing_to_offer(qtbot: QtBot, librar
     assert find_recoverable_takes(library.root) == []
 
 
-def test_recording_again_at_once_waits_for_the_take_before(qtbot: QtBot, session: Session) -> None:
+def test_next_recording_waits_until_the_take_is_saved(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.new_task_name = "one after the other"
     session.recording.controller.toggle_recording()
@@ -288,29 +288,29 @@ def test_recording_again_at_once_waits_for_the_take_before(qtbot: QtBot, session
     session.recording.controller.discard_newest_take()
 
 
-def test_renaming_deleting_and_marking_can_be_undone(qtbot: QtBot, session: Session, library: Library) -> None:
+def test_rename_delete_and_mark_can_be_undone(qtbot: QtBot, session: Session, library: Library) -> None:
     from metagui.demonstrations.demonstration import TakeKey
 
     ready(qtbot, session)
-    shelf = session.library
-    assert shelf.rename_task("above red", "hover")
-    shelf.set_success(TakeKey("hover", "001"), False)
+    model = session.library
+    assert model.rename_task("above red", "hover")
+    model.set_success(TakeKey("hover", "001"), False)
     assert library.get_take_info("hover", "001").success is False
-    shelf.move_to_trash("hover", "002")
-    shelf.move_to_trash("press red", None)
+    model.move_to_trash("hover", "002")
+    model.move_to_trash("press red", None)
     assert library.list_tasks() == ["hover"]
     for _ in range(4):
-        shelf.undo_stack.undo()
+        model.undo_stack.undo()
     assert library.list_tasks() == ["above red", "press red"]
     assert [t.name for t in library.list_takes("above red")] == ["001", "002"]
     assert library.get_take_info("above red", "001").success is True
     failures: list[object] = []
     session.messages.posted.connect(lambda text, kind, action: failures.append(text))
-    assert not shelf.rename_task("above red", "press red") or failures
+    assert not model.rename_task("above red", "press red") or failures
     assert "press red" in library.list_tasks()
 
 
-def test_disconnecting_and_connecting_again(qtbot: QtBot, session: Session) -> None:
+def test_simulated_arm_is_disconnected_and_reconnected(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.arm.flow.toggle_connection()
     assert session.state.snapshot.state is ArmActivity.NO_ARM
@@ -319,24 +319,24 @@ def test_disconnecting_and_connecting_again(qtbot: QtBot, session: Session) -> N
     assert session.state.snapshot.state is ArmActivity.READY
 
 
-def test_a_controller_that_fails_leaves_a_message_and_a_usable_arm(qtbot: QtBot, session: Session) -> None:
+def test_failing_controller_is_reported_and_arm_stays_usable(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
 
     class Broken:
         finished = False
 
         def decide(self, observation: object) -> None:
-            raise ValueError("odd numbers")
+            raise ValueError("bad numbers")
 
     broken = Broken()
     session.arm.controller.start_run(broken, broken)
-    until(qtbot, lambda: said(session, "odd numbers"))
+    until(qtbot, lambda: was_posted(session, "bad numbers"))
     session.teaching.clicks.add_instruction(REACH)
     until(qtbot, lambda: session.arm.controller.pending_count == 0)
     assert session.state.snapshot.state is ArmActivity.READY
 
 
-def test_what_policies_do_is_compared_and_an_odd_take_can_be_left_out(qtbot: QtBot, session: Session) -> None:
+def test_behaviours_are_compared_and_outlier_take_is_excluded(qtbot: QtBot, session: Session) -> None:
     from dataclasses import replace
 
     ready(qtbot, session)
@@ -352,12 +352,12 @@ def test_what_policies_do_is_compared_and_an_odd_take_can_be_left_out(qtbot: QtB
     session.learning.adaptation.policy_adapted.connect(found.append)
     session.learning.adaptation.adapt_selected_task()
     until(qtbot, lambda: bool(found))
-    assert said(session, "Adapted “above red”")
-    odd = {"take": "002", "reason": "Take 002 shows something else."}
-    noted = {"odd_takes": [odd], "ignores demonstrations": True}
+    assert was_posted(session, "Adapted “above red”")
+    outlier = {"take": "002", "reason": "Take 002 shows something else."}
+    noted = {"odd_takes": [outlier], "ignores demonstrations": True}
     session.learning.adaptation.policy_adapted.emit(replace(found[0], provenance=noted))  # type: ignore[type-var]
-    assert said(session, "ignores your demonstrations")
-    assert offers[-1] == odd["reason"]
+    assert was_posted(session, "ignores your demonstrations")
+    assert offers[-1] == outlier["reason"]
     session.learning.adaptation.exclude_outlier()
     until(qtbot, lambda: len(found) == 3)
     assert found[-1].provenance["takes"] == ["001"]  # type: ignore[attr-defined]
@@ -365,7 +365,7 @@ def test_what_policies_do_is_compared_and_an_odd_take_can_be_left_out(qtbot: QtB
     assert session.library.library.get_take_info("above red", "002").success is True
 
 
-def test_an_encoder_trained_here_is_there_after_a_restart(qtbot: QtBot, session: Session, library: Library) -> None:
+def test_trained_encoder_is_saved_in_the_library(qtbot: QtBot, session: Session, library: Library) -> None:
     from metagui.learning.similarity.siamese import SiameseEncoder
 
     ready(qtbot, session)
@@ -376,4 +376,4 @@ def test_an_encoder_trained_here_is_there_after_a_restart(qtbot: QtBot, session:
     until(qtbot, lambda: not session.library.is_busy)
     assert (library.root / ".metagui" / "encoder.safetensors").is_file()
     assert isinstance(session.learning.prior.prior.siamese_encoder, SiameseEncoder)  # type: ignore[union-attr]
-    assert library.list_tasks() == ["above red", "press red"], "it is no task"
+    assert library.list_tasks() == ["above red", "press red"], "the folder of the encoder is no task"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.similarity.similarity_controller import SimilarityController
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 IGNORES_DEMONSTRATIONS_TEXT = (
     "But the policy ignores your demonstrations: with the takes of another task it would do as well. Record more "
@@ -111,13 +111,13 @@ class AdaptationController(QObject):
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, TaskPolicy]:
             from metagui.learning.adaptation.adaptation import adapt_task
-            from metagui.learning.adaptation.adapted_task import load_readable_policies
             from metagui.learning.adaptation.memorization import is_memorizing
+            from metagui.learning.adaptation.task_policy import load_readable_policies
 
             takes = align_segmentation([library.load_take(*key) for key in keys])
             adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable_policies(warm_start))
             ignored = is_memorizing(prior, takes, [[library.load_take(*key)] for key in unrelated])
-            return replace(adapted, provenance=adapted.provenance | {"ignores demonstrations": ignored})
+            return replace(adapted, provenance=replace(adapted.provenance, ignores_demonstrations=ignored))
 
         return self._learning_queue.start(
             LearningJob(
@@ -160,7 +160,7 @@ class AdaptationController(QObject):
     def _on_adapted(self, adapted: TaskPolicy) -> None:
         self._library_model.refresh()
         self._offer_to_exclude(adapted)
-        if adapted.provenance.get("ignores demonstrations"):
+        if adapted.provenance.ignores_demonstrations:
             self._messages.post(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
         else:
             self._messages.post(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
@@ -172,7 +172,7 @@ class AdaptationController(QObject):
         path = self._library_model.adapted_path(task)
 
         def read() -> TaskPolicy:
-            from metagui.learning.adaptation.adapted_task import TaskPolicy
+            from metagui.learning.adaptation.task_policy import TaskPolicy
 
             return TaskPolicy.load(path)
 
@@ -186,9 +186,9 @@ class AdaptationController(QObject):
 
     def _offer_to_exclude(self, adapted: TaskPolicy) -> None:
         """Offer to exclude the first outlier take."""
-        outliers = adapted.provenance.get("odd_takes") or []
-        self._outlier = TakeKey(adapted.task, str(outliers[0]["take"])) if outliers else None
-        self.outlier_found.emit(str(outliers[0]["reason"]) if outliers else "")
+        outliers = adapted.provenance.outlier_takes
+        self._outlier = TakeKey(adapted.task, outliers[0].take) if outliers else None
+        self.outlier_found.emit(outliers[0].reason if outliers else "")
 
     def keep_outlier(self) -> None:
         """Withdraw the offer to exclude a take."""
@@ -213,7 +213,7 @@ class AdaptationController(QObject):
 
 def choose_error_action(error: Exception) -> str:
     """Return the key of the action that resolves an error of a task policy; empty for other errors."""
-    from metagui.learning.adaptation.adapted_task import TaskPolicyError
+    from metagui.learning.adaptation.task_policy import TaskPolicyError
 
     return "adapt" if isinstance(error, TaskPolicyError) else ""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
     from metagui.gui.window.parts import LearningParts
     from metagui.gui.window.session import Session
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.similarity.siamese import SiameseStep
 
 NO_CURVES_TEXT = "Record a few takes of a task, then press Adapt: its loss curves appear here."
@@ -66,14 +66,14 @@ class LearningPresenter(QObject):
 
     def _show_adapted(self, adapted: TaskPolicy) -> None:
         skills = dict(enumerate(adapted.skills))
-        warning = f"{IGNORES_DEMONSTRATIONS_TEXT} " if adapted.provenance.get("ignores demonstrations") else ""
+        warning = f"{IGNORES_DEMONSTRATIONS_TEXT} " if adapted.provenance.ignores_demonstrations else ""
         reasons = {i: warning + skill.reason for i, skill in skills.items()}
         self._losses.show_choices({i: skill.choice for i, skill in skills.items()}, reasons)
 
     def _show_stored(self, adapted: TaskPolicy) -> None:
         """Show the curves of an earlier adaptation of the selected task."""
         if self._snapshot.learning is not LearningActivity.ADAPTING and adapted.task == self._snapshot.task:
-            curves = LossCurves.from_provenance(adapted.provenance.get("curves", []))
+            curves = LossCurves.from_provenance(adapted.provenance.curves)
             self._losses.show_stored_curves(self._library.describe_segments(adapted.task), curves)
             self._show_adapted(adapted)
 

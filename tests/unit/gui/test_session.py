@@ -13,6 +13,8 @@ from metagui.demonstrations.recording.recorder import Recorder, find_recoverable
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
+from metagui.learning.adaptation.outlier_takes import OutlierTake
+from metagui.learning.adaptation.task_policy import Provenance
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
@@ -353,14 +355,14 @@ def test_behaviours_are_compared_and_outlier_take_is_excluded(qtbot: QtBot, sess
     session.learning.adaptation.adapt_selected_task()
     until(qtbot, lambda: bool(found))
     assert was_posted(session, "Adapted “above red”")
-    outlier = {"take": "002", "reason": "Take 002 shows something else."}
-    noted = {"odd_takes": [outlier], "ignores demonstrations": True}
+    outlier = OutlierTake("002", "other", 1, 4.0, "Take 002 shows something else.")
+    noted = Provenance(outlier_takes=(outlier,), ignores_demonstrations=True)
     session.learning.adaptation.policy_adapted.emit(replace(found[0], provenance=noted))  # type: ignore[type-var]
     assert was_posted(session, "ignores your demonstrations")
-    assert offers[-1] == outlier["reason"]
+    assert offers[-1] == outlier.reason
     session.learning.adaptation.exclude_outlier()
     until(qtbot, lambda: len(found) == 3)
-    assert found[-1].provenance["takes"] == ["001"]  # type: ignore[attr-defined]
+    assert found[-1].provenance.takes == ("001",)  # type: ignore[attr-defined]
     session.library.undo_stack.undo()
     assert session.library.library.get_take_info("above red", "002").success is True
 

@@ -62,14 +62,14 @@ def test_controllers_have_at_most_three_signals(session: Session) -> None:
         assert len(signals) <= MAX_CONTROLLER_SIGNALS, (type(each).__name__, signals)
 
 
-def test_nobody_reaches_through_a_part_of_the_session() -> None:
+def test_no_module_reaches_through_a_part_of_the_session() -> None:
     """Only ``session.part.member`` is allowed, or a method of a member's own signal."""
     reaching = re.compile(r"session\.\w+\.\w+\.(?!connect\b|emit\b)\w+")
     found = {path.name: reaching.findall(text) for path, text in SOURCES.items() if reaching.search(text)}
     assert not found
 
 
-def test_modules_of_the_window_import_each_other_in_no_circle() -> None:
+def test_imports_of_the_window_have_no_circle() -> None:
     """Type-only and lazy imports count as well."""
     root = GUI.parent.parent
     names = {".".join(path.relative_to(root).with_suffix("").parts): text for path, text in SOURCES.items()}
@@ -84,7 +84,7 @@ def _find_imports(text: str) -> set[str]:
     return {node.module for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.module}
 
 
-def test_a_click_reaches_the_queue_over_three_objects(session: Session) -> None:
+def test_click_reaches_the_queue_over_three_objects(session: Session) -> None:
     """The view's signal goes to the dispatcher, which adds to the controller's queue at once."""
     from metagui.demonstrations.demonstration import Instruction
     from metagui.gui.teaching.click_teacher import Proposal

@@ -95,6 +95,18 @@ def test_recorded_take_names_task_and_can_be_undone(qtbot: QtBot, session: Sessi
     assert len(library.list_takes("go to table")) == 1
 
 
+def test_saved_take_is_reported_even_if_embedding_fails(
+    qtbot: QtBot, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no embedding")
+
+    ready(qtbot, session)
+    monkeypatch.setattr("metagui.learning.similarity.siamese.embed", fail)
+    record(qtbot, session, REACH)
+    assert was_posted(session, "no embedding")
+
+
 def test_take_of_selected_task_reports_its_distance(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", None)

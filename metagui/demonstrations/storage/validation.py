@@ -20,7 +20,7 @@ def validate_demonstration(demonstration: Demonstration) -> None:
     _validate_shapes(demonstration)
     if not np.all(np.isfinite(demonstration.time)) or not np.all(np.diff(demonstration.time) > 0):
         raise InvalidTakeError("The take's times do not increase from sample to sample.")
-    if not demonstration.timing.rate_requested > 0:
+    if not 0 < demonstration.timing.rate_requested < np.inf:
         raise InvalidTakeError(f"The take's rate is {demonstration.timing.rate_requested} Hz; it must be above 0.")
     for segment in demonstration.segments:
         validate_range((segment.start, segment.stop), samples, "A segment")

@@ -1,7 +1,7 @@
-"""How fast six servos can be read in full, next to the vendor's SDK on the same bus: ``python -m benchmarks.bus``.
+"""Benchmark of reading six servos, compared with the vendor's SDK on the same bus: ``python -m benchmarks.bus``.
 
-The virtual arm answers from a process of its own, no sooner than a wire of 1 Mbaud would. Both clients take turns
-in short bursts, so that whatever else the machine does hits both. The wire's own limit is its bytes times 10 bits.
+The emulated arm replies from a separate process, no earlier than a wire of 1 Mbaud would. Both clients alternate in
+short bursts, so that other load on the machine affects both. The wire's limit is the number of bytes times 10 bits.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ import numpy as np
 import scservo_sdk as sdk
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import BITS_PER_BYTE, EMULATED_BAUD, EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoBus
 from metagui.arms.feetech.protocol import FRAME_OVERHEAD_BYTES
-from metagui.arms.feetech.serial_port import SerialPort
+from metagui.arms.feetech.serial_port import BITS_PER_BYTE, SERVO_BUS_BAUD, SerialPort
 from metagui.arms.so101.motors import SERVO_IDS, ServoChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FEEDBACK_BYTES = FRAME_OVERHEAD_BYTES + 2 + len(SERVO_IDS) + len(SERVO_IDS) * (FRAME_OVERHEAD_BYTES + reg.FEEDBACK_SIZE)
-"""On the wire for one full reading: a sync read and its six replies."""
+"""Bytes on the wire for one complete reading: a sync read and its six replies."""
 IDLE_TITLE, BUSY_TITLE = "1 Mbaud", "1 Mbaud, learner busy"
-WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / EMULATED_BAUD
+WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / SERVO_BUS_BAUD
+"""Time on the wire for one complete reading, s."""
 
 
 def serve_emulated_arm(physics: bool) -> None:
-    """Serve a virtual arm until standard input ends."""
+    """Serve an emulated arm until standard input ends."""
     arm = EmulatedArm()
     arm.calibrate()
-    sys.setswitchinterval(2e-4)  # servos answer at once; 5 ms between threads, as usual, would be held against the loop
+    sys.setswitchinterval(2e-4)  # real servos reply at once; Python's 5 ms between threads would count as their latency
     gc.freeze()
-    with EmulatedPort(arm, EMULATED_BAUD, physics) as port:
+    with EmulatedPort(arm, SERVO_BUS_BAUD, physics) as port:
         print(port.name, flush=True)
         sys.stdin.read()
 
 
 @contextlib.contextmanager
 def run_server_process(physics: bool) -> Iterator[str]:
-    """Run ``serve`` in a process of its own and yield the port's name."""
+    """Run ``serve_emulated_arm`` in a separate process and yield the port's name."""
     command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--physics"] * physics]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -57,7 +58,7 @@ def run_server_process(physics: bool) -> Iterator[str]:
 
 
 def open_metagui_client(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
-    """Return a function that reads all servos with our driver, and one that closes it."""
+    """Return a function that reads all servos with metagui's driver, and one that closes it."""
     chain = ServoChain(ServoBus(SerialPort(name), retries=0))
     chain.check_servos()
     return lambda: len(chain.read_feedback()) == len(SERVO_IDS), chain.bus.port.close
@@ -66,11 +67,11 @@ def open_metagui_client(name: str) -> tuple[Callable[[], bool], Callable[[], Non
 def open_vendor_client(name: str) -> tuple[Callable[[], bool], Callable[[], None]]:
     """Return a function that reads all servos with the vendor's SDK, and one that closes it."""
     port = sdk.PortHandler(name)
-    if not (port.openPort() and port.setBaudRate(EMULATED_BAUD)):
+    if not (port.openPort() and port.setBaudRate(SERVO_BUS_BAUD)):
         raise OSError(f"The vendor's SDK cannot open {name}.")
     group = sdk.GroupSyncRead(port, sdk.PacketHandler(0), reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
-    for ident in SERVO_IDS:
-        group.addParam(ident)
+    for servo_id in SERVO_IDS:
+        group.addParam(servo_id)
     registers = (
         reg.PRESENT_POSITION,
         reg.PRESENT_VELOCITY,
@@ -85,16 +86,16 @@ def open_vendor_client(name: str) -> tuple[Callable[[], bool], Callable[[], None
     def read() -> bool:
         if group.txRxPacket() != sdk.COMM_SUCCESS:
             return False
-        for ident in SERVO_IDS:
+        for servo_id in SERVO_IDS:
             for register in registers:
-                group.getData(ident, register.address, register.size)
+                group.getData(servo_id, register.address, register.size)
         return True
 
     return read, port.closePort
 
 
 def measure(name: str, burst_count: int, reads_per_burst: int) -> dict[str, dict[str, float]]:
-    """Let both clients read in turns; return what each achieved."""
+    """Let both clients read alternately; return the statistics of each."""
     clients = {"metagui": open_metagui_client(name), "feetech-servo-sdk": open_vendor_client(name)}
     times: dict[str, list[float]] = {client: [] for client in clients}
     lost = dict.fromkeys(clients, 0)
@@ -102,30 +103,30 @@ def measure(name: str, burst_count: int, reads_per_burst: int) -> dict[str, dict
         for client, (read, _) in clients.items():
             for _ in range(reads_per_burst):
                 started = time.perf_counter()
-                good = read()
-                if burst > 0:  # the first warms up
+                complete = read()
+                if burst > 0:  # the first burst is a warm-up
                     times[client].append(time.perf_counter() - started)
-                    lost[client] += not good
+                    lost[client] += not complete
     for _, close in clients.values():
         close()
     return {client: summarise_latencies(np.array(times[client]), lost[client]) for client in clients}
 
 
 def summarise_latencies(durations: np.ndarray, lost_count: int) -> dict[str, float]:
-    """Return medians, p99, rate and share of the wire's limit."""
+    """Return median, p99, rate, number of lost readings, and the fraction of the wire's limit."""
     median, p99 = np.percentile(durations, [50, 99])
     return {
         "median_ms": median * 1e3,
         "p99_ms": p99 * 1e3,
         "rate_hz": 1 / median,
-        "share_of_wire": WIRE_TIME_S / median,
+        "wire_fraction": WIRE_TIME_S / median,
         "lost": lost_count,
     }
 
 
 @contextlib.contextmanager
 def run_busy_learner(busy: bool) -> Iterator[None]:
-    """Keep the interpreter busy with small matrices meanwhile, as a learner in another thread does."""
+    """Keep the interpreter busy with small matrices in another thread, as a learner does."""
     over = threading.Event()
 
     def learn() -> None:
@@ -145,12 +146,12 @@ def run_busy_learner(busy: bool) -> Iterator[None]:
 
 
 def main() -> None:
-    """Measure at the wire's pace, without and with a busy learner beside; print what came out."""
+    """Measure at the wire's speed, without and with a busy learner, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bursts", type=int, default=40)
-    parser.add_argument("--length", type=int, default=50, help="readings a burst")
+    parser.add_argument("--length", type=int, default=50, help="readings per burst")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--physics", action="store_true", help="let the arm behind the port move as well")
+    parser.add_argument("--physics", action="store_true", help="also simulate the arm's motion")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -169,7 +170,7 @@ def main() -> None:
         for client, r in clients.items():
             print(
                 f"{title:22} {client:18} median {r['median_ms']:.3f} ms  p99 {r['p99_ms']:.3f} ms  "
-                f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {r['share_of_wire']:.0%} of the wire's limit"
+                f"{r['rate_hz']:5.0f} Hz  {r['lost']:.0f} lost  {r['wire_fraction']:.0%} of the wire's limit"
             )
 
 

@@ -1,8 +1,8 @@
-"""A new virtual arm in a process of its own, and hands that lead it as they are told: ``python -m benchmarks.hands``.
+"""An emulated arm in its own process, guided by simulated hands on command: ``python -m benchmarks.hands``.
 
-It prints the port, then obeys a line at a time from standard input, answering each with one line: ``sweep`` leads
-every joint from stop to stop, ``scene 3`` lays out the table of a seed and brings the arm home, ``show`` leads the
-arm through the task, ``where`` says how far the cube lies from the zone, in metres. The arm has to be limp.
+It prints the port, then executes one command per line of standard input and prints one line per command: ``sweep``
+moves every joint from stop to stop, ``scene 3`` makes the scene of a seed and moves the arm home, ``show`` guides the
+arm through the task, ``where`` prints the distance of the cube from the zone, m. The arm's torque must be off.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
@@ -31,42 +31,43 @@ if TYPE_CHECKING:
 GUIDED_CUBE, GUIDED_ZONE = "red cube", "yellow zone"
 GUIDED_INSTRUCTIONS = (Instruction("grasp", GUIDED_CUBE), Instruction("place", GUIDED_ZONE))
 SERVO_MOUNT_OFFSETS = (3900, 20, 1000, 2000, 3000, 4000)
+"""Encoder values at joint angle zero, ticks."""
 PAUSE_TICKS = 35
-"""Ticks for which hands pause after each step."""
+"""Number of ticks for which the hands pause after each instruction."""
 
 
 def main() -> None:
-    """Serve the arm and obey."""
+    """Serve the arm and execute the commands."""
     hands = HandGuidance()
-    orders: dict[str, Callable[..., str]] = {
+    commands: dict[str, Callable[..., str]] = {
         "sweep": hands.sweep,
         "scene": hands.arrange_scene,
         "show": hands.demonstrate,
+        "where": hands.measure_distance,
     }
-    orders |= {"where": hands.measure_distance}
     with EmulatedPort(hands.arm) as port:
         print(port.name, flush=True)
         for line in sys.stdin:
-            verb, *values = line.split()
-            print(orders[verb](*map(int, values)), flush=True)
+            command, *values = line.split()
+            print(commands[command](*map(int, values)), flush=True)
 
 
 class HandGuidance:
-    """What a person beside the arm does."""
+    """Simulated hands that guide an emulated arm."""
 
     def __init__(self) -> None:
         self.arm = EmulatedArm(SimulatedArm(0), SERVO_MOUNT_OFFSETS)
         self.seed = 0
 
     def sweep(self) -> str:
-        """Lead every joint from stop to stop."""
+        """Move every joint from stop to stop."""
         self.arm.follow_hand_path(sweep_by_hand())
         while self.arm.is_hand_guided:
             time.sleep(0.1)
         return "swept"
 
     def arrange_scene(self, seed: int) -> str:
-        """Lay out a table and bring the arm home."""
+        """Make the scene of a seed and move the arm home."""
         self._guide_along(np.linspace(self.arm.read_joint_angles(), HOME_ANGLES_RAD, 60))
         self.seed = seed
         self.arm.randomise(seed)
@@ -74,13 +75,13 @@ class HandGuidance:
         return "laid out"
 
     def demonstrate(self) -> str:
-        """Lead the arm through the task."""
+        """Guide the arm through the task."""
         self._guide_along(compute_guided_path(self.seed))
         return "shown"
 
     def measure_distance(self) -> str:
-        """Say how far the cube lies from the zone."""
-        names = [anchor.name for anchor in self.arm.objects]
+        """Return the distance of the cube from the zone, m."""
+        names = [each.name for each in self.arm.objects]
         positions = self.arm.observe_scene().positions
         return f"{np.linalg.norm((positions[names.index(GUIDED_CUBE)] - positions[names.index(GUIDED_ZONE)])[:2]):.3f}"
 
@@ -94,14 +95,14 @@ class HandGuidance:
 
 
 def compute_guided_path(seed: int) -> FloatArray:
-    """Return the joint angles (N, J) along which hands do the task in a scene, a row a period."""
+    """Return the joint angles (N, J), rad, with which the task is done in a scene, one row per control period."""
     arm = SimulatedArm(seed)
     arm.connect()
     loop, controller = ControlLoop(arm, arm), ProgramController(arm.objects)
     loop.set_controller(controller)
     rows = []
-    for click in GUIDED_INSTRUCTIONS:
-        controller.add_instructions(click)
+    for instruction in GUIDED_INSTRUCTIONS:
+        controller.add_instructions(instruction)
         rest = 0
         while rest < PAUSE_TICKS:
             rows.append(loop.step_once().sent.positions)

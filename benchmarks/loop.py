@@ -1,8 +1,8 @@
-"""Whether the control loop keeps 100 Hz over the servo bus while something is learnt: ``python -m benchmarks.loop``.
+"""Benchmark of the control loop at 100 Hz over the servo bus during an adaptation: ``python -m benchmarks.loop``.
 
-The virtual arm answers from a process of its own at the pace of 1 Mbaud, and moves. In this process the loop drives
-it through the twin and the safety gate; a second thread adapts a policy again and again, with one torch thread, as
-the window's learner does. The same without a learner stands beside it: what is late there, the machine did.
+The emulated arm replies from a separate process at the speed of 1 Mbaud, and moves. In this process the loop drives
+it through the digital twin and the safety gate; a second thread adapts a policy repeatedly, with one torch thread,
+like the window's learner. The same measurement without a learner shows the lateness caused by the machine.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
 
 LOOP_RATE_HZ = 100.0
-"""Hz."""
+"""Rate of the loop, Hz."""
 WARM_UP_S = 1.0
-"""Seconds before anything counts."""
+"""Time before the measurement starts, s."""
 ADAPTED_PROGRAM = TaskProgram(
     "put red on violet", (Instruction("grasp", "red cube"), Instruction("place", "violet zone"))
 )
 
 
 class OscillatingController:
-    """Drives the gripper to and fro. Implements Controller."""
+    """Moves the gripper back and forth. Implements Controller."""
 
     def __init__(self) -> None:
         self._velocity_controller = VelocityController()
@@ -64,11 +64,11 @@ class OscillatingController:
 
 @contextlib.contextmanager
 def run_learner(busy: bool) -> Iterator[list[int]]:
-    """Adapt in another thread meanwhile; yield a list with the number of adaptation's steps so far."""
+    """Adapt repeatedly in another thread; yield a list with the number of adaptation steps so far."""
     steps, over = [0], threading.Event()
     takes = generate_takes(ADAPTED_PROGRAM, GenerationSettings(takes=3, seed=1)) if busy else []
     prior = load_shipped() if busy else None
-    warm_up()  # as the window does before an arm is energised: the first call imports for a second
+    warm_up()  # as the window does before an arm's torque is switched on: the first call imports for a second
 
     def learn() -> None:
         torch.set_num_threads(1)
@@ -88,7 +88,7 @@ def run_learner(busy: bool) -> Iterator[list[int]]:
 
 
 def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
-    """Run the loop for a while; return its rate, what it missed and how late it was."""
+    """Run the loop for ``seconds``; return its rate, missed deadlines and lateness."""
     arm = TwinnedArm(SO101Arm(port))
     ticks: list[Tick] = []
     with run_learner(busy) as steps, arm:
@@ -97,17 +97,17 @@ def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
         loop.start()
         time.sleep(WARM_UP_S)
         loop.add_sink(ticks.append)
-        learnt = steps[0]
+        before = steps[0]
         time.sleep(seconds)
-        learnt = steps[0] - learnt
+        learner_steps = steps[0] - before
         loop.stop()
     if loop.error is not None:
         raise SystemExit(loop.error.message)
-    return summarise_ticks(ticks, learnt)
+    return summarise_ticks(ticks, learner_steps)
 
 
 def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
-    """Return the rate, what was missed, and lateness and time on the bus in ms."""
+    """Return the rate, the missed deadlines, and lateness and time on the bus, ms."""
     lateness = np.array([tick.lateness for tick in ticks]) * 1e3
     latency = np.array([tick.latency for tick in ticks]) * 1e3
     return {
@@ -125,7 +125,7 @@ def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure with the learner idle and busy; print what came out."""
+    """Measure with the learner idle and busy, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--json", action="store_true")
@@ -145,7 +145,7 @@ def main() -> None:
             f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, late by "
             f"{r['late_p50_ms']:.2f} ms (p99 {r['late_p99_ms']:.2f}, worst {r['late_max_ms']:.1f}), on the bus "
             f"{r['bus_p50_ms']:.2f} ms (p99 {r['bus_p99_ms']:.2f}), {r['retries']:.0f} retries, "
-            f"{r['learner_steps']:.0f} steps learnt"
+            f"{r['learner_steps']:.0f} learner steps"
         )
 
 

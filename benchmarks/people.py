@@ -1,8 +1,8 @@
-"""Success after takes led by human-like hands, beside the script's: ``python -m benchmarks.people``.
+"""Compare hand-guided with scripted takes: ``python -m benchmarks.people`` prints the success rates.
 
-Ten tasks of one to four steps, each shown by people with habits of their own in random scenes, adapted from one take
-and from three, and done in scenes never seen; judged by where things end, not by how. ``--people held-out`` are those
-whom nothing was tuned on. ``--candidates`` also runs what was not chosen.
+Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. Policies adapted to one and
+to three takes run in unseen scenes; success depends on where the objects end, not on the motion. ``--people held-out``
+are those on whom nothing was tuned. ``--candidates`` also runs candidates that were not chosen.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.human_demonstrator import HELD_OUT, PEOPLE, Person, led
+from metagui.demonstrations.programs.human_demonstrator import (
+    HELD_OUT_STYLES,
+    TUNING_STYLES,
+    HumanStyle,
+    demonstrate_by_hand,
+)
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.segmentation import ensure_segmented
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
@@ -36,24 +41,26 @@ from metagui.learning.torch_utils.torch_threads import use_single_thread
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metagui.arms.arm import BoolArray, Observation, SceneState
+    from metagui.arms.arm import BoolArray, FloatArray, Observation, SceneState
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adaptation.adapted_task import TaskPolicy
 
 SCRIPT = "script"
-NEAR, HIGH = 0.02, 0.035
-"""How near a goal counts as there, and how high as lifted, m."""
-TRIES = 40
+"""Name of the scripted demonstrator."""
+MAX_GOAL_DISTANCE_M, MIN_HEIGHT_M = 0.02, 0.035
+"""Maximum distance from a goal, and minimum height of a lifted cube, m."""
+MAX_ATTEMPTS = 40
+"""Maximum number of scenes tried for the takes of a task."""
 
 
-def _above(anchor: str, height: float = 0.06) -> Instruction:
-    return Instruction("reach", anchor, None, {"offset": (0.0, 0.0, height)})
+def _make_reach_above(name: str, height: float = 0.06) -> Instruction:
+    return Instruction("reach", name, None, {"offset": (0.0, 0.0, height)})
 
 
 RED, GREEN, BLUE, YELLOW, VIOLET = "red cube", "green cube", "blue cube", "yellow zone", "violet zone"
 TASKS = (
-    TaskProgram("above red", (_above(RED),)),
+    TaskProgram("above red", (_make_reach_above(RED),)),
     TaskProgram("lift blue", (Instruction("grasp", BLUE),)),
     TaskProgram("press red", (Instruction("press", RED),)),
     TaskProgram("press green, press blue", (Instruction("press", GREEN), Instruction("press", BLUE))),
@@ -90,7 +97,7 @@ TASKS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One adapted task, run in a few scenes."""
+    """Results of one adapted task in several scenes."""
 
     person: str
     task: str
@@ -98,38 +105,42 @@ class Row:
     candidate: str
     successes: int
     runs: int
-    cut_right: int
-    """Takes with as many segments as the task has steps."""
+    segmented_right: int
+    """Number of takes with as many segments as the task has instructions."""
     chosen: tuple[str, ...]
     problem: str = ""
 
 
-def ends_as_asked(program: TaskProgram, before: SceneState, now: Observation, touched: BoolArray) -> bool:
-    """Whether things ended where the clicks want them; ``touched`` (A,) is what was ever touched."""
-    names = [anchor.name for anchor in SimulatedArm.objects]
-    where, held = now.scene.positions, -1
-    for index, click in enumerate(program.instructions):
-        anchor, last = names.index(click.object_name), index == len(program.instructions) - 1
-        offset = np.asarray(click.parameters.get("offset", (0.0, 0.0, 0.0)))
-        if click.action == "grasp":
-            held = anchor
-            ok = not last or (bool(now.scene.held[anchor]) and where[anchor, 2] > HIGH)
-        elif click.action == "place":
-            on_cube = names[anchor].endswith("cube")
-            goal = where[anchor] + offset
-            goal[2] = where[anchor, 2] + CUBE_SIZE_M if on_cube else CUBE_SIZE_M / 2
-            ok = not now.scene.held[held] and bool(np.linalg.norm(where[held] - goal) < NEAR)
-        elif click.action == "press":
-            ok = bool(touched[anchor]) and bool(np.linalg.norm(where[anchor] - before.positions[anchor]) < NEAR)
+def is_goal_state(program: TaskProgram, before: SceneState, now: Observation, touched: BoolArray) -> bool:
+    """Whether all objects are where the program puts them; ``touched`` (A,) marks the objects touched."""
+    names = [each.name for each in SimulatedArm.objects]
+    positions, held = now.scene.positions, -1
+    for index, instruction in enumerate(program.instructions):
+        own, is_last = names.index(instruction.object_name), index == len(program.instructions) - 1
+        offset = np.asarray(instruction.parameters.get("offset", (0.0, 0.0, 0.0)))
+        if instruction.action == "grasp":
+            held = own
+            achieved = not is_last or (bool(now.scene.held[own]) and positions[own, 2] > MIN_HEIGHT_M)
+        elif instruction.action == "place":
+            on_cube = names[own].endswith("cube")
+            goal = positions[own] + offset
+            goal[2] = positions[own, 2] + CUBE_SIZE_M if on_cube else CUBE_SIZE_M / 2
+            achieved = not now.scene.held[held] and _is_near(positions[held], goal)
+        elif instruction.action == "press":
+            achieved = bool(touched[own]) and _is_near(positions[own], before.positions[own])
         else:
-            ok = not last or bool(np.linalg.norm(now.tool_position - where[anchor] - offset) < NEAR)
-        if not ok:
+            achieved = not is_last or _is_near(now.tool_position, positions[own] + offset)
+        if not achieved:
             return False
     return True
 
 
-def run_once(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
-    """Run adapted policies in the scene of a seed; return success by where things ended, and the outcome."""
+def _is_near(position: FloatArray, goal: FloatArray) -> bool:
+    return bool(np.linalg.norm(position - goal) < MAX_GOAL_DISTANCE_M)
+
+
+def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
+    """Run a policy in the scene of ``seed``; return whether the objects end right, and the outcome."""
     arm = SimulatedArm(seed)
     arm.connect()
     loop, before = ControlLoop(arm, arm), arm.observe_scene()
@@ -140,24 +151,25 @@ def run_once(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool
 
     loop.add_sink(watch)
     outcome = run_rollout(loop, PolicyController(adapted, arm.objects))
-    return outcome == "done" and ends_as_asked(program, before, arm.observe_all(), touched), outcome
+    return outcome == "done" and is_goal_state(program, before, arm.observe_all(), touched), outcome
 
 
-def hand_led(program: TaskProgram, person: Person, count: int, seed: int = 0) -> list[Demonstration]:
-    """Return takes in which the person achieved the task, cut as when they are recorded."""
-    rng = np.random.default_rng([seed, zlib.crc32(f"{program.name} {person.name}".encode())])
+def record_hand_guided(program: TaskProgram, style: HumanStyle, count: int, seed: int = 0) -> list[Demonstration]:
+    """Return takes in which a person achieved the task, segmented as after recording."""
+    rng = np.random.default_rng([seed, zlib.crc32(f"{program.name} {style.name}".encode())])
     takes: list[Demonstration] = []
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         if len(takes) == count:
             break
-        take = led(program.name, program.instructions, person, int(rng.integers(2**31)), f"{len(takes) + 1:03}")
-        if take is not None and achieved(program, take):
+        scene, name = int(rng.integers(2**31)), f"{len(takes) + 1:03}"
+        take = demonstrate_by_hand(program.name, program.instructions, style, scene, name)
+        if take is not None and is_achieved(program, take):
             takes.append(ensure_segmented(replace(take, success=True)))
     return takes
 
 
-def achieved(program: TaskProgram, take: Demonstration) -> bool:
-    """Whether a take shows what the program asks."""
+def is_achieved(program: TaskProgram, take: Demonstration) -> bool:
+    """Whether the program is achieved at the end of a take."""
     arm = SimulatedArm(0)
     arm.connect()
     assert take.states is not None
@@ -166,47 +178,47 @@ def achieved(program: TaskProgram, take: Demonstration) -> bool:
     arm.set_state(take.states[-1])
     now = arm.observe_all()
     scene = replace(now.scene, held=take.held[-1])
-    return ends_as_asked(program, before, replace(now, scene=scene), np.asarray(take.touched).any(axis=0))
+    return is_goal_state(program, before, replace(now, scene=scene), np.asarray(take.touched.any(axis=0)))
 
 
-def adapted_to(takes: Sequence[Demonstration], seed: int, rivals: bool) -> TaskPolicy:
-    """Adapt as the window does."""
-    settings = CandidateSettings(seed=seed, baselines=rivals, keep_all_candidates=True)
+def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool) -> TaskPolicy:
+    """Adapt the shipped prior as the window does."""
+    settings = CandidateSettings(seed=seed, baselines=baselines, keep_all_candidates=True)
     return run_to_end(adapt_task(load_shipped(), takes, settings), lambda _step: None)
 
 
-def measure(job: tuple[TaskProgram, Person | None, argparse.Namespace]) -> list[Row]:
-    """Show one task, adapt, run; one row for every number of takes and candidate."""
+def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> list[Row]:
+    """Demonstrate one task, adapt, run; return a row per number of takes and candidate."""
     use_single_thread()
-    program, person, options = job
-    name, most = person.name if person else SCRIPT, max(options.shots)
-    if person is None:
-        takes = generate_takes(program, GenerationSettings(most, options.seed))
+    program, style, options = job
+    name, count = style.name if style else SCRIPT, max(options.shots)
+    if style is None:
+        takes = generate_takes(program, GenerationSettings(count, options.seed))
     else:
-        takes = hand_led(program, person, most, options.seed)
+        takes = record_hand_guided(program, style, count, options.seed)
     right = sum(len(take.segments) == len(program.instructions) for take in takes)
     scenes = np.random.default_rng([options.seed, 5, zlib.crc32(program.name.encode())]).integers(2**31, size=99)
     rows = []
     for shots in options.shots:
         try:
-            adapted = adapted_to(takes[:shots], options.seed, options.rivals)
+            adapted = adapt(takes[:shots], options.seed, options.baselines)
         except Exception as error:  # noqa: BLE001 - a refusal is a result
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
         for candidate in ("chosen", *options.candidates):
             policy = adapted
             if candidate != "chosen":
-                if not all(candidate in click.candidate_params for click in adapted.skills):
+                if not all(candidate in skill.candidate_params for skill in adapted.skills):
                     continue
                 policy = adapted.with_candidate(candidate)
-            won = [run_once(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
-            choice = tuple(click.choice for click in policy.skills)
-            rows.append(Row(name, program.name, shots, candidate, sum(won), len(won), right, choice))
+            successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
+            choice = tuple(skill.choice for skill in policy.skills)
+            rows.append(Row(name, program.name, shots, candidate, sum(successes), len(successes), right, choice))
     return rows
 
 
 def main() -> None:
-    """Measure and print one line a row, then the sums."""
+    """Print one line per row, then the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", choices=("tuned-on", "held-out", "script", "all"), default="all")
     parser.add_argument("--scenes", type=int, default=4)
@@ -215,11 +227,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--candidates", nargs="*", default=[])
     parser.add_argument("--tasks", type=int, nargs="*", default=list(range(len(TASKS))))
-    parser.add_argument("--rivals", action="store_true", help="also let those race that cannot win")
+    parser.add_argument("--baselines", action="store_true", help="also train the baselines, which cannot be chosen")
     options = parser.parse_args()
-    groups: dict[str, tuple[Person | None, ...]] = {"tuned-on": PEOPLE, "held-out": HELD_OUT, "script": (None,)}
-    who = [each for name, group in groups.items() if options.people in (name, "all") for each in group]
-    jobs = [(TASKS[i], person, options) for person, i in itertools.product(who, options.tasks)]
+    groups: dict[str, tuple[HumanStyle | None, ...]] = {
+        "tuned-on": TUNING_STYLES,
+        "held-out": HELD_OUT_STYLES,
+        "script": (None,),
+    }
+    styles = [each for name, group in groups.items() if options.people in (name, "all") for each in group]
+    jobs = [(TASKS[i], style, options) for style, i in itertools.product(styles, options.tasks)]
     rows: list[Row] = []
     with ProcessPoolExecutor(options.workers) as pool:
         for found in pool.map(measure, jobs):

@@ -1,8 +1,8 @@
-"""Makes the README's pictures of an arm on a port: ``python -m benchmarks.screenshots_usb OUT``.
+"""Makes the README's pictures of a USB arm: ``python -m benchmarks.screenshots_usb OUT``.
 
-Someone with a new arm clicks through all of it: connect, calibrate, lead by hand, adapt, run. The arm is the virtual
-one in a process of its own (``benchmarks.hands``), led by hands that know their task. Ends with the distance that
-the last run left between cube and zone. Wants an X server or ``QT_QPA_PLATFORM=offscreen``.
+A simulated user goes through all steps with a new arm: connect, calibrate, guide by hand, adapt, run. The arm is
+emulated in a separate process (``benchmarks.hands``) and guided by simulated hands. At the end it prints the distance
+between cube and zone after the last run. It needs an X server or ``QT_QPA_PLATFORM=offscreen``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 class UsbWalkthrough:
-    """One window, one person, one arm."""
+    """One window, one simulated user, one arm."""
 
     def __init__(self, out: Path, look: str, size: str, folder: Path, hand_process: subprocess.Popen[str]) -> None:
         from metagui import app
@@ -68,7 +68,7 @@ class UsbWalkthrough:
         self.user.wait_until(self.window.isActiveWindow, 10, "the window to be active")
 
     def run_all(self) -> None:
-        """Go from the cable to a run."""
+        """Take the pictures from connecting the arm to running a policy."""
         self.user.wait_until(lambda: self.user.read_state() == "Ready", 60, "the simulated arm")
         self.connect()
         self.calibrate()
@@ -80,7 +80,7 @@ class UsbWalkthrough:
         self.application.processEvents()
 
     def connect(self) -> None:
-        """Name the port, and learn that the arm is new."""
+        """Enter the port and read that the arm is not calibrated."""
         from PySide6.QtCore import Qt
 
         picker = self.window.top_bar.arm_picker
@@ -93,7 +93,7 @@ class UsbWalkthrough:
         self.take_screenshot("usb-new")
 
     def calibrate(self) -> None:
-        """Press the button that the message offers, and have every joint led."""
+        """Press the button in the message, and move every joint by hand."""
         from PySide6.QtCore import Qt
 
         self.user.press_button("Calibrate")
@@ -109,7 +109,7 @@ class UsbWalkthrough:
         self.user.wait_until(lambda: self.user.can_read("Connected"), 20, "the arm to be connected")
 
     def teach(self) -> None:
-        """Lead the limp arm through the task in three scenes."""
+        """Guide the arm by hand through the task in three scenes."""
         self.choose_mode("hand")
         self.user.press_button("Lead by hand")
         self.user.wait_until(lambda: self.user.can_read("Limp:"), 10, "the arm to go limp")
@@ -130,7 +130,7 @@ class UsbWalkthrough:
         self.user.press_button("Stop")
 
     def run_policy(self) -> None:
-        """Adapt, and let the arm do it in a scene it has not seen."""
+        """Adapt, and run the policy in an unseen scene."""
         self.choose_mode("click")
         self.user.press_button("Adapt")
         self.user.wait_until(lambda: self.user.find_button("Run").isEnabled(), 180, "the policy")
@@ -147,10 +147,10 @@ class UsbWalkthrough:
         self.command_hands("where")
         print(f"from cube to zone: {self.read_reply()} m", flush=True)
 
-    # What a person does besides
+    # Other actions of the user
 
     def arrange_objects(self, seed: int) -> None:
-        """Put the things on the table elsewhere, and mark in the window where they are."""
+        """Move the objects on the table, and place them in the window."""
         from metagui.arms.simulation.simulated_arm import SimulatedArm
 
         self.command_hands(f"scene {seed}")
@@ -158,28 +158,28 @@ class UsbWalkthrough:
         arm = SimulatedArm(seed)
         scene = arm.observe_scene()
         for name in ("red cube", "yellow zone"):
-            index = [anchor.name for anchor in arm.objects].index(name)
+            index = [each.name for each in arm.objects].index(name)
             x, y = scene.positions[index, :2]
             self.window.session.object_placement.place_object(name, x, y, scene.yaws[index])
 
     def choose_mode(self, key: str) -> None:
-        """Choose in the menu under the view how the arm is taught."""
+        """Choose the teaching mode in the menu below the view."""
         self.window.arm_panel.mode_bar._entries[key].trigger()
 
     def command_hands(self, command: str) -> None:
-        """Give the hands an order; they begin at once."""
+        """Send the hands a command, which they start at once."""
         self.hand_commands.write(command + "\n")
         self.hand_commands.flush()
 
     def read_reply(self) -> str:
-        """Wait until the hands are done, while the window works; return what they say."""
+        """Process window events until the hands have finished; return their reply."""
         import select
 
         self.user.wait_until(lambda: bool(select.select([self.hand_replies], [], [], 0)[0]), 90, "the hands")
         return self.hand_replies.readline().strip()
 
     def is_joint_shown(self, joint: str, text: str) -> bool:
-        """Whether a joint's bar says something."""
+        """Return whether a joint's bar shows a text."""
         from PySide6.QtWidgets import QWidget
 
         names = [w.accessibleName() for w in self.window.findChildren(QWidget) if w.isVisible()]

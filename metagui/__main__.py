@@ -1,4 +1,4 @@
-"""``python -m metagui`` and the ``metagui`` command: the window, or a verb without it."""
+"""Entry point of ``python -m metagui`` and of the ``metagui`` command, which opens the window or runs a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows every part. ``main`` opens the window."""
+"""Composition root, which connects all parts of the program; ``main`` opens the window."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def prepare_process() -> None:
-    """Do what has to come before other imports: choose OpenGL, and on Windows load torch before Qt."""
+    """Prepare the process before other imports: choose OpenGL, and on Windows import torch before Qt."""
     choose_backend()
     if sys.platform == "win32":
         import torch  # noqa: F401
@@ -54,16 +54,16 @@ def make_window(
     prior: Path | None = None,
     registry: ArmRegistry | None = None,
 ) -> MainWindow:
-    """Put all parts together around the simulated arm and the default library.
+    """Make the window with all its parts, the simulated arm and the default library.
 
-    ``seed`` makes new scenes repeatable; ``prior`` is another prior's file than the shipped one, ``book`` knows
-    other arms than this person's.
+    ``seed`` makes new scenes repeatable, ``prior`` is the file of a prior to use instead of the library's own or the
+    shipped one, ``registry`` replaces the user's registry of arms.
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
     from metagui.demonstrations.storage.library import Library
     from metagui.gui.window.main_window import MainWindow
     from metagui.gui.window.session import Session
-    from metagui.paths import recordings_dir
+    from metagui.paths import examples_dir, recordings_dir
 
     session = Session(
         SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, registry
@@ -72,19 +72,11 @@ def make_window(
 
 
 def load_prior(path: Path | None = None) -> Prior:
-    """Read a prior, by default the library's own or the shipped one. Raises PriorError.
+    """Load a prior, by default the library's own or the shipped one. Raises PriorError.
 
-    Imports torch, so call it in a thread.
+    Imports torch, which takes seconds: call it in a background thread.
     """
     from metagui.learning import prior
     from metagui.paths import recordings_dir
 
     return prior.load_for_library(recordings_dir()) if path is None else prior.load(path)
-
-
-def examples_dir() -> Path | None:
-    """Return the example tasks that came with the program, or None where there are none."""
-    from metagui.paths import resources_dir
-
-    found = resources_dir() / "examples"
-    return found if found.is_dir() else None

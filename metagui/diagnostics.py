@@ -1,7 +1,7 @@
-"""Say in words what this machine lacks to run the program, each with the command that mends it.
+"""Checks of everything that metagui needs on this machine, with the command that fixes each problem.
 
-Nothing here imports Qt, torch or MuJoCo: what is broken must not break the diagnosis, so each is
-tried in a process of its own or looked at from outside.
+This module imports neither Qt nor torch nor MuJoCo, as a broken library must not break its diagnosis: each is tried
+in a separate process or checked by its files.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CheckVerdict = Literal["good", "note", "lacking"]
+"""Result of a check: good, worth knowing, or a problem (*lacking*, as version 0.1 calls it in JSON)."""
 
 MIN_PYTHON_VERSION = (3, 11)
+"""Oldest supported version of Python."""
 MIN_FREE_BYTES = 500_000_000
-"""Bytes below which the recordings' disk is called short; a minute of recording costs about 5 MB."""
+"""Smallest free space on the disk of the recordings, bytes; a minute of recording takes about 5 MB."""
 TRIAL_TIMEOUT_S = 120.0
-"""Seconds after which a trial in a process of its own counts as failed."""
+"""Time after which a trial in a separate process counts as failed, s."""
 
 QT_LIBRARIES = (
     "QtWidgets.abi3.so",
@@ -36,6 +38,7 @@ QT_LIBRARIES = (
     "QtOpenGLWidgets.abi3.so",
     "Qt/plugins/platforms/libqxcb.so",
 )
+"""Files of PySide6 whose system libraries the window needs."""
 DEBIAN_PACKAGES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -64,8 +67,9 @@ DEBIAN_PACKAGES = {
     "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
     "libxkbcommon.so.0": "libxkbcommon0",
 }
-"""Which Debian package brings which library that the window and the 3-D view want."""
+"""Debian package of each system library that the window and the 3-D view need."""
 OPENGL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
+"""Debian packages for rendering with OpenGL."""
 
 _RENDER_CODE = """
 import mujoco
@@ -78,22 +82,25 @@ with mujoco.Renderer(model, 48, 64) as renderer:
     assert renderer.render().any(), "the picture is black"
 """
 _TORCH_CODE = "import torch; (torch.ones(2, 2) @ torch.ones(2)).sum().item()"
-_PRIOR_CODE = "from metagui.learning.prior import shipped; shipped()"
+_PRIOR_CODE = "from metagui.learning.prior import load_shipped; load_shipped()"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one part of the machine."""
+    """Result of the check of one part of the machine."""
 
     part: str
+    """Name of the part."""
     verdict: CheckVerdict
+    """Whether there is a problem."""
     message: str
+    """Text on what was found."""
     fix: str = ""
-    """The command, or the sentence, that mends it."""
+    """Command or sentence that fixes the problem; empty if there is none."""
 
 
 def run_checks() -> list[Finding]:
-    """Look at everything the program needs, in the order in which it would be missed."""
+    """Check everything that the program needs, in the order in which it is needed."""
     return [
         check_python(),
         check_qt_libraries(),
@@ -107,7 +114,7 @@ def run_checks() -> list[Finding]:
 
 
 def find_missing_packages() -> list[str]:
-    """Return the Debian packages that would bring what is missing here, sorted."""
+    """Return the names of the missing Debian packages, sorted."""
     packages = {DEBIAN_PACKAGES.get(library, "") for library in _find_missing_libraries()}
     if sys.platform == "linux" and _find_rendering_backend() is None:
         packages.update(OPENGL_PACKAGES)
@@ -115,7 +122,7 @@ def find_missing_packages() -> list[str]:
 
 
 def check_python() -> Finding:
-    """Check the interpreter's version."""
+    """Check the version of Python."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= MIN_PYTHON_VERSION:
         return Finding("Python", "good", f"{version} at {sys.executable}")
@@ -124,53 +131,52 @@ def check_python() -> Finding:
 
 
 def check_qt_libraries() -> Finding:
-    """Check that Qt and every system library its X11 window wants can be loaded."""
+    """Check that Qt and every system library that its X11 window needs can be loaded."""
     part = "Qt libraries"
     if find_spec("PySide6") is None:
         return Finding(part, "lacking", "PySide6 is not installed", _pip_command("PySide6-Essentials>=6.10,<6.12"))
     missing = sorted(_find_missing_libraries())
     if not missing:
-        return Finding(part, "good", "the window's system libraries are all here")
+        return Finding(part, "good", "all system libraries of the window are installed")
     return Finding(part, "lacking", "missing: " + ", ".join(missing), _apt_command(find_missing_packages()))
 
 
 def check_display() -> Finding:
-    """Check that there is a screen to open a window on."""
+    """Check that there is a display for the window."""
     if sys.platform != "linux":
-        return Finding("Display", "good", "the desktop's own")
+        return Finding("Display", "good", "that of the desktop")
     for variable in ("WAYLAND_DISPLAY", "DISPLAY"):
         if os.environ.get(variable):
             return Finding("Display", "good", f"{variable}={os.environ[variable]}")
-    mend = "log in to a desktop, use ssh -X, or xvfb-run -a metagui; the headless verbs need no display"
-    return Finding("Display", "note", "none: neither DISPLAY nor WAYLAND_DISPLAY is set", mend)
+    fix = "log in to a desktop, use ssh -X, or xvfb-run -a metagui; the commands without a window need no display"
+    return Finding("Display", "note", "none: neither DISPLAY nor WAYLAND_DISPLAY is set", fix)
 
 
 def check_rendering() -> Finding:
-    """Check that MuJoCo can draw the arm, by drawing."""
-    backend = _find_rendering_backend()
+    """Check that MuJoCo can render, by rendering a picture."""
+    part, backend = "3-D view", _find_rendering_backend()
     if backend is not None:
-        return Finding("3-D view", "good", f"MuJoCo draws with {backend}")
-    asked = os.environ.get("MUJOCO_GL")
-    if asked:
-        return Finding("3-D view", "lacking", f"MUJOCO_GL={asked} does not draw", "unset MUJOCO_GL, then metagui check")
-    return Finding(
-        "3-D view", "lacking", "no OpenGL backend draws (tried egl, osmesa, glfw)", _apt_command(list(OPENGL_PACKAGES))
-    )
+        return Finding(part, "good", f"MuJoCo draws with {backend}")
+    chosen = os.environ.get("MUJOCO_GL")
+    if chosen:
+        return Finding(part, "lacking", f"MUJOCO_GL={chosen} does not draw", "unset MUJOCO_GL, then metagui check")
+    message = "no OpenGL backend draws (tried egl, osmesa, glfw)"
+    return Finding(part, "lacking", message, _apt_command(list(OPENGL_PACKAGES)))
 
 
 def check_torch() -> Finding:
-    """Check that torch computes."""
+    """Check that torch can compute."""
     problem = _try_code(_TORCH_CODE)
     if problem is None:
-        return Finding("Learning", "good", "torch computes")
+        return Finding("Learning", "good", "torch works")
     return Finding("Learning", "lacking", f"torch does not work: {problem}", _pip_command("torch>=2.8,<2.14"))
 
 
 def check_prior() -> Finding:
-    """Check that the shipped prior is there and loads."""
+    """Check that the shipped prior exists and can be loaded."""
     path = resources_dir() / "prior" / "prior.safetensors"
     if not path.is_file():
-        return Finding("Prior", "lacking", f"{path} is missing: nothing can be adapted", "metagui train")
+        return Finding("Prior", "lacking", f"{path} is missing, so no task can be adapted", "metagui train")
     problem = _try_code(_PRIOR_CODE)
     if problem is None:
         return Finding("Prior", "good", f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
@@ -178,59 +184,56 @@ def check_prior() -> Finding:
 
 
 def check_recordings() -> Finding:
-    """Check that takes can be written, and that there is room for them."""
+    """Check that takes can be written, and that there is enough free space."""
     folder = recordings_dir()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
             free = shutil.disk_usage(existing).free
     except OSError as error:
-        mend = f"make {existing} writable, or choose another: export METAGUI_RECORDINGS=~/metagui"
-        return Finding("Recordings", "lacking", f"cannot write to {existing}: {error.strerror}", mend)
+        fix = f"make {existing} writable, or choose another folder: export METAGUI_RECORDINGS=~/metagui"
+        return Finding("Recordings", "lacking", f"cannot write to {existing}: {error.strerror}", fix)
     if free < MIN_FREE_BYTES:
-        mend = "free some space, or choose another disk: export METAGUI_RECORDINGS=/path/to/folder"
-        return Finding("Recordings", "lacking", f"{folder} has only {free / 1e6:.0f} MB left", mend)
+        fix = "free some space, or choose another disk: export METAGUI_RECORDINGS=/path/to/folder"
+        return Finding("Recordings", "lacking", f"{folder} has only {free / 1e6:.0f} MB left", fix)
     return Finding("Recordings", "good", f"{folder} is writable, {free / 1e9:.1f} GB free")
 
 
 def check_usb_arm() -> list[Finding]:
-    """Check that this user may open the port of an arm, and that no other program takes it away."""
+    """Check that this user may open the port of an arm, and that no other program interferes with it."""
     part = "USB arm"
     if find_spec("serial") is None:
-        return [
-            Finding(part, "lacking", "pyserial is not installed: no arm can be reached", _pip_command("pyserial>=3.5"))
-        ]
+        message = "pyserial is not installed, so no arm can be connected"
+        return [Finding(part, "lacking", message, _pip_command("pyserial>=3.5"))]
     from metagui.arms.feetech import port_permissions
     from metagui.arms.feetech.serial_port import list_usb_ports
 
     ports = [port for port in list_usb_ports() if port.adapter]
-    others = (
-        port_permissions.find_interfering_programs([(port.vendor, port.product) for port in ports]) if ports else []
-    )
-    return [_check_port_access([port.device for port in ports]), *(Finding(part, "note", *words) for words in others)]
+    adapters = [(port.vendor, port.product) for port in ports]
+    programs = port_permissions.find_interfering_programs(adapters) if ports else []
+    access = _check_port_access([port.device for port in ports])
+    return [access, *(Finding(part, "note", message, fix) for message, fix in programs)]
 
 
 def _check_port_access(devices: list[str]) -> Finding:
-    """Say whether this user may open an arm's port; a lack of it is one only where an arm is plugged in."""
+    """Check whether this user may open an arm's port; it is a problem only if an arm is plugged in."""
     from metagui.arms.feetech import port_permissions
 
-    part, closed = "USB arm", port_permissions.find_inaccessible(devices)
-    if closed:
-        return Finding(
-            part, "lacking", f"you may not open {', '.join(closed)}", port_permissions.suggest_fix(closed[0])
-        )
+    part, inaccessible = "USB arm", port_permissions.find_inaccessible(devices)
+    if inaccessible:
+        fix = port_permissions.suggest_fix(inaccessible[0])
+        return Finding(part, "lacking", f"you may not open {', '.join(inaccessible)}", fix)
     if devices:
         return Finding(part, "good", f"plugged in at {', '.join(devices)}, and you may open it")
-    mend = port_permissions.suggest_fix()
-    says = (
-        "none is plugged in, and you could not open its port" if mend else "none is plugged in; you may open its port"
-    )
-    return Finding(part, "note" if mend else "good", says, mend)
+    fix = port_permissions.suggest_fix()
+    if fix:
+        return Finding(part, "note", "none is plugged in, and you could not open its port", fix)
+    return Finding(part, "good", "none is plugged in; you may open its port")
 
 
 @cache
 def _find_missing_libraries() -> frozenset[str]:
-    """Return the shared libraries that Qt wants and the loader does not find."""
+    """Return the shared libraries that Qt needs and the loader does not find."""
     spec, ldd = find_spec("PySide6"), shutil.which("ldd")
     if sys.platform != "linux" or spec is None or spec.origin is None or ldd is None:
         return frozenset()
@@ -240,38 +243,38 @@ def _find_missing_libraries() -> frozenset[str]:
 
 
 def _parse_missing(lines: Iterable[str]) -> Iterable[str]:
-    """Yield the libraries that lines of ``ldd`` call missing."""
+    """Yield the libraries that lines of ``ldd`` report as missing."""
     return (line.split("=>")[0].strip() for line in lines if line.rstrip().endswith("=> not found"))
 
 
 @cache
 def _find_rendering_backend() -> str | None:
-    """Return the first OpenGL backend with which MuJoCo really draws, or None."""
-    asked = os.environ.get("MUJOCO_GL")
+    """Return the first OpenGL backend with which MuJoCo can draw, or None."""
+    chosen = os.environ.get("MUJOCO_GL")
     if sys.platform != "linux":
         return "the system's OpenGL" if _try_code(_RENDER_CODE) is None else None
-    for backend in (asked,) if asked else ("egl", "osmesa", "glfw"):
+    for backend in (chosen,) if chosen else ("egl", "osmesa", "glfw"):
         if _try_code(_RENDER_CODE, MUJOCO_GL=backend) is None:
             return backend
     return None
 
 
 def _try_code(code: str, **environment: str) -> str | None:
-    """Run Python code in a process of its own; return None, or the last line of what went wrong."""
+    """Run Python code in a separate process; return None, or the last line of its error output."""
     command = [sys.executable, "-c", code]
     env = os.environ | environment
     try:
-        tried = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=TRIAL_TIMEOUT_S)
+        trial = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=TRIAL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return f"no answer within {TRIAL_TIMEOUT_S:.0f} s"
-    if tried.returncode == 0:
+    if trial.returncode == 0:
         return None
-    said = [line for line in tried.stderr.splitlines() if line.strip()]
-    return said[-1].strip() if said else f"ended with status {tried.returncode}"
+    lines = [line for line in trial.stderr.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"ended with status {trial.returncode}"
 
 
 def _apt_command(packages: list[str]) -> str:
-    """Return the command that installs Debian packages as this user."""
+    """Return the command with which this user installs Debian packages; empty if the system is not Linux."""
     if sys.platform != "linux":
         return ""
     sudo = "" if os.geteuid() == 0 else "sudo "
@@ -279,4 +282,5 @@ def _apt_command(packages: list[str]) -> str:
 
 
 def _pip_command(requirement: str) -> str:
+    """Return the command that installs a Python package in this environment."""
     return f"{sys.executable} -m pip install '{requirement}'"

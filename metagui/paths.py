@@ -1,4 +1,4 @@
-"""Where the program finds what it ships and keeps what people record."""
+"""Folders of the shipped resources, the example tasks and the default library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHECKOUT_DIR = _PACKAGE_DIR.parent
 
 
 def is_source_checkout() -> bool:
-    """Whether the package is imported from a source checkout rather than an installed wheel."""
+    """Return whether the package is imported from a source checkout rather than an installed wheel."""
     return (_CHECKOUT_DIR / "pyproject.toml").is_file()
 
 
@@ -23,10 +23,16 @@ def resources_dir() -> Path:
 
 
 def recordings_dir() -> Path:
-    """Return the default library: ``METAGUI_RECORDINGS``, a checkout's ``recordings/``, or the documents folder."""
+    """Return the default library: ``METAGUI_RECORDINGS``, the checkout's folder, or in the documents."""
     chosen = os.environ.get("METAGUI_RECORDINGS")
     if chosen:
         return Path(chosen).expanduser()
     if is_source_checkout():
         return _CHECKOUT_DIR / "recordings"
     return user_documents_path() / "metagui"
+
+
+def examples_dir() -> Path | None:
+    """Return the folder of the shipped example tasks, or None if there is none (in a source checkout)."""
+    found = resources_dir() / "examples"
+    return found if found.is_dir() else None

@@ -1,6 +1,6 @@
-"""The Arm protocol: what every arm, simulated or on a cable, can do, and the records that cross it.
+"""The Arm protocol of simulated and real arms, and the records that its methods exchange.
 
-Everything here is a frozen record of floats and read-only arrays, so that it may cross threads.
+All records are frozen and hold floats and read-only arrays, so that they may be passed between threads.
 Units are metres, radians and seconds throughout.
 """
 
@@ -18,132 +18,147 @@ ArrayT = TypeVar("ArrayT", FloatArray, BoolArray)
 ObjectKind = Literal["cube", "zone", "table"]
 
 CONTROL_RATE_HZ = 50.0
-"""Ticks a second of the control loop, for every arm."""
+"""Ticks per second of the control loop, for every arm."""
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
+"""Time between two ticks, s."""
 
 
 class ArmError(Exception):
-    """Something about an arm went wrong; the message says what happened, what is safe, what to do."""
+    """Base of all errors of arms; the message states what happened, what is safe and what to do."""
 
 
 class NotConnectedError(ArmError):
-    """The arm was asked for something that needs a connection."""
+    """The operation needs a connected arm."""
 
 
 class ConnectionLostError(ArmError):
-    """The arm answered before and does not any more."""
+    """The connected arm does not answer any more."""
 
 
 class UnreachableError(ArmError):
-    """No joint angles within the limits bring the tool to the asked pose."""
+    """No joint angles within the limits bring the tool to the requested pose."""
 
 
 @dataclass(frozen=True)
 class Joint:
-    """One joint: its name, its limits in radians and the fastest it may be commanded to turn, rad/s."""
+    """One joint of an arm."""
 
     name: str
+    """Name as in LeRobot."""
     lower: float
+    """Lower limit, rad."""
     upper: float
+    """Upper limit, rad."""
     max_velocity: float
+    """Fastest rotation that may be commanded, rad/s."""
 
 
 @dataclass(frozen=True)
 class JointState:
-    """What the servos reported at one tick; arrays have one entry a joint, NaN where an arm cannot measure."""
+    """Servo feedback of one tick; arrays have one entry per joint, NaN if an arm cannot measure a value."""
 
     time: float
     """Monotonic time (``perf_counter``) of the reading, s."""
     positions: FloatArray
+    """(J,) joint angles, rad."""
     velocities: FloatArray
+    """(J,) joint velocities, rad/s."""
     loads: FloatArray
-    """Torque as a fraction of the servo's maximum, signed."""
+    """(J,) signed torque as a fraction of the servo's maximum."""
     temperatures: FloatArray
-    """Degrees Celsius."""
+    """(J,) temperatures, degrees Celsius."""
     voltages: FloatArray
+    """(J,) supply voltages, V."""
     latency: float
-    """How long the reading took on the bus, s."""
+    """Duration of the reading on the bus, s."""
     retries: int
-    """How many times the bus had to be asked again."""
+    """Number of repeated requests on the bus."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """Joint position targets, rad, one a joint in bus order; the last is the gripper."""
+    """Joint position targets."""
 
     positions: FloatArray
+    """(J,) angles in bus order, the gripper last, rad."""
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """A thing a click can refer to: a cube, a target zone, or the table's own centre."""
+    """An object that an instruction can refer to: a cube, a target zone, or the table."""
 
     name: str
+    """Unique name, such as ``red cube``."""
     kind: ObjectKind
+    """Kind of object."""
     size: float
     """Edge length, m."""
     colour: tuple[float, float, float]
+    """Red, green and blue, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class SceneState:
-    """Where the anchors are, in the arm's base frame."""
+    """State of the A scene objects, in the arm's base frame."""
 
     positions: FloatArray
     """(A, 3) centres, m; a zone's is on its upper face."""
     yaws: FloatArray
-    """(A,) rad."""
+    """(A,) rotations about the vertical, rad."""
     held: BoolArray
-    """(A,) whether both jaws touch it."""
+    """(A,) True if both jaws touch the object."""
     touched: BoolArray
-    """(A,) whether any part of the gripper touches it."""
+    """(A,) True if any part of the gripper touches the object."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything a controller may look at in one tick."""
+    """Input of a controller in one tick."""
 
     time: float
+    """Time of the tick, s."""
     joints: JointState
+    """Feedback of the servos."""
     tool_position: FloatArray
-    """(3,) the point between the finger tips, base frame, m."""
+    """(3,) point between the finger tips, base frame, m."""
     tool_yaw: float
     """Direction in which the jaws open, about the vertical, rad."""
     scene: SceneState
+    """State of the scene objects."""
 
     @property
     def gripper(self) -> float:
-        """The gripper joint's angle, rad; larger is more open."""
+        """Return the gripper joint's angle, rad; larger is more open."""
         return float(self.joints.positions[-1])
 
 
 @runtime_checkable
 class Arm(Protocol):
-    """What a person can connect; ``joints`` is readable while disconnected."""
+    """An arm that can be connected; ``name`` and ``joints`` are readable while it is disconnected."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the arm."""
 
     @property
     def joints(self) -> tuple[Joint, ...]:
-        """Its joints in bus order, the gripper last."""
+        """Joints in bus order, the gripper last."""
 
     @property
     def connected(self) -> bool:
-        """Whether it is open."""
+        """Return whether the arm is connected."""
 
     def connect(self) -> None:
-        """Open the arm; it holds where it is. Raises ArmError."""
+        """Connect the arm; it holds its present position. Raises ArmError."""
 
     def observe(self) -> JointState:
         """Read every joint once. Raises ArmError."""
 
     def command(self, command: Command) -> Command:
-        """Send joint targets; return what was actually sent. Raises ArmError."""
+        """Send joint targets; return the targets that were actually sent. Raises ArmError."""
 
     def hold(self) -> None:
-        """Command the present position, whatever else was asked."""
+        """Command the present position, whatever was commanded before."""
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm."""
@@ -151,38 +166,38 @@ class Arm(Protocol):
 
 @runtime_checkable
 class HandGuidable(Protocol):
-    """An arm that a person can lead by hand; ``Arm.hold`` ends that."""
+    """An arm that a person can guide by hand; ``Arm.hold`` ends hand guiding."""
 
     @property
     def hand_guiding(self) -> bool:
-        """Whether it is limp so that a person can lead it."""
+        """Return whether the torque is off for hand guiding."""
 
     def start_hand_guiding(self) -> None:
         """Switch the torque off. Raises ArmError."""
 
 
 class Scene(Protocol):
-    """What knows where the anchors are: the simulator, or a twin in which a person marked them."""
+    """Source of the objects' poses: the simulator, or a digital twin in which a person placed the objects."""
 
     @property
     def objects(self) -> tuple[SceneObject, ...]:
-        """What can be referred to."""
+        """Objects that instructions can refer to."""
 
     def observe_scene(self) -> SceneState:
-        """Return where every anchor is now."""
+        """Return the present state of all objects."""
 
 
 def read_only_copy(array: ArrayLike) -> FloatArray:
-    """Return a read-only float copy of an array, fit to cross threads."""
+    """Return a read-only float copy of an array, which may be passed between threads."""
     return make_read_only(np.array(array, dtype=np.float64))
 
 
 def read_only_bool_copy(array: ArrayLike) -> BoolArray:
-    """Return a read-only copy of an array of flags."""
+    """Return a read-only copy of a boolean array."""
     return make_read_only(np.array(array, dtype=np.bool_))
 
 
 def make_read_only(array: ArrayT) -> ArrayT:
-    """Make an array read-only and return it, without a copy: only for one just made, that nobody else has."""
+    """Make an array read-only without a copy and return it; only for new arrays without other references."""
     array.setflags(write=False)
     return array

@@ -1,33 +1,33 @@
-"""Whether a gripper has been closing or opening: what is known of a grip that was led by hand, or only measured.
+"""Detects closing and opening in measured gripper angles, for repeating a grasp that was demonstrated by hand.
 
-A gripper that holds something stands where the thing stops it, and that angle alone would let it fall: whoever repeats
-measured angles has to close a little farther.
+A gripper that holds an object stops at the object's width. Commanding that angle again would drop the object, so
+a controller that repeats measured angles must close a little farther.
 """
 
 from __future__ import annotations
 
 SQUEEZE_RAD = 0.1
-"""How much farther than measured to close, rad."""
+"""Angle to close farther than measured, rad."""
 EMPTY_GRIPPER_RAD = 0.03
-"""Below this angle there is nothing between the fingers, rad."""
+"""Angle below which there is nothing between the fingers, rad."""
 GRIPPER_BACKLASH_RAD = 0.01
-"""How far a gripper must turn back before its direction has changed, rad; less is a servo's own rounding."""
+"""Angle that a gripper must turn back before its direction counts as changed, rad; less is a servo's rounding."""
 
 
 class GripTracker:
-    """Remembers the direction in which a gripper turned last, as play in a gear does; it begins as opening."""
+    """Tracks the direction of the gripper's last motion, with hysteresis; it starts as opening."""
 
     def __init__(self, angle: float) -> None:
         self._backlash_centre = angle - GRIPPER_BACKLASH_RAD
 
     def compute_closing(self, angle: float) -> float:
-        """Return 1 if it was closing when it came to ``gripper``, rad, 0 if it was opening; between where it turns."""
+        """Return 1 if the gripper closed to ``angle``, rad, 0 if it opened, between them at a reversal."""
         self._backlash_centre = min(
             max(self._backlash_centre, angle - GRIPPER_BACKLASH_RAD), angle + GRIPPER_BACKLASH_RAD
         )
         return (self._backlash_centre - angle + GRIPPER_BACKLASH_RAD) / (2 * GRIPPER_BACKLASH_RAD)
 
     def compute_squeeze(self, angle: float) -> float:
-        """Return how much farther to close now that it is at ``gripper``, rad: nothing if it was opening or is shut."""
+        """Return the angle to close farther than ``angle``, rad; 0 if the gripper was opening or is empty."""
         closing = self.compute_closing(angle)
         return SQUEEZE_RAD * closing if angle >= EMPTY_GRIPPER_RAD else 0.0

@@ -1,13 +1,14 @@
-"""Forward and inverse kinematics of the SO-101, in closed form, and the servo that follows Cartesian motions.
+"""Forward and inverse kinematics of the SO-101 in closed form, and the servo that follows Cartesian motions.
 
-The arm is a shoulder pan (axis pointing down), three parallel joints in the plane it turns, and a wrist roll along
-the hand. Lengths are those of TheRobotStudio's SO-101; zero is the middle of every joint's travel: upper arm up,
-forearm and hand forward. The *tool* is the point between the finger tips when they hold a 25 mm cube, and its
-*yaw* is the horizontal direction in which the moving jaw opens.
+The arm has a shoulder pan (axis pointing down), three parallel joints in the plane that the pan turns, and a wrist
+roll along the hand. Lengths are those of TheRobotStudio's SO-101; zero is the middle of every joint's travel: upper
+arm up, forearm and hand forward. The *tool* is the point between the finger tips when they hold a 25 mm cube, and
+its *yaw* is the horizontal direction in which the moving jaw opens.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Observation
 
 _Angles = tuple[float, float, float, float, float]
-"""Five joint angles as plain numbers, rad."""
+"""Five joint angles as Python floats, rad."""
 
 JOINTS: tuple[Joint, ...] = (
     Joint("shoulder_pan", -1.91986, 1.91986, 3.5),
@@ -34,14 +35,14 @@ JOINTS: tuple[Joint, ...] = (
 )
 
 GRIPPER_CLOSED_RAD = -0.15
-"""Where a closing gripper is sent, rad: past contact with anything graspable, so that it squeezes."""
+"""Target of a closing gripper, rad: past contact with any graspable object, so that it squeezes."""
 GRIPPER_OPEN_RAD = 0.45
-"""Where an opening gripper is sent, rad: 50 mm between the tips, and no wider, for the neighbours' sake."""
+"""Target of an opening gripper, rad: 50 mm between the tips; wider, it would hit neighbouring objects."""
 
 MAX_DISPLACEMENT_M = 0.010
-"""Farthest the tool may be asked to move in one decision, m."""
+"""Largest displacement of the tool in one decision, m."""
 MAX_YAW_CHANGE_RAD = 0.12
-"""Farthest the tool may be asked to turn in one decision, rad."""
+"""Largest yaw change of the tool in one decision, rad."""
 
 PAN_AXIS_X_M = 0.0388353
 _LIFT_AXIS_RADIUS_M, _LIFT_AXIS_HEIGHT_M = 0.0303992, 0.1166
@@ -49,10 +50,10 @@ _UPPER_ARM_M, _UPPER_ARM_ANGLE_RAD = math.hypot(0.028, 0.11257), math.atan2(0.11
 _FOREARM_M, _FOREARM_ANGLE_RAD = math.hypot(0.1349, 0.0052), math.atan2(0.0052, 0.1349)
 _UPPER_ARM_SQUARED, _FOREARM_SQUARED = _UPPER_ARM_M**2, _FOREARM_M**2
 _MIN_WRIST_REACH_M, _MAX_WRIST_REACH_M = abs(_UPPER_ARM_M - _FOREARM_M), _UPPER_ARM_M + _FOREARM_M
-"""How far the wrist can be from the shoulder, m."""
+"""Smallest and largest distance of the wrist from the shoulder, m."""
 _HAND_M = 0.0611 + 0.0981
 _JAW_OFFSET_M = 0.0044
-"""The tool lies this far from the roll axis, towards the moving jaw."""
+"""Distance of the tool from the roll axis, towards the moving jaw, m."""
 
 _PAN_LIMITS, _LIFT_LIMITS, _ELBOW_LIMITS, _WRIST_LIMITS, _ROLL_LIMITS = (
     (joint.lower, joint.upper) for joint in JOINTS[:5]
@@ -62,27 +63,30 @@ _MIN_PITCH_RAD = math.radians(35)
 
 
 class ToolPose(NamedTuple):
-    """Where the tool is: ``position`` (..., 3) in m and ``yaw`` (...) in rad, base frame."""
+    """Pose of the tool in the base frame."""
 
     position: FloatArray
+    """(..., 3) position, m."""
     yaw: FloatArray
+    """(...) rotation about the vertical, rad."""
 
 
 @dataclass(frozen=True)
 class ToolMotion:
-    """What a controller asks for during one decision (two ticks of the control loop)."""
+    """Action of a controller for one decision (two ticks of the control loop)."""
 
     displacement: FloatArray
-    """(3,) how the commanded tool shall move, m."""
+    """(3,) displacement of the commanded tool position, m."""
     yaw_change: float
-    """How much it shall turn about the vertical, rad."""
+    """Rotation of the commanded tool about the vertical, rad."""
     gripper: float
-    """Where the gripper shall go, rad."""
+    """Target of the gripper, rad."""
     done: bool = False
+    """True if the instruction or task is complete."""
 
 
 def forward_kinematics(joints: FloatArray) -> ToolPose:
-    """Return the tool's pose for joint angles (..., J >= 5), vectorised."""
+    """Return the tool pose for joint angles (..., J >= 5), vectorised."""
     *position, yaw = _compute_tool_coordinates(np.moveaxis(np.asarray(joints)[..., :5], -1, 0), np.cos, np.sin)
     return ToolPose(np.stack(position, axis=-1), yaw)
 
@@ -90,7 +94,7 @@ def forward_kinematics(joints: FloatArray) -> ToolPose:
 def _compute_tool_coordinates(
     angles: Iterable[Any], cos: Callable[[Any], Any], sin: Callable[[Any], Any]
 ) -> tuple[Any, Any, Any, Any]:
-    """Return the tool's x, y, z and yaw for five joint angles: arrays with numpy's sine, numbers with Python's."""
+    """Return the tool's x, y, z and yaw for five joint angles, arrays or floats."""
     pan, lift, elbow, wrist, roll = angles
     upper = _UPPER_ARM_ANGLE_RAD - lift
     fore = _FOREARM_ANGLE_RAD - lift - elbow
@@ -107,50 +111,48 @@ def _compute_tool_coordinates(
 
 
 def inverse_kinematics(position: FloatArray, yaw: float) -> FloatArray:
-    """Return the (5,) joint angles that bring the tool to ``position`` (3,) with ``yaw``.
+    """Return the (5,) joint angles that bring the tool to ``position`` (3,), m, with ``yaw``, rad.
 
-    The hand points straight down where it can; where a joint would leave its limits it tilts outward, as little
-    as is needed. Raises UnreachableError, which says how far away the nearest limit is in words.
+    The hand points straight down if possible; if a joint would leave its limits, the hand tilts outward as little as
+    necessary. Raises UnreachableError, whose message states the reach.
     """
-    x, y, z = where = [float(v) for v in position]
-    angles = _solve_joint_angles(where, yaw)
+    x, y, z = target = [float(v) for v in position]
+    angles = _solve_joint_angles(target, yaw)
     if angles is not None:
         return np.array(angles)
-    if not all(map(math.isfinite, (*where, yaw))):
-        raise UnreachableError("The asked pose is not a finite number; the arm stays where it is.")
+    if not all(map(math.isfinite, (*target, yaw))):
+        raise UnreachableError("The requested pose is not finite. The arm stays where it is; choose another point.")
     raise UnreachableError(
-        f"The gripper cannot get to x {x * 1000:.0f}, y {y * 1000:.0f}, z {z * 1000:.0f} mm: that is "
+        f"The gripper cannot reach x {x * 1000:.0f}, y {y * 1000:.0f}, z {z * 1000:.0f} mm: that is "
         f"{math.hypot(x - PAN_AXIS_X_M, y) * 1000:.0f} mm from the arm's axis, and it reaches about 110 to 290 mm. "
-        "The arm stays where it is; choose a point nearer the middle of the table."
+        "The arm stays where it is; choose a point closer to the middle of the table."
     )
 
 
 def _solve_joint_angles(position: Sequence[float], yaw: float) -> _Angles | None:
-    """Return the five joint angles of ``inverse``; None where there are none, for a servo that asks at every tick."""
+    """Return the angles of ``inverse_kinematics``, or None; fast enough for every tick."""
     if not all(map(math.isfinite, (*position, yaw))):
         return None
     x, y, z = position
-    turned = _solve_arm_plane(x - PAN_AXIS_X_M, y, yaw)
-    if turned is None:
+    plane = _solve_arm_plane(x - PAN_AXIS_X_M, y, yaw)
+    if plane is None:
         return None
-    straight = _solve_planar_chain(turned, z, _PITCH_DOWN_RAD)
-    if straight is not None:
-        return straight
+    straight_down = _solve_planar_chain(plane, z, _PITCH_DOWN_RAD)
+    if straight_down is not None:
+        return straight_down
     steps = 11
-    for i in range(1, steps + 1):
-        low = _PITCH_DOWN_RAD + (_MIN_PITCH_RAD - _PITCH_DOWN_RAD) * i / steps
-        tilted = _solve_planar_chain(turned, z, low)
+    pitches = [_PITCH_DOWN_RAD + (_MIN_PITCH_RAD - _PITCH_DOWN_RAD) * i / steps for i in range(steps + 1)]
+    for steeper, pitch in itertools.pairwise(pitches):
+        tilted = _solve_planar_chain(plane, z, pitch)
         if tilted is not None:
-            return _find_steepest_pitch(
-                turned, z, low, _PITCH_DOWN_RAD + (_MIN_PITCH_RAD - _PITCH_DOWN_RAD) * (i - 1) / steps, tilted
-            )
+            return _find_steepest_pitch(plane, z, pitch, steeper, tilted)
     return None
 
 
 def _find_steepest_pitch(
     plane: _ArmPlane, z: float, reachable_pitch: float, unreachable_pitch: float, solution: _Angles
 ) -> _Angles:
-    """Bisect for the steepest pitch that still has a solution, so that tilt changes smoothly with position."""
+    """Bisect for the steepest pitch with a solution, so that the tilt is continuous in the position."""
     for _ in range(8):
         middle = (reachable_pitch + unreachable_pitch) / 2
         found = _solve_planar_chain(plane, z, middle)
@@ -162,22 +164,26 @@ def _find_steepest_pitch(
 
 
 class _ArmPlane(NamedTuple):
-    """The horizontal part of a pose, whatever the hand's pitch: two joints, and the jaw in the arm's plane."""
+    """The part of a pose that does not depend on the hand's pitch."""
 
     pan: float
+    """Angle of the shoulder pan, rad."""
     roll: float
+    """Angle of the wrist roll, rad."""
     radius: float
+    """Distance of the tool from the pan axis in the arm's plane, m."""
     jaw_offset: float
+    """Component of the jaw offset in the arm's plane, m."""
 
 
 def _solve_arm_plane(x: float, y: float, yaw: float) -> _ArmPlane | None:
-    """Solve for pan and roll; None too near to the axis or out of their limits, where no pitch of the hand helps."""
+    """Solve for pan and roll; return None if no pitch of the hand can reach the pose."""
     distance = math.hypot(x, y)
     if distance <= _JAW_OFFSET_M:
         return None
     straight = -math.atan2(y, x)
     pan = straight
-    for _ in range(12):  # the jaw's 4 mm off the roll axis: a contraction, exact to 1e-12 in a few rounds
+    for _ in range(12):  # fixed point of the jaw's 4 mm offset: a contraction, exact to 1e-12 in a few iterations
         before, pan = pan, straight + math.asin(_JAW_OFFSET_M * math.sin(yaw + pan) / distance)
         if abs(pan - before) < 1e-13:
             break
@@ -189,7 +195,7 @@ def _solve_arm_plane(x: float, y: float, yaw: float) -> _ArmPlane | None:
 
 
 def _solve_planar_chain(plane: _ArmPlane, z: float, pitch: float) -> _Angles | None:
-    """Solve two links in the plane for one pitch of the hand; None where there is no solution within the limits."""
+    """Solve the two links in the plane for one pitch; return None if the limits allow no solution."""
     pan, roll, radius, across = plane
     sine, cosine = math.sin(pitch), math.cos(pitch)
     wrist_r = radius - across * sine - _HAND_M * cosine - _LIFT_AXIS_RADIUS_M
@@ -211,7 +217,7 @@ def _solve_planar_chain(plane: _ArmPlane, z: float, pitch: float) -> _Angles | N
 
 
 def _wrap_angle(angle: float) -> float:
-    """Return the same angle in (-pi, pi]."""
+    """Return the angle wrapped to (-pi, pi], rad."""
     return math.atan2(math.sin(angle), math.cos(angle))
 
 
@@ -221,9 +227,9 @@ HOME_ANGLES_RAD: FloatArray = np.append(inverse_kinematics(HOME_POSITION_M, 0.0)
 
 
 def compute_tool_pose(positions: FloatArray) -> tuple[FloatArray, float]:
-    """Return the tool's (3,) position and yaw for one joint reading (J,), NaN where that is not finite.
+    """Return the tool's (3,) position, m, and yaw, rad, for one joint reading (J,), NaN if not finite.
 
-    It is asked for at every tick, and for one reading plain numbers are ten times as fast as arrays.
+    It is called at every tick, and for one reading floats are ten times as fast as arrays.
     """
     angles = positions[:5].tolist()
     if not all(map(math.isfinite, angles)):
@@ -233,10 +239,10 @@ def compute_tool_pose(positions: FloatArray) -> tuple[FloatArray, float]:
 
 
 class CartesianServo:
-    """Follows motions: integrates the commanded tool pose and turns it into joint commands.
+    """Follows tool motions: integrates the commanded tool pose and converts it to joint commands.
 
-    The commanded pose is kept on a leash to the real one, so that an arm that is blocked is not pushed harder and
-    harder, and above the table's surface.
+    The commanded position stays within ``max_tracking_error``, m, of the real one, so that a blocked arm is not pushed
+    harder and harder, and above ``min_height``, m, so that it does not hit the table.
     """
 
     def __init__(self, max_tracking_error: float = 0.015, min_height: float = 0.006) -> None:
@@ -248,11 +254,11 @@ class CartesianServo:
 
     @property
     def target(self) -> ToolPose:
-        """The commanded tool pose."""
+        """Return the commanded tool pose."""
         return ToolPose(self._position.copy(), np.float64(self._yaw))  # type: ignore[arg-type]
 
     def reset(self, observation: Observation, sent: FloatArray | None = None) -> None:
-        """Start from the last sent joint targets if they are close to the present pose, else from that pose."""
+        """Start at the last sent joint targets (J,) if they are close to the present pose, else at that pose."""
         start = observation.joints.positions
         if sent is not None and float(np.abs(sent[:5] - start[:5]).max()) < 0.15:
             start = sent
@@ -262,7 +268,7 @@ class CartesianServo:
     def step(self, observation: Observation, motion: ToolMotion, fraction: float = 0.5) -> Command:
         """Move the commanded pose by a fraction of ``motion`` and return the joint targets for it.
 
-        At the border of its reach the arm slides along it; where even that is impossible it stays.
+        At the limit of its reach the arm slides along the limit; if that is impossible too, it stays.
         """
         wanted = self._position + fraction * motion.displacement
         offset = wanted - observation.tool_position
@@ -282,9 +288,9 @@ class CartesianServo:
 
 
 def _slide_along_reach_limit(present: FloatArray, target: FloatArray) -> FloatArray:
-    """Return ``wanted`` (3,) brought back to the present height and distance from the pan axis, a hair off the border.
+    """Return ``target`` (3,) at the present height and distance from the pan axis, 0.5 mm off the limit.
 
-    So a straight way that leads too close past the arm goes round it.
+    A straight path that passes too close to the arm thus goes around it.
     """
     x, y = target[0] - PAN_AXIS_X_M, target[1]
     distance, here = max(math.hypot(x, y), 1e-9), math.hypot(present[0] - PAN_AXIS_X_M, present[1])

@@ -1,4 +1,4 @@
-"""The ``metagui`` command itself: its verbs are added by the modules beside it; without one it opens the window."""
+"""The ``metagui`` command line application, to which every module of ``cli.commands`` adds its commands."""
 
 from typing import Annotated, Any
 
@@ -10,10 +10,10 @@ from metagui.cli.output import print_error
 
 
 class CommandGroup(TyperGroup):
-    """A group of verbs that says the errors of this program in one clear message, without a traceback."""
+    """Group of commands that reports the errors of this program as one message without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; an error of our own, or of the file system, ends with its message and status 1."""
+        """Run the command; a known error or a file system error prints its message and exits with status 1."""
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -24,12 +24,12 @@ class CommandGroup(TyperGroup):
 
 
 def is_own_error(error: Exception) -> bool:
-    """Whether an error's message was written for the person at the keyboard, so that it needs no traceback."""
+    """Return whether an error's message is written for users, so that it needs no traceback."""
     return type(error).__module__.partition(".")[0] == "metagui" or isinstance(error, OSError)
 
 
 def format_error(error: Exception) -> str:
-    """Return an error's message; of the file system's, what could not be done with which file."""
+    """Return an error's message; for a file system error, the file and the reason."""
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}."
     return str(error)
@@ -37,7 +37,7 @@ def format_error(error: Exception) -> str:
 
 app = typer.Typer(
     cls=CommandGroup,
-    help="Teach a robot arm a new task by showing it a few times. Without a verb, the window opens.",
+    help="Teach a robot arm a new task by demonstrating it a few times. Without a command, the window opens.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -48,7 +48,7 @@ def metagui(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Open the window, unless a verb or ``--version`` was given."""
+    """Open the window, unless a command or ``--version`` was given."""
     if version:
         typer.echo(f"metagui {__version__}")
     elif context.invoked_subcommand is None:

@@ -1,4 +1,4 @@
-"""The arm that a verb works with: the simulated one, or one on a cable, for which a person says where things stand."""
+"""Options that choose an arm and place objects on its table, for the commands that move an arm."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from metagui.arms.simulation.twinned_arm import TwinnedArm
 
 ArmAddress = Annotated[
-    str | None, typer.Option("--arm", help="An arm on a cable, by name or port; the simulated one if not given.")
+    str | None, typer.Option("--arm", help="Name or port of a real arm; the simulated arm if not given.")
 ]
 ObjectPlacements = Annotated[
     list[str] | None,
     typer.Option(
+        "--object",
         "--put",
-        help="Where a thing stands on a real arm's table, in m from its base, and its turn in degrees: "
-        "'red cube=0.20,0.05' or 'red cube=0.20,0.05,30'; repeat for more.",
+        help="Position of an object on the table, m from the arm's base, and its yaw in degrees: "
+        "'red cube=0.20,0.05' or 'red cube=0.20,0.05,30'. Repeat for more objects.",
     ),
 ]
 
@@ -33,16 +34,16 @@ ObjectPlacements = Annotated[
 def connect_arm(
     address: str | None, placements: Sequence[str] | None, seed: int
 ) -> Iterator[SimulatedArm | TwinnedArm]:
-    """Connect the arm of an address, or the simulated one in the scene of ``seed``; it holds at the end.
+    """Connect the arm at an address, or the simulated arm in the scene of ``seed``; it holds at the end.
 
-    Raises ArmError, VerbError.
+    Raises ArmError, CommandError.
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
     from metagui.arms.so101.arm_registry import make_twinned_arm
 
     arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else make_twinned_arm(address)
-    for place in placements or ():
-        arm.place_object(*_parse_placement(place))
+    for placement in placements or ():
+        arm.place_object(*_parse_placement(placement))
     arm.connect()
     try:
         yield arm
@@ -51,13 +52,13 @@ def connect_arm(
 
 
 def _parse_placement(text: str) -> tuple[str, float, float, float]:
-    """Read ``name=x,y[,degrees]``. Raises VerbError."""
+    """Parse ``name=x,y[,degrees]`` into name, x and y in m and yaw in rad. Raises CommandError."""
     name, _, numbers = text.partition("=")
     try:
-        x, y, *turn = (float(number) for number in numbers.split(","))
-        (degrees,) = turn or (0.0,)
+        x, y, *yaw = (float(number) for number in numbers.split(","))
+        (degrees,) = yaw or (0.0,)
     except ValueError:
         raise CommandError(
-            f"--put {text!r} must be a name and numbers, such as 'red cube=0.20,0.05'. Nothing moved."
+            f"--object {text!r} must be a name and numbers, such as 'red cube=0.20,0.05'. Nothing moved."
         ) from None
     return name.strip(), x, y, math.radians(degrees)

@@ -1,4 +1,4 @@
-"""How verbs speak: one table or one JSON document on standard output, the rest on standard error."""
+"""Output of the commands: one table or one JSON document on standard output, the rest on standard error."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from metagui.generators import run_to_end as run_to_end
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -17,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class CommandError(Exception):
-    """A verb cannot do what was asked; the message says what happened, what is safe, what to do."""
+    """A command cannot do what was requested; the message states what happened, what is safe and what to do."""
 
 
 def print_result(
     document: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool, title: str = ""
 ) -> None:
-    """Print a result: the document for programs, or the rows under their columns for people."""
+    """Print a result: the document as JSON, or the rows as a table with these columns."""
     if as_json:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
         return
@@ -44,12 +42,15 @@ def print_error(message: str) -> None:
 
 
 def print_note(message: str) -> None:
-    """Print a remark for people on standard error."""
+    """Print a note for the user on standard error."""
     typer.echo(message, err=True)
 
 
 def make_progress_bar() -> Progress:
-    """Return a progress bar on standard error; where that is no terminal, nothing is drawn."""
+    """Return a progress bar on standard error; nothing is drawn unless that is a terminal.
+
+    Every task of the bar has a field ``status`` with a short text.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -59,6 +60,6 @@ def make_progress_bar() -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[says]}"),
+        TextColumn("{task.fields[status]}"),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal)

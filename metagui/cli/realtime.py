@@ -1,4 +1,4 @@
-"""Let a controller move an arm in real time, through the same loop as the window's, and wait for its end."""
+"""Run a controller in real time through the control loop that the window uses, and wait for its end."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metagui.arms.arm import Command, Observation
-    from metagui.arms.control.loop import Controller, ControlLoop, Tick
+    from metagui.arms.control.loop import ControlLoop
+    from metagui.arms.control.tick import Controller, Tick
     from metagui.arms.kinematics import ToolMotion
 
 POLL_PERIOD_S = 0.05
-"""Seconds between two looks at whether a controller is over."""
+"""Time between two checks whether a controller has finished, s."""
 
 
 class OneShotController:
-    """A controller that is not asked again once it had nothing more to do. Implements Controller."""
+    """Wraps a controller and stops calling it after its first empty decision. Implements Controller."""
 
     def __init__(self, controller: Controller) -> None:
         self.finished = False
@@ -28,16 +29,16 @@ class OneShotController:
 
     @property
     def current_instruction(self) -> Any:
-        """What is being done."""
+        """The instruction being executed, None if there is none."""
         return getattr(self._controller, "current_instruction", None)
 
     @property
     def instruction_index(self) -> int:
-        """How many clicks were begun, less one."""
+        """Index of the current instruction, -1 before the first."""
         return int(getattr(self._controller, "instruction_index", -1))
 
     def decide(self, observation: Observation) -> ToolMotion | Command | None:
-        """Return the controller's motion; None once and for ever when it is over."""
+        """Return the controller's motion; None from its end on."""
         motion = None if self.finished else self._controller.decide(observation)
         self.finished = motion is None
         return motion
@@ -46,21 +47,20 @@ class OneShotController:
 def run_controller(
     loop: ControlLoop, controller: Controller | None, seconds: float, sinks: Sequence[Callable[[Tick], None]] = ()
 ) -> Tick:
-    """Run a loop's thread under ``controller`` until that is over or its time is; return the last tick.
+    """Run a loop's thread until ``controller`` ends or ``seconds`` have passed; return the last tick.
 
-    Without a controller only its time ends it: a person leads the arm by hand.
-
-    Whatever happens, the loop is stopped and the arm holds. Raises VerbError if the loop failed.
+    Without a controller only the time limit ends it: the arm is guided by hand. In every case the loop is stopped
+    and the arm holds. Raises CommandError if the loop failed.
     """
     deadline = time.monotonic() + seconds
-    asked = None if controller is None else OneShotController(controller)
-    loop.set_controller(asked)
+    wrapped = None if controller is None else OneShotController(controller)
+    loop.set_controller(wrapped)
     for sink in sinks:
         loop.add_sink(sink)
     loop.start()
     try:
         while loop.running and loop.error is None and time.monotonic() < deadline:
-            if asked is not None and asked.finished:
+            if wrapped is not None and wrapped.finished:
                 break
             time.sleep(POLL_PERIOD_S)
     finally:
@@ -75,5 +75,5 @@ def run_controller(
 
 
 def draw_seed() -> int:
-    """Return a seed that nobody has chosen."""
+    """Return a random scene seed."""
     return secrets.randbelow(2**31)

@@ -1,4 +1,4 @@
-"""Ctrl+C as a wish: a verb ends at the next good moment and keeps what there is."""
+"""Handle Ctrl+C in long commands: stop at the next safe point and save what was reached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Give a function that becomes true at the first Ctrl+C; the second interrupts as usual."""
+    """Yield a function that returns True after the first Ctrl+C; a second Ctrl+C interrupts as usual."""
     interrupted: list[int] = []
 
     def note(signum: int, frame: object) -> None:
@@ -28,7 +28,7 @@ def until_interrupted() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl+C raise KeyboardInterrupt, also where a script made what it starts in the background ignore it."""
+    """Let Ctrl+C raise KeyboardInterrupt, also in a background process, which inherits it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -121,8 +121,8 @@ class Demonstration:
     """True if the user marked the take as successful; None if not marked."""
     notes: str = ""
     teaching_method: TeachingMethod = "clicks"
-    recut: bool = False
-    """Whether a person moved the cuts; they stay where they are then."""
+    manually_segmented: bool = False
+    """True if the user has set the segment boundaries, which are then never changed automatically."""
     trim: tuple[int, int] | None = None
     """Samples to use, [start, stop); the samples outside remain stored."""
 

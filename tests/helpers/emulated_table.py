@@ -31,7 +31,7 @@ class EmulatedTable:
         self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
         self.emulated_arm.calibrate()
         self.port = InProcessPort(self.emulated_arm)
-        self.arm = TwinnedArm(SO101Arm("virtual", open_port=self.open), lockstep=True)
+        self.arm = TwinnedArm(SO101Arm("emulated", open_port=self.open), lockstep=True)
         self.arm.connect()
         self.mark()
         self.loop = ControlLoop(self.arm, self.arm)

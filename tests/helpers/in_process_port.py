@@ -1,6 +1,6 @@
-"""A port without a line: the virtual arm answers at once, and its time passes only when it is told to move.
+"""A port without a line: the emulated arm replies at once, and its time passes only with goals or on request.
 
-That makes a whole USB arm as repeatable and as fast as the simulated one; tests and ``generate`` want that.
+A USB arm on this port is as repeatable and as fast as the simulated arm.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class InProcessPort:
-    """A port without a line: what is written is answered at once, and a late reply comes after the next wait.
+    """A port that replies at once; a late reply arrives after the next timeout. Implements Port.
 
-    ``lockstep`` lets a control period pass at every goal for the arm, as the simulated arm does.
+    With ``lockstep``, every goal for the arm advances it by one control period, as in the simulated arm.
     """
 
     def __init__(self, arm: EmulatedArm, lockstep: bool = True) -> None:
@@ -39,7 +39,7 @@ class InProcessPort:
             self.arm.advance()
 
     def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; fewer mean that the time was up."""
+        """Return up to ``size`` bytes, fewer after a timeout. Raises ConnectionLostError."""
         self._require_plugged_in()
         data = bytes(self._received[:size])
         del self._received[:size]
@@ -48,18 +48,18 @@ class InProcessPort:
         return data
 
     def discard(self) -> int:
-        """Forget what has arrived; return how many bytes that were."""
+        """Discard received bytes; return their number. Raises ConnectionLostError."""
         self._require_plugged_in()
         count = len(self._received)
         self._received.clear()
         return count
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing, as there is nothing to close."""
 
     def _require_plugged_in(self) -> None:
         if self.unplugged:
-            raise ConnectionLostError("The virtual port was unplugged.")
+            raise ConnectionLostError("The emulated port was unplugged.")
 
 
 def _count_goals(arm: EmulatedArm) -> int:

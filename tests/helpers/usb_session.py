@@ -15,7 +15,7 @@ from tests.helpers.qt import until
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-    from metagui.arms.emulator.pty_server import EmulatedPort
+    from metagui.arms.emulator.emulated_port import EmulatedPort
     from metagui.gui.window.session import Session
 
 
@@ -31,7 +31,7 @@ class EmulatedUsbPort:
 
     def plug(self) -> None:
         """Plug the cable in; the port gets a new name."""
-        from metagui.arms.emulator.pty_server import EmulatedPort
+        from metagui.arms.emulator.emulated_port import EmulatedPort
 
         self.port = EmulatedPort(self.arm)
 

@@ -1,4 +1,4 @@
-"""The verbs, as a person or a script uses them: a library is made, taught, compared and run, with nothing pretended."""
+"""Tests of the commands as a user or a script calls them, without fakes: make, adapt, compare and run."""
 
 import json
 import shutil
@@ -24,39 +24,39 @@ PROGRAMS = (
     ),
 )
 SHORT = ("--takes", 2, "--length", 0.002)
-"""A prior that is made in two seconds, and knows nothing."""
+"""Options for a useless prior that is made in two seconds."""
 
 
-def metagui(*words):
+def run_command(*arguments):
     """Run the command in this process."""
-    return CliRunner().invoke(app, [str(word) for word in words])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def answer(*words):
+def run_json(*arguments):
     """Run the command with --json and return its document."""
-    result = metagui(*words, "--json")
+    result = run_command(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def complaint(*words):
-    """Run a command that must fail, and return what it says: words, and no traceback."""
-    result = metagui(*words)
+def run_failing(*arguments):
+    """Run a command that must fail; return its error message, which has no traceback."""
+    result = run_command(*arguments)
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     return result.stderr
 
 
-def in_own_process(*words, **options):
-    """Start the command as a program of its own."""
-    command = [sys.executable, "-m", "metagui", *map(str, words)]
+def start_process(*arguments, **options):
+    """Start the command in its own process."""
+    command = [sys.executable, "-m", "metagui", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("verbs")
+    return tmp_path_factory.mktemp("commands")
 
 
 @pytest.fixture(scope="module")
@@ -67,43 +67,56 @@ def programs(folder):
 
 @pytest.fixture(scope="module")
 def library(folder, programs):
-    answer("generate", "--programs", programs, "--takes", 2, "--out", folder / "library", "--workers", 1)
+    run_json("generate", "--programs", programs, "--takes", 2, "--out", folder / "library", "--workers", 1)
     return folder / "library"
 
 
 @pytest.fixture(scope="module")
 def prior(folder, programs):
-    words = ("--programs", programs, *SHORT, "--out", folder / "prior.safetensors", "--checkpoint", folder / "run")
-    answer("train", *words, "--workers", 1)
+    arguments = ("--programs", programs, *SHORT, "--out", folder / "prior.safetensors", "--checkpoint", folder / "run")
+    run_json("train", *arguments, "--workers", 1)
     return folder / "prior.safetensors"
 
 
-VERBS = ("generate", "record", "train", "adapt", "similar", "run", "evaluate", "check")
+COMMANDS = ("generate", "record", "train", "adapt", "similar", "run", "evaluate", "check")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself(verb):
-    result = metagui(verb, "--help")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_help_lists_json(command):
+    result = run_command(command, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
 
 
-def test_the_command_lists_every_verb_with_its_purpose():
-    listed = metagui("--help").stdout
-    assert all(verb in listed for verb in VERBS)
-    assert metagui("--version").stdout.startswith("metagui ")
+def test_help_lists_every_command():
+    listed = run_command("--help").stdout
+    assert all(command in listed for command in COMMANDS)
+    assert run_command("--version").stdout.startswith("metagui ")
 
 
-def test_generate_makes_a_library_that_opens(library):
-    shelf = Library(library)
-    assert shelf.list_tasks() == ["hover", "press blue", "press twice"]
-    assert [len(shelf.list_takes(task)) for task in shelf.list_tasks()] == [2, 2, 2]
-    assert [len(take.segments) for take in shelf.load_takes("press twice")] == [2, 2]
+def test_old_names_are_accepted_but_hidden():
+    """Names of version 0.1 still work, but help does not list them."""
+    commands, record, train = (run_command(*names, "--help").stdout for names in ((), ("record",), ("train",)))
+    listed = commands + record + train
+    assert not any(old in listed for old in ("virtual-arm", "number-servos", "--put", "--prefixes"))
+    assert "--library" not in train
+    assert "emulate-arm" in listed
+    assert "--object" in listed
+    for old in ("virtual-arm", "number-servos"):
+        assert run_command(old, "--help").exit_code == 0
+    assert "--object 'x'" in run_failing("record", "x", "--by", "clicks", "--put", "x")
 
 
-def test_generate_in_several_processes_gives_the_same_takes(library, programs, tmp_path):
-    words = ("generate", "--programs", programs, "--takes", 1, "--out", tmp_path / "again", "--workers", 2)
-    process = in_own_process(*words)
+def test_generate_makes_library(library):
+    opened = Library(library)
+    assert opened.list_tasks() == ["hover", "press blue", "press twice"]
+    assert [len(opened.list_takes(task)) for task in opened.list_tasks()] == [2, 2, 2]
+    assert [len(take.segments) for take in opened.load_takes("press twice")] == [2, 2]
+
+
+def test_generate_several_processes_gives_same_takes(library, programs, tmp_path):
+    arguments = ("generate", "--programs", programs, "--takes", 1, "--out", tmp_path / "again", "--workers", 2)
+    process = start_process(*arguments)
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "press twice" in shown
@@ -112,73 +125,81 @@ def test_generate_in_several_processes_gives_the_same_takes(library, programs, t
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "reason"),
     [
         ("{", "is not JSON"),
         ('{"format": 1, "programs": [{"name": "x", "clicks": [{"verb": "fly", "anchor": "table"}]}]}', "fly"),
         ('{"format": 99, "programs": []}', "99"),
     ],
 )
-def test_a_broken_program_file_changes_nothing(tmp_path, content, says):
+def test_generate_invalid_programs_changes_nothing(tmp_path, content, reason):
     (tmp_path / "broken.json").write_text(content)
-    assert says in complaint("generate", "--programs", tmp_path / "broken.json", "--out", tmp_path / "out")
+    assert reason in run_failing("generate", "--programs", tmp_path / "broken.json", "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_program_file_is_named(tmp_path):
-    for words in (("generate", "--out", tmp_path), ("train",), ("evaluate",)):
-        assert "nowhere.json" in complaint(*words, "--programs", tmp_path / "nowhere.json")
+def test_command_missing_program_file_is_named(tmp_path):
+    for arguments in (("generate", "--out", tmp_path), ("train",), ("evaluate",)):
+        assert "nowhere.json" in run_failing(*arguments, "--programs", tmp_path / "nowhere.json")
 
 
-def test_record_keeps_real_time_and_leaves_no_scratch_behind(programs, tmp_path):
-    words = ("record", "press blue", "--program", programs, "--seed", 3, "--library", tmp_path)
-    document = answer(*words)
+def test_record_runs_in_real_time_without_leftovers(programs, tmp_path):
+    arguments = ("record", "press blue", "--program", programs, "--seed", 3, "--library", tmp_path)
+    document = run_json(*arguments)
     assert document["take"] == "001"
     assert document["success"]
-    shelf = Library(tmp_path)
-    take = shelf.load_take("press blue", "001")
+    opened = Library(tmp_path)
+    take = opened.load_take("press blue", "001")
     assert len(take) == document["samples"]
     assert take.success
     assert [segment.instruction.action for segment in take.segments] == ["press"]
     assert document["seconds"] == pytest.approx(take.duration, abs=0.01)
     assert not list((tmp_path / ".scratch").glob("*"))
-    assert answer(*words)["take"] == "002"
+    assert run_json(*arguments)["take"] == "002"
 
 
-def test_record_without_the_task_s_program_says_which_there_are(programs, tmp_path):
-    said = complaint("record", "fold a shirt", "--program", programs, "--library", tmp_path)
-    assert "press twice" in said
-    assert "Nothing was recorded" in said
+def test_record_unknown_task_lists_programs(programs, tmp_path):
+    message = run_failing("record", "fold a shirt", "--program", programs, "--library", tmp_path)
+    assert "press twice" in message
+    assert "Nothing was recorded" in message
 
 
-def test_record_of_the_unreachable_leaves_nothing(tmp_path):
+def test_record_unreachable_leaves_nothing(tmp_path):
     far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (1.0, 0.0, 0.1)}),))
     save_programs(tmp_path / "far.json", [far])
-    assert "cannot be done" in complaint("record", "far", "--program", tmp_path / "far.json", "--library", tmp_path)
+    assert "cannot be done" in run_failing("record", "far", "--program", tmp_path / "far.json", "--library", tmp_path)
     assert Library(tmp_path).list_tasks() == []
 
 
-def test_training_continues_where_it_was_and_refuses_other_lessons(prior, programs, folder, tmp_path):
-    words = ("train", "--programs", programs, "--checkpoint", folder / "run", "--out", tmp_path / "again.safetensors")
-    answer(*words, *SHORT)
+def test_train_continues_only_with_same_inputs(prior, programs, folder, tmp_path):
+    arguments = (
+        "train",
+        "--programs",
+        programs,
+        "--checkpoint",
+        folder / "run",
+        "--out",
+        tmp_path / "again.safetensors",
+    )
+    run_json(*arguments, *SHORT)
     assert (tmp_path / "again.safetensors").read_bytes() == prior.read_bytes()
-    assert "--checkpoint" in complaint(*words, *SHORT, "--seed", 1)
+    assert "--checkpoint" in run_failing(*arguments, *SHORT, "--seed", 1)
 
 
-def test_training_learns_from_takes_that_another_run_prepared(prior, programs, folder, tmp_path):
-    words = ("train", "--programs", programs, *SHORT, "--seed", 1, "--out", tmp_path / "other.safetensors")
-    document = answer(*words, "--checkpoint", tmp_path / "run", "--data", folder / "run" / "data")
+def test_train_uses_data_of_other_run(prior, programs, folder, tmp_path):
+    arguments = ("train", "--programs", programs, *SHORT, "--seed", 1, "--out", tmp_path / "other.safetensors")
+    document = run_json(*arguments, "--checkpoint", tmp_path / "run", "--data", folder / "run" / "data")
     assert document["id"] != priors.load(prior).id
     assert not (tmp_path / "run" / "data").exists()
-    assert "Make it again" in complaint(*words, "--checkpoint", tmp_path / "no", "--data", tmp_path / "nowhere")
+    assert "Make it again" in run_failing(*arguments, "--checkpoint", tmp_path / "no", "--data", tmp_path / "nowhere")
 
 
-def test_training_stopped_by_ctrl_c_keeps_what_there_is(prior, programs, folder, tmp_path):
-    words = ("--programs", programs, "--takes", 2, "--out", tmp_path / "prior.safetensors")
-    # The takes are ready; so the first thing it says is about learning.
+def test_train_interrupted_saves_prior(prior, programs, folder, tmp_path):
+    arguments = ("--programs", programs, "--takes", 2, "--out", tmp_path / "prior.safetensors")
+    # The takes are prepared, so the first line is on training.
     (tmp_path / "run").mkdir()
     (folder / "run" / "data").rename(tmp_path / "run" / "data")
-    process = in_own_process("train", *words, "--length", 0.01, "--checkpoint", tmp_path / "run")
+    process = start_process("train", *arguments, "--length", 0.01, "--checkpoint", tmp_path / "run")
     try:
         assert process.stderr.readline().startswith("encoder ")
         process.send_signal(signal.SIGINT)
@@ -191,13 +212,13 @@ def test_training_stopped_by_ctrl_c_keeps_what_there_is(prior, programs, folder,
 
 
 def test_adapt_then_run(library, prior, programs):
-    assert "metagui adapt" in complaint("run", "hover", "--library", library)
-    document = answer("adapt", "hover", "--library", library, "--prior", prior)
+    assert "metagui adapt" in run_failing("run", "hover", "--library", library)
+    document = run_json("adapt", "hover", "--library", library, "--prior", prior)
     assert document["takes"] == ["001", "002"]
     assert Path(document["file"]).parent == Library(library).get_task_folder("hover")
-    assert document["clicks"][0]["choice"] in document["clicks"][0]["held_out_losses"]
+    assert document["segments"][0]["choice"] in document["segments"][0]["held_out_losses"]
     for how in (("--fast",), ("--fast", "--program", programs)):
-        result = metagui("run", "hover", "--seed", 5, "--library", library, *how, "--json")
+        result = run_command("run", "hover", "--seed", 5, "--library", library, *how, "--json")
         outcome = json.loads(result.stdout)
         assert outcome["scene"] == 5
         assert outcome["outcome"] == "done" or outcome["outcome"].startswith("timed out")
@@ -205,69 +226,69 @@ def test_adapt_then_run(library, prior, programs):
         assert (outcome["achieved"] is None) == (how == ("--fast",))
 
 
-def test_a_library_is_trained_on_and_keeps_its_prior_only_if_better(tmp_path, monkeypatch):
+def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
     few = {"GENERATED_PROGRAMS": 3, "GENERATED_TAKES": 2, "VALIDATION_PROGRAMS": 2}
     for name, value in few.items():
-        monkeypatch.setattr(f"metagui.cli.commands.fine_tune.{name}", value)
+        monkeypatch.setattr(f"metagui.cli.fine_tuning.{name}", value)
     clicks = [Instruction("press", cube) for cube in ("red cube", "green cube", "blue cube")]
     clicks += [
         Instruction("reach", zone, None, {"offset": (0.0, 0.0, 0.05)}) for zone in ("yellow zone", "violet zone")
     ]
     save_programs(tmp_path / "own.json", [TaskProgram(f"{c.action} {c.object_name}", (c,)) for c in clicks])
     folder = tmp_path / "library"
-    answer("generate", "--programs", tmp_path / "own.json", "--takes", 3, "--out", folder, "--workers", 1)
-    document = answer("train", "--library", folder, "--length", 0.004, "--workers", 1)
+    run_json("generate", "--programs", tmp_path / "own.json", "--takes", 3, "--out", folder, "--workers", 1)
+    document = run_json("fine-tune", "--library", folder, "--length", 0.004, "--workers", 1)
     assert (document["tasks"], document["judged_tasks"]) == (5, 5)
     assert document["better"] == (folder / ".metagui" / "prior.safetensors").is_file()
     assert set(document["before"]) == {"own", "own_zero", "shipped", "shipped_zero"}
     assert not (folder / ".metagui" / "training").exists()
     assert Library(folder).list_tasks() == sorted(f"{c.action} {c.object_name}" for c in clicks)
-    assert "Record more" in complaint("train", "--library", tmp_path / "nothing")
+    assert "record more" in run_failing("fine-tune", "--library", tmp_path / "nothing")
 
 
-def test_the_nearest_task_that_was_learnt_is_a_start_too(library, prior):
-    answer("adapt", "hover", "--library", library, "--prior", prior)
-    document = answer("adapt", "press blue", "--library", library, "--prior", prior)
+def test_adapt_starts_from_nearest_task(library, prior):
+    run_json("adapt", "hover", "--library", library, "--prior", prior)
+    document = run_json("adapt", "press blue", "--library", library, "--prior", prior)
     assert document["nearest"] in ("hover", "press twice")
-    assert f"nearest: {document['nearest']}" in document["clicks"][0]["held_out_losses"]
+    assert f"nearest: {document['nearest']}" in document["segments"][0]["held_out_losses"]
 
 
-def test_adapt_to_chosen_takes_only(library, prior):
-    words = ("adapt", "press twice", "--library", library, "--prior", prior)
-    document = answer(*words, "--take", "002")
+def test_adapt_uses_named_takes_only(library, prior):
+    arguments = ("adapt", "press twice", "--library", library, "--prior", prior)
+    document = run_json(*arguments, "--take", "002")
     assert document["takes"] == ["002"]
-    assert len(document["clicks"]) == 2
-    assert "001, 002" in complaint(*words, "--take", "007")
+    assert len(document["segments"]) == 2
+    assert "001, 002" in run_failing(*arguments, "--take", "007")
 
 
-def test_what_is_no_take_is_left_out_and_named_when_asked_for(library, prior):
-    odd = Library(library).get_task_folder("press blue") / "009.hdf5"
-    odd.write_text("this is a letter")
-    words = ("adapt", "press blue", "--library", library, "--prior", prior)
-    assert answer(*words)["takes"] == ["001", "002"]
-    assert "009.hdf5" in complaint(*words, "--take", "009")
-    assert odd.read_text() == "this is a letter"
-    odd.unlink()
+def test_adapt_broken_take_is_skipped_or_named(library, prior):
+    broken = Library(library).get_task_folder("press blue") / "009.hdf5"
+    broken.write_text("this is a letter")
+    arguments = ("adapt", "press blue", "--library", library, "--prior", prior)
+    assert run_json(*arguments)["takes"] == ["001", "002"]
+    assert "009.hdf5" in run_failing(*arguments, "--take", "009")
+    assert broken.read_text() == "this is a letter"
+    broken.unlink()
 
 
-@pytest.mark.parametrize("verb", ["adapt", "similar", "run"])
-def test_an_unknown_task_is_answered_with_those_there_are(library, prior, verb):
-    words = () if verb == "run" else ("--prior", prior)
-    said = complaint(verb, "pres blue", "--library", library, *words)
-    assert "hover" in said
-    assert "Did you mean 'press blue'?" in said
+@pytest.mark.parametrize("command", ["adapt", "similar", "run"])
+def test_command_unknown_task_lists_tasks(library, prior, command):
+    arguments = () if command == "run" else ("--prior", prior)
+    message = run_failing(command, "pres blue", "--library", library, *arguments)
+    assert "hover" in message
+    assert "Did you mean 'press blue'?" in message
 
 
-def test_what_is_no_prior_is_named(library, programs):
-    for words in (("adapt", "hover", "--library", library), ("similar", "hover", "--library", library)):
-        assert "programs.json" in complaint(*words, "--prior", programs)
+def test_command_invalid_prior_is_named(library, programs):
+    for arguments in (("adapt", "hover", "--library", library), ("similar", "hover", "--library", library)):
+        assert "programs.json" in run_failing(*arguments, "--prior", programs)
 
 
-def test_a_library_s_own_prior_that_cannot_be_used_is_named(library, tmp_path):
+def test_similar_invalid_library_prior_uses_shipped(library, tmp_path):
     shutil.copytree(library, tmp_path / "own")
     (tmp_path / "own" / ".metagui").mkdir()
     (tmp_path / "own" / ".metagui" / "prior.safetensors").write_bytes(b"of another version")
-    result = metagui("similar", "press blue", "--library", tmp_path / "own", "--json")
+    result = run_command("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0
     assert "is not a prior" in result.stderr
     assert "The shipped files are used instead" in result.stderr
@@ -275,40 +296,40 @@ def test_a_library_s_own_prior_that_cannot_be_used_is_named(library, tmp_path):
 
 
 def test_similar_ranks_all_other_tasks(library, prior):
-    document = answer("similar", "press blue", "--library", library, "--prior", prior, "--acts")
+    document = run_json("similar", "press blue", "--library", library, "--prior", prior, "--behaviour")
     distances = [neighbour["distance"] for neighbour in document["neighbours"]]
     assert {neighbour["task"] for neighbour in document["neighbours"]} == {"hover", "press twice"}
     assert distances == sorted(distances)
-    assert all(neighbour["acts"] >= 0.0 for neighbour in document["neighbours"])
-    shown = metagui("similar", "press blue", "--library", library, "--prior", prior).stdout
+    assert all(neighbour["behaviour_distance"] >= 0.0 for neighbour in document["neighbours"])
+    shown = run_command("similar", "press blue", "--library", library, "--prior", prior).stdout
     assert "press twice" in shown
 
 
 def test_evaluate_counts_every_episode(prior, tmp_path):
     save_programs(tmp_path / "one.json", PROGRAMS[:1])
-    words = ("evaluate", "--programs", tmp_path / "one.json", "--scenes", 1, "--shots", "1,2", "--prior", prior)
-    document = answer(*words, "--episodes")
+    arguments = ("evaluate", "--programs", tmp_path / "one.json", "--scenes", 1, "--shots", "1,2", "--prior", prior)
+    document = run_json(*arguments, "--episodes")
     counted = {(row["shots"], row["candidate"]) for row in document["success"] if row["family"] == "reach"}
     assert {shots for shots, candidate in counted if candidate == "from scratch"} == {1, 2}
     assert (0, "scripted demonstrator") in counted
     assert len(document["episodes"]) == sum(r["episodes"] for r in document["success"] if r["family"] == "all")
-    assert "1,x" in complaint(*words, "--shots", "1,x")
-    assert "reach" in complaint(*words, "--families", "raech")
+    assert "1,x" in run_failing(*arguments, "--shots", "1,x")
+    assert "reach" in run_failing(*arguments, "--families", "raech")
 
 
-def test_evaluate_gives_the_same_figures_with_several_processes(prior, tmp_path):
+def test_evaluate_several_processes_gives_same_rates(prior, tmp_path):
     save_programs(tmp_path / "two.json", PROGRAMS[:2])
-    words = ("evaluate", "--programs", tmp_path / "two.json", "--scenes", 1, "--shots", "1", "--prior", prior)
-    alone, together = (answer(*words, "--workers", n)["success"] for n in (1, 2))
+    arguments = ("evaluate", "--programs", tmp_path / "two.json", "--scenes", 1, "--shots", "1", "--prior", prior)
+    alone, together = (run_json(*arguments, "--workers", n)["success"] for n in (1, 2))
     assert alone == together
 
 
-def test_check_speaks_json_and_fails_when_something_is_lacking(tmp_path, monkeypatch):
+def test_check_problem_fails_and_prints_json(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "file" / "recordings"))
-    result = metagui("check", "--json")
+    result = run_command("check", "--json")
     document = json.loads(result.stdout)
     assert result.exit_code == 1
     assert document["ready"] is False
     assert {f["verdict"] for f in document["findings"] if f["part"] == "Recordings"} == {"lacking"}
-    assert metagui("check", "--packages").exit_code == 0
+    assert run_command("check", "--packages").exit_code == 0

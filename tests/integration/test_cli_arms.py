@@ -1,4 +1,4 @@
-"""The verbs for arms on a cable, tried on the virtual one as a new user would."""
+"""Tests of the commands for real arms, with the emulated arm as a new user's arm."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
@@ -29,38 +29,38 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm_registry, "user_config_path", lambda _: tmp_path / "config")
 
 
-def metagui(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
+def run_command(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
+def test_calibrate_by_hand_new_arm_moves() -> None:
     arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
     arm.follow_hand_path(sweep_by_hand())
-    over = threading.Event()
+    stopped = threading.Event()
     readings: list[Packet] = []
     arm.bus.on_packet = lambda packet: readings.append(packet) if packet.code == InstructionCode.SYNC_READ else None
 
-    def hurry() -> None:
+    def advance_with_readings() -> None:
         seen = 0
-        while not over.wait(0.001):  # a few steps a reading, however busy the machine is
+        while not stopped.wait(0.001):  # a few steps a reading, however busy the machine is
             if len(readings) > seen:
                 seen = len(readings)
                 arm.advance(8)
 
     with EmulatedPort(arm, physics=False) as port:
-        time = threading.Thread(target=hurry)
-        time.start()
+        thread = threading.Thread(target=advance_with_readings)
+        thread.start()
         try:
-            result = metagui("calibrate", "--port", port.name, "--name", "mine", "--json")
+            result = run_command("calibrate", "--port", port.name, "--name", "mine", "--json")
         finally:
-            over.set()
-            time.join()
+            stopped.set()
+            thread.join()
         assert result.exit_code == 0, result.stderr
-        assert "Lead every joint from stop to stop" in result.stderr
+        assert "Move every joint by hand from stop to stop" in result.stderr
         assert list(json.loads(result.stdout)) == [joint.name for joint in SO101Arm("").joints]
         calibration = ArmRegistry().load_calibration("mine")
         assert ArmRegistry().find_device("mine") == port.name
@@ -68,39 +68,39 @@ def test_a_new_arm_is_calibrated_by_hand_and_moves() -> None:
             np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.015)
 
 
-def test_a_lerobot_calibration_is_taken_over(tmp_path: Path) -> None:
+def test_calibrate_imports_lerobot_file(tmp_path: Path) -> None:
     arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
     arm.compute_calibration().save(tmp_path / "lerobot.json")
     with EmulatedPort(arm, physics=False) as port:
-        result = metagui("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
+        result = run_command("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
         assert result.exit_code == 0, result.stderr
         with SO101Arm(port.name, arm.compute_calibration()) as driver:
             np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
 
 
-def test_what_cannot_be_calibrated(tmp_path: Path) -> None:
-    result = metagui("calibrate", "--port", "/dev/ttyNOT")
+def test_calibrate_invalid_input_fails(tmp_path: Path) -> None:
+    result = run_command("calibrate", "--port", "/dev/ttyNOT")
     assert result.exit_code == 1
     assert "There is no port /dev/ttyNOT" in result.stderr
     (tmp_path / "bad.json").write_text("{}")
-    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--import", tmp_path / "bad.json")
+    result = run_command("calibrate", "--port", "/dev/ttyNOT", "--import", tmp_path / "bad.json")
     assert "is no calibration of this arm" in result.stderr
-    result = metagui("calibrate", "--port", "/dev/ttyNOT", "--name", "a/b")
+    result = run_command("calibrate", "--port", "/dev/ttyNOT", "--name", "a/b")
     assert "cannot name an arm" in result.stderr, "before anything is moved"
 
 
-def test_ports_are_listed() -> None:
-    result = metagui("arms", "--json")
+def test_arms_lists_ports_and_named_arms() -> None:
+    result = run_command("arms", "--json")
     assert result.exit_code == 0
     assert isinstance(json.loads(result.stdout)["ports"], list)
     ArmRegistry().register("mine", "/dev/ttyNOT")
-    assert "mine" in metagui("arms").stdout
-    assert "not plugged in" in metagui("arms").stdout
-    assert json.loads(metagui("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
+    assert "mine" in run_command("arms").stdout
+    assert "not plugged in" in run_command("arms").stdout
+    assert json.loads(run_command("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
 
 
-def test_the_virtual_arm_serves_other_programs_until_interrupted() -> None:
-    command = [sys.executable, "-m", "metagui", "virtual-arm", "--seed", "3"]
+def test_emulate_arm_serves_until_interrupted() -> None:
+    command = [sys.executable, "-m", "metagui", "emulate-arm", "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -1,4 +1,4 @@
-"""``record``, ``run`` and ``replay`` on an arm on a cable, as a person types them: the virtual arm is on the cable."""
+"""Tests of ``record``, ``run`` and ``replay`` on a real arm, for which the emulated arm is plugged in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import arm_registry
@@ -35,53 +35,53 @@ ABOVE = TaskProgram("above red", (Instruction("reach", "red cube", None, {"offse
 
 
 @pytest.fixture(autouse=True)
-def own_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arm_registry, "user_config_path", lambda _: tmp_path / "config")
 
 
 @pytest.fixture
-def virtual() -> EmulatedArm:
+def emulated() -> EmulatedArm:
     arm = EmulatedArm(SimulatedArm(1), (3900, 20, 1000, 2000, 3000, 4000))
     arm.calibrate()
     return arm
 
 
 @pytest.fixture
-def port(virtual: EmulatedArm) -> Iterator[str]:
-    with EmulatedPort(virtual) as opened:
+def port(emulated: EmulatedArm) -> Iterator[str]:
+    with EmulatedPort(emulated) as opened:
         yield opened.name
 
 
-def metagui(*words: object) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
+def run_command(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def answer(*words: object) -> dict:
-    result = metagui(*words, "--json")
+def run_json(*arguments: object) -> dict:
+    result = run_command(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
-def test_a_program_is_recorded_and_done_again(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
+def test_record_program_and_replay_on_arm(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
     save_programs(tmp_path / "one.json", (ABOVE,))
-    on = ("--arm", port, "--put", "red cube=0.20,0.05,30", "--library", tmp_path / "library")
-    made = answer("record", "above red", "--program", tmp_path / "one.json", *on)
-    assert (made["arm"], made["led_by"], made["success"], made["parts"]) == ("SO-101", "clicks", True, 1)
-    take = Library(tmp_path / "library").load_take("above red", made["take"])
+    options = ("--arm", port, "--object", "red cube=0.20,0.05,30", "--library", tmp_path / "library")
+    document = run_json("record", "above red", "--program", tmp_path / "one.json", *options)
+    assert (document["arm"], document["teaching_method"]) == ("SO-101", "clicks")
+    assert (document["success"], document["segments"]) == (True, 1)
+    take = Library(tmp_path / "library").load_take("above red", document["take"])
     np.testing.assert_allclose(take.object_positions[0, 0, :2], (0.20, 0.05), atol=1e-3)
-    assert all(servo.torque_enabled for servo in virtual.servos)
-    assert answer("replay", "above red", made["take"], *on)["progress"] == 1.0
-    np.testing.assert_allclose(virtual.read_joint_angles()[:5], take.joint_positions[-1, :5], atol=0.03)
+    assert all(servo.torque_enabled for servo in emulated.servos)
+    assert run_json("replay", "above red", document["take"], *options)["progress"] == 1.0
+    np.testing.assert_allclose(emulated.read_joint_angles()[:5], take.joint_positions[-1, :5], atol=0.03)
 
 
-def test_a_take_that_the_arm_cannot_follow_is_given_up(
-    tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_replay_blocked_arm_is_given_up(tmp_path: Path, port: str, monkeypatch: pytest.MonkeyPatch) -> None:
     save_programs(tmp_path / "one.json", (ABOVE,))
-    on = ("--arm", port, "--library", tmp_path / "library")
-    made = answer("record", "above red", "--program", tmp_path / "one.json", "--put", "red cube=0.20,0.05,30", *on)
+    options = ("--arm", port, "--library", tmp_path / "library")
+    program = ("--program", tmp_path / "one.json", "--object", "red cube=0.20,0.05,30")
+    document = run_json("record", "above red", *program, *options)
     monkeypatch.setattr(replay, "MAX_REPLAY_LAG_RAD", 1e-6)  # every arm is a little behind: this one is blocked
-    result = metagui("replay", "above red", made["take"], *on, "--json")
+    result = run_command("replay", "above red", document["take"], *options, "--json")
     assert result.exit_code != 0
     document = json.loads(result.stdout)
     assert document["progress"] < 1.0
@@ -89,52 +89,52 @@ def test_a_take_that_the_arm_cannot_follow_is_given_up(
     assert f"The arm could not follow: {document['blocked']}" in " ".join(result.stderr.split())
 
 
-def test_a_take_is_shown_by_hand_until_control_c(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
-    def lead() -> None:
+def test_record_by_hand_until_ctrl_c(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
+    def guide() -> None:
         try:
-            wait_until(lambda: all(servo.torque_enabled for servo in virtual.servos))
-            wait_until(lambda: not any(servo.torque_enabled for servo in virtual.servos))
+            wait_until(lambda: all(servo.torque_enabled for servo in emulated.servos))
+            wait_until(lambda: not any(servo.torque_enabled for servo in emulated.servos))
             for angle in np.linspace(0.0, 0.5, 25):
-                virtual.move_joint_by_hand(0, float(angle))
+                emulated.move_joint_by_hand(0, float(angle))
                 time.sleep(0.03)
-            virtual.move_joint_by_hand(0, None)
+            emulated.move_joint_by_hand(0, None)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
-    hand = threading.Thread(target=lead)
+    hand = threading.Thread(target=guide)
     hand.start()
     try:
-        made = answer("record", "wave", "--arm", port, "--by", "hand", "--library", tmp_path / "library")
+        document = run_json("record", "wave", "--arm", port, "--by", "hand", "--library", tmp_path / "library")
     finally:
         hand.join()
-    assert made["led_by"] == "hand"
-    take = Library(tmp_path / "library").load_take("wave", made["take"])
+    assert document["teaching_method"] == "hand"
+    take = Library(tmp_path / "library").load_take("wave", document["take"])
     assert np.ptp(take.joint_positions[:, 0]) > 0.3
-    assert all(servo.torque_enabled for servo in virtual.servos)
+    assert all(servo.torque_enabled for servo in emulated.servos)
 
 
-def test_the_simulated_arm_follows_a_leader(tmp_path: Path, virtual: EmulatedArm, port: str) -> None:
-    virtual.move_joint_by_hand(0, 0.4)
-    words = ("record", "follow", "--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
-    made = answer(*words)
-    assert (made["arm"], made["led_by"]) == ("simulated SO-101", "leader")
-    take = Library(tmp_path / "library").load_take("follow", made["take"])
+def test_record_with_leader_follows(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
+    emulated.move_joint_by_hand(0, 0.4)
+    options = ("--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
+    document = run_json("record", "follow", *options)
+    assert (document["arm"], document["teaching_method"]) == ("simulated SO-101", "leader")
+    take = Library(tmp_path / "library").load_take("follow", document["take"])
     assert take.joint_positions[-1, 0] - HOME_ANGLES_RAD[0] == pytest.approx(0.4, abs=0.05)
-    assert not any(servo.torque_enabled for servo in virtual.servos)
+    assert not any(servo.torque_enabled for servo in emulated.servos)
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("arguments", "reason"),
     [
-        (("record", "x"), "Name the file of their --program"),
-        (("record", "x", "--by", "hand"), "Only an arm on a cable can be led by hand"),
+        (("record", "x"), "Name its file with --program"),
+        (("record", "x", "--by", "hand"), "Only a real arm can be guided by hand"),
         (("record", "x", "--by", "leader"), "Name it with --leader"),
         (("record", "x", "--arm", "/dev/ttyNOT", "--by", "hand"), "There is no port /dev/ttyNOT"),
-        (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=here"), "must be a name and numbers"),
-        (("record", "x", "--arm", "/dev/ttyNOT", "--put", "red cube=9,9"), "not on the table"),
+        (("record", "x", "--arm", "/dev/ttyNOT", "--object", "red cube=here"), "must be a name and numbers"),
+        (("record", "x", "--arm", "/dev/ttyNOT", "--object", "red cube=9,9"), "not on the table"),
     ],
 )
-def test_what_cannot_be_done_is_said(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
-    result = metagui(*words, "--library", tmp_path)
+def test_record_invalid_request_states_reason(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
+    result = run_command(*arguments, "--library", tmp_path)
     assert result.exit_code == 1
-    assert why in result.stderr
+    assert reason in result.stderr

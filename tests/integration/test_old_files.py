@@ -26,12 +26,12 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import load as load_calibration
 from metagui.cli import app
 from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
-from metagui.cli.output import run_to_end
 from metagui.demonstrations.programs.program import load_programs, save_programs
 from metagui.demonstrations.recording.recorder import find_recoverable_takes, recover_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.demonstrations.storage.robomimic_export import import_robomimic
+from metagui.generators import run_to_end
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
@@ -400,7 +400,7 @@ def test_adapting_again_ends_as_it_did(library: Library, prior: Prior) -> None:
         max_adam_steps=6, check_every=2, support_points=24, encoder_points=12, query_points=16, adam_batch_points=8
     )
     adapted = run_to_end(adapt_task(prior, takes, settings), lambda _step: None)
-    assert adapted.skills[0].choice == wanted["choice"]
+    assert adapted.skills[0].choice == "zero-step", "candidates that only imitate better are not chosen any more"
     losses = {name: loss for name, loss in wanted["held_out"].items() if not name.startswith("nearest: ")}
     assert dict(adapted.skills[0].held_out) == pytest.approx(losses, **LEARNT)
     assert set(adapted.provenance) == set(wanted["provenance"]) - {"ignores demonstrations"}
@@ -520,8 +520,8 @@ def test_words_that_options_take_are_known_still(words: list[str]) -> None:
     """What is asked for cannot be done here, but for other reasons."""
     result = CliRunner().invoke(app, [*words, *(["--library", "nowhere"] if words[0] == "record" else [])])
     assert result.exit_code == 1
-    said = result.output
-    assert any(reason in said for reason in ("Which clicks?", "Only an arm on a cable", "Which arm leads?", "--shots"))
+    reasons = ("Which program?", "Only a real arm", "Which arm is the leader?", "--shots")
+    assert any(reason in result.output for reason in reasons)
 
 
 def test_recordings_lie_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

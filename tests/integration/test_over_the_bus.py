@@ -1,4 +1,4 @@
-"""From the first click to a policy that does it, over the servo bus; judged by the virtual arm's own table."""
+"""Tests from demonstration to policy over the servo bus, judged by the scene of the emulated arm."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from metagui.demonstrations.recording.replay import ReplayController
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.demonstrations.storage.library import Library
+from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.rollout import PolicyController
 from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 from metagui.learning.prior import load_shipped
-from tests.helpers.emulated_table import EmulatedTable as Table
+from tests.helpers.emulated_table import EmulatedTable
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation
@@ -32,35 +33,40 @@ if TYPE_CHECKING:
     from metagui.learning.adaptation.adapted_task import TaskPolicy
 
 PROGRAM = TaskProgram("put red on yellow", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
-SHOWN, UNSEEN = (3, 8), 5
+TAUGHT_SEEDS, UNSEEN_SEED = (3, 8), 5
 
 
-class Witness(SuccessMonitor):
-    """A judge who stands beside the virtual arm, and sees what really happened there."""
+class EmulatedSceneMonitor(SuccessMonitor):
+    """Judges by the scene of the emulated arm instead of the twin's, and logs when instructions end."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: EmulatedTable) -> None:
         super().__init__(PROGRAM, table.arm.objects)
         self.table = table
+        self.finished_at_end: list[bool] = []
+        """Whether the judged controller was already finished when an instruction ended."""
+        self.controller: EvaluatedPolicyController | None = None
 
-    def really(self, now: Observation) -> Observation:
-        return replace(now, scene=self.table.real())
+    def begin_instruction(self, observation: Observation) -> None:
+        super().begin_instruction(self._replace_scene(observation))
 
-    def begin(self, now: Observation) -> None:
-        super().begin_instruction(self.really(now))
+    def update(self, observation: Observation) -> None:
+        super().update(self._replace_scene(observation))
 
-    def watch(self, now: Observation) -> None:
-        super().update(self.really(now))
+    def end_instruction(self, observation: Observation) -> bool:
+        if self.controller is not None:
+            self.finished_at_end.append(self.controller.finished)
+        return super().end_instruction(self._replace_scene(observation))
 
-    def end(self, now: Observation) -> bool:
-        return super().end_instruction(self.really(now))
+    def is_successful(self, observation: Observation) -> bool:
+        return super().is_successful(self._replace_scene(observation))
 
-    def success(self, now: Observation) -> bool:
-        return super().is_successful(self.really(now))
+    def _replace_scene(self, observation: Observation) -> Observation:
+        return replace(observation, scene=self.table.real())
 
 
-def show(seed: int) -> Demonstration:
-    """Record one take by clicks."""
-    table = Table(seed)
+def record_program(seed: int) -> Demonstration:
+    """Record one take in which the program is executed over the bus."""
+    table = EmulatedTable(seed)
     recorder = InMemoryRecorder(PROGRAM.name, table.arm, f"{seed:03}")
     table.loop.add_sink(recorder.on_tick)
     table.do(*PROGRAM.instructions)
@@ -70,55 +76,57 @@ def show(seed: int) -> Demonstration:
 
 @pytest.fixture(scope="module")
 def takes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demonstration, ...]:
-    """Two takes, through files."""
+    """Two takes, stored and loaded."""
     library = Library(tmp_path_factory.mktemp("library"))
-    return tuple(library.load_take(PROGRAM.name, library.add_take(show(seed)).name) for seed in SHOWN)
+    names = [library.add_take(record_program(seed)).name for seed in TAUGHT_SEEDS]
+    return tuple(library.load_take(PROGRAM.name, name) for name in names)
 
 
 def adapt(takes: tuple[Demonstration, ...]) -> TaskPolicy:
     steps = adapt_task(load_shipped(), takes, CandidateSettings(max_adam_steps=20))
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            return finished.value
+    return run_to_end(steps, lambda step: None)
 
 
-def test_what_was_shown_over_the_bus_is_learnt_and_done_over_the_bus(takes: tuple[Demonstration, ...]) -> None:
+def run_policy(table: EmulatedTable, takes: tuple[Demonstration, ...]) -> tuple[EvaluatedPolicyController, Tick]:
+    """Adapt to takes and run the policy, judged by the emulated scene; return the controller and the last tick."""
+    monitor = EmulatedSceneMonitor(table)
+    controller = EvaluatedPolicyController(PolicyController(adapt(takes), table.arm.objects), monitor)
+    monitor.controller = controller
+    last = table.loop.run_inline(controller, 3000)
+    assert last is not None
+    assert controller.policy.outcome == "done"
+    assert monitor.finished_at_end == [False, False], "the controller finishes after it is judged, not before"
+    return controller, last
+
+
+def test_takes_over_bus_adapt_and_run(takes: tuple[Demonstration, ...]) -> None:
     assert all(take.states is not None and take.arm == "SO-101" for take in takes)
     assert [segment.instruction.action for segment in takes[0].segments if segment.instruction] == ["grasp", "place"]
-    table = Table(UNSEEN)
+    table = EmulatedTable(UNSEEN_SEED)
     before = table.real().positions[0]
-    witness = Witness(table)
-    chain = EvaluatedPolicyController(PolicyController(adapt(takes), table.arm.objects), witness)
-    over: list[bool] = []
-    end, witness.end = witness.end, lambda now: over.append(chain.finished) or end(now)  # type: ignore[func-returns-value, method-assign]
-    last = table.loop.run_inline(chain, 3000)
-    assert last is not None
-    assert chain.policy.outcome == "done"
-    assert over == [False, False], "it is over once it is judged, not before"
-    assert chain.finished
-    assert chain.decide(last.observation) is None, "who polls later lets the loop ask once more"
-    assert chain.success_monitor.achieved == [True, True]
-    assert chain.success_monitor.is_successful(last.observation)
+    controller, last = run_policy(table, takes)
+    assert controller.finished
+    assert controller.decide(last.observation) is None, "it may be called once more after its end"
+    assert controller.success_monitor.achieved == [True, True]
+    assert controller.success_monitor.is_successful(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
 
 
-def led_by_hand(seed: int) -> Demonstration:
-    """Record one take in which hands lead the limp arm along the way that the script goes in the simulator."""
+def record_by_hand(seed: int) -> Demonstration:
+    """Record one take in which the arm is guided by hand along the path that the script takes in simulation."""
     simulated = SimulatedArm(seed)
     simulated.connect()
     loop, script = ControlLoop(simulated, simulated), ProgramController(simulated.objects)
     script.add_instructions(*PROGRAM.instructions)
-    way: list[Tick] = []
-    loop.add_sink(way.append)
+    path: list[Tick] = []
+    loop.add_sink(path.append)
     loop.run_inline(script, 1000)
     loop.run_inline(None, 30)
-    table = Table(seed)
+    table = EmulatedTable(seed)
     table.arm.start_hand_guiding()
     recorder = InMemoryRecorder(PROGRAM.name, table.arm, f"{seed:03}", teaching_method="hand")
     table.loop.add_sink(recorder.on_tick)
-    for tick in way:
+    for tick in path:
         for joint, angle in enumerate(tick.sent.positions.tolist()):
             table.emulated_arm.move_joint_by_hand(joint, angle)
         table.emulated_arm.advance()
@@ -128,19 +136,16 @@ def led_by_hand(seed: int) -> Demonstration:
     return recorder.stop()
 
 
-def test_what_hands_showed_is_cut_learnt_and_done_over_the_bus() -> None:
-    takes = align_segmentation([led_by_hand(seed) for seed in SHOWN])
+def test_takes_by_hand_over_bus_adapt_and_run() -> None:
+    """Hand-guided takes are segmented, adapted to and run over the bus."""
+    takes = align_segmentation([record_by_hand(seed) for seed in TAUGHT_SEEDS])
     assert [len(take.segments) for take in takes] == [2, 2]
-    table = Table(UNSEEN)
-    chain = EvaluatedPolicyController(PolicyController(adapt(takes), table.arm.objects), Witness(table))
-    last = table.loop.run_inline(chain, 3000)
-    assert last is not None
-    assert chain.policy.outcome == "done"
-    assert chain.success_monitor.is_successful(last.observation)
+    controller, last = run_policy(EmulatedTable(UNSEEN_SEED), tuple(takes))
+    assert controller.success_monitor.is_successful(last.observation)
 
 
-def test_a_take_is_done_again_on_the_same_table(takes: tuple[Demonstration, ...]) -> None:
-    table = Table(SHOWN[0])
+def test_replay_take_in_same_scene(takes: tuple[Demonstration, ...]) -> None:
+    table = EmulatedTable(TAUGHT_SEEDS[0])
     replay = ReplayController(takes[0])
     table.loop.run_inline(replay, 3000)
     assert replay.finished

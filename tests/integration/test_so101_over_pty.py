@@ -1,4 +1,4 @@
-"""The USB driver over a real terminal: in the loop, in a recording, and unplugged."""
+"""Tests of the USB driver over a pseudo-terminal: in the loop, in a recording, and unplugged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_unplugged_and_plugged_in_again() -> None:
-    virtual = make_emulated_arm()
-    with EmulatedPort(virtual, physics=False) as port:
+def test_so101_unplugged_reconnects() -> None:
+    emulated = make_emulated_arm()
+    with EmulatedPort(emulated, physics=False) as port:
         arm = SO101Arm(port.name)
         arm.connect()
         arm.observe()
-    with pytest.raises(ConnectionLostError, match=r"has vanished.*Plug it in"):
+    with pytest.raises(ConnectionLostError, match=r"has disappeared.*Plug it in"):
         arm.observe()
     assert not arm.connected
     arm.disconnect()
     with pytest.raises(PortError, match="There is no port"):
         arm.connect()
-    with EmulatedPort(virtual, physics=False) as port:
+    with EmulatedPort(emulated, physics=False) as port:
         arm.device = port.name
         arm.connect()
-        np.testing.assert_allclose(arm.observe().positions, virtual.read_joint_angles(), atol=RAD_PER_TICK)
+        np.testing.assert_allclose(arm.observe().positions, emulated.read_joint_angles(), atol=RAD_PER_TICK)
         arm.disconnect()
 
 
-def test_a_program_over_the_bus_really_moves_cubes() -> None:
+def test_program_over_bus_moves_cubes() -> None:
     setup = EmulatedBench()
     program = TaskProgram("x", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
     controller, judge = (
@@ -73,7 +73,7 @@ def test_a_program_over_the_bus_really_moves_cubes() -> None:
         assert judge.is_successful(last.observation)
 
 
-def test_a_take_recorded_over_the_bus_is_a_take(tmp_path: Path) -> None:
+def test_take_over_bus_is_stored_and_loaded(tmp_path: Path) -> None:
     setup = EmulatedBench()
     setup.emulated_arm.faults.lost = 0.01
     controller = ProgramController(setup.emulated_arm.objects)
@@ -99,7 +99,7 @@ def test_a_take_recorded_over_the_bus_is_a_take(tmp_path: Path) -> None:
     np.testing.assert_allclose(take.command_sent[:, :-1], take.command_requested[:, :-1], atol=0.1)
 
 
-def test_a_take_led_by_hand_says_where_the_hand_was() -> None:
+def test_take_by_hand_has_hand_motion() -> None:
     setup = EmulatedBench()
     with setup.arm:
         setup.arm.start_hand_guiding()
@@ -124,12 +124,12 @@ def test_a_take_led_by_hand_says_where_the_hand_was() -> None:
     assert np.ptp(take.joint_positions[60:, 0]) < 0.01
 
 
-def test_the_loop_runs_live_over_a_terminal() -> None:
-    virtual = make_emulated_arm()
-    with EmulatedPort(virtual) as port:
+def test_loop_over_terminal_runs_live() -> None:
+    emulated = make_emulated_arm()
+    with EmulatedPort(emulated) as port:
         arm = SO101Arm(port.name)
         with arm:
-            loop = ControlLoop(arm, virtual)
+            loop = ControlLoop(arm, emulated)
             ticks = []
             loop.add_sink(ticks.append)
             loop.start()
@@ -138,15 +138,15 @@ def test_the_loop_runs_live_over_a_terminal() -> None:
             assert loop.error is None
             assert len(ticks) > 10
             assert all(0 < tick.latency < 1 for tick in ticks)
-    assert all(servo.torque_enabled for servo in virtual.servos)
+    assert all(servo.torque_enabled for servo in emulated.servos)
 
 
-def test_unplugging_ends_the_loop_with_a_name() -> None:
-    virtual = make_emulated_arm()
-    port = EmulatedPort(virtual, physics=False)
+def test_loop_unplugged_ends_with_reason() -> None:
+    emulated = make_emulated_arm()
+    port = EmulatedPort(emulated, physics=False)
     arm = SO101Arm(port.name)
     arm.connect()
-    loop = ControlLoop(arm, virtual)
+    loop = ControlLoop(arm, emulated)
     loop.start()
     time.sleep(0.1)
     port.close()
@@ -156,5 +156,5 @@ def test_unplugging_ends_the_loop_with_a_name() -> None:
     loop.stop()
     assert loop.error is not None
     assert loop.error.fatal
-    assert "has vanished" in loop.error.message
+    assert "has disappeared" in loop.error.message
     assert not arm.connected

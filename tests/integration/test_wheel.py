@@ -1,4 +1,4 @@
-"""What a person gets from pip: a package that carries its resources and finds them anywhere."""
+"""Tests of the wheel: it contains its resources and finds them when installed."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_carries_every_resource_once(wheel):
+def test_wheel_contains_every_resource_once(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert len(names) == len(set(names))
     resources = ROOT / "resources"
@@ -28,7 +28,7 @@ def test_carries_every_resource_once(wheel):
     assert shipped <= set(names)
 
 
-def test_carries_the_examples_and_nothing_unfinished(wheel):
+def test_wheel_contains_examples_only_if_complete(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     packed = {name for name in names if name.startswith("metagui/resources/examples/")}
     examples = {
@@ -38,20 +38,21 @@ def test_carries_the_examples_and_nothing_unfinished(wheel):
     assert packed == examples
 
 
-def test_carries_nothing_but_the_package(wheel):
+def test_wheel_contains_only_package(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"metagui"}
 
 
-def test_installed_finds_its_resources_and_never_records_into_itself(wheel, tmp_path, monkeypatch):
+def test_wheel_installed_finds_resources(wheel, tmp_path, monkeypatch):
+    """It never records into its own folder."""
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
     subprocess.run(pip, check=True, capture_output=True, timeout=120)
     monkeypatch.delenv("METAGUI_RECORDINGS")
     monkeypatch.setenv("PYTHONPATH", str(site))
     code = "from metagui.paths import *; print(resources_dir()); print(recordings_dir())"
-    asked = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
-    resources, recordings = map(Path, asked.stdout.splitlines())
+    process = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    resources, recordings = map(Path, process.stdout.splitlines())
     assert resources == site / "metagui" / "resources"
     assert list((resources / "arm").glob("*.xml"))
     assert site not in recordings.parents

@@ -151,7 +151,7 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
     # The hands may have left the gripper where nothing can stand.
-    answers = "violet zone is marked", "violet zone cannot be put"
+    answers = "violet zone is marked", "violet zone cannot be placed"
     person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
 
     choose_mode(person, "hand")

@@ -1,4 +1,4 @@
-"""``metagui check`` on machines that lack things, made so here without pretending inside the code."""
+"""Tests of ``metagui check`` on machines with missing parts."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from metagui.arms.feetech.port_permissions import GroupMembership
 
 
 @pytest.fixture(autouse=True)
-def ask_anew():
+def clear_caches():
     diagnostics._find_missing_libraries.cache_clear()
     diagnostics._find_rendering_backend.cache_clear()
     yield
@@ -19,7 +19,7 @@ def ask_anew():
     diagnostics._find_rendering_backend.cache_clear()
 
 
-def test_this_machine_is_described_completely():
+def test_run_checks_covers_all_parts():
     findings = diagnostics.run_checks()
     assert list(dict.fromkeys(f.part for f in findings)) == [
         "Python",
@@ -35,14 +35,14 @@ def test_this_machine_is_described_completely():
     assert all(f.fix for f in findings if f.verdict != "good")
 
 
-def test_old_python_is_lacking(monkeypatch):
+def test_check_python_old_version_is_problem(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     assert diagnostics.check_python().verdict == "lacking"
     assert "3.9.2" in diagnostics.check_python().message
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
-def test_missing_libraries_are_named_with_their_packages(tmp_path, monkeypatch):
+def test_check_qt_missing_libraries_names_packages(tmp_path, monkeypatch):
     ldd = tmp_path / "ldd"
     lines = ["libxcb-cursor.so.0 => not found", "libEGL.so.1 => not found", "libc.so.6 => /lib/libc.so.6 (0x1)"]
     ldd.write_text("#!/bin/sh\ncat <<'END'\n\t" + "\n\t".join(lines) + "\nEND\n")
@@ -55,17 +55,17 @@ def test_missing_libraries_are_named_with_their_packages(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="desktops elsewhere have one")
-def test_no_display_is_a_note_and_says_what_works_without(monkeypatch):
+def test_check_display_missing_is_note(monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     assert diagnostics.check_display().verdict == "note"
-    assert "headless" in diagnostics.check_display().fix
+    assert "without a window" in diagnostics.check_display().fix
     monkeypatch.setenv("DISPLAY", ":7")
     assert diagnostics.check_display().verdict == "good"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="MUJOCO_GL chooses only on Linux")
-def test_a_backend_that_does_not_draw_is_named(monkeypatch):
+def test_check_rendering_broken_backend_is_named(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "egl")
     monkeypatch.setenv("PYOPENGL_PLATFORM", "none-such")
     finding = diagnostics.check_rendering()
@@ -74,7 +74,7 @@ def test_a_backend_that_does_not_draw_is_named(monkeypatch):
     assert "unset MUJOCO_GL" in finding.fix
 
 
-def test_recordings_in_an_impossible_place(tmp_path, monkeypatch):
+def test_check_recordings_not_writable_is_problem(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "file" / "recordings"))
     finding = diagnostics.check_recordings()
@@ -82,13 +82,13 @@ def test_recordings_in_an_impossible_place(tmp_path, monkeypatch):
     assert "METAGUI_RECORDINGS" in finding.fix
 
 
-def test_a_full_disk_is_called_short(monkeypatch):
+def test_check_recordings_full_disk_is_problem(monkeypatch):
     monkeypatch.setattr(diagnostics, "MIN_FREE_BYTES", 10**18)
     assert "MB left" in diagnostics.check_recordings().message
     assert diagnostics.check_recordings().verdict == "lacking"
 
 
-def test_recordings_are_not_made_by_looking(tmp_path):
+def test_check_recordings_creates_no_folder(tmp_path):
     assert diagnostics.check_recordings().verdict == "good"
     assert not (tmp_path / "recordings").exists()
 
@@ -98,7 +98,7 @@ def plug_in(monkeypatch, device):
     monkeypatch.setattr(serial_port, "list_usb_ports", lambda: (arm,))
 
 
-def test_an_arm_that_may_be_opened(tmp_path, monkeypatch):
+def test_check_usb_arm_accessible_is_good(tmp_path, monkeypatch):
     device = tmp_path / "ttyACM0"
     device.touch()
     plug_in(monkeypatch, device)
@@ -108,7 +108,7 @@ def test_an_arm_that_may_be_opened(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
-def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
+def test_check_usb_arm_inaccessible_names_fix(tmp_path, monkeypatch):
     device = tmp_path / "ttyACM0"
     device.touch()
     plug_in(monkeypatch, device)
@@ -128,7 +128,7 @@ def test_a_closed_port_names_the_command_that_opens_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
-def test_without_an_arm_a_closed_door_is_only_a_note(monkeypatch):
+def test_check_usb_arm_unplugged_is_note(monkeypatch):
     monkeypatch.setattr(serial_port, "list_usb_ports", lambda: ())
     monkeypatch.setattr(
         port_permissions, "find_membership", lambda _=None: GroupMembership("uucp", is_member=False, is_active=False)
@@ -139,7 +139,8 @@ def test_without_an_arm_a_closed_door_is_only_a_note(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="groups own ports on Linux")
-def test_groups_are_read_from_the_device_and_never_roots(tmp_path):
+def test_find_membership_reads_device_group(tmp_path):
+    """The group of root does not count."""
     device = tmp_path / "ttyACM0"
     device.touch()
     found = port_permissions.find_membership(str(device))
@@ -148,9 +149,9 @@ def test_groups_are_read_from_the_device_and_never_roots(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="udev is Linux's")
-def test_brltty_is_named_only_for_the_adapter_it_takes(tmp_path, monkeypatch):
+def test_find_interfering_programs_brltty_adapter(tmp_path, monkeypatch):
     (tmp_path / "85-brltty.rules").touch()
     monkeypatch.setattr(port_permissions, "_UDEV_RULE_DIRS", (tmp_path,))
-    words = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
-    assert any("Braille" in what for what in words)
+    problems = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
+    assert any("Braille" in what for what in problems)
     assert not any("Braille" in what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x55D3)]))

@@ -1,16 +1,13 @@
-"""The control loop: observe, decide, gate, command, publish, fifty times a second on absolute deadlines.
+"""The control loop: observe, decide, filter, command and publish, 50 times per second on absolute deadlines.
 
-One thread a connected arm. The same tick runs without a thread and without waiting (``step_once``), which is
-how thousands of demonstrations are generated faster than real time.
+There is one thread per connected arm. The same tick also runs without a thread and without waiting (``step_once``),
+which generates thousands of demonstrations faster than real time.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import gc
 import logging
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -28,7 +25,6 @@ from metagui.arms.arm import (
 from metagui.arms.control.interpolator import CommandInterpolator
 from metagui.arms.control.safety_gate import SafetyGate
 from metagui.arms.control.tick import (
-    TICKS_PER_DECISION,
     Controller,
     ControllerError,
     LoopFailure,
@@ -37,6 +33,7 @@ from metagui.arms.control.tick import (
     StatefulArm,
     Tick,
 )
+from metagui.arms.control.tick_timer import TickTimer, tune_interpreter
 from metagui.arms.kinematics import CartesianServo, compute_tool_pose
 
 if TYPE_CHECKING:
@@ -44,29 +41,14 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import Arm, Scene
 
-__all__ = [
-    "TICKS_PER_DECISION",
-    "ControlLoop",
-    "Controller",
-    "ControllerError",
-    "LoopFailure",
-    "LoopStuckError",
-    "SinkError",
-    "StatefulArm",
-    "Tick",
-]
-
-SWITCH_INTERVAL_S = 0.0005
-"""How long another thread may keep the interpreter once the loop wants it, s. Python's own 5 ms, at each of the loop's
-waits for the bus, cost every tenth tick at 100 Hz while something was learnt; shorter than this only costs."""
 _log = logging.getLogger(__name__)
 
 
 class ControlLoop:
-    """Drives one connected arm among the anchors of one scene.
+    """Drives one connected arm in one scene.
 
-    ``latest`` and ``error`` are slots that any thread may read. Sinks and ``on_error`` are called in the
-    control thread and must be quick. Whatever ends the loop, the arm is made to hold.
+    ``latest`` and ``error`` may be read from any thread. Sinks and ``on_error`` are called in the control thread and
+    must be quick. Whatever ends the loop, the arm is made to hold.
     """
 
     def __init__(
@@ -95,17 +77,17 @@ class ControlLoop:
         self._hold_requested = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._timer = TickTimer(period)
         self._index = 0
-        self._missed = 0
         self._simulated_time = 0.0
 
-    # What other threads may call
+    # Methods for other threads
 
     def start(self) -> None:
-        """Begin ticking in a thread of its own; the arm stays where it is until a controller is set."""
+        """Start ticking in a new thread; the arm holds until a controller is set."""
         if self.running:
             return
-        _tune_interpreter()
+        tune_interpreter()
         self._reset_targets()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name=f"control {self.arm.name}")
@@ -127,12 +109,12 @@ class ControlLoop:
 
     @property
     def running(self) -> bool:
-        """Whether the thread is alive."""
+        """Return whether the thread is alive."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def controller(self) -> Controller | None:
-        """Who moves the arm at present."""
+        """The controller that moves the arm, None if there is none."""
         return self._controller
 
     def set_controller(self, controller: Controller | None) -> None:
@@ -146,12 +128,12 @@ class ControlLoop:
             self._sinks = (*self._sinks, sink)
 
     def remove_sink(self, sink: Callable[[Tick], None]) -> None:
-        """Stop calling ``sink``; when this returns, no call to it is under way."""
+        """Stop calling ``sink``; when this returns, no call to it is in progress."""
         with self._tick_lock:
             self._sinks = tuple(other for other in self._sinks if other != sink)
 
     def request_emergency_hold(self) -> None:
-        """Stop where the arm is, past all queues, and forget the controller. Never waits."""
+        """Stop the arm at its present position, bypassing all queues, and remove the controller. Never waits."""
         self._hold_requested.set()
 
     def release_hold(self) -> None:
@@ -160,22 +142,22 @@ class ControlLoop:
 
     @property
     def holding(self) -> bool:
-        """Whether an emergency hold is in force."""
+        """Return whether an emergency hold is in effect."""
         return self._hold_requested.is_set()
 
     @contextlib.contextmanager
     def between_ticks(self) -> Iterator[None]:
-        """Keep the loop from ticking while the arm or scene is changed from outside, then start from there."""
+        """Pause the loop while the arm or scene is changed from outside; the next target starts there."""
         with self._tick_lock:
             try:
                 yield
             finally:
                 self._reset_targets()
 
-    # Without a thread
+    # Methods for running without a thread
 
     def step_once(self) -> Tick:
-        """Run one tick now, without waiting, on the loop's own clock. Raises what the tick raises, holding."""
+        """Run one tick now, on the loop's own clock; an error makes the arm hold and is raised."""
         if self.running:
             raise RuntimeError("The loop ticks in its own thread; stop it before stepping it.")
         try:
@@ -188,7 +170,7 @@ class ControlLoop:
         return tick
 
     def run_inline(self, controller: Controller | None, ticks: int) -> Tick | None:
-        """Run up to ``ticks`` ticks under ``controller``, until it has nothing more to do; return the last."""
+        """Run up to ``ticks`` ticks with ``controller``, until its first empty decision; return the last tick."""
         self.set_controller(controller)
         tick = None
         for _ in range(ticks):
@@ -197,45 +179,31 @@ class ControlLoop:
                 break
         return tick
 
-    # In the control thread
+    # Methods in the control thread
 
     def _run(self) -> None:
-        deadline = time.perf_counter()
+        self._timer.start()
         try:
             while not self._stopping.is_set() and threading.main_thread().is_alive():
-                time.sleep(max(0.0, deadline - time.perf_counter()))
-                started = time.perf_counter()
+                started, lateness = self._timer.wait()
                 try:
                     with self._tick_lock:
-                        self._tick(started, started - deadline, live=True)
+                        self._tick(started, lateness, live=True)
                 except Exception as error:  # noqa: BLE001 - the boundary: whatever failed, the arm holds
                     if self._recover(error):
                         return
-                deadline = self._next_deadline(deadline)
+                self._timer.advance()
         finally:
             self._hold_arm()
-
-    def _next_deadline(self, deadline: float) -> float:
-        """Return the next deadline, also one that has just passed: a tick is better late than never.
-
-        Where a whole period has passed, what cannot be made up for is missed, and waited past.
-        """
-        deadline += self.period
-        late = time.perf_counter() - deadline
-        if late < self.period:
-            return deadline
-        lost = int(late / self.period) + 1
-        self._missed += lost
-        return deadline + lost * self.period
 
     def _tick(self, started: float, lateness: float, live: bool) -> Tick:
         observation = self._observe(started)
         state = None if self._read_state is None else make_read_only(self._read_state())
-        asked, sent = (
+        requested, sent = (
             self._follow_hand(observation) if self._is_hand_guided else self._command_arm(observation, started, live)
         )
         tick = Tick(
-            self._index, started, lateness, self._missed, observation, asked, sent, state,
+            self._index, started, lateness, self._timer.missed_deadlines, observation, requested, sent, state,
             *self._interpolator.active_instruction, self.gate.alarm,
         )  # fmt: skip
         self._index += 1
@@ -244,7 +212,7 @@ class ControlLoop:
 
     @property
     def _is_hand_guided(self) -> bool:
-        """Whether a person leads the arm by hand; an emergency hold ends that."""
+        """Return whether a person guides the arm by hand; an emergency hold ends hand guiding."""
         if self._guidable is None or not self._guidable.hand_guiding:
             return False
         if self._hold_requested.is_set():
@@ -252,18 +220,18 @@ class ControlLoop:
         return self._guidable.hand_guiding
 
     def _follow_hand(self, observation: Observation) -> tuple[Command, Command]:
-        """Follow the hand: nothing is sent, nobody is asked, and whoever comes next starts from here."""
+        """Send nothing and call no controller; the next controller starts at the present position."""
         self._interpolator.reset()
-        here = self.gate.follow_hand(observation.joints)
-        return here, here
+        present = self.gate.follow_hand(observation.joints)
+        return present, present
 
     def _command_arm(self, observation: Observation, started: float, live: bool) -> tuple[Command, Command]:
-        """Ask, let through what is safe, send it; return what was asked and what was sent."""
-        asked = self._request_command(observation)
+        """Get a command, filter it and send it; return the requested and the sent command."""
+        requested = self._request_command(observation)
         age = time.perf_counter() - started if live else 0.0
         held = self._hold_requested.is_set()
-        allowed = self.gate.filter_command(None if held else asked, observation.joints, age, held)
-        return _copy_command(asked) or allowed, self.arm.command(allowed)
+        allowed = self.gate.filter_command(None if held else requested, observation.joints, age, held)
+        return _copy_command(requested) or allowed, self.arm.command(allowed)
 
     def _observe(self, started: float) -> Observation:
         joints = self.arm.observe()
@@ -271,8 +239,8 @@ class ControlLoop:
         return Observation(started, joints, make_read_only(position), yaw, self.scene.observe_scene())
 
     def _request_command(self, observation: Observation) -> Command | None:
-        """Return what the controller wants; an emergency hold forgets the controller instead."""
-        with self._controller_lock:  # never forget one that was set once the hold had been released
+        """Return the controller's command; during an emergency hold, remove the controller instead."""
+        with self._controller_lock:  # never remove a controller that was set after the hold was released
             held = self._hold_requested.is_set()
             if held:
                 self._controller = None
@@ -291,7 +259,7 @@ class ControlLoop:
                 raise SinkError(f"A listener failed and was removed: {error}") from error
 
     def _recover(self, error: Exception) -> bool:
-        """Hold, forget who was moving the arm, say what happened; return whether the loop has to end."""
+        """Hold, remove the controller and report the error; return whether the loop must end."""
         fatal = not isinstance(error, ControllerError | SinkError)
         self._hold_arm()
         self._controller = None
@@ -306,29 +274,18 @@ class ControlLoop:
         return fatal
 
     def _reset_targets(self) -> None:
-        """Forget what was planned and sent: the next target starts wherever the arm is."""
+        """Discard planned and sent targets: the next target starts at the arm's present position."""
         self._interpolator.reset()
         self.gate.reset()
 
     def _hold_arm(self) -> None:
-        """Hold, even if the arm can no longer be reached: then its servos keep their last target."""
+        """Hold, even if the arm cannot be reached any more: then its servos keep their last target."""
         try:
             self.arm.hold()
-        except Exception as error:  # noqa: BLE001 - the last resort must not hide what led to it
+        except Exception as error:  # noqa: BLE001 - the last resort must not hide its cause
             _log.warning("hold failed: %s", error)
 
 
-@functools.cache
-def _tune_interpreter() -> None:
-    """Let the interpreter serve a ticking loop sooner, once a process.
-
-    A collection of all that modules made at import holds every thread for a tenth of a second: it is left out.
-    """
-    sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_S))
-    gc.collect()
-    gc.freeze()
-
-
 def _copy_command(command: Command | None) -> Command | None:
-    """Return a copy that nobody can change."""
+    """Return a read-only copy."""
     return None if command is None else Command(read_only_copy(command.positions))

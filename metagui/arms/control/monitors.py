@@ -1,4 +1,4 @@
-"""What the safety gate keeps an eye on between commands: joints that push in vain, heat and voltage."""
+"""Monitors of the safety gate: stalled joints, temperature and voltage."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StallSettings:
-    """When a joint counts as pushing in vain."""
+    """Conditions under which a joint counts as stalled."""
 
     load: float = 0.9
-    """Fraction of the servo's maximum torque that it must reach."""
+    """Smallest load of a stalled joint, as a fraction of the servo's maximum torque."""
     error: float = 0.1
-    """How far its target must lie from its position, rad."""
+    """Smallest distance between target and position of a stalled joint, rad."""
     time: float = 0.5
-    """How long both must last, s."""
+    """Shortest duration of both conditions, s."""
     squeeze: float = 0.1
-    """How far past a stalled gripper's position its target may stay, rad, so that it keeps what it holds."""
+    """Largest distance of a stalled gripper's target past its position, rad, so that it does not drop an object."""
 
 
 @dataclass(frozen=True)
 class HealthSettings:
-    """What a servo may report before the arm is made to hold."""
+    """Limits of a servo's temperature and voltage; beyond them the arm holds."""
 
     max_temperature: float = 70.0
-    """Degrees Celsius."""
+    """Highest temperature, degrees Celsius."""
     cool_down: float = 5.0
-    """How far below that it must cool before it moves again, degrees."""
+    """Cooling below ``max_temperature`` before the arm moves again, degrees."""
     min_voltage: float = 4.5
+    """Lowest supply voltage, V."""
     max_voltage: float = 13.5
+    """Highest supply voltage, V."""
     fault_ticks: int = 10
-    """For how many ticks in a row something must be wrong; one odd reading is normal."""
+    """Number of consecutive ticks with a fault before the arm holds; a single wrong reading is normal."""
 
 
 class StallMonitor:
-    """Puts a barrier in front of a joint that has pushed in vain, until it is asked to retreat from it.
+    """Puts a barrier in front of a stalled joint until its target moves away from the barrier.
 
-    A barrier narrows a joint's limits to where it stands, so its target is eased back there.
+    A barrier narrows a joint's limits to its present position, so its target returns there.
     """
 
     def __init__(self, joints: Sequence[Joint], period: float, settings: StallSettings) -> None:
@@ -57,13 +59,13 @@ class StallMonitor:
         self.reset()
 
     def reset(self) -> None:
-        """Take all barriers down."""
+        """Remove all barriers."""
         self._floor = list(self._lower)
         self._ceiling = list(self._upper)
         self._pushing_ticks = [0] * len(self._names)
 
     def observe(self, sent: list[float], present: list[float], loads: list[float]) -> None:
-        """Count how long each joint has pushed. NaN, where an arm cannot measure, is not pushing."""
+        """Count the ticks for which each joint has been stalled. A NaN load (not measured) is no stall."""
         heavy, far = self._settings.load, self._settings.error
         for i, (target, position, load) in enumerate(zip(sent, present, loads, strict=True)):
             if abs(load) >= heavy and abs(target - position) >= far:
@@ -74,7 +76,7 @@ class StallMonitor:
                 self._pushing_ticks[i] = 0
 
     def apply_barriers(self, targets: list[float]) -> list[float]:
-        """Return targets within the limits kept behind the barriers; a joint that retreats takes its barrier down."""
+        """Return targets clipped to the barriers; a target that moves away from a barrier removes it."""
         if not self._has_barrier:
             return targets
         return [self._apply_barrier(i, target) for i, target in enumerate(targets)]
@@ -88,12 +90,12 @@ class StallMonitor:
 
     @property
     def _has_barrier(self) -> bool:
-        """Whether there is a barrier at all: at nearly every tick there is none, and that is soon seen."""
+        """Return whether there is any barrier; fast, as at nearly every tick there is none."""
         return self._ceiling != self._upper or self._floor != self._lower
 
     @property
     def stalled(self) -> list[str]:
-        """Names of the joints that gave way; a gripper that holds something is not among them."""
+        """Names of the stalled joints; a gripper that holds an object does not count."""
         if not self._has_barrier:
             return []
         return [name for i, name in enumerate(self._names[:-1]) if self._is_barred(i)]
@@ -113,7 +115,7 @@ class StallMonitor:
 
 
 class HealthMonitor:
-    """Raises an alarm over temperature and voltage, and clears it when both are well again."""
+    """Raises an alarm for temperature or voltage, and clears it when both are within their limits again."""
 
     def __init__(self, joints: Sequence[Joint], settings: HealthSettings) -> None:
         self._settings = settings
@@ -122,28 +124,29 @@ class HealthMonitor:
         self.alarm: str | None = None
 
     def observe(self, state: JointState) -> None:
-        """Look at one reading; NaN, where an arm cannot measure, is no alarm."""
-        odd = self._find_first_fault(state.temperatures.tolist(), state.voltages.tolist())
-        if odd is None:
+        """Check one reading; NaN (not measured) is no alarm."""
+        fault = self._find_first_fault(state.temperatures.tolist(), state.voltages.tolist())
+        if fault is None:
             self._fault_ticks, self.alarm = 0, None
             return
         self._fault_ticks += 1
         if self.alarm is None and self._fault_ticks >= self._settings.fault_ticks:
-            self.alarm = self._describe(*odd)
+            self.alarm = self._describe(*fault)
 
-    def _find_first_fault(self, heats: list[float], volts: list[float]) -> tuple[int, float, float] | None:
+    def _find_first_fault(self, temperatures: list[float], voltages: list[float]) -> tuple[int, float, float] | None:
+        """Return index, temperature and voltage of the first joint beyond a limit."""
         settings = self._settings
-        hottest = settings.max_temperature - (settings.cool_down if self.alarm else 0.0)
-        least, most = settings.min_voltage, settings.max_voltage
-        for i, (heat, volt) in enumerate(zip(heats, volts, strict=True)):
-            if heat > hottest or volt < least or volt > most:
-                return i, heat, volt
+        max_temperature = settings.max_temperature - (settings.cool_down if self.alarm else 0.0)
+        for i, (temperature, voltage) in enumerate(zip(temperatures, voltages, strict=True)):
+            # NaN must compare as no fault, so the range of voltages is not written as ``not low <= v <= high``.
+            if temperature > max_temperature or voltage < settings.min_voltage or voltage > settings.max_voltage:
+                return i, temperature, voltage
         return None
 
-    def _describe(self, i: int, heat: float, volt: float) -> str:
+    def _describe(self, i: int, temperature: float, voltage: float) -> str:
         settings = self._settings
-        if heat > settings.max_temperature:
-            what = f"is at {heat:.0f} °C (limit {settings.max_temperature:.0f}). Let it cool"
+        if temperature > settings.max_temperature:
+            fault = f"is at {temperature:.0f} °C (limit {settings.max_temperature:.0f}). Let it cool"
         else:
-            what = f"gets {volt:.1f} V ({settings.min_voltage} to {settings.max_voltage}). Check the supply"
-        return f"The arm holds: {self._names[i]} {what}; it moves again by itself."
+            fault = f"gets {voltage:.1f} V ({settings.min_voltage} to {settings.max_voltage}). Check the supply"
+        return f"The arm holds: {self._names[i]} {fault}; it moves again by itself."

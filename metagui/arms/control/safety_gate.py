@@ -1,8 +1,8 @@
-"""The gate that every joint command passes, whoever asked for it, so that no arm is ever hurt.
+"""Safety gate that filters every joint command, whatever its source, so that no arm is damaged.
 
-What comes out is finite, within the joint limits and no farther from the last target than a joint may
-turn in one tick, whatever goes in. It runs at every tick: it works on plain floats, because a few numpy
-calls on six numbers cost more than all of its rules together.
+Its output is finite, within the joint limits and no farther from the last target than a joint may turn in one tick,
+whatever the input. It works on Python floats, because a few numpy calls on six numbers take longer than all of its
+rules together, and it runs at every tick.
 """
 
 from __future__ import annotations
@@ -21,56 +21,52 @@ if TYPE_CHECKING:
 
 
 class SafetyError(ArmError):
-    """The arm cannot be moved safely from where it is; nothing was sent."""
+    """The arm cannot be moved safely from its present position; nothing was sent."""
 
 
 @dataclass(frozen=True)
 class SafetySettings:
-    """How careful the gate is."""
+    """Limits that the gate enforces."""
 
     velocity_clamp: bool = True
-    """Whether a target may move no faster than the joint's ``max_velocity``."""
+    """True if a target may move no faster than the joint's ``max_velocity``."""
     ease_in: float = 0.3
     """Fraction of ``max_velocity`` allowed at first; it grows to 1, or jumps there once the target is reached."""
     ease_in_time: float = 1.0
-    """How long it takes to grow, s."""
+    """Time for which the allowed fraction grows, s."""
     start_tolerance: float = 0.1
-    """How far outside its limits a joint may stand when the gate starts, rad; it is then led back inside."""
+    """Largest angle outside the limits at which a joint may start, rad; it then moves back inside."""
     stale_ticks: int = 5
-    """A command older than this many ticks is not carried out: the last target stays."""
+    """Age in ticks above which a command is not executed and the last target stays."""
     stall: StallSettings = field(default_factory=StallSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
 
 
 @dataclass(frozen=True)
 class SafetyReport:
-    """How often each rule changed what was asked, in ticks since the gate was made."""
+    """Number of ticks in which each rule changed the requested command, since the gate was made."""
 
     ticks: int = 0
+    """All ticks."""
     limited: int = 0
-    """A target was outside the joint limits."""
+    """Ticks with a target outside the joint limits."""
     slowed: int = 0
-    """A target was farther away than the velocity clamp allows."""
+    """Ticks with a target farther away than the velocity clamp allows."""
     refused: int = 0
-    """A command was not one finite number a joint."""
+    """Ticks with a command that was not one finite number per joint."""
     stale: int = 0
-    """A command came too late."""
+    """Ticks with a command that was too old."""
     held: int = 0
-    """The arm was made to hold, by a person, an error, or the watch over temperature and voltage."""
+    """Ticks in which the arm held because of a person, an error, temperature or voltage."""
     stalled: int = 0
-    """A joint pushed in vain and its target was eased back (events, not ticks)."""
-
-    @property
-    def interventions(self) -> int:
-        """Return how often any rule stepped in."""
-        return self.limited + self.slowed + self.refused + self.stale + self.stalled + self.held
+    """Number of stalls, after which a joint's target was moved back (events, not ticks)."""
 
 
 class SafetyGate:
-    """Turns what was asked into what may be sent, one command a tick.
+    """Turns a requested command into one that may be sent, once per tick.
 
-    ``joints`` gives the J limits, ``period`` the tick in s. Only one thread may use it; ``report``, ``alarm``
-    and ``sent`` may be read from any.
+    ``joints`` gives the limits of J joints, ``period`` is the time between ticks, s. Only one thread may use it;
+    ``report``, ``alarm`` and ``sent`` may be read from any thread.
     """
 
     def __init__(
@@ -93,7 +89,7 @@ class SafetyGate:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the last target, so that the next one starts where the arm is. Call after ``Arm.hold()``."""
+        """Discard the last target; the next one starts at the present position. Call after ``Arm.hold()``."""
         self._sent: Command | None = None
         self._hold_positions: list[float] | None = None
         self._velocity_fraction = self.settings.ease_in
@@ -101,18 +97,18 @@ class SafetyGate:
 
     @property
     def sent(self) -> FloatArray | None:
-        """The last targets (J,) that passed, rad; None before the first."""
+        """The last targets (J,) that were allowed, rad; None before the first."""
         sent = self._sent  # read once: another thread may reset meanwhile
         return None if sent is None else sent.positions
 
     @property
     def report(self) -> SafetyReport:
-        """What was changed so far."""
+        """Counts of all interventions so far."""
         return SafetyReport(**self._counts, stalled=self._stall_monitor.stall_count)
 
     @property
     def alarm(self) -> str | None:
-        """Why the arm holds or a joint gave way, in words; None when all is well."""
+        """Reason why the arm holds or a joint gave way, for the user; None if there is none."""
         if self._health_monitor.alarm is not None:
             return self._health_monitor.alarm
         stalled = self._stall_monitor.stalled
@@ -123,11 +119,11 @@ class SafetyGate:
     def filter_command(
         self, requested: Command | None, state: JointState, age: float = 0.0, hold: bool = False
     ) -> Command:
-        """Return what may be sent now.
+        """Return the command that may be sent now.
 
-        ``asked`` is None where nobody wants anything: the last target stays. ``age`` is how long ago the
-        state was read on which the command was decided, s. ``hold`` overrides everything: stop where the arm
-        is. Raises SafetyError if there is no last target and the pose is unknown or far outside the limits.
+        If ``requested`` is None, the last target stays. ``age`` is the time since the reading on which the command is
+        based, s. ``hold`` overrides everything: the arm stops at its present position. Raises SafetyError if there is
+        no last target and the pose is unknown or far outside the limits.
         """
         self._counts["ticks"] += 1
         present: list[float] = state.positions.tolist()
@@ -143,14 +139,14 @@ class SafetyGate:
         return self._sent
 
     def follow_hand(self, state: JointState) -> Command:
-        """Return where the arm is while a person leads it by hand; the next target starts there."""
+        """Return the present position while a person guides the arm by hand; the next target starts there."""
         self._counts["ticks"] += 1
         self.reset()
         self._health_monitor.observe(state)
         return Command(state.positions)
 
     def _start_from(self, present: list[float]) -> list[float]:
-        """Take the present pose for the last target."""
+        """Return the present position, clipped to the limits, as the first target. Raises SafetyError."""
         tolerance = self.settings.start_tolerance
         for joint, angle in zip(self.joints, present, strict=True):
             if not math.isfinite(angle):
@@ -167,7 +163,7 @@ class SafetyGate:
         return [min(max(p, low), up) for p, low, up in zip(present, self._lower, self._upper, strict=True)]
 
     def _accept(self, requested: Command | None, age: float, sent: list[float]) -> list[float]:
-        """Return the asked targets, or the last ones where those cannot be trusted."""
+        """Return the requested targets, or the last ones if the request is missing, too old or invalid."""
         if requested is None:
             return sent
         if not age <= self._max_age:
@@ -180,7 +176,7 @@ class SafetyGate:
         return values
 
     def _compute_hold_positions(self, sent: list[float], present: list[float]) -> list[float]:
-        """Return where the arm was when it began to hold; a gripper keeps squeezing what it holds."""
+        """Return the arm's position when the hold began; a gripper keeps squeezing the object it holds."""
         self._counts["held"] += 1
         if self._hold_positions is None:
             self._hold_positions = [
@@ -190,22 +186,22 @@ class SafetyGate:
         return self._hold_positions
 
     def _clip_to_limits(self, goal: list[float]) -> list[float]:
-        """Clip to the joint limits, and to the barrier where a joint stalled."""
+        """Clip to the joint limits, and to the barrier if a joint is stalled."""
         inside = [
-            low if angle < low else up if angle > up else angle  # min and max would take three times as long
+            low if angle < low else up if angle > up else angle  # three times as fast as min and max
             for angle, low, up in zip(goal, self._lower, self._upper, strict=True)
         ]
         self._counts["limited"] += inside != goal
         return self._stall_monitor.apply_barriers(inside)
 
     def _step_towards(self, sent: list[float], goal: list[float]) -> list[float]:
-        """Go from the last target towards the goal, as far as one tick allows."""
-        share = self._velocity_fraction
-        near = []
+        """Return targets between the last ones and the goal, as far as one tick allows."""
+        fraction = self._velocity_fraction
+        targets = []
         for last, target, step in zip(sent, goal, self._max_steps, strict=True):
-            least, most = last - share * step, last + share * step
-            near.append(least if target < least else most if target > most else target)
-        slowed = near != goal
+            lower, upper = last - fraction * step, last + fraction * step
+            targets.append(lower if target < lower else upper if target > upper else target)
+        slowed = targets != goal
         self._counts["slowed"] += slowed
-        self._velocity_fraction = min(1.0, share + self._fraction_per_tick) if slowed else 1.0
-        return near
+        self._velocity_fraction = min(1.0, fraction + self._fraction_per_tick) if slowed else 1.0
+        return targets

@@ -1,4 +1,4 @@
-"""What passes between the control loop and everybody else: who decides, what a tick was, what went wrong."""
+"""Interfaces and records of the control loop: controllers, ticks and failures."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
 
 TICKS_PER_DECISION = 2
-"""A controller decides at every second tick; the motion is split over the ticks between."""
+"""Ticks per decision of a controller; its motion is split over them."""
 
 
 class ControllerError(Exception):
-    """The controller failed; the arm holds and the loop goes on without it."""
+    """The controller failed; the arm holds and the loop continues without it."""
 
 
 class SinkError(Exception):
-    """Something that listens to the loop failed; it was removed, the arm holds, the loop goes on."""
+    """A sink of the loop failed; it was removed, the arm holds, the loop continues."""
 
 
 class LoopStuckError(ArmError):
@@ -28,19 +28,19 @@ class LoopStuckError(ArmError):
 
 
 class Controller(Protocol):
-    """Whoever moves the arm: a person's clicks, a script, a policy.
+    """Decides how the arm moves: by instructions, a script, a person or a policy.
 
-    It may carry ``current_click`` (any object, None between clicks) and ``click_index`` (grows by one when a
-    click starts); the loop copies both into every tick, so that a recording can be cut at the clicks.
+    It may have ``current_instruction`` (any object, None between instructions) and ``instruction_index`` (grows by one
+    when an instruction starts); the loop copies both into every tick, so that a recording can be segmented.
     """
 
     def decide(self, observation: Observation) -> ToolMotion | Command | None:
-        """Return what to do until the next decision; None holds, a Command names joint targets directly."""
+        """Return what to do until the next decision; None holds, a Command sets joint targets directly."""
 
 
 @runtime_checkable
 class StatefulArm(Protocol):
-    """An arm whose whole state can be stored, as the simulated one's."""
+    """An arm whose complete state can be stored, such as the simulated arm."""
 
     def get_state(self) -> FloatArray:
         """Return a copy of the state (D,)."""
@@ -48,47 +48,54 @@ class StatefulArm(Protocol):
 
 @dataclass(frozen=True)
 class Tick:
-    """One turn of the loop, as it is handed to sinks and to other threads."""
+    """One tick of the loop, as passed to sinks and to other threads."""
 
     index: int
+    """Number of ticks before this one."""
     time: float
-    """When the tick began, s: ``perf_counter``, or the loop's own clock when it runs without a thread."""
+    """Start of the tick, s: ``perf_counter``, or the loop's own clock when it runs without a thread."""
     lateness: float
-    """How long after its deadline that was, s."""
+    """Time between the deadline and the start of the tick, s."""
     missed_deadlines: int
-    """Deadlines that passed without a tick since the loop was made."""
+    """Number of deadlines that passed without a tick since the loop was made."""
     observation: Observation
+    """Joints, tool and scene at the start of the tick."""
     requested: Command
-    """Before the safety gate; where nobody asked, the last target."""
+    """Joint targets before the safety gate; the last targets if there was no request."""
     sent: Command
-    """What the arm says it was sent."""
+    """Joint targets that were sent, as returned by the arm."""
     state: FloatArray | None
-    """(D,) the simulator's state at the observation."""
+    """(D,) state of the simulator at the observation."""
     instruction: object | None
+    """The instruction being executed, None if there is none."""
     instruction_index: int
+    """Index of the instruction, -1 before the first."""
     alarm: str | None
-    """Why the arm holds or gave way, in words."""
+    """Reason why the arm holds or gave way, for the user."""
 
     @property
     def is_decision(self) -> bool:
-        """Whether a controller decided in this tick."""
+        """Return whether a controller decided in this tick."""
         return self.index % TICKS_PER_DECISION == 0
 
     @property
     def latency(self) -> float:
-        """How long the reading took on the bus, s."""
+        """Return the duration of the reading on the bus, s."""
         return self.observation.joints.latency
 
     @property
     def retries(self) -> int:
-        """How many times the bus had to be asked again."""
+        """Return the number of repeated requests on the bus."""
         return self.observation.joints.retries
 
 
 @dataclass(frozen=True)
 class LoopFailure:
-    """What went wrong in the loop, in words; ``fatal`` if the loop has ended, ``lost`` if the arm may come back."""
+    """A failure of the loop."""
 
     message: str
+    """Text for the user: what happened, what is safe, what to do."""
     fatal: bool
+    """True if the loop has ended."""
     connection_lost: bool = False
+    """True if the connection to the arm was lost and may come back."""

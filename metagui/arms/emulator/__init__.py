@@ -1,1 +1,1 @@
-"""An SO-101 in software: stateful servos that answer the byte protocol on a pseudo-terminal."""
+"""An emulated SO-101: servos that answer the byte protocol on a pseudo-terminal."""

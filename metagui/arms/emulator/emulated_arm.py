@@ -1,7 +1,7 @@
-"""The virtual SO-101: servos on a bus, moved by the simulated arm, behind a port that any program can open.
+"""The emulated SO-101: servos on a bus, connected to the joints of the simulated arm.
 
-What pushes cubes in the simulation is what the bytes on the bus say. It is served from a pseudo-terminal in real
-time (``virtual_port``), or asked directly, byte for byte, on a clock of its own (``direct_port``).
+The bytes on the bus move the simulation. The arm is served from a pseudo-terminal in real time
+(``emulated_port.EmulatedPort``), or called directly with bytes, without a real clock.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 STUCK_FULL_LOAD_TICKS = 40.0
-"""How far a stuck joint must want to turn until its servo reports full load, ticks."""
+"""Distance from a stuck joint to its goal at which its servo reports full load, ticks."""
 
 
 class EmulatedArm:
     """Six servos with ids 1 to 6 on the joints of a simulated arm. Implements Scene.
 
-    ``mounts`` is what each encoder says at joint angle zero, ticks: where the horn was screwed on. A new arm's
-    servos know nothing of it until it is calibrated. Several threads may use one arm.
+    ``mount_offsets`` are the encoder values at joint angle zero, ticks, which depend on how each horn was mounted; the
+    servos of a new arm do not know them until it is calibrated. Several threads may use one arm.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class EmulatedArm:
         self.servos = tuple(EmulatedServo(index + 1) for index in range(len(JOINTS)))
         self.bus = EmulatedBus(self.servos, faults)
         self.stuck_joints: set[int] = set()
-        """Joints that do not turn, whatever happens."""
+        """Indices of joints that are blocked."""
         self._hand_targets: dict[int, float] = {}
         self._hand_path: Iterator[tuple[int, float]] | None = None
         self._rest_angles: list[float] = []
@@ -59,16 +59,16 @@ class EmulatedArm:
 
     @property
     def faults(self) -> FaultInjector:
-        """What goes wrong on the line."""
+        """Faults of the line."""
         return self.bus.faults
 
     def feed(self, data: bytes) -> list[TimedReply]:
-        """Take in bytes from the line; return what the servos answer."""
+        """Receive bytes from the line; return the servos' replies."""
         with self._register_lock:
             return self.bus.feed(data)
 
     def advance(self, periods: int = 1) -> None:
-        """Let that many control periods of 20 ms pass."""
+        """Advance time by a number of control periods of 20 ms."""
         for _ in range(periods):
             with self._physics_lock:
                 with self._register_lock:
@@ -79,23 +79,23 @@ class EmulatedArm:
                     self._update_servos(CONTROL_PERIOD_S)
 
     def move_joint_by_hand(self, joint: int, angle: float | None) -> None:
-        """Take a joint by hand and lead it to ``angle``, rad, if its servo is limp; None lets it go."""
+        """Move a joint by hand to ``angle``, rad, if its torque is off; None releases it."""
         if angle is None:
             self._hand_targets.pop(joint, None)
         else:
             self._hand_targets[joint] = angle
 
     def follow_hand_path(self, path: Iterable[tuple[int, float]]) -> None:
-        """Let hands follow a path of (joint, angle), a step a period, whenever the whole arm is limp."""
+        """Move joints by hand along a path of (joint, angle), one step per period, while all torque is off."""
         self._hand_path = iter(path)
 
     @property
     def is_hand_guided(self) -> bool:
-        """Whether hands still have a path to follow."""
+        """Return whether a hand path is not finished."""
         return self._hand_path is not None
 
     def calibrate(self) -> None:
-        """Put the offsets and ranges into the servos that a perfect sweep would find."""
+        """Write the offsets and ranges of a perfect sweep to the servos."""
         with self._register_lock:
             for values, servo in zip(self.compute_calibration().joints, self.servos, strict=True):
                 servo.set_register(reg.HOMING_OFFSET, values.homing_offset)
@@ -104,7 +104,7 @@ class EmulatedArm:
             self._update_servos(0.0)
 
     def compute_calibration(self) -> ArmCalibration:
-        """Return what a perfect sweep would find."""
+        """Return the calibration of a perfect sweep."""
         joints = []
         for index, (joint, mount) in enumerate(zip(JOINTS, self.mount_offsets, strict=True)):
             lower, upper = (round(mount + angle / reg.RAD_PER_TICK) for angle in (joint.lower, joint.upper))
@@ -112,23 +112,23 @@ class EmulatedArm:
         return ArmCalibration(tuple(joints))
 
     def randomise(self, seed: int) -> None:
-        """Lay out another scene, the arm back home."""
+        """Make the scene of another seed, with the arm in its home pose."""
         with self._physics_lock, self._register_lock:
             self.simulated.randomise(seed)
             self._update_servos(0.0)
 
     def observe_scene(self) -> SceneState:
-        """Return where every anchor is."""
+        """Return the state of every scene object."""
         with self._physics_lock:
             return self.simulated.observe_scene()
 
     def read_joint_angles(self) -> list[float]:
-        """Return where the joints really are, rad."""
+        """Return the true joint angles, rad."""
         with self._physics_lock:
             return list(map(float, self.simulated.observe().positions))
 
     def _step_hand_path(self) -> None:
-        """Go one step along the path; at its end the hands let go."""
+        """Move one step along the hand path; at its end the joints are released."""
         if self._hand_path is None or any(servo.torque_enabled for servo in self.servos):
             return
         step = next(self._hand_path, None)
@@ -139,23 +139,23 @@ class EmulatedArm:
             self._hand_targets[step[0]] = step[1]
 
     def _compute_target(self, joint: int) -> float:
-        """Return where one joint is pulled to, rad: by its servo, by a hand, or left by its gears where it is."""
-        servo, here = self.servos[joint], self._angles[joint]
+        """Return the target of one joint, rad, from its servo, a hand, or its resting angle."""
+        servo, present = self.servos[joint], self._angles[joint]
         push = servo.compute_push(CONTROL_PERIOD_S)
         if joint in self.stuck_joints:
             return self._rest_angles[joint]
         if push is None:
             self._rest_angles[joint] = min(max(self._hand_targets.get(joint, self._rest_angles[joint]), -np.pi), np.pi)
             return self._rest_angles[joint]
-        self._rest_angles[joint] = here
+        self._rest_angles[joint] = present
         turn = push * reg.RAD_PER_TICK
         if servo.overloaded:
-            give = servo.torque_fraction * float(self._full_torque_deflection[joint])
-            turn = min(max(turn, -give), give)
-        return here + turn
+            limit = servo.torque_fraction * float(self._full_torque_deflection[joint])
+            turn = min(max(turn, -limit), limit)
+        return present + turn
 
     def _update_servos(self, elapsed: float) -> None:
-        """Tell the servos what the physics did to their shafts."""
+        """Update the servos' shafts from the physics."""
         state = self.simulated.observe()
         self._angles: list[float] = state.positions.tolist()
         self._rest_angles = self._rest_angles or list(self._angles)

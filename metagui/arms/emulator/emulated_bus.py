@@ -1,6 +1,6 @@
-"""The bus of the virtual arm: who answers which instruction with which bytes, and what goes wrong on the way.
+"""The bus of the emulated arm: executes instruction packets on its servos and injects line faults into the replies.
 
-Bytes in, timed bytes out; no I/O. Faults are drawn from a seed, or listed one by one for a test.
+It takes bytes and returns timed bytes, without I/O. Faults are random with a seed, or listed for a test.
 """
 
 from __future__ import annotations
@@ -22,51 +22,58 @@ Fault = Literal["none", "lost", "late", "corrupted", "partial", "garbage"]
 
 
 class TimedReply(NamedTuple):
-    """Bytes that a servo puts on the line, ``delay`` s after the instruction's last byte."""
+    """Bytes that a servo sends."""
 
     delay: float
+    """Time after the last byte of the instruction, s."""
     data: bytes
+    """Bytes of the reply packet."""
 
 
 @dataclass
 class FaultInjector:
-    """What goes wrong, each a share of all replies; may be changed while the bus is served."""
+    """Faults of the line; may be changed while the bus is served."""
 
     lost: float = 0.0
+    """Fraction of replies that are lost."""
     late: float = 0.0
+    """Fraction of replies that are late."""
     corrupted: float = 0.0
+    """Fraction of replies with a wrong bit."""
     partial: float = 0.0
+    """Fraction of replies that are cut off."""
     garbage: float = 0.0
-    """Nonsense in front of the reply."""
+    """Fraction of replies with random bytes in front."""
     late_delay: float = 0.03
-    """How late a late reply is, s."""
+    """Delay of a late reply, s."""
     echo: bool = False
-    """Whether the line repeats what is sent, as half-duplex adapters do."""
+    """True if the line repeats what is sent, as half-duplex adapters do."""
     silent_ids: set[int] = field(default_factory=set)
-    """Ids that do not answer at all."""
+    """Ids of servos that do not answer at all."""
     scripted_faults: deque[Fault] = field(default_factory=deque)
-    """What happens to the next replies, before chance takes over."""
+    """Faults of the next replies; after them, faults are random."""
     seed: int = 0
+    """Seed of the random faults."""
 
     def __post_init__(self) -> None:
         self._generator = random.Random(self.seed)
 
     def inject(self, reply: TimedReply) -> TimedReply:
-        """Return what becomes of a reply."""
+        """Return a reply with the next fault applied."""
         fault = self.scripted_faults.popleft() if self.scripted_faults else self._draw_fault()
         if fault == "late":
             return TimedReply(reply.delay + self.late_delay, reply.data)
         return TimedReply(reply.delay, self._damage(fault, reply.data))
 
     def _draw_fault(self) -> Fault:
-        chance = self._generator.random()
-        shares: tuple[tuple[Fault, float], ...] = (
+        number = self._generator.random()
+        fractions: tuple[tuple[Fault, float], ...] = (
             ("lost", self.lost), ("late", self.late), ("corrupted", self.corrupted),
             ("partial", self.partial), ("garbage", self.garbage),
         )  # fmt: skip
-        for fault, share in shares:
-            chance -= share
-            if chance < 0:
+        for fault, fraction in fractions:
+            number -= fraction
+            if number < 0:
                 return fault
         return "none"
 
@@ -84,7 +91,7 @@ class FaultInjector:
 
 
 class EmulatedBus:
-    """Several servos on one line. ``log`` sees every instruction before it is carried out."""
+    """Several servos on one line. ``on_packet`` is called with every instruction before it is executed."""
 
     def __init__(self, servos: Sequence[EmulatedServo], faults: FaultInjector | None = None) -> None:
         self.servos = tuple(servos)
@@ -93,7 +100,7 @@ class EmulatedBus:
         self._parser = PacketParser()
 
     def feed(self, data: bytes) -> list[TimedReply]:
-        """Take in what was sent; return what comes back, faults and all."""
+        """Receive bytes; return the replies, with faults."""
         replies = [TimedReply(0.0, data)] if self.faults.echo else []
         for packet in self._parser.feed(data):
             if self.on_packet is not None:
@@ -130,7 +137,7 @@ class EmulatedBus:
         ]
 
     def _find_addressed(self, servo_id: int) -> list[EmulatedServo]:
-        """Return the servos that feel addressed."""
+        """Return the servos that an id addresses."""
         return [s for s in self.servos if servo_id in (s.id, BROADCAST_ID) and s.id not in self.faults.silent_ids]
 
     def _execute_on_servo(self, servo: EmulatedServo, instruction: InstructionCode, params: bytes) -> bytes:

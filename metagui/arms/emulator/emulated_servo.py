@@ -1,7 +1,7 @@
-"""A servo without steel: the memory of an STS3215 and what it does with it, so that a driver can be proved on it.
+"""An emulated STS3215 servo, for testing drivers: its memory, its motion profile and its protections.
 
-It knows ticks, not joints: what turns it tells it where its shaft is (``sense``) and asks where it wants to go
-(``drive``). No I/O and no clock of its own.
+It works in ticks and knows no joints: the physics passes the shaft's motion to ``update_shaft`` and reads the motion
+that the servo demands from ``compute_push``. It has no I/O and no clock.
 """
 
 from __future__ import annotations
@@ -10,30 +10,43 @@ from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.protocol import ServoStatus
 
 SERVO_MEMORY_BYTES = 128
-POSITION_OPERATING_MODE = 0
+"""Size of the memory, bytes."""
 MAX_SERVO_SPEED_TICKS_S = 3400.0
-"""Ticks a second that a goal is approached with where ``GOAL_VELOCITY`` is 0 (50 turns a minute)."""
+"""Speed if ``GOAL_VELOCITY`` is 0 (50 turns per minute), ticks/s."""
 FULL_LOAD_CURRENT = 400
-"""Of 6.5 mA at full load."""
+"""Current at full load, in units of 6.5 mA."""
 AMBIENT_TEMPERATURE_C = 28.0
+"""Temperature without load, degrees Celsius."""
 FULL_LOAD_HEATING_C = 45.0
-"""Degrees that full load adds in the end."""
+"""Stationary temperature rise at full load, degrees Celsius."""
 HEATING_TIME_CONSTANT_S = 120.0
 """Time constant of the temperature, s."""
 RECENTRE_COMMAND = 128
-"""Written to ``TORQUE_ENABLE``, makes the present position 2048."""
+"""Value that, written to ``TORQUE_ENABLE``, makes the present position 2048."""
 
 FACTORY_REGISTERS = {
-    reg.MODEL_NUMBER: reg.STS3215_MODEL_NUMBER, reg.RESPONSE_STATUS_LEVEL: 1, reg.MAX_POSITION_LIMIT: reg.TICKS_PER_TURN - 1, reg.MAX_TEMPERATURE_LIMIT: 70,
-    reg.MAX_VOLTAGE_LIMIT: 80, reg.MIN_VOLTAGE_LIMIT: 40, reg.MAX_TORQUE_LIMIT: 1000, reg.PHASE: 12, reg.UNLOADING_CONDITION: 44,
-    reg.P_COEFFICIENT: 32, reg.D_COEFFICIENT: 32, reg.PROTECTION_CURRENT: 500, reg.PROTECTIVE_TORQUE: 20,
-    reg.PROTECTION_TIME: 200, reg.OVERLOAD_TORQUE: 80, reg.RETURN_DELAY_TIME: 0,
-}  # fmt: skip
+    reg.MODEL_NUMBER: reg.STS3215_MODEL_NUMBER,
+    reg.RETURN_DELAY_TIME: 0,
+    reg.RESPONSE_STATUS_LEVEL: 1,
+    reg.MAX_POSITION_LIMIT: reg.TICKS_PER_TURN - 1,
+    reg.MAX_TEMPERATURE_LIMIT: 70,
+    reg.MAX_VOLTAGE_LIMIT: 80,
+    reg.MIN_VOLTAGE_LIMIT: 40,
+    reg.MAX_TORQUE_LIMIT: 1000,
+    reg.PHASE: 12,
+    reg.UNLOADING_CONDITION: 44,
+    reg.P_COEFFICIENT: 32,
+    reg.D_COEFFICIENT: 32,
+    reg.PROTECTION_CURRENT: 500,
+    reg.PROTECTIVE_TORQUE: 20,
+    reg.PROTECTION_TIME: 200,
+    reg.OVERLOAD_TORQUE: 80,
+}
 """EEPROM of a new servo."""
 
 
 class EmulatedServo:
-    """One servo. ``voltage`` in V and ``temperature`` in degrees may be set from outside, as may ``overloaded``."""
+    """One servo. ``voltage``, V, ``temperature``, degrees Celsius, and ``overloaded`` may be set by tests."""
 
     def __init__(self, servo_id: int) -> None:
         self.memory = bytearray(SERVO_MEMORY_BYTES)
@@ -41,7 +54,7 @@ class EmulatedServo:
         self.temperature = AMBIENT_TEMPERATURE_C
         self.overloaded = False
         self.goal_count = 0
-        """How many goals it was given."""
+        """Number of goals that were written."""
         self._pending_write: tuple[int, bytes] | None = None
         self._encoder = 0.0
         self._setpoint = 0.0
@@ -52,7 +65,7 @@ class EmulatedServo:
         self.power_up()
 
     def power_up(self) -> None:
-        """Begin as after switching on: EEPROM as it was, limp, locked."""
+        """Restart as after switching on: EEPROM unchanged, torque off, EEPROM locked."""
         self.memory[reg.EEPROM_END_ADDRESS :] = bytes(SERVO_MEMORY_BYTES - reg.EEPROM_END_ADDRESS)
         self.set_register(reg.TORQUE_LIMIT, self.get_register(reg.MAX_TORQUE_LIMIT))
         self.set_register(reg.LOCK, 1)
@@ -60,22 +73,22 @@ class EmulatedServo:
         self._pending_write = None
         self._update_reports(0.0, 0.0)
 
-    # What the bus does
+    # Called by the bus
 
     def get_register(self, register: reg.Register) -> int:
         """Return the value of a register."""
         return register.unpack(self.read(register.address, register.size))
 
     def set_register(self, register: reg.Register, value: int) -> None:
-        """Change a register from inside, whatever may be written from outside."""
+        """Set a register internally, without the write protection of the bus."""
         self.memory[register.address : register.address + register.size] = register.pack(value)
 
     def read(self, address: int, size: int) -> bytes:
-        """Return bytes of the memory; beyond its end there are zeros."""
+        """Return bytes of the memory; zeros beyond its end."""
         return bytes(self.memory[address : address + size]).ljust(size, b"\0")
 
     def write(self, address: int, data: bytes) -> None:
-        """Write as the bus does: locked and read-only bytes keep their value, a goal switches the torque on."""
+        """Write from the bus: locked and read-only bytes keep their value, a goal switches the torque on."""
         was_on = self.torque_enabled
         locked = self.get_register(reg.LOCK) != 0
         for offset, value in enumerate(data):
@@ -96,11 +109,11 @@ class EmulatedServo:
         self._update_reports(0.0, 0.0, moved=False)
 
     def defer_write(self, address: int, data: bytes) -> None:
-        """Keep a write until ``act``."""
+        """Store a write until ``execute_deferred_write``."""
         self._pending_write = (address, data)
 
     def execute_deferred_write(self) -> bool:
-        """Do the kept write; return whether there was one."""
+        """Execute the stored write; return whether there was one."""
         pending, self._pending_write = self._pending_write, None
         if pending is not None:
             self.write(*pending)
@@ -108,20 +121,20 @@ class EmulatedServo:
 
     @property
     def id(self) -> int:
-        """The id it answers to."""
+        """The servo's id."""
         return self.get_register(reg.ID)
 
     @property
     def torque_enabled(self) -> bool:
-        """Whether it holds and moves."""
+        """Return whether the torque is on."""
         return self.get_register(reg.TORQUE_ENABLE) == 1
 
     @property
     def status(self) -> ServoStatus:
-        """What it complains about."""
-        volts = round(self.voltage * 10)
+        """Status bits of the present faults."""
+        voltage = round(self.voltage * 10)
         status = ServoStatus(0)
-        if not self.get_register(reg.MIN_VOLTAGE_LIMIT) <= volts <= self.get_register(reg.MAX_VOLTAGE_LIMIT):
+        if not self.get_register(reg.MIN_VOLTAGE_LIMIT) <= voltage <= self.get_register(reg.MAX_VOLTAGE_LIMIT):
             status |= ServoStatus.VOLTAGE
         if self.temperature > self.get_register(reg.MAX_TEMPERATURE_LIMIT):
             status |= ServoStatus.OVERHEAT
@@ -129,31 +142,28 @@ class EmulatedServo:
             status |= ServoStatus.OVERLOAD
         return status
 
-    # What the physics does
+    # Called by the physics
 
     @property
     def position(self) -> float:
-        """Where it says it is, ticks: the encoder less the homing offset, within one turn unless told otherwise."""
+        """Reported position, ticks: encoder minus homing offset, within one turn unless in multi-turn mode."""
         position = self._encoder - self.get_register(reg.HOMING_OFFSET)
         if self.get_register(reg.PHASE) & reg.MULTI_TURN_BIT:
             return position
         return (position + 0.5) % reg.TICKS_PER_TURN - 0.5
 
     def update_shaft(self, encoder: float, velocity: float, load: float, elapsed: float) -> None:
-        """Notice where the shaft is (ticks), how fast it turns (ticks/s) and its load (share of the greatest)."""
+        """Set the shaft's angle, ticks, velocity, ticks/s, and load, fraction, after ``elapsed`` s."""
         self._encoder = (encoder + 0.5) % reg.TICKS_PER_TURN - 0.5
-        self.temperature += (
-            elapsed
-            / HEATING_TIME_CONSTANT_S
-            * (AMBIENT_TEMPERATURE_C + FULL_LOAD_HEATING_C * load * load - self.temperature)
-        )
+        stationary = AMBIENT_TEMPERATURE_C + FULL_LOAD_HEATING_C * load * load
+        self.temperature += elapsed / HEATING_TIME_CONSTANT_S * (stationary - self.temperature)
         self._update_overload(load, elapsed)
         if self.status & ServoStatus.OVERHEAT & self.get_register(reg.UNLOADING_CONDITION):
             self.set_register(reg.TORQUE_ENABLE, 0)
         self._update_reports(velocity, load)
 
     def compute_push(self, elapsed: float) -> float | None:
-        """Return how far the shaft should turn from where it is, ticks; None while it is limp."""
+        """Return how far the shaft should turn from its present angle, ticks; None while the torque is off."""
         if not self.torque_enabled:
             return None
         low, high = self.get_register(reg.MIN_POSITION_LIMIT), self.get_register(reg.MAX_POSITION_LIMIT)
@@ -165,11 +175,11 @@ class EmulatedServo:
 
     @property
     def torque_fraction(self) -> float:
-        """How much of its torque it may use."""
+        """Fraction of the maximum torque that the servo may use."""
         return self.get_register(reg.PROTECTIVE_TORQUE) / 100 if self.overloaded else 1.0
 
     def _apply_torque_enable(self) -> None:
-        """Obey a write to ``TORQUE_ENABLE``."""
+        """Apply a write to ``TORQUE_ENABLE``."""
         self.overloaded = False
         self._load_time = 0.0
         if self.get_register(reg.TORQUE_ENABLE) == RECENTRE_COMMAND:
@@ -178,19 +188,19 @@ class EmulatedServo:
             self.set_register(reg.TORQUE_ENABLE, 0)
 
     def _clear_overload(self, goal: int) -> None:
-        """A goal on the other side ends an overload."""
+        """End an overload if the goal is in the opposite direction."""
         if self.overloaded and (goal - self.position) * self._last_push < 0:
             self._apply_torque_enable()
 
     def _update_overload(self, load: float, elapsed: float) -> None:
-        """Give way where the load was too great for too long."""
+        """Set ``overloaded`` if the load was too high for too long."""
         over = self.torque_enabled and abs(load) * 100 >= self.get_register(reg.OVERLOAD_TORQUE)
         self._load_time = self._load_time + elapsed if over else 0.0
         if over and self._load_time >= self.get_register(reg.PROTECTION_TIME) / 100:
             self.overloaded = True
 
     def _update_reports(self, velocity: float, load: float, moved: bool = True) -> None:
-        """Bring the read-only registers up to date."""
+        """Update the read-only registers."""
         self.set_register(reg.PRESENT_POSITION, round(self.position))
         self.set_register(reg.PRESENT_VOLTAGE, round(self.voltage * 10))
         self.set_register(reg.PRESENT_TEMPERATURE, min(max(round(self.temperature), 0), 255))

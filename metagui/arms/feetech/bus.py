@@ -1,7 +1,7 @@
-"""The master's side of the servo bus: ask, wait, sort out what came back, ask again what was lost.
+"""The host's side of the servo bus: send a request, match the replies, repeat what was lost.
 
-Every exchange begins with an empty line and ends when all replies are there or the line has been silent for the
-port's reply time, so that nothing that came before, late or garbled, is ever taken for an answer.
+Every exchange starts with an empty line and ends when all replies have arrived or the line has been silent for the
+port's reply timeout, so that late or garbled bytes of an earlier exchange are not taken for a reply.
 """
 
 from __future__ import annotations
@@ -23,44 +23,49 @@ if TYPE_CHECKING:
     from metagui.arms.feetech.serial_port import Port
 
 MAX_BYTES_FACTOR = 16
-"""How many times the expected bytes are read before a babbling line is given up."""
+"""Multiple of the expected number of bytes after which reading from a line full of noise is given up."""
 LINE_QUIET_S = 0.001
-"""How long a line must be silent after something went wrong, s."""
+"""Time for which a line must be silent after an error, s."""
 LINE_QUIET_TRIES = 5
+"""Number of times that silence is awaited."""
 
 
 class ServoSilentError(ArmError):
-    """A servo does not answer, though it was asked several times."""
+    """A servo does not answer, also after several requests."""
 
 
 class ServoRefusedError(ArmError):
-    """A servo did not take a value that was written to it."""
+    """A servo did not accept a value that was written to it."""
 
 
 @dataclass
 class BusCounters:
-    """What happened on the line since it was opened."""
+    """Statistics of the line since it was opened."""
 
     exchanges: int = 0
+    """Number of requests sent."""
     retries: int = 0
-    """Exchanges that had to be repeated."""
+    """Number of repeated requests."""
     lost: int = 0
-    """Replies that never came, repeats included."""
+    """Number of replies that did not arrive, repeats included."""
     discarded: int = 0
-    """Bytes that nobody had asked for."""
+    """Number of unexpected bytes."""
 
 
 class ServoReply(NamedTuple):
-    """What one servo answered."""
+    """Reply of one servo."""
 
     status: int
+    """Status bits, see ``ServoStatus``."""
     data: bytes
+    """Parameters of the reply."""
 
 
 class ServoBus:
-    """A line with servos on it. Calls from several threads take turns.
+    """A line with servos on it; calls from several threads are serialised.
 
-    ``retries`` is how often an exchange is repeated; all methods raise ConnectionLostError if the port vanishes.
+    ``retries`` is the number of times that an exchange is repeated. All methods raise ConnectionLostError if the port
+    disappears.
     """
 
     def __init__(self, port: Port, retries: int = 2) -> None:
@@ -72,7 +77,7 @@ class ServoBus:
         self._lock = threading.RLock()
 
     def detect_echo(self, servo_id: int) -> None:
-        """Notice whether the adapter repeats what is sent."""
+        """Detect whether the adapter echoes what is sent, and set ``echo``."""
         request = frames.build_read(servo_id, reg.ID.address, reg.ID.size)
         reply = reg.ID.size + frames.FRAME_OVERHEAD_BYTES
         with self._lock:
@@ -93,20 +98,20 @@ class ServoBus:
         return register.unpack(replies[servo_id].data)
 
     def sync_read(self, servo_ids: Iterable[int], address: int, size: int) -> dict[int, ServoReply]:
-        """Return ``size`` bytes of every servo that answers; those that do not are asked again, alone."""
+        """Return ``size`` bytes of every servo that answers; only requests to silent ones are repeated."""
         replies: dict[int, ServoReply] = {}
         missing = tuple(servo_ids)
         with self._lock:
             for attempt in range(self.retries + 1):
                 self.counters.retries += attempt > 0
                 replies |= self._exchange_once(frames.build_sync_read(missing, address, size), missing, size)
-                missing = tuple(ident for ident in missing if ident not in replies)
+                missing = tuple(servo_id for servo_id in missing if servo_id not in replies)
                 if not missing:
                     break
         return replies
 
     def write(self, servo_id: int, register: Register, value: int) -> None:
-        """Write one register and read it back, which no lost acknowledgement can spoil.
+        """Write one register and read it back, which also works if the acknowledgement is lost.
 
         Raises ServoSilentError or ServoRefusedError.
         """
@@ -114,24 +119,24 @@ class ServoBus:
         with self._lock:
             for _ in range(self.retries + 1):
                 self._exchange_once(request, (servo_id,), 0)
-                kept = self.read(servo_id, register)
-                if kept == value:
+                stored = self.read(servo_id, register)
+                if stored == value:
                     return
         raise ServoRefusedError(
-            f"Servo {servo_id} keeps {kept} as its {register.name} where {value} was written. The arm stays where it "
-            "is; switch its supply off and on, and try again."
+            f"Servo {servo_id} reports {stored} as its {register.name} after {value} was written. The arm stays where "
+            "it is; switch its supply off and on, and try again."
         )
 
     def sync_write(self, register: Register, values: Mapping[int, int]) -> None:
-        """Write one register of several servos at once; nobody acknowledges it."""
-        data = {ident: register.pack(value) for ident, value in values.items()}
+        """Write one register of several servos at once, without acknowledgement."""
+        data = {servo_id: register.pack(value) for servo_id, value in values.items()}
         request = frames.encode(frames.build_sync_write(data, register.address))
         with self._lock:
             self.counters.exchanges += 1
             self.port.write(request)
 
     def _exchange(self, request: Packet, servo_ids: Sequence[int], size: int) -> dict[int, ServoReply]:
-        """Try until somebody answers."""
+        """Repeat the request until there is any reply; return the replies by servo id."""
         for attempt in range(self.retries + 1):
             self.counters.retries += attempt > 0
             replies = self._exchange_once(request, servo_ids, size)
@@ -140,7 +145,7 @@ class ServoBus:
         return {}
 
     def _exchange_once(self, request: Packet, servo_ids: Sequence[int], size: int) -> dict[int, ServoReply]:
-        """Ask once; return who answered. What is left on the line is cleared away if anybody did not."""
+        """Send the request once; return the replies by servo id. If one is missing, the line is drained."""
         replies: dict[int, ServoReply] = {}
         echoes = [request] if self.echo else []
         expected = len(servo_ids) * (size + frames.FRAME_OVERHEAD_BYTES)
@@ -157,7 +162,7 @@ class ServoBus:
         return replies
 
     def _receive(self, request: Packet, expected: int) -> Iterator[Packet]:
-        """Send a request and yield the frames that come, until the line is silent or has said far too much."""
+        """Send a request and yield received packets until the line is silent or too many bytes arrive."""
         self.counters.exchanges += 1
         self.counters.discarded += self.port.discard()
         self._parser.clear()
@@ -174,7 +179,7 @@ class ServoBus:
         yield from self._parser.finish()
 
     def _drain(self) -> None:
-        """Wait until nothing comes any more, so that a late reply is not taken for the next one."""
+        """Wait until the line is silent, so that a late reply is not taken for the next one."""
         for _ in range(LINE_QUIET_TRIES):
             time.sleep(LINE_QUIET_S)
             count = self.port.discard()
@@ -184,9 +189,9 @@ class ServoBus:
 
 
 def describe_silence(servo_ids: Iterable[int]) -> str:
-    """Say that servos do not answer, and what to do."""
-    names = ", ".join(str(ident) for ident in sorted(servo_ids))
+    """Return the message for servos that do not answer."""
+    names = ", ".join(str(servo_id) for servo_id in sorted(servo_ids))
     return (
-        f"No answer from servo {names}, asked several times. The others hold their position. "
+        f"No answer from servo {names} after several requests. The others hold their position. "
         "Check the arm's power supply and the cable to that servo, then connect again."
     )

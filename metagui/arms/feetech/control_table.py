@@ -1,7 +1,7 @@
-"""The memory of a Feetech STS3215: where its registers lie, how their numbers are written and what they mean.
+"""The control table of a Feetech STS3215: addresses, sizes, encodings and units of its registers.
 
-Addresses below 40 are EEPROM, which is written only while ``LOCK`` is 0; from 56 on a servo reports and cannot
-be told. Signed numbers are sign and magnitude: one bit for the sign, the others for the size.
+Addresses below 40 are EEPROM, which can be written only while ``LOCK`` is 0; from 56 on registers are read-only.
+Signed numbers are encoded as sign and magnitude: one bit for the sign, the others for the magnitude.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 STS3215_MODEL_NUMBER = 777
-"""What ``MODEL_NUMBER`` of an STS3215 says."""
+"""Value of ``MODEL_NUMBER`` of an STS3215."""
 TICKS_PER_TURN = 4096
-"""Ticks a turn."""
+"""Encoder ticks per turn."""
 RAD_PER_TICK = 2 * math.pi / TICKS_PER_TURN
-"""One tick, rad."""
+"""Angle of one tick, rad."""
 EEPROM_END_ADDRESS = 40
+"""First address after the EEPROM."""
 READ_ONLY_START_ADDRESS = 56
+"""First read-only address."""
 MULTI_TURN_BIT = 0x10
-"""The bit of ``PHASE`` that lets readings leave 0 … 4095."""
+"""Bit of ``PHASE`` that allows positions outside 0 … 4095."""
 
 
 def decode_sign_magnitude(value: int, bit: int) -> int:
-    """Return the number that sign and magnitude stand for; the sign is at ``bit``."""
+    """Return the number that is encoded as sign and magnitude, with the sign at ``bit``."""
     magnitude = value & ((1 << bit) - 1)
     return -magnitude if value >> bit & 1 else magnitude
 
 
 def encode_sign_magnitude(number: int, bit: int) -> int:
-    """Return sign and magnitude of a number. Raises ValueError if it does not fit."""
+    """Return a number encoded as sign and magnitude, with the sign at ``bit``. Raises ValueError if it is too large."""
     if abs(number) >> bit:
         raise ValueError(f"{number} does not fit into {bit} bits and a sign.")
     return abs(number) | (1 << bit if number < 0 else 0)
@@ -38,17 +40,16 @@ def encode_sign_magnitude(number: int, bit: int) -> int:
 
 @dataclass(frozen=True)
 class Register:
-    """One number in the memory of a servo."""
+    """One number in the control table of a servo."""
 
     name: str
+    """Name for messages."""
     address: int
+    """Address of the first byte."""
     size: int = 1
+    """Number of bytes, little-endian."""
     sign_bit: int | None = None
-
-    @property
-    def is_eeprom(self) -> bool:
-        """Whether it survives without power, and is locked."""
-        return self.address < EEPROM_END_ADDRESS
+    """Index of the sign bit; None if the number is unsigned."""
 
     def pack(self, value: int) -> bytes:
         """Return the bytes of a value. Raises ValueError if it does not fit."""
@@ -58,16 +59,15 @@ class Register:
         return raw.to_bytes(self.size, "little")
 
     def unpack(self, data: bytes) -> int:
-        """Return the value that bytes stand for."""
+        """Return the value of bytes."""
         raw = int.from_bytes(data, "little")
         return raw if self.sign_bit is None else decode_sign_magnitude(raw, self.sign_bit)
 
 
 MODEL_NUMBER = Register("model number", 3, 2)
 ID = Register("id", 5)
-BAUD_RATE = Register("baud rate", 6)
 RETURN_DELAY_TIME = Register("return delay", 7)
-"""Of 2 µs."""
+"""In units of 2 µs."""
 RESPONSE_STATUS_LEVEL = Register("status level", 8)
 """1: every instruction is answered; 0: only pings and reads."""
 MIN_POSITION_LIMIT = Register("lowest position", 9, 2)
@@ -78,7 +78,7 @@ MIN_VOLTAGE_LIMIT = Register("lowest voltage", 15)
 MAX_TORQUE_LIMIT = Register("greatest torque", 16, 2)
 PHASE = Register("phase", 18)
 UNLOADING_CONDITION = Register("unloading condition", 19)
-"""Which status bits switch the torque off."""
+"""Status bits that switch the torque off."""
 P_COEFFICIENT = Register("P", 21)
 D_COEFFICIENT = Register("D", 22)
 I_COEFFICIENT = Register("I", 23)
@@ -86,15 +86,14 @@ PROTECTION_CURRENT = Register("protection current", 28, 2)
 HOMING_OFFSET = Register("homing offset", 31, 2, 11)
 OPERATING_MODE = Register("mode", 33)
 PROTECTIVE_TORQUE = Register("protective torque", 34)
-"""What is left of the torque after an overload, %."""
+"""Torque after an overload, % of the maximum."""
 PROTECTION_TIME = Register("protection time", 35)
-"""How long an overload must last, of 10 ms."""
+"""Shortest duration of an overload, in units of 10 ms."""
 OVERLOAD_TORQUE = Register("overload torque", 36)
-"""From where on load is overload, %."""
+"""Load from which on a servo is overloaded, %."""
 TORQUE_ENABLE = Register("torque enable", 40)
 ACCELERATION = Register("acceleration", 41)
 GOAL_POSITION = Register("goal position", 42, 2, 15)
-GOAL_TIME = Register("goal time", 44, 2)
 GOAL_VELOCITY = Register("goal velocity", 46, 2, 15)
 TORQUE_LIMIT = Register("torque limit", 48, 2)
 LOCK = Register("lock", 55)
@@ -114,28 +113,30 @@ _SIGN_BIT = 1 << 15
 
 
 class Feedback(NamedTuple):
-    """All that a servo reports, in its own units."""
+    """Feedback registers of a servo, in its own units."""
 
     position: int
-    """Ticks."""
+    """Position, ticks."""
     velocity: int
-    """Ticks a second."""
+    """Velocity, ticks/s."""
     load: int
-    """Of 0.1 % of the greatest torque."""
+    """Load, in units of 0.1 % of the maximum torque."""
     voltage: int
-    """Of 0.1 V."""
+    """Supply voltage, in units of 0.1 V."""
     temperature: int
-    """Degrees Celsius."""
+    """Temperature, degrees Celsius."""
     status: int
+    """Status bits, see ``ServoStatus``."""
     moving: int
+    """1 while the servo moves."""
     current: int
-    """Of 6.5 mA."""
+    """Current, in units of 6.5 mA."""
 
 
 def unpack_feedback(data: bytes) -> Feedback:
-    """Return what the 15 bytes from 56 on say."""
+    """Return the feedback in the 15 bytes from address 56 on."""
     position, velocity, load, voltage, temperature, status, moving, current = _FEEDBACK_STRUCT.unpack(data)
-    return Feedback(  # a few hundred times a second: ``to_signed``, written out
+    return Feedback(  # called a few hundred times per second, hence ``decode_sign_magnitude`` inlined
         position if position < _SIGN_BIT else _SIGN_BIT - position,
         velocity if velocity < _SIGN_BIT else _SIGN_BIT - velocity,
         -(load & 0x3FF) if load & 0x400 else load & 0x3FF,

@@ -1,6 +1,6 @@
-"""Whether this user may open serial ports, what lets them, and which other programs are known to take ports away.
+"""Checks of this user's permission to open serial ports, with fixes, and of programs that interfere with ports.
 
-Linux alone is strict about it; elsewhere whoever is logged in may.
+Only Linux restricts serial ports; elsewhere every logged-in user may open them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SERIAL_PORT_GROUPS = ("dialout", "uucp")
-"""Who owns serial ports: with Debian and Fedora, with Arch."""
+"""Groups that own serial ports: in Debian and Fedora, in Arch."""
 BRLTTY_ADAPTER = (0x1A86, 0x7523)
-"""The adapter that Ubuntu's driver for Braille displays takes for one of them."""
+"""USB vendor and product of the adapter that Ubuntu's driver for Braille displays claims."""
 _UDEV_RULE_DIRS = (Path("/etc/udev/rules.d"), Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
 _UDEV_COMMAND = (
     """echo 'SUBSYSTEM=="tty", ATTRS{idVendor}=="1a86", MODE="0666"' | sudo tee /etc/udev/rules.d/99-servo-bus.rules """
@@ -28,13 +28,14 @@ _UDEV_COMMAND = (
 
 @dataclass(frozen=True)
 class GroupMembership:
-    """A group that owns serial ports, and how this user stands to it."""
+    """A group that owns serial ports, and this user's membership."""
 
     name: str
+    """Name of the group."""
     is_member: bool
-    """Whether the user belongs to it by the system's books."""
+    """True if the user is a member according to the system's group file."""
     is_active: bool
-    """Whether this session knows that."""
+    """True if the membership is active in this session."""
 
 
 def find_inaccessible(devices: Sequence[str]) -> list[str]:
@@ -43,9 +44,9 @@ def find_inaccessible(devices: Sequence[str]) -> list[str]:
 
 
 def suggest_fix(device: str | None = None) -> str:
-    """Return what lets this user open a device, or serial ports at all; empty if nothing is missing.
+    """Return the fix that lets this user open a device or serial ports in general, empty if not needed.
 
-    A command stands between backticks, as the window finds it to copy.
+    A command is enclosed in backticks, by which the window finds it for copying.
     """
     if not sys.platform.startswith("linux"):
         return ""
@@ -55,12 +56,12 @@ def suggest_fix(device: str | None = None) -> str:
     if found.is_active:
         return f"`{_UDEV_COMMAND}`" if device is not None and find_inaccessible([device]) else ""
     if found.is_member:
-        return f"log out and in again: you are in the group {found.name}, but this session does not know it yet"
+        return f"log out and in again: you are in the group {found.name}, but not yet in this session"
     return f"`sudo usermod -aG {found.name} {_user_name()}`, then log out and in again"
 
 
 def find_membership(device: str | None = None) -> GroupMembership | None:
-    """Return the group that owns a device, or serial ports in general; None if no group but root's does."""
+    """Return the group that owns a device, or serial ports in general; None if only root's group does."""
     import grp
 
     with contextlib.suppress(KeyError, OSError):
@@ -69,18 +70,18 @@ def find_membership(device: str | None = None) -> GroupMembership | None:
             with contextlib.suppress(KeyError):
                 group = grp.getgrnam(name)
                 if group.gr_gid != 0:
-                    in_force = group.gr_gid in (os.getegid(), *os.getgroups()) or os.geteuid() == 0
-                    return GroupMembership(name, _user_name() in group.gr_mem, in_force)
+                    is_active = group.gr_gid in (os.getegid(), *os.getgroups()) or os.geteuid() == 0
+                    return GroupMembership(name, _user_name() in group.gr_mem, is_active)
     return None
 
 
 def find_interfering_programs(adapters: Iterable[tuple[int | None, int | None]]) -> list[tuple[str, str]]:
-    """Return what takes these adapters' ports away, as (what it does, what ends that)."""
+    """Return programs that interfere with these adapters (vendor, product), as pairs of problem and fix."""
     found = []
     if BRLTTY_ADAPTER in adapters and any(list(folder.glob("*brltty*.rules")) for folder in _UDEV_RULE_DIRS):
         found.append(
             (
-                "brltty takes the CH340 adapter for a Braille display, and its port vanishes",
+                "brltty takes the CH340 adapter for a Braille display, and its port disappears",
                 "`sudo apt-get remove brltty`",
             )
         )
@@ -99,7 +100,7 @@ def _user_name() -> str:
 
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:  # a container may run as somebody it does not know
+    except KeyError:  # a container may run as a user that it does not know
         return "$USER"
 
 

@@ -1,4 +1,4 @@
-"""Serial ports: which there are, opening one, and saying in words why one cannot be opened (only home of pyserial)."""
+"""Serial ports: listing, opening, reading and writing, with clear errors. The only module that imports pyserial."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.feetech import port_permissions
 
 _PORT_LOST_ERRORS: tuple[type[Exception], ...] = (OSError, TypeError)
-"""What pyserial raises when the device is gone; TypeError: it was closed in another thread."""
+"""Errors that pyserial raises when the device is gone; TypeError if it was closed in another thread."""
 with contextlib.suppress(ImportError):  # Windows has none
     import termios
 
     _PORT_LOST_ERRORS += (termios.error,)
 _PORT_OPEN_ERRORS: tuple[type[Exception], ...] = (*_PORT_LOST_ERRORS, ValueError)
-"""What it raises for a port that cannot be opened."""
+"""Errors that it raises for a port that cannot be opened."""
 
 SERVO_BUS_BAUD = 1_000_000
+"""Baud rate of the servo bus."""
 REPLY_TIMEOUT_S = 0.010
-"""How long the line may be silent before a reply counts as lost, s; a USB adapter holds bytes back for up to 4 ms."""
-BYTE_TIME_S = 10 / SERVO_BUS_BAUD
-"""A byte on the line with start and stop bit, s."""
+"""Silence of the line after which a reply counts as lost, s; a USB adapter may delay bytes by 4 ms."""
+BITS_PER_BYTE = 10
+"""Bits per byte on the line: start bit, eight data bits, stop bit."""
+BYTE_TIME_S = BITS_PER_BYTE / SERVO_BUS_BAUD
+"""Duration of a byte on the line, s."""
 POLL_EARLY_S, POLL_LATE_S = 80e-6, 150e-6
-"""From how long before a reply can be there until how long after it is looked for without pause, s: whoever sleeps
-until it comes wakes late, by a twentieth of the whole exchange."""
+"""Times before and after the earliest arrival of a reply between which the port is polled without sleeping, s:
+a thread that sleeps until the reply arrives wakes late, by a twentieth of the whole exchange."""
 USB_ADAPTERS = {
     (0x1A86, 0x55D3): "CH343, the SO-101's own board",
     (0x1A86, 0x55D4): "CH9102",
@@ -40,48 +43,52 @@ USB_ADAPTERS = {
     (0x0403, 0x6014): "FTDI FT232H",
     (0x10C4, 0xEA60): "CP210x",
 }
-"""USB vendor and product of adapters that servo buses are driven with."""
+"""Known servo bus adapters by USB vendor and product."""
 
 
 class PortError(ArmError):
-    """A serial port cannot be opened; the message says why and what mends it."""
+    """A serial port cannot be opened; the message states the reason and the fix."""
 
 
 class Port(Protocol):
-    """What a servo bus needs of a line. Everything may raise ConnectionLostError."""
+    """Interface of a line for a servo bus; every method may raise ConnectionLostError."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
 
     def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; fewer mean that the time was up."""
+        """Return up to ``size`` bytes, fewer after a timeout."""
 
     def discard(self) -> int:
-        """Forget what has arrived; return how many bytes that were."""
+        """Discard received bytes; return their number."""
 
     def close(self) -> None:
-        """Let the port go."""
+        """Close the port."""
 
 
 @dataclass(frozen=True)
 class UsbPort:
-    """A port that is there now."""
+    """A USB serial port that is plugged in."""
 
     device: str
-    """What the system calls it: ``/dev/ttyACM0``, ``/dev/cu.usbmodem…``, ``COM3``."""
+    """Name in the operating system: ``/dev/ttyACM0``, ``/dev/cu.usbmodem…``, ``COM3``."""
     vendor: int | None = None
+    """USB vendor id."""
     product: int | None = None
+    """USB product id."""
     serial_number: str | None = None
+    """Serial number of the adapter, None if it has none."""
     description: str = ""
+    """Description by the operating system."""
 
     @property
     def adapter(self) -> str | None:
-        """What kind of servo adapter it is; None if it is none we know."""
+        """Return the kind of servo adapter; None if it is unknown."""
         return USB_ADAPTERS.get((self.vendor or 0, self.product or 0))
 
 
 def list_usb_ports() -> tuple[UsbPort, ...]:
-    """Return the ports on USB, likely servo adapters first."""
+    """Return the USB serial ports, known servo adapters first."""
     found = [
         UsbPort(p.device, p.vid, p.pid, p.serial_number, p.description or "")
         for p in list_ports.comports()
@@ -91,7 +98,7 @@ def list_usb_ports() -> tuple[UsbPort, ...]:
 
 
 class SerialPort:
-    """An open serial port, 8N1, for us alone."""
+    """An open serial port, 8N1, locked for this program. Raises PortError."""
 
     def __init__(self, device: str, reply_timeout: float = REPLY_TIMEOUT_S) -> None:
         self.device = device
@@ -110,18 +117,18 @@ class SerialPort:
             raise self._make_lost_error() from error
 
     def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; fewer mean that the time was up. Raises ConnectionLostError."""
+        """Return up to ``size`` bytes, fewer after a timeout. Raises ConnectionLostError."""
         try:
             self._wait_for_bytes(size)
             data: bytes = self._serial.read(size)
-            if len(data) < size and self._serial.in_waiting:  # they came in time, but this thread did not run
+            if len(data) < size and self._serial.in_waiting:  # bytes arrived in time, but this thread did not run
                 data += self._serial.read(min(self._serial.in_waiting, size - len(data)))
         except _PORT_LOST_ERRORS as error:
             raise self._make_lost_error() from error
         return data
 
     def discard(self) -> int:
-        """Forget what has arrived. Raises ConnectionLostError."""
+        """Discard received bytes; return their number. Raises ConnectionLostError."""
         try:
             waiting: int = self._serial.in_waiting
             if waiting:
@@ -131,12 +138,12 @@ class SerialPort:
         return waiting
 
     def close(self) -> None:
-        """Let the port go, also one that has vanished."""
+        """Close the port, even if it has disappeared."""
         with contextlib.suppress(*_PORT_LOST_ERRORS):
             self._serial.close()
 
     def _wait_for_bytes(self, size: int) -> None:
-        """Sleep until shortly before ``size`` bytes can have come, then look for them for a moment."""
+        """Sleep until shortly before ``size`` bytes can have arrived, then poll for a moment."""
         due = self._sent_at + size * BYTE_TIME_S
         time.sleep(max(due - POLL_EARLY_S - time.perf_counter(), 0.0))
         while time.perf_counter() < due + POLL_LATE_S and self._serial.in_waiting < size:
@@ -144,8 +151,8 @@ class SerialPort:
 
     def _make_lost_error(self) -> ConnectionLostError:
         return ConnectionLostError(
-            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. The servos "
-            "hold their last position while they are supplied. Plug it in again."
+            f"The port {self.device} has disappeared: the cable was pulled or the adapter lost its power. The servos "
+            "hold their last position while they have power. Plug it in again."
         )
 
 
@@ -158,24 +165,24 @@ def _open_serial(device: str, reply_timeout: float) -> serial.Serial:
     except OSError as error:
         if error.errno != errno.ENOTTY:
             raise
-        # A pseudo-terminal on macOS has no such speed, and needs none.
+        # A pseudo-terminal on macOS does not have this baud rate and does not need it.
         return serial.serial_for_url(device, 9600, timeout=reply_timeout, write_timeout=0.5, exclusive=exclusive)
 
 
 def explain_open_error(device: str, error: Exception) -> str:
-    """Say in words why a port cannot be opened, that nothing moved, and what mends it."""
+    """Return the message for a port that cannot be opened: the reason, that nothing moved, and the fix."""
     number = getattr(error, "errno", None)
     if number in (errno.EACCES, errno.EPERM) or isinstance(error, PermissionError):
         return f"You may not open {device}; the arm was not touched. {_explain_permission(device)}"
     if number in (errno.EBUSY, errno.EAGAIN) or "lock" in str(error):
         return f"Another program uses {device}; the arm was not touched. Close that program and connect again."
     if number == errno.ENOENT or "FileNotFound" in str(error):
-        there = ", ".join(port.device for port in list_usb_ports()) or "none"
-        return f"There is no port {device}; ports on USB: {there}. Plug the arm in, or choose another port."
+        present = ", ".join(port.device for port in list_usb_ports()) or "none"
+        return f"There is no port {device}; ports on USB: {present}. Plug the arm in, or choose another port."
     return f"{device} cannot be opened: {error}. The arm was not touched; plug it in again and retry."
 
 
 def _explain_permission(device: str) -> str:
-    """Say what lets this user open the device."""
-    mend = port_permissions.suggest_fix(device)
-    return f"What helps: {mend}" if mend else "Close other programs that use it, and connect again."
+    """Return the fix that lets this user open the device."""
+    fix = port_permissions.suggest_fix(device)
+    return f"To fix it: {fix}" if fix else "Close other programs that use it, and connect again."

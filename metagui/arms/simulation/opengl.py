@@ -1,4 +1,4 @@
-"""Choose how MuJoCo gets its OpenGL, before MuJoCo is imported: it reads the choice once and for all."""
+"""Chooses MuJoCo's OpenGL backend, which must happen before MuJoCo is imported, as it reads the choice only once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import os
 import sys
 
 OPENGL_LIBRARIES = {"egl": ("libEGL.so.1",), "osmesa": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so")}
-"""What each way of drawing without a window system needs, in the order of preference."""
+"""Libraries that each backend without a window system needs, in the order of preference."""
 
 
 def choose_backend() -> str:
-    """Set ``MUJOCO_GL`` on Linux to a way that this machine has, unless someone chose; return the choice.
+    """Set ``MUJOCO_GL`` on Linux to an available backend, unless it is set already; return the choice.
 
-    *disable* where there is none: physics works without pictures, and the view says what is missing.
+    The choice is *disable* if no backend is available: physics works without rendering, and the view states what is
+    missing.
     """
     if sys.platform != "linux":
         return os.environ.get("MUJOCO_GL", "")

@@ -1,7 +1,7 @@
-"""Draws the scene for a window: an offscreen renderer with an orbit camera, marks, and picking with a ray.
+"""Offscreen renderer of the scene for the window, with an orbit camera, markers, and picking with a ray.
 
-It owns a copy of the model and an ``MjData`` of its own, because drawing from data that another thread steps is a
-race; make it and use it in one thread. The picture's quality is chosen from the frame time measured at the start.
+It has its own copy of the model and its own ``MjData``, because drawing from data that another thread steps is a
+race; create and use it in one thread. The quality is chosen by the frame time measured at the start.
 """
 
 from __future__ import annotations
@@ -18,129 +18,86 @@ from numpy.typing import NDArray
 
 from metagui.arms.arm import ArmError, FloatArray
 from metagui.arms.simulation import scene
+from metagui.arms.simulation.orbit_camera import OrbitCamera
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Image = NDArray[np.uint8]
+"""Picture (h, w, 3)."""
 Colour = tuple[float, float, float]
+"""Red, green and blue, 0 to 1."""
 
-_FIELD_OF_VIEW_DEG = 38.0
 _MAX_GEOMS = 2000
 _PICKABLE_GROUPS = np.array([1, 0, 0, 0, 0, 0], dtype=np.uint8)
 _ARM_GROUP = 1
 _MIN_VISIBLE_CHANGE = 2e-4
-"""Smallest change of a joint, rad, or a position, m, worth a new picture."""
+"""Smallest change of a joint, rad, or a position, m, that needs a new picture."""
 
 
 class RenderingError(ArmError):
-    """The scene cannot be drawn on this machine; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class OrbitCamera:
-    """An orbit camera: where it looks, (3,) m, from how far, m, and from which side, degrees."""
-
-    target: tuple[float, float, float] = (0.14, 0.0, 0.065)
-    distance: float = 0.70
-    azimuth: float = 150.0
-    elevation: float = -33.0
-
-    def orbited(self, across: float, up: float) -> OrbitCamera:
-        """Turn about the target by degrees, never through the poles or under the table."""
-        return replace(self, azimuth=self.azimuth + across, elevation=float(np.clip(self.elevation + up, -89.0, -4.0)))
-
-    def zoomed(self, factor: float) -> OrbitCamera:
-        """Come nearer (factor below 1) or go farther."""
-        return replace(self, distance=float(np.clip(self.distance * factor, 0.25, 2.5)))
-
-    def panned(self, across: float, up: float) -> OrbitCamera:
-        """Shift the target in the picture's plane, by fractions of the picture's height."""
-        right, above, _ = self.compute_axes()
-        reach = 2 * self.distance * math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2)
-        moved = np.array(self.target) - right * across * reach + above * up * reach
-        low, high = np.array([-0.2, -0.4, 0.0]), np.array([0.5, 0.4, 0.3])
-        x, y, z = np.clip(moved, low, high)
-        return replace(self, target=(float(x), float(y), float(z)))
-
-    def compute_axes(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the unit vectors right, up and forward, (3,) each, in the base frame."""
-        azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
-        level = math.cos(elevation)
-        forward = np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
-        right = np.array([math.sin(azimuth), -math.cos(azimuth), 0.0])
-        return right, np.cross(right, forward), forward
-
-    @property
-    def position(self) -> FloatArray:
-        """(3,) where the eye is."""
-        return np.array(self.target) - self.distance * self.compute_axes()[2]
-
-    def compute_ray(self, x: float, y: float, width: float, height: float) -> FloatArray:
-        """Return the (3,) unit direction seen at pixel (x, y) of a picture width by height."""
-        right, above, forward = self.compute_axes()
-        scale = math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2) * 2 / height
-        way = forward + scale * ((x - width / 2) * right - (y - height / 2) * above)
-        return np.asarray(way / np.linalg.norm(way))
-
-    def project(self, point: FloatArray, width: float, height: float) -> tuple[float, float]:
-        """Return the pixel at which a (3,) point in front of the eye is seen."""
-        right, above, forward = self.compute_axes()
-        offset = point - self.position
-        depth = max(float(offset @ forward), 1e-6)
-        scale = height / 2 / math.tan(math.radians(_FIELD_OF_VIEW_DEG) / 2) / depth
-        return width / 2 + scale * float(offset @ right), height / 2 - scale * float(offset @ above)
+    """The scene cannot be drawn on this machine; the message states what is missing."""
 
 
 class PickedPoint(NamedTuple):
-    """What lies under the pointer: an anchor's name and the (3,) point on it, m."""
+    """A point of the scene under the mouse pointer."""
 
     object_name: str
+    """Name of the scene object."""
     point: FloatArray
+    """(3,) point on its surface, m."""
 
 
 @dataclass(frozen=True)
 class SceneMarker:
-    """Something drawn into the scene that is not there: a hint of what a click would do, or a path."""
+    """A shape that is drawn into the scene to show the effect of an instruction, or a path."""
 
     shape: Literal["box", "ball", "disc", "line", "arrow"]
+    """Kind of shape."""
     position: FloatArray
     """(3,) centre, or start of a line or arrow, m."""
     size: tuple[float, float, float]
     """Half sizes, m; for a line or arrow the first is its radius."""
     colour: tuple[float, float, float, float]
+    """Red, green, blue and opacity, 0 to 1."""
     end: FloatArray | None = None
     """(3,) end of a line or arrow, m."""
     yaw: float = 0.0
+    """Rotation about the vertical, rad."""
 
 
 @dataclass(frozen=True)
 class RenderQuality:
-    """How much a frame may cost: shadows, and samples a pixel in a frame of a moving scene."""
+    """Quality of the frames of a moving scene."""
 
     shadows: bool
+    """True if shadows are drawn."""
     supersampling: float
+    """Samples per pixel along each axis."""
     frame_time: float = 0.0
-    """What one such frame took when it was measured, s."""
+    """Measured duration of a frame, s."""
 
 
 RENDER_QUALITIES = (RenderQuality(True, 2.0), RenderQuality(True, 1.0), RenderQuality(False, 1.0))
-"""From the best to the cheapest."""
+"""Qualities from the best to the cheapest."""
 FRAME_BUDGET_S = 0.016
-"""Longest a frame of a moving scene may take, s, so that the window answers between two of them."""
+"""Longest duration of a frame of a moving scene, s, so that the window stays responsive."""
 
 
 @dataclass(frozen=True)
 class SceneColours:
-    """The colours of everything that is not a thing of the task."""
+    """Colours of the surroundings of the objects."""
 
     background: Colour
+    """Colour behind the scene."""
     table: Colour
+    """Colour of the table top."""
     edge: Colour
+    """Colour of the table's edge."""
 
 
 class SceneRenderer:
-    """Draws simulator states. Raises RenderingError where OpenGL is missing; use it as long as the window lives."""
+    """Draws simulator states. Raises RenderingError if OpenGL is missing; call ``close`` when the window closes."""
 
     def __init__(self, width: int = 640, height: int = 480) -> None:
         self.model = copy.copy(scene.load_model())
@@ -157,7 +114,7 @@ class SceneRenderer:
         self.quality = self._choose_quality(width, height)
 
     def _group_arm_geoms(self) -> None:
-        """Put the arm's geoms into a group of their own, so that a ray goes through the arm."""
+        """Put the arm's geoms into their own group, so that picking rays pass through the arm."""
         for geom in range(self.model.ngeom):
             body = self.model.geom_bodyid[geom]
             if self.model.body_rootid[body] == self.model.body("base").id:
@@ -169,10 +126,10 @@ class SceneRenderer:
             self._gl.make_current()
             self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        except Exception as error:  # every GL binding fails with a type of its own
+        except Exception as error:  # every GL binding raises its own error type
             raise RenderingError(
                 f"The 3-D view cannot be drawn: OpenGL did not start ({error}). Recording and learning still work. "
-                "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' says more."
+                "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' shows details."
             ) from error
 
     def close(self) -> None:
@@ -182,7 +139,7 @@ class SceneRenderer:
         self._gl.free()
 
     def _choose_quality(self, width: int, height: int) -> RenderQuality:
-        """Measure from the best quality downwards and take the first that fits the budget."""
+        """Measure from the best quality downwards and return the first within the frame budget."""
         chosen = RENDER_QUALITIES[-1]
         for quality in RENDER_QUALITIES:
             self.quality = quality
@@ -195,7 +152,7 @@ class SceneRenderer:
         return chosen
 
     def set_colours(self, colours: SceneColours) -> None:
-        """Take over the window's colours: one colour behind everything, and the table's."""
+        """Set the colours of background and table to those of the window's theme."""
         self._gl.make_current()
         texture = self.model.texture("sky").id
         start, count = self.model.tex_adr[texture], self.model.tex_width[texture] * self.model.tex_height[texture]
@@ -207,7 +164,7 @@ class SceneRenderer:
         self.model.mat("edge").rgba[:3] = colours.edge
 
     def update_state(self, state: FloatArray) -> bool:
-        """Put the scene into a simulator state (D,); return whether anything visibly moved. Raises ArmError."""
+        """Set the scene to a simulator state (D,); return whether anything moved visibly. Raises ArmError."""
         before = self._data.qpos.copy(), self._data.mocap_pos.copy()
         scene.set_state(self.model, self._data, state)
         pairs = zip(before, (self._data.qpos, self._data.mocap_pos), strict=True)
@@ -221,7 +178,7 @@ class SceneRenderer:
         markers: Iterable[SceneMarker] = (),
         high_quality: bool = False,
     ) -> Image:
-        """Return the picture (h, w, 3) uint8, at least width by height; ``fine`` is for when nothing moves."""
+        """Return the picture (h, w, 3) uint8, at least width by height; ``high_quality`` is slow."""
         self._gl.make_current()
         scale = 2.0 if high_quality else self.quality.supersampling
         width, height = max(round(width * scale), 8), max(round(height * scale), 8)
@@ -233,8 +190,8 @@ class SceneRenderer:
             self.model, self._data, self._option, None, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = high_quality or self.quality.shadows
-        for mark in markers:
-            self._add_marker(mark)
+        for marker in markers:
+            self._add_marker(marker)
         return self._read_pixels(width, height)
 
     def _resize(self, width: int, height: int) -> None:
@@ -250,7 +207,7 @@ class SceneRenderer:
         return np.ascontiguousarray(pixels[::-1])
 
     def _add_marker(self, marker: SceneMarker) -> None:
-        """Append one mark to the drawn scene."""
+        """Append a marker to the drawn scene, unless it is full."""
         if self._scene.ngeom >= self._scene.maxgeom:
             return
         geom = self._scene.geoms[self._scene.ngeom]
@@ -265,20 +222,20 @@ class SceneRenderer:
         self._scene.ngeom += 1
 
     def pick(self, camera: OrbitCamera, x: float, y: float, width: float, height: float) -> PickedPoint | None:
-        """Return what lies under pixel (x, y) of a picture width by height, looking through the arm."""
-        origin, way = camera.position, camera.compute_ray(x, y, width, height)
+        """Return the object at pixel (x, y) of a picture width by height, ignoring the arm, or None."""
+        origin, direction = camera.position, camera.compute_ray(x, y, width, height)
         geom, normal = np.full(1, -1, dtype=np.int32), np.zeros(3)
-        distance = mujoco.mj_ray(self.model, self._data, origin, way, _PICKABLE_GROUPS, 1, -1, geom, normal)
-        return self._classify_hit(int(geom[0]), origin + distance * way) if distance >= 0 else None
+        distance = mujoco.mj_ray(self.model, self._data, origin, direction, _PICKABLE_GROUPS, 1, -1, geom, normal)
+        return self._classify_hit(int(geom[0]), origin + distance * direction) if distance >= 0 else None
 
     def _classify_hit(self, geom: int, point: FloatArray) -> PickedPoint | None:
         body = self.model.body(self.model.geom_bodyid[geom]).name
-        if body in {a.name for a in scene.SCENE_OBJECTS}:
+        if body in {each.name for each in scene.SCENE_OBJECTS}:
             return PickedPoint(body, point)
         return PickedPoint("table", point) if self.model.geom(geom).name == "table" else None
 
     def get_object_pose(self, name: str) -> tuple[FloatArray, float]:
-        """Return where an anchor is drawn: its (3,) centre, m, and its yaw, rad."""
+        """Return the pose at which an object is drawn: its (3,) centre, m, and its yaw, rad."""
         if name == "table":
             return scene.TABLE_CENTRE_M.copy(), 0.0
         body = self._data.body(name)

@@ -1,4 +1,4 @@
-"""The table the simulated arm works on: its model, its anchors, and how a seed lays them out."""
+"""The scene of the simulated arm: its MuJoCo model, its objects, and their layout from a seed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from metagui.arms.kinematics import HOME_ANGLES_RAD, PAN_AXIS_X_M
 from metagui.paths import resources_dir
 
 CUBE_SIZE_M = 0.025
-"""Edge of a cube, m."""
+"""Edge length of a cube, m."""
 ZONE_SIZE_M = 0.060
-"""Edge of a target zone, m."""
+"""Edge length of a target zone, m."""
 TABLE_CENTRE_M = np.array([0.215, 0.0, 0.0])
-"""Where the anchor called *table* is: clicks on the bare table are offsets from here."""
+"""Position of the object *table*; points on the empty table are offsets from it, m."""
 
 SCENE_OBJECTS: tuple[SceneObject, ...] = (
     SceneObject("red cube", "cube", CUBE_SIZE_M, (0.84, 0.20, 0.16)),
@@ -38,32 +38,34 @@ PHYSICS_STATE_SPEC = int(
     | mujoco.mjtState.mjSTATE_MOCAP_POS
     | mujoco.mjtState.mjSTATE_MOCAP_QUAT
 )
-"""What has to be kept so that a take replays exactly."""
+"""Parts of the physics state that must be stored to replay a take exactly."""
 
 _MIN_RADIUS_M, _MAX_RADIUS_M, _MAX_ANGLE_RAD = 0.135, 0.235, math.radians(58)
 _TABLE_AREA_M = ((-0.14, 0.42), (-0.34, 0.34))
-"""Where the middle of a thing may lie, x and y, m."""
+"""Ranges of x and y for the centre of an object, m."""
 _BASE_AREA_M = ((-0.06, 0.09), (-0.06, 0.06))
-"""Where the arm itself stands."""
+"""Ranges of x and y that the arm's base covers, m."""
 _PARKING_POINTS_M = ((-0.08, 0.33), (0.0, 0.33), (0.08, 0.33), (-0.04, -0.32), (0.06, -0.32))
-"""Beyond the arm's reach, in the order of ANCHORS."""
+"""Points beyond the arm's reach, in the order of ``SCENE_OBJECTS``, m."""
 
 
 class PlacementError(ArmError):
-    """Something cannot stand where it was to be put; the message says why. Nothing was moved."""
+    """An object cannot be placed at a position; the message states the reason. Nothing was moved."""
 
 
 @dataclass(frozen=True)
 class SceneLayout:
-    """Where the cubes and zones lie: ``positions`` (A, 3) m and ``yaws`` (A,) rad in the order of ANCHORS."""
+    """Poses of the A scene objects, in the order of ``SCENE_OBJECTS``."""
 
     positions: FloatArray
+    """(A, 3) centres, m."""
     yaws: FloatArray
+    """(A,) rotations about the vertical, rad."""
 
 
 @functools.cache
 def load_model() -> mujoco.MjModel:
-    """Return the compiled model of arm, table, cubes and zones; compiled once, never to be changed."""
+    """Return the model of arm, table, cubes and zones; it is compiled once and must not be changed."""
     path = resources_dir() / "arm" / "scene.xml"
     if not path.is_file():
         raise ArmError(f"The arm's model is missing: {path}. Reinstall metagui; your recordings are safe.")
@@ -72,7 +74,7 @@ def load_model() -> mujoco.MjModel:
 
 @functools.cache
 def make_model_xml() -> str:
-    """Return the whole scene as one MJCF text, to be stored with every take."""
+    """Return the complete scene as one MJCF text, which is stored with every take."""
     spec = mujoco.MjSpec.from_file(str(resources_dir() / "arm" / "scene.xml"))
     spec.compile()
     return str(spec.to_xml())
@@ -86,16 +88,19 @@ def get_state(model: mujoco.MjModel, data: mujoco.MjData) -> FloatArray:
 
 
 def set_state(model: mujoco.MjModel, data: mujoco.MjData, state: FloatArray) -> None:
-    """Put a stored state back and bring positions of all bodies up to date."""
+    """Set a stored state (D,) and update the positions of all bodies. Raises ArmError."""
     size = mujoco.mj_stateSize(model, PHYSICS_STATE_SPEC)
     if state.shape != (size,):
-        raise ArmError(f"A stored state has {state.shape} numbers where this model has {size}: another scene's take.")
+        raise ArmError(
+            f"A stored state has the shape {state.shape}, but this model has {size} numbers: the take is of another "
+            "scene. Nothing was changed; choose another take."
+        )
     mujoco.mj_setState(model, data, state, PHYSICS_STATE_SPEC)
     mujoco.mj_forward(model, data)
 
 
 def sample_layout(rng: np.random.Generator, spacing: float = 0.066) -> SceneLayout:
-    """Scatter cubes and zones over the part of the table the arm reaches well, ``spacing`` m apart or more."""
+    """Return a random layout within the arm's good reach, with objects at least ``spacing`` m apart."""
     count = len(SCENE_OBJECTS) - 1
     while True:
         points: list[FloatArray] = []
@@ -108,45 +113,45 @@ def sample_layout(rng: np.random.Generator, spacing: float = 0.066) -> SceneLayo
 
 
 def _sample_point(rng: np.random.Generator) -> FloatArray:
-    """Draw one point, uniform over the ring sector in front of the arm."""
+    """Return a (2,) point, uniform over the ring sector in front of the arm, m."""
     radius = math.sqrt(rng.uniform(_MIN_RADIUS_M**2, _MAX_RADIUS_M**2))
     angle = rng.uniform(-_MAX_ANGLE_RAD, _MAX_ANGLE_RAD)
     return np.array([PAN_AXIS_X_M + radius * math.cos(angle), radius * math.sin(angle)])
 
 
 def _make_layout(points: FloatArray, rng: np.random.Generator) -> SceneLayout:
-    """Give every point a turn; the table's own anchor comes last."""
-    turn = np.array([math.pi / 4 if a.kind == "cube" else 0.4 for a in SCENE_OBJECTS[:-1]])
-    yaws = np.append(rng.uniform(-turn, turn), 0.0)
+    """Return a layout with the objects at ``points`` (A - 1, 2) and random yaws; the table is last."""
+    max_yaws = np.array([math.pi / 4 if each.kind == "cube" else 0.4 for each in SCENE_OBJECTS[:-1]])
+    yaws = np.append(rng.uniform(-max_yaws, max_yaws), 0.0)
     return SceneLayout(_resting_positions(points), yaws)
 
 
 def _resting_positions(points: FloatArray) -> FloatArray:
-    """Return the centres (A, 3) of things that lie on the table at ``points`` (A - 1, 2)."""
-    heights = np.array([CUBE_SIZE_M / 2 if a.kind == "cube" else 0.0 for a in SCENE_OBJECTS[:-1]])
+    """Return the centres (A, 3) of objects that rest on the table at ``points`` (A - 1, 2), m."""
+    heights = np.array([CUBE_SIZE_M / 2 if each.kind == "cube" else 0.0 for each in SCENE_OBJECTS[:-1]])
     return np.vstack([np.column_stack([points, heights]), TABLE_CENTRE_M])
 
 
 def make_parked_layout() -> SceneLayout:
-    """Return a layout with everything on the table's edges, out of the way until somebody says where it is."""
+    """Return a layout with all objects at the table's edges, out of reach until a person places them."""
     points = np.array(_PARKING_POINTS_M)
     return SceneLayout(_resting_positions(points), np.zeros(len(SCENE_OBJECTS)))
 
 
 def apply_layout(model: mujoco.MjModel, data: mujoco.MjData, layout: SceneLayout) -> None:
-    """Reset the physics: arm at home, everything at rest where ``layout`` says."""
+    """Reset the physics: the arm in its home pose, all objects at rest at the poses of ``layout``."""
     mujoco.mj_resetData(model, data)
     data.qpos[: len(HOME_ANGLES_RAD)] = HOME_ANGLES_RAD
     data.ctrl[:] = HOME_ANGLES_RAD
-    for anchor, position, yaw in zip(SCENE_OBJECTS[:-1], layout.positions, layout.yaws, strict=False):
-        place_object(model, data, anchor, position, yaw)
+    for scene_object, position, yaw in zip(SCENE_OBJECTS[:-1], layout.positions, layout.yaws, strict=False):
+        place_object(model, data, scene_object, position, yaw)
     mujoco.mj_forward(model, data)
 
 
 def place_object(
     model: mujoco.MjModel, data: mujoco.MjData, scene_object: SceneObject, position: FloatArray, yaw: float
 ) -> None:
-    """Put one thing, at rest, where ``position`` (3,) says; ``mj_forward`` has to follow."""
+    """Put an object at rest at ``position`` (3,), m, and ``yaw``, rad; call ``mj_forward`` afterwards."""
     quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
     if scene_object.kind == "cube":
         joint = model.joint(model.body(scene_object.name).jntadr[0])
@@ -159,32 +164,34 @@ def place_object(
 
 
 def find_placement(object_name: str, x: float, y: float, positions: FloatArray) -> tuple[SceneObject, FloatArray]:
-    """Return which anchor is meant and where its centre (3,) comes to lie. Raises PlaceError.
+    """Return the object with a name and its centre (3,) on the table at x and y, m. Raises PlacementError.
 
-    ``positions`` (A - 1, 3) are those of all anchors but the table.
+    ``positions`` (A - 1, 3) are the present positions of all objects except the table, m.
     """
-    movable = {anchor.name: anchor for anchor in SCENE_OBJECTS if anchor.kind != "table"}
+    movable = {each.name: each for each in SCENE_OBJECTS if each.kind != "table"}
     if object_name not in movable:
-        raise PlacementError(f"There is no {object_name!r} that could be put anywhere; there is {', '.join(movable)}.")
-    anchor, problem = movable[object_name], ""
+        raise PlacementError(
+            f"There is no {object_name!r} that can be placed. Nothing was changed; choose from {', '.join(movable)}."
+        )
+    placed, problem = movable[object_name], ""
     if not _is_inside(x, y, _TABLE_AREA_M):
         problem = "that is not on the table"
     elif _is_inside(x, y, _BASE_AREA_M):
         problem = "the arm stands there"
     for other, position in zip(SCENE_OBJECTS[:-1], positions, strict=True):
-        near = math.hypot(position[0] - x, position[1] - y) < CUBE_SIZE_M
-        if near and anchor.kind == other.kind == "cube" and other is not anchor:
+        overlaps = math.hypot(position[0] - x, position[1] - y) < CUBE_SIZE_M
+        if overlaps and placed.kind == other.kind == "cube" and other is not placed:
             problem = f"the {other.name} stands there"
     if problem:
         raise PlacementError(
-            f"The {object_name} cannot be put at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. Nothing was changed; "
-            "choose another place."
+            f"The {object_name} cannot be placed at x {x * 1000:.0f}, y {y * 1000:.0f} mm: {problem}. "
+            "Nothing was changed; choose another position."
         )
-    return anchor, resting_position(anchor, x, y)
+    return placed, resting_position(placed, x, y)
 
 
 def resting_position(scene_object: SceneObject, x: float, y: float) -> FloatArray:
-    """Return the centre (3,) of a thing that lies on the table."""
+    """Return the centre (3,) of an object that rests on the table at x and y, m."""
     return np.array([x, y, CUBE_SIZE_M / 2 if scene_object.kind == "cube" else 0.0])
 
 

@@ -1,6 +1,6 @@
-"""A real arm with a physics twin: to the loop, the recorder, the view and a policy it looks like the simulated one.
+"""A real arm with its digital twin, with the interface of the simulated arm for loop, recorder, view and policies.
 
-The joints are the real arm's, as measured; where things stand is the twin's, in which a person marked them once.
+The joints are measured on the real arm; the objects' poses are those of the twin, in which a person placed them.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Arm, Command, FloatArray, Joint, JointState, SceneState
 
 MAX_CATCH_UP_PERIODS = 5
-"""Control periods that the twin makes up for when the loop was late."""
+"""Largest number of control periods that the twin simulates at once after a late tick."""
 
 
 class TwinnedArm:
-    """Any arm without a scene, among the anchors of a twin. Implements Arm, Scene, Replayable and Guidable.
+    """An arm without a scene, with the objects of a twin. Implements Arm, Scene, StatefulArm and HandGuidable.
 
-    ``put`` and ``put_here`` may be called from any thread; the arm's own methods as those of the arm inside.
-    ``lockstep`` lets one control period pass in the twin at every observation, whatever the clock says.
+    ``place_object`` and ``place_object_at_tool`` may be called from any thread, the arm's methods as those of ``arm``.
+    With ``lockstep``, the twin simulates one control period per observation, independent of the clock.
     """
 
     def __init__(self, arm: Arm, lockstep: bool = False) -> None:
@@ -39,7 +39,7 @@ class TwinnedArm:
         self._followed_at = 0.0
         self.objects = self._twin.objects
         self.placed_objects: frozenset[str] = frozenset()
-        """Names of what a person has put somewhere; the rest stands aside."""
+        """Names of the objects that a person has placed; the others are parked out of reach."""
 
     # The arm
 
@@ -50,7 +50,7 @@ class TwinnedArm:
 
     @property
     def device(self) -> str:
-        """The port it is on, or was last; empty for an arm without one."""
+        """The arm's present or last port; empty for an arm without one."""
         return str(getattr(self.arm, "device", ""))
 
     @property
@@ -60,28 +60,28 @@ class TwinnedArm:
 
     @property
     def connected(self) -> bool:
-        """Whether the real arm is connected."""
+        """Return whether the real arm is connected."""
         return self.arm.connected
 
     @property
     def hand_guiding(self) -> bool:
-        """Whether a person leads the arm."""
+        """Return whether a person guides the arm by hand."""
         return self._guidable is not None and self._guidable.hand_guiding
 
     def connect(self) -> None:
-        """Connect the real arm; it holds where it is, and so does the twin. Raises ArmError."""
+        """Connect the real arm; it holds its present position, and so does the twin. Raises ArmError."""
         self.arm.connect()
         with self._lock:
             self._twin.reset_tracking()
 
     def observe(self) -> JointState:
-        """Read the real joints, and let the twin follow them. Raises ArmError."""
+        """Read the real joints and let the twin follow them. Raises ArmError."""
         state = self.arm.observe()
         pose = forward_kinematics(state.positions)
         with self._lock:
-            late = round((state.time - self._followed_at) / CONTROL_PERIOD_S)
+            periods = round((state.time - self._followed_at) / CONTROL_PERIOD_S)
             self._followed_at = state.time
-            self._twin.follow(state.positions, min(max(late, 1), self._max_periods))
+            self._twin.follow(state.positions, min(max(periods, 1), self._max_periods))
             self._tool_position, self._tool_yaw = pose.position, float(pose.yaw)
         return state
 
@@ -90,13 +90,13 @@ class TwinnedArm:
         return self.arm.command(command)
 
     def hold(self) -> None:
-        """Make the real arm stay where it is, with torque; this ends hand-guiding. Raises ArmError."""
+        """Hold the present position with torque, which ends hand guiding. Raises ArmError."""
         self.arm.hold()
 
     def start_hand_guiding(self) -> None:
-        """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
+        """Switch the torque off for hand guiding; the arm sinks unless a person holds it. Raises ArmError."""
         if self._guidable is None:
-            raise ArmError(f"{self.name} cannot be led by hand; it holds its position. Click instead.")
+            raise ArmError(f"{self.name} cannot be guided by hand; it holds its position. Click objects instead.")
         self._guidable.start_hand_guiding()
 
     def disconnect(self) -> None:
@@ -106,39 +106,39 @@ class TwinnedArm:
     # The scene
 
     def observe_scene(self) -> SceneState:
-        """Return where every anchor of the twin is now."""
+        """Return the present state of the twin's objects."""
         with self._lock:
             return self._twin.observe_scene()
 
     def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
-        """Say where a thing stands: x and y on the table, m, and its turn, rad. Raises PlaceError."""
+        """Place an object on the twin's table at x and y, m, with ``yaw``, rad. Raises PlacementError."""
         with self._lock:
             self._twin.place_object(object_name, x, y, yaw)
             self.placed_objects |= {object_name}
 
     def place_object_at_tool(self, object_name: str) -> None:
-        """Say that a thing stands under the gripper's tip, turned as the gripper is. Raises ArmError."""
+        """Place an object under the gripper's tip, with the gripper's yaw. Raises ArmError."""
         with self._lock:
             if self._tool_position is None:
                 raise NotConnectedError(
-                    f"{self.name} was not read yet, so nobody knows where it points. Connect it first."
+                    f"{self.name} was not read yet, so its position is unknown. Nothing was changed; connect it first."
                 )
             self.place_object(object_name, float(self._tool_position[0]), float(self._tool_position[1]), self._tool_yaw)
 
-    # What a take stores
+    # For storing takes
 
     @property
     def model(self) -> mujoco.MjModel:
-        """The twin's model, never to be changed."""
+        """The twin's model, which must not be changed."""
         return self._twin.model
 
     @property
     def model_xml(self) -> str:
-        """The twin's scene as MJCF text."""
+        """Return the twin's scene as MJCF text."""
         return self._twin.model_xml
 
     def get_state(self) -> FloatArray:
-        """Return a copy of the twin's full state (D,), safe to hand to another thread."""
+        """Return a copy of the twin's full state (D,), which may be passed to another thread."""
         with self._lock:
             return self._twin.get_state()
 

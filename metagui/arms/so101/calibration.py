@@ -1,7 +1,7 @@
-"""What an arm's servos mean in joint angles, found by moving every joint through its travel once.
+"""Calibration of an arm: the relation between servo positions and joint angles, from the travel of every joint.
 
-A homing offset is chosen *after* the sweep, so that a servo's wrap from 4095 to 0 lies opposite to the middle of
-the travel, however the horn was mounted. Stored in LeRobot's shape, so that a user's existing file works.
+A homing offset is chosen *after* the sweep, so that a servo's wrap from 4095 to 0 is opposite to the middle of the
+travel, however the horn was mounted. The file has LeRobot's format, so that a user's existing file works.
 """
 
 from __future__ import annotations
@@ -15,39 +15,45 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 MID_TURN_TICKS = TICKS_PER_TURN // 2
+"""Half a turn, ticks."""
 MAX_HOMING_OFFSET_TICKS = MID_TURN_TICKS - 1
+"""Largest homing offset that a servo can store, ticks."""
 CONTINUOUS_RANGE_TICKS = 4000
-"""A range this wide, ticks, is a joint without stops: its middle is the angle zero."""
+"""Smallest range of a joint without stops, ticks; the middle of its range is the angle zero."""
 
 
 class CalibrationError(ArmError):
-    """A calibration cannot be read, or does not fit the arm."""
+    """A calibration cannot be read, or does not match the arm."""
 
 
 class NotCalibratedError(CalibrationError):
-    """The arm has no calibration, or another one than its file: calibrating it mends that."""
+    """The arm has no calibration, or not that of its file; calibrating it fixes that."""
 
 
 @dataclass(frozen=True)
 class JointCalibration:
-    """One joint, in LeRobot's words. ``drive_mode`` 1 turns the other way."""
+    """Calibration of one joint, with LeRobot's field names."""
 
     id: int
+    """Id of the servo."""
     drive_mode: int
+    """1 if the servo turns against the joint's direction, else 0."""
     homing_offset: int
-    """Ticks: what the servo subtracts from its encoder."""
+    """Offset that the servo subtracts from its encoder, ticks."""
     range_min: int
     """Lowest position of the travel, ticks, after the offset."""
     range_max: int
+    """Highest position of the travel, ticks, after the offset."""
 
     def find_problem(self) -> str | None:
-        """Say what is impossible about it."""
+        """Return the reason why the values are invalid, None if they are valid."""
         if any(type(value) is not int for value in asdict(self).values()):
             return "every value must be a whole number"
         if not 0 <= self.id <= 253:
@@ -63,18 +69,19 @@ class JointCalibration:
 
 @dataclass(frozen=True)
 class ArmCalibration:
-    """All joints, in bus order."""
+    """Calibration of all joints."""
 
     joints: tuple[JointCalibration, ...]
+    """The joints in bus order."""
 
     def require_same_in_servos(self, servo_calibration: ArmCalibration) -> None:
-        """Raise NotCalibratedError unless the servos hold this very calibration; of directions they know nothing."""
+        """Raise NotCalibratedError unless the servos hold this calibration; they do not store the directions."""
         pairs = zip(JOINTS, self.joints, servo_calibration.joints, strict=True)
-        odd = [joint.name for joint, ours, theirs in pairs if replace(ours, drive_mode=0) != theirs]
-        if odd:
+        different = [joint.name for joint, own, stored in pairs if replace(own, drive_mode=0) != stored]
+        if different:
             raise NotCalibratedError(
-                f"The servos hold another calibration than this arm's file ({', '.join(odd)} differ), so the arm was "
-                "not switched on. Write the file's to the arm, or calibrate again."
+                f"The servos hold another calibration than this arm's file ({', '.join(different)} differ), so the arm "
+                "was not switched on. Write the file's to the arm, or calibrate again."
             )
 
     def to_json(self, joints: Sequence[Joint] = JOINTS) -> str:
@@ -83,15 +90,13 @@ class ArmCalibration:
         return json.dumps(document, indent=4)
 
     def save(self, path: Path) -> None:
-        """Write the file; an older one is replaced only when the new one is whole."""
+        """Write the file atomically, replacing an older one. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".new")
-        draft.write_text(self.to_json(), encoding="utf-8")
-        draft.replace(path)
+        write_atomically(path, self.to_json().encode("utf-8"), replace=True)
 
 
 def load(path: Path, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
-    """Read a calibration, ours or LeRobot's. Raises CalibrationError."""
+    """Load a calibration file of metagui or LeRobot. Raises CalibrationError."""
     try:
         return parse(path.read_text(encoding="utf-8"), joints)
     except OSError as error:
@@ -103,12 +108,12 @@ def load(path: Path, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
 
 
 def parse(text: str, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
-    """Take LeRobot's JSON text apart. Raises ValueError or CalibrationError, saying which joint is wrong."""
+    """Parse LeRobot's JSON text. Raises ValueError or CalibrationError, which names the invalid joint."""
     document = json.loads(text)
     names = [joint.name for joint in joints]
     if not isinstance(document, dict) or set(document) != set(names):
         found = ", ".join(document) if isinstance(document, dict) else type(document).__name__
-        raise CalibrationError(f"it names {found or 'nothing'}, where it must name {', '.join(names)}")
+        raise CalibrationError(f"it names {found or 'nothing'}, but must name {', '.join(names)}")
     found_joints = tuple(_parse_joint(name, document[name]) for name in names)
     if len({joint.id for joint in found_joints}) < len(found_joints):
         raise CalibrationError("two joints have the same servo id")
@@ -127,10 +132,10 @@ def _parse_joint(name: str, values: Any) -> JointCalibration:
 
 
 class TickConversion:
-    """Turns servo positions into joint angles and back; arrays have one entry a joint.
+    """Converts servo positions to joint angles and back; arrays have one entry per joint.
 
-    The middle of a joint's calibrated range is the middle of the model's, and a tick is a tick: the scale is
-    exact. ``joints`` has the limits in which both the model and the calibrated range agree.
+    The middle of a joint's calibrated range is the middle of the model's range; the scale is that of the encoder.
+    ``joints`` has the limits that are within both the model's and the calibrated range.
     """
 
     def __init__(self, calibration: ArmCalibration, joints: Sequence[Joint] = JOINTS) -> None:
@@ -155,20 +160,20 @@ class TickConversion:
         self.max_ticks = np.floor(edges[1] + 1e-6)
 
     def to_angles(self, ticks: FloatArray) -> FloatArray:
-        """Return rad for positions (..., J)."""
+        """Return the angles, rad, of servo positions (..., J), ticks."""
         angles: FloatArray = self.signs * (np.asarray(ticks) - self.mid_ticks) * RAD_PER_TICK + self.mid_angles
         return angles
 
     def to_ticks(self, angles: FloatArray) -> list[int]:
-        """Return the nearest positions within the limits for angles (J,). Raises ValueError for NaN."""
+        """Return the nearest servo positions within the limits for angles (J,), rad. Raises ValueError for NaN."""
         return [int(t) for t in np.clip(np.rint(self._to_exact_ticks(angles)), self.min_ticks, self.max_ticks)]
 
     def clip(self, ticks: Sequence[int]) -> list[int]:
-        """Return positions moved within the limits."""
+        """Return servo positions clipped to the limits, ticks."""
         return [int(t) for t in np.clip(ticks, self.min_ticks, self.max_ticks)]
 
     def to_velocities(self, tick_velocities: FloatArray) -> FloatArray:
-        """Return rad/s for velocities (J,) in ticks a second."""
+        """Return the velocities, rad/s, for servo velocities (J,), ticks/s."""
         return self.signs * tick_velocities * RAD_PER_TICK
 
     def _to_exact_ticks(self, angles: FloatArray) -> FloatArray:

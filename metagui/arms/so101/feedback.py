@@ -1,4 +1,4 @@
-"""What every servo of an arm last said and when, so that one lost reply is a late report and not the end."""
+"""The latest feedback of every servo of an arm, so that a lost reply delays a reading but does not end it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _FAULT_TEXTS = {
 
 
 class ServosLostError(ConnectionLostError):
-    """The port is there, but a servo has not answered for too long."""
+    """The port is open, but a servo has not answered for too long."""
 
 
 class LatestFeedback:
-    """The last report of each servo of a chain; ``patience`` is how long it may stand in for lost ones, s."""
+    """The latest feedback of each servo of a chain; ``max_age`` is its longest use instead of lost replies, s."""
 
     def __init__(self, chain: ServoChain, max_age: float) -> None:
         self._chain = chain
@@ -37,44 +37,44 @@ class LatestFeedback:
         self._last: dict[int, Feedback] = {}
         self._received_at: dict[int, float] = {}
         self.responded: frozenset[int] = frozenset()
-        """Who answered when they were read last."""
+        """Ids of the servos that answered at the last reading."""
 
     def read(self) -> None:
-        """Read all servos once. Raises ServosLostError when one has been silent for too long, or always."""
+        """Read all servos once. Raises ServosLostError if one has been silent for longer than ``max_age``."""
         self._read_servos()
         oldest = time.perf_counter() - self._max_age
-        lost = [ident for ident in self._chain.ids if self._received_at.get(ident, -1.0) < oldest]
+        lost = [servo_id for servo_id in self._chain.ids if self._received_at.get(servo_id, -1.0) < oldest]
         if lost:
             raise ServosLostError(describe_silence(lost))
 
     def read_now(self) -> None:
-        """Read all servos once. Raises ServosLostError if none of them answers; their last reports do not count."""
+        """Read all servos once. Raises ServosLostError if none of them answers now."""
         self._read_servos()
         if not self.responded:
             raise ServosLostError(describe_silence(self._chain.ids))
 
     def get_positions(self) -> list[int]:
-        """Return where the servos are, ticks."""
-        return [self._last[ident].position for ident in self._chain.ids]
+        """Return the positions of the servos, ticks."""
+        return [self._last[servo_id].position for servo_id in self._chain.ids]
 
     def as_array(self) -> FloatArray:
-        """Return all reports as one array (J, 8), columns as in ``Feedback``."""
-        return np.array([self._last[ident] for ident in self._chain.ids], dtype=np.float64)
+        """Return the feedback of all servos as one array (J, 8), with the columns of ``Feedback``."""
+        return np.array([self._last[servo_id] for servo_id in self._chain.ids], dtype=np.float64)
 
     def find_overheated(self) -> set[int]:
-        """Return the servos that are too hot to hold."""
-        return {ident for ident, report in self._last.items() if report.status & ServoStatus.OVERHEAT}
+        """Return the ids of the servos that are too hot to hold."""
+        return {servo_id for servo_id, feedback in self._last.items() if feedback.status & ServoStatus.OVERHEAT}
 
     def describe_faults(self) -> dict[int, list[str]]:
-        """Return in words what is wrong with which servo."""
+        """Return texts on the faults of every faulty servo, by id."""
         return {
-            ident: [text for bit, text in _FAULT_TEXTS.items() if self._last[ident].status & bit]
-            for ident in self._chain.ids
-            if self._last[ident].status
+            servo_id: [text for bit, text in _FAULT_TEXTS.items() if self._last[servo_id].status & bit]
+            for servo_id in self._chain.ids
+            if self._last[servo_id].status
         }
 
     def _read_servos(self) -> None:
-        reports = self._chain.read_feedback()
-        self._last |= reports
-        self._received_at |= dict.fromkeys(reports, time.perf_counter())
-        self.responded = frozenset(reports)
+        received = self._chain.read_feedback()
+        self._last |= received
+        self._received_at |= dict.fromkeys(received, time.perf_counter())
+        self.responded = frozenset(received)

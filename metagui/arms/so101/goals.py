@@ -1,7 +1,7 @@
-"""What the servos were told last, and what they may be told next: the driver's own last line of defence.
+"""The goals of the servos, and the limits of the next ones: the driver's own protection behind the safety gate.
 
-A servo that did not say where it is keeps its goal; one that went limp gets its present position and nothing else
-until it holds again; no goal runs away faster than its joint may turn.
+A servo that did not report its position keeps its goal. A servo that lost its torque gets only its present position
+until it holds again. No goal moves faster than its joint may turn.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from metagui.arms.so101.motors import ServoChain
 
 GOAL_INTERVAL_RANGE_S = (0.02, 0.1)
-"""Least and greatest time, s, that a goal may make use of since the one before it."""
+"""Smallest and largest time since the previous goal from which the allowed step is computed, s."""
 
 
 class ServoGoals:
-    """The goals of a chain whose torque was just switched on at ``goals``; all positions are ticks.
+    """The goals of a chain whose torque was just switched on at ``goals``; all positions are in ticks.
 
-    ``haste`` is how much faster than a joint's ``max_velocity`` goals may run.
+    ``velocity_factor`` is the largest speed of goals as a multiple of the joint's ``max_velocity``.
     """
 
     def __init__(
@@ -43,35 +43,40 @@ class ServoGoals:
         self._last_goals = dict(zip(chain.ids, goals, strict=True))
         self._sent_at = time.perf_counter()
         self.torque_lost: frozenset[int] = frozenset()
-        """Servos that were found limp and have not been told to stay since."""
+        """Ids of servos that were found without torque and have not been sent their present position since."""
 
     @property
     def last_goals(self) -> list[int]:
-        """What the servos were told last."""
+        """The last goals, ticks."""
         return list(self._last_goals.values())
 
     def get_present_positions(self) -> list[int]:
-        """Return where the servos said they are, within the limits."""
+        """Return the reported positions of the servos, clipped to the limits."""
         return self._conversion.clip(self._feedback.get_positions())
 
     def move_towards(self, ticks: Sequence[int]) -> None:
         """Send goals, as far towards ``ticks`` as the time since the last ones allows."""
         elapsed = min(max(time.perf_counter() - self._sent_at, GOAL_INTERVAL_RANGE_S[0]), GOAL_INTERVAL_RANGE_S[1])
         steps = [int(speed * elapsed) for speed in self._max_velocities]
-        every = zip(ticks, self._last_goals.values(), steps, strict=True)
-        self._send([min(max(tick, last - step), last + step) for tick, last, step in every])
+        servos = zip(ticks, self._last_goals.values(), steps, strict=True)
+        self._send([min(max(tick, last - step), last + step) for tick, last, step in servos])
 
     def hold_position(self) -> None:
         """Make the present positions the goals."""
         self._send(self.get_present_positions())
 
     def _send(self, ticks: Sequence[int]) -> None:
-        hot, fresh = self._feedback.find_overheated(), self._feedback.responded
-        limp = self.torque_lost | hot
-        every = zip(self._chain.ids, ticks, self.get_present_positions(), strict=True)
-        goals = {ident: here if ident in limp else tick for ident, tick, here in every if ident in fresh}
+        """Send goals to the servos that reported their position; those without torque get that position."""
+        overheated, responded = self._feedback.find_overheated(), self._feedback.responded
+        without_torque = self.torque_lost | overheated
+        servos = zip(self._chain.ids, ticks, self.get_present_positions(), strict=True)
+        goals = {
+            servo_id: present if servo_id in without_torque else tick
+            for servo_id, tick, present in servos
+            if servo_id in responded
+        }
         if goals:
             self._chain.write_goals(goals)
             self._sent_at = time.perf_counter()
             self._last_goals |= goals
-        self.torque_lost = (limp - fresh) | hot
+        self.torque_lost = (without_torque - responded) | overheated

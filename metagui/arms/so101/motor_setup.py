@@ -1,4 +1,4 @@
-"""Gives new servos their ids, one at a time: from the factory all of them answer to 1, and would speak at once."""
+"""Assigns ids to new servos, one at a time: all of them are delivered with id 1 and would answer at the same time."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from metagui.arms.feetech.serial_port import Port
 
 COMMON_SERVO_IDS, ALL_SERVO_IDS = range(21), range(254)
-"""Ids that are asked first, and those asked where none of these answers; asking for an absent one takes 12 ms."""
+"""Ids that are tried first, and those tried if none of them answers; trying an unused id takes 12 ms."""
 
 
 class NotSingleServoError(ArmError):
-    """Not exactly one servo answers."""
+    """No servo or more than one servo answers."""
 
 
 def assign_id(port: Port, servo_id: int) -> int:
-    """Give the only servo on a port the id ``ident`` (0 … 253); return the one it had.
+    """Give the only servo on a port the id ``servo_id`` (0 … 253); return its old id.
 
-    Nothing moves. Raises NotAloneError, WrongServoError, ServoSilentError, ConnectionLostError.
+    Nothing moves. Raises NotSingleServoError, WrongServoError, ServoSilentError, ConnectionLostError.
     """
     bus = ServoBus(port, SETUP_RETRIES)
     bus.detect_echo(servo_id)
@@ -35,18 +35,18 @@ def assign_id(port: Port, servo_id: int) -> int:
         )
     bus.write(old, reg.TORQUE_ENABLE, 0)
     bus.write(old, reg.LOCK, 0)
-    bus.sync_write(reg.ID, {old: servo_id})  # it acknowledges under neither id
+    bus.sync_write(reg.ID, {old: servo_id})  # a plain write would be acknowledged with an uncertain id
     bus.write(servo_id, reg.LOCK, 1)
     return old
 
 
 def _find_only_servo(port: Port, echo: bool) -> int:
-    """Return the id of the only servo there is, by asking for every one."""
+    """Return the id of the only servo on the port, by trying all ids. Raises NotSingleServoError."""
     bus = ServoBus(port, retries=0)
     bus.echo = echo
     found: list[int] = []
-    for idents in (COMMON_SERVO_IDS, COMMON_SERVO_IDS, ALL_SERVO_IDS):  # a lost reply is no absence
-        found = found or [ident for ident in idents if bus.ping(ident)]
+    for servo_ids in (COMMON_SERVO_IDS, COMMON_SERVO_IDS, ALL_SERVO_IDS):  # twice, as a reply may be lost
+        found = found or [servo_id for servo_id in servo_ids if bus.ping(servo_id)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -55,6 +55,6 @@ def _find_only_servo(port: Port, echo: bool) -> int:
             "one servo alone to the board, switch the supply on, and try again."
         )
     raise NotSingleServoError(
-        f"The servos {', '.join(map(str, found))} answer, where one must be alone on the board. Nothing was written. "
-        "Unplug the others, and try again."
+        f"The servos {', '.join(map(str, found))} answer, but only one may be connected to the board. Nothing was "
+        "written. Unplug the others, and try again."
     )

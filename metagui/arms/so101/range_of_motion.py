@@ -1,6 +1,7 @@
-"""The sweep of a calibration: watch every joint being led through its travel, and say what is still missing.
+"""The calibration sweep: measures the travel of every joint while it is moved by hand, and what is still missing.
 
-Fed with raw encoder positions, it keeps count across the wrap; the window draws it, the command line prints it.
+It takes raw encoder values and counts on across their wrap. The window draws its progress, the command line prints
+it.
 """
 
 from __future__ import annotations
@@ -27,46 +28,50 @@ if TYPE_CHECKING:
     from metagui.arms.so101.motors import ServoChain
 
 SWEEP_PERIOD_S = 0.02
-"""Between two readings, s."""
+"""Time between two readings, s."""
 
 
 class SweepError(CalibrationError):
-    """The joints were not moved as a calibration needs it; the message names them."""
+    """The joints were not moved far enough for a calibration; the message names them."""
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """What counts as a full sweep."""
+    """Conditions for a complete sweep."""
 
     min_fraction: float = 0.93
-    """Share of the model's travel that a joint must have covered: the middle of the travel becomes its zero."""
+    """Smallest travel of a joint as a fraction of the model's; the middle of the travel becomes its zero."""
     max_fraction: float = 1.25
-    """Share beyond which something slips, or the joint is another one."""
+    """Largest travel as a fraction of the model's; beyond it the horn slips, or it is another joint."""
     max_jump: int = 1000
-    """Ticks between two readings from which on it is unknown how the joint got there; its sweep begins again."""
+    """Largest motion between two readings, ticks; beyond it the direction is unknown and the joint starts again."""
 
 
 @dataclass(frozen=True)
 class JointSweep:
-    """How far one joint has been moved. Positions are ticks, counted on across the wrap."""
+    """Progress of one joint; positions are in ticks, counted on across the wrap."""
 
     name: str
+    """Name of the joint."""
     lowest: int
+    """Lowest position so far, ticks."""
     highest: int
+    """Highest position so far, ticks."""
     present: int
+    """Present position, ticks."""
     expected_travel: int
-    """The model's travel, ticks."""
+    """Travel of the model, ticks."""
     problem: str | None
-    """What is wrong or missing, in words; None when the joint is done."""
+    """Text on what is wrong or missing; None when the joint is done."""
 
     @property
     def travel(self) -> int:
-        """Ticks from end to end."""
+        """Return the travel so far, ticks."""
         return self.highest - self.lowest
 
     @property
     def travel_fraction(self) -> float:
-        """The travel as a share of the model's."""
+        """Return the travel so far as a fraction of the model's."""
         return self.travel / self.expected_travel
 
 
@@ -82,18 +87,18 @@ class Sweep:
         self._ambiguous: set[int] = set()
 
     def mark_interrupted(self) -> None:
-        """Note that nothing was read for a while: what may have gone round the other way begins again."""
+        """Note a gap in the readings: joints whose direction of motion is unknown after it start again."""
         ambiguous = TICKS_PER_TURN - self._settings.max_jump
         self._ambiguous = {i for i in range(len(self._last)) if _model_travel(self._joints[i]) > ambiguous}
 
     def add_reading(self, positions: Sequence[int]) -> tuple[JointSweep, ...]:
-        """Take one reading of all encoders, 0 … 4095, at 20 Hz or more; return how far every joint is."""
+        """Add one reading of all encoders, 0 … 4095, at 20 Hz or more; return the progress of every joint."""
         if not self._last:
             self._last, self._lowest, self._highest = list(positions), list(positions), list(positions)
         for i, position in enumerate(positions):
             step = (position - self._last[i] + MID_TURN_TICKS) % TICKS_PER_TURN - MID_TURN_TICKS
             if i in self._ambiguous or abs(step) > self._settings.max_jump:
-                # Nobody knows which way round: this joint begins again.
+                # The direction of the motion is unknown: this joint starts again.
                 self._lowest[i] = self._highest[i] = self._last[i] + step
             self._last[i] += step
             self._lowest[i] = min(self._lowest[i], self._last[i])
@@ -102,11 +107,11 @@ class Sweep:
         return self.get_progress()
 
     def get_progress(self) -> tuple[JointSweep, ...]:
-        """Return how far every joint is."""
+        """Return the progress of every joint."""
         return tuple(self._get_joint_progress(i) for i in range(len(self._last)))
 
     def compute_calibration(self, ids: Sequence[int] = (1, 2, 3, 4, 5, 6)) -> ArmCalibration:
-        """Return the calibration. Raises SweepError, naming every joint that is not done and why."""
+        """Return the calibration. Raises SweepError, which names every unfinished joint and the reason."""
         swept = self.get_progress()
         reason = describe_missing_travel(swept)
         if reason:
@@ -123,38 +128,38 @@ class Sweep:
         return JointSweep(joint.name, lowest, highest, self._last[i], expected, problem)
 
     def _find_problem(self, travel: int, expected: int) -> str | None:
-        degrees, wanted = (math.degrees(ticks * RAD_PER_TICK) for ticks in (travel, expected))
+        moved, possible = (math.degrees(ticks * RAD_PER_TICK) for ticks in (travel, expected))
         if travel < self._settings.min_fraction * expected:
-            return f"was moved by {degrees:.0f}° of about {wanted:.0f}°; lead it from stop to stop"
+            return f"was moved by {moved:.0f}° of about {possible:.0f}°; move it from stop to stop"
         if travel > self._settings.max_fraction * expected or travel >= TICKS_PER_TURN - 2:
-            return f"was moved by {degrees:.0f}° where about {wanted:.0f}° are possible; does its horn slip?"
+            return f"was moved by {moved:.0f}°, but only about {possible:.0f}° are possible; does its horn slip?"
         return None
 
 
 def describe_missing_travel(joints: Sequence[JointSweep]) -> str | None:
-    """Say why there is no calibration in what was swept so far, naming every joint that is not done."""
+    """Return the message that names every unfinished joint; None if the sweep is complete."""
     problems = [f"{joint.name} {joint.problem}" for joint in joints if joint.problem]
     if joints and not problems:
         return None
     return (
         f"The sweep is not complete: {'; '.join(problems) or 'nothing was read'}. "
-        "Nothing was written to the arm; go on moving the joints, or start again."
+        "Nothing was written to the arm; continue moving the joints, or start again."
     )
 
 
 def _model_travel(joint: Joint) -> int:
-    """Return the model's travel, ticks."""
+    """Return the travel of the model's joint, ticks."""
     return round((joint.upper - joint.lower) / RAD_PER_TICK)
 
 
 def compute_joint_calibration(servo_id: int, lowest: int, highest: int) -> JointCalibration:
-    """Return the calibration of a joint whose travel is ``lowest`` … ``highest``, ticks counted on across the wrap.
+    """Return the calibration of a joint with a travel in ticks, counted on across the wrap.
 
-    The middle of the travel becomes 2048, and with it the wrap is as far away as it can be.
+    The middle of the travel becomes 2048, so that the wrap is as far from the travel as possible.
     """
     middle = (lowest + highest) // 2
     offset = middle % TICKS_PER_TURN - MID_TURN_TICKS
-    offset = max(offset, -MAX_HOMING_OFFSET_TICKS)  # sign and magnitude cannot say -2048; one tick aside is no harm
+    offset = max(offset, -MAX_HOMING_OFFSET_TICKS)  # sign and magnitude cannot encode -2048; one tick off is harmless
     centre = (middle - offset) % TICKS_PER_TURN
     return JointCalibration(servo_id, 0, offset, lowest - middle + centre, highest - middle + centre)
 
@@ -165,20 +170,20 @@ def run_sweep(
     sleep: Callable[[float], None] = time.sleep,
     resumed: Sweep | None = None,
 ) -> Generator[tuple[JointSweep, ...], None, ArmCalibration]:
-    """Watch limp joints being led about: yield how far each is, 50 times a second; return the calibration.
+    """Switch the torque off, yield the progress of every joint 50 times per second, return the calibration.
 
-    It ends by itself when every joint is done and no travel has grown for ``settled`` s. Closing it early changes
-    nothing. ``watched`` goes on with an interrupted sweep. Raises ServoSilentError, ConnectionLostError.
+    It ends when every joint is done and no travel has grown for ``settle_time`` s. Closing it early changes nothing.
+    ``resumed`` continues an interrupted sweep. Raises ServoSilentError, ConnectionLostError.
     """
     chain.begin_sweep()
-    resumed, quiet, before = resumed or Sweep(), 0, 0
-    resumed.mark_interrupted()
-    while quiet * SWEEP_PERIOD_S < settle_time:
-        progress = resumed.add_reading(chain.read_encoders())
+    sweep, unchanged, before = resumed or Sweep(), 0, 0
+    sweep.mark_interrupted()
+    while unchanged * SWEEP_PERIOD_S < settle_time:
+        progress = sweep.add_reading(chain.read_encoders())
         yield progress
         travel = sum(joint.travel for joint in progress)
         done = not any(joint.problem for joint in progress)
-        quiet = quiet + 1 if done and travel == before else 0
+        unchanged = unchanged + 1 if done and travel == before else 0
         before = travel
         sleep(SWEEP_PERIOD_S)
-    return resumed.compute_calibration(chain.ids)
+    return sweep.compute_calibration(chain.ids)

@@ -1,7 +1,7 @@
-"""The SO-101 over USB: six STS3215 servos behind the same protocol as the simulated arm.
+"""Driver of the SO-101 over USB: six STS3215 servos with the same interface as the simulated arm.
 
-One exchange reads everything that all servos know, one frame sends all goals. Torque comes on only at the present
-position; while a person leads the arm by hand, nothing is written that could move it.
+One exchange reads the feedback of all servos, one packet sends all goals. The torque is switched on only at the
+present position; while a person guides the arm by hand, nothing is written that could move it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class TorqueLostError(ArmError):
-    """A servo that should hold went limp by itself."""
+    """A servo that should hold lost its torque."""
 
 
 class OverheatedError(ArmError):
@@ -41,26 +41,26 @@ class OverheatedError(ArmError):
 
 @dataclass(frozen=True)
 class SO101ArmSettings:
-    """How patient the driver is."""
+    """Tolerances of the driver."""
 
     retries: int = 2
-    """How often a lost exchange is repeated within one tick."""
+    """Number of repetitions of a lost exchange within one tick."""
     max_feedback_age: float = 0.25
-    """How long a servo's last report stands in for lost ones, s; then the connection counts as lost."""
+    """Longest time for which a servo's last feedback replaces lost replies, s; then the connection counts as lost."""
     velocity_factor: float = 1.5
-    """How much faster than a joint's ``max_velocity`` goals may run. The safety gate asks for less; this is for
-    whoever goes round it, or forgets to start it anew after the arm was led by hand."""
+    """Largest speed of goals as a multiple of the joint's ``max_velocity``. The safety gate is stricter; this limit
+    protects against code that bypasses the gate, or does not reset it after hand guiding."""
     torque_check_interval: int = 25
-    """At how many readings once it is made sure that all servos hold: a dip of the supply makes them forget."""
+    """Number of readings between two checks that all servos hold; a dip of the supply switches their torque off."""
     limit_tolerance: float = 0.2
-    """How far outside its limits a joint may stand when the arm is switched on, rad."""
+    """Largest angle outside its limits at which a joint may be switched on, rad."""
 
 
 class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
-    ``find`` says at every connect on which device the arm is now, ``open_port`` turns a device's name into an open
-    port. A context manager: leaving it holds, then closes.
+    ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device. A context manager,
+    which holds, then closes the arm at its end.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SO101Arm:
         self.name = name
         self.connected = False
         self.hand_guiding = False
-        """Whether the arm is limp so that a person can lead it."""
+        """True while the torque is off for hand guiding."""
         self.settings = settings or SO101ArmSettings()
         self.calibration = calibration
         self.joints: tuple[Joint, ...] = JOINTS if calibration is None else TickConversion(calibration).joints
@@ -87,10 +87,10 @@ class SO101Arm:
         self._reading_count = 0
 
     def connect(self) -> None:
-        """Open the port, check the servos, switch the torque on where they are.
+        """Open the port, check the servos and switch the torque on at their present positions.
 
-        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, HotError; then the arm stays where
-        it is.
+        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, OverheatedError; then the torque stays
+        as it was.
         """
         with self._lock:
             if self.connected:
@@ -107,33 +107,33 @@ class SO101Arm:
     def observe(self) -> JointState:
         """Read all servos once.
 
-        Raises NotConnectedError, ConnectionLostError, ServosLostError; and TorqueLostError, once, when a servo
-        went limp by itself: it gets no goal but its present position until it holds again.
+        Raises NotConnectedError, ConnectionLostError, ServosLostError, and once TorqueLostError if a servo lost its
+        torque: it only gets its present position as a goal until it holds again.
         """
         with self._connection() as chain:
             before, retries = time.perf_counter(), chain.bus.counters.retries
             self._feedback.read()
             now = time.perf_counter()
             self._check_torque(chain)
-            reports = self._feedback.as_array()
+            feedback = self._feedback.as_array()
             return JointState(
                 time=now,
-                positions=read_only_copy(self._conversion.to_angles(reports[:, 0])),
-                velocities=read_only_copy(self._conversion.to_velocities(reports[:, 1])),
-                loads=read_only_copy(self._conversion.signs * reports[:, 2] / 1000),
-                temperatures=read_only_copy(reports[:, 4]),
-                voltages=read_only_copy(reports[:, 3] / 10),
+                positions=read_only_copy(self._conversion.to_angles(feedback[:, 0])),
+                velocities=read_only_copy(self._conversion.to_velocities(feedback[:, 1])),
+                loads=read_only_copy(self._conversion.signs * feedback[:, 2] / 1000),
+                temperatures=read_only_copy(feedback[:, 4]),
+                voltages=read_only_copy(feedback[:, 3] / 10),
                 latency=now - before,
                 retries=chain.bus.counters.retries - retries,
             )
 
     def command(self, command: Command) -> Command:
-        """Send joint targets; return them as they were sent: within limits and speed, on whole ticks.
+        """Send joint targets; return them as sent: within the limits of position and speed, on whole ticks.
 
-        What is not one finite number a joint makes the arm hold. A servo that did not say where it is keeps the
-        goal it has; one that is too hot to hold is told to stay where it is, so that it will not jump once it has
-        cooled. While a person leads the arm nothing is sent, and where it is counts as the target. Raises
-        ConnectionLostError, NotConnectedError.
+        A command that is not one finite number per joint makes the arm hold. A servo that did not report its position
+        keeps its goal; an overheated one gets its present position, so that it does not jump after cooling. During hand
+        guiding nothing is sent, and the present position counts as the target. Raises ConnectionLostError,
+        NotConnectedError.
         """
         angles = np.asarray(command.positions, dtype=np.float64)
         with self._connection():
@@ -146,7 +146,7 @@ class SO101Arm:
             return self._as_command(self._goals.last_goals)
 
     def hold(self) -> None:
-        """Stay where the arm is, with torque; this ends hand-guiding. Raises ArmError if that is impossible."""
+        """Hold the present position with torque, which ends hand guiding. Raises ArmError if that is impossible."""
         with self._connection() as chain:
             if self.hand_guiding:
                 self._enable_torque(chain)
@@ -154,13 +154,13 @@ class SO101Arm:
                 self._hold_position()
 
     def start_hand_guiding(self) -> None:
-        """Let a person lead the arm: torque off. It may sink; somebody must hold it. Raises ArmError."""
+        """Switch the torque off for hand guiding; the arm sinks unless a person holds it. Raises ArmError."""
         with self._connection() as chain:
             self.hand_guiding = True
             chain.disable_torque()
 
     def disconnect(self, disable_torque: bool = False) -> None:
-        """Hold, then close; the servos go on holding unless they are to be released. Raises ArmError."""
+        """Hold, then close; the servos continue to hold unless ``disable_torque`` is set. Raises ArmError."""
         if not self.connected:
             return
         try:
@@ -173,16 +173,15 @@ class SO101Arm:
             self._close()
 
     def describe_faults(self) -> list[str]:
-        """Return what the servos complained about in their last report, in words. Raises NotConnectedError."""
+        """Return texts on the faults in the servos' last feedback. Raises NotConnectedError."""
         with self._connection() as chain:
             names = dict(zip(chain.ids, (joint.name for joint in self.joints), strict=True))
-            return [
-                f"{names[ident]} {text}" for ident, said in self._feedback.describe_faults().items() for text in said
-            ]
+            faults = self._feedback.describe_faults()
+            return [f"{names[servo_id]} {text}" for servo_id, texts in faults.items() for text in texts]
 
     @property
     def counters(self) -> BusCounters:
-        """What happened on the line since it was opened."""
+        """Statistics of the line since it was opened."""
         return BusCounters() if self._chain is None else self._chain.bus.counters
 
     def __enter__(self) -> Self:
@@ -195,58 +194,59 @@ class SO101Arm:
         self.disconnect()
 
     def _initialise_servos(self, chain: ServoChain) -> None:
-        """Get to know the servos, then switch them on where they are."""
+        """Check and configure the servos, then switch their torque on at the present positions."""
         chain.check_servos()
         calibration = chain.read_calibration()
         if self.calibration is not None:
             self.calibration.require_same_in_servos(calibration)
-            calibration = self.calibration  # which also knows the directions
+            calibration = self.calibration  # it also has the directions
         chain.configure()
         self._conversion = TickConversion(calibration)
         self._enable_torque(chain)
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True
 
     def _enable_torque(self, chain: ServoChain) -> None:
-        """Switch the torque on at the present position. Raises CalibrationError or HotError if that is not safe."""
-        reports = LatestFeedback(chain, self.settings.max_feedback_age)
-        reports.read()
-        if reports.find_overheated():
+        """Switch the torque on at the present position. Raises CalibrationError or OverheatedError if it is unsafe."""
+        feedback = LatestFeedback(chain, self.settings.max_feedback_age)
+        feedback.read()
+        if overheated := feedback.find_overheated():
             raise OverheatedError(
-                f"Servo {', '.join(map(str, sorted(reports.find_overheated())))} is too hot, so the arm was not switched on. "
+                f"Servo {', '.join(map(str, sorted(overheated)))} is too hot, so the arm was not switched on. "
                 "Let it cool for some minutes, then connect again."
             )
-        present = reports.get_positions()
+        present = feedback.get_positions()
         goals = self._conversion.clip(present)
-        for joint, here, goal in zip(self._conversion.joints, present, goals, strict=True):
-            if abs(here - goal) * RAD_PER_TICK > self.settings.limit_tolerance:
+        for joint, position, goal in zip(self._conversion.joints, present, goals, strict=True):
+            distance = abs(position - goal) * RAD_PER_TICK
+            if distance > self.settings.limit_tolerance:
                 raise CalibrationError(
-                    f"{joint.name} stands {abs(here - goal) * RAD_PER_TICK:.2f} rad outside its range, so the arm was not "
-                    "switched on. Move it inside by hand, or calibrate the arm, and connect again."
+                    f"{joint.name} is {distance:.2f} rad outside its range, so the arm was not switched on. "
+                    "Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.enable_torque(goals)
-        self._feedback = reports
-        self._goals = ServoGoals(chain, self._conversion, reports, goals, self.settings.velocity_factor)
+        self._feedback = feedback
+        self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor)
         self.hand_guiding = False
 
     def _hold_position(self) -> None:
-        """Make the present position the goal; a servo that does not say where it is keeps the goal it has."""
+        """Make the present position the goal; a servo that does not report its position keeps its goal."""
         self._feedback.read_now()
         self._goals.hold_position()
 
     def _check_torque(self, chain: ServoChain) -> None:
-        """Ask now and then whether all servos hold, at once when one is hot. Raises TorqueLostError."""
+        """Check at intervals, or at once if a servo is too hot, that all servos hold. Raises TorqueLostError."""
         self._reading_count += 1
         if self.hand_guiding or (
             self._reading_count % self.settings.torque_check_interval
             and self._feedback.find_overheated() <= self._goals.torque_lost
         ):
             return
-        limp = chain.find_torque_lost() - self._goals.torque_lost
-        self._goals.torque_lost |= limp | self._feedback.find_overheated()
-        if limp:
+        lost = chain.find_torque_lost() - self._goals.torque_lost
+        self._goals.torque_lost |= lost | self._feedback.find_overheated()
+        if lost:
             raise TorqueLostError(
-                f"Servo {', '.join(map(str, sorted(limp)))} went limp by itself, over heat or a dip of the supply. "
-                "The arm is told to stay where it is. Support it, check temperature and supply, and connect again."
+                f"Servo {', '.join(map(str, sorted(lost)))} lost its torque, because of heat or a dip of the supply. "
+                "The arm is commanded to hold. Support it, check temperature and supply, and connect again."
             )
 
     def _as_command(self, ticks: list[int]) -> Command:
@@ -254,7 +254,7 @@ class SO101Arm:
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[ServoChain]:
-        """Have the line for oneself; a port that vanishes meanwhile is closed. Raises NotConnectedError."""
+        """Lock the line; a port that disappears meanwhile is closed. Raises NotConnectedError."""
         with self._lock:
             if self._chain is None:
                 raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")

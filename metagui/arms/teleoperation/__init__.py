@@ -1,1 +1,1 @@
-"""Sources of motion driven by a person: a leader arm, a gamepad, jogging velocities."""
+"""Teleoperation: a leader arm, a gamepad and jogging velocities as sources of motion."""

@@ -1,6 +1,6 @@
-"""A gamepad as a way to drive the gripper (only home of pygame, which is optional and imported when one is looked for).
+"""Gamepad input for moving the gripper. The only module that imports pygame, which is optional and imported late.
 
-Ask it thirty times a second from one thread, and pass on what it says; a gamepad that is unplugged says nothing.
+Poll it 30 times per second from one thread, and pass its velocity on; an unplugged gamepad returns none.
 """
 
 from __future__ import annotations
@@ -12,57 +12,64 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAMEPAD_SPEED_M_S = 0.15
-"""m/s at full deflection."""
+"""Velocity at full deflection, m/s."""
 GAMEPAD_TURN_RAD_S = 1.5
-"""rad/s at full deflection."""
+"""Turn rate at full deflection, rad/s."""
 DEAD_ZONE_FRACTION = 0.15
-"""Share of a stick's travel around its middle that means nothing."""
+"""Fraction of a stick's travel around its middle that is ignored."""
 AXIS_FULL_SCALE = 32767
+"""Value of an axis at full deflection."""
 _SDL_ENVIRONMENT = {
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
-    "SDL_VIDEODRIVER": "dummy",  # it must not open windows beside ours
+    "SDL_VIDEODRIVER": "dummy",  # pygame must not open windows
     "SDL_JOYSTICK_ALLOW_BACKGROUND_EVENTS": "1",
     "SDL_NO_SIGNAL_HANDLERS": "1",
 }
 
 
 class GamepadError(Exception):
-    """No gamepad can be used; the message says what is missing and how to get it."""
+    """No gamepad can be used; the message states what is missing and how to install it."""
 
 
 class GamepadVelocity(NamedTuple):
-    """Where the person wants to go, in the arm's base frame: forward, left and up, m/s; turn, rad/s."""
+    """Requested velocity of the tool in the arm's base frame."""
 
     vx: float
+    """Forward velocity, m/s."""
     vy: float
+    """Velocity to the left, m/s."""
     vz: float
+    """Upward velocity, m/s."""
     turn_rate: float
+    """Rotation about the vertical, rad/s."""
     gripper_open: bool
+    """True if the gripper should be open."""
 
 
 class Gamepad:
-    """The first gamepad that is plugged in, also later. Left stick: forward and sideways; right: up and turn.
+    """The first connected gamepad, also if it is plugged in later.
 
-    The A button opens and closes the gripper. Raises GamepadError if pygame is not installed.
+    The left stick moves forward and sideways, the right stick up and in rotation; button A opens and closes the
+    gripper. Raises GamepadError if pygame is not installed.
     """
 
     def __init__(self, gripper_open: bool = True) -> None:
         self.gripper_open = gripper_open
-        """Whether the gripper is to be open."""
+        """True if the gripper should be open."""
         self._pygame, self._controllers = _import_pygame()
         self._device: Any = None
         self._button_was_pressed = False
         self._pygame.display.init()
         self._controllers.init()
-        self._pygame.event.set_blocked(None)  # it is asked, and keeps no list of what happened
+        self._pygame.event.set_blocked(None)  # the gamepad is polled, so no events need to be queued
 
     @property
     def name(self) -> str:
-        """What it calls itself; empty if there is none."""
+        """Name of the gamepad; empty if there is none."""
         return str(self._device.name) if self._device is not None else ""
 
     def poll(self) -> GamepadVelocity | None:
-        """Return what it says now; None if there is none."""
+        """Return the present velocity; None if there is no gamepad."""
         self._pygame.event.pump()
         pad = self._find_device()
         if pad is None:
@@ -81,13 +88,13 @@ class Gamepad:
         return velocity_from_axes([pad.get_axis(axis) / AXIS_FULL_SCALE for axis in axes], self.gripper_open)
 
     def close(self) -> None:
-        """Let it go; a new Gamepad may be made after that."""
+        """Release the gamepad; another Gamepad may be made afterwards."""
         self._device = None
         self._controllers.quit()
         self._pygame.display.quit()
 
     def _find_device(self) -> Any:
-        """Return the gamepad, a new one if the old one was unplugged."""
+        """Return the gamepad, another one if it was unplugged, None if there is none."""
         if self._device is not None and not self._device.attached():
             self._device = None
         if self._device is None:
@@ -98,7 +105,7 @@ class Gamepad:
 
 
 def velocity_from_axes(axes: Sequence[float], gripper_open: bool) -> GamepadVelocity:
-    """Turn both sticks' axes (left x, left y, right x, right y in -1 … 1, down and right positive) into a wish."""
+    """Convert axes (left x, y, right x, y in -1 … 1, down and right positive) to a velocity."""
     left_x, left_y, right_x, right_y = (_apply_dead_zone(axis) for axis in axes)
     return GamepadVelocity(
         -left_y * GAMEPAD_SPEED_M_S,
@@ -110,13 +117,13 @@ def velocity_from_axes(axes: Sequence[float], gripper_open: bool) -> GamepadVelo
 
 
 def _apply_dead_zone(axis: float) -> float:
-    """Leave the middle out, and make small deflections smaller: fine where it matters, fast where it does not."""
+    """Ignore the middle and square the deflection: small deflections are precise, large ones fast."""
     size = min(max((abs(axis) - DEAD_ZONE_FRACTION) / (1.0 - DEAD_ZONE_FRACTION), 0.0), 1.0)
     return size * size if axis > 0 else -size * size
 
 
 def _import_pygame() -> tuple[Any, Any]:
-    """Return pygame and its part for gamepads. Raises GamepadError."""
+    """Return pygame and its gamepad module. Raises GamepadError."""
     for name, value in _SDL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:

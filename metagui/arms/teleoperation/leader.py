@@ -1,7 +1,7 @@
-"""A second arm leads: a person moves the limp leader, and whatever arm is connected does the same.
+"""Teleoperation with a leader arm: a person moves the leader, whose torque is off, and the connected arm follows.
 
-The leader never gets a goal. The follower comes slowly to where the leader is, then keeps up with it; what it is
-told passes the same safety gate as everything else.
+The leader never gets a goal. The follower first moves slowly to the leader's pose, then keeps up with it; its
+commands pass the safety gate like all others.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Arm, FloatArray, Observation
 
 LEADER_APPROACH_SPEED_RAD_S = 0.6
-"""How fast the follower comes to the leader at first, rad/s."""
+"""Speed at which the follower first approaches the leader's pose, rad/s."""
 SYNCHRONISED_RAD = 0.05
-"""From how near on, rad, it keeps up with the leader."""
+"""Largest distance of a joint from the leader's at which the approach is complete, rad."""
 
 
 class LeaderLostError(ArmError):
@@ -27,29 +27,29 @@ class LeaderLostError(ArmError):
 
 
 class LeaderController:
-    """Lets the arm of the loop follow ``leader``, which must be connected and limp. Implements Controller.
+    """Lets the arm of the loop follow ``leader``, which must be connected with its torque off. Implements Controller.
 
-    Where the leader cannot be read, ``decide`` raises LeaderLostError, over which the loop holds.
+    If the leader cannot be read, ``decide`` raises LeaderLostError, and the loop holds.
     """
 
     def __init__(self, leader: Arm) -> None:
         self.leader = leader
         self.synchronised = False
-        """Whether the follower has come to where the leader is."""
+        """True once the follower has reached the leader's pose."""
         self._target: FloatArray | None = None
 
     def decide(self, observation: Observation) -> Command:
-        """Return where the leader is, or a step towards that. Raises LeaderLostError."""
-        wanted = self._read_leader()
-        here = observation.joints.positions
-        if wanted.shape != here.shape:
+        """Return the leader's pose, or a step towards it. Raises LeaderLostError."""
+        target = self._read_leader()
+        present = observation.joints.positions
+        if target.shape != present.shape:
             raise LeaderLostError(
-                f"{self.leader.name} has {len(wanted)} joints and the arm that should follow has {len(here)}; it holds "
-                "its position. Choose a leader of the same kind."
+                f"{self.leader.name} has {len(target)} joints and the arm that should follow has {len(present)}; it "
+                "holds its position. Choose a leader of the same kind."
             )
         if not self.synchronised:
-            wanted = self._step_towards(wanted, here)
-        return Command(read_only_copy(wanted))
+            target = self._step_towards(target, present)
+        return Command(read_only_copy(target))
 
     def _read_leader(self) -> FloatArray:
         try:
@@ -59,10 +59,10 @@ class LeaderController:
                 f"The leader was lost and the arm that follows holds its position: {error}"
             ) from error
 
-    def _step_towards(self, wanted: FloatArray, here: FloatArray) -> FloatArray:
-        """Return the next place on the way to the leader; from there on, keep up with it."""
-        start = here if self._target is None else self._target
+    def _step_towards(self, leader: FloatArray, present: FloatArray) -> FloatArray:
+        """Return the next pose (J,) on the way to the leader's pose (J,), rad."""
+        start = present if self._target is None else self._target
         step = LEADER_APPROACH_SPEED_RAD_S * CONTROL_PERIOD_S * TICKS_PER_DECISION
-        self._target = start + np.clip(wanted - start, -step, step)
-        self.synchronised = bool(np.abs(wanted - self._target).max() < SYNCHRONISED_RAD)
+        self._target = start + np.clip(leader - start, -step, step)
+        self.synchronised = bool(np.abs(leader - self._target).max() < SYNCHRONISED_RAD)
         return self._target

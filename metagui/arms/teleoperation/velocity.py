@@ -1,4 +1,4 @@
-"""Driving the gripper with keys or a gamepad: a velocity that someone keeps saying, and that ends when they stop."""
+"""Moves the gripper at a velocity from keys or a gamepad, which must be repeated and otherwise expires."""
 
 from __future__ import annotations
 
@@ -25,24 +25,30 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation
 
 VELOCITY_TIMEOUT_S = 0.25
-"""How long a velocity holds when nobody repeats it, s: a lost gamepad stops the arm."""
+"""Time after which a velocity expires unless it is repeated, s, so that a lost gamepad stops the arm."""
 DECISION_PERIOD_S = CONTROL_PERIOD_S * TICKS_PER_DECISION
-"""Between two decisions, s."""
+"""Time between two decisions, s."""
 MAX_TOOL_SPEED_M_S = MAX_DISPLACEMENT_M / DECISION_PERIOD_S
-"""Fastest the gripper is driven, m/s."""
+"""Highest speed of the gripper, m/s."""
 MAX_TURN_RATE_RAD_S = MAX_YAW_CHANGE_RAD / DECISION_PERIOD_S
-"""Fastest it is turned, rad/s."""
+"""Highest turn rate of the gripper, rad/s."""
 
 
 class _VelocityRequest(NamedTuple):
+    """A requested velocity and the time of the request."""
+
     velocity: FloatArray
+    """(3,) velocity in the base frame, m/s."""
     turn_rate: float
+    """Rotation about the vertical, rad/s."""
     gripper_open: bool
+    """True if the gripper should be open."""
     received_at: float
+    """Time of the request, s."""
 
 
 class VelocityController:
-    """Moves the gripper at the velocity said last, in the arm's base frame. Implements Controller.
+    """Moves the gripper at the velocity requested last, in the arm's base frame. Implements Controller.
 
     ``set_velocity`` may be called from any thread. Before its first call the arm holds.
     """
@@ -53,29 +59,29 @@ class VelocityController:
         self._request: _VelocityRequest | None = None
 
     def set_velocity(self, vx: float, vy: float, vz: float, turn_rate: float, gripper_open: bool) -> None:
-        """Say where to go, m/s forward, left and up, rad/s about the vertical; repeat it, or it ends.
+        """Request a velocity, m/s forward, left, up, rad/s about the vertical; it expires unless repeated.
 
-        Faster than ``TOP_SPEED`` and ``TOP_TURN`` is slowed down, in the same direction; what is not a finite number
-        stands still.
+        Speeds above ``MAX_TOOL_SPEED_M_S`` and ``MAX_TURN_RATE_RAD_S`` are reduced, in the same direction; a velocity
+        that is not finite counts as zero.
         """
         velocity = np.array([vx, vy, vz, turn_rate], dtype=np.float64)
         if not np.isfinite(velocity).all():
             velocity[:] = 0.0
         speed = math.hypot(*velocity[:3].tolist())
-        if not math.isfinite(speed):  # finite numbers, but no finite length
+        if not math.isfinite(speed):  # the components are finite, but their norm is not
             velocity[:], speed = 0.0, 0.0
         if speed > MAX_TOOL_SPEED_M_S:
             velocity[:3] *= MAX_TOOL_SPEED_M_S / speed
-        turned = min(max(float(velocity[3]), -MAX_TURN_RATE_RAD_S), MAX_TURN_RATE_RAD_S)
+        clipped = min(max(float(velocity[3]), -MAX_TURN_RATE_RAD_S), MAX_TURN_RATE_RAD_S)
         with self._lock:
-            self._request = _VelocityRequest(velocity[:3], turned, gripper_open, self._clock())
+            self._request = _VelocityRequest(velocity[:3], clipped, gripper_open, self._clock())
 
     def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the motion until the next decision: none where nobody has said anything lately."""
+        """Return the motion until the next decision: zero after expiry, None before the first velocity."""
         with self._lock:
-            wish = self._request
-        if wish is None:
+            request = self._request
+        if request is None:
             return None
-        share = DECISION_PERIOD_S if self._clock() - wish.received_at <= VELOCITY_TIMEOUT_S else 0.0
-        gripper = GRIPPER_OPEN_RAD if wish.gripper_open else GRIPPER_CLOSED_RAD
-        return ToolMotion(wish.velocity * share, wish.turn_rate * share, gripper)
+        duration = DECISION_PERIOD_S if self._clock() - request.received_at <= VELOCITY_TIMEOUT_S else 0.0
+        gripper = GRIPPER_OPEN_RAD if request.gripper_open else GRIPPER_CLOSED_RAD
+        return ToolMotion(request.velocity * duration, request.turn_rate * duration, gripper)

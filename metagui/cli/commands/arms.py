@@ -1,5 +1,6 @@
-"""``metagui arms``, ``metagui calibrate`` and ``metagui virtual-arm``: an arm on a cable, or one as good as that."""
+"""Commands for the real and the emulated arm: ``arms``, ``calibrate``, ``setup-motors`` and ``emulate-arm``."""
 
+import json
 import signal
 import threading
 from dataclasses import asdict
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.options import AsJson, Seed
 from metagui.cli.output import CommandError, print_note, print_result
@@ -25,102 +27,135 @@ BAR_WIDTH_CHARACTERS = 24
 """Width of a joint's bar, characters."""
 
 
-@app.command()
+@app.command(cls=CommandWithAliases)
 def arms(as_json: AsJson = False) -> None:
-    """List the serial ports on USB, which named arm is on which, and the named ones that are elsewhere."""
+    """List the USB serial ports with the arms on them, and the named arms that are not plugged in."""
     from metagui.arms.feetech.serial_port import list_usb_ports
     from metagui.arms.so101.arm_registry import ArmRegistry
 
-    book = ArmRegistry()
-    found = [asdict(port) | {"adapter": port.adapter, "name": book.find_name(port)} for port in list_usb_ports()]
+    registry = ArmRegistry()
+    found = [asdict(port) | {"adapter": port.adapter, "name": registry.find_name(port)} for port in list_usb_ports()]
     rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
-    elsewhere = [arm for arm in book.list_arms() if arm.name not in {port["name"] for port in found}]
+    elsewhere = [arm for arm in registry.list_arms() if arm.name not in {port["name"] for port in found}]
     rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
     document = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
     print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
-        print_note("Nothing is plugged in. `metagui virtual-arm` makes an arm to try things on.")
+        print_note("No arm is plugged in. `metagui emulate-arm` makes one to try things on.")
 
 
-@app.command()
+@app.command(cls=CommandWithAliases)
 def calibrate(
-    port: Annotated[str, typer.Option(help="The arm's port; `metagui arms` lists them.")],
-    name: Annotated[str | None, typer.Option(help="Call the arm this from now on, and keep a copy.")] = None,
+    port: Annotated[str, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")],
+    name: Annotated[str | None, typer.Option(help="Name the arm, and store a copy of the calibration.")] = None,
     file: Annotated[
-        Path | None, typer.Option("--import", help="Take over a LeRobot calibration instead of moving the joints.")
+        Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lead every joint from stop to stop by hand; ends by itself. Control-C cancels and changes nothing."""
+    """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
     from metagui.arms.so101.calibration import load
     from metagui.arms.so101.motors import open_for_setup
 
     if name is not None:
         check_name(name)
-    known = None if file is None else load(file)
+    imported = None if file is None else load(file)
     with open_for_setup(port) as chain:
-        found = known or _run_sweep(chain)
-        chain.write_calibration(found)
-    book = ArmRegistry()
+        calibration = imported or _run_sweep(chain)
+        chain.write_calibration(calibration)
     if name is not None:
-        book.register(name, port)
-        found.save(book.calibration_path(name))
-    _print_calibration(found, as_json)
+        registry = ArmRegistry()
+        registry.register(name, port)
+        calibration.save(registry.calibration_path(name))
+    _print_calibration(calibration, as_json)
 
 
-@app.command("virtual-arm")
+@app.command("number-servos", cls=CommandWithAliases, hidden=True)
+@app.command("setup-motors", cls=CommandWithAliases)
+def setup_motors(
+    port: Annotated[str, typer.Option(help="Port of the board; `metagui arms` lists the ports.")],
+    joint: Annotated[str | None, typer.Option(help="Set the id of this joint's motor only.")] = None,
+) -> None:
+    """Give new motors the ids of an SO-101, each connected alone, before the arm is built. Ctrl+C ends it."""
+    from metagui.arms.feetech.serial_port import SerialPort
+    from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
+    from metagui.arms.so101.motors import SERVO_IDS
+
+    ids = {each.name: servo_id for each, servo_id in zip(JOINTS, SERVO_IDS, strict=True)}
+    if joint is not None and joint not in ids:
+        raise typer.BadParameter(f"there is no {joint}; the joints are {', '.join(ids)}")
+    line = SerialPort(port)
+    try:
+        for name, servo_id in [(joint, ids[joint])] if joint else reversed(ids.items()):
+            while True:
+                typer.prompt(f"Connect the motor of {name} alone, then press Return", "", False, err=True)
+                try:
+                    old = assign_id(line, servo_id)
+                except NotSingleServoError as error:
+                    print_note(str(error))
+                else:
+                    break
+            typer.echo(f"{name}: id {servo_id}, was {old}")
+    finally:
+        line.close()
+
+
+@app.command("virtual-arm", cls=CommandWithAliases, hidden=True)
+@app.command("emulate-arm", cls=CommandWithAliases)
 def emulate_arm(
     seed: Seed = 0,
-    new: Annotated[bool, typer.Option("--new", help="As from the factory: it has to be calibrated first.")] = False,
-    hands: Annotated[
-        bool, typer.Option("--hands", help="While it is limp, lead its joints through their travel, again and again.")
+    uncalibrated: Annotated[
+        bool, typer.Option("--uncalibrated", "--new", help="Start as a new arm, which must be calibrated first.")
     ] = False,
-    lost: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies that get lost.")] = 0.0,
-    corrupted: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of replies with a wrong bit.")] = 0.0,
+    hand_guided: Annotated[
+        bool, typer.Option("--hand-guided", "--hands", help="While its torque is off, move its joints as a hand would.")
+    ] = False,
+    lost: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies that are lost.")] = 0.0,
+    corrupted: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies with a wrong bit.")] = 0.0,
     echo: Annotated[bool, typer.Option("--echo", help="Repeat what is sent, as some adapters do.")] = False,
 ) -> None:
-    """Serve a virtual SO-101 on a serial port of its own, in real time, until Control-C."""
+    """Emulate an SO-101 on a serial port in real time, until Ctrl+C."""
     import itertools
 
     import numpy as np
 
     from metagui.arms.emulator.emulated_arm import EmulatedArm
     from metagui.arms.emulator.emulated_bus import FaultInjector
+    from metagui.arms.emulator.emulated_port import serve
     from metagui.arms.emulator.guided_sweep import sweep_by_hand
-    from metagui.arms.emulator.pty_server import serve
     from metagui.arms.simulation.simulated_arm import SimulatedArm
 
-    mounts = np.random.default_rng(seed).integers(0, 4096, 6)
-    arm = EmulatedArm(
-        SimulatedArm(seed), mounts.tolist(), FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    )
-    if not new:
+    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
+    faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
+    arm = EmulatedArm(SimulatedArm(seed), mount_offsets, faults)
+    if not uncalibrated:
         arm.calibrate()
-    if hands:
+    if hand_guided:
         arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
     stop = threading.Event()
-    # Handlers of our own: a program started in the background of a script inherits an ignored Control-C.
+    # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     serve(arm, typer.echo, stop)
 
 
 def _describe_location(device: str, vendor: int | None) -> str:
-    """Say of a named arm that is on no USB port where it may be."""
-    there = vendor is None and Path(device).exists()
-    return "a port that is not on USB" if there else "not plugged in; it was here last"
+    """Return where a named arm that is on no USB port may be."""
+    is_other_port = vendor is None and Path(device).exists()
+    return "a port that is not on USB" if is_other_port else "not plugged in; this was its last port"
 
 
 def _run_sweep(chain: "ServoChain") -> "ArmCalibration":
-    """Let a person move the joints, and show how far each has come."""
+    """Run the calibration sweep, showing the travel of every joint."""
     from rich.console import Console
     from rich.live import Live
 
     from metagui.arms.so101.range_of_motion import run_sweep
     from metagui.cli.signals import interruptible
 
-    print_note("The arm goes limp: hold it. Lead every joint from stop to stop.")
+    print_note("The torque is switched off: hold the arm. Move every joint by hand from stop to stop.")
     steps = run_sweep(chain)
     try:
         with interruptible(), Live(console=Console(stderr=True), refresh_per_second=15, transient=True) as live:
@@ -130,10 +165,11 @@ def _run_sweep(chain: "ServoChain") -> "ArmCalibration":
         found: ArmCalibration = end.value
         return found
     except KeyboardInterrupt:
-        raise CommandError("Cancelled. Nothing was written to the arm; it is limp.") from None
+        raise CommandError("Cancelled. Nothing was written to the arm; its torque is off.") from None
 
 
 def _make_bars(joints: "Sequence[JointSweep]") -> "Table":
+    """Return a table with a bar for the travel of every joint."""
     from rich.table import Table
 
     table = Table(box=None)
@@ -145,8 +181,7 @@ def _make_bars(joints: "Sequence[JointSweep]") -> "Table":
 
 
 def _print_calibration(found: "ArmCalibration", as_json: bool) -> None:
-    import json
-
+    """Print a calibration that was written to an arm."""
     from metagui.arms.kinematics import JOINTS
 
     rows = [
@@ -154,4 +189,4 @@ def _print_calibration(found: "ArmCalibration", as_json: bool) -> None:
         for joint, values in zip(JOINTS, found.joints, strict=True)
     ]
     document = json.loads(found.to_json())
-    print_result(document, ("joint", "servo", "offset", "lowest", "highest"), rows, as_json, "Written to the arm")
+    print_result(document, ("joint", "motor", "offset", "minimum", "maximum"), rows, as_json, "Written to the arm")

@@ -1,6 +1,5 @@
-"""``metagui generate`` and ``metagui record``: demonstrations by a script, as fast as the machine or in real time."""
+"""``metagui record``: record one take in real time, by a program, by hand or with a leader arm."""
 
-import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -8,122 +7,58 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
-from metagui.cli.options import AsJson, LibraryFolder, Seed, open_library
-from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result
+from metagui.cli.library import open_library
+from metagui.cli.options import AsJson, LibraryFolder, SceneSeed
+from metagui.cli.output import CommandError, print_note, print_result
+from metagui.cli.programs import choose_program, execute_setup
 
 if TYPE_CHECKING:
-    from metagui.arms.control.loop import Controller, ControlLoop
+    from metagui.arms.control.loop import ControlLoop
+    from metagui.arms.control.tick import Controller
     from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
-    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.demonstrations.recording.recorder import Recorder
 
 MAX_RECORDING_S = 120.0
-"""Seconds after which a recording by a script is ended, whatever it does."""
+"""Longest recording unless ``--seconds`` is given, s."""
 
 
 class RecordingMethod(StrEnum):
-    """How a take is shown."""
+    """How a take is demonstrated."""
 
-    PROGRAM = "clicks"
+    PROGRAM = "program"
     HAND = "hand"
     LEADER = "leader"
 
 
-@app.command()
-def generate(
-    programs: Annotated[Path, typer.Option(help="Click programs (JSON); resources/programs has some.")],
-    out: Annotated[Path, typer.Option(help="Folder of the library to make or to add to.")],
-    takes: Annotated[int, typer.Option(min=1, help="Takes of each program, each in a scene of its own.")] = 3,
-    seed: Seed = 0,
-    prefixes: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of takes that start after unrecorded random motion.")
-    ] = 0.0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core if not given.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a library from click programs, as fast as the machine."""
-    from metagui.demonstrations.programs.program import load_programs
-    from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
-
-    chosen = load_programs(programs)
-    library = open_library(out)
-    started = time.perf_counter()
-    made: list[dict[str, Any]] = []
-    with make_progress_bar() as bar:
-        job = bar.add_task("generating", total=len(chosen), says="")
-        for program, demonstrations in generate_library(chosen, GenerationSettings(takes, seed, prefixes, workers)):
-            names = [library.add_take(demonstration).name for demonstration in demonstrations]
-            shown = sum(demonstration.duration for demonstration in demonstrations)
-            made.append({"task": program.name, "takes": names, "seconds": round(shown, 2)})
-            bar.update(job, advance=1, says=program.name)
-    document = {"library": str(out), "tasks": made, "took": round(time.perf_counter() - started, 2)}
-    rows = [(row["task"], len(row["takes"]), f"{row['seconds']:.1f} s") for row in made]
-    print_result(document, ("task", "takes", "shown"), rows, as_json, f"{out}, made in {document['took']:.1f} s")
+def _parse_method(text: str) -> RecordingMethod:
+    """Parse the value of ``--by``; version 0.1 called ``program`` ``clicks``."""
+    try:
+        return RecordingMethod("program" if text == "clicks" else text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(RecordingMethod)}.") from None
 
 
-@app.command()
-def record(
-    task: Annotated[str, typer.Argument(help="The task that the take becomes part of; made if it is new.")],
-    program: Annotated[
-        Path | None,
-        typer.Option(help="Click programs (JSON): the one of the task's name, or the only one, is carried out."),
-    ] = None,
-    arm: ArmAddress = None,
-    put: ObjectPlacements = None,
-    by: Annotated[
-        RecordingMethod, typer.Option(help="How it is shown: by the clicks of a program, by a hand, by a leader arm.")
-    ] = RecordingMethod.PROGRAM,
-    leader: Annotated[str | None, typer.Option(help="The leader arm, by name or port.")] = None,
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="How long at most; Control-C ends it, too.")
-    ] = MAX_RECORDING_S,
-    seed: Annotated[int | None, typer.Option(help="Which scene; a new one each time if not given.")] = None,
-    library: LibraryFolder = None,
-    as_json: AsJson = False,
-) -> None:
-    """Record one take in real time, through the control loop, its safety gate and the recorder."""
-    from metagui.arms.control.loop import ControlLoop
-    from metagui.cli.realtime import draw_seed
-    from metagui.demonstrations.recording.recorder import Recorder
-    from metagui.demonstrations.timing import summarise_timing
-
-    shelf = open_library(library)
-    scene = draw_seed() if seed is None else seed
-    recorder = Recorder(shelf.root)
-    with connect_arm(arm, put, scene) as body:
-        loop = ControlLoop(body, body)
-        show_it = (
-            _record_program
-            if by is RecordingMethod.PROGRAM
-            else _record_hand_guiding
-            if by is RecordingMethod.HAND
-            else _record_leader
-        )
-        take = show_it(loop, recorder, RecordingRequest(task, program, leader, seconds))
-    kept = shelf.add_take(take)
-    recorder.clear_journal()
-    timing = summarise_timing(take)
-    document: dict[str, Any] = {
-        "task": task,
-        "take": kept.name,
-        "arm": take.arm,
-        "led_by": take.teaching_method,
-        "scene": scene if arm is None else None,
-        "success": take.success,
-        "samples": len(take),
-        "parts": len(take.segments),
-    }
-    document |= {"seconds": round(take.duration, 3), "timing": timing.to_dict()}
-    verdict = {True: "achieved", False: "not achieved", None: "not said"}[take.success]
-    row = (task, kept.name, f"{take.duration:.1f} s", len(take.segments), verdict, timing)
-    print_result(document, ("task", "take", "length", "parts", "success", "timing"), [row], as_json)
+ProgramFile = Annotated[
+    Path | None,
+    typer.Option(help="File of task programs (JSON); the one named like the task, or the only one, is executed."),
+]
+MethodOption = Annotated[
+    RecordingMethod,
+    typer.Option(
+        "--by",
+        parser=_parse_method,
+        metavar=f"[{'|'.join(RecordingMethod)}]",
+        help="How to demonstrate: by a task program, by hand, or with a leader arm.",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class RecordingRequest:
-    """What is to be shown, and how."""
+    """Options that determine what is demonstrated and how."""
 
     task: str
     program: Path | None
@@ -131,15 +66,63 @@ class RecordingRequest:
     seconds: float
 
 
+@app.command(cls=CommandWithAliases)
+def record(
+    task: Annotated[str, typer.Argument(help="The task that the take is added to; created if it is new.")],
+    program: ProgramFile = None,
+    arm: ArmAddress = None,
+    objects: ObjectPlacements = None,
+    method: MethodOption = RecordingMethod.PROGRAM,
+    leader: Annotated[str | None, typer.Option(help="Name or port of the leader arm.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Longest duration, s; Ctrl+C ends it earlier.")] = (
+        MAX_RECORDING_S
+    ),
+    seed: SceneSeed = None,
+    library: LibraryFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Record one take in real time, through the control loop, its safety gate and the recorder."""
+    from metagui.arms.control.loop import ControlLoop
+    from metagui.cli.realtime import draw_seed
+    from metagui.demonstrations.recording.recorder import Recorder
+
+    opened = open_library(library)
+    scene = draw_seed() if seed is None else seed
+    recorder = Recorder(opened.root)
+    with connect_arm(arm, objects, scene) as connected:
+        loop = ControlLoop(connected, connected)
+        record_take = _RECORD_FUNCTIONS[method]
+        take = record_take(loop, recorder, RecordingRequest(task, program, leader, seconds))
+    name = opened.add_take(take).name
+    recorder.clear_journal()
+    _print_take(take, name, scene if arm is None else None, as_json)
+
+
+def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bool) -> None:
+    """Print a recorded take; ``led_by`` and ``parts`` are the keys of version 0.1."""
+    from metagui.demonstrations.timing import summarise_timing
+
+    timing = summarise_timing(take)
+    count = len(take.segments)
+    document: dict[str, Any] = {
+        "task": take.task, "take": name, "arm": take.arm, "scene": scene, "success": take.success,
+        "teaching_method": take.teaching_method, "led_by": take.teaching_method, "samples": len(take),
+        "segments": count, "parts": count, "seconds": round(take.duration, 3), "timing": timing.to_dict(),
+    }  # fmt: skip
+    verdict = {True: "achieved", False: "not achieved", None: "not judged"}[take.success]
+    row = (take.task, name, f"{take.duration:.1f} s", count, verdict, timing)
+    print_result(document, ("task", "take", "duration", "segments", "success", "timing"), [row], as_json)
+
+
 def _record_program(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
-    """Let a script carry out a program's clicks."""
+    """Record a take in which the scripted demonstrator executes a task program."""
     from metagui.cli.realtime import run_controller
     from metagui.demonstrations.primitives.primitive import MotionStyle
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.scripted import ScriptedDemonstrator
 
     if request.program is None:
-        raise CommandError("Which clicks? Name the file of their --program, or show the task by hand: --by hand.")
+        raise CommandError("Which program? Name its file with --program, or demonstrate the task by hand: --by hand.")
     chosen = choose_program(load_programs(request.program), request.task, request.program)
     execute_setup(loop, chosen)
     demonstrator = ScriptedDemonstrator(chosen, loop.scene, MotionStyle())
@@ -148,30 +131,33 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
     last = run_controller(loop, demonstrator, request.seconds, (recorder.on_tick,))
     if demonstrator.instruction_index < 0:
         recorder.abort()
-        raise CommandError(f"The first click of {chosen.name!r} cannot be done in this scene: nothing was recorded.")
+        raise CommandError(
+            f"The first instruction of {chosen.name!r} cannot be done in this scene. Nothing was recorded; "
+            "choose another scene with --seed, or move the object with --object."
+        )
     return replace(recorder.stop(), success=demonstrator.success_monitor.is_successful(last.observation))
 
 
 def _record_hand_guiding(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
-    """Let a person lead the limp arm."""
+    """Record a take in which a person guides the arm by hand."""
     from metagui.arms.arm import HandGuidable
 
     if not isinstance(loop.arm, HandGuidable):
-        raise CommandError("Only an arm on a cable can be led by hand. Name it with --arm; `metagui arms` lists them.")
-    print_note("The arm goes limp now: hold it. Show the task; Control-C ends the take, and the arm holds.")
+        raise CommandError("Only a real arm can be guided by hand. Name it with --arm; `metagui arms` lists them.")
+    print_note("The torque is switched off now: hold the arm. Do the task; Ctrl+C ends the take, and the arm holds.")
     loop.arm.start_hand_guiding()
     return _record_until_interrupted(loop, recorder, request, None, "hand")
 
 
 def _record_leader(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
-    """Let the arm follow a limp leader."""
+    """Record a take in which the arm follows a hand-guided leader arm."""
     from metagui.arms.so101.arm_registry import make_usb_arm
     from metagui.arms.teleoperation.leader import LeaderController
 
     if request.leader is None:
-        raise CommandError("Which arm leads? Name it with --leader; `metagui arms` lists them.")
+        raise CommandError("Which arm is the leader? Name it with --leader; `metagui arms` lists them.")
     leader = make_usb_arm(request.leader)
-    print_note("The leader goes limp now: hold it. The other arm comes slowly; Control-C ends the take.")
+    print_note("The leader's torque is switched off now: hold it. The other arm follows slowly; Ctrl+C ends the take.")
     leader.connect()
     try:
         leader.start_hand_guiding()
@@ -180,49 +166,31 @@ def _record_leader(loop: "ControlLoop", recorder: "Recorder", request: Recording
         leader.disconnect(disable_torque=True)
 
 
+_RECORD_FUNCTIONS = {
+    RecordingMethod.PROGRAM: _record_program,
+    RecordingMethod.HAND: _record_hand_guiding,
+    RecordingMethod.LEADER: _record_leader,
+}
+
+
 def _record_until_interrupted(
     loop: "ControlLoop",
     recorder: "Recorder",
     request: RecordingRequest,
     controller: "Controller | None",
-    led_by: "TeachingMethod",
+    method: "TeachingMethod",
 ) -> "Demonstration":
-    """Record until Control-C, or until the time is over; cut where no clicks say how."""
+    """Record until Ctrl+C or the time limit; segment the take by its motion, as it has no instructions."""
     from metagui.cli.realtime import run_controller
     from metagui.cli.signals import interruptible
     from metagui.demonstrations.recording.segmentation import ensure_segmented
 
-    recorder.start(request.task, loop.arm, loop.scene, led_by)
+    recorder.start(request.task, loop.arm, loop.scene, method)
     try:
         with interruptible():
             run_controller(loop, controller, request.seconds, (recorder.on_tick,))
     except KeyboardInterrupt:
         print_note("Stopped; the arm holds.")
     except CommandError as error:
-        print_note(f"{error} What was recorded up to there is kept.")
+        print_note(f"{error} The recording up to that moment is saved.")
     return ensure_segmented(recorder.stop())
-
-
-def execute_setup(loop: "ControlLoop", program: "TaskProgram") -> None:
-    """Carry out the unrecorded clicks that a program begins with: on the simulated arm as fast as the machine."""
-    from metagui.arms.simulation.simulated_arm import SimulatedArm
-    from metagui.cli.realtime import run_controller
-    from metagui.demonstrations.primitives.primitive import MotionStyle
-    from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execute
-
-    if not program.setup:
-        return
-    demonstrator = ScriptedDemonstrator(replace(program, instructions=program.setup), loop.scene, MotionStyle())
-    if isinstance(loop.arm, SimulatedArm):
-        execute(loop, demonstrator)
-    else:
-        run_controller(loop, demonstrator, MAX_RECORDING_S)
-
-
-def choose_program(programs: "tuple[TaskProgram, ...]", task: str, path: Path) -> "TaskProgram":
-    """Return the program of a task's name, or the only one there is. Raises VerbError."""
-    named = [program for program in programs if program.name == task]
-    if named or len(programs) == 1:
-        return (named or list(programs))[0]
-    names = ", ".join(repr(program.name) for program in programs)
-    raise CommandError(f"{path} has no program called {task!r}. Nothing was recorded; it has {names}.")

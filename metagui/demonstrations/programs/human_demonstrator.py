@@ -1,8 +1,8 @@
-"""Human-like demonstrators: hands that lead the simulated arm, each with habits of its own.
+"""Human-like demonstrators: simulated people who guide the simulated arm by hand, each with habits of their own.
 
-They share nothing with the laws of motion that the script follows. A person strokes from place to place with minimum
-jerk (Flash and Hogan, 1985), misses by millimetres and corrects what can be seen, aligns before a contact, pauses,
-hesitates, trembles, and now and then grasps again. Who learns from the script alone has never seen any of that.
+They share no code with the feedback laws of the scripted demonstrator. A person moves in minimum-jerk strokes (Flash
+and Hogan, 1985), misses by millimetres and corrects visible errors, aligns before a contact, pauses, hesitates,
+trembles, and sometimes grasps again. A policy trained on scripted takes only has never seen that.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import Command, UnreachableError, read_only_copy
+from metagui.arms.arm import CONTROL_RATE_HZ, Command, UnreachableError, read_only_copy
 from metagui.arms.control.loop import ControlLoop
+from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, inverse_kinematics
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -28,255 +29,272 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation
     from metagui.demonstrations.demonstration import Demonstration, Instruction
 
-    Moves = Generator[None, None, None]
+    Motion = Generator[None, None, None]
 
-RATE = 25.0
-"""Decisions a second."""
-LONGEST = 4500
-"""Ticks (90 s) after which a take is given up."""
-ABOVE = 0.028
-"""Height above the place of a contact at which a hand aligns, m."""
-SEEN = 0.003
-"""Errors smaller than this are not seen, and not corrected, m."""
-WITHDRAW = 0.007
-"""How far the fixed finger is brought off a cube while letting go, m."""
+DECISION_RATE_HZ = CONTROL_RATE_HZ / TICKS_PER_DECISION
+MAX_HAND_GUIDED_TICKS = 4500
+"""Maximum number of ticks of a take (90 s)."""
+ALIGN_HEIGHT_M = 0.028
+"""Height above a contact at which a person aligns, m."""
+MIN_VISIBLE_ERROR_M = 0.003
+"""Minimum error that a person sees and corrects, m."""
+RELEASE_DISTANCE_M = 0.007
+"""Distance by which the fixed finger is moved off a cube during release, m."""
 
 
 @dataclass(frozen=True)
-class Person:
-    """The habits of one demonstrator."""
+class HumanStyle:
+    """Habits of one simulated person."""
 
     name: str
     speed: float
-    """Mean speed of a stroke, m/s; the script's top speed is 0.25."""
-    uneven: float = 0.2
-    """How much that speed changes from stroke to stroke, as a share."""
-    aim: float = 0.003
-    """Standard deviation of where a stroke ends, m."""
-    align: tuple[float, float] = (0.4, 1.2)
-    """Shortest and longest time spent above a contact, s."""
-    pauses: float = 0.4
-    """Probability of a pause between two steps."""
-    pause: tuple[float, float] = (0.3, 1.2)
-    """Its length, s."""
-    hesitates: float = 0.15
-    """Probability of stopping in the middle of a stroke."""
+    """Mean speed of a stroke, m/s; the scripted demonstrator's maximum is 0.25."""
+    speed_variation: float = 0.2
+    """Standard deviation of the logarithm of a stroke's speed."""
+    aim_error: float = 0.003
+    """Standard deviation of a stroke's end, m."""
+    align_duration: tuple[float, float] = (0.4, 1.2)
+    """Minimum and maximum time spent above a contact, s."""
+    pause_probability: float = 0.4
+    """Probability of a pause between two instructions."""
+    pause_duration: tuple[float, float] = (0.3, 1.2)
+    """Minimum and maximum duration of a pause, s."""
+    hesitation_probability: float = 0.15
+    """Probability of a stop in the middle of a stroke."""
     tremor: float = 0.0010
-    """Amplitude, m."""
-    regrasps: float = 0.1
-    """Probability that a grasp is made anew."""
-    height: float = 0.075
-    """How high above what it goes to a hand travels, m."""
-    bulge: float = 0.08
-    """How far aside of the straight line strokes go, as a share of their length."""
-    opening: float = GRIPPER_OPEN_RAD
-    """How wide the hand opens the gripper, rad."""
+    """Amplitude of the tremor, m."""
+    regrasp_probability: float = 0.1
+    """Probability that a grasp is repeated."""
+    travel_height: float = 0.075
+    """Height above the goal during travel, m."""
+    curvature: float = 0.08
+    """Standard deviation of a stroke's lateral deviation, as a fraction of its length."""
+    gripper_opening: float = GRIPPER_OPEN_RAD
+    """Angle to which the gripper is opened, rad."""
 
 
-PEOPLE = (
-    Person("brisk", 0.20, align=(0.2, 0.6), pauses=0.2, hesitates=0.05, regrasps=0.0, aim=0.003),
-    Person("careful", 0.10, align=(1.0, 2.2), pauses=0.5, aim=0.002, tremor=0.0008, height=0.06),
-    Person("trembling", 0.13, uneven=0.35, tremor=0.0020, aim=0.004, bulge=0.15, regrasps=0.2),
-)
-"""Whom thresholds and choices may be tuned on."""
-HELD_OUT = (
-    Person("hesitant", 0.09, uneven=0.4, hesitates=0.5, pauses=0.7, align=(0.6, 2.0), tremor=0.0012, regrasps=0.15),
-    Person("clumsy", 0.16, aim=0.005, regrasps=0.5, height=0.09, bulge=0.2, opening=0.55, tremor=0.0015),
-)
-"""Whom nothing may be tuned on: for reports."""
+TUNING_STYLES = (
+    HumanStyle(
+        "brisk", 0.20, aim_error=0.003, align_duration=(0.2, 0.6), pause_probability=0.2,
+        hesitation_probability=0.05, regrasp_probability=0.0,
+    ),
+    HumanStyle(
+        "careful", 0.10, aim_error=0.002, align_duration=(1.0, 2.2), pause_probability=0.5, tremor=0.0008,
+        travel_height=0.06,
+    ),
+    HumanStyle(
+        "trembling", 0.13, speed_variation=0.35, aim_error=0.004, tremor=0.0020, regrasp_probability=0.2,
+        curvature=0.15,
+    ),
+)  # fmt: skip
+"""People on whom thresholds and choices may be tuned."""
+HELD_OUT_STYLES = (
+    HumanStyle(
+        "hesitant", 0.09, speed_variation=0.4, align_duration=(0.6, 2.0), pause_probability=0.7,
+        hesitation_probability=0.5, tremor=0.0012, regrasp_probability=0.15,
+    ),
+    HumanStyle(
+        "clumsy", 0.16, aim_error=0.005, tremor=0.0015, regrasp_probability=0.5, travel_height=0.09, curvature=0.2,
+        gripper_opening=0.55,
+    ),
+)  # fmt: skip
+"""People on whom nothing may be tuned, for reports."""
 
 
-class Hand:
-    """One person leading the arm through some clicks. Implements Controller: joint targets, without any click.
-
-    ``finished`` once the hand has let go.
-    """
+class HumanDemonstrator:
+    """Guides the arm by hand through instructions. Implements Controller: joint targets without an instruction."""
 
     def __init__(
-        self, person: Person, arm: SimulatedArm, clicks: Sequence[Instruction], rng: np.random.Generator
+        self, style: HumanStyle, arm: SimulatedArm, instructions: Sequence[Instruction], rng: np.random.Generator
     ) -> None:
-        self._person, self._rng = person, rng
-        self._names = [anchor.name for anchor in arm.objects]
+        self._style, self._rng = style, rng
+        self._names = [each.name for each in arm.objects]
         self._now = arm.observe_all()
-        self._at = self._now.tool_position.copy()
+        self._position = self._now.tool_position.copy()
         self._yaw, self._gripper = self._now.tool_yaw, float(self._now.gripper)
         self._waves = [(rng.uniform(3, 8), rng.uniform(0, 2 * np.pi, 3), rng.normal(size=3)) for _ in range(4)]
-        self._ticks = 0
+        self._decisions = 0
         self._joints = self._now.joints.positions[:-1]
-        self._moves = self._all(clicks)
+        self._motion = self._carry_out(instructions)
         self.finished = False
+        """True if the person has let go of the arm."""
 
     def decide(self, observation: Observation) -> Command | None:
-        """Return where the hand takes the joints next, None once it has let go; out of reach the arm stays."""
+        """Return the next joint targets, None at the end; out of reach the joints stay."""
         self._now = observation
         try:
-            next(self._moves)
+            next(self._motion)
         except StopIteration:
             self.finished = True
             return None
-        self._ticks += 1
+        self._decisions += 1
         with contextlib.suppress(UnreachableError):
-            self._joints = inverse_kinematics(self._at + self._tremble(), self._yaw)
+            self._joints = inverse_kinematics(self._position + self._compute_tremor(), self._yaw)
         return Command(read_only_copy(np.append(self._joints, self._gripper)))
 
-    def _tremble(self) -> FloatArray:
-        """Return how far off the hand trembles now, (3,) m."""
-        time = self._ticks / RATE
+    def _compute_tremor(self) -> FloatArray:
+        """Return the current displacement (3,) by the tremor, m."""
+        time = self._decisions / DECISION_RATE_HZ
         waves = [size * np.sin(2 * np.pi * rate * time + phase) for rate, phase, size in self._waves]
-        return np.asarray(self._person.tremor * np.sum(waves, axis=0) / math.sqrt(2 * len(waves)))
+        return np.asarray(self._style.tremor * np.sum(waves, axis=0) / math.sqrt(2 * len(waves)))
 
-    def _all(self, clicks: Sequence[Instruction]) -> Moves:
+    def _carry_out(self, instructions: Sequence[Instruction]) -> Motion:
+        actions = {"reach": self._reach, "press": self._press, "grasp": self._grasp, "place": self._place}
         yield from self._wait(self._rng.uniform(0.2, 1.0))
-        for index, click in enumerate(clicks):
-            if index and self._rng.random() < self._person.pauses:
-                yield from self._wait(self._rng.uniform(*self._person.pause))
-            yield from getattr(self, f"_{click.action}")(click)
+        for index, instruction in enumerate(instructions):
+            if index and self._rng.random() < self._style.pause_probability:
+                yield from self._wait(self._rng.uniform(*self._style.pause_duration))
+            yield from actions[instruction.action](instruction)
         yield from self._wait(self._rng.uniform(0.3, 1.0))
 
-    # What can be done
+    # Actions
 
-    def _reach(self, click: Instruction) -> Moves:
-        """Go to a place beside or above something."""
-        yield from self._stroke(self._goal(click), 0.0)
-        yield from self._correct(lambda: self._goal(click))
+    def _reach(self, instruction: Instruction) -> Motion:
+        """Go to a point relative to an object."""
+        yield from self._stroke(self._compute_goal(instruction), 0.0)
+        yield from self._correct(lambda: self._compute_goal(instruction))
 
-    def _press(self, click: Instruction) -> Moves:
-        """Close the hand, come down on a cube until it is touched, rise."""
-        yield from self._grip(GRIPPER_CLOSED_RAD)
-        cube = self._index(click.object_name)
+    def _press(self, instruction: Instruction) -> Motion:
+        """Close the gripper, descend on a cube until it is touched, rise."""
+        yield from self._move_gripper(GRIPPER_CLOSED_RAD)
+        cube = self._names.index(instruction.object_name)
 
         def above() -> FloatArray:
-            return self._where(cube) - FINGERTIP_OFFSET_M * self._jaw() + (0.0, 0.0, ABOVE)
+            return self._get_position(cube) - FINGERTIP_OFFSET_M * self._jaw_direction + (0.0, 0.0, ALIGN_HEIGHT_M)
 
         yield from self._align(above, 0.0)
         for _ in range(60):
-            self._at = self._at - (0.0, 0.0, self._person.speed / RATE / 4)
-            yield
+            yield from self._descend()
             if self._now.scene.touched[cube]:
                 break
         yield from self._rise()
 
-    def _grasp(self, click: Instruction) -> Moves:
-        """Open, align, go down, close, lift; perhaps close anew before."""
-        yield from self._grip(self._person.opening)
-        cube = self._index(click.object_name)
-        again = self._rng.random() < self._person.regrasps
+    def _grasp(self, instruction: Instruction) -> Motion:
+        """Open the gripper, align, descend, close, lift; sometimes open and close again before."""
+        yield from self._move_gripper(self._style.gripper_opening)
+        cube = self._names.index(instruction.object_name)
+        again = self._rng.random() < self._style.regrasp_probability
         for _ in range(2 if again else 1):
             yaw = self._yaw + wrap_quarter_turn(float(self._now.scene.yaws[cube]) - self._yaw)
 
             def above() -> FloatArray:
-                return self._where(cube) - 0.005 * self._jaw() + (0.0, 0.0, ABOVE)
+                return self._get_position(cube) - 0.005 * self._jaw_direction + (0.0, 0.0, ALIGN_HEIGHT_M)
 
             if self._now.scene.held[cube]:
-                yield from self._grip(self._person.opening)
+                yield from self._move_gripper(self._style.gripper_opening)
                 yield from self._stroke(above(), yaw)
             yield from self._align(above, yaw + self._rng.normal(0.0, 0.04))
-            yield from self._stroke(self._at - (0.0, 0.0, ABOVE), self._yaw, miss=False)
-            yield from self._grip(GRIPPER_CLOSED_RAD)
+            yield from self._stroke(self._position - (0.0, 0.0, ALIGN_HEIGHT_M), self._yaw, exact=True)
+            yield from self._move_gripper(GRIPPER_CLOSED_RAD)
         yield from self._rise()
 
-    def _place(self, click: Instruction) -> Moves:
-        """Carry what is held above its goal, align, go down, let go beside the fixed finger, rise."""
+    def _place(self, instruction: Instruction) -> Motion:
+        """Carry the held cube above its goal, align, descend, release, move the fixed finger aside, rise."""
         held = np.flatnonzero(self._now.scene.held)
         if not len(held):
             return
         cube = int(held[0])
-        target = self._index(click.object_name)
+        target = self._names.index(instruction.object_name)
 
         def above() -> FloatArray:
-            goal = self._goal(click)
-            goal[2] = self._where(target)[2] + CUBE_SIZE_M if self._where(target)[2] > 0.005 else CUBE_SIZE_M / 2
-            return goal + (self._now.tool_position - self._where(cube)) + (0.0, 0.0, ABOVE)
+            goal, height = self._compute_goal(instruction), self._get_position(target)[2]
+            goal[2] = height + CUBE_SIZE_M if height > 0.005 else CUBE_SIZE_M / 2
+            return goal + (self._now.tool_position - self._get_position(cube)) + (0.0, 0.0, ALIGN_HEIGHT_M)
 
         yield from self._align(above, self._yaw)
         for _ in range(80):
-            if above()[2] - ABOVE > self._now.tool_position[2] - 0.001:
+            if above()[2] - ALIGN_HEIGHT_M > self._now.tool_position[2] - 0.001:
                 break
-            self._at = self._at - (0.0, 0.0, self._person.speed / RATE / 4)
-            yield
-        yield from self._grip(self._person.opening)
-        yield from self._stroke(self._at - WITHDRAW * self._jaw(), self._yaw, miss=False)
+            yield from self._descend()
+        yield from self._move_gripper(self._style.gripper_opening)
+        yield from self._stroke(self._position - RELEASE_DISTANCE_M * self._jaw_direction, self._yaw, exact=True)
         yield from self._rise()
 
-    # What it is made of
+    # Parts of actions
 
-    def _stroke(self, to: FloatArray, yaw: float, miss: bool = True) -> Moves:
-        """Go there with minimum jerk, a little aside, perhaps stopping on the way."""
-        person, rng, start, turn = self._person, self._rng, self._at.copy(), self._yaw
-        end = to + (rng.normal(0.0, person.aim, 3) if miss else 0.0)
+    def _stroke(self, goal: FloatArray, yaw: float, exact: bool = False) -> Motion:
+        """Move to a goal (3,) with minimum jerk, along a slight curve, sometimes with a stop."""
+        style, rng, start, start_yaw = self._style, self._rng, self._position.copy(), self._yaw
+        end = goal + (0.0 if exact else rng.normal(0.0, style.aim_error, 3))
         length = float(np.linalg.norm(end - start))
-        speed = person.speed * math.exp(rng.normal(0.0, person.uneven))
-        count = max(round(RATE * max(length / speed, 0.25)), 1)
-        aside = np.array([start[1] - end[1], end[0] - start[0], 0.0]) * rng.normal(0.0, person.bulge)
-        stop = int(rng.uniform(0.3, 0.7) * count) if length > 0.04 and rng.random() < person.hesitates else -1
+        speed = style.speed * math.exp(rng.normal(0.0, style.speed_variation))
+        count = max(round(DECISION_RATE_HZ * max(length / speed, 0.25)), 1)
+        aside = np.array([start[1] - end[1], end[0] - start[0], 0.0]) * rng.normal(0.0, style.curvature)
+        hesitates = length > 0.04 and rng.random() < style.hesitation_probability
+        stop = int(rng.uniform(0.3, 0.7) * count) if hesitates else -1
         for step in range(1, count + 1):
-            share = step / count
-            share = share**3 * (10 - 15 * share + 6 * share * share)
-            self._at = start + share * (end - start) + math.sin(math.pi * share) * aside
-            self._yaw = turn + share * (yaw - turn)
+            time = step / count
+            fraction = time**3 * (10 - 15 * time + 6 * time * time)
+            self._position = start + fraction * (end - start) + math.sin(math.pi * fraction) * aside
+            self._yaw = start_yaw + fraction * (yaw - start_yaw)
             yield
             if step == stop:
-                yield from self._wait(rng.uniform(*person.pause))
+                yield from self._wait(rng.uniform(*style.pause_duration))
 
-    def _align(self, above: Callable[[], FloatArray], yaw: float) -> Moves:
-        """Travel high, come down above a contact and stay there until it looks right."""
-        over = above()
-        if np.linalg.norm((over - self._at)[:2]) > 0.03:
-            high = max(self._at[2], over[2]) + max(self._person.height - ABOVE, 0.0) * self._rng.uniform(0.5, 1.0)
-            half = (self._at + over) / 2
-            yield from self._stroke(np.array([half[0], half[1], min(high, 0.14)]), (self._yaw + yaw) / 2)
-        yield from self._stroke(over, yaw)
-        yield from self._wait(self._rng.uniform(*self._person.align) / 2)
+    def _align(self, above: Callable[[], FloatArray], yaw: float) -> Motion:
+        """Travel high, descend to the point above a contact and correct the position there."""
+        goal = above()
+        if np.linalg.norm((goal - self._position)[:2]) > 0.03:
+            clearance = max(self._style.travel_height - ALIGN_HEIGHT_M, 0.0) * self._rng.uniform(0.5, 1.0)
+            height = max(self._position[2], goal[2]) + clearance
+            middle = (self._position + goal) / 2
+            yield from self._stroke(np.array([middle[0], middle[1], min(height, 0.14)]), (self._yaw + yaw) / 2)
+        yield from self._stroke(goal, yaw)
+        yield from self._wait(self._rng.uniform(*self._style.align_duration) / 2)
         yield from self._correct(above)
-        yield from self._wait(self._rng.uniform(*self._person.align) / 2)
+        yield from self._wait(self._rng.uniform(*self._style.align_duration) / 2)
 
-    def _correct(self, goal: Callable[[], FloatArray]) -> Moves:
-        """Go the rest of the way as it is seen now, twice at most."""
+    def _correct(self, goal: Callable[[], FloatArray]) -> Motion:
+        """Correct a visible error of the position, at most twice."""
         for _ in range(2):
-            way = goal() - self._now.tool_position
-            if np.linalg.norm(way) < SEEN:
+            error = goal() - self._now.tool_position
+            size = float(np.linalg.norm(error))
+            if size < MIN_VISIBLE_ERROR_M:
                 return
             yield from self._wait(0.2)
-            aim = replace(self._person, aim=min(0.3 * float(np.linalg.norm(way)), 0.0015))
-            before, self._person = self._person, aim
-            yield from self._stroke(self._at + way, self._yaw)
-            self._person = before
+            style, self._style = self._style, replace(self._style, aim_error=min(0.3 * size, 0.0015))
+            yield from self._stroke(self._position + error, self._yaw)
+            self._style = style
 
-    def _rise(self) -> Moves:
-        yield from self._stroke(self._at + (0.0, 0.0, self._rng.uniform(0.045, 0.06)), self._yaw)
+    def _descend(self) -> Motion:
+        self._position = self._position - (0.0, 0.0, self._style.speed / DECISION_RATE_HZ / 4)
+        yield
 
-    def _grip(self, gripper: float) -> Moves:
-        """Open or close the gripper in half a second or so."""
-        start, count = self._gripper, max(round(RATE * self._rng.uniform(0.3, 0.7)), 1)
+    def _rise(self) -> Motion:
+        yield from self._stroke(self._position + (0.0, 0.0, self._rng.uniform(0.045, 0.06)), self._yaw)
+
+    def _move_gripper(self, angle: float) -> Motion:
+        """Open or close the gripper to an angle, rad, in about half a second."""
+        start, count = self._gripper, max(round(DECISION_RATE_HZ * self._rng.uniform(0.3, 0.7)), 1)
         for step in range(1, count + 1):
-            self._gripper = start + (gripper - start) * step / count
+            self._gripper = start + (angle - start) * step / count
             yield
 
-    def _wait(self, seconds: float) -> Moves:
-        for _ in range(round(RATE * seconds)):
+    def _wait(self, duration: float) -> Motion:
+        for _ in range(round(DECISION_RATE_HZ * duration)):
             yield
 
-    def _index(self, name: str | None) -> int:
-        return self._names.index(str(name))
+    def _get_position(self, index: int) -> FloatArray:
+        return np.array(self._now.scene.positions[index])
 
-    def _where(self, anchor: int) -> FloatArray:
-        return np.array(self._now.scene.positions[anchor])
+    def _compute_goal(self, instruction: Instruction) -> FloatArray:
+        offset: FloatArray = np.asarray(instruction.parameters.get("offset", (0.0, 0.0, 0.0)))
+        return self._get_position(self._names.index(instruction.object_name)) + offset
 
-    def _goal(self, click: Instruction) -> FloatArray:
-        offset: FloatArray = np.asarray(click.parameters.get("offset", (0.0, 0.0, 0.0)))
-        return self._where(self._index(click.object_name)) + offset
-
-    def _jaw(self) -> FloatArray:
+    @property
+    def _jaw_direction(self) -> FloatArray:
         return np.array([math.cos(self._yaw), math.sin(self._yaw), 0.0])
 
 
-def led(task: str, clicks: Sequence[Instruction], person: Person, seed: int, name: str = "001") -> Demonstration | None:
-    """Record a take, without cuts, of a person leading the arm in the scene of a seed; None where it takes too long."""
+def demonstrate_by_hand(
+    task: str, instructions: Sequence[Instruction], style: HumanStyle, seed: int, name: str = "001"
+) -> Demonstration | None:
+    """Record a hand-guided take, without segments, in the scene of ``seed``; return None if it takes too long."""
     arm = SimulatedArm(seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
     recorder = InMemoryRecorder(task, arm, name, teaching_method="hand")
     loop.add_sink(recorder.on_tick)
-    hand = Hand(person, arm, clicks, np.random.default_rng([seed, 7]))
-    loop.run_inline(hand, LONGEST)
-    return recorder.stop() if hand.finished else None
+    demonstrator = HumanDemonstrator(style, arm, instructions, np.random.default_rng([seed, 7]))
+    loop.run_inline(demonstrator, MAX_HAND_GUIDED_TICKS)
+    return recorder.stop() if demonstrator.finished else None

@@ -1,8 +1,9 @@
-"""Where all takes of a task can be cut alike: the heaviest common subsequence of what shows in them.
+"""Alignment of the boundaries of all takes of a task: the common subsequence of cues with the highest weight.
 
-Every take shows a sequence of signs: this was grasped, that let go or touched, a rest. A sequence that is contained
-in all of them cuts all takes alike, so that no take is refused; the heaviest is taken, where a grip weighs more than
-a touch, and a touch more than a rest. People pause anywhere; where all pause at one place, it means something.
+Every take has a sequence of cues: grasps, releases, touches, rests. A subsequence that all takes contain splits all of
+them in the same way, so that no take has to be refused. The one with the highest weight is chosen; a grip weighs more
+than a touch, and a touch more than a rest. A person may pause anywhere, but pauses of all takes at one place have a
+meaning.
 """
 
 from __future__ import annotations
@@ -18,99 +19,99 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.recording.segmentation_cues import Boundary
 
-    Signs = tuple[str, ...]
+    Cues = tuple[str, ...]
 
-WEIGHTS = {"grip": 4.0, "touch": 2.0, "rest": 1.0}
-STRONGEST = 2.0
-"""More than this much strength says no more."""
-WEAKEST = 0.3
-"""A slower moment is looked at only if it is at least so strong."""
-TOGETHER = 0.03
-"""Takes rest at one place if, seen from some thing, they rest no farther apart than this, m."""
-MANY = 3000
-"""So many common sequences are compared; with more, rests that are no cuts by themselves are not looked at."""
+CUE_WEIGHTS = {"grip": 4.0, "touch": 2.0, "rest": 1.0}
+"""Weight of a boundary by its kind."""
+MAX_STRENGTH = 2.0
+"""Strength above which a boundary counts no more."""
+MIN_STRENGTH = 0.3
+"""Minimum strength of a boundary that is considered."""
+MAX_REST_DISTANCE_M = 0.03
+"""Maximum distance between the rests of several takes at one place, relative to an object, m."""
+MAX_COMMON_SEQUENCES = 3000
+"""Maximum number of common subsequences; with more, only boundaries with a strength of 1 or more are considered."""
 
 
-def agreed(
+def find_common_boundaries(
     takes: Sequence[Demonstration], found: Sequence[Sequence[Boundary]], count: int | None = None
 ) -> list[tuple[Boundary, ...]] | None:
-    """Return where to cut every take so that all are cut alike, given where each could be cut.
+    """Choose corresponding boundaries of every take among those that were ``found`` in it.
 
-    With ``count``, at so many places; None if the takes do not have so many in common.
+    With ``count``, choose that many; return None if the takes do not have so many in common.
     """
-    usable = [[cut for cut in cuts if cut.strength >= WEAKEST] for cuts in found]
-    common = list(_common(usable, count))
-    if len(common) >= MANY:
-        usable = [[cut for cut in cuts if cut.strength >= 1.0] for cuts in found]
-        common = list(_common(usable, count))
+    usable = [[each for each in boundaries if each.strength >= MIN_STRENGTH] for boundaries in found]
+    common = list(_list_common_sequences(usable, count))
+    if len(common) >= MAX_COMMON_SEQUENCES:
+        usable = [[each for each in boundaries if each.strength >= 1.0] for boundaries in found]
+        common = list(_list_common_sequences(usable, count))
     best: tuple[float, list[tuple[Boundary, ...]]] | None = None
-    for signs in common:
-        if count is not None and len(signs) != count:
+    for cues in common:
+        if count is not None and len(cues) != count:
             continue
-        chosen = [heaviest(cuts, signs) for cuts in usable]
-        alike = zip(*chosen, strict=True)
-        gain = sum(_gain(takes, place) for place in alike)
+        chosen = [_match_cues(boundaries, cues) for boundaries in usable]
+        gain = sum(_compute_gain(takes, corresponding) for corresponding in zip(*chosen, strict=True))
         if best is None or gain > best[0]:
             best = gain, chosen
     return None if best is None else best[1]
 
 
-def _common(found: Sequence[Sequence[Boundary]], count: int | None) -> Iterator[Signs]:
-    """Yield every sequence of signs, no longer than ``count``, that all takes contain; the shorter ones first."""
-    signs = [[cut.sign for cut in cuts] for cuts in found]
-    every = sorted(set(signs[0]).intersection(*signs[1:]))
-    level: dict[Signs, tuple[int, ...]] = {(): (0,) * len(signs)}
+def select_strongest(boundaries: Sequence[Boundary], count: int) -> tuple[Boundary, ...]:
+    """Return the ``count`` boundaries of a take with the highest weight, in its order; all if it has fewer."""
+    kept = sorted(boundaries, key=lambda each: -CUE_WEIGHTS[each.kind] * each.strength)[:count]
+    return tuple(each for each in boundaries if each in kept)
+
+
+def _list_common_sequences(found: Sequence[Sequence[Boundary]], count: int | None) -> Iterator[Cues]:
+    """Yield every sequence of at most ``count`` cues that all takes contain, the shorter ones first."""
+    cues = [[each.cue for each in boundaries] for boundaries in found]
+    shared = sorted(set(cues[0]).intersection(*cues[1:]))
+    level: dict[Cues, tuple[int, ...]] = {(): (0,) * len(cues)}
     seen = 0
-    while level and seen < MANY:
+    while level and seen < MAX_COMMON_SEQUENCES:
         yield from level
         seen += len(level)
-        longer: dict[Signs, tuple[int, ...]] = {}
-        for begun, places in level.items():
-            for sign in every if count is None or len(begun) < count else ():
-                after = [_after(own, sign, place) for own, place in zip(signs, places, strict=True)]
+        longer: dict[Cues, tuple[int, ...]] = {}
+        for sequence, positions in level.items():
+            for cue in shared if count is None or len(sequence) < count else ():
+                after = [_find_after(own, cue, position) for own, position in zip(cues, positions, strict=True)]
                 if all(after):
-                    longer[*begun, sign] = tuple(after)
+                    longer[*sequence, cue] = tuple(after)
         level = longer
 
 
-def _after(signs: Sequence[str], sign: str, place: int) -> int:
-    """Return the place after the first such sign at ``place`` or later; 0 if there is none."""
-    return signs.index(sign, place) + 1 if sign in signs[place:] else 0
+def _find_after(cues: Sequence[str], cue: str, position: int) -> int:
+    """Return the position after the first ``cue`` at ``position`` or later; 0 if there is none."""
+    return cues.index(cue, position) + 1 if cue in cues[position:] else 0
 
 
-def heaviest(cuts: Sequence[Boundary], signs: Signs) -> tuple[Boundary, ...]:
-    """Return the strongest cuts of a take that show ``signs``, which it contains, in this order."""
+def _match_cues(boundaries: Sequence[Boundary], cues: Cues) -> tuple[Boundary, ...]:
+    """Return the strongest boundaries with ``cues`` in this order; the take must contain them."""
     none: tuple[float, tuple[Boundary, ...]] = (-math.inf, ())
-    best = [(0.0, ()), *(none for _ in signs)]  # for the first 0, 1, … signs
-    for cut in cuts:
-        for length in range(len(signs), 0, -1):
-            if cut.sign == signs[length - 1]:
-                strength = best[length - 1][0] + min(cut.strength, STRONGEST)
+    best = [(0.0, ()), *(none for _ in cues)]  # entry n: the best match of the first n cues
+    for boundary in boundaries:
+        for length in range(len(cues), 0, -1):
+            if boundary.cue == cues[length - 1]:
+                strength = best[length - 1][0] + min(boundary.strength, MAX_STRENGTH)
                 if strength > best[length][0]:
-                    best[length] = strength, (*best[length - 1][1], cut)
+                    best[length] = strength, (*best[length - 1][1], boundary)
     return best[-1][1]
 
 
-def strongest(cuts: Sequence[Boundary], count: int) -> tuple[Boundary, ...]:
-    """Return so many of a take's heaviest cuts, in its order; all where it has fewer."""
-    kept = sorted(cuts, key=lambda cut: -WEIGHTS[cut.kind] * cut.strength)[:count]
-    return tuple(cut for cut in cuts if cut in kept)
-
-
-def _gain(takes: Sequence[Demonstration], place: Sequence[Boundary]) -> float:
-    """Return what is gained by cutting all takes there; less than nothing where it is no place at all."""
-    if place[0].kind == "rest" and not _at_one_place(takes, place):
+def _compute_gain(takes: Sequence[Demonstration], corresponding: Sequence[Boundary]) -> float:
+    """Return the gain of one boundary in all takes; negative if the evidence is weak or the places differ."""
+    if corresponding[0].kind == "rest" and not _are_at_one_place(takes, corresponding):
         return -math.inf
-    strengths = (math.log2(min(cut.strength, STRONGEST)) for cut in place)
-    return WEIGHTS[place[0].kind] * sum(strengths) / len(place)
+    strengths = (math.log2(min(each.strength, MAX_STRENGTH)) for each in corresponding)
+    return CUE_WEIGHTS[corresponding[0].kind] * sum(strengths) / len(corresponding)
 
 
-def _at_one_place(takes: Sequence[Demonstration], rests: Iterable[Boundary]) -> bool:
-    """Whether the takes rest at one place, seen from something that is not in the hand, or on the table."""
-    ways, held = [], []
-    for take, cut in zip(takes, rests, strict=True):
-        sample = min(cut.stop, len(take) - 1)
-        ways.append(take.tool_positions[sample] - take.object_positions[sample])
+def _are_at_one_place(takes: Sequence[Demonstration], rests: Iterable[Boundary]) -> bool:
+    """Whether the takes rest at one place, relative to an object that is not held, or to the table."""
+    relative, held = [], []
+    for take, rest in zip(takes, rests, strict=True):
+        sample = min(rest.stop, len(take) - 1)
+        relative.append(take.tool_positions[sample] - take.object_positions[sample])
         held.append(take.held[sample])
-    apart = np.linalg.norm(np.ptp(np.array(ways), axis=0), axis=1)
-    return bool((apart[~np.any(held, axis=0)] < TOGETHER).any())
+    distances = np.linalg.norm(np.ptp(np.array(relative), axis=0), axis=1)
+    return bool((distances[~np.any(held, axis=0)] < MAX_REST_DISTANCE_M).any())

@@ -1,8 +1,8 @@
-"""Cuts a take that nobody clicked in: where a hand grasped, let go or touched something, and where it paused.
+"""Segmentation of takes that were recorded without instructions, such as hand-guided ones.
 
-A person who leads the arm by the hand gives no clicks, but policies are learnt click by click. What a click would
-have ended with shows in the take: a cube is grasped, let go or touched and the tool has risen from there, or the tool
-rests. Pauses belong to no segment: nothing is to be learnt from them.
+Policies are learnt segment by segment. In a hand-guided take the end of a segment shows as a cue: a cube was grasped,
+released or touched and the tool rose after it, or the tool rests. Pauses belong to no segment, because nothing can be
+learnt from them.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.demonstration import Segment
-from metagui.demonstrations.recording.segment_alignment import agreed, strongest
+from metagui.demonstrations.recording.segment_alignment import find_common_boundaries, select_strongest
 from metagui.demonstrations.recording.segmentation_cues import (
-    MIN_PAUSE_S,
     MIN_RISE_M,
     MIN_TRAVEL_M,
-    RETAINED_REST_S,
     Boundary,
-    SmoothedTrajectory,
     find_contact_boundaries,
     find_rests,
-    strokes,
+    mark_strokes,
 )
+from metagui.demonstrations.recording.smoothed_trajectory import MIN_PAUSE_S, RETAINED_REST_S, SmoothedTrajectory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,109 +31,117 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
 
 MAX_PAUSE_DELAY_S = 0.6
-"""A pause this soon after a rise is part of the same cut, s."""
-MAX_REST_DISTANCE_M, MIN_LONG_REST_STRENGTH = 0.03, 2.0
-"""In a single take, a rest is a boundary only within the former horizontal distance of an object, or if its strength is
-at least the latter (one second): people hesitate anywhere, and no other take shows where a rest means something."""
+"""Maximum time between a rise and a pause that belongs to the same boundary, s."""
+MAX_REST_OFFSET_M, MIN_LONG_REST_STRENGTH = 0.03, 2.0
+"""In a single take, a rest is a boundary only within the former horizontal distance of an object, m, or if its strength
+is at least the latter (one second): people hesitate anywhere, and no other take shows where a rest has a meaning."""
 MIN_SEGMENT_S = 0.3
-"""Shorter segments are joined to the next, s."""
+"""Minimum duration of a segment, s; shorter ones are joined to the next."""
 
 
 def segment_take(take: Demonstration) -> tuple[Segment, ...]:
-    """Return the segments of a take, without clicks, in order; what lies between them are pauses."""
-    return _split_at_boundaries(take, _select_certain_boundaries(take, find_boundaries(take)))
+    """Return the segments of a take in order, without instructions and without the pauses between them."""
+    return _split_at_boundaries(take, _select_certain(take, find_boundaries(take)))
 
 
 def ensure_segmented(take: Demonstration) -> Demonstration:
-    """Return a take with its cuts; one that has clicks, or cuts already, as it is."""
+    """Return the take with segments; a take that has segments is returned unchanged."""
     return take if take.segments else replace(take, segments=segment_take(take))
 
 
 def align_segmentation(takes: Sequence[Demonstration]) -> tuple[Demonstration, ...]:
-    """Cut several takes of one task alike, at the heaviest sequence of signs that all have in common.
+    """Split the takes of one task at corresponding boundaries.
 
-    A take with clicks stays as it is, and so does one whose cuts a person moved; these say how many there are to be.
-    Only a take that cannot be cut so often then keeps cuts of its own number.
+    Takes with instructions, and those whose boundaries the user has set, remain unchanged and determine the number of
+    segments. A take without that many boundaries gets a number of its own.
     """
-    free = [index for index, take in enumerate(takes) if not is_settled(take)]
-    counts = Counter(len(take.segments) for take in takes if is_settled(take)).most_common(1)
+    free = [index for index, take in enumerate(takes) if not has_fixed_segments(take)]
+    counts = Counter(len(take.segments) for take in takes if has_fixed_segments(take)).most_common(1)
     if not free:
         return tuple(takes)
-    shown = [takes[index] for index in free]
-    found = [find_boundaries(take) for take in shown]
-    cut = list(takes)
+    free_takes = [takes[index] for index in free]
+    found = [find_boundaries(take) for take in free_takes]
+    aligned = list(takes)
     count = counts[0][0] - 1 if counts else None
-    chosen = None if count is None and len(free) == 1 else agreed(shown, found, count)
+    chosen = None if count is None and len(free) == 1 else find_common_boundaries(free_takes, found, count)
     if chosen is None:
         chosen = [
-            _select_certain_boundaries(take, boundaries) if count is None else strongest(boundaries, count)
-            for take, boundaries in zip(shown, found, strict=True)
+            _select_certain(take, boundaries) if count is None else select_strongest(boundaries, count)
+            for take, boundaries in zip(free_takes, found, strict=True)
         ]
-    for index, places in zip(free, chosen, strict=True):
-        cut[index] = replace(takes[index], segments=_split_at_boundaries(takes[index], places))
-    return tuple(cut)
+    for index, boundaries in zip(free, chosen, strict=True):
+        aligned[index] = replace(takes[index], segments=_split_at_boundaries(takes[index], boundaries))
+    return tuple(aligned)
 
 
-def is_settled(take: Demonstration) -> bool:
-    """Whether a take is not to be cut anew: it was clicked, or a person moved its cuts."""
-    return bool(take.segments) and (take.recut or any(segment.instruction is not None for segment in take.segments))
+def has_fixed_segments(take: Demonstration) -> bool:
+    """Whether a take must not be segmented again: it has instructions, or the user has set its boundaries."""
+    has_instructions = any(segment.instruction is not None for segment in take.segments)
+    return bool(take.segments) and (take.manually_segmented or has_instructions)
 
 
-def _select_certain_boundaries(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
+def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
+    """Return all candidate boundaries of a take in order, without its beginning and end."""
+    first, last = take.trim or (0, len(take))
+    trajectory = SmoothedTrajectory.from_take(take)
+    min_length = trajectory.count_samples(MIN_SEGMENT_S)
+    if last - first <= 2 * min_length:
+        return ()
+    contacts, in_contact = find_contact_boundaries(take, trajectory)
+    rests = [each for each in find_rests(trajectory) if not in_contact[min(each.start, len(take) - 1)]]
+    ends = [_absorb_pause(each, rests, trajectory) for each in contacts]
+    used = {(each.stop, each.start) for each in ends}
+    separate = [
+        each
+        for each in rests
+        if not any(each.stop < stop + min_length and start - min_length < each.start for stop, start in used)
+    ]
+    begin, end = trajectory.find_active_range(first, last)
+    ordered = sorted([*ends, *separate], key=lambda each: each.stop)
+    return tuple(
+        each
+        for each in mark_strokes(ordered)
+        if each.stop - begin >= min_length
+        and end - each.start >= min_length
+        and trajectory.measure_travel(each.start, end) > MIN_TRAVEL_M
+    )
+
+
+def _select_certain(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
     """Return the boundaries that need no other take as evidence."""
     return tuple(each for each in boundaries if each.strength >= 1.0 and _is_certain(take, each))
 
 
 def _is_certain(take: Demonstration, boundary: Boundary) -> bool:
-    """Return True for a contact, a long rest, or a rest above an object."""
-    if boundary.sign != "rest" or boundary.strength >= MIN_LONG_REST_STRENGTH:
+    """Whether a boundary is a contact, a turn of strokes, a long rest, or a rest above an object."""
+    if boundary.cue != "rest" or boundary.strength >= MIN_LONG_REST_STRENGTH:
         return True
     return _is_above_object(take, boundary.stop)
 
 
 def _is_above_object(take: Demonstration, sample: int) -> bool:
-    """Return True if the tool is above, or in, an object other than the table and what it holds."""
+    """Whether the tool is above or at an object that is neither the table nor held."""
     sample = min(sample, len(take) - 1)
     offsets = take.tool_positions[sample] - take.object_positions[sample]
     others = np.array([each.kind != "table" for each in take.objects]) & ~take.held[sample]
-    return bool((np.linalg.norm(offsets[:, :2], axis=1)[others] < MAX_REST_DISTANCE_M).any())
-
-
-def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
-    """Return every place where a take could be cut, in order, without those at its beginning and end."""
-    first, last = take.trim or (0, len(take))
-    motion = SmoothedTrajectory.from_take(take)
-    least = motion.count_samples(MIN_SEGMENT_S)
-    if last - first <= 2 * least:
-        return ()
-    after, belongs = find_contact_boundaries(take, motion)
-    resting = [r for r in find_rests(motion) if not belongs[min(r.start, len(take) - 1)]]
-    ends = [_absorb_pause(cut, resting, motion) for cut in after]
-    taken = {(cut.stop, cut.start) for cut in ends}
-    alone = [r for r in resting if not any(r.stop < stop + least and start - least < r.start for stop, start in taken)]
-    begin, end = motion.find_active_range(first, last)
-    order = sorted([*ends, *alone], key=lambda cut: cut.stop)
-    return tuple(
-        cut
-        for cut in strokes(order)
-        if cut.stop - begin >= least
-        and end - cut.start >= least
-        and motion.measure_travel(cut.start, end) > MIN_TRAVEL_M
-    )
+    return bool((np.linalg.norm(offsets[:, :2], axis=1)[others] < MAX_REST_OFFSET_M).any())
 
 
 def _split_at_boundaries(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Segment, ...]:
-    """Return the segments between cuts, from the first motion to the last."""
+    """Return the segments between boundaries, from the first motion to the last."""
     begin, end = SmoothedTrajectory.from_take(take).find_active_range(*(take.trim or (0, len(take))))
-    starts, stops = [begin, *(c.start for c in boundaries)], [*(c.stop for c in boundaries), end]
+    starts, stops = [begin, *(each.start for each in boundaries)], [*(each.stop for each in boundaries), end]
     return tuple(Segment(start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start)
 
 
-def _absorb_pause(boundary: Boundary, rest_boundaries: Sequence[Boundary], trajectory: SmoothedTrajectory) -> Boundary:
-    """Return a cut that leaves out the pause in which the rise ended, if there is one."""
-    for rest in rest_boundaries:
-        soon = boundary.stop <= rest.start and rest.stop - boundary.stop <= trajectory.count_samples(MAX_PAUSE_DELAY_S)
-        long = rest.start - rest.stop >= trajectory.count_samples(MIN_PAUSE_S - RETAINED_REST_S)
-        if long and soon and trajectory.measure_travel(boundary.stop, max(rest.stop, boundary.stop + 1)) < MIN_RISE_M:
-            return replace(boundary, stop=max(rest.stop, boundary.stop), start=rest.start)
+def _absorb_pause(boundary: Boundary, rests: Sequence[Boundary], trajectory: SmoothedTrajectory) -> Boundary:
+    """Return the boundary extended by the pause at the end of its rise, if there is one."""
+    max_delay = trajectory.count_samples(MAX_PAUSE_DELAY_S)
+    min_length = trajectory.count_samples(MIN_PAUSE_S - RETAINED_REST_S)
+    for rest in rests:
+        is_soon = boundary.stop <= rest.start and rest.stop - boundary.stop <= max_delay
+        is_long = rest.start - rest.stop >= min_length
+        stop = max(rest.stop, boundary.stop)
+        if is_long and is_soon and trajectory.measure_travel(boundary.stop, max(stop, boundary.stop + 1)) < MIN_RISE_M:
+            return replace(boundary, stop=stop, start=rest.start)
     return boundary

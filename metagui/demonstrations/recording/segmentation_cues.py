@@ -1,6 +1,6 @@
-"""What shows in a take where one thing ends: things grasped, let go or touched and a rise after it, and rests.
+"""Cues for boundaries in takes without instructions: grasps, releases and touches with the rise after them, and rests.
 
-Thresholds are in seconds and metres, far above what a hand trembles and below what it does on purpose.
+Thresholds are in seconds and metres, far above a hand's tremor and below its deliberate motions.
 """
 
 from __future__ import annotations
@@ -11,219 +11,93 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from metagui.demonstrations.recording.smoothed_trajectory import (
+    MIN_PAUSE_S,
+    REST_RADIUS_M,
+    REST_WINDOW_S,
+    RETAINED_REST_S,
+    find_runs,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.arms.arm import BoolArray, FloatArray
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.recording.smoothed_trajectory import SmoothedTrajectory
 
 BoundaryKind = Literal["grip", "touch", "rest"]
 
-SMOOTHING_WINDOW_S = 0.16
-"""A trembling hand's period, s: averaged over, it is gone."""
-REST_WINDOW_S, REST_RADIUS_M = 0.30, 0.005
-"""At rest is who stays within so many metres for so many seconds."""
-REST_ROTATION_RAD = 0.12
-"""Who turns the tool or moves the gripper by more than this during that time does not rest, rad."""
 SLOW_RADIUS_M = 0.015
-"""Who stays within this for that long is slow: a possible cut, if the other takes have one there."""
-MIN_PAUSE_S = 0.50
-"""A rest of this length is a cut by itself, s."""
+"""The tool is slow if it stays within this radius during the rest window, m: a boundary if other takes have it too."""
 MIN_HOLD_S, MAX_CONTACT_GAP_S = 0.10, 0.40
-"""Holding for less is none; holding or touching again within the latter is still the same, s."""
+"""Minimum duration of a hold, and maximum interruption of one hold or touch, s."""
 MIN_RISE_M, MIN_TRAVEL_M = 0.015, 0.025
-"""Rising by the former after a contact ends it; going aside by the latter before does so without a rise, m."""
+"""A rise by the former ends a contact; a horizontal motion by the latter before it ends it without a rise, m."""
 RISE_LOOKAHEAD_S, MAX_RISE_REMAINDER_M = 0.25, 0.004
-"""The rise is over when so many seconds would bring less than so many metres more."""
+"""A rise is over if the tool rises by less than the latter, m, during the former, s."""
 MAX_RISE_DURATION_S = 5.0
-"""Seconds after a contact in which a rise is looked for."""
-BESIDE, OVER = 0.025, 0.045
-"""Who stays within the former beside and the latter above the place of a coming contact aligns, m: that is no pause,
-however long it takes, and from those moments precision is learnt."""
-LET_GO = 0.045
-"""A cube grasped again before the tool has gone farther from where it was let go than this is one grip, m."""
-CARRIED = 0.015
-"""A cube that was moved by less while it was held was not carried: that grip was an attempt, m."""
+"""Maximum time between a contact and the end of its rise, s."""
+APPROACH_RADIUS_M, APPROACH_HEIGHT_M = 0.025, 0.045
+"""Horizontal and vertical distance from a coming contact within which the tool is aligning, m.
+
+That is no pause, however long it takes: a policy learns precision from those samples."""
+MAX_REGRASP_DISTANCE_M = 0.045
+"""Maximum distance from the place of a release at which a second grasp of the same cube continues the grip, m."""
+MIN_CARRY_DISTANCE_M = 0.015
+"""Minimum displacement of a held cube, m; with less, the grip was an attempt."""
 MIN_PUSH_DISTANCE_M = 0.005
-"""What was moved by more while it was touched was pushed, m."""
-STRAIGHT, ASIDE, ON_THE_WAY = 0.8, 0.02, 0.3
-"""Who goes on after a rest in the direction they came from, by this cosine, over so many metres before and after,
-hesitated on the way: that rest counts this much."""
-BACK, STROKES, OF_STROKES = -0.7, 3, 1.25
-"""Who goes back where they came from, by this cosine, turned; so many turns in a row are strokes to and fro, and each
-then counts this much: a policy without phase cannot know in which pass over one place it is."""
-RETAINED_REST_S = 0.08
-"""How much of a pause stays with what it ends, s, so that the end is learnt as rest."""
+"""Minimum displacement of a touched object that counts as a push, m."""
+STRAIGHT_COSINE, DIRECTION_DISTANCE_M, HESITATION_STRENGTH = 0.8, 0.02, 0.3
+"""After a hesitation the tool goes on in the same direction: minimum cosine of the directions, the distance over which
+they are measured, m, and the factor on the strength of such a rest."""
+TURN_COSINE, MIN_STROKE_COUNT, STROKE_STRENGTH = -0.7, 3, 1.25
+"""At a turn the tool goes back: maximum cosine of the directions, the number of consecutive turns that make strokes,
+and the strength of each. Strokes are separate segments, because a policy without a phase cannot tell at which pass over
+the same place it is."""
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """A place between two segments."""
+    """Place between two segments."""
 
     stop: int
-    """First sample after what came before."""
+    """First sample after the segment before it."""
     start: int
-    """First sample of what follows."""
+    """First sample of the segment after it."""
     kind: BoundaryKind
     strength: float
-    """1 and more is a cut by itself; less is one only if other takes of the task have it."""
-    sign: str = "rest"
-    """What shows there: only cuts of one sign are alike."""
-
-
-@dataclass(frozen=True)
-class SmoothedTrajectory:
-    """A take's motion without trembling: N samples."""
-
-    positions: FloatArray
-    """(N, 3) m."""
-    extent: FloatArray
-    """(N,) within how many metres the tool stays during the window about a sample."""
-    rotating: BoolArray
-    """(N,) whether the gripper moves or the tool turns during that window."""
-    sample_rate: float
-    """Samples a second."""
-
-    @classmethod
-    def from_take(cls, take: Demonstration) -> SmoothedTrajectory:
-        """Look at a take."""
-        rate = 1.0 / max(float(np.median(np.diff(take.time))) if len(take) > 1 else 0.02, 1e-3)
-        width = max(round(SMOOTHING_WINDOW_S * rate), 1) | 1
-        position = _smooth(take.tool_positions, width)
-        window = max(round(REST_WINDOW_S * rate), 2) | 1
-        extent = np.linalg.norm(_compute_window_range(position, window), axis=1)
-        turning = np.column_stack([take.joint_positions[:, -1], np.unwrap(take.tool_yaws)])
-        busy = np.asarray((_compute_window_range(_smooth(turning, width), window) > REST_ROTATION_RAD).any(axis=1))
-        return cls(position, extent, busy, rate)
-
-    def count_samples(self, duration: float) -> int:
-        """Return how many samples a time is, one at least."""
-        return max(round(duration * self.sample_rate), 1)
-
-    def measure_travel(self, start: int, stop: int) -> float:
-        """Return how far the tool gets away from where it is at ``start``, m; nowhere once the take is over."""
-        if start >= len(self.positions):
-            return 0.0
-        return float(np.linalg.norm(self.positions[start:stop] - self.positions[start], axis=1).max(initial=0.0))
-
-    def stays(self, start: int, stop: int, within: float) -> bool:
-        """Return whether the tool gets no farther than ``within``, m, from where it is at ``start`` until ``stop``."""
-        return self.measure_travel(start, stop) <= within
-
-    def find_active_range(self, first: int, last: int) -> tuple[int, int]:
-        """Return the samples [start, stop) between the rest at the beginning and the one at the end."""
-        moving = np.flatnonzero((self.extent > REST_RADIUS_M) | self.rotating)
-        moving = moving[(moving >= first) & (moving < last)]
-        if not len(moving):
-            return first, last
-        half = self.count_samples(REST_WINDOW_S) // 2  # windows about a sample reach into the rest after it
-        begin = first if moving[0] - first < self.count_samples(MIN_PAUSE_S) else int(moving[0])
-        end = int(moving[-1]) + 1 - half + self.count_samples(RETAINED_REST_S)
-        return begin, last if last - end < 2 * self.count_samples(RETAINED_REST_S) else max(end, begin + 1)
-
-
-def _smooth(values: FloatArray, window: int) -> FloatArray:
-    """Average (N, D) over ``width`` samples, an odd number."""
-    padded = np.pad(values, ((window // 2, window // 2), (0, 0)), mode="edge")
-    total = np.cumsum(np.concatenate([np.zeros((1, values.shape[1])), padded]), axis=0)
-    return np.asarray((total[window:] - total[:-window]) / window)
-
-
-def _compute_window_range(values: FloatArray, window: int) -> FloatArray:
-    """Largest less smallest of (N, D) within ``window`` samples about each."""
-    padded = np.pad(values, ((window // 2, window // 2), (0, 0)), mode="edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
-    return np.asarray(views.max(axis=-1) - views.min(axis=-1))
-
-
-def _find_runs(flags: BoolArray, max_gap: int = 0, min_length: int = 1) -> list[tuple[int, int]]:
-    """Return the runs [start, stop) of true flags (N,); shorter gaps are filled, then shorter runs dropped."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    runs: list[tuple[int, int]] = []
-    for start, stop in edges.reshape(-1, 2).tolist():
-        if runs and start - runs[-1][1] <= max_gap:
-            start = runs.pop()[0]
-        runs.append((start, stop))
-    return [(start, stop) for start, stop in runs if stop - start >= min_length]
+    """Evidence for the boundary: 1 or more suffices; with less, other takes of the task must have it too."""
+    cue: str = "rest"
+    """Event at the boundary, such as ``grasp 2``; only boundaries with equal cues correspond to each other."""
 
 
 @dataclass(frozen=True)
 class _Contact:
-    """Something was grasped or let go at one sample, or touched during many."""
+    """A grasp or release at one sample, or a touch during several."""
 
     start: int
     stop: int
     object_index: int
-    sign: str
-    pushed: bool = True
-    """Whether it was pushed."""
+    cue: str
+    is_push: bool = True
+    """True if the object was displaced."""
 
     @property
     def kind(self) -> BoundaryKind:
-        """Whether it was a touch alone."""
-        return "touch" if self.sign.startswith("touch") else "grip"
-
-
-def _grips(take: Demonstration, motion: SmoothedTrajectory, anchor: int) -> list[tuple[int, int, int]]:
-    """Return when a thing was first grasped, when for good, and when let go: a grasp made anew is one grip."""
-    where, found = take.object_positions[:, anchor], list[tuple[int, int, int]]()
-    for start, stop in _find_runs(
-        take.held[:, anchor], motion.count_samples(MAX_CONTACT_GAP_S), motion.count_samples(MIN_HOLD_S)
-    ):
-        if found and motion.stays(found[-1][2], start, LET_GO) and not _others_held(take, anchor, found[-1][2], start):
-            first, sure, last = found.pop()
-            carried = np.linalg.norm(where[sure:last] - where[sure], axis=1).max(initial=0.0) > CARRIED
-            found.append((first, sure if carried else start, stop))
-        else:
-            found.append((start, start, stop))
-    return found
-
-
-def _others_held(take: Demonstration, anchor: int, start: int, stop: int) -> bool:
-    return bool(np.delete(take.held[start:stop], anchor, axis=1).any())
-
-
-def _touches(take: Demonstration, motion: SmoothedTrajectory, anchor: int) -> list[tuple[int, int]]:
-    """Return the samples of every touch that is no part of a grip; several without going away are one."""
-    flags = take.touched[:, anchor] | take.held[:, anchor]
-    found: list[tuple[int, int]] = []
-    for start, stop in _find_runs(flags, motion.count_samples(MAX_CONTACT_GAP_S)):
-        begin = found.pop()[0] if found and motion.stays(found[-1][1], start, BESIDE) else start
-        found.append((begin, stop))
-    return [spell for spell in found if not take.held[slice(*spell), anchor].any()]
-
-
-def _find_contacts(take: Demonstration, trajectory: SmoothedTrajectory) -> list[_Contact]:
-    """Return all contacts in the order of their ends; several strokes of one push are one."""
-    found: list[_Contact] = []
-    for anchor in range(len(take.objects)):
-        for first, sure, last in _grips(take, trajectory, anchor):
-            found += [_Contact(first, sure, anchor, f"grasp {anchor}")] * (sure > 0)
-            found += [_Contact(last, last, anchor, f"release {anchor}")] * (last < len(take))
-        where = take.object_positions[:, anchor, :2]
-        for start, stop in _touches(take, trajectory, anchor):
-            if stop < len(take):
-                moved = float(np.linalg.norm(where[stop] - where[start])) > MIN_PUSH_DISTANCE_M
-                found.append(_Contact(start, stop, anchor, f"touch {anchor}", moved))
-    merged: list[_Contact] = []
-    for contact in sorted(found, key=lambda c: c.stop):
-        before = merged[-1] if merged else None
-        strokes = before and before.kind == contact.kind == "touch" and before.pushed and contact.pushed
-        if before and strokes and before.object_index == contact.object_index:
-            contact = replace(merged.pop(), stop=contact.stop)
-        merged.append(contact)
-    return merged
+        """Kind of the boundary after the contact."""
+        return "touch" if self.cue.startswith("touch") else "grip"
 
 
 def find_contact_boundaries(take: Demonstration, trajectory: SmoothedTrajectory) -> tuple[list[Boundary], BoolArray]:
-    """Return the cuts where a contact's rise is over, and which samples (N,) belong to a contact, so are no rest."""
+    """Return the boundaries at the ends of rises after contacts, and the samples (N,) of contacts."""
     found: list[Boundary] = []
     contacts = _find_contacts(take, trajectory)
-    belongs = np.zeros(len(take), dtype=bool)
+    in_contact = np.zeros(len(take), dtype=bool)
     for index, contact in enumerate(contacts):
         kind = contact.kind
-        belongs[_find_approach_start(trajectory, contact.start) : contact.stop + 1] = True
-        if found and contact.stop < found[-1].stop + trajectory.count_samples(MAX_CONTACT_GAP_S):  # on the way up
+        in_contact[_find_approach_start(trajectory, contact.start) : contact.stop + 1] = True
+        if found and contact.stop < found[-1].stop + trajectory.count_samples(MAX_CONTACT_GAP_S):  # during the rise
             continue
         later = (other.stop for other in contacts[index + 1 :] if kind == "touch" or other.kind == "grip")
         limit = min(next(later, len(take)), contact.stop + trajectory.count_samples(MAX_RISE_DURATION_S))
@@ -231,21 +105,113 @@ def find_contact_boundaries(take: Demonstration, trajectory: SmoothedTrajectory)
         if end is None and kind == "grip":
             end = min(contact.stop + trajectory.count_samples(RETAINED_REST_S), len(take))
         if end is not None:
-            found.append(Boundary(end, end, kind, 2.0 if kind == "grip" else 1.5, contact.sign))
-            belongs[contact.stop : end] = True
-    return found, belongs
+            found.append(Boundary(end, end, kind, 2.0 if kind == "grip" else 1.5, contact.cue))
+            in_contact[contact.stop : end] = True
+    return found, in_contact
+
+
+def find_rests(trajectory: SmoothedTrajectory) -> list[Boundary]:
+    """Return a boundary wherever the tool rests or is slow."""
+    half = trajectory.count_samples(REST_WINDOW_S) // 2
+    found = []
+    for start, stop in find_runs((trajectory.extent < SLOW_RADIUS_M) & ~trajectory.rotating):
+        extent = trajectory.extent[start:stop]
+        resting = np.flatnonzero(extent < REST_RADIUS_M)
+        if len(resting):
+            begin, end = start + int(resting[0]) - half, start + int(resting[-1]) + half + 1
+            strength = (end - begin) / trajectory.sample_rate / MIN_PAUSE_S
+            retained = max(min(begin + trajectory.count_samples(RETAINED_REST_S), end), 0)
+        else:
+            retained = begin = end = start + int(extent.argmin())
+            strength = 0.5 * REST_RADIUS_M / float(extent.min())
+        backwards = _compute_direction(trajectory.positions[max(begin, 0) :: -1])
+        forwards = _compute_direction(trajectory.positions[end:])
+        cosine = float(-backwards @ forwards)
+        is_turn = cosine < TURN_COSINE and bool(np.linalg.norm(forwards[:2]) > -TURN_COSINE)
+        cue = f"turn {_name_axis(forwards)}" if is_turn else "rest"
+        strength *= HESITATION_STRENGTH if cosine > STRAIGHT_COSINE else 1.0
+        found.append(Boundary(retained, end, "rest", strength, cue))
+    return found
+
+
+def mark_strokes(boundaries: Sequence[Boundary]) -> list[Boundary]:
+    """Return the boundaries with the turns of strokes strengthened, and all other turns as rests."""
+    found: list[Boundary] = []
+    for is_turn, group in itertools.groupby(boundaries, key=lambda each: each.cue.startswith("turn")):
+        run = list(group)
+        if is_turn and len(run) >= MIN_STROKE_COUNT:
+            run = [replace(each, strength=STROKE_STRENGTH) for each in run]
+        elif is_turn:
+            run = [replace(each, cue="rest") for each in run]
+        found += run
+    return found
+
+
+def _find_contacts(take: Demonstration, trajectory: SmoothedTrajectory) -> list[_Contact]:
+    """Return all contacts in the order of their ends, with the strokes of one push merged."""
+    found: list[_Contact] = []
+    for index in range(len(take.objects)):
+        for first, final, last in _find_grips(take, trajectory, index):
+            found += [_Contact(first, final, index, f"grasp {index}")] * (final > 0)
+            found += [_Contact(last, last, index, f"release {index}")] * (last < len(take))
+        positions = take.object_positions[:, index, :2]
+        for start, stop in _find_touches(take, trajectory, index):
+            if stop < len(take):
+                is_push = float(np.linalg.norm(positions[stop] - positions[start])) > MIN_PUSH_DISTANCE_M
+                found.append(_Contact(start, stop, index, f"touch {index}", is_push))
+    merged: list[_Contact] = []
+    for contact in sorted(found, key=lambda each: each.stop):
+        before = merged[-1] if merged else None
+        is_stroke = before and before.kind == contact.kind == "touch" and before.is_push and contact.is_push
+        if before and is_stroke and before.object_index == contact.object_index:
+            contact = replace(merged.pop(), stop=contact.stop)
+        merged.append(contact)
+    return merged
+
+
+def _find_grips(take: Demonstration, trajectory: SmoothedTrajectory, index: int) -> list[tuple[int, int, int]]:
+    """Return first grasp, final grasp and release of every grip of an object; a grasp tried again is one grip."""
+    positions, found = take.object_positions[:, index], list[tuple[int, int, int]]()
+    max_gap, min_length = trajectory.count_samples(MAX_CONTACT_GAP_S), trajectory.count_samples(MIN_HOLD_S)
+    for start, stop in find_runs(take.held[:, index], max_gap, min_length):
+        if found and _is_regrasp(take, trajectory, index, found[-1][2], start):
+            first, final, last = found.pop()
+            distance = np.linalg.norm(positions[final:last] - positions[final], axis=1).max(initial=0.0)
+            found.append((first, final if distance > MIN_CARRY_DISTANCE_M else start, stop))
+        else:
+            found.append((start, start, stop))
+    return found
+
+
+def _is_regrasp(take: Demonstration, trajectory: SmoothedTrajectory, index: int, release: int, grasp: int) -> bool:
+    """Whether a grasp continues the grip that ended at ``release``: nearby, with nothing else held meanwhile."""
+    if not trajectory.stays_within(release, grasp, MAX_REGRASP_DISTANCE_M):
+        return False
+    return not np.delete(take.held[release:grasp], index, axis=1).any()
+
+
+def _find_touches(take: Demonstration, trajectory: SmoothedTrajectory, index: int) -> list[tuple[int, int]]:
+    """Return the samples [start, stop) of every touch outside grips; nearby ones are merged."""
+    flags = take.touched[:, index] | take.held[:, index]
+    found: list[tuple[int, int]] = []
+    for start, stop in find_runs(flags, trajectory.count_samples(MAX_CONTACT_GAP_S)):
+        is_same = found and trajectory.stays_within(found[-1][1], start, APPROACH_RADIUS_M)
+        found.append((found.pop()[0] if is_same else start, stop))
+    return [(start, stop) for start, stop in found if not take.held[start:stop, index].any()]
 
 
 def _find_approach_start(trajectory: SmoothedTrajectory, sample: int) -> int:
-    """Return since when the tool has been beside or above where it is at a contact."""
+    """Return the first sample from which the tool stays next to or above its position at a contact."""
     sample = min(sample, len(trajectory.positions) - 1)
-    way = trajectory.positions[: sample + 1] - trajectory.positions[sample]
-    away = (np.linalg.norm(way[:, :2], axis=1) > BESIDE) | (way[:, 2] > OVER) | (way[:, 2] < -BESIDE)
-    return int(np.flatnonzero(away)[-1]) + 1 if away.any() else 0
+    relative = trajectory.positions[: sample + 1] - trajectory.positions[sample]
+    height = relative[:, 2]
+    is_away = np.linalg.norm(relative[:, :2], axis=1) > APPROACH_RADIUS_M
+    is_away |= (height > APPROACH_HEIGHT_M) | (height < -APPROACH_RADIUS_M)
+    return int(np.flatnonzero(is_away)[-1]) + 1 if is_away.any() else 0
 
 
 def _find_rise_end(trajectory: SmoothedTrajectory, sample: int, limit: int) -> int | None:
-    """Return the first sample after the rise that follows a contact; None if the tool goes aside before."""
+    """Return the first sample after the rise that follows a contact; None if the tool moves aside first."""
     height, ahead = trajectory.positions[:, 2], trajectory.count_samples(RISE_LOOKAHEAD_S)
     lowest = float(height[max(sample - trajectory.count_samples(MAX_CONTACT_GAP_S), 0) : sample + 1].min())
     for now in range(sample, limit):
@@ -257,46 +223,14 @@ def _find_rise_end(trajectory: SmoothedTrajectory, sample: int, limit: int) -> i
     return None
 
 
-def find_rests(trajectory: SmoothedTrajectory) -> list[Boundary]:
-    """Return every place where the tool rests or is slow."""
-    half = trajectory.count_samples(REST_WINDOW_S) // 2
-    found = []
-    for start, stop in _find_runs((trajectory.extent < SLOW_RADIUS_M) & ~trajectory.rotating):
-        extent = trajectory.extent[start:stop]
-        deep = np.flatnonzero(extent < REST_RADIUS_M)
-        if len(deep):
-            begin, end = start + int(deep[0]) - half, start + int(deep[-1]) + half + 1
-            strength = (end - begin) / trajectory.sample_rate / MIN_PAUSE_S
-            kept = max(min(begin + trajectory.count_samples(RETAINED_REST_S), end), 0)
-        else:
-            kept = begin = end = start + int(extent.argmin())
-            strength = 0.5 * REST_RADIUS_M / float(extent.min())
-        before, after = _direction(trajectory.positions[max(begin, 0) :: -1]), _direction(trajectory.positions[end:])
-        along = float(-before @ after)
-        turned = along < BACK and bool(np.linalg.norm(after[:2]) > -BACK)
-        sign = f"turn {_quarter(after)}" if turned else "rest"
-        found.append(Boundary(kept, end, "rest", strength * (ON_THE_WAY if along > STRAIGHT else 1.0), sign))
-    return found
+def _compute_direction(path: FloatArray) -> FloatArray:
+    """Return the unit vector (3,) from the first point of a path (N, 3) to the first distant one; zero if none is."""
+    relative = path - path[:1]
+    distant = np.flatnonzero(np.linalg.norm(relative, axis=1) > DIRECTION_DISTANCE_M)
+    return relative[distant[0]] / np.linalg.norm(relative[distant[0]]) if len(distant) else np.zeros(3)
 
 
-def strokes(cuts: Sequence[Boundary]) -> list[Boundary]:
-    """Return the cuts with turns that follow each other made certain, for the tool was wiped; others are rests."""
-    found: list[Boundary] = []
-    for turning, group in itertools.groupby(cuts, key=lambda cut: cut.sign.startswith("turn")):
-        run = list(group)
-        change = {"strength": OF_STROKES} if len(run) >= STROKES else {"sign": "rest"}
-        found += [replace(cut, **change) for cut in run] if turning else run
-    return found
-
-
-def _direction(path: FloatArray) -> FloatArray:
-    """Return the direction (3,) in which a path (N, 3) leads away from its first point; zero if it leads nowhere."""
-    way = path - path[:1]
-    far = np.flatnonzero(np.linalg.norm(way, axis=1) > ASIDE)
-    return way[far[0]] / np.linalg.norm(way[far[0]]) if len(far) else np.zeros(3)
-
-
-def _quarter(direction: FloatArray) -> str:
-    """Return in which of four ways along the table (3,) leads."""
+def _name_axis(direction: FloatArray) -> str:
+    """Return the signed horizontal axis nearest to a direction (3,), such as ``+x``."""
     axis = int(np.abs(direction[:2]).argmax())
     return f"{'+' if direction[axis] > 0 else '-'}{'xy'[axis]}"

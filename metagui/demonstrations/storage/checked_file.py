@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_TAKE_BYTES = 256 << 20
-"""Maximum size of a take's arrays in memory: 40 minutes at 50 Hz with a large simulated scene take a half of it."""
+"""Maximum size of a take's arrays in memory; an hour at 50 Hz with the simulated arm is below it."""
 _MAX_ATTRIBUTE_BYTES = 16 << 20
 _MAX_CHUNK_BYTES = 32 << 20
 _MAX_CHUNKS = 100_000

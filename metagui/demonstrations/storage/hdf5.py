@@ -101,9 +101,10 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 
 
 def update_take(path: Path, **changes: Any) -> None:
-    """Change ``success``, ``trim``, ``notes``, ``segments`` or ``recut`` of a stored take, never its samples.
+    """Change attributes or segments of a stored take, never its samples.
 
-    Raises CorruptFileError, NewerFormatError, OSError.
+    Changes are ``success``, ``trim``, ``notes``, ``segments`` and ``manually_segmented``. Raises CorruptFileError,
+    NewerFormatError, OSError.
     """
     with open_take(path):
         if path.stat().st_size > MAX_EDITED_FILE_BYTES:
@@ -119,8 +120,8 @@ def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
             file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
-        if "recut" in changes:
-            file.attrs["recut"] = changes["recut"]
+        if "manually_segmented" in changes:
+            file.attrs["recut"] = changes["manually_segmented"]
         if "trim" in changes:
             _write_trim(file, changes["trim"])
         if "segments" in changes:
@@ -197,7 +198,8 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["success"] = SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
-    file.attrs["recut"] = demonstration.recut
+    if demonstration.manually_segmented:
+        file.attrs["recut"] = True
     _write_trim(file, demonstration.trim)
 
 

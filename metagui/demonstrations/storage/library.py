@@ -166,7 +166,7 @@ class Library:
         Raises InvalidTakeError and the errors of ``remove_take``.
         """
         validate_demonstration(replace(self.load_take(task, take), segments=segments))
-        return self._update_take(task, take, segments=segments, recut=True)
+        return self._update_take(task, take, segments=segments, manually_segmented=True)
 
     def _roots(self) -> tuple[Path, ...]:
         return (self.root,) if self.examples is None else (self.root, self.examples)

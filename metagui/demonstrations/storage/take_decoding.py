@@ -53,7 +53,7 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         model_xml=demo.read_text("model_file") if demo.has_attribute("model_file") else None,
         success=decode_success(attributes),
         notes=attributes.read_text("notes"),
-        recut=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
+        manually_segmented=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
         trim=decode_trim(attributes, samples),
         teaching_method=_decode_teaching_method(attributes),
         **commands,

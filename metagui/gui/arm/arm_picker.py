@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 OTHER_PORT_LABEL = "Another port…"
-PORT_TOOLTIP = "The arm's port, as `metagui virtual-arm` prints it. Return takes it, an empty field goes back."
+PORT_TOOLTIP = "The arm's port, as `metagui emulate-arm` prints it. Return takes it, an empty field goes back."
 NAME_TOOLTIP = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
 
 

@@ -245,7 +245,7 @@ class LibraryModel(QObject):
         self.library.set_segments(*key, segments)
         take = self._takes.get(key)
         if take is not None:
-            self._takes[key] = replace(take, segments=segments, recut=True)
+            self._takes[key] = replace(take, segments=segments, manually_segmented=True)
             self.take_loaded.emit(key)
 
     def _push_edit(self, text: str, apply: Callable[[Any], Any], after: Any, before: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 
-from metagui.arms.simulation.renderer import OrbitCamera
+from metagui.arms.simulation.orbit_camera import OrbitCamera
 
 if TYPE_CHECKING:
     from PySide6.QtCore import QPointF, QSize

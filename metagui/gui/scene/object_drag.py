@@ -13,7 +13,8 @@ from metagui.gui.teaching.click_teacher import Proposal
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, SceneObject
-    from metagui.arms.simulation.renderer import Colour, OrbitCamera
+    from metagui.arms.simulation.orbit_camera import OrbitCamera
+    from metagui.arms.simulation.renderer import Colour
 
 DRAG_WHEEL_TURN_RAD = math.radians(15)
 """Rotation of the object per notch of the mouse wheel, rad."""

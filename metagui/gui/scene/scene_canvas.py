@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
     from metagui.arms.arm import FloatArray
-    from metagui.arms.simulation.renderer import OrbitCamera, SceneMarker
+    from metagui.arms.simulation.orbit_camera import OrbitCamera
+    from metagui.arms.simulation.renderer import SceneMarker
     from metagui.gui.theme.theme import Theme
 
 _log = logging.getLogger(__name__)

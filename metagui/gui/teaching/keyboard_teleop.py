@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.arms.simulation.renderer import OrbitCamera
+    from metagui.arms.simulation.orbit_camera import OrbitCamera
 
 KEYBOARD_PERIOD_MS = 40
 """How often the velocity is sent while keys are down, ms; it is stale after a quarter of a second."""

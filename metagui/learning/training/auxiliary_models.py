@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from metagui.learning.similarity.trajectory import Trajectories
     from metagui.learning.torch_utils.functional_mlp import Params
 
+BASELINE_PHASE = "multi-task rival"
+"""Phase of the baseline, with the name that checkpoints and priors of version 0.1 have."""
+
 
 @dataclass(frozen=True)
 class AuxiliaryModels:
@@ -53,7 +56,7 @@ def train_auxiliary_models(
     phases = PhaseRunner(training_data.decisions, settings, checkpoint, should_stop)
     model = PolicyModel(unconditioned=True)
     state = MetaState(maml.initialise(model.initialise(settings.seed), {}, 1), settings.seed + 2)
-    baseline = yield from phases.run("multi-task rival", model, state, settings.baseline, SamplingSettings())
+    baseline = yield from phases.run(BASELINE_PHASE, model, state, settings.baseline, SamplingSettings())
     encoder, calibration = yield from _train_encoder(training_data.trajectories, phases)
     frozen = {name: tensor.detach() for name, tensor in baseline.meta.params.items()}
     return AuxiliaryModels(frozen, encoder, calibration, phases.validations)

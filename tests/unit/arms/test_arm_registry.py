@@ -1,4 +1,4 @@
-"""The arms a person has named: found again on every port, and told apart where that is possible."""
+"""Tests of the arm registry: arms keep their names on every port, and equal adapters are distinguished if possible."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.serial_port import PortError, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
@@ -19,115 +19,116 @@ if TYPE_CHECKING:
 BOARD = UsbPort("/dev/ttyACM0", 0x1A86, 0x55D3, "5A46", "USB Single Serial")
 
 
-def test_an_arm_keeps_its_name_on_every_port(tmp_path: Path) -> None:
-    plugged = [BOARD]
-    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
+def test_registry_arm_on_other_port_keeps_name(tmp_path: Path) -> None:
+    ports = [BOARD]
+    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
     assert BOARD.adapter == "CH343, the SO-101's own board"
-    book.register("left arm", "/dev/ttyACM0")
-    assert book.find_device("left arm") == "/dev/ttyACM0"
-    plugged[:] = [UsbPort("/dev/ttyACM1", 0x1A86, 0x55D3, "5A46")]
-    again = ArmRegistry(tmp_path, lambda: tuple(plugged))
-    assert again.find_device("left arm") == "/dev/ttyACM1"
-    assert again.find_name(plugged[0]) == "left arm"
-    assert again.load_calibration("left arm") is None
+    registry.register("left arm", "/dev/ttyACM0")
+    assert registry.find_device("left arm") == "/dev/ttyACM0"
+    ports[:] = [UsbPort("/dev/ttyACM1", 0x1A86, 0x55D3, "5A46")]
+    reopened = ArmRegistry(tmp_path, lambda: tuple(ports))
+    assert reopened.find_device("left arm") == "/dev/ttyACM1"
+    assert reopened.find_name(ports[0]) == "left arm"
+    assert reopened.load_calibration("left arm") is None
     calibration = EmulatedArm().compute_calibration()
-    calibration.save(again.calibration_path("left arm"))
-    assert again.load_calibration("left arm") == calibration
-    again.register("follower", "/dev/ttyACM1")
-    assert [arm.name for arm in again.list_arms()] == ["follower"]
-    plugged.clear()
+    calibration.save(reopened.calibration_path("left arm"))
+    assert reopened.load_calibration("left arm") == calibration
+    reopened.register("follower", "/dev/ttyACM1")
+    assert [arm.name for arm in reopened.list_arms()] == ["follower"]
+    ports.clear()
     with pytest.raises(PortError, match="follower is not plugged in; ports on USB: none"):
-        again.find_device("follower")
+        reopened.find_device("follower")
     with pytest.raises(PortError, match="No arm is called 'leader'; known: follower"):
-        again.find_device("leader")
+        reopened.find_device("leader")
 
 
-def test_an_arm_comes_back_by_name_on_another_port(tmp_path: Path) -> None:
-    virtual, plugged = EmulatedArm(), []
-    virtual.calibrate()
-    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
-    with EmulatedPort(virtual, physics=False) as port:
-        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        book.register("left arm", port.name)
-        arm = book.make_arm("left arm")
+def test_registered_arm_reconnects_on_other_port(tmp_path: Path) -> None:
+    emulated, ports = EmulatedArm(), []
+    emulated.calibrate()
+    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
+    with EmulatedPort(emulated, physics=False) as port:
+        ports[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
+        registry.register("left arm", port.name)
+        arm = registry.make_arm("left arm")
         arm.connect()
-        pulled, pulled_from = EmulatedPort(virtual, physics=False), port.name
+        replugged, old_device = EmulatedPort(emulated, physics=False), port.name
     with pytest.raises(ConnectionLostError):
         arm.observe()
-    plugged.clear()
+    ports.clear()
     with pytest.raises(PortError, match="left arm is not plugged in"):
         arm.connect()
-    with pulled as port:
-        assert port.name != pulled_from
-        plugged[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
+    with replugged as port:
+        assert port.name != old_device
+        ports[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
         arm.connect()
         assert (arm.name, arm.device) == ("left arm", port.name)
         arm.disconnect()
 
 
-def test_adapters_that_look_alike(tmp_path: Path) -> None:
-    plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
-    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
-    book.register("arm", "COM4")
-    assert book.find_device("arm") == "COM4"
-    plugged[1] = UsbPort("COM9", 0x1A86, 0x7523)
-    with pytest.raises(PortError, match="cannot be told from others"):
-        book.find_device("arm")
-    book.register("virtual", "/dev/pts/7")
-    assert book.find_device("virtual") == "/dev/pts/7"
+def test_registry_equal_adapters_use_last_device(tmp_path: Path) -> None:
+    ports = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
+    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
+    registry.register("arm", "COM4")
+    assert registry.find_device("arm") == "COM4"
+    ports[1] = UsbPort("COM9", 0x1A86, 0x7523)
+    with pytest.raises(PortError, match="cannot be distinguished"):
+        registry.find_device("arm")
+    registry.register("emulated", "/dev/pts/7")
+    assert registry.find_device("emulated") == "/dev/pts/7"
 
 
-def test_two_adapters_that_look_alike_keep_a_name_each(tmp_path: Path) -> None:
-    plugged = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
-    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
-    book.register("leader", "COM3")
-    book.register("follower", "COM4")
-    assert [book.find_name(port) for port in plugged] == ["leader", "follower"]
+def test_registry_equal_adapters_keep_own_names(tmp_path: Path) -> None:
+    ports = [UsbPort("COM3", 0x1A86, 0x7523), UsbPort("COM4", 0x1A86, 0x7523)]
+    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
+    registry.register("leader", "COM3")
+    registry.register("follower", "COM4")
+    assert [registry.find_name(port) for port in ports] == ["leader", "follower"]
 
 
-def test_another_arm_on_the_same_port_does_not_inherit_the_name(tmp_path: Path) -> None:
-    plugged = [BOARD]
-    book = ArmRegistry(tmp_path, lambda: tuple(plugged))
-    book.register("left arm", BOARD.device)
-    plugged[:] = [UsbPort(BOARD.device, 0x1A86, 0x55D3, "another")]
-    assert book.find_name(plugged[0]) is None
-    new = book.identify(BOARD.device)
+def test_registry_other_arm_on_port_has_no_name(tmp_path: Path) -> None:
+    ports = [BOARD]
+    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
+    registry.register("left arm", BOARD.device)
+    ports[:] = [UsbPort(BOARD.device, 0x1A86, 0x55D3, "another")]
+    assert registry.find_name(ports[0]) is None
+    new = registry.identify(BOARD.device)
     assert (new.name, new.serial_number) == ("", "another")
-    plugged[:] = [BOARD, UsbPort("/dev/ttyACM5", 0x1A86, 0x55D3, "another")]
-    assert book.locate_device(new) == "/dev/ttyACM5"
-    plugged.pop()
+    ports[:] = [BOARD, UsbPort("/dev/ttyACM5", 0x1A86, 0x55D3, "another")]
+    assert registry.locate_device(new) == "/dev/ttyACM5"
+    ports.pop()
     with pytest.raises(PortError, match=r"The arm is not plugged in; ports on USB: /dev/ttyACM0"):
-        book.locate_device(new)
+        registry.locate_device(new)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", " x", "x" * 90, ".hidden", "x ", "x.", "Arms"])
-def test_names_that_no_file_should_have(tmp_path: Path, name: str) -> None:
+def test_register_invalid_name_raises(tmp_path: Path, name: str) -> None:
     with pytest.raises(PortError, match="cannot name an arm"):
         ArmRegistry(tmp_path, lambda: ()).register(name, "COM1")
     assert not any(tmp_path.iterdir())
 
 
-def test_a_broken_book_says_so(tmp_path: Path) -> None:
+def test_registry_damaged_file_raises(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("[{")
-    with pytest.raises(PortError, match="cannot be understood"):
+    with pytest.raises(PortError, match="is damaged"):
         ArmRegistry(tmp_path, lambda: ()).list_arms()
 
 
-def test_an_arm_is_opened_by_name_or_port_and_says_what_it_lacks(tmp_path: Path) -> None:
-    virtual = EmulatedArm()
-    book = ArmRegistry(tmp_path, lambda: ())
-    with EmulatedPort(virtual, physics=False) as port:
-        bare = make_twinned_arm(port.name, book)
-        assert not bare.connected
+def test_make_twinned_arm_by_name_or_port(tmp_path: Path) -> None:
+    """An arm is made by name or port, and reports a missing or different calibration."""
+    emulated = EmulatedArm()
+    registry = ArmRegistry(tmp_path, lambda: ())
+    with EmulatedPort(emulated, physics=False) as port:
+        uncalibrated = make_twinned_arm(port.name, registry)
+        assert not uncalibrated.connected
         with pytest.raises(NotCalibratedError, match=r"is not calibrated.*calibrate it"):
-            bare.connect()
-        virtual.calibrate()
-        book.register("left arm", port.name)
-        with make_twinned_arm("left arm", book) as arm:
+            uncalibrated.connect()
+        emulated.calibrate()
+        registry.register("left arm", port.name)
+        with make_twinned_arm("left arm", registry) as arm:
             assert (arm.name, arm.device) == ("left arm", port.name)
-        assert make_twinned_arm(port.name, book).name == "left arm"
-        EmulatedArm(mount_offsets=(100,) * 6).compute_calibration().save(book.calibration_path("left arm"))
+        assert make_twinned_arm(port.name, registry).name == "left arm"
+        EmulatedArm(mount_offsets=(100,) * 6).compute_calibration().save(registry.calibration_path("left arm"))
         with pytest.raises(NotCalibratedError, match="another calibration"):
-            make_twinned_arm("left arm", book).connect()
+            make_twinned_arm("left arm", registry).connect()
     with pytest.raises(PortError, match="There is no port"):
-        make_twinned_arm("/dev/ttyNOT", book).connect()
+        make_twinned_arm("/dev/ttyNOT", registry).connect()

@@ -1,4 +1,4 @@
-"""Calibration: any mounting of the horns, refusals with a reason, and LeRobot's own files."""
+"""Tests of calibration: any mounting of the horns, rejected sweeps and files, and LeRobot's format."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from metagui.arms.so101.motors import ServoChain, open_for_setup
 from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, run_sweep
 from tests.helpers.in_process_port import InProcessPort
 
-# As LeRobot writes it: the roll has no stops and gets a whole turn.
+# As LeRobot writes it: the wrist roll has no stops and gets a whole turn.
 LEROBOT = """{
     "shoulder_pan": {"id": 1, "drive_mode": 0, "homing_offset": -1620, "range_min": 739, "range_max": 3463},
     "shoulder_lift": {"id": 2, "drive_mode": 0, "homing_offset": 903, "range_min": 824, "range_max": 3215},
@@ -37,17 +37,17 @@ LEROBOT = """{
 }"""
 
 
-def swept(start: int, travel: int, joint: int = 0) -> JointCalibration:
-    """Sweep one joint from an encoder position over a travel, all others fully."""
-    watched = Sweep((JOINTS[joint],))
+def sweep_joint(start: int, travel: int, joint: int = 0) -> JointCalibration:
+    """Sweep one joint from an encoder position over a travel, ticks; return its calibration."""
+    sweep = Sweep((JOINTS[joint],))
     for position in [*range(start, start + travel, 40), start + travel]:
-        watched.add_reading([position % TICKS_PER_TURN])
-    return watched.compute_calibration((joint + 1,)).joints[0]
+        sweep.add_reading([position % TICKS_PER_TURN])
+    return sweep.compute_calibration((joint + 1,)).joints[0]
 
 
 @given(st.integers(0, TICKS_PER_TURN - 1), st.sampled_from([2503, 2400, 2700]))
-def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, travel: int) -> None:
-    joint = swept(start, travel)
+def test_sweep_any_horn_mounting_keeps_wrap_outside_travel(start: int, travel: int) -> None:
+    joint = sweep_joint(start, travel)
     assert joint.find_problem() is None
     assert joint.range_max - joint.range_min == travel
     assert (joint.range_min + joint.range_max) / 2 == pytest.approx(TICKS_PER_TURN / 2, abs=1.5)
@@ -57,9 +57,9 @@ def test_wherever_the_horn_sits_the_wrap_lies_outside_the_travel(start: int, tra
     assert reg.HOMING_OFFSET.unpack(reg.HOMING_OFFSET.pack(joint.homing_offset)) == joint.homing_offset
 
 
-def test_nearly_a_whole_turn_still_fits() -> None:
+def test_sweep_nearly_whole_turn_is_valid() -> None:
     for start in range(0, TICKS_PER_TURN, 7):
-        joint = swept(start, TICKS_PER_TURN - 3, joint=4)
+        joint = sweep_joint(start, TICKS_PER_TURN - 3, joint=4)
         assert joint.find_problem() is None
         assert (start - joint.homing_offset) % TICKS_PER_TURN == joint.range_min
 
@@ -74,91 +74,91 @@ def test_nearly_a_whole_turn_still_fits() -> None:
         ([], "nothing was read"),
     ],
 )
-def test_a_sweep_is_refused_with_a_reason(positions: list[int], reason: str) -> None:
-    watched = Sweep(JOINTS[:1])
+def test_sweep_incomplete_raises_with_reason(positions: list[int], reason: str) -> None:
+    sweep = Sweep(JOINTS[:1])
     for position in positions:
-        watched.add_reading([position % TICKS_PER_TURN])
+        sweep.add_reading([position % TICKS_PER_TURN])
     with pytest.raises(SweepError, match=reason):
-        watched.compute_calibration((1,))
+        sweep.compute_calibration((1,))
 
 
 @pytest.mark.parametrize(("joint", "kept"), [(0, True), (4, False)])
-def test_an_interrupted_sweep_goes_on_where_that_is_certain(joint: int, kept: bool) -> None:
-    """The wrist's roll may have been turned by more than half a turn meanwhile: only that one begins again."""
-    watched = Sweep(JOINTS[joint : joint + 1])
+def test_sweep_interrupted_continues_if_unambiguous(joint: int, kept: bool) -> None:
+    """The wrist roll may have turned by more than half a turn meanwhile, so only it starts again."""
+    sweep = Sweep(JOINTS[joint : joint + 1])
     for position in range(3600, 5000, 50):
-        watched.add_reading([position % TICKS_PER_TURN])
-    watched.mark_interrupted()
-    after = watched.add_reading([5050 % TICKS_PER_TURN])[0]
+        sweep.add_reading([position % TICKS_PER_TURN])
+    sweep.mark_interrupted()
+    after = sweep.add_reading([5050 % TICKS_PER_TURN])[0]
     assert after.present == 5050
     assert after.travel == (5050 - 3600 if kept else 0)
-    assert watched.add_reading([5100 % TICKS_PER_TURN])[0].travel == after.travel + 50
+    assert sweep.add_reading([5100 % TICKS_PER_TURN])[0].travel == after.travel + 50
 
 
-def test_progress_compares_with_the_model() -> None:
-    watched = Sweep(JOINTS[:1])
-    watched.add_reading([4000])
-    (joint,) = [watched.add_reading([position % TICKS_PER_TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
+def test_sweep_progress_is_relative_to_model() -> None:
+    sweep = Sweep(JOINTS[:1])
+    sweep.add_reading([4000])
+    (joint,) = [sweep.add_reading([position % TICKS_PER_TURN])[0] for position in range(4000, 4000 + 1252, 50)][-1:]
     assert (joint.name, joint.lowest, joint.present, joint.travel) == ("shoulder_pan", 4000, 5250, 1250)
     assert joint.travel_fraction == pytest.approx(0.5, abs=0.01)
     assert joint.problem
 
 
-def by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
-    """Sweep the whole arm; return what was found and what was shown meanwhile."""
+def sweep_arm_by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
+    """Sweep the whole arm by hand; return the calibration and the progress at every reading."""
     arm.follow_hand_path(sweep_by_hand())
-    shown = []
+    progress = []
     steps = run_sweep(chain, sleep=lambda _: arm.advance())
     while True:
         try:
-            shown.append(next(steps))
+            progress.append(next(steps))
         except StopIteration as end:
-            return end.value, shown
+            return end.value, progress
 
 
-@pytest.mark.parametrize("mounts", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
-def test_a_swept_arm_knows_its_angles(mounts: tuple[int, ...]) -> None:
-    arm = EmulatedArm(mount_offsets=mounts)
-    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
-        found, shown = by_hand(arm, chain)
-        assert all(joint.problem for joint in shown[0])
-        assert all(joint.travel_fraction == pytest.approx(1.0, abs=0.02) for joint in shown[-1])
-        chain.write_calibration(found)
-        assert chain.read_calibration() == found
+@pytest.mark.parametrize("mount_offsets", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
+def test_run_sweep_full_travel_calibrates_angles(mount_offsets: tuple[int, ...]) -> None:
+    arm = EmulatedArm(mount_offsets=mount_offsets)
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
+        calibration, progress = sweep_arm_by_hand(arm, chain)
+        assert all(joint.problem for joint in progress[0])
+        assert all(joint.travel_fraction == pytest.approx(1.0, abs=0.02) for joint in progress[-1])
+        chain.write_calibration(calibration)
+        assert chain.read_calibration() == calibration
         assert not any(servo.torque_enabled for servo in arm.servos)
-    mapped = TickConversion(found)
+    conversion = TickConversion(calibration)
     ticks = np.array([servo.get_register(reg.PRESENT_POSITION) for servo in arm.servos])
-    np.testing.assert_allclose(mapped.to_angles(ticks), arm.read_joint_angles(), atol=0.012)
-    for joint, model in zip(mapped.joints, JOINTS, strict=True):
+    np.testing.assert_allclose(conversion.to_angles(ticks), arm.read_joint_angles(), atol=0.012)
+    for joint, model in zip(conversion.joints, JOINTS, strict=True):
         assert joint.lower == pytest.approx(model.lower, abs=0.012)
         assert joint.upper == pytest.approx(model.upper, abs=0.012)
 
 
-def test_a_cancelled_sweep_changes_nothing() -> None:
+def test_run_sweep_cancelled_changes_nothing() -> None:
     arm = EmulatedArm(mount_offsets=(900,) * 6)
     arm.calibrate()
-    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
         arm.follow_hand_path(sweep_by_hand())
         steps = run_sweep(chain, sleep=lambda _: arm.advance())
         for _ in range(80):
             next(steps)
         steps.close()
         assert chain.read_calibration() == arm.compute_calibration()
-        found, _ = by_hand(arm, chain)  # whatever the servos hold, the bare encoders are swept
-    for joint, exact in zip(found.joints, arm.compute_calibration().joints, strict=True):
+        calibration, _ = sweep_arm_by_hand(arm, chain)  # the sweep reads raw encoders, whatever the servos store
+    for joint, exact in zip(calibration.joints, arm.compute_calibration().joints, strict=True):
         assert joint.homing_offset == pytest.approx(exact.homing_offset, abs=8)
 
 
-def test_a_new_arm_says_that_it_is_not_calibrated() -> None:
+def test_read_calibration_new_arm_raises() -> None:
     arm = EmulatedArm()
     with (
-        open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain,
+        open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain,
         pytest.raises(CalibrationError, match=r"not calibrated.*not switched on"),
     ):
         chain.read_calibration()
 
 
-def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
+def test_load_lerobot_file_round_trips(tmp_path: Path) -> None:
     path = tmp_path / "arms" / "mine.json"
     imported = parse(LEROBOT)
     imported.save(path)
@@ -166,7 +166,7 @@ def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == json.loads(LEROBOT)
     assert list(path.parent.iterdir()) == [path]
     arm = EmulatedArm()
-    with open_for_setup("virtual", lambda _: InProcessPort(arm)) as chain:
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
         chain.write_calibration(imported)
         assert chain.read_calibration() == imported
     assert TickConversion(imported).mid_angles[4] == 0.0
@@ -185,10 +185,10 @@ def test_lerobots_file_imports_and_survives(tmp_path: Path) -> None:
             "drive_mode is 2",
         ),
         ({"gripper": {"id": "6", "drive_mode": 0, "homing_offset": 0, "range_min": 0, "range_max": 9}}, "whole number"),
-        ({"elbow": {}}, "where it must name"),
+        ({"elbow": {}}, "but must name"),
     ],
 )
-def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+def test_load_invalid_calibration_raises(tmp_path: Path, change: dict[str, object], reason: str) -> None:
     document = json.loads(LEROBOT) | change
     path = tmp_path / "bad.json"
     path.write_text(json.dumps({name: values for name, values in document.items() if values is not None}))
@@ -197,7 +197,7 @@ def test_files_that_are_no_calibration(tmp_path: Path, change: dict[str, object]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"shoulder_pan": 3}', "\x00"])
-def test_files_that_are_not_even_json(tmp_path: Path, text: str) -> None:
+def test_load_invalid_json_raises(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(CalibrationError, match=r"bad\.json is no calibration"):
@@ -206,36 +206,36 @@ def test_files_that_are_not_even_json(tmp_path: Path, text: str) -> None:
         load(tmp_path / "absent.json")
 
 
-def mapping(drive_mode: int = 0) -> TickConversion:
+def make_conversion(drive_mode: int = 0) -> TickConversion:
     joints = parse(LEROBOT).joints
     turned = tuple(JointCalibration(j.id, drive_mode, j.homing_offset, j.range_min, j.range_max) for j in joints)
     return TickConversion(ArmCalibration(turned))
 
 
 @pytest.mark.parametrize("drive_mode", [0, 1])
-def test_degrees_are_rounded_not_truncated(drive_mode: int) -> None:
+def test_to_ticks_rounds_to_nearest(drive_mode: int) -> None:
     """LeRobot truncates, and reads 10.0° back as 9.934°."""
-    mapped = mapping(drive_mode)
+    conversion = make_conversion(drive_mode)
     for degrees in (10.0, -10.0, 33.3, 0.1):
-        asked = np.full(6, math.radians(degrees))
-        asked[5] = max(asked[5], 0.0)
-        back = mapped.to_angles(np.array(mapped.to_ticks(asked)))
-        np.testing.assert_allclose(back, asked, atol=RAD_PER_TICK / 2 + 1e-9)
+        angles = np.full(6, math.radians(degrees))
+        angles[5] = max(angles[5], 0.0)
+        back = conversion.to_angles(np.array(conversion.to_ticks(angles)))
+        np.testing.assert_allclose(back, angles, atol=RAD_PER_TICK / 2 + 1e-9)
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=6, max_size=6), st.sampled_from([0, 1]))
 @settings(max_examples=300)
-def test_no_goal_leaves_the_limits(angles: list[float], drive_mode: int) -> None:
-    mapped = mapping(drive_mode)
-    ticks = mapped.to_ticks(np.array(angles))
-    back = mapped.to_angles(np.array(ticks))
-    for joint, angle, tick, values in zip(mapped.joints, back, ticks, parse(LEROBOT).joints, strict=True):
+def test_to_ticks_any_angles_stay_within_limits(angles: list[float], drive_mode: int) -> None:
+    conversion = make_conversion(drive_mode)
+    ticks = conversion.to_ticks(np.array(angles))
+    back = conversion.to_angles(np.array(ticks))
+    for joint, angle, tick, values in zip(conversion.joints, back, ticks, parse(LEROBOT).joints, strict=True):
         assert joint.lower - 1e-9 <= angle <= joint.upper + 1e-9
         assert values.range_min <= tick <= values.range_max
 
 
-def test_the_middle_of_the_range_is_the_middle_of_the_model() -> None:
-    mapped = mapping()
-    assert mapped.to_angles(mapped.mid_ticks)[0] == 0.0
-    assert mapped.to_angles(mapped.mid_ticks)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
-    assert mapped.to_ticks(HOME_ANGLES_RAD)[0] == 2101
+def test_conversion_mid_range_is_model_middle() -> None:
+    conversion = make_conversion()
+    assert conversion.to_angles(conversion.mid_ticks)[0] == 0.0
+    assert conversion.to_angles(conversion.mid_ticks)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
+    assert conversion.to_ticks(HOME_ANGLES_RAD)[0] == 2101

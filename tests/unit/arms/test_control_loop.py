@@ -1,4 +1,4 @@
-"""The loop keeps its deadlines, splits motions, and holds the arm whatever happens."""
+"""Tests of the control loop: deadlines, interpolation, and that the arm holds after any failure."""
 
 import math
 import subprocess
@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metagui.arms.arm import CONTROL_PERIOD_S, Command
-from metagui.arms.control.loop import ControllerError, ControlLoop, SinkError
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.control.tick import ControllerError, SinkError
+from metagui.arms.control.tick_timer import TickTimer
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from tests.helpers.fakes import CONNECTION_LOST, FakeArm, ScriptedController, make_command, make_motion, wait_until
@@ -30,10 +32,10 @@ def loop(arm):
     loop.stop()
 
 
-def assert_never_hurt(arm):
-    """Every target is finite, inside the limits, and one tick's travel from the last (or from where it held)."""
+def assert_safe(arm):
+    """Assert that targets are finite, within the limits and at most one tick's travel from the last or the hold."""
     before = HOME_ANGLES_RAD
-    for what, positions in arm.sent:
+    for what, positions in arm.sent_log:
         if what == "command":
             assert np.all(np.isfinite(positions))
             for joint, target, last in zip(JOINTS, positions, before, strict=True):
@@ -53,7 +55,7 @@ plan = st.one_of(
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(st.lists(plan, max_size=30), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
-def test_no_controller_can_hurt_the_arm(plans, holds, releases):
+def test_loop_any_controller_keeps_arm_safe(plans, holds, releases):
     arm = FakeArm()
     loop = ControlLoop(arm, arm)
     controller = ScriptedController(*plans)
@@ -67,19 +69,20 @@ def test_no_controller_can_hurt_the_arm(plans, holds, releases):
             loop.step_once()
         except ControllerError:
             assert arm.sent_log[-1][0] == "hold"
-    assert_never_hurt(arm)
+    assert_safe(arm)
 
 
-def test_a_controller_decides_every_second_tick_on_the_loops_own_clock(loop):
+def test_run_inline_decides_every_second_tick(loop):
+    """A controller decides at every second tick of the loop's own clock."""
     steps = ScriptedController(*[make_motion()] * 5)
     last = loop.run_inline(steps, 100)
     np.testing.assert_allclose(np.diff(steps.times), 2 * CONTROL_PERIOD_S)
     assert last.index == 10
     assert last.time == pytest.approx(10 * CONTROL_PERIOD_S)
-    assert last.missed == 0
+    assert last.missed_deadlines == 0
 
 
-def test_a_motion_is_split_over_two_ticks(loop):
+def test_loop_motion_is_split_over_two_ticks(loop):
     loop.set_controller(ScriptedController(make_motion(x=0.004), make_motion(x=0.004)))
     ticks = [loop.step_once() for _ in range(6)]
     moved = np.diff([tick.observation.tool_position[0] for tick in ticks])
@@ -87,7 +90,7 @@ def test_a_motion_is_split_over_two_ticks(loop):
     assert abs(moved[4]) < 1e-9
 
 
-def test_a_finished_controller_leaves_a_real_arm_where_it_is():
+def test_loop_finished_controller_keeps_position():
     arm = SimulatedArm(1)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -99,20 +102,22 @@ def test_a_finished_controller_leaves_a_real_arm_where_it_is():
     np.testing.assert_allclose(again.sent.positions[:5], rest.sent.positions[:5], atol=1e-3)
 
 
-def test_the_decision_that_ends_a_click_still_belongs_to_it(loop):
-    class OneClick(ScriptedController):
+def test_loop_last_decision_belongs_to_instruction(loop):
+    """The decision that ends an instruction still belongs to it."""
+
+    class OneInstruction(ScriptedController):
         def decide(self, observation):
-            wanted = super().decide(observation)
-            if wanted is not None and wanted.done:
+            motion = super().decide(observation)
+            if motion is not None and motion.done:
                 self.current_instruction = None
-            return wanted
+            return motion
 
-    loop.set_controller(OneClick(make_motion(), make_motion(done=True), instruction="a click"))
-    marks = [(tick.click, tick.instruction_index) for tick in (loop.step_once() for _ in range(6))]
-    assert marks == [("a click", 0)] * 4 + [(None, 0)] * 2
+    loop.set_controller(OneInstruction(make_motion(), make_motion(done=True), instruction="an instruction"))
+    instructions = [(tick.instruction, tick.instruction_index) for tick in (loop.step_once() for _ in range(6))]
+    assert instructions == [("an instruction", 0)] * 4 + [(None, 0)] * 2
 
 
-def test_the_simulators_state_is_that_of_the_observation():
+def test_tick_state_is_state_at_observation():
     arm = SimulatedArm(2)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -120,7 +125,8 @@ def test_the_simulators_state_is_that_of_the_observation():
     np.testing.assert_array_equal(loop.step_once().state, before)
 
 
-def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
+def test_loop_keeps_absolute_deadlines(loop):
+    """Deadlines do not drift, and ``latest`` is the newest tick."""
     ticks = []
     loop.add_sink(ticks.append)
     loop.start()
@@ -130,11 +136,12 @@ def test_it_keeps_absolute_deadlines_and_hands_out_the_newest_tick(loop):
     periods = np.diff(deadlines) / CONTROL_PERIOD_S
     np.testing.assert_allclose(periods, np.round(periods), atol=1e-6)
     assert all(tick.lateness >= 0 for tick in ticks)
-    assert ticks[-1].missed == round(periods.sum()) - (len(ticks) - 1)
+    assert ticks[-1].missed_deadlines == round(periods.sum()) - (len(ticks) - 1)
     assert loop.latest is ticks[-1]
 
 
-def test_missed_deadlines_are_counted_and_waited_past(loop):
+def test_loop_slow_tick_counts_missed_deadlines(loop):
+    """Missed deadlines are counted and skipped."""
     ticks = []
 
     def slow(tick):
@@ -145,21 +152,26 @@ def test_missed_deadlines_are_counted_and_waited_past(loop):
     loop.start()
     wait_until(lambda: len(ticks) > 8)
     loop.stop()
-    assert ticks[-1].missed >= 8
+    assert ticks[-1].missed_deadlines >= 8
     periods = np.diff([tick.time - tick.lateness for tick in ticks]) / CONTROL_PERIOD_S  # from deadline to deadline
     np.testing.assert_allclose(periods, np.round(periods), atol=1e-3)
     assert periods.min() > 0.9
 
 
 @pytest.mark.parametrize(("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)])
-def test_a_tick_that_comes_a_little_late_is_made_up_for(loop, monkeypatch, late, periods, missed):
-    """``late`` periods after the next deadline, that one is kept if it can be."""
-    monkeypatch.setattr(time, "perf_counter", lambda: 100.0 + (1.0 + late) * loop.period)
-    assert loop._next_deadline(100.0) == pytest.approx(100.0 + periods * loop.period)
-    assert loop._missed == missed
+def test_timer_late_tick_keeps_next_deadline(late, periods, missed):
+    """``late`` periods after the next deadline, that deadline is kept if less than a period has passed."""
+    now = [100.0]
+    timer = TickTimer(0.02, clock=lambda: now[0], sleep=lambda _: None)
+    timer.start()
+    now[0] = 100.0 + (1.0 + late) * timer.period
+    timer.advance()
+    time_now, lateness = timer.wait()
+    assert time_now - lateness == pytest.approx(100.0 + periods * timer.period)
+    assert timer.missed_deadlines == missed
 
 
-def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
+def test_loop_slow_decision_is_not_executed(loop, arm):
     class Slow(ScriptedController):
         def decide(self, observation):
             time.sleep(0.15)
@@ -169,39 +181,39 @@ def test_a_decision_that_took_too_long_is_not_carried_out(loop, arm):
     loop.start()
     wait_until(lambda: loop.gate.report.stale > 0)
     loop.stop()
-    np.testing.assert_allclose(arm.sent[0][1], HOME_ANGLES_RAD)
+    np.testing.assert_allclose(arm.sent_log[0][1], HOME_ANGLES_RAD)
 
 
-def test_a_controllers_bug_holds_the_arm_and_the_loop_lives_on(loop, arm, caplog):
+def test_loop_controller_error_holds_and_continues(loop, arm, caplog):
     errors = []
     loop._on_error = errors.append
     loop.start()
     loop.set_controller(ScriptedController(make_command(0.05), RuntimeError("a bug")))
     wait_until(lambda: errors)
-    count = len(arm.sent)
-    wait_until(lambda: len(arm.sent) > count + 5)
+    count = len(arm.sent_log)
+    wait_until(lambda: len(arm.sent_log) > count + 5)
     assert loop.running
     assert loop.controller is None
     assert errors == [loop.error]
-    assert loop.error.message == "Steps failed: a bug. The arm is holding its position."
+    assert loop.error.message == "ScriptedController failed: a bug. The arm is holding its position."
     assert not loop.error.fatal
-    assert "hold" in {what for what, _ in arm.sent}
+    assert "hold" in {what for what, _ in arm.sent_log}
     assert "a bug" in caplog.text
-    assert_never_hurt(arm)
+    assert_safe(arm)
 
 
 @pytest.mark.parametrize("method", ["observe", "command"])
-def test_a_lost_arm_is_held_and_the_loop_ends_with_the_reason(loop, arm, method):
+def test_loop_lost_arm_holds_and_ends(loop, arm, method):
     loop.start()
     wait_until(lambda: loop.latest)
     arm.errors[method] = CONNECTION_LOST
     wait_until(lambda: not loop.running)
-    assert arm.sent[-1][0] == "hold"
+    assert arm.sent_log[-1][0] == "hold"
     assert loop.error.fatal
     assert loop.error.message == str(CONNECTION_LOST)
 
 
-def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
+def test_loop_failed_hold_keeps_original_error(loop, arm):
     loop.start()
     wait_until(lambda: loop.latest)
     arm.errors |= {"hold": OSError("gone"), "observe": CONNECTION_LOST}
@@ -209,7 +221,7 @@ def test_an_arm_that_cannot_even_hold_does_not_hide_what_happened(loop, arm):
     assert loop.error.message == str(CONNECTION_LOST)
 
 
-def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
+def test_loop_sink_error_removes_sink_and_holds(loop, arm, caplog):
     def broken(tick):
         raise ValueError("no room")
 
@@ -220,23 +232,24 @@ def test_a_listeners_bug_removes_it_and_holds(loop, arm, caplog):
     wait_until(lambda: len(seen) > 3)
     assert "no room" in loop.error.message
     assert loop.running
-    assert "hold" in {what for what, _ in arm.sent}
+    assert "hold" in {what for what, _ in arm.sent_log}
     assert "no room" in caplog.text
 
 
-def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
+def test_loop_controller_set_after_release_is_kept(loop):
+    """A controller set while a tick still sees the released hold is not removed by that tick."""
     steps = ScriptedController(*[make_command(0.4)] * 10)
 
     class Late(threading.Event):
-        """Released, and somebody set to move the arm, in the middle of the tick that still saw the hold."""
+        """Releases the hold and sets a controller in the middle of the tick that still saw the hold."""
 
         def is_set(self):
-            was = super().is_set()
-            if was and not others:
-                others.append(threading.Thread(target=lambda: (loop.release(), loop.set_controller(steps))))
+            was_set = super().is_set()
+            if was_set and not others:
+                others.append(threading.Thread(target=lambda: (loop.release_hold(), loop.set_controller(steps))))
                 others[0].start()
                 others[0].join(0.2)
-            return was
+            return was_set
 
     others = []
     loop._hold_requested = Late()
@@ -247,7 +260,7 @@ def test_a_controller_set_once_a_hold_is_released_is_never_forgotten(loop):
     assert not loop.holding
 
 
-def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loop, arm):
+def test_emergency_hold_stops_and_removes_controller(loop, arm):
     loop.start()
     loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     wait_until(lambda: loop.latest and loop.latest.sent.positions[0] > HOME_ANGLES_RAD[0] + 0.1)
@@ -259,47 +272,48 @@ def test_an_emergency_hold_stops_at_the_next_tick_and_forgets_the_controller(loo
     loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     count = loop.gate.report.held
     wait_until(lambda: loop.gate.report.held > count + 3)
-    loop.release()
+    loop.release_hold()
     index = loop.latest.index
     wait_until(lambda: loop.latest.index > index + 5)
     np.testing.assert_allclose(loop.latest.sent.positions, stopped)
     loop.set_controller(ScriptedController(*[make_command(0.4)] * 1000))
     wait_until(lambda: loop.latest.sent.positions[0] > stopped[0] + 0.01)
-    assert_never_hurt(arm)
+    assert_safe(arm)
 
 
-def test_stop_holds_the_arm_and_may_be_repeated(loop, arm):
+def test_stop_repeated_holds_arm(loop, arm):
     loop.start()
     loop.start()
     wait_until(lambda: loop.latest)
     loop.stop()
     loop.stop()
     assert not loop.running
-    assert arm.sent[-1][0] == "hold"
+    assert arm.sent_log[-1][0] == "hold"
     loop.start()
     index = loop.latest.index
     wait_until(lambda: loop.latest.index > index)
 
 
-def test_headless_a_failure_holds_the_arm_and_is_raised(loop, arm):
+def test_step_once_failure_holds_and_raises(loop, arm):
     arm.errors["command"] = CONNECTION_LOST
     with pytest.raises(type(CONNECTION_LOST)):
         loop.step_once()
-    assert arm.sent[-1][0] == "hold"
+    assert arm.sent_log[-1][0] == "hold"
     arm.errors.clear()
     loop.add_sink(lambda tick: 1 / 0)
     with pytest.raises(SinkError, match="division by zero"):
         loop.step_once()
-    assert arm.sent[-1][0] == "hold"
+    assert arm.sent_log[-1][0] == "hold"
 
 
-def test_a_loop_that_ticks_by_itself_cannot_be_stepped(loop):
+def test_step_once_while_running_raises(loop):
     loop.start()
     with pytest.raises(RuntimeError, match="stop it before"):
         loop.step_once()
 
 
-def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there():
+def test_between_ticks_scene_change_resets_target():
+    """The next target starts at the pose of the changed scene."""
     arm = SimulatedArm(0)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -319,7 +333,7 @@ def test_the_scene_may_be_changed_between_ticks_and_the_next_target_starts_there
         loop.stop()
 
 
-def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
+def test_remove_sink_returns_after_last_call(loop):
     seen = []
 
     def sink(tick):
@@ -335,16 +349,17 @@ def test_after_remove_sink_returns_it_is_not_called_any_more(loop):
     assert len(seen) == count
 
 
-def test_when_the_program_ends_without_a_word_the_arm_is_held_first():
+def test_loop_main_thread_ends_holds_arm():
+    """When the program ends without stopping the loop, the arm is held first."""
     program = """
 import sys, time
 sys.path[:0] = sys.argv[1:]
 from tests.helpers.fakes import FakeArm
 from metagui.arms.control.loop import ControlLoop
-class Telling(FakeArm):
+class PrintingArm(FakeArm):
     def hold(self):
         sys.stdout.write("held"); sys.stdout.flush()
-arm = Telling()
+arm = PrintingArm()
 loop = ControlLoop(arm, arm)
 loop.start()
 while loop.latest is None:

@@ -1,4 +1,4 @@
-"""The virtual arm keeps to the protocol: asked byte by byte, and by the vendor's own SDK through a terminal."""
+"""Tests of the emulator: it follows the protocol, called with bytes and by the vendor's SDK through a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_bus import EmulatedBus
+from metagui.arms.emulator.emulated_port import EmulatedPort, serve
 from metagui.arms.emulator.emulated_servo import RECENTRE_COMMAND, EmulatedServo
-from metagui.arms.emulator.pty_server import EmulatedPort, serve
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import protocol as frames
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, ServoStatus, encode
@@ -36,46 +36,47 @@ def servo() -> EmulatedServo:
     return made
 
 
-def ask(bus: EmulatedBus, packet: Packet) -> list[Packet]:
-    line = b"".join(reply.data for reply in bus.feed(encode(packet)))
-    return PacketParser().feed(line)
+def exchange(bus: EmulatedBus, packet: Packet) -> list[Packet]:
+    received = b"".join(reply.data for reply in bus.feed(encode(packet)))
+    return PacketParser().feed(received)
 
 
 def unlock(servo: EmulatedServo) -> None:
     servo.write(reg.LOCK.address, b"\0")
 
 
-def test_ping_and_read(arm: EmulatedArm) -> None:
-    assert ask(arm.bus, frames.build_ping(4)) == [Packet(4, 0, b"")]
-    assert ask(arm.bus, frames.build_ping(9)) == []
-    assert ask(arm.bus, frames.build_read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
-    assert [p.id for p in ask(arm.bus, frames.build_ping(BROADCAST_ID))] == [1, 2, 3, 4, 5, 6]
+def test_bus_ping_and_read_reply(arm: EmulatedArm) -> None:
+    assert exchange(arm.bus, frames.build_ping(4)) == [Packet(4, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(9)) == []
+    assert exchange(arm.bus, frames.build_read(4, 3, 2)) == [Packet(4, 0, (777).to_bytes(2, "little"))]
+    assert [p.id for p in exchange(arm.bus, frames.build_ping(BROADCAST_ID))] == [1, 2, 3, 4, 5, 6]
 
 
-def test_sync_read_answers_in_the_order_asked(arm: EmulatedArm) -> None:
-    replies = ask(arm.bus, frames.build_sync_read((6, 9, 1, 3), 56, 15))
+def test_bus_sync_read_replies_in_order(arm: EmulatedArm) -> None:
+    replies = exchange(arm.bus, frames.build_sync_read((6, 9, 1, 3), 56, 15))
     assert [(p.id, len(p.parameters)) for p in replies] == [(6, 15), (1, 15), (3, 15)]
 
 
-def test_writes_are_acknowledged_unless_suppressed_or_broadcast(arm: EmulatedArm) -> None:
-    assert ask(arm.bus, frames.build_write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
-    assert ask(arm.bus, frames.build_write(BROADCAST_ID, 41, b"\x20")) == []
+def test_bus_write_is_acknowledged(arm: EmulatedArm) -> None:
+    """A write is acknowledged unless the status level suppresses it or it is a broadcast."""
+    assert exchange(arm.bus, frames.build_write(2, 41, b"\x10")) == [Packet(2, 0, b"")]
+    assert exchange(arm.bus, frames.build_write(BROADCAST_ID, 41, b"\x20")) == []
     assert [servo.get_register(reg.ACCELERATION) for servo in arm.servos] == [32] * 6
     unlock(arm.servos[1])
     arm.servos[1].write(reg.RESPONSE_STATUS_LEVEL.address, b"\0")
-    assert ask(arm.bus, frames.build_write(2, 41, b"\x30")) == []
-    assert len(ask(arm.bus, frames.build_read(2, 41, 1))) == 1
+    assert exchange(arm.bus, frames.build_write(2, 41, b"\x30")) == []
+    assert len(exchange(arm.bus, frames.build_read(2, 41, 1))) == 1
 
 
-def test_a_kept_write_happens_at_action(arm: EmulatedArm) -> None:
-    for ident in (1, 2):
-        assert ask(arm.bus, Packet(ident, InstructionCode.REG_WRITE, bytes((42, 0, 4))))[0].id == ident
+def test_bus_reg_write_executes_at_action(arm: EmulatedArm) -> None:
+    for servo_id in (1, 2):
+        assert exchange(arm.bus, Packet(servo_id, InstructionCode.REG_WRITE, bytes((42, 0, 4))))[0].id == servo_id
     assert [servo.torque_enabled for servo in arm.servos[:2]] == [False, False]
-    assert ask(arm.bus, Packet(BROADCAST_ID, InstructionCode.ACTION, b"")) == []
+    assert exchange(arm.bus, Packet(BROADCAST_ID, InstructionCode.ACTION, b"")) == []
     assert [servo.get_register(reg.GOAL_POSITION) for servo in arm.servos[:3]] == [1024, 1024, 0]
 
 
-def test_a_goal_switches_the_torque_on(servo: EmulatedServo) -> None:
+def test_servo_goal_switches_torque_on(servo: EmulatedServo) -> None:
     assert servo.compute_push(0.02) is None
     servo.write(42, (2100).to_bytes(2, "little"))
     assert servo.torque_enabled
@@ -85,7 +86,7 @@ def test_a_goal_switches_the_torque_on(servo: EmulatedServo) -> None:
     assert servo.compute_push(0.02) is None
 
 
-def test_eeprom_is_locked_and_reports_cannot_be_written(servo: EmulatedServo) -> None:
+def test_servo_locked_eeprom_and_feedback_are_read_only(servo: EmulatedServo) -> None:
     servo.write(9, b"\x64\x00")
     assert servo.get_register(reg.MIN_POSITION_LIMIT) == 0
     unlock(servo)
@@ -104,7 +105,7 @@ def test_eeprom_is_locked_and_reports_cannot_be_written(servo: EmulatedServo) ->
     )
 
 
-def test_offset_phase_and_wrap(servo: EmulatedServo) -> None:
+def test_servo_offset_phase_and_wrap(servo: EmulatedServo) -> None:
     unlock(servo)
     servo.write(31, reg.HOMING_OFFSET.pack(1000))
     servo.update_shaft(500.0, 0.0, 0.0, 0.0)
@@ -116,20 +117,20 @@ def test_offset_phase_and_wrap(servo: EmulatedServo) -> None:
     assert servo.get_register(reg.PRESENT_POSITION) == 2048
 
 
-def test_a_goal_beyond_the_wrap_is_reached_the_long_way(servo: EmulatedServo) -> None:
+def test_servo_goal_beyond_wrap_turns_long_way(servo: EmulatedServo) -> None:
     servo.update_shaft(4000.0, 0.0, 0.0, 0.0)
     servo.write(42, (90).to_bytes(2, "little"))
     assert servo.compute_push(10.0) == pytest.approx(-3910.0)
 
 
-def test_goals_stay_within_the_servos_own_range(servo: EmulatedServo) -> None:
+def test_servo_goal_is_clipped_to_position_limits(servo: EmulatedServo) -> None:
     unlock(servo)
     servo.write(9, (2000).to_bytes(2, "little") + (2100).to_bytes(2, "little"))
     servo.write(42, (3000).to_bytes(2, "little"))
     assert servo.compute_push(10.0) == pytest.approx(52.0)
 
 
-def test_an_overload_gives_way_until_the_goal_turns_back(servo: EmulatedServo) -> None:
+def test_servo_overload_ends_when_goal_reverses(servo: EmulatedServo) -> None:
     servo.write(42, (2500).to_bytes(2, "little"))
     for _ in range(110):
         servo.compute_push(0.02)
@@ -142,7 +143,8 @@ def test_an_overload_gives_way_until_the_goal_turns_back(servo: EmulatedServo) -
     assert not servo.overloaded
 
 
-def test_heat_switches_off_and_low_voltage_complains(servo: EmulatedServo) -> None:
+def test_servo_heat_and_low_voltage_set_status(servo: EmulatedServo) -> None:
+    """Heat switches the torque off, low voltage only sets its status bit."""
     servo.write(40, b"\x01")
     servo.voltage = 3.0
     servo.update_shaft(2048.0, 0.0, 0.0, 0.0)
@@ -157,41 +159,41 @@ def test_heat_switches_off_and_low_voltage_complains(servo: EmulatedServo) -> No
     assert servo.status == ServoStatus.VOLTAGE | ServoStatus.OVERHEAT
 
 
-def test_load_warms_a_servo_slowly(servo: EmulatedServo) -> None:
+def test_servo_load_heats_slowly(servo: EmulatedServo) -> None:
     for _ in range(60 * 50):
         servo.update_shaft(2048.0, 0.0, 1.0, 0.02)
     assert 40 < servo.temperature < 50
 
 
-def test_goals_move_the_simulated_arm(arm: EmulatedArm) -> None:
+def test_emulated_arm_goals_move_simulation(arm: EmulatedArm) -> None:
     goals = {
         i + 1: reg.GOAL_POSITION.pack(servo.get_register(reg.PRESENT_POSITION)) for i, servo in enumerate(arm.servos)
     }
     goals[1] = reg.GOAL_POSITION.pack(2048 + 400)
-    ask(arm.bus, frames.build_sync_write(goals, 42))
+    exchange(arm.bus, frames.build_sync_write(goals, 42))
     arm.advance(50)
     assert arm.read_joint_angles()[0] == pytest.approx(400 * reg.RAD_PER_TICK, abs=3e-3)
     assert arm.servos[0].get_register(reg.PRESENT_POSITION) == pytest.approx(2448, abs=2)
 
 
-def test_limp_joints_follow_a_hand_and_stiff_ones_do_not(arm: EmulatedArm) -> None:
+def test_emulated_arm_hand_moves_joints_without_torque(arm: EmulatedArm) -> None:
     arm.move_joint_by_hand(0, 0.5)
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
     here = arm.servos[0].get_register(reg.PRESENT_POSITION)
-    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(here)))
+    exchange(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(here)))
     arm.move_joint_by_hand(0, -0.5)
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
-    ask(arm.bus, frames.build_write(1, 40, b"\0"))
+    exchange(arm.bus, frames.build_write(1, 40, b"\0"))
     arm.move_joint_by_hand(0, None)
     arm.advance(30)
     assert arm.read_joint_angles()[0] == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_stuck_joint_pushes_and_does_not_turn(arm: EmulatedArm) -> None:
+def test_emulated_arm_stuck_joint_reports_load(arm: EmulatedArm) -> None:
     arm.stuck_joints.add(0)
-    ask(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(2500)))
+    exchange(arm.bus, frames.build_write(1, 42, reg.GOAL_POSITION.pack(2500)))
     arm.advance(20)
     assert arm.read_joint_angles()[0] == pytest.approx(0.0, abs=0.01)
     assert arm.servos[0].get_register(reg.PRESENT_LOAD) == 1000
@@ -200,24 +202,24 @@ def test_a_stuck_joint_pushes_and_does_not_turn(arm: EmulatedArm) -> None:
 @pytest.mark.parametrize(
     ("fault", "seen"), [("lost", 0), ("partial", 0), ("corrupted", 0), ("garbage", 1), ("late", 1)]
 )
-def test_faults_by_list(arm: EmulatedArm, fault: str, seen: int) -> None:
+def test_faults_scripted_affect_next_reply(arm: EmulatedArm, fault: str, seen: int) -> None:
     arm.faults.scripted_faults.append(fault)  # type: ignore[arg-type]
     replies = arm.feed(encode(frames.build_ping(1)))
     stream = PacketParser()
     assert len(stream.feed(b"".join(reply.data for reply in replies)) + stream.finish()) == seen
-    assert ask(arm.bus, frames.build_ping(1)) == [Packet(1, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
-def test_echo_and_silence(arm: EmulatedArm) -> None:
+def test_faults_echo_and_silent_ids(arm: EmulatedArm) -> None:
     arm.faults.echo = True
     arm.faults.silent_ids.add(2)
-    assert ask(arm.bus, frames.build_ping(1)) == [frames.build_ping(1), Packet(1, 0, b"")]
-    assert ask(arm.bus, frames.build_ping(2)) == [frames.build_ping(2)]
+    assert exchange(arm.bus, frames.build_ping(1)) == [frames.build_ping(1), Packet(1, 0, b"")]
+    assert exchange(arm.bus, frames.build_ping(2)) == [frames.build_ping(2)]
 
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 254), st.integers(0, 255), st.binary(max_size=12))))
 @settings(max_examples=200)
-def test_hostile_bytes_never_hurt_the_bus(garbage: bytes, packets: list[tuple[int, int, bytes]]) -> None:
+def test_bus_random_bytes_do_not_fail(garbage: bytes, packets: list[tuple[int, int, bytes]]) -> None:
     bus = EmulatedBus([EmulatedServo(1), EmulatedServo(2)])
     bus.feed(b"".join(encode(Packet(*packet)) for packet in packets) + garbage)
     for servo in bus.servos:
@@ -225,10 +227,10 @@ def test_hostile_bytes_never_hurt_the_bus(garbage: bytes, packets: list[tuple[in
         servo.update_shaft(100.0, 1.0, 0.1, 0.02)
     bus.feed(bytes(260))
     fresh = EmulatedBus([EmulatedServo(1)])
-    assert ask(fresh, frames.build_ping(1)) == [Packet(1, 0, b"")]
+    assert exchange(fresh, frames.build_ping(1)) == [Packet(1, 0, b"")]
 
 
-# Through a terminal
+# Through a pseudo-terminal
 
 
 @pytest.fixture
@@ -248,13 +250,13 @@ def handler(port: EmulatedPort) -> Iterator[sdk.PortHandler]:
 
 def sync_read(handler: sdk.PortHandler, ids: Sequence[int]) -> dict[int, int]:
     group = sdk.GroupSyncRead(handler, sdk.PacketHandler(0), 56, 15)
-    for ident in ids:
-        assert group.addParam(ident)
+    for servo_id in ids:
+        assert group.addParam(servo_id)
     assert group.txRxPacket() == sdk.COMM_SUCCESS
-    return {ident: group.getData(ident, 56, 2) for ident in ids}
+    return {servo_id: group.getData(servo_id, 56, 2) for servo_id in ids}
 
 
-def test_the_vendors_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.PortHandler) -> None:
+def test_port_vendor_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.PortHandler) -> None:
     packets = sdk.PacketHandler(0)
     assert packets.ping(handler, 3) == (777, sdk.COMM_SUCCESS, 0)
     assert packets.read1ByteTxRx(handler, 3, 5) == (3, sdk.COMM_SUCCESS, 0)
@@ -267,12 +269,12 @@ def test_the_vendors_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.P
     assert packets.ping(handler, 3)[2] == ServoStatus.VOLTAGE
 
 
-def test_the_vendors_sdk_moves_the_arm(handler: sdk.PortHandler) -> None:
+def test_port_vendor_sdk_moves_arm(handler: sdk.PortHandler) -> None:
     before = sync_read(handler, range(1, 7))
     group = sdk.GroupSyncWrite(handler, sdk.PacketHandler(0), 42, 2)
-    for ident, position in before.items():
-        goal = position + (300 if ident == 1 else 0)
-        assert group.addParam(ident, [goal & 0xFF, goal >> 8])
+    for servo_id, position in before.items():
+        goal = position + (300 if servo_id == 1 else 0)
+        assert group.addParam(servo_id, [goal & 0xFF, goal >> 8])
     assert group.txPacket() == sdk.COMM_SUCCESS
     deadline = time.monotonic() + 10
     while abs(sync_read(handler, range(1, 7))[1] - before[1] - 300) > 3:
@@ -280,14 +282,14 @@ def test_the_vendors_sdk_moves_the_arm(handler: sdk.PortHandler) -> None:
         time.sleep(0.02)
 
 
-def test_a_second_program_may_follow_the_first(port: EmulatedPort) -> None:
+def test_port_second_program_can_connect(port: EmulatedPort) -> None:
     for _ in range(2):
         with serial.Serial(port.name, 1_000_000, timeout=1) as line:
             line.write(encode(frames.build_ping(1)))
             assert line.read(6) == encode(Packet(1, 0, b""))
 
 
-def test_late_replies_come_late(arm: EmulatedArm, port: EmulatedPort) -> None:
+def test_port_late_reply_arrives_late(arm: EmulatedArm, port: EmulatedPort) -> None:
     arm.faults.scripted_faults.append("late")
     with serial.Serial(port.name, 1_000_000, timeout=0.005) as line:
         line.write(encode(frames.build_ping(1)))
@@ -296,7 +298,7 @@ def test_late_replies_come_late(arm: EmulatedArm, port: EmulatedPort) -> None:
         assert line.read(6) == encode(Packet(1, 0, b""))
 
 
-def test_closing_it_is_unplugging(arm: EmulatedArm) -> None:
+def test_port_close_unplugs(arm: EmulatedArm) -> None:
     opened = EmulatedPort(arm)
     with serial.Serial(opened.name, 1_000_000, timeout=1) as line:
         opened.close()
@@ -305,7 +307,7 @@ def test_closing_it_is_unplugging(arm: EmulatedArm) -> None:
             line.write(encode(frames.build_ping(1)) + line.read(6))
 
 
-def test_serving_ends_when_told(arm: EmulatedArm) -> None:
+def test_serve_ends_at_stop_event(arm: EmulatedArm) -> None:
     stop, names = threading.Event(), []
     server = threading.Thread(target=serve, args=(arm, names.append, stop))
     server.start()

@@ -1,4 +1,4 @@
-"""A gamepad: SDL's own virtual one is plugged in, moved, pressed and pulled out."""
+"""Tests of the gamepad with SDL's virtual gamepad, which is plugged in, moved, pressed and unplugged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def gamepad() -> Iterator[Gamepad]:
     made.close()
 
 
-def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: Gamepad) -> None:
+def test_gamepad_plugged_and_unplugged_is_detected(gamepad: Gamepad) -> None:
     assert gamepad.poll() is None
     assert gamepad.name == ""
     for _ in range(2):
@@ -45,7 +45,7 @@ def test_it_is_found_when_it_is_plugged_in_and_missed_when_it_is_gone(gamepad: G
         assert gamepad.poll() is None
 
 
-def test_sticks_and_the_button(gamepad: Gamepad) -> None:
+def test_gamepad_sticks_and_button_set_velocity(gamepad: Gamepad) -> None:
     pad = VirtualGamepad()
     pad.push(-1.0, -1.0, 0.0, 0.0)
     assert gamepad.poll() == pytest.approx(GamepadVelocity(GAMEPAD_SPEED_M_S, GAMEPAD_SPEED_M_S, 0.0, 0.0, True))
@@ -62,7 +62,7 @@ def test_sticks_and_the_button(gamepad: Gamepad) -> None:
     pad.pull_out()
 
 
-def test_it_drives_an_arm(gamepad: Gamepad) -> None:
+def test_gamepad_moves_arm(gamepad: Gamepad) -> None:
     pad, arm, drive = VirtualGamepad(), SimulatedArm(0), VelocityController()
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -80,7 +80,7 @@ def test_it_drives_an_arm(gamepad: Gamepad) -> None:
 
 
 @pytest.mark.parametrize("axis", range(4))
-def test_the_middle_means_nothing_and_a_little_means_little(axis: int) -> None:
+def test_velocity_from_axes_dead_zone_and_squaring(axis: int) -> None:
     def said(value: float) -> float:
         found = velocity_from_axes([value if i == axis else 0.0 for i in range(4)], True)
         return max(map(abs, found[:4]))
@@ -91,7 +91,7 @@ def test_the_middle_means_nothing_and_a_little_means_little(axis: int) -> None:
     assert said(-1.2) == said(1.0)
 
 
-def test_without_pygame_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gamepad_without_pygame_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(GamepadError, match=r"pip install 'metagui\[gamepad\]'"):
         Gamepad()

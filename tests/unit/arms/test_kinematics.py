@@ -1,4 +1,4 @@
-"""The closed form against MuJoCo's own kinematics and against mink's solver."""
+"""Tests of the closed-form kinematics against MuJoCo's kinematics and mink's solver."""
 
 import mink
 import mujoco
@@ -24,7 +24,7 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 LIMITS = np.array([[j.lower, j.upper] for j in JOINTS])
 
 
-def test_forward_is_where_mujoco_puts_the_tool() -> None:
+def test_forward_kinematics_matches_mujoco() -> None:
     model = load_model()
     data = mujoco.MjData(model)
     site = model.site("tool").id
@@ -36,14 +36,14 @@ def test_forward_is_where_mujoco_puts_the_tool() -> None:
         np.testing.assert_allclose(pose.position, data.site_xpos[site], atol=1e-12)
 
 
-def test_forward_is_vectorised() -> None:
+def test_forward_kinematics_is_vectorised() -> None:
     joints = np.random.default_rng(1).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(3, 4, 6))
     pose = forward_kinematics(joints)
     assert pose.position.shape == (3, 4, 3)
     np.testing.assert_allclose(pose.position[2, 1], forward_kinematics(joints[2, 1]).position)
 
 
-def test_one_reading_gives_what_many_give() -> None:
+def test_compute_tool_pose_matches_vectorised() -> None:
     readings = np.random.default_rng(2).uniform(LIMITS[:, 0], LIMITS[:, 1], size=(50, 6))
     many = forward_kinematics(readings)
     for reading, position, yaw in zip(readings, *many, strict=True):
@@ -53,7 +53,7 @@ def test_one_reading_gives_what_many_give() -> None:
 
 
 @pytest.mark.parametrize("angle", [np.nan, np.inf, -np.inf])
-def test_a_joint_that_cannot_be_read_leaves_the_tool_nowhere(angle: float) -> None:
+def test_compute_tool_pose_invalid_joint_is_nan(angle: float) -> None:
     reading = HOME_ANGLES_RAD.copy()
     reading[2] = angle
     position, yaw = compute_tool_pose(reading)
@@ -62,12 +62,13 @@ def test_a_joint_that_cannot_be_read_leaves_the_tool_nowhere(angle: float) -> No
 
 
 @given(st.floats(0.125, 0.255), st.floats(-1.1, 1.1), st.floats(0.006, 0.11), st.floats(-0.8, 0.8))
-def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, height: float, yaw: float) -> None:
+def test_inverse_kinematics_inverts_forward(radius: float, angle: float, height: float, yaw: float) -> None:
+    """The inverse undoes the forward kinematics within the joint limits."""
     position = np.array([PAN_AXIS_X_M + radius * np.cos(angle), radius * np.sin(angle), height])
     try:
         joints = inverse_kinematics(position, yaw)
     except UnreachableError:
-        assert radius < 0.15, "only close in and high up may be out of reach here"
+        assert radius < 0.15, "only points close to the axis or high up may be out of reach"
         return
     assert np.all(joints >= LIMITS[:5, 0])
     assert np.all(joints <= LIMITS[:5, 1])
@@ -77,13 +78,13 @@ def test_inverse_undoes_forward_within_the_limits(radius: float, angle: float, h
 
 
 @pytest.mark.parametrize("point", [(0.9, 0, 0.05), (0.04, 0, 0.02), (0.2, 0, 0.6), (np.nan, 0, 0), (np.inf, 0, 0)])
-def test_out_of_reach_is_said_in_words(point: tuple[float, float, float]) -> None:
+def test_inverse_kinematics_unreachable_raises(point: tuple[float, float, float]) -> None:
     with pytest.raises(UnreachableError, match="stays where it is"):
         inverse_kinematics(np.array(point), 0.0)
 
 
-def test_mink_finds_the_same_pose() -> None:
-    """An independent solver, started nearby, is led to the same joint angles."""
+def test_inverse_kinematics_matches_mink() -> None:
+    """An independent solver, started nearby, finds the same joint angles."""
     model = load_model()
     target = inverse_kinematics(np.array([0.22, 0.06, 0.04]), 0.3)
     configuration = mink.Configuration(model)
@@ -104,7 +105,7 @@ def test_mink_finds_the_same_pose() -> None:
     np.testing.assert_allclose(configuration.q[:5], target, atol=2e-3)
 
 
-def test_the_servo_stops_at_the_border_and_above_the_table() -> None:
+def test_servo_stops_at_reach_limit_and_above_table() -> None:
     arm = SimulatedArm(0)
     arm.connect()
     servo = CartesianServo()

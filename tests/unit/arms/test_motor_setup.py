@@ -1,4 +1,4 @@
-"""Numbering the servos of an arm that is being built, each alone on the board."""
+"""Tests of assigning ids to the servos of a new arm, each alone on the board."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.emulated_servo import EmulatedServo
-from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.motors import WrongServoError
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 
 class Board:
-    """A board on whose cable servos hang, and hands that take the next one when the last has its number."""
+    """A board with servos; the next servo is connected when the last one has its id. Replaces EmulatedArm."""
 
     def __init__(
-        self, plugged: Iterable[EmulatedServo], waiting: Iterable[EmulatedServo] = (), echo: bool = False
+        self, plugged: Iterable[EmulatedServo], next_servos: Iterable[EmulatedServo] = (), echo: bool = False
     ) -> None:
         self.faults = FaultInjector(echo=echo)
         self.bus = EmulatedBus(tuple(plugged), self.faults)
         self.servos = self.bus.servos
-        self.waiting = deque(waiting)
+        self.next_servos = deque(next_servos)
 
     def feed(self, data: bytes) -> list[TimedReply]:
         (servo, *_) = self.bus.servos
-        if self.waiting and servo.get_register(reg.ID) != 1 and data[2] == 0:  # the next search begins with id 0
-            self.bus.servos = self.servos = (self.waiting.popleft(),)
+        if self.next_servos and servo.get_register(reg.ID) != 1 and data[2] == 0:  # the next search starts with id 0
+            self.bus.servos = self.servos = (self.next_servos.popleft(),)
         return self.bus.feed(data)
 
     def advance(self) -> None:
-        """Time does nothing here."""
+        """Do nothing, as there is no physics."""
 
 
 @pytest.mark.parametrize("echo", [False, True])
 @pytest.mark.parametrize(("old", "new"), [(1, 6), (1, 1), (17, 2), (253, 3)])
-def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool) -> None:
+def test_assign_id_single_servo_gets_locked_id(old: int, new: int, echo: bool) -> None:
     servo = EmulatedServo(old)
     assert assign_id(InProcessPort(Board([servo], echo=echo)), new) == old  # type: ignore[arg-type]
     assert servo.id == new
@@ -53,7 +53,8 @@ def test_a_servo_gets_its_id_and_keeps_it_locked(old: int, new: int, echo: bool)
     assert servo.id == new
 
 
-def test_several_or_none_are_refused_and_nothing_is_written() -> None:
+def test_assign_id_several_or_no_servos_raises() -> None:
+    """Nothing is written to any servo."""
     pair = [EmulatedServo(3), EmulatedServo(4)]
     with pytest.raises(NotSingleServoError, match="servos 3, 4 answer"):
         assign_id(InProcessPort(Board(pair)), 6)  # type: ignore[arg-type]
@@ -68,28 +69,28 @@ def test_several_or_none_are_refused_and_nothing_is_written() -> None:
     assert [servo.id for servo in (*pair, other)] == [3, 4, 1]
 
 
-def test_a_lost_reply_is_no_absent_servo() -> None:
+def test_assign_id_lost_reply_is_repeated() -> None:
     board = Board([EmulatedServo(1)])
     board.faults.scripted_faults.extend(["none", "lost", "none", "lost", "none"])
     assert assign_id(InProcessPort(board), 4) == 1  # type: ignore[arg-type]
 
 
-def test_all_servos_of_an_arm_one_after_the_other() -> None:
+def test_setup_motors_assigns_all_ids() -> None:
     servos = [EmulatedServo(1) for _ in range(6)]
     with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["number-servos", "--port", port.name], input="\n" * 6)
+        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
-    assert "Connect the servo of gripper alone" in result.stderr
+    assert "Connect the motor of gripper alone" in result.stderr
     assert "gripper: id 6, was 1" in result.stdout
 
 
-def test_one_joint_by_name() -> None:
+def test_setup_motors_one_joint_by_name() -> None:
     servo = EmulatedServo(1)
     with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["number-servos", "--port", port.name, "--joint", "elbow_flex"], input="\n")
+        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name, "--joint", "elbow_flex"], input="\n")
     assert result.exit_code == 0, result.stderr
     assert servo.id == 3
-    wrong = CliRunner().invoke(app, ["number-servos", "--port", "COM3", "--joint", "knee"])
+    wrong = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "knee"])
     assert wrong.exit_code != 0
     assert "wrist_roll" in wrong.stderr

@@ -1,4 +1,4 @@
-"""The renderer: cameras and rays agree, clicks find things through the arm, pictures are drawn where OpenGL is."""
+"""Tests of the renderer: cameras match rays, picking ignores the arm, pictures are drawn if there is OpenGL."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
-from metagui.arms.simulation.renderer import OrbitCamera, RenderingError, SceneColours, SceneMarker, SceneRenderer
+from metagui.arms.simulation.orbit_camera import OrbitCamera
+from metagui.arms.simulation.renderer import RenderingError, SceneColours, SceneMarker, SceneRenderer
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from tests.helpers.projection import project_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +33,15 @@ def renderer() -> Iterator[SceneRenderer]:
     made.close()
 
 
-def test_a_point_is_seen_where_its_ray_goes() -> None:
+def test_compute_ray_passes_through_point() -> None:
     camera = OrbitCamera().orbited(40, 12).zoomed(1.3).panned(0.1, -0.05)
     point = np.array([0.2, 0.05, 0.02])
-    x, y = camera.project(point, WIDTH, HEIGHT)
-    way = point - camera.position
-    assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), way / np.linalg.norm(way))
+    x, y = project_point(camera, point, WIDTH, HEIGHT)
+    direction = point - camera.position
+    assert np.allclose(camera.compute_ray(x, y, WIDTH, HEIGHT), direction / np.linalg.norm(direction))
 
 
-def test_the_camera_never_goes_under_the_table_or_away() -> None:
+def test_camera_stays_above_table_and_near() -> None:
     camera = OrbitCamera()
     for _ in range(50):
         camera = camera.orbited(10, 20).zoomed(1.5).panned(1.0, 1.0)
@@ -48,18 +50,18 @@ def test_the_camera_never_goes_under_the_table_or_away() -> None:
     assert np.abs(camera.target).max() <= 0.5
 
 
-def test_every_thing_is_found_under_the_pixel_where_it_is_seen(renderer: SceneRenderer) -> None:
+def test_pick_finds_every_object_at_its_pixel(renderer: SceneRenderer) -> None:
     camera = OrbitCamera()
-    for anchor in SCENE_OBJECTS:
-        position, _ = renderer.get_object_pose(anchor.name)
-        found = renderer.pick(camera, *camera.project(position, WIDTH, HEIGHT), WIDTH, HEIGHT)
+    for each in SCENE_OBJECTS:
+        position, _ = renderer.get_object_pose(each.name)
+        found = renderer.pick(camera, *project_point(camera, position, WIDTH, HEIGHT), WIDTH, HEIGHT)
         assert found is not None
-        assert found.object_name == anchor.name
+        assert found.object_name == each.name
         assert np.linalg.norm(found.point[:2] - position[:2]) < 0.02
     assert renderer.pick(camera, 1, 1, WIDTH, HEIGHT) is None
 
 
-def test_a_picture_shows_the_scene_its_look_and_its_marks(renderer: SceneRenderer) -> None:
+def test_draw_shows_colours_and_markers(renderer: SceneRenderer) -> None:
     renderer.set_colours(SceneColours((0.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.5, 0.5, 0.5)))
     plain = renderer.draw(OrbitCamera(), WIDTH, HEIGHT)
     assert plain.shape[0] >= HEIGHT
@@ -70,7 +72,7 @@ def test_a_picture_shows_the_scene_its_look_and_its_marks(renderer: SceneRendere
     assert renderer.draw(OrbitCamera(), WIDTH, HEIGHT, high_quality=True).shape == (2 * HEIGHT, 2 * WIDTH, 3)
 
 
-def test_only_what_visibly_moved_is_worth_a_picture(renderer: SceneRenderer) -> None:
+def test_update_state_detects_visible_motion(renderer: SceneRenderer) -> None:
     arm = SimulatedArm(3)
     renderer.update_state(arm.get_state())
     assert not renderer.update_state(arm.get_state())
@@ -78,12 +80,12 @@ def test_only_what_visibly_moved_is_worth_a_picture(renderer: SceneRenderer) -> 
     assert renderer.update_state(arm.get_state())
 
 
-def test_another_scenes_state_is_refused(renderer: SceneRenderer) -> None:
+def test_update_state_other_scene_raises(renderer: SceneRenderer) -> None:
     with pytest.raises(ArmError, match="another scene"):
         renderer.update_state(np.zeros(3))
 
 
-def test_a_way_to_draw_is_chosen_from_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choose_backend_uses_available_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opengl.sys, "platform", "linux")
     for there, expected in ((("libOSMesa.so.8",), "osmesa"), ((), "disable"), (("libEGL.so.1",), "egl")):
         monkeypatch.delenv("MUJOCO_GL", raising=False)

@@ -1,4 +1,4 @@
-"""Ports that cannot be opened, vanish or are taken, each with its name."""
+"""Tests of serial ports that cannot be opened, disappear or are in use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.pty_server import EmulatedPort
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import port_permissions, serial_port
 from metagui.arms.feetech.protocol import build_ping, encode
 from metagui.arms.feetech.serial_port import PortError, SerialPort
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serial_port_open_error_states_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PortError, match="There is no port /dev/ttyNOT"):
         SerialPort("/dev/ttyNOT")
     plain = tmp_path / "file"
@@ -35,7 +35,7 @@ def test_ports_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
         SerialPort(str(plain))
 
 
-def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
+def test_serial_port_disappeared_raises() -> None:
     for use in (lambda p: p.read(6), lambda p: p.write(b"\xff"), lambda p: p.discard()):
         with EmulatedPort(EmulatedArm(), physics=False) as terminal:
             port = SerialPort(terminal.name)
@@ -46,11 +46,11 @@ def test_a_port_that_vanishes_has_a_name_whatever_is_done_to_it() -> None:
                 use(port)
         port.close()
         port.close()
-        with pytest.raises(ConnectionLostError, match="has vanished"):
+        with pytest.raises(ConnectionLostError, match="has disappeared"):
             use(port)
 
 
-def test_a_port_is_for_one_program() -> None:
+def test_serial_port_is_exclusive() -> None:
     with EmulatedPort(EmulatedArm(), physics=False) as port:
         first = SerialPort(port.name)
         with pytest.raises(PortError, match="Another program uses"):

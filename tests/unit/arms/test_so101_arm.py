@@ -1,4 +1,4 @@
-"""The USB driver against the virtual arm: exact, patient, and never able to hurt."""
+"""Tests of the USB driver with the emulated arm: exact units, safe goals, hand guiding and faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from metagui.arms.so101.so101_arm import OverheatedError, SO101Arm, TorqueLostEr
 from tests.helpers.emulated_bench import BENCH_MOUNT_OFFSETS, EmulatedBench, make_emulated_arm, send_target
 
 
-def test_it_is_an_arm_readable_before_it_is_connected(setup: EmulatedBench) -> None:
+def test_so101_disconnected_raises(setup: EmulatedBench) -> None:
     assert isinstance(setup.arm, Arm)
     assert [joint.name for joint in setup.arm.joints] == [joint.name for joint in JOINTS]
     for call in (
@@ -35,7 +35,7 @@ def test_it_is_an_arm_readable_before_it_is_connected(setup: EmulatedBench) -> N
     setup.arm.disconnect()
 
 
-def test_it_wakes_up_where_it_is(connected: EmulatedBench) -> None:
+def test_so101_connect_holds_present_position(connected: EmulatedBench) -> None:
     assert all(connected.read_torque())
     before = connected.emulated_arm.read_joint_angles()
     state = connected.arm.observe()
@@ -46,7 +46,7 @@ def test_it_wakes_up_where_it_is(connected: EmulatedBench) -> None:
     np.testing.assert_allclose(connected.emulated_arm.read_joint_angles(), before, atol=3e-3)
 
 
-def test_units_are_exact(connected: EmulatedBench) -> None:
+def test_so101_observe_converts_units(connected: EmulatedBench) -> None:
     servo = connected.emulated_arm.servos[0]
     servo.update_shaft(BENCH_MOUNT_OFFSETS[0] + 300.0, -250.0, -0.5, 0.0)
     servo.temperature, servo.voltage = 41.0, 6.8
@@ -57,7 +57,7 @@ def test_units_are_exact(connected: EmulatedBench) -> None:
     assert (state.loads[0], state.temperatures[0], state.voltages[0]) == (-0.5, 41.0, 6.8)
 
 
-def test_a_command_arrives_and_says_what_was_sent(connected: EmulatedBench) -> None:
+def test_so101_command_returns_sent_targets(connected: EmulatedBench) -> None:
     target = HOME_ANGLES_RAD + (0.3, 0.2, -0.1, -0.2, 0.5, 0.1)
     send_target(connected.arm, target)
     sent = connected.arm.command(Command(target)).positions
@@ -65,7 +65,7 @@ def test_a_command_arrives_and_says_what_was_sent(connected: EmulatedBench) -> N
     np.testing.assert_allclose(connected.emulated_arm.read_joint_angles(), target, atol=4e-3)
 
 
-def test_goals_stay_within_limits_and_speed(connected: EmulatedBench) -> None:
+def test_so101_goals_respect_limits_and_speed(connected: EmulatedBench) -> None:
     far = Command(np.full(6, 100.0))
     first = connected.arm.command(far).positions
     assert np.all(
@@ -76,8 +76,8 @@ def test_goals_stay_within_limits_and_speed(connected: EmulatedBench) -> None:
     np.testing.assert_allclose(sent, [joint.upper for joint in connected.arm.joints], atol=RAD_PER_TICK)
 
 
-def test_a_stale_target_after_leading_by_hand_does_not_snap(connected: EmulatedBench) -> None:
-    """Even if the gate was not started anew, as it should be."""
+def test_so101_stale_target_after_guiding_is_slow(connected: EmulatedBench) -> None:
+    """This holds even if the safety gate was not reset after hand guiding."""
     connected.arm.start_hand_guiding()
     connected.emulated_arm.move_joint_by_hand(0, 1.2)
     connected.emulated_arm.advance(60)
@@ -88,13 +88,13 @@ def test_a_stale_target_after_leading_by_hand_does_not_snap(connected: EmulatedB
 
 
 @pytest.mark.parametrize("bad", [np.full(6, np.nan), np.array([0, 0, np.inf, 0, 0, 0]), np.zeros(5), np.zeros((2, 6))])
-def test_nonsense_makes_it_hold(connected: EmulatedBench, bad: Any) -> None:
-    here = connected.arm.observe().positions
+def test_so101_invalid_command_holds(connected: EmulatedBench, bad: Any) -> None:
+    present = connected.arm.observe().positions
     held = connected.arm.command(Command(bad)).positions
-    np.testing.assert_allclose(held, here, atol=RAD_PER_TICK)
+    np.testing.assert_allclose(held, present, atol=RAD_PER_TICK)
 
 
-def test_one_exchange_reads_everything(connected: EmulatedBench) -> None:
+def test_so101_observe_uses_one_exchange(connected: EmulatedBench) -> None:
     seen: list[Packet] = []
     connected.emulated_arm.bus.on_packet = seen.append
     connected.arm.observe()
@@ -103,7 +103,7 @@ def test_one_exchange_reads_everything(connected: EmulatedBench) -> None:
     assert [packet.code for packet in seen] == [InstructionCode.SYNC_READ, InstructionCode.SYNC_WRITE]
 
 
-def test_settings_are_written_once(setup: EmulatedBench) -> None:
+def test_so101_settings_are_written_once(setup: EmulatedBench) -> None:
     with setup.arm:
         pass
     gripper = setup.emulated_arm.servos[5]
@@ -121,10 +121,10 @@ def test_settings_are_written_once(setup: EmulatedBench) -> None:
     assert written == {reg.TORQUE_ENABLE.address, reg.ACCELERATION.address}
 
 
-# Connecting to what is not our arm
+# Arms that must not be switched on
 
 
-def test_arms_that_are_not_switched_on(setup: EmulatedBench) -> None:
+def test_so101_wrong_servos_stay_off(setup: EmulatedBench) -> None:
     setup.emulated_arm.faults.silent_ids.add(4)
     with pytest.raises(ServoSilentError, match="servo 4"):
         setup.arm.connect()
@@ -135,14 +135,14 @@ def test_arms_that_are_not_switched_on(setup: EmulatedBench) -> None:
     setup.emulated_arm.servos[3].set_register(reg.MODEL_NUMBER, 777)
     other = make_emulated_arm((2048,) * 6).compute_calibration()
     with pytest.raises(CalibrationError, match=r"shoulder_pan.* differ"):
-        SO101Arm("virtual", other, open_port=setup.open_port).connect()
+        SO101Arm("emulated", other, open_port=setup.open_port).connect()
     assert not any(setup.read_torque())
     assert not setup.arm.connected
 
 
-def test_an_arm_outside_its_range_or_hot_is_not_switched_on(setup: EmulatedBench) -> None:
+def test_so101_outside_range_or_hot_stays_off(setup: EmulatedBench) -> None:
     setup.emulated_arm.servos[0].set_register(reg.MIN_POSITION_LIMIT, 2900)
-    with pytest.raises(CalibrationError, match=r"shoulder_pan stands .* outside"):
+    with pytest.raises(CalibrationError, match=r"shoulder_pan is .* outside"):
         setup.arm.connect()
     setup.emulated_arm.servos[0].set_register(reg.MIN_POSITION_LIMIT, setup.calibration.joints[0].range_min)
     setup.emulated_arm.servos[2].temperature = 80.0
@@ -152,20 +152,20 @@ def test_an_arm_outside_its_range_or_hot_is_not_switched_on(setup: EmulatedBench
     assert not any(setup.read_torque())
 
 
-def test_a_reversed_joint_turns_the_other_way(setup: EmulatedBench) -> None:
+def test_so101_drive_mode_reverses_joint(setup: EmulatedBench) -> None:
     joints = setup.calibration.joints
     turned = (JointCalibration(1, 1, joints[0].homing_offset, joints[0].range_min, joints[0].range_max), *joints[1:])
-    arm = SO101Arm("virtual", ArmCalibration(turned), open_port=setup.open_port)
+    arm = SO101Arm("emulated", ArmCalibration(turned), open_port=setup.open_port)
     with arm:
         send_target(arm, HOME_ANGLES_RAD + (0.4, 0, 0, 0, 0, 0))
         assert setup.emulated_arm.read_joint_angles()[0] == pytest.approx(-0.4, abs=4e-3)
         assert arm.observe().positions[0] == pytest.approx(0.4, abs=4e-3)
 
 
-# Leading by hand, holding, leaving
+# Hand guiding, holding, disconnecting
 
 
-def test_nothing_is_written_while_a_person_leads(connected: EmulatedBench) -> None:
+def test_so101_hand_guiding_writes_nothing(connected: EmulatedBench) -> None:
     connected.arm.start_hand_guiding()
     seen: list[Packet] = []
     connected.emulated_arm.bus.on_packet = seen.append
@@ -184,7 +184,7 @@ def test_nothing_is_written_while_a_person_leads(connected: EmulatedBench) -> No
     assert connected.emulated_arm.read_joint_angles()[0] == pytest.approx(0.7, abs=0.02)
 
 
-def test_an_exception_leaves_it_holding(setup: EmulatedBench) -> None:
+def test_so101_exception_leaves_arm_holding(setup: EmulatedBench) -> None:
     def broken() -> None:
         with setup.arm:
             send_target(setup.arm, HOME_ANGLES_RAD + 0.3, ticks=3)
@@ -200,46 +200,46 @@ def test_an_exception_leaves_it_holding(setup: EmulatedBench) -> None:
     np.testing.assert_allclose(setup.emulated_arm.read_joint_angles(), where, atol=0.01)
 
 
-def test_torque_is_released_only_when_asked(setup: EmulatedBench) -> None:
+def test_so101_disconnect_disables_torque_on_request(setup: EmulatedBench) -> None:
     setup.arm.connect()
     setup.arm.disconnect(disable_torque=True)
     assert not any(setup.read_torque())
 
 
-def test_a_hot_servo_does_not_jump_once_it_has_cooled(connected: EmulatedBench) -> None:
+def test_so101_cooled_servo_does_not_jump(connected: EmulatedBench) -> None:
     servo = connected.emulated_arm.servos[1]
     servo.temperature = 90.0
     connected.emulated_arm.advance()
     assert not servo.torque_enabled
-    here = connected.emulated_arm.read_joint_angles()[1]
-    with pytest.raises(TorqueLostError, match="Servo 2 went limp"):
+    present = connected.emulated_arm.read_joint_angles()[1]
+    with pytest.raises(TorqueLostError, match="Servo 2 lost its torque"):
         connected.arm.observe()
     send_target(connected.arm, HOME_ANGLES_RAD + 0.2, ticks=5)
     assert connected.arm.describe_faults() == ["shoulder_lift is too hot"]
     servo.temperature = 30.0
     connected.arm.command(Command(HOME_ANGLES_RAD + 0.2))
-    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(here, abs=0.02)
+    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(present, abs=0.02)
 
 
-def test_a_dip_of_the_supply_is_noticed_and_held(connected: EmulatedBench) -> None:
+def test_so101_supply_dip_is_detected_and_held(connected: EmulatedBench) -> None:
     arm, servo = connected.arm, connected.emulated_arm.servos[1]
     servo.power_up()
     connected.emulated_arm.move_joint_by_hand(1, HOME_ANGLES_RAD[1] - 0.3)
     connected.emulated_arm.advance(20)
-    here = connected.emulated_arm.read_joint_angles()[1]
+    present = connected.emulated_arm.read_joint_angles()[1]
     loop = ControlLoop(arm, connected.emulated_arm)
     loop.set_controller(None)
-    with pytest.raises(TorqueLostError, match="Servo 2 went limp"):
+    with pytest.raises(TorqueLostError, match="Servo 2 lost its torque"):
         loop.run_inline(None, 2 * arm.settings.torque_check_interval)
     assert all(connected.read_torque())
     connected.emulated_arm.advance(20)
-    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(here, abs=0.02)
+    assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(present, abs=0.02)
     arm.disconnect()
     arm.connect()
     loop.run_inline(None, 2 * arm.settings.torque_check_interval)
 
 
-def test_complaints_in_words(connected: EmulatedBench) -> None:
+def test_so101_describe_faults_names_joints(connected: EmulatedBench) -> None:
     connected.emulated_arm.servos[5].overloaded = True
     connected.emulated_arm.servos[0].voltage = 3.0
     connected.emulated_arm.advance()

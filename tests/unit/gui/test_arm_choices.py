@@ -53,7 +53,7 @@ def test_a_path_by_hand_is_offered_once_and_known_to_be_gone(tmp_path: Path) -> 
 def test_a_broken_list_of_names_is_said_and_ports_are_still_offered(tmp_path: Path) -> None:
     (tmp_path / "arms.json").write_text("{", encoding="utf-8")
     listed, problem = list_choices(ArmRegistry(tmp_path, ports=tuple), [FIRST])
-    assert "cannot be understood" in problem
+    assert "is damaged" in problem
     assert [c.key for c in listed] == [SIMULATED_KEY, "port:/dev/ttyACM0"]
 
 

@@ -15,8 +15,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
+from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.emulator.pty_server import EmulatedPort
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.serial_port import SerialPort, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry
@@ -327,7 +327,7 @@ def test_wizard_registry_corrupt_shows_problem(bench: WizardBench, qapp: QApplic
     bench.registry.folder.mkdir()
     (bench.registry.folder / "arms.json").write_text("[{")
     bench.open(Theme("light"))
-    assert bench.shows_problem("cannot be understood")
+    assert bench.shows_problem("is damaged")
 
 
 def test_wizard_ended_during_sweep_stops_thread(bench: WizardBench, page: CalibrationWizard) -> None:

@@ -9,10 +9,11 @@ import pytest
 from PySide6.QtCore import QEvent, QPointF, QSize, Qt
 from PySide6.QtGui import QMouseEvent
 
-from metagui.arms.simulation.renderer import OrbitCamera
+from metagui.arms.simulation.orbit_camera import OrbitCamera
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.gui.scene.camera_control import CameraControl
 from metagui.gui.scene.object_drag import DRAG_WHEEL_TURN_RAD, MAX_OBJECT_REACH_M, ObjectDrag, make_drag_proposal
+from tests.helpers.projection import project_point
 
 VIEW_SIZE = QSize(640, 480)
 
@@ -61,7 +62,7 @@ def test_object_drag_follows_pointer_within_reach() -> None:
     """The object keeps its height and the grabbed point, turns by the wheel, and stays within reach."""
     camera, centre = OrbitCamera(), np.array([0.2, 0.0, 0.0125])
     drag = ObjectDrag.begin(SCENE_OBJECTS[0], centre, centre, 0.0)
-    x, y = camera.project(np.array([0.25, 0.05, 0.0125]), 640, 480)
+    x, y = project_point(camera, np.array([0.25, 0.05, 0.0125]), 640, 480)
     moved = drag.moved_to(camera, x, y, 640, 480)
     np.testing.assert_allclose(moved.point, [0.25, 0.05, 0.0125], atol=1e-6)
     far = drag.moved_to(camera, 320, 60, 640, 480)

@@ -191,7 +191,7 @@ def test_cancelling_an_adaptation_changes_nothing(qtbot: QtBot, session: Session
 def test_unreachable_clicks_and_useless_ones_are_explained(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.click_dispatcher.add_instruction(Instruction("reach", "table", None, {"offset": (0.3, 0.3, 0.05)}))
-    until(qtbot, lambda: said(session, "cannot get to"))
+    until(qtbot, lambda: said(session, "cannot reach"))
     session.click_dispatcher.dispatch(Proposal("Out of the arm's reach", is_refused=True))
     assert said(session, "The arm stays where it is")
     session.click_dispatcher.add_instruction(Instruction("place", "yellow zone"))

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metagui.arms.arm import CONTROL_PERIOD_S, ArmError
-from metagui.arms.control.loop import ControllerError, ControlLoop
+from metagui.arms.control.loop import ControlLoop
+from metagui.arms.control.tick import ControllerError
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.gripper import GRIPPER_BACKLASH_RAD, SQUEEZE_RAD, GripTracker

@@ -1,6 +1,6 @@
-"""A pseudo-terminal with the virtual arm behind it, in real time: any program can open it as a serial port.
+"""A pseudo-terminal that serves the emulated arm in real time; any program can open it as a serial port.
 
-Replies leave no sooner than a wire of the given baud rate would have brought them.
+Replies are sent no earlier than they would arrive on a wire with the given baud rate.
 """
 
 from __future__ import annotations
@@ -13,39 +13,37 @@ import time
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import CONTROL_PERIOD_S, ArmError
+from metagui.arms.feetech.serial_port import BITS_PER_BYTE, SERVO_BUS_BAUD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.arms.emulator.emulated_arm import EmulatedArm
 
-EMULATED_BAUD = 1_000_000
-BITS_PER_BYTE = 10
-"""Start, eight, stop."""
 _STOP_POLL_S = 0.05
-"""How often the server looks whether it shall end, s."""
+"""Longest time after which the server checks whether it should stop, s."""
 
 
 class EmulatedPort:
-    """Serves one virtual arm from a pseudo-terminal called ``name``. A context manager; closing it is unplugging.
+    """Serves one emulated arm from the pseudo-terminal ``name``; a context manager, which unplugs the arm at its end.
 
-    ``baud`` None is a wire without a limit. ``physics`` False leaves time to whoever calls ``arm.advance()``.
-    Raises ArmError where there are no pseudo-terminals.
+    ``baud`` None means no limit of the speed. With ``physics`` False, time passes only when ``arm.advance()`` is
+    called. Raises ArmError on systems without pseudo-terminals.
     """
 
-    def __init__(self, arm: EmulatedArm, baud: int | None = EMULATED_BAUD, physics: bool = True) -> None:
+    def __init__(self, arm: EmulatedArm, baud: int | None = SERVO_BUS_BAUD, physics: bool = True) -> None:
         self.arm = arm
         self._byte_time = BITS_PER_BYTE / baud if baud else 0.0
         self._stopping = threading.Event()
         self._pending_replies: list[tuple[float, bytes]] = []
         self._server_end, self._client_end, self.name = _open_terminal()
         jobs = (self._serve_bus, self._run_physics) if physics else (self._serve_bus,)
-        self._threads = [threading.Thread(target=job, name=f"virtual arm {job.__name__}") for job in jobs]
+        self._threads = [threading.Thread(target=job, name=f"emulated arm {job.__name__}") for job in jobs]
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """Unplug: whoever has the port open gets an error."""
+        """Unplug the arm: programs that have the port open get an error."""
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -55,11 +53,11 @@ class EmulatedPort:
         os.close(self._client_end)
 
     def __enter__(self) -> EmulatedPort:
-        """Return itself."""
+        """Return the port."""
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Unplug."""
+        """Unplug the arm."""
         self.close()
 
     def _serve_bus(self) -> None:
@@ -68,11 +66,11 @@ class EmulatedPort:
             if select.select([self._server_end], [], [], max(pause, 0.0))[0]:
                 self._queue_replies(os.read(self._server_end, 4096))
             while self._pending_replies and self._pending_replies[0][0] <= time.perf_counter():
-                with contextlib.suppress(BlockingIOError):  # nobody reads: what does not fit is lost, as on a wire
+                with contextlib.suppress(BlockingIOError):  # without a reader the rest is lost, as on a wire
                     os.write(self._server_end, self._pending_replies.pop(0)[1])
 
     def _queue_replies(self, data: bytes) -> None:
-        """Put the answers in line: prompt ones in one burst, as an adapter hands them over; late ones apart."""
+        """Queue the replies: prompt ones in one burst, as an adapter delivers them, late ones separately."""
         now = time.perf_counter() + len(data) * self._byte_time
         replies = self.arm.feed(data)
         lateness = self.arm.faults.late_delay
@@ -85,7 +83,7 @@ class EmulatedPort:
         self._pending_replies.sort()
 
     def _run_physics(self) -> None:
-        """Advance in real time; where the machine cannot keep up, time is lost rather than caught up with."""
+        """Advance in real time; on a slow machine the emulated time falls behind and is not caught up."""
         deadline = time.perf_counter()
         while not self._stopping.is_set():
             self.arm.advance()
@@ -94,24 +92,24 @@ class EmulatedPort:
 
 
 def serve(
-    arm: EmulatedArm, on_ready: Callable[[str], None], stop: threading.Event, baud: int | None = EMULATED_BAUD
+    arm: EmulatedArm, on_ready: Callable[[str], None], stop: threading.Event, baud: int | None = SERVO_BUS_BAUD
 ) -> None:
-    """Serve ``arm`` until ``stop`` is set; ``ready`` is told the port's name. Raises ArmError."""
+    """Serve ``arm`` until ``stop`` is set; call ``on_ready`` with the port's name. Raises ArmError."""
     with EmulatedPort(arm, baud) as port:
         on_ready(port.name)
         stop.wait()
 
 
 def _open_terminal() -> tuple[int, int, str]:
-    """Return both ends of a raw pseudo-terminal and the name of theirs."""
+    """Return the file descriptors of both ends of a raw pseudo-terminal and the name of the client's end."""
     try:
         import tty
     except ImportError:
         raise ArmError(
-            "The virtual arm needs a pseudo-terminal, which Windows does not have. Nothing was started; "
+            "The emulated arm needs a pseudo-terminal, which Windows does not have. Nothing was started; "
             "use the simulated arm instead, or run it under Linux, macOS or WSL."
         ) from None
-    ours, theirs = os.openpty()
-    tty.setraw(theirs)
-    os.set_blocking(ours, False)
-    return ours, theirs, os.ttyname(theirs)
+    server_end, client_end = os.openpty()
+    tty.setraw(client_end)
+    os.set_blocking(server_end, False)
+    return server_end, client_end, os.ttyname(client_end)

@@ -1,0 +1,56 @@
+"""Open the library, the prior and the takes that a command's options name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metagui.cli.output import CommandError, print_note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.library import Library
+    from metagui.learning.prior import Prior
+
+ADAPTED_POLICY_FILE = "adapted.safetensors"
+"""Name of the file of adapted policies in a task's folder."""
+
+
+def open_library(folder: Path | None) -> Library:
+    """Open the library in a folder, or the window's own library including the shipped examples."""
+    from metagui.demonstrations.storage.library import Library
+    from metagui.paths import examples_dir, recordings_dir
+
+    return Library(folder) if folder else Library(recordings_dir(), examples_dir())
+
+
+def load_prior(path: Path | None, library: Library | None = None) -> Prior:
+    """Load the prior at ``path``, else the library's own, else the shipped one. Raises PriorError."""
+    from metagui.learning.prior import load, load_for_library, load_shipped
+
+    if path is not None:
+        return load(path)
+    found = load_shipped() if library is None else load_for_library(library.root)
+    if problem := found.metadata.get("problem"):
+        print_note(problem)
+    return found
+
+
+def is_usable(take: TakeInfo) -> bool:
+    """Return whether a take can be read and is not marked as failed."""
+    return not take.error and take.success is not False
+
+
+def load_takes(library: Library, task: str, names: list[str] | None = None) -> list[Demonstration]:
+    """Load the named takes of a task, by default all usable ones. Raises LibraryError, CommandError."""
+    chosen = names or [take.name for take in library.list_takes(task) if is_usable(take)]
+    if not chosen:
+        raise CommandError(f"{task!r} has no take that can be used. Record one, or name a take with --take.")
+    return [library.load_take(task, name) for name in chosen]
+
+
+def adapted_policy_path(library: Library, task: str) -> Path:
+    """Return the path of a task's adapted policies, whether or not the file exists."""
+    return library.get_task_folder(task) / ADAPTED_POLICY_FILE

@@ -76,6 +76,7 @@ class CheckedGroup:
 
     def __init__(self, group: Any, state: _ReadState) -> None:
         self._group, self._state = group, state
+        self._attributes, self._opened = group.attrs, {"": group}
 
     def open_group(self, path: str) -> CheckedGroup:
         """Return the group at a relative path."""
@@ -95,7 +96,7 @@ class CheckedGroup:
 
     def has_attribute(self, key: str) -> bool:
         """Whether there is an attribute of that name."""
-        return key in self._group.attrs
+        return key in self._attributes
 
     def read_text(self, key: str, at: str = "") -> str:
         """Return a text attribute of the group, or of what is ``at`` a relative path."""
@@ -151,27 +152,26 @@ class CheckedGroup:
         if size > self._state.bytes_left:
             raise ContentError(f"{path!r} needs {size >> 20} MiB of memory, more than takes may have")
         self._state.bytes_left -= size
-        values = _read_chunks(dataset, path) if dataset.chunks else _read_plain(dataset, path)
-        self._state.part = "its structure"
-        return values
+        return _read_chunks(dataset, path) if dataset.chunks else _read_plain(dataset, path)
 
     def _open(self, path: str) -> Any:
         """Return what is at a relative path, without following links."""
         self._state.part = repr(path)
-        node = self._group
-        for name in filter(None, path.split("/")):
-            if not isinstance(node, h5py.Group) or not node.id.links.exists(name.encode()):
+        if path not in self._opened:
+            parent, _, name = path.rpartition("/")
+            group = self._open(parent)
+            if not isinstance(group, h5py.Group) or not group.id.links.exists(name.encode()):
                 raise ContentError(f"{path!r} is missing")
-            if node.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+            if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
                 raise ContentError(f"{path!r} is a link; a take holds its own data")
-            node = node[name]
-        return node
+            self._opened[path] = group[name]
+        return self._opened[path]
 
     def _read_attribute(self, key: str, at: str) -> Any:
-        holder = self._open(at)
+        attributes = self._open(at).attrs if at else self._attributes
         self._state.part = f"its attribute {key!r}"
         try:
-            identifier = holder.attrs.get_id(key)
+            identifier = attributes.get_id(key)
         except KeyError as error:
             raise ContentError(f"its attribute {key!r} is missing") from error
         shape, dtype = identifier.shape, identifier.dtype
@@ -180,7 +180,7 @@ class CheckedGroup:
             raise ContentError(f"its attribute {key!r} needs {size >> 20} MiB of memory")
         if dtype.kind not in "fiubS" and h5py.check_string_dtype(dtype) is None:
             raise ContentError(f"its attribute {key!r} is neither text nor a number")
-        return holder.attrs[key]
+        return attributes[key]
 
     def _to_text(self, value: Any, key: str) -> str:
         if isinstance(value, bytes):
@@ -202,7 +202,8 @@ def open_checked(path: Path) -> Iterator[CheckedGroup]:
     try:
         file = h5py.File(path, "r", locking=False)
     except READ_ERRORS as error:
-        raise ContentError("it is cut off or damaged") from error
+        known = h5py.is_hdf5(path)
+        raise ContentError(f"it is {'cut off or damaged' if known else 'no HDF5 file, or damaged'}") from error
     with file:
         try:
             yield CheckedGroup(file, state)
@@ -268,11 +269,7 @@ def _read_chunks(dataset: Any, path: str) -> NDArray[Any]:
     if not set(filters) <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}:
         raise ContentError(f"{path!r} is packed by a method other than gzip")
     stored: dict[tuple[int, ...], int] = {}
-
-    def remember(info: Any) -> None:
-        stored[tuple(info.chunk_offset)] = info.size
-
-    dataset.id.chunk_iter(remember)
+    dataset.id.chunk_iter(lambda info: stored.update({tuple(info.chunk_offset): info.size}))
     values = np.zeros(shape, dtype)
     for index in itertools.product(*map(range, counts)):
         offset = tuple(i * part for i, part in zip(index, chunk, strict=True))

@@ -28,6 +28,24 @@ def validate_demonstration(demonstration: Demonstration) -> None:
         validate_range(demonstration.trim, samples, "The trim")
 
 
+def find_non_finite(demonstration: Demonstration) -> str:
+    """Return quantity and sample of the first number within the trim that is not finite; empty if there is none."""
+    first, last = demonstration.trim or (0, len(demonstration))
+    for name in (
+        "joint_positions",
+        "tool_positions",
+        "tool_yaws",
+        "object_positions",
+        "object_yaws",
+        "command_requested",
+    ):
+        values = np.asarray(getattr(demonstration, name))[first:last].reshape(max(last - first, 0), -1)
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            return f"{name}, sample {first + bad[0]}"
+    return ""
+
+
 def validate_range(bounds: tuple[int, int], sample_count: int, description: str) -> None:
     """Raise InvalidTakeError unless ``bounds`` is a non-empty range [start, stop) of the samples."""
     start, stop = bounds

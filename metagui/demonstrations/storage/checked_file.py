@@ -156,7 +156,6 @@ class CheckedGroup:
 
     def _open(self, path: str) -> Any:
         """Return what is at a relative path, without following links."""
-        self._state.part = repr(path)
         if path not in self._opened:
             parent, _, name = path.rpartition("/")
             group = self._open(parent)
@@ -164,7 +163,9 @@ class CheckedGroup:
                 raise ContentError(f"{path!r} is missing")
             if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
                 raise ContentError(f"{path!r} is a link; a take holds its own data")
+            self._state.part = repr(path)
             self._opened[path] = group[name]
+        self._state.part = repr(path)
         return self._opened[path]
 
     def _read_attribute(self, key: str, at: str) -> Any:

@@ -24,6 +24,7 @@ from metagui.generators import run_to_end
 from metagui.learning import prior
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.adaptation import adapt_task, warm_up
+from metagui.learning.adaptation.folds import compute_candidate_losses, precompute_folds, repeat_folds, select_folds
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import INNER_STEPS
 from metagui.learning.policy.features import encode
@@ -76,7 +77,7 @@ def make_training_jobs(
     """Return two jobs that train and validate the candidates: in one batch, and one after the other."""
     model, settings = shipped_prior.model, candidates.CandidateSettings()
     folds = candidates.make_folds([encode(take)[0] for take in takes], settings)
-    folds = candidates.select_folds(folds, slice(0, folds.fold_count))
+    folds = select_folds(folds, slice(0, folds.fold_count))
     unconditioned = replace(model, unconditioned=True)
     baselines = [
         candidates.start_baseline(shipped_prior.baseline, folds),
@@ -84,10 +85,10 @@ def make_training_jobs(
     ]
 
     def train(model: PolicyModel, starts: list[Params]) -> None:
-        repeated = candidates.repeat_folds(folds, len(starts))
-        precomputed = candidates.precompute_folds(model, candidates.concatenate_starts(starts), repeated)
+        repeated = repeat_folds(folds, len(starts))
+        precomputed = precompute_folds(model, candidates.concatenate_starts(starts), repeated)
         for _, fast in candidates.train_with_adam(model, starts, repeated, settings):
-            candidates.compute_candidate_losses(model, fast, precomputed, len(starts))
+            compute_candidate_losses(model, fast, precomputed, len(starts))
 
     def together() -> None:
         train(model, [candidates.infer_zero_step(shipped_prior, folds)])

@@ -27,7 +27,7 @@ from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.prior import Prior
 
 SHAKE_AMPLITUDE_RAD = 0.04
@@ -117,7 +117,7 @@ def main() -> None:
             }
             for name, takes in cases.items():
                 adapted = adapt_to_takes(prior, takes)
-                outliers = [found["take"] for found in adapted.provenance["odd_takes"]]
+                outliers = [found.take for found in adapted.provenance.outlier_takes]
                 named.setdefault(name, []).append(outliers == (["wrong"] if name in wrong else []))
                 won.setdefault(name, []).extend(run_in_scenes(program, adapted, options.scenes))
             print(family, {name: f"{np.mean(runs):.0%}" for name, runs in won.items()}, flush=True)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, FloatArray, Observation, SceneState
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 SCRIPT = "script"
 """Name of the scripted demonstrator."""

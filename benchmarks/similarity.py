@@ -94,7 +94,7 @@ def print_recall_by_family(distances: DistanceMatrix, labels: NDArray[np.int64],
 
 
 def compute_auroc(distances: DistanceMatrix, same: NDArray[np.bool_]) -> float:
-    """Return the fraction of (same, different) pairs of pairs in which the same task has the smaller distance."""
+    """Return the fraction of (same, different) pairs of pairs in which the same task is nearer."""
     ranks = np.empty(len(distances))
     ranks[np.argsort(distances)] = np.arange(1, len(distances) + 1)
     won = ranks[~same].sum() - (~same).sum() * ((~same).sum() + 1) / 2

@@ -18,8 +18,8 @@ from metagui.demonstrations.programs.scripted import GenerationSettings, generat
 from metagui.demonstrations.programs.splits import has_only_trained_pairs
 from metagui.demonstrations.programs.task_distribution import draw_programs
 from metagui.generators import run_to_end
-from metagui.learning.adaptation.selection import FIVE_STEP, FIVE_STEP_ADAM, ZERO_STEP
-from metagui.learning.evaluation.evaluation import CHOSEN_CANDIDATE, EvaluationSettings, evaluate
+from metagui.learning.adaptation.selection import Candidate
+from metagui.learning.evaluation.evaluation import EvaluationSettings, evaluate
 from metagui.learning.training.pretraining import TrainingSettings, train_prior
 from metagui.learning.training.training_data import encode_takes
 
@@ -86,7 +86,7 @@ def main() -> None:
     prior = train_small_prior(
         draw_tasks(options.tasks, TRAINING_SEED + 10 * options.seed), options.seed, options.length
     )
-    candidates = (ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM, CHOSEN_CANDIDATE)
+    candidates = (Candidate.ZERO_STEP, Candidate.FIVE_STEP, Candidate.FIVE_STEP_ADAM, Candidate.CHOSEN)
     settings = EvaluationSettings((1, 3), options.scenes, options.seed, candidates)
     success = run_to_end(
         evaluate([prior], draw_tasks(EVALUATION_TASK_COUNT, EVALUATION_SEED + 10 * options.seed), settings),

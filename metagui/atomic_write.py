@@ -41,7 +41,10 @@ def open_atomically(path: Path, replace: bool = False) -> Iterator[Path]:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk; does nothing for folders on Windows, which cannot be opened."""
+    """Wait until a file or folder is on the disk.
+
+    Does nothing for folders on Windows, which cannot be opened.
+    """
     if os.name == "nt" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

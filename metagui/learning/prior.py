@@ -161,7 +161,9 @@ def library_prior_path(library: Path) -> Path:
 
 
 def load_for_library(library: Path) -> Prior:
-    """Return the prior for a library's tasks: its own if there is one, else the shipped one. Raises PriorError.
+    """Return the prior for a library's tasks: its own if there is one, else the shipped one.
+
+    Raises PriorError.
 
     The library's own encoder replaces the prior's, without the shipped calibration, which does not apply to it. If own
     files cannot be read, the shipped ones are used and ``metadata["problem"]`` gives the reason.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 UNTRAINED_MODEL = PolicyModel(hidden=32, encoder=32, summary=16, context=8)
 QUICK_SETTINGS = CandidateSettings(max_adam_steps=10, support_points=48)

@@ -14,15 +14,12 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
-from metagui.learning.policy.dataset import build_dataset
-from metagui.learning.policy.features import encode
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 if TYPE_CHECKING:
     from typing import Any
 
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.policy.dataset import MetaDataset
 
 EXAMPLE_PROGRAMS = (
     TaskProgram("above red", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),)),
@@ -66,9 +63,3 @@ def record_simulated_take() -> Demonstration:
     controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
     loop.run_inline(controller, 1000)
     return recorder.stop()
-
-
-@functools.cache
-def encode_example_takes() -> MetaDataset:
-    """Return the data set of all programs' takes."""
-    return build_dataset({task: [encode(take) for take in takes] for task, takes in generate_example_takes().items()})

@@ -23,14 +23,14 @@ from metagui.demonstrations.recording.segmentation import align_segmentation, en
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
-from metagui.learning.adaptation.selection import FIVE_STEP, ZERO_STEP
+from metagui.learning.adaptation.selection import Candidate
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs.human_demonstrator import HumanStyle
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 DATA = Path(__file__).parents[1] / "data" / "hand_led"
 PRESS, STACK, WIPE = "press red", "stack green on blue", "wipe violet three times"
@@ -85,9 +85,9 @@ def test_policy_repeats_all_strokes() -> None:
 def test_candidates_that_only_imitate_better_are_not_chosen() -> None:
     adapted = adapt(_stored(PRESS), 0, baselines=True)
     (skill,) = adapted.skills
-    assert min(skill.held_out, key=lambda name: skill.held_out[name]) not in (ZERO_STEP, FIVE_STEP)
-    assert skill.choice in (ZERO_STEP, FIVE_STEP)
-    assert "not yet doing better" in skill.reason
+    assert min(skill.held_out, key=lambda name: skill.held_out[name]) not in (Candidate.ZERO_STEP, Candidate.FIVE_STEP)
+    assert skill.choice in (Candidate.ZERO_STEP, Candidate.FIVE_STEP)
+    assert "imitation is not success" in skill.reason
     assert sum(run_policy(_program(PRESS), adapted, scene)[0] for scene in range(300, 305)) >= 4
 
 
@@ -138,7 +138,7 @@ def test_manual_segments_are_kept_and_determine_the_number(tmp_path: Path) -> No
     takes = align_segmentation([again, *(library.load_take(STACK, name) for name in ("002", "003"))])
     assert takes[0].segments == moved
     adapted = adapt(takes, 0, baselines=False)
-    assert len(adapted.skills) == 3 or "Move its cuts" in " ".join(adapted.provenance["notes"])
+    assert len(adapted.skills) == 3 or "move its boundaries" in " ".join(adapted.provenance.notes)
 
 
 def test_take_with_other_manual_segments_is_left_out() -> None:
@@ -152,4 +152,4 @@ def test_take_with_other_manual_segments_is_left_out() -> None:
     kept = [replace(take, manually_segmented=True) for take in align_segmentation(others)]
     adapted = adapt([other, *kept], 0, baselines=False)
     assert len(adapted.skills) == 2
-    assert "'001'" in adapted.provenance["notes"][0]
+    assert "'001'" in adapted.provenance.notes[0]

@@ -35,8 +35,8 @@ from metagui.generators import run_to_end
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
 from metagui.learning.adaptation.adaptation import adapt_task
-from metagui.learning.adaptation.adapted_task import TaskPolicy
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
@@ -362,7 +362,7 @@ def test_adapted_policies_do_what_they_did(library: Library, tmp_path: Path) -> 
     wanted, path = EXPECTED["adapted"], library.get_task_folder("reach red") / "adapted.safetensors"
     adapted = TaskPolicy.load(path)
     assert (adapted.task, list(adapted.object_names)) == (wanted["task"], wanted["anchors"])
-    assert adapted.provenance == wanted["provenance"]
+    assert adapted.provenance.to_dict() == wanted["provenance"]
     (click,) = adapted.skills
     assert (click.choice, click.reason) == (wanted["choice"], wanted["reason"])
     assert (dict(click.held_out), click.decisions, click.scale) == (
@@ -403,9 +403,9 @@ def test_adapting_again_ends_as_it_did(library: Library, prior: Prior) -> None:
     assert adapted.skills[0].choice == "zero-step", "candidates that only imitate better are not chosen any more"
     losses = {name: loss for name, loss in wanted["held_out"].items() if not name.startswith("nearest: ")}
     assert dict(adapted.skills[0].held_out) == pytest.approx(losses, **LEARNT)
-    assert set(adapted.provenance) == set(wanted["provenance"]) - {"ignores demonstrations"}
-    assert adapted.provenance["prior"] == wanted["provenance"]["prior"]
-    assert set(adapted.provenance["curves"][0]) == set(wanted["provenance"]["curves"][0]) - {"nearest: go left"}
+    assert set(adapted.provenance.to_dict()) == set(wanted["provenance"]) - {"ignores demonstrations"}
+    assert adapted.provenance.prior == wanted["provenance"]["prior"]
+    assert set(adapted.provenance.curves[0]) == set(wanted["provenance"]["curves"][0]) - {"nearest: go left"}
 
 
 # Runs that were stopped

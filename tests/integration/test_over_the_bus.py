@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 PROGRAM = TaskProgram("put red on yellow", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
 TAUGHT_SEEDS, UNSEEN_SEED = (3, 8), 5

@@ -33,7 +33,7 @@ def test_so101_unplugged_reconnects() -> None:
         arm = SO101Arm(port.name)
         arm.connect()
         arm.observe()
-    with pytest.raises(ConnectionLostError, match=r"has disappeared.*Plug it in"):
+    with pytest.raises(ConnectionLostError, match=r"has vanished.*Plug it in"):
         arm.observe()
     assert not arm.connected
     arm.disconnect()
@@ -156,5 +156,5 @@ def test_loop_unplugged_ends_with_reason() -> None:
     loop.stop()
     assert loop.error is not None
     assert loop.error.fatal
-    assert "has disappeared" in loop.error.message
+    assert "has vanished" in loop.error.message
     assert not arm.connected

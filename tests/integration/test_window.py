@@ -13,7 +13,7 @@ from metagui import app
 from metagui.gui.learning.loss_panel import LossAxes
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.theme.theme import Theme
-from metagui.learning.adaptation.adapted_task import TaskPolicy
+from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import feature_layout
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 

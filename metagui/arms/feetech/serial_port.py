@@ -138,7 +138,7 @@ class SerialPort:
         return waiting
 
     def close(self) -> None:
-        """Close the port, even if it has disappeared."""
+        """Close the port, even if it has vanished."""
         with contextlib.suppress(*_PORT_LOST_ERRORS):
             self._serial.close()
 
@@ -151,7 +151,7 @@ class SerialPort:
 
     def _make_lost_error(self) -> ConnectionLostError:
         return ConnectionLostError(
-            f"The port {self.device} has disappeared: the cable was pulled or the adapter lost its power. The servos "
+            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. The servos "
             "hold their last position while they have power. Plug it in again."
         )
 

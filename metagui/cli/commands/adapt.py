@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.storage.library import Library
     from metagui.learning.adaptation.adaptation import AdaptationStep
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.prior import Prior
 
 
@@ -55,7 +55,8 @@ def _describe_policy(adapted: "TaskPolicy") -> dict[str, Any]:
         {"choice": skill.choice, "reason": skill.reason, "held_out_losses": dict(skill.held_out)}
         for skill in adapted.skills
     ]
-    notes, outliers = adapted.provenance["notes"], adapted.provenance["odd_takes"]
+    notes = list(adapted.provenance.notes)
+    outliers = [outlier.to_dict() for outlier in adapted.provenance.outlier_takes]
     return {"segments": segments, "clicks": segments, "notes": notes, "outlier_takes": outliers, "odd_takes": outliers}
 
 
@@ -93,7 +94,7 @@ def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstrat
 def _adapt(prior: "Prior", takes: "list[Demonstration]", neighbours: "dict[str, Path]") -> "TaskPolicy":
     """Run the adaptation with a progress bar."""
     from metagui.learning.adaptation.adaptation import adapt_task
-    from metagui.learning.adaptation.adapted_task import load_readable_policies
+    from metagui.learning.adaptation.task_policy import load_readable_policies
 
     with make_progress_bar() as bar:
         job = bar.add_task("adapting", total=None, status="")

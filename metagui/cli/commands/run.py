@@ -15,7 +15,7 @@ from metagui.cli.programs import choose_program, execute_setup
 
 if TYPE_CHECKING:
     from metagui.arms.control.loop import ControlLoop
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 MAX_RUN_S = 120.0
 """Longest run, s."""
@@ -83,7 +83,7 @@ def _run_policies(
 
 def _load_adapted_task(library: Path | None, task: str) -> "TaskPolicy":
     """Load the adapted policies of a task. Raises LibraryError, TaskPolicyError, CommandError."""
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
     opened = open_library(library)
     takes = opened.list_takes(task)

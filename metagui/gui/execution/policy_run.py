@@ -51,8 +51,8 @@ class PolicyRunner(QObject):
         anchors = self._controller.arm.objects
 
         def prepare() -> tuple[Any, Any]:
-            from metagui.learning.adaptation.adapted_task import TaskPolicy
             from metagui.learning.adaptation.rollout import PolicyController
+            from metagui.learning.adaptation.task_policy import TaskPolicy
             from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
             chain = PolicyController(TaskPolicy.load(path), anchors)

@@ -12,7 +12,7 @@ from metagui.gui.core.app_state import LearningActivity
 if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.window.studies import LearningController
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 IGNORES_DEMONSTRATIONS_TEXT = (
     "But the policy ignores your demonstrations: after another task's it would do as well. Record more takes, in "
@@ -67,7 +67,7 @@ class AdaptationController(QObject):
     def _on_adapted(self, adapted: TaskPolicy) -> None:
         self._library_model.refresh()
         self._offer_to_exclude(adapted)
-        if adapted.provenance.get("ignores demonstrations"):
+        if adapted.provenance.ignores_demonstrations:
             self.message_posted.emit(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
         else:
             self.message_posted.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
@@ -76,9 +76,9 @@ class AdaptationController(QObject):
 
     def _offer_to_exclude(self, adapted: TaskPolicy) -> None:
         """Offer to leave the first odd take out."""
-        odd = adapted.provenance.get("odd_takes") or []
-        self._outlier = TakeKey(adapted.task, str(odd[0]["take"])) if odd else None
-        self.outlier_found.emit(str(odd[0]["reason"]) if odd else "")
+        odd = adapted.provenance.outlier_takes
+        self._outlier = TakeKey(adapted.task, odd[0].take) if odd else None
+        self.outlier_found.emit(odd[0].reason if odd else "")
 
     def keep_outlier(self) -> None:
         """The person thinks the take belongs there."""

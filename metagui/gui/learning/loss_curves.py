@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from metagui.arms.arm import FloatArray
     from metagui.learning.adaptation.adaptation import AdaptationStep
@@ -24,9 +24,14 @@ def compute_fraction_done(step: AdaptationStep) -> float:
 
     Any of them may end before its last step; what comes next begins where it would have been by then.
     """
-    from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, SCRATCH, ZERO_STEP
+    from metagui.learning.adaptation.selection import Candidate
 
-    stages = {ZERO_STEP: (0.0, 0.0), FIVE_STEP: (0.0, 0.2), FINE_TUNE: (0.5, 0.5), SCRATCH: (0.5, 0.5)}
+    stages: dict[str, tuple[float, float]] = {
+        Candidate.ZERO_STEP: (0.0, 0.0),
+        Candidate.FIVE_STEP: (0.0, 0.2),
+        Candidate.FINE_TUNE: (0.5, 0.5),
+        Candidate.FROM_SCRATCH: (0.5, 0.5),
+    }
     begun, long = stages.get(step.candidate, (0.2, 0.3))
     return (step.segment_index + begun + long * step.step / max(step.steps, 1)) / max(step.segment_count, 1)
 
@@ -80,7 +85,7 @@ class LossCurves:
             self.by_segment.setdefault(step.segment_index, {}).setdefault(step.candidate, LossCurve()).append(step)
 
     @classmethod
-    def from_provenance(cls, stored: list[dict[str, list[list[float]]]]) -> LossCurves:
+    def from_provenance(cls, stored: Sequence[dict[str, list[list[float]]]]) -> LossCurves:
         """Return the curves that were kept with adapted policies: [step, support, query] by candidate, by click."""
         out = cls(segment_count=len(stored))
         for click, candidates in enumerate(stored):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metagui.gui.learning.loss_panel import LossPanel
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
     from metagui.gui.window.session import Session
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.similarity.siamese import SiameseStep
 
 NO_CURVES_TEXT = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
@@ -65,14 +65,14 @@ class LearningPresenter(QObject):
 
     def _show_adapted(self, adapted: TaskPolicy) -> None:
         clicks = dict(enumerate(adapted.skills))
-        alarm = f"{IGNORES_DEMONSTRATIONS_TEXT} " if adapted.provenance.get("ignores demonstrations") else ""
+        alarm = f"{IGNORES_DEMONSTRATIONS_TEXT} " if adapted.provenance.ignores_demonstrations else ""
         reasons = {i: alarm + c.reason for i, c in clicks.items()}
         self._losses.show_choices({i: c.choice for i, c in clicks.items()}, reasons)
 
     def _show_stored(self, adapted: TaskPolicy) -> None:
         """Show what an earlier adaptation of the chosen task looked like."""
         if self._snapshot.learning is not LearningActivity.ADAPTING and adapted.task == self._snapshot.task:
-            curves = LossCurves.from_provenance(adapted.provenance.get("curves", []))
+            curves = LossCurves.from_provenance(adapted.provenance.curves)
             self._losses.show_stored_curves(self._session.library_model.describe_segments(adapted.task), curves)
             self._show_adapted(adapted)
 

@@ -152,7 +152,7 @@ class Session(QObject):
         self.message_posted.emit(text, kind, action)
 
     def _on_error(self, error: Exception) -> None:
-        from metagui.learning.adaptation.adapted_task import TaskPolicyError
+        from metagui.learning.adaptation.task_policy import TaskPolicyError
 
         self._post_message(
             str(error) or type(error).__name__, "error", "adapt" if isinstance(error, TaskPolicyError) else ""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from metagui.gui.arm.capabilities import SceneArm
     from metagui.gui.core.task_queue import BackgroundQueue
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.prior import Prior
     from metagui.learning.similarity.siamese import SiameseEncoder
 
@@ -140,13 +140,13 @@ class LearningController(QObject):
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, TaskPolicy]:
             from metagui.learning.adaptation.adaptation import adapt_task
-            from metagui.learning.adaptation.adapted_task import load_readable_policies
             from metagui.learning.adaptation.memorization import is_memorizing
+            from metagui.learning.adaptation.task_policy import load_readable_policies
 
             takes = align_segmentation([library.load_take(*key) for key in keys])
             adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable_policies(near))
             ignored = is_memorizing(prior, takes, [[library.load_take(*key)] for key in others])
-            return replace(adapted, provenance=adapted.provenance | {"ignores demonstrations": ignored})
+            return replace(adapted, provenance=replace(adapted.provenance, ignores_demonstrations=ignored))
 
         def share(batch: list[Any]) -> float:
             return min(compute_fraction_done(batch[-1]), 0.99)  # then it is looked whether demonstrations matter
@@ -180,7 +180,7 @@ class LearningController(QObject):
         path = self._library_model.adapted_path(task)
 
         def read() -> TaskPolicy:
-            from metagui.learning.adaptation.adapted_task import TaskPolicy
+            from metagui.learning.adaptation.task_policy import TaskPolicy
 
             return TaskPolicy.load(path)
 

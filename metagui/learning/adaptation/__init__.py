@@ -1,1 +1,1 @@
-"""Adapting the prior to one task: folds, candidates, outlier takes and rollouts."""
+"""Adaptation of the prior to one task: folds, candidates, selection, task policies, outlier takes and rollouts."""

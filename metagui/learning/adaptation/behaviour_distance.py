@@ -1,4 +1,4 @@
-"""Which tasks *act* similar: how well the policy adapted to one imitates the other's takes. Nothing is trained."""
+"""Behaviour distance of tasks: how well the policy adapted to one imitates the other's takes. Nothing is trained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from metagui.learning.maml import maml
+from metagui.learning.maml.maml import INNER_STEPS
 from metagui.learning.policy import features
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
 from metagui.learning.policy.points import Points
@@ -22,54 +23,58 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 UNALIGNED_COST = 1.0
-"""What a click counts that the other task has no counterpart of; about the loss of an unrelated policy."""
+"""Cost of a segment without counterpart in the other task; about the loss of an unrelated policy."""
 
 
 @dataclass(frozen=True)
 class BehaviourStep:
-    """Progress: policies compared so far."""
+    """Progress: number of policies compared so far."""
 
     step: int
     steps: int
 
 
 def compare_behaviours(
-    prior: Prior, takes: Mapping[str, Sequence[Demonstration]], inner_steps: int = 5, points_per_segment: int = 64
+    prior: Prior,
+    takes: Mapping[str, Sequence[Demonstration]],
+    inner_steps: int = INNER_STEPS,
+    points_per_segment: int = 64,
 ) -> Generator[BehaviourStep, None, tuple[tuple[str, ...], FloatArray]]:
-    """Return the tasks' names and D (n, n): imitation loss on each other's takes beyond the loss on their own.
+    """Return the tasks' names and D (n, n): imitation loss on each other's takes minus that on their own.
 
-    D is symmetric with a zero diagonal. Tasks of several clicks are aligned click by click.
+    D is symmetric with a zero diagonal. Segments of two tasks are aligned in order.
     """
     rng = np.random.default_rng(0)
-    clicks: list[Points] = []
+    segments: list[Points] = []
     owners: list[list[int]] = []
     for demonstrations in takes.values():
         found = build_segment_batches([features.encode(take) for take in demonstrations], points_per_segment, rng)
-        owners.append(list(range(len(clicks), len(clicks) + len(found))))
-        clicks += found
-    everything = Points(
+        owners.append(list(range(len(segments), len(segments) + len(found))))
+        segments += found
+    batch = Points(
         *(
-            torch.cat([getattr(c, n) for c in clicks])
+            torch.cat([getattr(s, n) for s in segments])
             for n in ("object_features", "global_features", "actions", "done", "phase")
         )
     )
-    *_, adapted = maml.adapt(prior.model, prior.meta, everything, inner_steps)
-    losses = np.zeros((len(clicks), len(clicks)))
-    for i in range(len(clicks)):
+    *_, adapted = maml.adapt(prior.model, prior.meta, batch, inner_steps)
+    count = len(segments)
+    losses = np.zeros((count, count))
+    for i in range(count):
         with torch.no_grad():
-            one = {name: tensor[i : i + 1].expand(len(clicks), *tensor.shape[1:]) for name, tensor in adapted.items()}
-            losses[i] = prior.model.loss(one, everything).numpy()
-        yield BehaviourStep(i + 1, len(clicks))
-    beyond = np.maximum(losses - np.diag(losses)[None], 0.0)
-    beyond = (beyond + beyond.T) / 2
-    matrix = np.array([[_alignment_cost(beyond[np.ix_(a, b)]) for b in owners] for a in owners])
+            one = {name: tensor[i : i + 1].expand(count, *tensor.shape[1:]) for name, tensor in adapted.items()}
+            losses[i] = prior.model.loss(one, batch).numpy()
+        yield BehaviourStep(i + 1, count)
+    excess = np.maximum(losses - np.diag(losses)[None], 0.0)
+    excess = (excess + excess.T) / 2
+    matrix = np.array([[_alignment_cost(excess[np.ix_(a, b)]) for b in owners] for a in owners])
     return tuple(takes), matrix
 
 
 def build_segment_batches(
     takes: list[tuple[features.SegmentArrays, ...]], points_per_segment: int, rng: np.random.Generator
 ) -> list[Points]:
-    """Return one batch of one task for every click that all the encoded takes have."""
+    """Return a batch of one task for every segment that all encoded takes have."""
     found = []
     for segments in zip(*takes, strict=False):
         usable = [s for s in segments if len(s) >= MIN_SEGMENT_DECISIONS]
@@ -79,7 +84,7 @@ def build_segment_batches(
 
 
 def _alignment_cost(cost: FloatArray) -> float:
-    """Return the mean cost of the best alignment of two sequences of clicks, (n, m); order is kept."""
+    """Return the mean cost of the best in-order alignment of two sequences of segments, from costs (n, m)."""
     n, m = cost.shape
     total = np.zeros((n + 1, m + 1))
     total[:, 0], total[0, :] = UNALIGNED_COST * np.arange(n + 1), UNALIGNED_COST * np.arange(m + 1)

@@ -1,7 +1,7 @@
-"""The alarm that a policy ignores its demonstrations: it would do as well after another task's.
+"""Detects memorization: a policy that ignores its support set (Yin et al. 2020, Meta-learning without memorization).
 
-A meta-learnt policy may have memorised what to do and need no demonstration (Yin et al., 2020, Meta-learning without
-memorization). Then its losses look fine, and it does not what was shown.
+Such a policy has a low loss on its training tasks, but does not do what was demonstrated. It is detected by adapting
+to the takes of other tasks: its loss stays the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metagui.learning.prior import Prior
 
 MEMORIZATION_MARGIN = 1.1
-"""A policy must be this much better after its own demonstrations than after another task's."""
+"""Minimum ratio of the loss after other tasks' support sets to the loss after the task's own."""
 
 
 def is_memorizing(
@@ -33,26 +33,26 @@ def is_memorizing(
     unrelated_takes: Sequence[Sequence[Demonstration]],
     points_per_segment: int = 64,
 ) -> bool:
-    """Whether the prior does as well on ``takes`` after the demonstrations of ``others``, task by task.
+    """Return whether the prior does as well on ``takes`` after adapting to unrelated tasks' takes.
 
-    False where there are no other tasks to tell by.
+    False without unrelated tasks.
     """
     rng = np.random.default_rng(0)
     own = build_segment_batches([features.encode(take) for take in takes], points_per_segment, rng)
-    foreign = [
-        c
+    unrelated = [
+        batch
         for task in unrelated_takes
-        for c in build_segment_batches([features.encode(take) for take in task], points_per_segment, rng)
+        for batch in build_segment_batches([features.encode(take) for take in task], points_per_segment, rng)
     ]
-    if not own or not foreign:
+    if not own or not unrelated:
         return False
-    after = np.array([_loss_after_adapting(prior, click, click) for click in own])
-    other = np.array([[_loss_after_adapting(prior, click, shown) for shown in foreign] for click in own])
+    after = np.array([_loss_after_adapting(prior, segment, segment) for segment in own])
+    other = np.array([[_loss_after_adapting(prior, segment, support) for support in unrelated] for segment in own])
     return bool(np.all(np.median(other, axis=1) < MEMORIZATION_MARGIN * after))
 
 
 def _loss_after_adapting(prior: Prior, query: Points, support: Points) -> float:
-    """Return the imitation loss on ``asked`` after adapting to ``shown``."""
+    """Return the mean imitation loss on ``query`` after adapting to ``support``."""
     *_, adapted = maml.adapt(prior.model, prior.meta, support, INNER_STEPS)
     with torch.no_grad():
         return float(prior.model.loss(adapted, query).mean())

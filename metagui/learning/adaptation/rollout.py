@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M
-from metagui.learning.adaptation.adapted_task import TaskPolicyError
+from metagui.learning.adaptation.task_policy import TaskPolicyError
 from metagui.learning.policy.features import motion_from_action
 from metagui.learning.policy.track import Tracker
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.kinematics import ToolMotion
-    from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
+    from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class StuckRecovery:
         self._step = np.zeros(3)
 
     def recover(self, motion: ToolMotion, tool_position: FloatArray) -> ToolMotion:
-        """Return the motion, or a random one while the policy is stuck; ``tool_position`` (3,) m is the present one."""
+        """Return the motion, or a random one while the policy is stuck; ``tool_position`` (3,) in m."""
         self._recent_positions.append(tool_position)
         if self._is_stuck():
             self._recent_positions.clear()
@@ -166,7 +166,10 @@ def limit_displacement(displacement: FloatArray) -> FloatArray:
 
 
 def run_rollout(loop: ControlLoop, policy: PolicyController, max_seconds: float = 60.0) -> str:
-    """Run a task policy in a loop without a clock, for at most ``max_seconds`` of arm time; return the outcome."""
+    """Run a task policy in a loop without a clock; return the outcome.
+
+    The run is stopped after ``max_seconds`` of arm time.
+    """
     loop.run_inline(policy, round(max_seconds / loop.period))
     policy.stop()
     return policy.outcome

@@ -1,74 +1,97 @@
-"""Which candidate of a race becomes the policy, by what was held out, and why in words.
+"""Selects the candidate that becomes a segment's policy from the losses on held-out takes, and explains the choice.
 
-Imitating held-out decisions better is not yet doing better: of takes led by people, Adam and fine-tuning imitate what
-was held out twice as well as the encoder's own policy, and fail where that succeeds. A loss in itself says nothing
-either: it is ten times larger for a hand than for a script whose policies do equally well. So a candidate that stays
-near what was meta-learnt may win, by how its loss compares with that of the same takes before any step, each at its
-best pace; long training is there to be looked at.
+A lower loss on held-out decisions does not mean higher success: on hand-led takes, Adam and fine-tuning imitate
+held-out takes twice as well as the encoder's zero-step policy, and fail where it succeeds. The absolute loss means
+nothing either: it is ten times larger for hand-led takes than for scripted ones whose policies do equally well.
+Therefore only candidates that stay close to the prior can be selected, by their loss relative to the zero-step loss on
+the same takes, each at its best pace; long training is only shown.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM = "zero-step", "adapted", "adapted + Adam"
-FINE_TUNE, SCRATCH = "fine-tune", "from scratch"
-NEIGHBOUR_FORMAT = "nearest: {}"
 
-BASELINES = (FIVE_STEP_ADAM, FINE_TUNE, SCRATCH)
-"""Who races for the sake of the curves and never wins. Adam may once it is seen to do better in closed loop, which
-nothing here looks at; a few simulated runs of each candidate could."""
-MARGIN = 0.15
-"""By what share of the loss before any step a candidate must be better than that, and than who led so far."""
+class Candidate(StrEnum):
+    """Ways to make a policy, by the names stored in files; neighbours' names come from ``neighbour_name``."""
+
+    ZERO_STEP = "zero-step"
+    """Inferred by the encoder, without gradient steps."""
+    FIVE_STEP = "adapted"
+    """After MAML's inner steps."""
+    FIVE_STEP_ADAM = "adapted + Adam"
+    """After MAML's inner steps and Adam."""
+    FINE_TUNE = "fine-tune"
+    """The multi-task baseline after Adam."""
+    FROM_SCRATCH = "from scratch"
+    """An untrained policy after Adam."""
+    NEAREST_NEIGHBOUR = "nearest neighbour"
+    """Repeats the most similar demonstrated state; in evaluations only."""
+    CHOSEN = "chosen"
+    """The candidate that ``select_candidate`` returns; in evaluations only."""
 
 
-def is_eligible(name: str, takes: int) -> bool:
+BASELINES = (Candidate.FIVE_STEP_ADAM, Candidate.FINE_TUNE, Candidate.FROM_SCRATCH)
+"""Candidates that are trained for their curves and never selected. Adam may be once it is better in closed loop, which
+is not measured here; a few simulated runs of each candidate could."""
+SELECTION_MARGIN = 0.15
+"""Minimum improvement over the best candidate so far, relative to its loss."""
+_NEIGHBOUR_PREFIX = "nearest: "
+
+
+def neighbour_name(task: str) -> str:
+    """Return the name of the candidate that starts from the policy of a similar task."""
+    return f"{_NEIGHBOUR_PREFIX}{task}"
+
+
+def is_selectable(name: str, take_count: int) -> bool:
     """Return whether a candidate may become the policy.
 
-    With one take, stretches of which are held out, every training is flattered: there the encoder's own policy stays.
+    With one take, parts of which are held out, training appears better than it is: the zero-step policy is selected.
     """
-    return name == ZERO_STEP or (takes > 1 and name not in BASELINES)
+    return name == Candidate.ZERO_STEP or (take_count > 1 and name not in BASELINES)
 
 
 def select_candidate(
-    held_out: Mapping[str, Sequence[float]],
-    paceless: Mapping[str, Sequence[float]],
-    held_out_by: str,
-    takes: int,
+    held_out_losses: Mapping[str, Sequence[float]],
+    pace_adjusted_losses: Mapping[str, Sequence[float]],
+    held_out_description: str,
+    take_count: int,
 ) -> tuple[str, str]:
-    """Return the winner of a race by its losses on what was held out, fold by fold, and why in words.
+    """Return the selected candidate, and the reason for users, from the losses of every fold.
 
-    ``paceless`` are those of who may win, at each one's best pace: being as slow as the takes is no merit. Who moves
-    away from the start that the encoder gave must be clearly better, and worse in no fold: folds of a few takes differ
-    by chance.
+    ``pace_adjusted_losses`` are those of selectable candidates at their best pace, since moving as slowly as the takes
+    is no merit. A candidate other than the first must be clearly better than the best so far, and not worse than the
+    first one in any fold, because the folds of a few takes differ by chance.
     """
-    loss = {name: sum(folds) / len(folds) for name, folds in held_out.items()}
-    order = [ZERO_STEP, FIVE_STEP, *(name for name in held_out if name.startswith(NEIGHBOUR_FORMAT.format("")))]
-    racing = [name for name in order if name in held_out]
-    able = [name for name in racing if name in paceless and is_eligible(name, takes)]
-    best = next(iter([*able, *racing, *held_out]))
-    for name in able[1:]:
-        own, least = paceless[name], paceless[best]
-        nowhere_worse = all(a <= b for a, b in zip(own, paceless[able[0]], strict=True))
-        if nowhere_worse and sum(own) < sum(least) * (1.0 - MARGIN):
+    losses = {name: sum(folds) / len(folds) for name, folds in held_out_losses.items()}
+    neighbours = (name for name in held_out_losses if name.startswith(_NEIGHBOUR_PREFIX))
+    ordered = [n for n in (Candidate.ZERO_STEP, Candidate.FIVE_STEP, *neighbours) if n in held_out_losses]
+    selectable = [n for n in ordered if n in pace_adjusted_losses and is_selectable(n, take_count)]
+    best = next(iter([*selectable, *ordered, *held_out_losses]))
+    for name in selectable[1:]:
+        own, best_so_far = pace_adjusted_losses[name], pace_adjusted_losses[best]
+        is_never_worse = all(a <= b for a, b in zip(own, pace_adjusted_losses[selectable[0]], strict=True))
+        if is_never_worse and sum(own) < sum(best_so_far) * (1.0 - SELECTION_MARGIN):
             best = name
-    words = f"Held-out loss {loss[best]:.3f} ({held_out_by})"
-    others = [(value, name) for name, value in loss.items() if name != best]
+    reason = f"Held-out loss {losses[best]:.3f} ({held_out_description})"
+    others = [(value, name) for name, value in losses.items() if name != best]
     if others:
-        second, name = min(others)
-        words += f"; next {name} with {second:.3f}"
-        if second < loss[best]:
-            words += _why_not(name, able, takes)
-    return best, words + "."
+        second_loss, second = min(others)
+        reason += f"; next {second} with {second_loss:.3f}"
+        if second_loss < losses[best]:
+            reason += _explain_rejection(second, selectable, take_count)
+    return best, reason + "."
 
 
-def _why_not(name: str, able: Sequence[str], takes: int) -> str:
-    """Say why a candidate with a lower loss did not win."""
-    if name in able:
+def _explain_rejection(name: str, selectable: Sequence[str], take_count: int) -> str:
+    """Return why a candidate with a lower loss was not selected."""
+    if name in selectable:
         return ", not better by enough, or not in every take, to be trusted"
-    if takes == 1:
-        return "; one take flatters training"
-    return ", which imitates better; that is not yet doing better"
+    if take_count == 1:
+        return "; with one take, training appears better than it is"
+    return ", which imitates better, but imitation is not success"

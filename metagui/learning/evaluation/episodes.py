@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
 
 
 class EvaluatedPolicyController:
@@ -64,7 +64,7 @@ class EvaluatedPolicyController:
 def run_policy_episode(
     program: TaskProgram, task_policy: TaskPolicy, scene_seed: int, max_seconds: float = 60.0
 ) -> tuple[bool, str, int]:
-    """Run a task policy in the scene of a seed; return success, outcome and the number of instructions achieved."""
+    """Run a task policy in the scene of a seed; return success, outcome and instructions achieved."""
     arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)

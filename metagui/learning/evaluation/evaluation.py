@@ -16,9 +16,9 @@ from metagui.demonstrations.programs.scripted import GenerationSettings, generat
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
-from metagui.learning.adaptation.selection import FINE_TUNE, FIVE_STEP, FIVE_STEP_ADAM, SCRATCH, ZERO_STEP
+from metagui.learning.adaptation.selection import BASELINES, Candidate
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
-from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, build_nearest_neighbour_policy
+from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -27,14 +27,21 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs.program import TaskProgram
-    from metagui.learning.adaptation.adapted_task import TaskPolicy
+    from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.evaluation.episode_log import EpisodeLog
     from metagui.learning.prior import Prior
 
 SCRIPTED_DEMONSTRATOR = "scripted demonstrator"
 """Name of the upper baseline in results."""
-CHOSEN_CANDIDATE = "chosen"
-EVALUATED_CANDIDATES = (CHOSEN_CANDIDATE, ZERO_STEP, FIVE_STEP, FIVE_STEP_ADAM, FINE_TUNE, SCRATCH, NEAREST_NEIGHBOUR)
+EVALUATED_CANDIDATES = (
+    Candidate.CHOSEN,
+    Candidate.ZERO_STEP,
+    Candidate.FIVE_STEP,
+    Candidate.FIVE_STEP_ADAM,
+    Candidate.FINE_TUNE,
+    Candidate.FROM_SCRATCH,
+    Candidate.NEAREST_NEIGHBOUR,
+)
 """What can be evaluated: the candidate chosen by cross-validation, each candidate, and nearest neighbours."""
 
 
@@ -131,13 +138,13 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
 def _adapt_policies(
     priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
 ) -> Iterator[tuple[str, str, TaskPolicy]]:
-    """Adapt every prior once; yield prior id, candidate name and policy of every candidate in the settings."""
-    if NEAREST_NEIGHBOUR in settings.candidates:
-        yield "", NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
+    """Adapt every prior once; yield prior id, name and policy of every candidate in the settings."""
+    if Candidate.NEAREST_NEIGHBOUR in settings.candidates:
+        yield "", Candidate.NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
     for prior in priors:
         adapted = adapt_all_candidates(prior, takes, settings)
         for name in settings.candidates:
-            if name == CHOSEN_CANDIDATE:
+            if name == Candidate.CHOSEN:
                 yield prior.id, name, adapted
             elif all(name in skill.candidate_params for skill in adapted.skills):
                 yield prior.id, name, adapted.with_candidate(name)
@@ -145,6 +152,6 @@ def _adapt_policies(
 
 def adapt_all_candidates(prior: Prior, takes: Sequence[Demonstration], settings: EvaluationSettings) -> TaskPolicy:
     """Adapt to takes and store all candidates. Raises AdaptationError, FeatureError, PriorMismatchError."""
-    baselines = not {FIVE_STEP_ADAM, FINE_TUNE, SCRATCH}.isdisjoint(settings.candidates)
+    baselines = not set(BASELINES).isdisjoint(settings.candidates)
     candidate_settings = CandidateSettings(keep_all_candidates=True, seed=settings.seed, baselines=baselines)
     return run_to_end(adapt_task(prior, takes, candidate_settings))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy
+from metagui.learning.adaptation.selection import Candidate
+from metagui.learning.adaptation.task_policy import Provenance, SkillPolicy, TaskPolicy
 from metagui.learning.policy import features
 from metagui.learning.policy.feature_layout import ACTION_SIZE
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.policy.feature_layout import Array
     from metagui.learning.policy.features import SegmentArrays
-
-NEAREST_NEIGHBOUR = "nearest neighbour"
-"""Name of the baseline in results."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +47,14 @@ def build_nearest_neighbour_policy(takes: Sequence[Demonstration]) -> TaskPolicy
     """Return the policy that consists of all states of a task's takes. Raises FeatureError."""
     encoded = [features.encode(take) for take in takes]
     skills = tuple(_build_skill([segments[i] for segments in encoded]) for i in range(len(encoded[0])))
-    provenance = {"takes": [take.name for take in takes]}
+    provenance = Provenance(takes=tuple(take.name for take in takes))
     return TaskPolicy(takes[0].task, skills, tuple(obj.name for obj in takes[0].objects), provenance)
 
 
 def _build_skill(takes: Sequence[SegmentArrays]) -> NearestNeighbourSkill:
     return NearestNeighbourSkill(
         params={},
-        choice=NEAREST_NEIGHBOUR,
+        choice=Candidate.NEAREST_NEIGHBOUR,
         reason="It needs no training.",
         held_out={},
         decisions=max(len(take) for take in takes),

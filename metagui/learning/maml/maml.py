@@ -41,7 +41,7 @@ class Model(Protocol[Batch]):
         """Return every task's parameters before the first step, each with a leading task dimension."""
 
     def precompute(self, fast: Params, batch: Batch) -> Batch:
-        """Return the batch with values that no adapted tensor changes computed once for all steps, or unchanged."""
+        """Return the batch, with values that no adapted tensor changes computed once for all steps."""
 
     def loss(self, fast: Params, batch: Batch) -> torch.Tensor:
         """Return every task's loss on its own data, (tasks,)."""
@@ -145,7 +145,7 @@ def meta_train(
     state: MetaState,
     workers: int = 1,
 ) -> Generator[MetaStep, None, MetaState]:
-    """Minimise the query loss after adaptation, over tasks drawn by ``sample`` as (support, query) batches.
+    """Minimise the query loss after adaptation, over (support, query) batches of tasks from ``sample``.
 
     ``state`` is updated in place, is consistent whenever a record is yielded, and can be saved then: a run continued
     from a saved state ends with exactly the same numbers, as does a run with another number of ``workers``, the

@@ -43,7 +43,7 @@ _TANH_GAINS = (COARSE_SCALE_M / FINE_SCALE_M, COARSE_SCALE_M / FINEST_SCALE_M)
 def compute_conditioning(
     first: Any, second: Any, entry_distance: Any, inferred: Mapping[str, Any], global_features: Any, xp: Any
 ) -> Any:
-    """Return the conditioning features (..., CONDITIONING_FEATURES) of two attended objects, in numpy or torch.
+    """Return the conditioning features (..., CONDITIONING_FEATURES), in numpy or torch.
 
     For each inferred position p of object o: o − p at three scales, times the gate; then features of lines between
     positions, polar coordinates, yaw and the circle (radius of the tool − inferred radius).
@@ -83,7 +83,7 @@ def compute_conditioning(
 
 
 def compute_entry_distance(first: Any, inferred: Mapping[str, Any], xp: Any) -> Any:
-    """Return tanh(k · distance) of the entry from the box of the first object's past positions, (..., 1), 0 to 1.
+    """Return tanh(k · distance) of the entry from the box of the first object's past positions, (..., 1).
 
     Once the tool has been at the entry the value stays 0: from the middle of a line nothing else shows whether the tool
     has been at its start. An entry 1 cm away must differ from one already reached, because the tool is often that near
@@ -106,7 +106,7 @@ def build_retrieval_keys(first: Any, second: Any, entry_distance: Any, global_fe
 
 
 def build_retrieved_features(retrieved_values: Any, first: Any, nearest_squared_distance: Any, xp: Any) -> Any:
-    """Return (..., RETRIEVED_FEATURES): offset to the retrieved situations, their action, and their dissimilarity.
+    """Return (..., RETRIEVED_FEATURES): offset, action and dissimilarity of the retrieved situations.
 
     ``retrieved_values`` (..., RETRIEVAL_VALUE_FEATURES) is their weighted mean, ``nearest_squared_distance`` (..., 1)
     belongs to the nearest of them.
@@ -127,7 +127,7 @@ def _expand_scales(displacements: Any, xp: Any) -> Any:
 
 
 def _yaw_features(first: Any, second: Any, heading: Any, global_features: Any, xp: Any) -> Any:
-    """Return (..., 2): turn that aligns a face of the jaw with ``heading``, and turn between the two objects."""
+    """Return (..., 2): turn to align a face of the jaw with ``heading``, and turn between the objects."""
     quarter = 4 / math.pi
     tool_yaw = global_features[..., GLOBAL_LAYOUT.yaw] * YAW_SCALE_RAD
     turn = wrap_quarter_turn(xp.arctan2(heading[..., 1], heading[..., 0]) - tool_yaw) * quarter
@@ -143,9 +143,10 @@ def _circle_features(centre_polar: Any, radius: Any, xp: Any) -> Any:
 
 
 def _line_features(displacement: Any, point: Any, xp: Any) -> tuple[Any, Any]:
-    """Return (..., 16) for ``point`` (..., 2) and the line from the origin along ``displacement``, and its direction.
+    """Return features (..., 16) of a point (..., 2) and the line along ``displacement``, and its direction.
 
-    Direction, length, and the point's components along and across the line: as numbers, and as vectors at two scales.
+    The features are direction, length, and the point's components along and across the line: as numbers, and as vectors
+    at two scales.
     """
     length = xp.sqrt((displacement * displacement).sum(-1)[..., None] + 0.0025)
     direction = displacement / length

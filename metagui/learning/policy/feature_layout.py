@@ -45,7 +45,7 @@ def _column(index: int, sign: int = 1) -> Any:
 
 
 def mirror_signs(layout: Any) -> Array:
-    """Return the signs (columns,) that turn a layout's features into those of the left-right mirrored take."""
+    """Return the signs (columns,) that turn a layout's features into those of the mirrored take."""
     return np.array([sign for column in fields(layout) for sign in column.metadata["signs"]], dtype=np.float32)
 
 

@@ -129,7 +129,7 @@ def check_finite(take: Demonstration) -> None:
 
 
 def _segment_spans(take: Demonstration) -> list[tuple[int, int]]:
-    """Return the samples [start, stop) of every segment, including the decision at which its end was detected."""
+    """Return the samples [start, stop) of every segment, with the decision that detected its end."""
     if not take.segments:
         return [(0, len(take))]
     starts = [s.start for s in take.segments[1:]] + [len(take)]

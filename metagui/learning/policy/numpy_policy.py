@@ -22,7 +22,10 @@ POLICY_LAYERS = 3
 
 
 def act(params: Mapping[str, Array], object_features: Array, global_features: Array) -> tuple[Array, float]:
-    """Return the action (ACTION_SIZE,) and the done probability for (A, OBJECT_FEATURES), (GLOBAL_FEATURES,)."""
+    """Return the action (ACTION_SIZE,) and the done probability for one state.
+
+    The features are (A, OBJECT_FEATURES) and (GLOBAL_FEATURES,).
+    """
     first, second = (
         softmax(params[name])[: len(object_features)] @ object_features for name in ("attention1", "attention2")
     )

@@ -146,10 +146,10 @@ class PolicyModel(ContextEncoder):
     def loss(self, fast: Params, batch: Points) -> torch.Tensor:
         """Return every task's imitation loss, (tasks,): Huber on the actions plus cross-entropy on done."""
         batch = batch.select_encoder_points()
-        return self.loss_of(self.predict(fast, batch), batch)
+        return self.output_loss(self.predict(fast, batch), batch)
 
-    def loss_of(self, out: torch.Tensor, batch: Points) -> torch.Tensor:
-        """Return the same of outputs (tasks, N, ACTIONS + 1)."""
+    def output_loss(self, out: torch.Tensor, batch: Points) -> torch.Tensor:
+        """Return the imitation loss of outputs (tasks, N, ACTION_SIZE + 1), (tasks,)."""
         error = torch.nn.functional.huber_loss(
             out[..., :ACTION_SIZE], batch.actions, reduction="none", delta=self.huber
         )

@@ -50,7 +50,7 @@ class TorchNamespace:
 
 
 def build_memory(fast: Params, support: Points) -> Params:
-    """Return the memory of the support set: every point's key, and its position, action, done and phase as value."""
+    """Return the memory of the support set: keys, and position, action, done and phase as values."""
     first, second = attend_both(fast["attention1"], fast["attention2"], support.object_features)
     entry_distance = conditioning.compute_entry_distance(first, broadcast_inferred(fast), TorchNamespace)
     keys = conditioning.build_retrieval_keys(first, second, entry_distance, support.global_features, TorchNamespace)

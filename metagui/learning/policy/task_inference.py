@@ -110,9 +110,10 @@ def infer_entry_logits(
 def infer_level_fraction(
     positions: torch.Tensor, done: torch.Tensor, phase: torch.Tensor, entry_logits: torch.Tensor
 ) -> torch.Tensor:
-    """Return Σ after · level / Σ after: the fraction of a motion after its entry that is level with its end, (tasks,).
+    """Return Σ after · level / Σ after: the fraction of a motion after its entry level with its end.
 
-    ``entry_logits`` (tasks, N) come from ``infer_entry_logits``. A motion that is level only at its end gets about 0.
+    The result is (tasks,); ``entry_logits`` (tasks, N) come from ``infer_entry_logits``. A motion that is level only at
+    its end gets about 0.
     """
     entry_phase = (torch.softmax(entry_logits, -1) * phase).sum(-1, keepdim=True)
     after = torch.sigmoid((phase - entry_phase) / PHASE_SOFTNESS)
@@ -122,7 +123,7 @@ def infer_level_fraction(
 
 
 def infer_circle(positions: torch.Tensor, done: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the centre (tasks, 3) and radius (tasks, 1) of the motion about the attended anchor.
+    """Return the centre (tasks, 3) and radius (tasks, 1) of the motion about the attended object.
 
     A circle is fitted to the points level with the end, then refitted with lower weights for points off it, which
     excludes the approach. The result has no meaning if the motion is not a circle.
@@ -134,7 +135,7 @@ def infer_circle(positions: torch.Tensor, done: torch.Tensor) -> tuple[torch.Ten
 def _fit_level_circle(
     positions: torch.Tensor, level_logits: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return centre, radius and RMS residual (tasks, 1) of a circle fitted to points weighted by logits (tasks, N)."""
+    """Return centre, radius and RMS residual (tasks, 1) of a circle fitted to points with logits (tasks, N)."""
     weights = torch.softmax(level_logits, -1)
     centre, radius = fit_circle(positions, weights)
     for _ in range(2):
@@ -151,7 +152,7 @@ def _circle_residuals(positions: torch.Tensor, centre: torch.Tensor, radius: tor
 
 
 def summarise_centres(positions: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
-    """Return tanh features of the motion level with the end about every object, (tasks, A, CENTRE_FEATURES).
+    """Return features of the motion level with the end about every object, (tasks, A, CENTRE_FEATURES).
 
     Horizontal distances of its mean and of the centre of a fitted circle, radius, and residual, each from 0 to 1;
     ``positions`` is (tasks, N, A, 3). The residual is large for an object that the circle is not about, because its

@@ -132,7 +132,7 @@ class TaskSampler:
         return self._drop_conditioning(support_points, rng), query_points
 
     def _drop_conditioning(self, support: Points, rng: np.random.Generator) -> Points:
-        """Close some tasks' gates or displace their inferred positions, so that the policy becomes robust to both."""
+        """Close some tasks' gates or displace inferred positions, so that the policy becomes robust to both."""
         tasks, positions = self.settings.tasks, len(INFERRED_POSITIONS)
         if self.settings.conditioning_dropout > 0:
             closed = rng.random((tasks, GATE_COUNT)) < rng.choice((0.5, 1.0), (tasks, 1))
@@ -171,7 +171,10 @@ class TaskSampler:
 
 
 def show_zones_as_cubes(object_features: torch.Tensor, selected: torch.Tensor) -> torch.Tensor:
-    """Return object features (tasks, N, A, OBJECT_FEATURES) with zones in ``selected`` (tasks, A) encoded as cubes."""
+    """Return object features with the zones in ``selected`` encoded as cubes.
+
+    Shapes are (tasks, N, A, OBJECT_FEATURES) and (tasks, A).
+    """
     layout = OBJECT_LAYOUT
     cube, zone, z = layout.kind_column("cube"), layout.kind_column("zone"), 2
     changed = object_features[..., zone] * selected.unsqueeze(1)
@@ -189,7 +192,7 @@ def show_zones_as_cubes(object_features: torch.Tensor, selected: torch.Tensor) -
 def sample_rows(
     starts: NDArray[np.int64], lengths: NDArray[np.int64], count: int, rng: np.random.Generator
 ) -> SampledRows:
-    """Draw ``count`` rows from some segments: the segment uniformly, then a row of it, more often near its end."""
+    """Draw rows from some segments: the segment uniformly, then a row of it, more often near its end."""
     segments = rng.integers(len(starts), size=count)
     length = lengths[segments]
     uniform = rng.random(count)
@@ -200,7 +203,7 @@ def sample_rows(
 
 
 def sample_points(segments: Sequence[SegmentArrays], count: int, rng: np.random.Generator) -> list[Array]:
-    """Draw ``count`` decisions from a few segments, as the first six fields of ``Points`` without task dimension."""
+    """Draw decisions from a few segments, as the first six fields of ``Points`` without task dimension."""
     lengths = np.array([len(s) for s in segments], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
     rows, takes = sample_rows(starts, lengths, count, rng)

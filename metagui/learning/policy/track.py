@@ -132,7 +132,10 @@ def encode_kinds(objects: Sequence[SceneObject]) -> FloatArray:
 
 
 def encode_track(track: Track, last_only: bool = False) -> tuple[Array, Array]:
-    """Return object features (T, A + 1, OBJECT_FEATURES) and global ones (T, GLOBAL_FEATURES), or the last row's."""
+    """Return object features (T, A + 1, OBJECT_FEATURES) and global features (T, GLOBAL_FEATURES).
+
+    ``last_only`` computes the last row only, T = 1.
+    """
     track = track.with_start()
     rows = slice(-1, None) if last_only else slice(None)
     object_features = np.concatenate(
@@ -189,7 +192,7 @@ def _box_features(track: Track, rows: slice) -> FloatArray:
 
 
 def _visited_bounds(track: Track) -> tuple[FloatArray, FloatArray]:
-    """Return minimum and maximum object positions relative to the tool since the segment began, (T, A, 3) m each."""
+    """Return minimum and maximum positions relative to the tool in the segment so far, (T, A, 3) m each."""
     offset = track.object_positions - track.tool_positions[:, None]
     minimum, maximum = np.minimum.accumulate(offset, axis=0), np.maximum.accumulate(offset, axis=0)
     if track.visited_bounds is not None:
@@ -201,7 +204,7 @@ def _visited_bounds(track: Track) -> tuple[FloatArray, FloatArray]:
 
 
 def _swept_angles(track: Track) -> tuple[FloatArray, FloatArray]:
-    """Return angles by which the tool has gone round each object, (T, A) rad, and filtered heights, (T,) m.
+    """Return angles swept by the tool about each object, (T, A) rad, and filtered heights, (T,) m.
 
     Angles are seen from above and decay while the tool changes its height: the approach to a circle does not count.
     """

@@ -94,7 +94,10 @@ def group_by_label(labels: Sequence[str]) -> list[NDArray[np.int64]]:
 
 
 def augment(trajectories: Trajectories, rng: np.random.Generator) -> Trajectories:
-    """Warp time, crop up to 3 % of both ends, add noise. Does not mirror or shift: that would be another task."""
+    """Warp time, crop up to 3 % of both ends, add noise.
+
+    Does not mirror or shift, which would make another task.
+    """
     n = len(trajectories)
     knots = np.cumsum(rng.uniform(0.6, 1.4, (n, _WARP_KNOTS)), axis=1)
     knots = (knots - knots[:, :1]) / (knots[:, -1:] - knots[:, :1])

@@ -138,7 +138,7 @@ def forward(
 def contrastive_loss(
     distances: torch.Tensor, is_positive: torch.Tensor, margin: float = CONTRASTIVE_MARGIN
 ) -> torch.Tensor:
-    """Return the mean of d² over positive pairs plus that of max(0, m − d)² over negatives within the margin.
+    """Return mean d² of positive pairs plus mean max(0, m − d)² of negative pairs within the margin.
 
     ``distances`` (n,) and ``is_positive`` (n,), true for pairs of the same task.
     """
@@ -154,9 +154,10 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     group_labels: Mapping[str, str] | None = None,
 ) -> Generator[SiameseStep, None, SiameseEncoder]:
-    """Train on every task's takes, from ``initial_encoder`` if it is trained; tasks with one take are negatives only.
+    """Train on every task's takes, from ``initial_encoder`` if it is trained.
 
-    Tasks with the same label in ``group_labels`` are drawn into batches together. Raises SiameseError if there are not
+    Tasks with one take are negatives only. Tasks with the same label in ``group_labels`` are drawn into batches
+    together. Raises SiameseError if there are not
     two tasks, or no task has two takes.
     """
     use_single_thread()
@@ -194,7 +195,10 @@ def pair_distances(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torc
 
 
 def embed(encoder: SiameseEncoder, takes: Sequence[Demonstration] | Trajectories) -> Array:
-    """Return the embeddings (n, embedding_size) of takes. Raises SiameseError if the encoder is not trained."""
+    """Return the embeddings (n, embedding_size) of takes.
+
+    Raises SiameseError if the encoder is not trained.
+    """
     if not encoder.is_trained:
         raise SiameseError("The encoder is not trained yet, so distances have no meaning. Train it first.")
     trajectories = takes if isinstance(takes, Trajectories) else resample_takes(takes)
@@ -245,9 +249,10 @@ def _pair_features(object_channels: torch.Tensor, global_channels: torch.Tensor)
 
 
 def _placement_features(object_channels: torch.Tensor) -> torch.Tensor:
-    """Return the end position of the object that moved most relative to the nearest one, (n, PLACEMENT_FEATURES).
+    """Return the final placement of the object that moved most, (n, PLACEMENT_FEATURES).
 
-    The features are the same for all objects, so that all tasks teach what a millimetre means.
+    Its position is relative to the nearest object. The features are the same for all objects, so that all tasks teach
+    what a millimetre means.
     """
     count = object_channels.shape[2]
     last = object_channels[:, -END_POINTS:].mean(1)

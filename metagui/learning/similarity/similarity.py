@@ -93,7 +93,7 @@ def rank(
     calibration: DistanceCalibration | None,
     takes: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Neighbour]:
-    """Return all tasks of a library, nearest first, for embeddings (k, D) of one or more takes of one task.
+    """Return all tasks of a library, nearest first, for embeddings (k, D) of takes of one task.
 
     ``takes`` contains the names of every task's takes in the order of their embeddings.
     """
@@ -121,7 +121,7 @@ def find_warm_start(ranked: Sequence[Neighbour], policy_path: Callable[[str], Pa
 def leave_one_out_distances(
     library: Mapping[str, Array], group_labels: Mapping[str, str] | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return every take's distance to the others of its own task (n,), and to all other tasks (n, tasks - 1).
+    """Return every take's distance to the others of its task (n,), and to all other tasks (n, tasks - 1).
 
     Tasks with the same label in ``group_labels`` are neither the same nor different: their distance is infinite.
     """
@@ -144,7 +144,7 @@ def leave_one_out_distances(
 def calibrate(
     library: Mapping[str, Array], group_labels: Mapping[str, str] | None = None
 ) -> DistanceCalibration | None:
-    """Fit a calibration on a library; None if it has fewer than MIN_CALIBRATION_TASKS tasks with two takes.
+    """Fit a calibration on a library; None with fewer than MIN_CALIBRATION_TASKS tasks of two takes.
 
     Tasks that differ only in hidden parameters have the same label in ``group_labels``; they do not count as different.
     """
@@ -160,7 +160,7 @@ def calibrate(
 
 
 def _similar_threshold(same: FloatArray, different: FloatArray) -> float:
-    """Return the maximum distance up to which at most MAX_ERROR_RATE of all pairs are of different tasks; 0 if none."""
+    """Return the maximum distance with at most MAX_ERROR_RATE pairs of different tasks below it, or 0."""
     values = np.append(same, different)
     order = np.argsort(values)
     wrong = np.cumsum(order >= len(same)) / np.arange(1, len(values) + 1)

@@ -58,7 +58,10 @@ class Trajectories:
 
 
 def resample_takes(takes: Sequence[Demonstration]) -> Trajectories:
-    """Resample takes between their first and last segment. Raises FeatureError for numbers that are not finite."""
+    """Resample takes between their first and last segment.
+
+    Raises FeatureError for numbers that are not finite.
+    """
     rows = [_resample_take(take) for take in takes]
     return Trajectories(*(np.stack(column) for column in zip(*rows, strict=True)))
 

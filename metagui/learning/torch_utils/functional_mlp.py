@@ -29,7 +29,7 @@ def init_mlp(name: str, sizes: Sequence[int], generator: torch.Generator, *, las
 
 
 def mlp(params: Params, name: str, inputs: torch.Tensor, layers: int) -> torch.Tensor:
-    """Apply ``layers`` layers with ReLU between them to (tasks, points, in); with shared weights to (..., in)."""
+    """Apply an MLP with ReLU to (tasks, points, in); with shared weights to (..., in)."""
     for layer in range(layers):
         weight, bias = params[f"{name}.{layer}.weight"], params[f"{name}.{layer}.bias"]
         inputs = linear(inputs, weight, bias)

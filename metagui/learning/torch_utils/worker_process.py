@@ -64,7 +64,10 @@ class WorkerProcess(Generic[Step, Result]):
         return self._result(self._read())
 
     def start(self, *arguments: object) -> None:
-        """Start the generator ``function(*arguments, should_stop)`` and return at once. Raises WorkerProcessError."""
+        """Start the generator ``function(*arguments, should_stop)`` and return at once.
+
+        Raises WorkerProcessError.
+        """
         self._send((arguments, True))
 
     def poll_steps(self) -> Iterator[Step]:
@@ -73,9 +76,10 @@ class WorkerProcess(Generic[Step, Result]):
             yield from self._handle_message(self._read())
 
     def wait_for_result(self, should_stop: Callable[[], bool] = lambda: False) -> Generator[Step, None, Result]:
-        """Yield the remaining records of ``start``, return the result. Raises what it raised, WorkerProcessError.
+        """Yield the remaining records of ``start``, return the result.
 
-        When ``should_stop`` becomes true, the generator is requested to finish early with what it has.
+        When ``should_stop`` becomes true, the generator is requested to finish early with what it has. Raises what the
+        generator raised, and WorkerProcessError.
         """
         while self._outcome is None:
             if should_stop():

@@ -24,8 +24,9 @@ from metagui.demonstrations.primitives.registry import PRIMITIVES
 from metagui.demonstrations.programs.program_controller import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
-from metagui.learning.adaptation.adapted_task import SkillPolicy, TaskPolicy, build_reference
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
+from metagui.learning.adaptation.selection import Candidate
+from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy, build_reference
 from metagui.learning.policy.dataset import (
     MIN_SEGMENT_DECISIONS,
     MetaDataset,
@@ -203,7 +204,7 @@ def _start_skill(
     with torch.no_grad():
         policy = as_numpy(model.start(params, support))
     reference, scale = build_reference(policy, takes)
-    return SkillPolicy(policy, "zero-step", "", {}, max(map(len, takes)), reference, scale)
+    return SkillPolicy(policy, Candidate.ZERO_STEP, "", {}, max(map(len, takes)), reference, scale)
 
 
 def _run_in_order(

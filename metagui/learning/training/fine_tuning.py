@@ -12,22 +12,25 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaParameters, MetaState
 from metagui.learning.policy.dataset import DatasetError
-from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
+from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.torch_utils.torch_threads import use_single_thread
-from metagui.learning.training.fine_tuning_data import MIN_LIBRARY_TASKS, MIN_TAKES_TO_HOLD_OUT, FineTuningData
+from metagui.learning.training.fine_tuning_data import (
+    MIN_LIBRARY_TASKS,
+    MIN_TAKES_TO_HOLD_OUT,
+    FineTuningData,
+    MixedSampler,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from metagui.learning.policy.points import Points
     from metagui.learning.prior import Prior
 
 
@@ -179,7 +182,7 @@ class _FineTuning:
         path = self.checkpoint / f"{name.replace(' ', '-')}.safetensors" if self.checkpoint else None
         if path and path.is_file():
             state, _ = MetaState.load(path)
-        sampler = _MixedSampler(self.library_data, self.generated_data, self.settings.library_fraction, sampling)
+        sampler = MixedSampler(self.library_data, self.generated_data, self.settings.library_fraction, sampling)
         model = replace(self.start_prior.model, entry_reached_gain=0.0)  # as in pretraining
         for record in maml.meta_train(model, sampler, settings, state):
             is_due = record.step % self.settings.validate_every == 0 or record.step == record.steps
@@ -253,41 +256,6 @@ class _FineTuning:
         }
         prior = replace(self.start_prior, meta=self.best_meta, metadata=self.start_prior.metadata | {"library": about})
         return FineTuningResult(prior, before, after, is_better, reason, self.finished)
-
-
-class _MixedSampler:
-    """Draws each batch from the user's tasks or from the generated ones, which may have other numbers of objects."""
-
-    def __init__(
-        self,
-        library_data: FineTuningData,
-        generated_data: FineTuningData,
-        library_fraction: float,
-        sampling: SamplingSettings,
-    ) -> None:
-        self._library_samplers = _build_samplers(library_data, sampling)
-        self._generated_samplers = _build_samplers(generated_data, sampling)
-        self._library_fraction = library_fraction
-
-    def __call__(self, rng: np.random.Generator) -> tuple[Points, Points]:
-        """Return the support and query points of a batch."""
-        samplers = self._library_samplers if rng.random() < self._library_fraction else self._generated_samplers
-        sizes = np.array([len(sampler) for sampler in samplers], dtype=np.float64)
-        return samplers[int(rng.choice(len(samplers), p=sizes / sizes.sum()))](rng)
-
-
-def _build_samplers(data: FineTuningData, sampling: SamplingSettings) -> list[TaskSampler]:
-    """Return a sampler for every number of objects. Raises DatasetError if no segment is usable in two takes."""
-    usable = [
-        part
-        for part in data.training
-        if any(len(part.find_segments(task)) >= 2 for task in range(len(part.task_names)))
-    ]
-    if not usable:
-        raise DatasetError(
-            "No segment of any task lasts two decisions (0.08 s) in two takes. Nothing was changed; record more."
-        )
-    return [TaskSampler(part, range(len(part.task_names)), sampling) for part in usable]
 
 
 def _validation_losses(prior: Prior, meta: MetaParameters, data: FineTuningData, steps: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.policy import features
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset, build_dataset
 from metagui.learning.policy.points import Points
-from metagui.learning.policy.task_sampler import sample_points
+from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler, sample_points
 from metagui.learning.prior import Prior, PriorMismatchError
 
 if TYPE_CHECKING:
@@ -50,6 +50,27 @@ class FineTuningData:
     """Number of tasks with a take held out."""
     notes: tuple[str, ...] = ()
     """Messages about tasks that were left out."""
+
+
+class MixedSampler:
+    """Draws each batch from the user's tasks or from the generated ones, which may have other numbers of objects."""
+
+    def __init__(
+        self,
+        library_data: FineTuningData,
+        generated_data: FineTuningData,
+        library_fraction: float,
+        sampling: SamplingSettings,
+    ) -> None:
+        self._library_samplers = _build_samplers(library_data, sampling)
+        self._generated_samplers = _build_samplers(generated_data, sampling)
+        self._library_fraction = library_fraction
+
+    def __call__(self, rng: np.random.Generator) -> tuple[Points, Points]:
+        """Return the support and query points of a batch."""
+        samplers = self._library_samplers if rng.random() < self._library_fraction else self._generated_samplers
+        sizes = np.array([len(sampler) for sampler in samplers], dtype=np.float64)
+        return samplers[int(rng.choice(len(samplers), p=sizes / sizes.sum()))](rng)
 
 
 def build_fine_tuning_data(tasks: Iterable[Sequence[Demonstration]], prior: Prior, seed: int = 0) -> FineTuningData:
@@ -86,13 +107,8 @@ def build_fine_tuning_data(tasks: Iterable[Sequence[Demonstration]], prior: Prio
         )
     rng = np.random.default_rng(seed)
     batches = tuple(_stack_validation_batch(pairs, rng) for _, pairs in sorted(held_out.items()) if pairs)
-    return FineTuningData(
-        tuple(build_dataset(takes) for _, takes in sorted(training.items())),
-        batches,
-        task_count,
-        held_out_count,
-        tuple(notes),
-    )
+    data = tuple(build_dataset(takes) for _, takes in sorted(training.items()))
+    return FineTuningData(data, batches, task_count, held_out_count, tuple(notes))
 
 
 def encode_matching_takes(takes: Sequence[Demonstration], prior: Prior) -> list[tuple[SegmentArrays, ...]]:
@@ -125,3 +141,17 @@ def _stack_validation_batch(
         Points(*(torch.from_numpy(np.stack(arrays)) for arrays in zip(*side, strict=True))) for side in sides
     )
     return support, replace(query, take_ids=None)
+
+
+def _build_samplers(data: FineTuningData, sampling: SamplingSettings) -> list[TaskSampler]:
+    """Return a sampler for every number of objects. Raises DatasetError if no segment is usable."""
+    usable = [
+        part
+        for part in data.training
+        if any(len(part.find_segments(task)) >= 2 for task in range(len(part.task_names)))
+    ]
+    if not usable:
+        raise DatasetError(
+            "No segment of any task lasts two decisions (0.08 s) in two takes. Nothing was changed; record more."
+        )
+    return [TaskSampler(part, range(len(part.task_names)), sampling) for part in usable]

@@ -155,7 +155,10 @@ class PhaseRunner:
         sampling: SamplingSettings,
         corrections: Sequence[MetaDataset] = (),
     ) -> Generator[TrainingStep, None, MetaState]:
-        """Run or resume one phase; the checkpoint's file name is the phase's name. Raises StateFileError, OSError."""
+        """Run or resume one phase; the checkpoint's file name is the phase's name.
+
+        Raises StateFileError and OSError.
+        """
         path = self.checkpoint / f"{name.replace(' ', '-')}.safetensors" if self.checkpoint else None
         if path and path.is_file():
             state, notes = MetaState.load(path)
@@ -180,7 +183,7 @@ class PhaseRunner:
 
 
 def split_tasks(data: MetaDataset, held_out_fraction: float, seed: int) -> tuple[list[int], list[int]]:
-    """Return training and held-out tasks, random by seed; all segments of one program are in the same part."""
+    """Return training and held-out tasks, random by seed; a program's segments are in the same part."""
     programs = sorted({program_name(name) for name in data.task_names})
     order = np.random.default_rng(seed).permutation(len(programs))
     held_out = {programs[i] for i in order[: round(len(programs) * held_out_fraction)]}

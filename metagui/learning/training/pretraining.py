@@ -68,7 +68,7 @@ def train_prior(
 def _interleave_steps(
     steps: Generator[TrainingStep, None, MetaState], poll_steps: Callable[[], Iterable[TrainingStep]]
 ) -> Generator[TrainingStep, None, MetaState]:
-    """Yield the records of one job, each followed by the records of ``poll_steps``; return the job's result."""
+    """Yield the records of one job, each followed by those of ``poll_steps``; return the job's result."""
 
     def with_polled(step: TrainingStep) -> Iterable[TrainingStep]:
         yield step
@@ -138,7 +138,7 @@ class _PolicyTraining:
     def _collect_corrections(
         self, state: MetaState, index: int, support_take_counts: tuple[int, ...]
     ) -> Generator[TrainingStep, None, MetaDataset | None]:
-        """Collect the corrections of one round, or read those that an earlier run stored; None if there are none."""
+        """Collect the corrections of one round, or read those of an earlier run; None if there are none."""
         phases = self.phases
         path = phases.checkpoint / f"corrections-{index + 1}.npz" if phases.checkpoint else None
         if path and path.is_file():

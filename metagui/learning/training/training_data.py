@@ -56,7 +56,10 @@ class TrainingData:
 
 
 def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
-    """Encode takes one by one, so that they need not all be in memory. Raises FeatureError and DatasetError."""
+    """Encode takes one by one, so that they need not all be in memory.
+
+    Raises FeatureError and DatasetError.
+    """
     segments: dict[str, list[tuple[features.SegmentArrays, ...]]] = {}
     trajectories: dict[str, list[Trajectories]] = {}
     for take in demonstrations:

@@ -46,7 +46,7 @@ def test_serial_port_disappeared_raises() -> None:
                 use(port)
         port.close()
         port.close()
-        with pytest.raises(ConnectionLostError, match="has disappeared"):
+        with pytest.raises(ConnectionLostError, match="has vanished"):
             use(port)
 
 

@@ -13,6 +13,8 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.gui.window.session import Session
+from metagui.learning.adaptation.outlier_takes import OutlierTake
+from metagui.learning.adaptation.task_policy import Provenance
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
@@ -349,14 +351,14 @@ def test_what_policies_do_is_compared_and_an_odd_take_can_be_left_out(qtbot: QtB
     session.adapt()
     until(qtbot, lambda: bool(found))
     assert said(session, "Adapted “above red”")
-    odd = {"take": "002", "reason": "Take 002 shows something else."}
-    noted = {"odd_takes": [odd], "ignores demonstrations": True}
+    odd = OutlierTake("002", "other", 1, 4.0, "Take 002 shows something else.")
+    noted = Provenance(outlier_takes=(odd,), ignores_demonstrations=True)
     session.learning.policy_adapted.emit(replace(found[0], provenance=noted))  # type: ignore[type-var]
     assert said(session, "ignores your demonstrations")
-    assert offers[-1] == odd["reason"]
+    assert offers[-1] == odd.reason
     session.adaptation.exclude_outlier()
     until(qtbot, lambda: len(found) == 3)
-    assert found[-1].provenance["takes"] == ["001"]  # type: ignore[attr-defined]
+    assert found[-1].provenance.takes == ("001",)  # type: ignore[attr-defined]
     session.library_model.undo_stack.undo()
     assert session.library_model.library.get_take_info("above red", "002").success is True
 

@@ -24,22 +24,24 @@ from tests.helpers.takes import generate_example_takes
 if TYPE_CHECKING:
     import torch
 
+    from metagui.learning.adaptation.folds import Folds
+
     pass
 
 
-def _folds(task: str) -> candidates.Folds:
+def _folds(task: str) -> Folds:
     return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
 
 
 def _preferred(seed: int, meant: str) -> float:
     """Return how much more the cube is looked at than the zone, a logit, from three takes of a circle about either."""
     circle = {"shape": "circle", "radius": 0.03, "direction": 1.0, "offset": (0.004, -0.003, 0.06)}
-    clicks = (
+    instructions = (
         Instruction("grasp", "green cube", None, {"height": 0.07}),
         Instruction("place", "violet zone", None, {"offset": (0.01, 0.0, 0.0)}),
         Instruction("trace", meant, None, circle),
     )
-    takes = generate_takes(TaskProgram("circle about one of them", clicks), GenerationSettings(3, seed))
+    takes = generate_takes(TaskProgram("circle about one of them", instructions), GenerationSettings(3, seed))
     folds = candidates.make_folds([encode(take)[-1] for take in takes], CandidateSettings())
     attention = candidates.infer_zero_step(load_shipped(), folds)["attention1"][-1]
     cube, zone = (next(i for i, a in enumerate(takes[0].objects) if a.name == n) for n in ("green cube", "violet zone"))
@@ -48,9 +50,9 @@ def _preferred(seed: int, meant: str) -> float:
 
 def test_adapt_task_yields_every_candidate_of_every_segment() -> None:
     steps, adapted = adapt_untrained_prior(generate_example_takes()["put red on violet"])
-    seen = {(step.segment_index, step.candidate) for step in steps}
+    found = {(step.segment_index, step.candidate) for step in steps}
     names = ("zero-step", "adapted", "adapted + Adam", "fine-tune", "from scratch")
-    assert seen == {(click, name) for click in (0, 1) for name in names}
+    assert found == {(click, name) for click in (0, 1) for name in names}
     assert all(np.isfinite([step.support_loss, step.query_loss, step.zero_step_loss]).all() for step in steps)
     five = [step for step in steps if step.candidate == "adapted" and step.segment_index == 0]
     assert [step.step for step in five] == [0, 1, 2, 3, 4, 5]
@@ -104,33 +106,33 @@ def test_adapt_task_skips_a_segment_that_is_too_short() -> None:
     assert len(encode(takes[0])[0]) == 1
     _, adapted = adapt_untrained_prior(takes)
     assert len(adapted.skills) == 1
-    assert "left out" in adapted.provenance["notes"][0]
+    assert "left out" in adapted.provenance.notes[0]
 
 
 def test_adapt_task_stores_every_candidates_own_policy() -> None:
     takes = generate_example_takes()["circle"]
     untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
     adapted = run_to_end(adapt_task(load_shipped(), takes, untrained))
-    kept, prior, folds = adapted.skills[0].candidate_params, load_shipped(), _folds("circle")
+    stored, prior, folds = adapted.skills[0].candidate_params, load_shipped(), _folds("circle")
     starts = {
         "fine-tune": candidates.start_baseline(prior.baseline, folds),
         "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),
     }
     for name, start in starts.items():
-        np.testing.assert_array_equal(kept[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
-    np.testing.assert_array_equal(kept["adapted + Adam"]["context"], kept["adapted"]["context"])
-    assert not np.array_equal(kept["adapted"]["context"], kept["zero-step"]["context"])
+        np.testing.assert_array_equal(stored[name]["policy.0.weight"], start["policy.0.weight"][-1].detach().numpy())
+    np.testing.assert_array_equal(stored["adapted + Adam"]["context"], stored["adapted"]["context"])
+    assert not np.array_equal(stored["adapted"]["context"], stored["zero-step"]["context"])
 
 
 @pytest.mark.parametrize(("patience", "last"), [(15, 15), (100, 30)])
 def test_adapt_task_ends_training_without_gain_early(patience: int, last: int) -> None:
     settings = replace(QUICK_SETTINGS, max_adam_steps=30, adam_lr=0.0, inferred_lr=0.0, patience=patience)
-    seen: dict[str, int] = {}
+    found: dict[str, int] = {}
     run_to_end(
         adapt_task(load_shipped(), generate_example_takes()["circle"], settings),
-        lambda step: seen.update({step.candidate: step.step}),
+        lambda step: found.update({step.candidate: step.step}),
     )
-    assert [seen[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
+    assert [found[name] for name in ("adapted + Adam", "fine-tune", "from scratch")] == [last] * 3
 
 
 def test_adapt_task_with_prior_of_other_arm_raises() -> None:
@@ -144,12 +146,12 @@ def test_warm_up_runs_without_data() -> None:
 
 def test_start_distinguishes_circles_about_cube_and_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes distinguish a circle about a cube from a circle about the zone under it."""
-    told = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
+    with_centres = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
     middles = task_inference.summarise_centres
 
     def the_same(where: torch.Tensor, done: torch.Tensor) -> torch.Tensor:
         return middles(where, done).mean(1, keepdim=True).expand(-1, where.shape[2], -1)
 
     monkeypatch.setattr(task_inference, "summarise_centres", the_same)
-    untold = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
-    assert np.mean(told) > np.mean(untold) + 1.0
+    without_centres = [_preferred(seed, "green cube") - _preferred(seed, "violet zone") for seed in (1, 2)]
+    assert np.mean(with_centres) > np.mean(without_centres) + 1.0

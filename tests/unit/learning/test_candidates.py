@@ -14,6 +14,14 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.folds import (
+    Folds,
+    compute_candidate_losses,
+    compute_held_out_losses,
+    compute_losses,
+    compute_pace_adjusted_losses,
+    repeat_folds,
+)
 from metagui.learning.maml import maml
 from metagui.learning.policy.features import encode
 from metagui.learning.policy.policy import ADAPTED_TENSORS, as_numpy
@@ -28,12 +36,12 @@ if TYPE_CHECKING:
     pass
 
 
-def _folds(task: str) -> candidates.Folds:
+def _folds(task: str) -> Folds:
     return candidates.make_folds([encode(take)[0] for take in generate_example_takes()[task]], QUICK_SETTINGS)
 
 
 class _Recorder:
-    """A model whose loss is small where its parameters are, and that keeps the points it was shown."""
+    """A model whose loss is the squared norm of its parameters, and that stores the points of every call."""
 
     unconditioned = False
 
@@ -50,9 +58,11 @@ class _Recorder:
 
 def test_search_attention_finds_clearly_better_objects() -> None:
     """Other objects are attended to if they explain the takes clearly better; one take is not enough evidence."""
-    beside = TaskProgram("beside", (Instruction("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)}),))
-    takes = generate_takes(beside, GenerationSettings(takes=3, seed=0, workers=1))
-    names = [anchor.name for anchor in takes[0].objects]
+    program = TaskProgram(
+        "push next to", (Instruction("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)}),)
+    )
+    takes = generate_takes(program, GenerationSettings(takes=3, seed=0, workers=1))
+    names = [obj.name for obj in takes[0].objects]
     prior, folds = load_shipped(), candidates.make_folds([encode(take)[0] for take in takes], CandidateSettings())
     wrong = torch.tensor([names.index("red cube"), names.index("violet zone")]).expand(folds.fold_count + 1, 2)
     folds = replace(folds, support=replace(folds.support, forced_attention=wrong))
@@ -60,10 +70,10 @@ def test_search_attention_finds_clearly_better_objects() -> None:
     assert found.support.forced_attention is not None
     assert [names[i] for i in found.support.forced_attention[-1]] == ["red cube", "green cube"]
     before, after = (
-        candidates.compute_losses(prior.model, candidates.infer_zero_step(prior, f), folds)[1] for f in (folds, found)
+        compute_losses(prior.model, candidates.infer_zero_step(prior, f), folds)[1] for f in (folds, found)
     )
     assert after < before * (1.0 - candidates.ATTENTION_MARGIN)
-    # One take cannot tell, however much better another anchor explains it.
+    # With one take nothing is tried, however much better another object explains it.
     assert candidates.search_attention(prior, replace(folds, fold_count=1)).support.forced_attention is wrong
 
 
@@ -86,17 +96,17 @@ def test_train_with_adam_cycles_through_all_batches() -> None:
     settings = replace(QUICK_SETTINGS, max_adam_steps=candidates.ADAM_BATCHES + 1)
     for _ in candidates.train_with_adam(model, [zero], folds, settings):  # type: ignore[arg-type]
         pass
-    assert all(anchors.shape[1] == QUICK_SETTINGS.adam_batch_points for anchors in model.seen)
+    assert all(object_features.shape[1] == QUICK_SETTINGS.adam_batch_points for object_features in model.seen)
     first, again = model.seen[0], model.seen[candidates.ADAM_BATCHES]
     assert torch.equal(first, again)
     assert not any(torch.equal(first, other) for other in model.seen[1 : candidates.ADAM_BATCHES])
 
 
-@pytest.mark.parametrize("blind", [False, True])
-def test_train_with_adam_together_equals_each_alone(blind: bool) -> None:
+@pytest.mark.parametrize("unconditioned", [False, True])
+def test_train_with_adam_together_equals_each_alone(unconditioned: bool) -> None:
     prior, folds = load_shipped(), _folds("circle")
-    model = replace(prior.model, unconditioned=blind)
-    if blind:
+    model = replace(prior.model, unconditioned=unconditioned)
+    if unconditioned:
         starts = [
             candidates.start_baseline(prior.baseline, folds),
             candidates.start_from_scratch(prior.model, folds, 0),
@@ -106,16 +116,16 @@ def test_train_with_adam_together_equals_each_alone(blind: bool) -> None:
             prior, meta=maml.initialise(prior.model.initialise(7), prior.model.initial_inner_rates(), 5).detached_copy()
         )
         starts = [candidates.infer_zero_step(one, folds) for one in (prior, other)]
-    *_, (_, both) = candidates.train_with_adam(model, starts, candidates.repeat_folds(folds, 2), QUICK_SETTINGS)
-    found = candidates.compute_candidate_losses(model, both, candidates.repeat_folds(folds, 2), 2)
+    *_, (_, both) = candidates.train_with_adam(model, starts, repeat_folds(folds, 2), QUICK_SETTINGS)
+    found = compute_candidate_losses(model, both, repeat_folds(folds, 2), 2)
     for index, start in enumerate(starts):
         *_, (_, alone) = candidates.train_with_adam(model, [start], folds, QUICK_SETTINGS)
         rows = slice(index * (folds.fold_count + 1), (index + 1) * (folds.fold_count + 1))
-        assert all(torch.equal(alone[name], start[name]) != blind for name in RETRIEVAL_TENSORS[:2])
+        assert all(torch.equal(alone[name], start[name]) != unconditioned for name in RETRIEVAL_TENSORS[:2])
         for name in ADAPTED_TENSORS:
             torch.testing.assert_close(both[name][rows], alone[name], rtol=1e-3, atol=1e-5)
         means = [np.mean(each) for each in found[index]]
-        assert means == pytest.approx(candidates.compute_losses(prior.model, alone, folds), rel=1e-4)
+        assert means == pytest.approx(compute_losses(prior.model, alone, folds), rel=1e-4)
 
 
 def test_start_from_neighbour_uses_memory_of_this_task() -> None:
@@ -156,6 +166,6 @@ def test_pace_adjusted_losses_ignore_slower_motion() -> None:
     folds, prior = _folds("above red"), load_shipped()
     fast = candidates.infer_zero_step(prior, folds)
     slow = replace(folds, query=replace(folds.query, actions=folds.query.actions * torch.tensor([0.25] * 3 + [1] * 2)))
-    found = candidates.held_out_losses(prior.model, fast, slow)
-    paceless = candidates.paceless_losses(prior.model, fast, slow)
+    found = compute_held_out_losses(prior.model, fast, slow)
+    paceless = compute_pace_adjusted_losses(prior.model, fast, slow)
     assert sum(paceless) < 0.5 * float(found.sum())

@@ -15,14 +15,15 @@ from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.generators import run_to_end
-from metagui.learning.adaptation.adapted_task import TaskPolicy
 from metagui.learning.adaptation.rollout import PolicyController
+from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import task_sampler
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_SCALE_M
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.prior import load_shipped
 from metagui.learning.training import dagger
-from tests.helpers.takes import EXAMPLE_PROGRAMS, encode_example_takes
+from tests.helpers.datasets import encode_example_takes
+from tests.helpers.takes import EXAMPLE_PROGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,11 +57,11 @@ class Stray:
     def __init__(self, ends: int = 1000) -> None:
         self._left = ends
 
-    def act(self, anchors: np.ndarray, globals_: np.ndarray) -> tuple[np.ndarray, float]:
+    def act(self, object_features: np.ndarray, global_features: np.ndarray) -> tuple[np.ndarray, float]:
         self._left -= 1
         return np.array([0.0, 0.0, 0.5, 0.0, 0.0], dtype=np.float32), float(self._left < 0)
 
-    def distance_to_reference(self, anchors: np.ndarray, globals_: np.ndarray) -> float:
+    def distance_to_reference(self, object_features: np.ndarray, global_features: np.ndarray) -> float:
         return 0.0
 
 
@@ -168,8 +169,8 @@ def test_collect_corrections_needs_a_finished_expert(data: MetaDataset, monkeypa
     prior, some = load_shipped(), [REACH, LIFT]
     for found, count in ((replace(begun, done=np.zeros(6, dtype=np.float32)), 0), (ended, 2)):
         monkeypatch.setattr(dagger, "run_dagger_episode", lambda episode, found=found: [found])
-        kept = run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
-        assert (len(kept.starts) if kept else 0) == count
+        corrections = run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
+        assert (len(corrections.starts) if corrections else 0) == count
 
 
 def test_sampler_uses_corrections_in_query_sets_only(data: MetaDataset) -> None:
@@ -178,12 +179,12 @@ def test_sampler_uses_corrections_in_query_sets_only(data: MetaDataset) -> None:
     sampler = TaskSampler(data, range(len(data.task_names)), SamplingSettings(4, 64, 64), [found, found])
     rng = np.random.default_rng(0)
     rows = len(data.segments)
-    asked = []
+    in_query = []
     for task in range(len(sampler)):
         (support, _), (query, _) = sampler._sample_support_query(task, rng)
         assert (support < rows).all()
-        asked.append(bool((query >= rows).any()))
-    assert asked == [
+        in_query.append(bool((query >= rows).any()))
+    assert in_query == [
         data.task_names[task] in {found.task_names[i] for i in found.task_indices} for task in range(len(sampler))
     ]
     support_, query_ = sampler(rng)

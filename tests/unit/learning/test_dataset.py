@@ -10,7 +10,8 @@ import pytest
 from metagui.learning.policy.dataset import DatasetError, build_dataset
 from metagui.learning.policy.features import encode
 from metagui.learning.policy.task_sampler import TaskSampler
-from tests.helpers.takes import encode_example_takes, generate_example_takes
+from tests.helpers.datasets import encode_example_takes
+from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from pathlib import Path

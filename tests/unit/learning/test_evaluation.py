@@ -14,11 +14,12 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.programs.splits import EVALUATION_SPLITS, get_evaluation_split
 from metagui.generators import run_to_end
+from metagui.learning.adaptation.selection import Candidate
 from metagui.learning.evaluation import evaluation
 from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
-from metagui.learning.evaluation.evaluation import CHOSEN_CANDIDATE, SCRIPTED_DEMONSTRATOR, EvaluationSettings, evaluate
-from metagui.learning.evaluation.nearest_neighbour import NEAREST_NEIGHBOUR, build_nearest_neighbour_policy
+from metagui.learning.evaluation.evaluation import SCRIPTED_DEMONSTRATOR, EvaluationSettings, evaluate
+from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise, wilson_interval
 from metagui.learning.maml import maml
 from metagui.learning.policy.features import encode
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 HOVER = TaskProgram("hover", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach")
 PRESS = TaskProgram("press", (Instruction("press", "red cube"),), family="press")
-FEW = EvaluationSettings(shots=(1,), scenes=2, candidates=(CHOSEN_CANDIDATE, "zero-step", NEAREST_NEIGHBOUR))
+FEW = EvaluationSettings(
+    shots=(1,), scenes=2, candidates=(Candidate.CHOSEN, Candidate.ZERO_STEP, Candidate.NEAREST_NEIGHBOUR)
+)
 
 
 def _run_all(run: Generator[Episode, None, tuple[SuccessRate, ...]]) -> tuple[list[Episode], tuple[SuccessRate, ...]]:
@@ -69,10 +72,12 @@ def test_evaluate_several_priors_pools_and_separates_them() -> None:
     episodes, success = _run_all(evaluate([first, second], [HOVER], FEW))
     assert first.id != second.id
     candidates = {(e.prior, e.candidate) for e in episodes if e.shots}
-    assert candidates == {("", NEAREST_NEIGHBOUR)} | {(p.id, c) for p in (first, second) for c in FEW.candidates[:2]}
+    assert candidates == {("", Candidate.NEAREST_NEIGHBOUR)} | {
+        (p.id, c) for p in (first, second) for c in FEW.candidates[:2]
+    }
     count = {(s.prior, s.candidate): s.episodes for s in success if s.family == "reach"}
     assert count["", SCRIPTED_DEMONSTRATOR] == 2, "the script runs once, whatever the number of priors"
-    assert count["", CHOSEN_CANDIDATE] == 2 * count[first.id, CHOSEN_CANDIDATE] == 4
+    assert count["", Candidate.CHOSEN] == 2 * count[first.id, Candidate.CHOSEN] == 4
     assert {s.family for s in success} == {"reach", "singles", "all"}
 
 
@@ -105,7 +110,7 @@ def test_summarise_counts_splits_and_wilson_intervals() -> None:
     families = ("reach", "sort", "press+push", "push+place+reach", "push new pair", "trace outside", "zigzag")
     assert tuple(get_evaluation_split(family) for family in families) == EVALUATION_SPLITS
     assert get_evaluation_split("my own") == "my own"
-    episodes = [Episode("p", "my own", 1, CHOSEN_CANDIDATE, i, i < 3, "", 0) for i in range(4)]
+    episodes = [Episode("p", "my own", 1, Candidate.CHOSEN, i, i < 3, "", 0) for i in range(4)]
     found = {s.family: s for s in summarise(episodes)}
     assert set(found) == {"my own", "all"}
     assert found["all"].rate == 0.75

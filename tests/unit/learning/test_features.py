@@ -29,15 +29,15 @@ def _observation(take: Demonstration, row: int) -> Observation:
     return Observation(take.time[row], joints, take.tool_positions[row], float(take.tool_yaws[row]), scene)
 
 
-def _round(turns: float, rows: int, heights: np.ndarray) -> np.ndarray:
+def _swept_turns(turns: float, rows: int, heights: np.ndarray) -> np.ndarray:
     """Return the swept angle in turns about an object that the tool goes round at these heights."""
     angle = np.linspace(0.0, turns * 2 * np.pi, rows)
     tool = np.column_stack([0.2 + 0.03 * np.cos(angle), 0.03 * np.sin(angle), heights])
     still, never = np.zeros((rows, 1)), np.zeros((rows, 1), dtype=bool)
     place = np.broadcast_to([0.2, 0.0, 0.0], (rows, 1, 3))
     track = Track(tool, still[:, 0], still[:, 0], place, still, never, never, np.eye(4)[:1])
-    anchors, _ = encode_track(track)
-    return np.asarray(anchors[:, 0, feature_layout.OBJECT_LAYOUT.swept])
+    object_features, _ = encode_track(track)
+    return np.asarray(object_features[:, 0, feature_layout.OBJECT_LAYOUT.swept])
 
 
 @pytest.mark.parametrize("gripper", [GRIPPER_OPEN_RAD, GRIPPER_CLOSED_RAD])
@@ -54,9 +54,9 @@ def test_tracker_during_execution_equals_encoded_take() -> None:
         for segment, arrays in zip(take.segments, encode(take), strict=True):
             tracker = Tracker(take.objects)
             for index in range(len(arrays)):
-                anchors, globals_ = tracker.observe(_observation(take, segment.start + 2 * index))
-                np.testing.assert_array_equal(anchors, arrays.object_features[index])
-                np.testing.assert_array_equal(globals_, arrays.global_features[index])
+                object_features, global_features = tracker.observe(_observation(take, segment.start + 2 * index))
+                np.testing.assert_array_equal(object_features, arrays.object_features[index])
+                np.testing.assert_array_equal(global_features, arrays.global_features[index])
 
 
 def test_encoded_actions_sum_to_the_requested_path() -> None:
@@ -64,8 +64,8 @@ def test_encoded_actions_sum_to_the_requested_path() -> None:
     (arrays,) = encode(take)
     segment = take.segments[0]
     steps = [motion_from_action(action, False).displacement for action in arrays.actions[1:-1]]
-    asked = forward_kinematics(take.command_requested).position
-    way = asked[segment.start + 2 * (len(arrays) - 2) + 1] - asked[segment.start + 1]
+    requested = forward_kinematics(take.command_requested).position
+    way = requested[segment.start + 2 * (len(arrays) - 2) + 1] - requested[segment.start + 1]
     np.testing.assert_allclose(np.sum(steps, axis=0), way, atol=1e-4)
 
 
@@ -103,12 +103,12 @@ def test_swept_angle_of_a_circle_is_one_turn() -> None:
 
 def test_swept_angle_ignores_hand_tremor() -> None:
     tremble = np.random.default_rng(0).normal(scale=0.0015, size=100)
-    assert _round(1.0, 100, 0.06 + tremble)[-1] == pytest.approx(1.0, abs=0.1)
+    assert _swept_turns(1.0, 100, 0.06 + tremble)[-1] == pytest.approx(1.0, abs=0.1)
 
 
 def test_swept_angle_of_the_approach_decays() -> None:
     heights = np.concatenate([np.full(20, 0.12), np.linspace(0.12, 0.06, 15), np.full(65, 0.06)])
-    swept = _round(1.0, 100, heights)
+    swept = _swept_turns(1.0, 100, heights)
     assert swept[19] == pytest.approx(0.19, abs=0.01)
     assert swept[-1] == pytest.approx(0.65, abs=0.05)
 
@@ -121,8 +121,8 @@ def test_entry_distance_stays_zero_once_reached() -> None:
     assert (np.diff(short) <= 1e-6).all()
     assert short[0] > 0.9
     assert (short[rows // 2 :] < 0.06).all()
-    beside = first[0, :3].astype(np.float64) + [0.1, 0.0, 0.0]
-    assert conditioning.compute_entry_distance(first[:1], {"entry": beside}, np).item() > 0.8, (
+    near_entry = first[0, :3].astype(np.float64) + [0.1, 0.0, 0.0]
+    assert conditioning.compute_entry_distance(first[:1], {"entry": near_entry}, np).item() > 0.8, (
         "an entry 1 cm away is not reached"
     )
 
@@ -157,8 +157,8 @@ def test_mirror_signs_equal_features_of_a_mirrored_take() -> None:
         object_yaws=-take.object_yaws,
         command_requested=take.command_requested * turned,
     )
-    anchors, globals_, actions = feature_layout.MIRROR_SIGNS
+    object_features, global_features, actions = feature_layout.MIRROR_SIGNS
     for a, b in zip(encode(take), encode(mirrored), strict=True):
-        np.testing.assert_allclose(a.object_features * anchors, b.object_features, atol=1e-5)
-        np.testing.assert_allclose(a.global_features * globals_, b.global_features, atol=1e-5)
+        np.testing.assert_allclose(a.object_features * object_features, b.object_features, atol=1e-5)
+        np.testing.assert_allclose(a.global_features * global_features, b.global_features, atol=1e-5)
         np.testing.assert_allclose(a.actions * actions, b.actions, atol=1e-4)

@@ -75,8 +75,10 @@ def test_data_segments_takes_and_names_unusable_tasks() -> None:
 
 def test_fine_tune_trains_without_entry_reached_gain(library_data: FineTuningData) -> None:
     plain = make_untrained_prior()
-    told = replace(plain, model=replace(plain.model, entry_reached_gain=3.0))
-    (steps, _), (again, result) = (_train(library_data, _settings(steps=10), start=start) for start in (plain, told))
+    with_gain = replace(plain, model=replace(plain.model, entry_reached_gain=3.0))
+    (steps, _), (again, result) = (
+        _train(library_data, _settings(steps=10), start=start) for start in (plain, with_gain)
+    )
     assert [step.loss for step in steps] == [step.loss for step in again]
     assert result.prior.model.entry_reached_gain == 3.0
 
@@ -88,8 +90,8 @@ def test_fine_tune_returns_the_best_prior_and_its_losses(library_data: FineTunin
     assert result.finished
     assert result.after.own < 0.98 * result.before.own
     assert result.after.shipped <= 1.03 * result.before.shipped
-    judged = [step.losses.own for step in steps if step.losses]
-    assert result.after.own == pytest.approx(min(judged))
+    validated = [step.losses.own for step in steps if step.losses]
+    assert result.after.own == pytest.approx(min(validated))
     assert result.prior.metadata["library"]["started_from"] == make_untrained_prior().id != result.prior.id
 
 

@@ -19,7 +19,7 @@ from metagui.learning.maml.training_state import MetaParameters, MetaState, Stat
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.muon import is_hidden_matrix
-from tests.helpers.takes import encode_example_takes
+from tests.helpers.datasets import encode_example_takes
 
 _PATH = Path(__file__).parents[3] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)

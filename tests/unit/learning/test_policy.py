@@ -10,31 +10,22 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.policy import conditioning, numpy_policy, task_inference
-from metagui.learning.policy.features import encode
-from metagui.learning.policy.points import Points
 from metagui.learning.policy.policy import ADAPTED_TENSORS, TASK_TENSORS, PolicyModel, as_numpy
 from metagui.learning.policy.retrieval import RETRIEVAL_TENSORS
-from metagui.learning.policy.task_sampler import sample_points
+from tests.helpers.datasets import sample_example_points
 from tests.helpers.priors import UNTRAINED_MODEL
-from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     import pytest
 
+    from metagui.learning.policy.points import Points
     from metagui.learning.torch_utils.functional_mlp import Params
-
-
-def _points(order: list[int] | None = None) -> Points:
-    segments = [encode(take)[0] for take in generate_example_takes()["put red on violet"]]
-    anchors, *rest = sample_points(segments, 24, np.random.default_rng(0))
-    anchors = anchors if order is None else anchors[:, order]
-    return Points(*(torch.from_numpy(a)[None] for a in (anchors, *rest)))
 
 
 def test_policy_is_invariant_to_the_order_of_objects() -> None:
     params = UNTRAINED_MODEL.initialise(0)
     order = [3, 1, 6, 5, 0, 2, 4]
-    plain, shuffled = _points(), _points(order)
+    plain, shuffled = sample_example_points(), sample_example_points(order)
     a, b = UNTRAINED_MODEL.start(params, plain), UNTRAINED_MODEL.start(params, shuffled)
     torch.testing.assert_close(a["attention1"][:, order], b["attention1"], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(a["context"], b["context"], rtol=1e-4, atol=1e-5)
@@ -42,7 +33,7 @@ def test_policy_is_invariant_to_the_order_of_objects() -> None:
 
 
 def test_numpy_policy_equals_the_torch_policy() -> None:
-    points = replace(_points(), take_ids=None)
+    points = replace(sample_example_points(), take_ids=None)
     fast = UNTRAINED_MODEL.start(UNTRAINED_MODEL.initialise(1), points)
     expected = UNTRAINED_MODEL.predict(fast, points)[0].detach().numpy()
     policy = as_numpy(fast)
@@ -55,7 +46,7 @@ def test_numpy_policy_equals_the_torch_policy() -> None:
 
 
 def test_inner_steps_adapt_only_the_adapted_tensors() -> None:
-    points = _points()
+    points = sample_example_points()
     meta = maml.initialise(UNTRAINED_MODEL.initialise(0), UNTRAINED_MODEL.initial_inner_rates(), 5).detached_copy()
     *_, adapted = maml.adapt(UNTRAINED_MODEL, meta, points, 5)
     start = UNTRAINED_MODEL.start(meta.params, points)
@@ -66,7 +57,7 @@ def test_inner_steps_adapt_only_the_adapted_tensors() -> None:
 
 
 def test_attentions_both_depend_on_the_centres(monkeypatch: pytest.MonkeyPatch) -> None:
-    points, params = _points(), UNTRAINED_MODEL.initialise(0)
+    points, params = sample_example_points(), UNTRAINED_MODEL.initialise(0)
     deaf = params | {name: torch.zeros_like(t) for name, t in params.items() if name.startswith("first.")}
     before, only_second = UNTRAINED_MODEL.start(params, points), UNTRAINED_MODEL.start(deaf, points)
 
@@ -81,7 +72,7 @@ def test_attentions_both_depend_on_the_centres(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_gradients_are_finite_if_both_attentions_agree() -> None:
-    points = _points()
+    points = sample_example_points()
     params = {name: t.requires_grad_() for name, t in UNTRAINED_MODEL.initialise(0).items()}
     fast = UNTRAINED_MODEL.start(params, points)
     same = torch.tensor([[40.0, 0, 0, 0, 0, 0, 0]], requires_grad=True)
@@ -99,7 +90,7 @@ def test_precompute_changes_no_loss_and_no_gradient() -> None:
         def precompute(self, fast: Params, batch: Points) -> Points:
             return batch
 
-    points = _points()
+    points = sample_example_points()
     found = []
     for model in (PolicyModel(**vars(UNTRAINED_MODEL)), Unprepared(**vars(UNTRAINED_MODEL))):
         meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 2)
@@ -112,16 +103,16 @@ def test_precompute_changes_no_loss_and_no_gradient() -> None:
 
 
 def test_unconditioned_policy_ignores_its_support_set() -> None:
-    blind = PolicyModel(hidden=32, encoder=32, summary=16, context=8, unconditioned=True)
-    points = _points()
+    unconditioned = PolicyModel(hidden=32, encoder=32, summary=16, context=8, unconditioned=True)
+    points = sample_example_points()
     other = replace(points, actions=points.actions + 1.0)
-    params = blind.initialise(0)
-    a, b = blind.start(params, points), blind.start(params, other)
+    params = unconditioned.initialise(0)
+    a, b = unconditioned.start(params, points), unconditioned.start(params, other)
     assert all(torch.equal(a[name], b[name]) for name in TASK_TENSORS)
 
 
 def test_closed_gates_hide_the_inferred_positions() -> None:
-    points = _points()
+    points = sample_example_points()
     params = UNTRAINED_MODEL.initialise(0)
     closed = replace(points, conditioning_dropout=torch.ones(1, conditioning.GATE_COUNT))
     nudge = torch.full((1, len(conditioning.INFERRED_POSITIONS), 3), 0.3)
@@ -130,7 +121,7 @@ def test_closed_gates_hide_the_inferred_positions() -> None:
     )
     fast = UNTRAINED_MODEL.start(params, replace(closed, position_noise=torch.zeros_like(nudge)))
     moved = UNTRAINED_MODEL.start(params, replace(closed, position_noise=nudge))
-    seen = UNTRAINED_MODEL.start(params, replace(points, position_noise=nudge))
+    displaced = UNTRAINED_MODEL.start(params, replace(points, position_noise=nudge))
     plain = UNTRAINED_MODEL.predict(fast, points)
     torch.testing.assert_close(plain, UNTRAINED_MODEL.predict(moved, points), rtol=0.0, atol=2e-2)
-    assert not torch.allclose(plain, UNTRAINED_MODEL.predict(seen, points), atol=2e-2)
+    assert not torch.allclose(plain, UNTRAINED_MODEL.predict(displaced, points), atol=2e-2)

@@ -52,9 +52,9 @@ def _train(
 
 
 def test_load_for_library_uses_its_own_prior_and_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    anchors = len(generate_example_takes()["circle"][0].objects)
+    objects = len(generate_example_takes()["circle"][0].objects)
     shipped = replace(
-        make_untrained_prior(calibration={"slope": 1.0}), siamese_encoder=SiameseEncoder().initialise(anchors, 0)
+        make_untrained_prior(calibration={"slope": 1.0}), siamese_encoder=SiameseEncoder().initialise(objects, 0)
     )
     shipped.save(tmp_path / "shipped")
     monkeypatch.setattr(priors, "shipped_path", lambda: tmp_path / "shipped")
@@ -63,7 +63,7 @@ def test_load_for_library_uses_its_own_prior_and_encoder(tmp_path: Path, monkeyp
     moved = {name: tensor + 1.0 for name, tensor in shipped.meta.params.items()}
     own: Prior = replace(shipped, meta=replace(shipped.meta, params=moved))
     own.save(priors.library_prior_path(library))
-    trained = SiameseEncoder().initialise(anchors, 1)
+    trained = SiameseEncoder().initialise(objects, 1)
     priors.save_library_encoder(library, trained)
     found = priors.load_for_library(library)
     assert found.id == own.id != shipped.id
@@ -99,9 +99,9 @@ def test_prior_check_names_other_joints_and_kinds(data: TrainingData) -> None:
     prior.check_compatible(take.joint_names, take.objects)
     with pytest.raises(PriorMismatchError, match="joints"):
         prior.check_compatible(("hip", "knee"), take.objects)
-    strange = SceneObject("ball", "sphere", 0.02, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
+    sphere = SceneObject("ball", "sphere", 0.02, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
     with pytest.raises(PriorMismatchError, match="sphere"):
-        prior.check_compatible(take.joint_names, (strange,))
+        prior.check_compatible(take.joint_names, (sphere,))
 
 
 def test_prior_load_of_another_network_raises(data: TrainingData, tmp_path: Path) -> None:

@@ -5,27 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.policy import task_inference
-from metagui.learning.policy.features import encode
-from metagui.learning.policy.points import Points
 from metagui.learning.policy.retrieval import retrieve
-from metagui.learning.policy.task_sampler import sample_points
+from tests.helpers.datasets import sample_example_points
 from tests.helpers.priors import UNTRAINED_MODEL
-from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
+    from metagui.learning.policy.points import Points
     from metagui.learning.torch_utils.functional_mlp import Params
-
-
-def _points(order: list[int] | None = None) -> Points:
-    segments = [encode(take)[0] for take in generate_example_takes()["put red on violet"]]
-    anchors, *rest = sample_points(segments, 24, np.random.default_rng(0))
-    anchors = anchors if order is None else anchors[:, order]
-    return Points(*(torch.from_numpy(a)[None] for a in (anchors, *rest)))
 
 
 def _keys(fast: Params, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,7 +26,7 @@ def _keys(fast: Params, points: Points) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_retrieve_returns_the_action_of_the_same_situation() -> None:
-    points = replace(_points(), take_ids=None, forced_attention=torch.tensor([[0, 5]]))
+    points = replace(sample_example_points(), take_ids=None, forced_attention=torch.tensor([[0, 5]]))
     fast = UNTRAINED_MODEL.start(UNTRAINED_MODEL.initialise(0), points)
     sharp = fast | {"memory.scales": fast["memory.scales"] + 5.0}
     found = retrieve(sharp, *_keys(fast, points), points)
@@ -44,7 +34,7 @@ def test_retrieve_returns_the_action_of_the_same_situation() -> None:
 
 
 def test_retrieve_of_a_single_take_includes_it() -> None:
-    points = _points()
+    points = sample_example_points()
     assert points.take_ids is not None
     only = replace(points, take_ids=torch.zeros_like(points.take_ids))
     fast = UNTRAINED_MODEL.start(UNTRAINED_MODEL.initialise(0), only)
@@ -59,7 +49,7 @@ def test_retrieve_of_a_single_take_includes_it() -> None:
 
 def test_retrieve_excludes_the_same_take_at_the_same_phase() -> None:
     """A support point retrieves neither itself nor what its take did at about the same time."""
-    points = replace(_points(), forced_attention=torch.tensor([[0, 7]]))
+    points = replace(sample_example_points(), forced_attention=torch.tensor([[0, 7]]))
     fast = UNTRAINED_MODEL.start(UNTRAINED_MODEL.initialise(0), points)
     found = retrieve(fast, *_keys(fast, points), points)
     changed = fast["memory.values"].clone()
@@ -73,7 +63,7 @@ def test_retrieve_excludes_the_same_take_at_the_same_phase() -> None:
 
 
 def test_second_order_gradients_of_retrieval_are_finite() -> None:
-    points = _points()
+    points = sample_example_points()
     meta = maml.initialise(UNTRAINED_MODEL.initialise(0), UNTRAINED_MODEL.initial_inner_rates(), 2)
     *_, fast = maml.adapt(UNTRAINED_MODEL, meta, points, 2, order=2)
     gradients = torch.autograd.grad(UNTRAINED_MODEL.loss(fast, points).sum(), meta.tensors(), allow_unused=True)

@@ -10,8 +10,8 @@ import pytest
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M, ToolMotion
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings, StuckRecovery, run_rollout
+from metagui.learning.adaptation.task_policy import TaskPolicy, TaskPolicyError
 from tests.helpers.priors import adapt_untrained_prior
 from tests.helpers.takes import generate_example_takes
 

@@ -62,14 +62,14 @@ def test_train_stopped_returns_the_network() -> None:
 
 
 def test_placement_features_resolve_millimetres() -> None:
-    series = resample_takes(generate_example_takes()["put red on violet"])
-    anchors = torch.from_numpy(series.object_channels)
-    moved = anchors.clone()
+    trajectories = resample_takes(generate_example_takes()["put red on violet"])
+    objects = torch.from_numpy(trajectories.object_channels)
+    moved = objects.clone()
     moved[..., -2:, 0, 0:1] += 0.05  # the red cube ends 5 mm farther away
     moved[..., -2:, 0, 6:7] += 0.05
-    offset, other = siamese._placement_features(anchors), siamese._placement_features(moved)
+    offset, other = siamese._placement_features(objects), siamese._placement_features(moved)
     assert (other - offset)[:, 0].abs().min() > 0.04, "the cube is at another position relative to its zone"
-    gone = anchors.clone()
+    gone = objects.clone()
     gone[..., -2:, :, :3] += 0.3  # the tool goes somewhere else
     torch.testing.assert_close(siamese._placement_features(gone), offset, atol=1e-5, rtol=1e-5)
 

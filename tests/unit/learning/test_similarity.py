@@ -50,14 +50,14 @@ def test_verdicts_are_wrong_in_less_than_five_percent() -> None:
     calibration = calibrate(_library(40, seed=1))
     assert calibration is not None
     fresh = _library(40, seed=2)
-    wrong = said = 0
+    wrong = returned = 0
     for task, vectors in fresh.items():
         others = {name: v if name != task else v[1:] for name, v in fresh.items()}
         for neighbour in rank(vectors[:1], others, calibration):
-            said += neighbour.verdict in ("similar", "new")
+            returned += neighbour.verdict in ("similar", "new")
             wrong += (neighbour.verdict == "similar") != (neighbour.task == task) and neighbour.verdict != "unsure"
-    assert said > 40
-    assert wrong / said < 0.05
+    assert returned > 40
+    assert wrong / returned < 0.05
 
 
 def test_choose_calibration_with_few_tasks_explains_itself() -> None:

@@ -10,18 +10,8 @@ import numpy as np
 import torch
 
 from metagui.learning.policy import task_inference
-from metagui.learning.policy.features import encode
-from metagui.learning.policy.points import Points
-from metagui.learning.policy.task_sampler import sample_points
+from tests.helpers.datasets import sample_example_points
 from tests.helpers.priors import UNTRAINED_MODEL
-from tests.helpers.takes import generate_example_takes
-
-
-def _points(order: list[int] | None = None) -> Points:
-    segments = [encode(take)[0] for take in generate_example_takes()["put red on violet"]]
-    anchors, *rest = sample_points(segments, 24, np.random.default_rng(0))
-    anchors = anchors if order is None else anchors[:, order]
-    return Points(*(torch.from_numpy(a)[None] for a in (anchors, *rest)))
 
 
 def _segment(*heights: float) -> tuple[torch.Tensor, ...]:
@@ -36,11 +26,11 @@ def _segment(*heights: float) -> tuple[torch.Tensor, ...]:
 def test_centres_identify_the_object_inside_a_circle() -> None:
     rng = np.random.default_rng(0)
     angle, phase = np.tile(np.linspace(0.0, 2 * np.pi, 40), 2), np.tile(np.linspace(0.0, 1.0, 40), 2)
-    other = np.repeat([[0.10, 0.06], [-0.08, 0.10]], 40, axis=0)  # where the other thing was in either take
-    meant = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(80, 0.6)])
-    meant += rng.normal(scale=0.01, size=meant.shape)
-    beside = meant + np.column_stack([other, np.zeros(80)])
-    where = torch.tensor(np.stack([meant, beside], 1), dtype=torch.float32)[None]
+    other = np.repeat([[0.10, 0.06], [-0.08, 0.10]], 40, axis=0)  # position of the other object in either take
+    inside = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(80, 0.6)])
+    inside += rng.normal(scale=0.01, size=inside.shape)
+    other_object = inside + np.column_stack([other, np.zeros(80)])
+    where = torch.tensor(np.stack([inside, other_object], 1), dtype=torch.float32)[None]
     done = torch.tensor(phase > 0.95, dtype=torch.float32)[None]
     mean, centre, radius, off = task_inference.summarise_centres(where, done)[0].unbind(-1)
     unbounded = torch.atanh(torch.stack([centre[0], radius[0]])) / torch.tensor([5.0, 2.0])
@@ -51,8 +41,8 @@ def test_centres_identify_the_object_inside_a_circle() -> None:
 
 def test_centres_of_one_take_give_the_distance_of_a_circle() -> None:
     angle = np.linspace(0.0, 2 * np.pi, 60)
-    meant = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(60, 0.6)])
-    where = torch.tensor(np.stack([meant, meant + [0.15, 0.0, 0.0]], 1), dtype=torch.float32)[None]
+    inside = -np.column_stack([0.05 + 0.3 * np.cos(angle), 0.3 * np.sin(angle), np.full(60, 0.6)])
+    where = torch.tensor(np.stack([inside, inside + [0.15, 0.0, 0.0]], 1), dtype=torch.float32)[None]
     done = torch.zeros(1, 60)
     done[:, -2:] = 1.0
     _, centre, _, _ = task_inference.summarise_centres(where, done)[0].unbind(-1)
@@ -107,10 +97,10 @@ def test_key_scale_of_the_entry_rises_for_level_motions() -> None:
     assert shares[0] > 0.9  # a line
     assert shares[1] < 0.3  # a push
     assert shares[2] < 0.3  # a way there
-    points, params = _points(), UNTRAINED_MODEL.initialise(0)
-    plain, told = (
+    points, params = sample_example_points(), UNTRAINED_MODEL.initialise(0)
+    plain, with_gain = (
         replace(UNTRAINED_MODEL, entry_reached_gain=more).start(params, points)["memory.scales"] for more in (0.0, 2.0)
     )
-    assert torch.equal(plain[:, :-1], told[:, :-1])
-    assert (told[:, -1] > plain[:, -1]).all()
-    assert (told[:, -1] <= plain[:, -1] + 2.0).all()
+    assert torch.equal(plain[:, :-1], with_gain[:, :-1])
+    assert (with_gain[:, -1] > plain[:, -1]).all()
+    assert (with_gain[:, -1] <= plain[:, -1] + 2.0).all()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.learning.adaptation.adapted_task import TaskPolicy, TaskPolicyError
+from metagui.learning.adaptation.task_policy import TaskPolicy, TaskPolicyError
 from tests.helpers.priors import adapt_untrained_prior
 from tests.helpers.takes import generate_example_takes
 

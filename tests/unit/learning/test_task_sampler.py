@@ -12,7 +12,7 @@ import torch
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, OBJECT_LAYOUT
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler, show_zones_as_cubes
-from tests.helpers.takes import encode_example_takes
+from tests.helpers.datasets import encode_example_takes
 
 if TYPE_CHECKING:
     from metagui.learning.policy.dataset import MetaDataset

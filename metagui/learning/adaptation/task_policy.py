@@ -1,0 +1,209 @@
+"""The result of adaptation: one skill policy per segment of a task, with provenance, stored in the task's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from metagui.learning.adaptation.outlier_takes import OutlierTake
+from metagui.learning.policy import feature_layout, numpy_policy
+from metagui.learning.policy.feature_layout import GLOBAL_LAYOUT, OBJECT_LAYOUT
+from metagui.learning.policy.numpy_policy import softmax
+from metagui.learning.torch_utils.safetensors_io import save_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from metagui.learning.policy.feature_layout import Array
+    from metagui.learning.policy.features import SegmentArrays
+
+TASK_POLICY_FORMAT = 2
+"""Version of the file format."""
+REFERENCE_DECISIONS = 200
+"""Maximum number of demonstrated states stored, for the distance of a run from the demonstrations."""
+MIN_REFERENCE_SCALE = 0.3
+"""Minimum of ``SkillPolicy.scale``, in 0.1 m."""
+
+Curves = dict[str, list[list[float]]]
+"""For every candidate's name: rows of step, mean support loss and mean held-out loss."""
+
+
+class TaskPolicyError(Exception):
+    """A file of task policies cannot be read, or a task policy does not fit the scene."""
+
+
+@dataclass(frozen=True)
+class SkillPolicy:
+    """The policy of one segment."""
+
+    params: Mapping[str, Array]
+    """Tensors of the policy, see ``policy.TASK_TENSORS`` and ``retrieval.STORED_MEMORY_TENSORS``."""
+    choice: str
+    """Name of the selected candidate."""
+    reason: str
+    """Explanation of the selection, for users."""
+    held_out: Mapping[str, float]
+    """Mean held-out loss of every candidate."""
+    decisions: int
+    """Number of decisions of the longest demonstration."""
+    reference: Array
+    """(n, 9) demonstrated states, see ``reference_features``."""
+    scale: float
+    """Maximum distance of a demonstrated state from the other takes, in 0.1 m."""
+    candidate_params: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    """Tensors of all candidates, if they were requested; never saved."""
+
+    def act(self, object_features: Array, global_features: Array) -> tuple[Array, float]:
+        """Return the action (ACTION_SIZE,) and the done probability for one state.
+
+        The features are (A, OBJECT_FEATURES) and (GLOBAL_FEATURES,).
+        """
+        return numpy_policy.act(self.params, object_features, global_features)
+
+    def distance_to_reference(self, object_features: Array, global_features: Array) -> float:
+        """Return the distance of a state from the demonstrated ones, relative to the farthest of those."""
+        here = reference_features(self.params, object_features[None], global_features[None])
+        return float(np.sqrt(((self.reference - here) ** 2).sum(-1).min()) / self.scale)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a task policy was made."""
+
+    prior: str = ""
+    """Id of the prior."""
+    takes: tuple[str, ...] = ()
+    """Names of the takes that were adapted to."""
+    notes: tuple[str, ...] = ()
+    """Messages for users about what was left out or is unusual."""
+    outlier_takes: tuple[OutlierTake, ...] = ()
+    """Takes that should perhaps be left out."""
+    curves: tuple[Curves, ...] = ()
+    """Loss curves of every segment."""
+    held_out_by: str = ""
+    """What was held out for validation, for users."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """``CandidateSettings`` as JSON values."""
+    ignores_demonstrations: bool | None = None
+    """True if the policy ignores its support set, None if that was not checked."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values, as in files."""
+        values = {
+            "prior": self.prior,
+            "takes": list(self.takes),
+            "notes": list(self.notes),
+            "odd_takes": [take.to_dict() for take in self.outlier_takes],
+            "curves": list(self.curves),
+            "held_out_by": self.held_out_by,
+            "settings": dict(self.settings),
+        }
+        checked = self.ignores_demonstrations is not None
+        return values | ({"ignores demonstrations": self.ignores_demonstrations} if checked else {})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
+        """Return the provenance of JSON values; missing ones get their defaults."""
+        return cls(
+            values.get("prior", ""),
+            tuple(values.get("takes", ())),
+            tuple(values.get("notes", ())),
+            tuple(OutlierTake.from_dict(take) for take in values.get("odd_takes", ())),
+            tuple(values.get("curves", ())),
+            values.get("held_out_by", ""),
+            values.get("settings", {}),
+            values.get("ignores demonstrations"),
+        )
+
+
+@dataclass(frozen=True)
+class TaskPolicy:
+    """An adapted task: its skill policies in order, and their provenance."""
+
+    task: str
+    skills: tuple[SkillPolicy, ...]
+    object_names: tuple[str, ...]
+    """Names of the scene's objects, in the order that the policies expect."""
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def with_candidate(self, name: str) -> TaskPolicy:
+        """Return the same task with another candidate's policies, which must have been requested."""
+        skills = tuple(replace(skill, params=skill.candidate_params[name], choice=name) for skill in self.skills)
+        return replace(self, skills=skills)
+
+    def save(self, path: Path) -> None:
+        """Write the tensors with a JSON header, atomically. Raises OSError."""
+        tensors: dict[str, torch.Tensor] = {}
+        rows = []
+        for index, skill in enumerate(self.skills):
+            tensors |= {f"{index}/{name}": torch.from_numpy(array) for name, array in skill.params.items()}
+            tensors[f"{index}/reference"] = torch.from_numpy(skill.reference)
+            rows.append({
+                "choice": skill.choice, "reason": skill.reason, "held_out": dict(skill.held_out),
+                "decisions": skill.decisions, "scale": skill.scale,
+            })  # fmt: skip
+        header = {
+            "format": TASK_POLICY_FORMAT, "features": feature_layout.VERSION, "task": self.task, "clicks": rows,
+            "anchors": self.object_names, "provenance": self.provenance.to_dict(),
+        }  # fmt: skip
+        save_tensors(path, tensors, {"adapted": json.dumps(header)})
+
+    @classmethod
+    def load(cls, path: Path) -> TaskPolicy:
+        """Read a task policy. Raises TaskPolicyError."""
+        try:
+            with safe_open(path, framework="np") as file:
+                header = json.loads(file.metadata()["adapted"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise TaskPolicyError(f"{path} contains no adapted policies ({error}). Adapt the task again.") from error
+        if header["format"] != TASK_POLICY_FORMAT or header["features"] != feature_layout.VERSION:
+            raise TaskPolicyError(
+                f"{path} was made by another version of the program. The takes are safe; adapt the task again."
+            )
+        skills = []
+        for index, row in enumerate(header["clicks"]):
+            own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}
+            skills.append(SkillPolicy(params=own, reference=own.pop("reference"), **row))
+        provenance = Provenance.from_dict(header["provenance"])
+        return cls(header["task"], tuple(skills), tuple(header["anchors"]), provenance)
+
+
+def load_readable_policies(files: Mapping[str, Path]) -> dict[str, TaskPolicy]:
+    """Read other tasks' policies; a file that cannot be read is left out."""
+    found = {}
+    for name, path in files.items():
+        with contextlib.suppress(TaskPolicyError):
+            found[name] = TaskPolicy.load(path)
+    return found
+
+
+def reference_features(params: Mapping[str, Array], object_features: Array, global_features: Array) -> Array:
+    """Return positions of the two attended objects, which is held, and gripper of n states, (n, 9)."""
+    weights = (softmax(params[name])[: object_features.shape[1]] for name in ("attention1", "attention2"))
+    first, second = (np.einsum("a,naf->nf", w, object_features) for w in weights)
+    offset, held = OBJECT_LAYOUT.offset, [OBJECT_LAYOUT.held]
+    gripper = 0.3 * global_features[:, [GLOBAL_LAYOUT.gripper]]
+    parts = [first[:, offset], second[:, offset], first[:, held], second[:, held], gripper]
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def build_reference(params: Mapping[str, Array], takes: Sequence[SegmentArrays]) -> tuple[Array, float]:
+    """Return ``SkillPolicy.reference`` and ``SkillPolicy.scale`` for some takes of a segment."""
+    rows = [reference_features(params, take.object_features, take.global_features) for take in takes]
+    scale = MIN_REFERENCE_SCALE
+    for index, own in enumerate(rows):
+        others = [other for j, other in enumerate(rows) if j != index]
+        if others:
+            d = ((own[:, None] - np.concatenate(others)[None]) ** 2).sum(-1)
+            scale = max(scale, float(np.sqrt(d.min(axis=1).max())))
+    states = np.concatenate(rows)
+    selected = np.linspace(0, len(states) - 1, min(REFERENCE_DECISIONS, len(states))).astype(int)
+    return states[selected], scale

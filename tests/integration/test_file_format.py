@@ -1,0 +1,224 @@
+"""The specification of the file format holds: its tables fit files written now and those of version 0.1."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pytest
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+from metagui.cli import app
+from tests.helpers.markdown import DOCS, find_tables, match_shape, read_keys, read_table, split_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+OLD = ROOT / "tests" / "data" / "version_0_1"
+REACH = {"verb": "reach", "anchor": "red cube", "offset": [0.0, 0.0, 0.06]}
+PROGRAMS = {"format": 1, "programs": [{"name": "hover", "family": "reach", "clicks": [REACH]}]}
+FILE_FORMAT, POLICY = "file-format.md", "policy.md"
+
+# Takes
+
+
+@pytest.fixture(scope="module")
+def fresh_take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a take that was written now, trimmed and with a success."""
+    folder = tmp_path_factory.mktemp("fresh")
+    (folder / "hover.json").write_text(json.dumps(PROGRAMS), encoding="utf-8")
+    words = ["generate", "--programs", folder / "hover.json", "--takes", "1", "--out", folder / "library"]
+    result = CliRunner().invoke(app, [*map(str, words), "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    return folder / "library" / "hover" / "001.hdf5"
+
+
+def find_stored_takes() -> list[Path]:
+    """Return takes of version 0.1, also trashed ones, and the examples."""
+    return [*sorted((OLD / "library").glob("**/*.hdf5")), *sorted((ROOT / "recordings").glob("*/001.hdf5"))]
+
+
+def check_take(path: Path) -> None:
+    """Compare a file with the specification, in both directions."""
+    sizes: dict[str, int] = {}
+    data: dict[Any, Any] = {row["Path"]: row for row in read_table(FILE_FORMAT, "### Groups and data sets")}
+    rows = read_table(FILE_FORMAT, "### Attributes")
+    attributes: dict[Any, Any] = {(row["Path"], row["Attribute"]): row for row in rows}
+    seen: dict[Any, Any] = {}
+
+    def look(name: str, item: Any) -> None:
+        seen[name] = item
+        seen.update({(name, key): (item.attrs[key], item.attrs.get_id(key)) for key in item.attrs})
+
+    with h5py.File(path) as file:
+        look("/", file)
+        file.visititems(look)
+        del seen["/"]
+        assert set(seen) - set(data) - set(attributes) == set(), f"the specification does not mention parts of {path}"
+        required = {key for key, row in (data | attributes).items() if row["Present"] == "always"}
+        assert required - set(seen) == set(), f"{path} is missing what is always present"
+        for name in data.keys() & seen.keys():
+            _check_dataset(seen[name], data[name], sizes)
+        for key in attributes.keys() & seen.keys():
+            value, stored = seen[key]
+            _check_attribute(value, stored, attributes[key], sizes)
+        _check_documents(file)
+
+
+def _check_dataset(item: Any, row: dict[str, str], sizes: dict[str, int]) -> None:
+    if row["Type"] == "group":
+        assert isinstance(item, h5py.Group), row
+        return
+    assert item.dtype == np.dtype(row["Type"]), row
+    assert match_shape(row["Shape"], item.shape, sizes), (row, item.shape, sizes)
+
+
+def _check_attribute(value: Any, stored: Any, row: dict[str, str], sizes: dict[str, int]) -> None:
+    text = h5py.check_string_dtype(stored.dtype)
+    assert (text is not None) == (row["Type"] == "string"), row
+    assert text is not None or stored.dtype == np.dtype(row["Type"]), row
+    assert match_shape(row["Shape"], np.shape(value), sizes), (row, np.shape(value), sizes)
+
+
+def _check_documents(file: Any) -> None:
+    """Check the keys of the JSON in a take's attributes."""
+    for scene_object in json.loads(file.attrs["anchors"]):
+        assert set(scene_object) == read_keys(FILE_FORMAT, "#### Scene object")
+    for instruction in json.loads(file["data/demo_0/segments"].attrs["clicks"]):
+        assert instruction is None or set(instruction) == read_keys(FILE_FORMAT, "#### Instruction")
+    assert set(json.loads(file.attrs["timing"])) == read_keys(FILE_FORMAT, "#### Timing summary")
+
+
+def test_file_format_fits_a_fresh_take(fresh_take: Path) -> None:
+    check_take(fresh_take)
+    with h5py.File(fresh_take) as file:
+        assert "states" in file["data/demo_0"]
+
+
+@pytest.mark.parametrize("path", find_stored_takes(), ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_file_format_fits_stored_takes(path: Path) -> None:
+    check_take(path)
+
+
+def test_file_format_fits_the_values(fresh_take: Path) -> None:
+    """What the meanings promise: actions, dones, rewards, next observations, times."""
+    with h5py.File(fresh_take) as file:
+        demo = file["data/demo_0"]
+        scale, offset = demo["actions"].attrs["scale"], demo["actions"].attrs["offset"]
+        np.testing.assert_allclose(demo["actions"][()] * scale + offset, demo["command_sent"][()], atol=1e-5)
+        assert demo["dones"][()].tolist() == [0] * (len(demo["dones"]) - 1) + [1]
+        assert demo["rewards"][-1] == (file.attrs["success"] == "yes")
+        for key in demo["obs"]:
+            np.testing.assert_array_equal(demo["next_obs"][key][:-1], demo["obs"][key][1:])
+        assert (np.diff(demo["timing/time"][()]) > 0).all()
+        assert file.attrs["samples"] == demo.attrs["num_samples"] == file["data"].attrs["total"] == len(demo["actions"])
+        np.testing.assert_allclose(np.linalg.norm(demo["obs/ee_quaternion"][()], axis=1), 1.0, atol=1e-5)
+
+
+# Journals
+
+
+def test_file_format_fits_a_journal() -> None:
+    """A reader written from the specification alone finds the samples."""
+    (path,) = (OLD / "library" / ".scratch").glob("*.journal")
+    first, _, data = path.read_bytes().partition(b"\n")
+    header = json.loads(first)
+    assert set(header) == read_keys(FILE_FORMAT, "## Journal of a take being recorded")
+    sizes = {"J": len(header["joint_names"]), "K": len(header["anchors"]), "D": header["state_size"]}
+    row = np.dtype(list(_make_row_fields(sizes)))
+    instructions, rows = [], []
+    for kind, payload in _read_frames(data):
+        if kind == b"C":
+            instructions.append(json.loads(payload))
+            assert set(instructions[-1]) == read_keys(FILE_FORMAT, "#### Instruction")
+        else:
+            rows.append(np.frombuffer(payload, row))
+    samples = np.concatenate(rows)
+    expected = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))["journal"]
+    assert len(samples) == expected["samples"]
+    assert samples["time"][-1] - samples["time"][0] == pytest.approx(expected["duration"])
+    assert set(samples["instruction"].tolist()) <= set(range(-1, len(instructions)))
+
+
+def _make_row_fields(sizes: dict[str, int]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    text = (DOCS / FILE_FORMAT).read_text(encoding="utf-8")
+    (table,) = [table for table in find_tables(text) if {"Field", "Shape"} <= set(table[0])]
+    for row in table:
+        if row["Field"] != "state" or sizes["D"]:
+            names = split_shape(row["Shape"])
+            shape = tuple(int(name) if name.isdecimal() else sizes[name] for name in names)
+            yield row["Field"], np.dtype(row["Type"]).str, shape
+
+
+def _read_frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    frame = struct.Struct("<cII")
+    while len(data) >= frame.size:
+        kind, length, checksum = frame.unpack_from(data)
+        payload, data = data[frame.size : frame.size + length], data[frame.size + length :]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield kind, payload
+
+
+# Tensors, arms
+
+
+def read_tensors(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    with safe_open(path, framework="np") as file:
+        return file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dictionary
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "resources" / "prior" / "prior.safetensors", OLD / "library" / ".metagui" / "prior.safetensors"],
+    ids=["shipped", "0.1"],
+)
+def test_file_format_fits_priors(path: Path) -> None:
+    metadata, tensors = read_tensors(path)
+    assert set(metadata) == {"prior"}
+    assert set(json.loads(metadata["prior"])) == read_keys(FILE_FORMAT, "## Priors: `prior.safetensors`")
+    assert {name.split("/")[0] for name in tensors} == {"params", "rates", "rival", "encoder"}
+    named = {row["Tensor"] for row in read_table(POLICY, "## Tensors of the prior")}
+    assert {name.removeprefix("params/") for name in tensors if name.startswith("params/")} == named
+
+
+def test_policy_tensors_are_those_of_the_shipped_prior() -> None:
+    _, tensors = read_tensors(ROOT / "resources" / "prior" / "prior.safetensors")
+    for row in read_table(POLICY, "## Tensors of the prior"):
+        assert match_shape(row["Shape"], tensors[f"params/{row['Tensor']}"].shape, {}), row
+
+
+def test_policy_tensors_are_those_of_a_policy(fresh_take: Path) -> None:
+    """The shapes with a policy that was adapted now, the names with one of version 0.1."""
+    library = fresh_take.parents[1]
+    result = CliRunner().invoke(app, ["adapt", "hover", "--library", str(library)])
+    assert result.exit_code == 0, result.output
+    metadata, tensors = read_tensors(fresh_take.parent / "adapted.safetensors")
+    header = json.loads(metadata["adapted"])
+    assert set(header) == read_keys(FILE_FORMAT, "## Task policies: `adapted.safetensors`")
+    assert set(header["clicks"][0]) == read_keys(FILE_FORMAT, "An entry of `clicks`:")
+    rows = {row["Tensor"]: row for row in read_table(POLICY, "## Tensors of a skill policy")}
+    sizes = {"A": len(header["anchors"]) + 1}
+    assert {name.split("/", 1)[1] for name in tensors} == set(rows)
+    for name, row in rows.items():
+        assert match_shape(row["Shape"], tensors[f"0/{name}"].shape, sizes), (row, tensors[f"0/{name}"].shape)
+    rates = set(json.loads(read_tensors(ROOT / "resources" / "prior" / "prior.safetensors")[0]["prior"])["rates"])
+    assert {name for name, row in rows.items() if row["Adapted"] == "yes"} == rates
+    _, old = read_tensors(OLD / "library" / "reach red" / "adapted.safetensors")
+    assert {name.split("/", 1)[1] for name in old} == set(rows)
+
+
+def test_file_format_fits_arms_and_calibrations() -> None:
+    arms = json.loads((OLD / "config" / "arms" / "arms.json").read_text(encoding="utf-8"))
+    for arm in arms:
+        assert set(arm) == read_keys(FILE_FORMAT, "## Named arms and calibrations")
+    calibration = json.loads((OLD / "config" / "arms" / "left arm.json").read_text(encoding="utf-8"))
+    keys = read_keys(FILE_FORMAT, "each joint's name to:")
+    assert all(set(joint) == keys for joint in calibration.values())

@@ -82,20 +82,36 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Record one take in real time, through the control loop, its safety gate and the recorder."""
+    from metagui.arms.arm import ArmError
     from metagui.arms.control.loop import ControlLoop
     from metagui.cli.realtime import draw_seed
     from metagui.demonstrations.recording.recorder import Recorder
+    from metagui.demonstrations.storage.errors import LibraryError
 
     opened = open_library(library)
     scene = draw_seed() if seed is None else seed
     recorder = Recorder(opened.root)
-    with connect_arm(arm, objects, scene) as connected:
-        loop = ControlLoop(connected, connected)
-        record_take = _RECORD_FUNCTIONS[method]
-        take = record_take(loop, recorder, RecordingRequest(task, program, leader, seconds))
-    name = opened.add_take(take).name
+    try:
+        with connect_arm(arm, objects, scene) as connected:
+            loop = ControlLoop(connected, connected)
+            record_take = _RECORD_FUNCTIONS[method]
+            take = record_take(loop, recorder, RecordingRequest(task, program, leader, seconds))
+        name = opened.add_take(take).name
+    except (CommandError, ArmError, LibraryError) as error:
+        if recorder.is_recording and not recorder.sample_count:
+            recorder.abort()
+        if recorder.journal_path is None:
+            raise
+        raise CommandError(
+            f"{error} The take is not in the library; what reached the disk is safe. Remove the cause, then add it "
+            f"with: metagui recover --restore --library '{opened.root}'"
+        ) from error
     recorder.clear_journal()
     _print_take(take, name, scene if arm is None else None, as_json)
+    if recorder.failure_reason is not None:
+        raise CommandError(
+            f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
+        )
 
 
 def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bool) -> None:
@@ -114,6 +130,11 @@ def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bo
     print_result(document, ("task", "take", "duration", "segments", "success", "timing"), [row], as_json)
 
 
+def _has_failed(recorder: "Recorder") -> bool:
+    """Return whether a failure, such as a full disk, ended the recording."""
+    return recorder.failure_reason is not None
+
+
 def _record_program(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
     """Record a take in which the scripted demonstrator executes a task program."""
     from metagui.cli.realtime import run_controller
@@ -128,7 +149,9 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
     demonstrator = ScriptedDemonstrator(chosen, loop.scene, MotionStyle())
     print_note(f"Recording {request.task!r} …")
     recorder.start(request.task, loop.arm, loop.scene)
-    last = run_controller(loop, demonstrator, request.seconds, (recorder.on_tick,))
+    last = run_controller(loop, demonstrator, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
+    if _has_failed(recorder):
+        return recorder.stop()
     if demonstrator.instruction_index < 0:
         recorder.abort()
         raise CommandError(
@@ -188,7 +211,7 @@ def _record_until_interrupted(
     recorder.start(request.task, loop.arm, loop.scene, method)
     try:
         with interruptible():
-            run_controller(loop, controller, request.seconds, (recorder.on_tick,))
+            run_controller(loop, controller, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
     except KeyboardInterrupt:
         print_note("Stopped; the arm holds.")
     except CommandError as error:

@@ -60,17 +60,18 @@ class Library:
         found = {task for root in self._roots() for task in scan_tasks(root).tasks}
         return sorted(found, key=lambda task: (task_names.to_collision_key(task), task))
 
+    def list_folder_problems(self) -> list[LibraryProblem]:
+        """Return all folders that are no tasks, with reasons. Raises StorageError."""
+        return [problem for root in self._roots() for problem in scan_tasks(root).problems]
+
     def list_problems(self) -> list[LibraryProblem]:
         """Return all folders and files that cannot be used, with reasons. Raises StorageError."""
-        problems: list[LibraryProblem] = []
-        for root in self._roots():
-            found = scan_tasks(root)
-            problems += found.problems
-            for task, folder in found.tasks.items():
-                problems += folder_scan.find_misnamed_takes(folder)
-                with contextlib.suppress(StorageError):
-                    infos = [self._get_cached_info(path, task) for path in list_take_files(folder)]
-                    problems += [LibraryProblem(info.path, info.error) for info in infos if info.error]
+        problems = self.list_folder_problems()
+        for task, folder in itertools.chain(*(scan_tasks(root).tasks.items() for root in self._roots())):
+            problems += folder_scan.find_misnamed_takes(folder)
+            with contextlib.suppress(StorageError):
+                infos = [self._get_cached_info(path, task) for path in list_take_files(folder)]
+                problems += [LibraryProblem(info.path, info.error) for info in infos if info.error]
         return problems
 
     def list_takes(self, task: str) -> list[TakeInfo]:

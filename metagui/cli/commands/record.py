@@ -1,5 +1,6 @@
 """``metagui record``: record one take in real time, by a program, by hand or with a leader arm."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,8 @@ from metagui.cli.output import CommandError, print_note, print_result
 from metagui.cli.programs import choose_program, execute_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.control.tick import Controller
     from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
@@ -82,21 +85,34 @@ def record(
     as_json: AsJson = False,
 ) -> None:
     """Record one take in real time, through the control loop, its safety gate and the recorder."""
-    from metagui.arms.arm import ArmError
     from metagui.arms.control.loop import ControlLoop
     from metagui.cli.realtime import draw_seed
     from metagui.demonstrations.recording.recorder import Recorder
-    from metagui.demonstrations.storage.errors import LibraryError
 
     opened = open_library(library)
     scene = draw_seed() if seed is None else seed
     recorder = Recorder(opened.root)
-    try:
+    request = RecordingRequest(task, program, leader, seconds)
+    with _explain_recovery(recorder):
         with connect_arm(arm, objects, scene) as connected:
-            loop = ControlLoop(connected, connected)
-            record_take = _RECORD_FUNCTIONS[method]
-            take = record_take(loop, recorder, RecordingRequest(task, program, leader, seconds))
+            take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
         name = opened.add_take(take).name
+    recorder.clear_journal()
+    _print_take(take, name, scene if arm is None else None, as_json)
+    if recorder.failure_reason is not None:
+        raise CommandError(
+            f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
+        )
+
+
+@contextlib.contextmanager
+def _explain_recovery(recorder: "Recorder") -> "Iterator[None]":
+    """Add how to get the take back to errors after which a part of it is on the disk; discard an empty take."""
+    from metagui.arms.arm import ArmError
+    from metagui.demonstrations.storage.errors import LibraryError
+
+    try:
+        yield
     except (CommandError, ArmError, LibraryError) as error:
         if recorder.is_recording and not recorder.sample_count:
             recorder.abort()
@@ -104,14 +120,8 @@ def record(
             raise
         raise CommandError(
             f"{error} The take is not in the library; what reached the disk is safe. Remove the cause, then add it "
-            f"with: metagui recover --restore --library '{opened.root}'"
+            f"with: metagui recover --restore --library '{recorder.library}'"
         ) from error
-    recorder.clear_journal()
-    _print_take(take, name, scene if arm is None else None, as_json)
-    if recorder.failure_reason is not None:
-        raise CommandError(
-            f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
-        )
 
 
 def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bool) -> None:

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_TAKE_BYTES = 256 << 20
-"""Maximum size of a take's arrays in memory; an hour at 50 Hz with the simulated arm is below it."""
+"""Maximum size of a take's arrays in memory, unless its file is large itself."""
+MAX_EXPANSION = 8
+"""Maximum size of a take's arrays in memory as a multiple of its file's size, where that is more."""
 _MAX_ATTRIBUTE_BYTES = 16 << 20
 _MAX_CHUNK_BYTES = 32 << 20
 _MAX_CHUNKS = 100_000
@@ -198,8 +200,8 @@ class CheckedGroup:
 @contextlib.contextmanager
 def open_checked(path: Path) -> Iterator[CheckedGroup]:
     """Open an HDF5 file for reading. Raises ContentError, also in the block, for everything that is not as expected."""
-    state = _ReadState(MAX_TAKE_BYTES)
     check_file(path)
+    state = _ReadState(max(MAX_TAKE_BYTES, MAX_EXPANSION * path.stat().st_size))
     try:
         file = h5py.File(path, "r", locking=False)
     except READ_ERRORS as error:

@@ -14,7 +14,7 @@ import numpy as np
 from metagui.atomic_write import write_atomically
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.checked_file import READ_ERRORS, ContentError, open_checked
+from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, ContentError, open_checked
 from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
@@ -33,6 +33,7 @@ STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
 """Maximum size of a file that is changed, which happens in memory."""
+_MIN_COMPRESSED_BYTES = 4096
 _ROBOMIMIC_GYM_TYPE = 2
 """The most similar environment type of robomimic."""
 
@@ -229,8 +230,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
 
 
 def _write_dataset(group: Any, name: str, values: Any) -> None:
-    large = values.nbytes > 4096
-    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}
+    """Write one array, compressed unless that saves nothing or would make a large file look like a bomb to the reader."""
+    is_compressed = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
+    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_compressed else {}
     group.create_dataset(name, data=values, **options)
 
 

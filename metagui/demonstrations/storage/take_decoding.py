@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
 """Value of the attribute ``success`` by the field of a Demonstration."""
+_TIMING_FIELDS = ("lateness", "latency", "retries")
 _MAX_JOINTS = 64
 _MAX_OBJECTS = 1000
 
@@ -28,27 +29,20 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
     objects = _decode_objects(attributes)
     if len(joints) > _MAX_JOINTS or len(objects) > _MAX_OBJECTS:
         raise ContentError(f"it has {len(joints)} joints and {len(objects)} objects")
-    shapes = robomimic_layout.compute_observation_shapes(samples, len(joints), len(objects))
-    observations = {key: demo.read_array(f"obs/{key}", shape) for key, shape in shapes.items()}
-    commands: dict[str, Any] = {
-        field: read_only_copy(demo.read_array(key, (samples, len(joints))))
-        for key, field in robomimic_layout.COMMAND_FIELDS.items()
-    }
-    keys = ("time", "lateness", "latency", "retries")
-    timing = {key: read_only_copy(demo.read_array(f"timing/{key}", (samples,))) for key in keys}
+    arrays = _decode_arrays(demo, samples, len(joints), len(objects))
+    timing = Timing(
+        **{key: arrays.pop(key) for key in _TIMING_FIELDS},
+        rate_requested=attributes.read_number("rate_asked"),
+        missed=attributes.read_integer("missed_ticks"),
+    )
     demonstration = Demonstration(
         task=attributes.read_text("task"),
         name=name,
         arm=attributes.read_text("arm"),
         joint_names=joints,
         objects=objects,
-        time=timing.pop("time"),
         segments=_decode_segments(demo),
-        timing=Timing(
-            **timing,
-            rate_requested=attributes.read_number("rate_asked"),
-            missed=attributes.read_integer("missed_ticks"),
-        ),
+        timing=timing,
         states=read_only_copy(demo.read_array("states", (samples, None))) if "states" in demo else None,
         model_xml=demo.read_text("model_file") if demo.has_attribute("model_file") else None,
         success=decode_success(attributes),
@@ -56,14 +50,26 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         manually_segmented=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
         trim=decode_trim(attributes, samples),
         teaching_method=_decode_teaching_method(attributes),
-        **commands,
-        **robomimic_layout.decode_observations(observations),
+        **arrays,
     )
     try:
         validate_demonstration(demonstration)
     except InvalidTakeError as error:
         raise ContentError(f"it contradicts itself ({str(error).rstrip('.')})") from error
     return demonstration
+
+
+def _decode_arrays(demo: CheckedGroup, samples: int, joints: int, objects: int) -> dict[str, Any]:
+    """Return the arrays that every take has, by field of a Demonstration or its timing."""
+    shapes = robomimic_layout.compute_observation_shapes(samples, joints, objects)
+    arrays = robomimic_layout.decode_observations(
+        {key: demo.read_array(f"obs/{key}", shape) for key, shape in shapes.items()}
+    )
+    for key, field in robomimic_layout.COMMAND_FIELDS.items():
+        arrays[field] = read_only_copy(demo.read_array(key, (samples, joints)))
+    for key in ("time", *_TIMING_FIELDS):
+        arrays[key] = read_only_copy(demo.read_array(f"timing/{key}", (samples,)))
+    return arrays
 
 
 def decode_success(attributes: CheckedGroup) -> bool | None:

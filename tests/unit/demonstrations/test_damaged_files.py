@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
+from metagui.demonstrations.storage import checked_file, hdf5
 from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.library import Library
 from metagui.demonstrations.storage.robomimic_export import ExchangeError, export_robomimic, import_robomimic
@@ -235,6 +236,14 @@ def test_unknown_data_and_attributes_are_kept(library: Library, take_path: Path)
     with h5py.File(take_path) as file:
         assert file.attrs["camera"] == "wide"
         assert file["data/demo_0/obs/image"].shape == (SAMPLES, 8, 8, 3)
+
+
+def test_very_long_take_is_read_back(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What compression would make look like a bomb is stored as it is."""
+    monkeypatch.setattr(hdf5, "MAX_TAKE_BYTES", 1 << 12)
+    monkeypatch.setattr(checked_file, "MAX_TAKE_BYTES", 1 << 12)
+    library.add_take(record_fake_take("long", 1000))
+    assert len(library.load_take("long", "001")) == 1000
 
 
 def test_numbers_that_are_not_finite_are_named(library: Library, take_path: Path) -> None:

@@ -349,7 +349,8 @@ def test_damaged_journal_header_is_refused(tmp_path):
     arm, recorder = FakeArm(), Recorder(tmp_path)
     recorder.start("header", arm, arm)
     record(loop_of(arm, *[make_motion()] * 99), recorder, 10)
-    take, path = recorder.stop(), recorder.journal_path
+    take = recorder.stop()
+    path = find_recoverable_takes(tmp_path)[0].path
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"header"', b'"heater"', 1))
     assert "its header is damaged" in find_recoverable_takes(tmp_path)[0].error

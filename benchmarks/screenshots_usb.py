@@ -111,8 +111,8 @@ class UsbWalkthrough:
     def teach(self) -> None:
         """Guide the arm by hand through the task in three scenes."""
         self.choose_mode("hand")
-        self.user.press_button("Lead by hand")
-        self.user.wait_until(lambda: self.user.can_read("Limp:"), 10, "the arm to go limp")
+        self.user.press_button("Guide by hand")
+        self.user.wait_until(lambda: self.user.can_read("Torque off:"), 10, "the torque to go off")
         self.user.press_button("New task")
         self.user.type_text("red cube onto yellow")
         for take, seed in enumerate(TAUGHT_SEEDS, 1):
@@ -152,6 +152,7 @@ class UsbWalkthrough:
     def arrange_objects(self, seed: int) -> None:
         """Move the objects on the table, and place them in the window."""
         from metagui.arms.simulation.simulated_arm import SimulatedArm
+        from tests.helpers.qt import session_of
 
         self.command_hands(f"scene {seed}")
         self.read_reply()
@@ -160,7 +161,7 @@ class UsbWalkthrough:
         for name in ("red cube", "yellow zone"):
             index = [each.name for each in arm.objects].index(name)
             x, y = scene.positions[index, :2]
-            self.window.session.object_placement.place_object(name, x, y, scene.yaws[index])
+            session_of(self.window).teaching.placement.place_object(name, x, y, scene.yaws[index])
 
     def choose_mode(self, key: str) -> None:
         """Choose the teaching mode in the menu below the view."""

@@ -59,25 +59,25 @@ class EmulatedUsbPort:
 
 def was_posted(session: Session, fragment: str) -> bool:
     """Return whether a message contains ``fragment``."""
-    return any(fragment in text for _, text, _ in session.words)  # type: ignore[attr-defined]
+    return any(fragment in text for _, text, _ in session.posted)  # type: ignore[attr-defined]
 
 
 def wait_for_message(qtbot: QtBot, session: Session, fragment: str) -> None:
     """Wait until a message contains ``fragment``; fail with the messages that were posted."""
 
     def said() -> None:
-        assert was_posted(session, fragment), (session.snapshot.state, [text for _, text, _ in session.words])  # type: ignore[attr-defined]
+        assert was_posted(session, fragment), (session.state.snapshot.state, [text for _, text, _ in session.posted])  # type: ignore[attr-defined]
 
     qtbot.waitUntil(said, timeout=30_000)
 
 
 def connect_arm(qtbot: QtBot, session: Session) -> None:
     """Choose the arm called mine and wait until it is ready."""
-    session.arm_connection.choose("arm:mine")
-    session.toggle_connection()
-    assert session.snapshot.state is ArmActivity.CONNECTING
-    until(qtbot, lambda: session.snapshot.state is ArmActivity.READY)
-    until(qtbot, lambda: session.arm_controller.latest_tick is not None)
+    session.arm.connection.choose("arm:mine")
+    session.arm.flow.toggle_connection()
+    assert session.state.snapshot.state is ArmActivity.CONNECTING
+    until(qtbot, lambda: session.state.snapshot.state is ArmActivity.READY)
+    until(qtbot, lambda: session.arm.controller.latest_tick is not None)
 
 
 def guide_joint(usb_port: EmulatedUsbPort, joint: int, angle_change: float) -> None:

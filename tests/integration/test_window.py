@@ -1,4 +1,4 @@
-"""Someone uses the program: a real window, real mouse and keys, the example tasks and the shipped prior."""
+"""A user at a real window with real mouse and key events, the example tasks and the shipped prior."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXAMPLES = Path(__file__).parents[2] / "recordings"
 SHIPPED = EXAMPLES.parent / "resources" / "prior" / "prior.safetensors"
 PRIOR = pytest.mark.skipif(not SHIPPED.is_file(), reason="no prior is shipped")
 ATTEMPTS = 4
-"""Runs in new scenes, of which one has to succeed: a policy is not perfect, and a scene can be awkward."""
+"""Number of runs in new scenes, of which one has to succeed: a policy is not perfect."""
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def teach(person: SimulatedUser, take: int) -> None:
-    """Show once how the red cube gets onto the yellow zone."""
+    """Record one take in which the red cube is placed on the yellow zone."""
     person.press_button("Record")
     person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
     person.click_object("red")
@@ -63,14 +63,14 @@ def teach(person: SimulatedUser, take: int) -> None:
     person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
 
 
-def points(person: SimulatedUser) -> int:
-    """Count the points on the loss curves."""
+def count_curve_points(person: SimulatedUser) -> int:
+    """Count the count_curve_points on the loss curves."""
     shown = [item.xData for item in person.window.findChild(LossAxes).getPlotItem().listDataItems()]
     return sum(len(steps) for steps in shown if steps is not None)
 
 
 @PRIOR
-def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser) -> None:
+def test_record_three_takes_adapt_and_run(person: SimulatedUser) -> None:
     person.press_button("New task")
     person.type_text("my red on yellow")
     for take in (1, 2, 3):
@@ -82,8 +82,10 @@ def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser
     person.longest_pause = 0.0
     person.press_button("Adapt to 3 demonstrations")
     seen: set[int] = set()
-    person.wait_until(lambda: seen.add(points(person)) or person.can_read("Adapted “my red"), 120, "adapting")
-    assert len(seen) > 4, "curve points did not appear while it ran"
+    person.wait_until(
+        lambda: seen.add(count_curve_points(person)) or person.can_read("Adapted “my red"), 120, "adapting"
+    )
+    assert len(seen) > 4, "curve count_curve_points did not appear while it ran"
     assert person.longest_pause < 1.0, "the window did not answer"
 
     for _ in range(ATTEMPTS):
@@ -97,7 +99,7 @@ def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser
 
 
 @PRIOR
-def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
+def test_policy_of_another_version_is_reported_and_relearnt(
     person: SimulatedUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, other = "press the blue cube", "hover over the red cube"
@@ -119,10 +121,10 @@ def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
     person.press_button("Adapt to 3 demonstrations")
     person.wait_until(curves.isVisible, 60, "new curves")
     person.wait_until(lambda: person.can_read(f"Adapted “{old}”"), 120, "adapting")
-    assert not person.can_read("another version of the program"), "what was mended is still complained of"
+    assert not person.can_read("another version of the program"), "the resolved error is still shown"
 
 
-def test_the_mouse_turns_zooms_and_points(person: SimulatedUser) -> None:
+def test_mouse_rotates_view_and_shows_hints(person: SimulatedUser) -> None:
     view = person.find_widget(SCENE_VIEW_NAME)
     person.leave_view()
     before = person.grab_pixels(view)
@@ -139,7 +141,7 @@ def test_the_mouse_turns_zooms_and_points(person: SimulatedUser) -> None:
     person.wait_until(lambda: person.can_read("The arm stays where it is"), 5, "the message")
 
 
-def test_stop_is_always_within_reach(person: SimulatedUser) -> None:
+def test_escape_stops_and_saves_the_take(person: SimulatedUser) -> None:
     person.press_button("Record")
     person.click_object("red")
     person.pause(1.0)
@@ -151,7 +153,7 @@ def test_stop_is_always_within_reach(person: SimulatedUser) -> None:
 
 
 @PRIOR
-def test_two_demonstrations_are_overlaid_from_the_heat_map(person: SimulatedUser) -> None:
+def test_heat_map_click_overlays_two_takes(person: SimulatedUser) -> None:
     person.press_button("Heat map")
     name = "Heat map of distances between tasks"
     person.wait_until(lambda: person.can_see(name), 60, "the comparison")

@@ -1,4 +1,4 @@
-"""Someone with an arm on a cable: a real window, real mouse and keys, the virtual arm in a process of its own."""
+"""A user with an arm on a port: a real window, real mouse and keys, the emulated arm in another process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
+from metagui.app import make_session, make_session_window
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import so101_arm
@@ -20,8 +21,8 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
-from metagui.gui.window.session import Session
 from tests.helpers.priors import make_small_prior
+from tests.helpers.qt import session_of
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.window
 
 
 class Cable:
-    """The virtual arm in a process of its own: plugging it in starts it, pulling it out ends it."""
+    """The emulated arm in another process: ``plug`` starts it, ``unplug`` ends it."""
 
     def __init__(self) -> None:
         self.device = ""
@@ -47,7 +48,7 @@ class Cable:
         assert self._process.stdout is not None
         self.device = self._process.stdout.readline().strip()
 
-    def pull(self) -> None:
+    def unplug(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(20)
@@ -55,13 +56,13 @@ class Cable:
             self._process.stdout.close()
         self._process, self.device = None, ""
 
-    def ports(self) -> tuple[UsbPort, ...]:
+    def list_ports(self) -> tuple[UsbPort, ...]:
         return (UsbPort(self.device, 0x1A86, 0x55D3, "S1", "virtual"),) if self.device else ()
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine that tests may be busy: silence for a moment means nothing."""
+    """Tolerate late answers of the servos, because the machine that runs the tests may be busy."""
     monkeypatch.setattr(
         so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
     )
@@ -84,8 +85,8 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
     theme = Theme("light")
     theme.apply()
     book = ArmRegistry(tmp_path / "arms", ports=cable.list_ports)
-    session = Session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
-    window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    session = make_session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
+    window = make_session_window(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)
     with qtbot.waitExposed(window):
@@ -98,7 +99,7 @@ def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser
 
 
 def pick(person: SimulatedUser, words: str) -> None:
-    """Choose an arm in the list, as far as its name goes."""
+    """Select the arm whose label contains ``words``."""
     box = person.find_widget("Arm")
     assert isinstance(box, QComboBox)
     person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), 10, words)
@@ -112,7 +113,7 @@ def pick(person: SimulatedUser, words: str) -> None:
 
 
 def choose_mode(person: SimulatedUser, key: str) -> None:
-    """Choose how to teach, by keys in the menu."""
+    """Select a teaching mode by its key."""
     window = person.window
     assert isinstance(window, MainWindow)
     bar = window.arm_panel.mode_bar
@@ -123,40 +124,40 @@ def choose_mode(person: SimulatedUser, key: str) -> None:
 def joint_angles(person: SimulatedUser) -> np.ndarray:
     window = person.window
     assert isinstance(window, MainWindow)
-    tick = window.session.arm_controller.latest_tick
+    tick = session_of(window).arm.controller.latest_tick
     assert tick is not None
     return tick.observation.joints.positions
 
 
-def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: SimulatedUser, cable: Cable) -> None:
+def test_connect_place_record_unplug_adapt_and_run(person: SimulatedUser, cable: Cable) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     pick(person, "pts/")
     person.press_button("Connect")
     person.wait_until(lambda: person.can_read("Connected /dev/"), 20, "the arm")
     person.wait_until(lambda: person.can_read("This arm has no camera"), 5, "what to do next")
-    window.session.arm_connection.name_chosen_arm("bench")
+    session_of(window).arm.connection.name_chosen_arm("bench")
     person.wait_until(lambda: person.can_read("called “bench”"), 10, "its name")
 
-    person.press_button("Mark things")
+    person.press_button("Mark objects")
     person.wait_until(lambda: person.can_read("Drag cubes and zones"), 5, "how")
     person.leave_view()
-    before = window.session.arm_controller.arm.observe_scene().positions
+    before = session_of(window).arm.controller.arm.observe_scene().positions
     person.drag(person.find_widget(SCENE_VIEW_NAME), person.find_object("blue"), QPoint(-70, 90))
     person.wait_until(lambda: person.can_read("blue cube is marked"), 5, "the mark")
-    moved = np.linalg.norm(window.session.arm_controller.arm.observe_scene().positions - before, axis=1)
+    moved = np.linalg.norm(session_of(window).arm.controller.arm.observe_scene().positions - before, axis=1)
     assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
-    person.press_button("Mark things")
+    person.press_button("Mark objects")
     assert not person.can_read("This arm has no camera")
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
-    # The hands may have left the gripper where nothing can stand.
+    # The emulated hands may have left the gripper where no object can be placed.
     answers = "violet zone is marked", "violet zone cannot be placed"
     person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
 
     choose_mode(person, "hand")
-    person.press_button("Lead by hand")
-    person.wait_until(lambda: "limp: lead it by hand" in person.read_state(), 10, "the arm to go limp")
+    person.press_button("Guide by hand")
+    person.wait_until(lambda: "torque off: guide it by hand" in person.read_state(), 10, "the torque to go off")
     start = joint_angles(person)
     window.actions_["countdown"].trigger()  # the hands lead at once
     person.press_button("Record")
@@ -188,7 +189,7 @@ def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: 
     assert person.can_read("the arm holds")
 
 
-def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> None:
+def test_keys_move_arm_only_while_the_view_has_focus(person: SimulatedUser) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     choose_mode(person, "keys")
@@ -210,7 +211,7 @@ def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> 
     assert not person.can_read("Click the view")
 
 
-def test_nothing_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
+def test_no_text_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
     from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
 
     from metagui.gui.widgets.eliding_label import ElidingLabel

@@ -28,6 +28,7 @@ from metagui.demonstrations.recording.recorder import (
     recover_take,
 )
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder, RecordingError, split_by_instruction
+from tests.helpers.clocks import PATIENCE_S, sleep
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 INSTRUCTION = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
@@ -176,10 +177,11 @@ def test_abort_discards_take_before_next(tmp_path):
 # Failures during recording
 
 RECORDING = """
-import sys, time
+import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 import numpy as np
+from tests.helpers.clocks import sleep
 from tests.helpers.fakes import ScriptedController, make_motion
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -206,7 +208,7 @@ loop.start()
 KILLED = (
     RECORDING
     + """
-time.sleep(60)
+sleep(600)
 """
 )
 
@@ -230,7 +232,9 @@ def test_recover_take_after_kill_has_all_samples(tmp_path, seed):
     with begin(tmp_path) as process:
         printed = [process.stdout.readline()]
         assert find_recoverable_takes(tmp_path) == [], "a take that is being recorded must not be listed"
-        time.sleep(random.Random(seed).uniform(0.1, 1.2))
+        rng = random.Random(seed)
+        printed += [process.stdout.readline() for _ in range(rng.randint(0, 50))]
+        sleep(rng.uniform(0.0, CONTROL_PERIOD_S))  # somewhere within a tick
         process.send_signal(signal.SIGKILL)
         printed += process.stdout.read().splitlines()
     printed = [line.split() for line in printed if len(line.split()) == 2]
@@ -254,8 +258,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
     + RECORDING.replace('"killed"', '"full"')
     + """
 while recorder.failure_reason is None:
-    time.sleep(0.01)
-time.sleep(0.1)
+    sleep(0.01)
+sleep(0.1)
 assert loop.running and loop.error is None, loop.error
 samples = recorder.sample_count
 take = recorder.stop()
@@ -269,7 +273,7 @@ sys.stderr.write(f"{samples} {recorder.failure_reason}")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_full_disk_ends_take_and_keeps_samples(tmp_path):
     with begin(tmp_path, FULL) as process:
-        _, output = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     samples, _, reason = output.partition(" ")
     assert reason.startswith("Recording stopped: ")
@@ -382,9 +386,9 @@ def test_on_tick_takes_small_part_of_period(tmp_path, simulated):
     costs = []
 
     def timed(tick):
-        before = time.perf_counter()
+        before = time.thread_time()  # independent of the load of the machine
         recorder.on_tick(tick)
-        costs.append(time.perf_counter() - before)
+        costs.append(time.thread_time() - before)
 
     loop.add_sink(timed)
     for _ in range(200):

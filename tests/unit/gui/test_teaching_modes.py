@@ -1,4 +1,4 @@
-"""Other ways to teach than clicks: by hand, by a leader, by velocity. None can hurt the arm."""
+"""Teaching by hand guiding, by a leader and by velocity: none of them can damage the arm."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Cable(EmulatedBench):
-    """A virtual arm on a port that can be unplugged, with its twin and a loop."""
+    """An emulated arm on a port that can be unplugged, with its digital twin and a control loop."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -46,8 +46,8 @@ class Cable(EmulatedBench):
         self.twinned.connect()
         self.loop = ControlLoop(self.twinned, self.twinned)
 
-    def lead(self, path: np.ndarray, joint: int = 0) -> None:
-        """Let a hand lead one joint along ``path``, rad, one tick each."""
+    def follow_hand_path(self, path: np.ndarray, joint: int = 0) -> None:
+        """Guide one joint along ``path``, rad, one tick for each angle."""
         for angle in path:
             self.emulated_arm.move_joint_by_hand(joint, float(angle))
             self.emulated_arm.advance()
@@ -61,7 +61,7 @@ def cable() -> Cable:
 
 
 def moves(cable: Cable) -> list[Packet]:
-    """Watch the bus for anything that could move the arm."""
+    """Return a list that collects all packets that could move the arm."""
     seen: list[Packet] = []
 
     def look(packet: Packet) -> None:
@@ -72,16 +72,16 @@ def moves(cable: Cable) -> list[Packet]:
     return seen
 
 
-# By hand
+# Hand guiding
 
 
-def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) -> None:
-    drive = VelocityController()
-    cable.loop.set_controller(drive)
+def test_hand_guiding_sends_no_command(cable: Cable) -> None:
+    velocity = VelocityController()
+    cable.loop.set_controller(velocity)
     cable.twinned.start_hand_guiding()
     written = moves(cable)
     for _ in range(10):
-        drive.set_velocity(0.2, 0.0, 0.0, 0.0, False)
+        velocity.set_velocity(0.2, 0.0, 0.0, 0.0, False)
         cable.follow_hand_path(np.array([0.1]))
     assert written == []
     tick = cable.loop.step_once()
@@ -89,7 +89,7 @@ def test_while_a_hand_leads_nothing_is_sent_and_nobody_is_asked(cable: Cable) ->
     assert not any(cable.read_torque())
 
 
-def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
+def test_stop_during_hand_guiding_holds_the_position(cable: Cable) -> None:
     cable.twinned.start_hand_guiding()
     cable.follow_hand_path(np.linspace(0.0, 0.6, 40))
     cable.loop.request_emergency_hold()
@@ -101,7 +101,7 @@ def test_stop_while_a_hand_leads_makes_the_arm_hold_there(cable: Cable) -> None:
     assert cable.emulated_arm.read_joint_angles()[0] == pytest.approx(0.6, abs=0.02)
 
 
-def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
+def test_motion_after_hand_guiding_starts_slowly(cable: Cable) -> None:
     cable.twinned.start_hand_guiding()
     cable.follow_hand_path(np.linspace(0.0, 0.6, 40))
     cable.twinned.hold()
@@ -114,7 +114,7 @@ def test_after_the_hand_the_arm_eases_in_from_where_it_is(cable: Cable) -> None:
     assert steps.max() <= JOINTS[0].max_velocity * CONTROL_PERIOD_S + RAD_PER_TICK
 
 
-def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_actions(cable: Cable, tmp_path: Path) -> None:
+def test_hand_guided_take_stores_next_positions_as_actions(cable: Cable, tmp_path: Path) -> None:
     library = Library(tmp_path)
     recorder = Recorder(library.root)
     cable.twinned.start_hand_guiding()
@@ -136,7 +136,7 @@ def test_a_take_led_by_hand_goes_through_files_with_its_next_positions_as_action
         np.testing.assert_allclose(actions[:-1], file["data/demo_0/obs/joint_positions"][1:], atol=1e-3)
 
 
-def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
+def test_takes_without_teaching_method_count_as_clicked(tmp_path: Path) -> None:
     library = Library(tmp_path)
     name = library.add_take(record_simulated_take()).name
     path = next((tmp_path / "put").glob("*.hdf5"))
@@ -150,7 +150,7 @@ def test_takes_of_before_say_that_they_were_clicked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [0.0, 0.004])
-def test_a_grip_knows_closing_from_opening(change: float) -> None:
+def test_grip_tracker_tells_closing_from_opening(change: float) -> None:
     grip = GripTracker(GRIPPER_OPEN_RAD)
     closing = [grip.compute_squeeze(angle) for angle in np.linspace(GRIPPER_OPEN_RAD, 0.11, 20)]
     assert abs(closing[0]) < 1e-9
@@ -161,7 +161,7 @@ def test_a_grip_knows_closing_from_opening(change: float) -> None:
     assert grip.compute_squeeze(0.02) == 0.0
 
 
-# By a leader
+# Leader
 
 
 def follow(leader: Any, loop: ControlLoop, ticks: int) -> LeaderController:
@@ -170,7 +170,7 @@ def follow(leader: Any, loop: ControlLoop, ticks: int) -> LeaderController:
     return controller
 
 
-def test_a_simulated_arm_follows_a_limp_leader() -> None:
+def test_simulated_arm_follows_a_leader_without_torque() -> None:
     leader, follower = EmulatedBench(), SimulatedArm(1)
     leader.arm.connect()
     leader.arm.start_hand_guiding()
@@ -196,7 +196,7 @@ def test_a_simulated_arm_follows_a_limp_leader() -> None:
     leader.arm.disconnect(disable_torque=True)
 
 
-def test_an_arm_on_a_cable_follows_another_one(cable: Cable) -> None:
+def test_real_arm_follows_a_leader(cable: Cable) -> None:
     leader = EmulatedBench()
     leader.arm.connect()
     leader.arm.start_hand_guiding()
@@ -206,7 +206,7 @@ def test_an_arm_on_a_cable_follows_another_one(cable: Cable) -> None:
     assert cable.emulated_arm.read_joint_angles()[0] == pytest.approx(0.4, abs=0.02)
 
 
-def test_when_the_leader_is_lost_the_follower_holds_and_says_so(cable: Cable) -> None:
+def test_lost_leader_makes_the_follower_hold(cable: Cable) -> None:
     leader = EmulatedBench()
     leader.arm.connect()
     leader.arm.start_hand_guiding()
@@ -221,7 +221,7 @@ def test_when_the_leader_is_lost_the_follower_holds_and_says_so(cable: Cable) ->
     np.testing.assert_allclose(cable.emulated_arm.read_joint_angles(), where, atol=0.01)
 
 
-def test_a_leader_with_other_joints_leads_nobody() -> None:
+def test_leader_with_other_joints_is_refused() -> None:
     class Two(FakeArm):
         name = "two joints"
 
@@ -231,7 +231,7 @@ def test_a_leader_with_other_joints_leads_nobody() -> None:
         follow(Two(positions=np.zeros(2)), ControlLoop(arm, arm), 2)
 
 
-# By velocity
+# Velocity
 
 
 class Clock:
@@ -242,26 +242,26 @@ class Clock:
         return self.now
 
 
-def test_a_velocity_moves_the_tool_until_nobody_repeats_it() -> None:
+def test_velocity_command_expires() -> None:
     arm, clock = SimulatedArm(0), Clock()
     arm.connect()
-    loop, drive = ControlLoop(arm, arm), VelocityController(clock)
+    loop, velocity = ControlLoop(arm, arm), VelocityController(clock)
     loop.run_inline(None, 5)
     start = arm.observe_all().tool_position
-    assert loop.run_inline(drive, 2).requested is not None
+    assert loop.run_inline(velocity, 2).requested is not None
     for _ in range(25):
-        drive.set_velocity(0.0, 0.06, 0.02, 0.3, True)
-        loop.run_inline(drive, 2)
+        velocity.set_velocity(0.0, 0.06, 0.02, 0.3, True)
+        loop.run_inline(velocity, 2)
     moved = arm.observe_all().tool_position - start
     np.testing.assert_allclose(moved, (0.0, 0.06, 0.02), atol=0.004)
     assert arm.observe_all().tool_yaw == pytest.approx(0.3, abs=0.03)
     clock.now += VELOCITY_TIMEOUT_S + 0.01
-    loop.run_inline(drive, 20)
+    loop.run_inline(velocity, 20)
     rest = arm.observe_all().tool_position
-    loop.run_inline(drive, 40)
+    loop.run_inline(velocity, 40)
     np.testing.assert_allclose(arm.observe_all().tool_position, rest, atol=5e-4)
-    drive.set_velocity(0.0, 0.0, 0.0, 0.0, False)
-    loop.run_inline(drive, 100)
+    velocity.set_velocity(0.0, 0.0, 0.0, 0.0, False)
+    loop.run_inline(velocity, 100)
     assert arm.observe().positions[-1] == pytest.approx(GRIPPER_CLOSED_RAD, abs=0.02)
 
 
@@ -269,22 +269,22 @@ number = st.one_of(st.floats(-1, 1), st.floats(), st.sampled_from([math.nan, mat
 
 
 @given(number, number, number, number)
-def test_no_velocity_is_too_much(vx: float, vy: float, vz: float, turn: float) -> None:
-    drive = VelocityController()
-    drive.set_velocity(vx, vy, vz, turn, True)
-    motion = drive.decide(None)  # type: ignore[arg-type]
+def test_any_velocity_is_limited(vx: float, vy: float, vz: float, turn: float) -> None:
+    velocity = VelocityController()
+    velocity.set_velocity(vx, vy, vz, turn, True)
+    motion = velocity.decide(None)  # type: ignore[arg-type]
     assert motion is not None
     assert np.linalg.norm(motion.displacement) <= MAX_TOOL_SPEED_M_S * 2 * CONTROL_PERIOD_S + 1e-12
     assert math.isfinite(motion.yaw_change)
 
 
-# Whatever happens
+# Any sequence of operations
 
 fault = st.sampled_from(["none", "none", "none", "lost", "late", "corrupted", "partial", "garbage"])
-deed = st.one_of(
+operation = st.one_of(
     st.tuples(st.just("step"), st.integers(1, 6)),
     st.tuples(st.sampled_from(["guide", "hold", "stop", "go", "unplug", "plug", "clicks", "replay"]), st.none()),
-    st.tuples(st.just("drive"), st.tuples(number, number, number, number, st.booleans())),
+    st.tuples(st.just("velocity"), st.tuples(number, number, number, number, st.booleans())),
     st.tuples(st.just("lead"), st.lists(number, min_size=6, max_size=6)),
     st.tuples(st.just("hand"), st.tuples(st.integers(0, 5), st.floats(-3, 3))),
     st.tuples(st.just("faults"), st.lists(fault, max_size=12)),
@@ -292,11 +292,11 @@ deed = st.one_of(
 )
 
 
-class Abused(Cable):
-    """An arm in its loop to which anything is done, in any order."""
+class StressedCable(Cable):
+    """An arm in its control loop on which random operations are carried out."""
 
     def __init__(self, take: Demonstration) -> None:
-        super().__init__(patience=0.02)
+        super().__init__(max_feedback_age=0.02)
         self.take = take
         self.emulated_arm.faults.late_delay = 0.01
         self.emulated_arm.bus.on_packet = WriteMonitor(self)
@@ -326,10 +326,10 @@ class Abused(Cable):
             loop.set_controller(self.controller(what, value))
 
     def controller(self, what: str, value: Any) -> Any:
-        if what == "drive":
-            drive = VelocityController()
-            drive.set_velocity(*value)
-            return drive
+        if what == "velocity":
+            velocity = VelocityController()
+            velocity.set_velocity(*value)
+            return velocity
         if what == "lead":
             return LeaderController(FakeArm(positions=value))
         if what == "replay":
@@ -339,7 +339,7 @@ class Abused(Cable):
         return clicks
 
     def step(self) -> None:
-        """One tick; what it sent is finite, and within the clamp of what was sent before."""
+        """Step once; check that the sent command is finite, and within the limits around the one before."""
         try:
             tick = self.loop.step_once()
         except (ArmError, ControllerError):
@@ -356,21 +356,21 @@ class Abused(Cable):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@given(st.lists(deed, max_size=25))
+@given(st.lists(operation, max_size=25))
 @settings(max_examples=40, deadline=None)
-def test_nothing_that_is_done_to_the_loop_can_hurt(deeds: list[tuple[str, Any]]) -> None:
-    abused = Abused(TAKE)
+def test_any_sequence_of_operations_keeps_the_arm_safe(operations: list[tuple[str, Any]]) -> None:
+    stressed = StressedCable(TAKE)
     last_resort = [("faults", ()), ("step", 1)]
-    for what, value in [*deeds, *last_resort]:
+    for what, value in [*operations, *last_resort]:
         try:
             if what == "plug":
-                abused.port.unplugged = False
-            abused.do(what, value)
+                stressed.port.unplugged = False
+            stressed.do(what, value)
         except (ArmError, ControllerError):
-            abused.loop.set_controller(None)
-    if abused.twinned.connected and not abused.port.unplugged:
-        abused.twinned.disconnect()
-        assert all(abused.read_torque())
+            stressed.loop.set_controller(None)
+    if stressed.twinned.connected and not stressed.port.unplugged:
+        stressed.twinned.disconnect()
+        assert all(stressed.read_torque())
 
 
 TAKE = record_simulated_take()

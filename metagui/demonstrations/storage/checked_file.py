@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import h5py
 import numpy as np
 
+from metagui.demonstrations.storage.errors import ContentError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
@@ -57,10 +59,6 @@ _FILE_SIGNATURES = {
     b"PK\x03\x04": "it is a zip archive",
     b"\x1f\x8b": "it is a gzip archive",
 }
-
-
-class ContentError(Exception):
-    """A file or a part of it is not what a take holds; the message is the reason, as a clause."""
 
 
 @dataclass

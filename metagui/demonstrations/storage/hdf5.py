@@ -14,8 +14,8 @@ import numpy as np
 from metagui.atomic_write import write_atomically
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, ContentError, open_checked
-from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
+from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing
@@ -230,7 +230,7 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
 
 
 def _write_dataset(group: Any, name: str, values: Any) -> None:
-    """Write one array, compressed unless that saves nothing or would make a large file look like a bomb to the reader."""
+    """Write one array, compressed unless it is small, or so large that the reader would suspect a compressed bomb."""
     is_compressed = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
     options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_compressed else {}
     group.create_dataset(name, data=values, **options)

@@ -60,6 +60,7 @@ class LibraryModel(QObject):
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
         self._requested: set[TakeKey] = set()
+        self._reported_problems: list[str] = []
         self._scanning = self._rescan_needed = False
 
     def _on_undo(self, _index: int) -> None:
@@ -88,8 +89,10 @@ class LibraryModel(QObject):
             self._scanning = True
             self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed)
 
-    def _scan_tasks(self) -> tuple[TaskRow, ...]:
-        return tuple(self._make_row(task) for task in self.library.list_tasks())
+    def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
+        """Return the rows, and why folders are left out."""
+        rows = tuple(self._make_row(task) for task in self.library.list_tasks())
+        return rows, [problem.description for problem in self.library.list_folder_problems()]
 
     def _make_row(self, task: str) -> TaskRow:
         takes = self.library.list_takes(task)
@@ -98,9 +101,13 @@ class LibraryModel(QObject):
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
 
-    def _on_scan(self, rows: tuple[TaskRow, ...]) -> None:
+    def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         self._scanning = False
-        self.tasks = rows
+        self.tasks, problems = found
+        for problem in problems:
+            if problem not in self._reported_problems:
+                self._messages.post(problem, "warning")
+        self._reported_problems = problems
         if self._rescan_needed:
             self.refresh()
         self.tasks_changed.emit()

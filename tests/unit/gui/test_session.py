@@ -132,6 +132,27 @@ def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: 
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
 
 
+def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
+    qtbot: QtBot, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queued instructions are dropped, and the person learns of it twice."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ready(qtbot, session)
+    session.recording.controller.new_task_name = "full disk"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(REACH)
+    until(qtbot, lambda: session.arm.controller.recorder.sample_count > 10)
+    monkeypatch.setattr("metagui.demonstrations.recording.journal.Journal.append", refuse)
+    until(qtbot, lambda: was_posted(session, "Recording stopped: No space left on device"))
+    until(qtbot, lambda: was_posted(session, "The recording was cut off, so the take is marked as failed"))
+    assert session.arm.controller.pending_count == 0
+    (info,) = library.list_takes("full disk")
+    assert info.success is False
+
+
 def test_retake_and_discard_remove_the_newest_take(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.new_task_name = "again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metagui.gui.window.window_presenter import WindowPresenter
+from tests.helpers.clocks import PATIENCE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from metagui.gui.window.session import Session
 
 
-def until(qtbot: QtBot, condition: Callable[[], bool], timeout: int = 30_000) -> None:
-    """Run the event loop until ``condition`` holds; fail after ``timeout`` ms."""
-    qtbot.waitUntil(condition, timeout=timeout)
+def until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
+    """Run the event loop until ``condition`` holds; fail after ``PATIENCE_MS``."""
+    qtbot.waitUntil(condition, timeout=PATIENCE_MS)
 
 
 def session_of(window: MainWindow) -> Session:

@@ -24,6 +24,7 @@ from metagui.gui.recording.segment_edit import (
     split_segment,
 )
 from metagui.gui.theme.theme import Theme
+from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def plot(qtbot: QtBot) -> JointPlot:
     out = JointPlot(Theme("light"), list(take.joint_names))
     qtbot.addWidget(out)
     out.resize(500, 400)
-    with qtbot.waitExposed(out):
+    with qtbot.waitExposed(out, timeout=PATIENCE_MS):
         out.show()
     out.show_take(take)
     return out
@@ -81,7 +82,7 @@ def test_boundary_is_dragged_with_the_mouse(qtbot: QtBot, plot: JointPlot) -> No
     times = take.time - take.time[0]
     viewport = plot.windowHandle()
     start, end = pixel(plot, float(times[60])), pixel(plot, float(times[80]))
-    with qtbot.waitSignal(plot.segments_edited, timeout=5000) as edit:
+    with qtbot.waitSignal(plot.segments_edited, timeout=PATIENCE_MS) as edit:
         QTest.mousePress(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
         for share in (0.2, 0.6, 1.0):
             QTest.mouseMove(viewport, start + (end - start) * share)
@@ -96,7 +97,7 @@ def test_double_click_adds_and_removes_a_boundary(qtbot: QtBot, plot: JointPlot)
     take = make_hand_guided_take()
     times = take.time - take.time[0]
     for sample, parts in ((30, 3), (60, 1)):
-        with qtbot.waitSignal(plot.segments_edited, timeout=5000) as edit:
+        with qtbot.waitSignal(plot.segments_edited, timeout=PATIENCE_MS) as edit:
             place = pixel(plot, float(times[sample]))
             QTest.mouseDClick(plot.windowHandle(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
         assert len(edit.args[0]) == parts
@@ -108,7 +109,7 @@ def test_moved_boundaries_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> 
     messages = Messages()
     queue = BackgroundQueue(messages.post_error)
     model, key = LibraryModel(library, queue, messages), TakeKey("put red on violet", "001")
-    with qtbot.waitSignal(model.take_loaded, timeout=5000):
+    with qtbot.waitSignal(model.take_loaded, timeout=PATIENCE_MS):
         model.request_take(key)
     before = library.load_take(*key).segments
     model.set_segments(key, (Segment(0, 80), Segment(80, 120)))
@@ -121,5 +122,5 @@ def test_moved_boundaries_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> 
     model.set_segments(key, (Segment(0, 100_000),))
     assert failures
     assert library.load_take(*key).segments == before
-    qtbot.waitUntil(lambda: not queue.is_busy)
+    qtbot.waitUntil(lambda: not queue.is_busy, timeout=PATIENCE_MS)
     queue.close()

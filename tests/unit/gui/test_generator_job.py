@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.generator_job import GeneratorJob
 from metagui.gui.core.learning_queue import LearningJob, LearningQueue
+from tests.helpers.clocks import PATIENCE_MS, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,13 +36,13 @@ class JobRecord:
 
 def _run(qtbot: QtBot, job: GeneratorJob, act: Callable[[], None] | None = None) -> JobRecord:
     record = JobRecord(job)
-    with qtbot.waitSignal(job.finished, timeout=10_000):
+    with qtbot.waitSignal(job.finished, timeout=PATIENCE_MS):
         job.start()
         if act:
-            qtbot.waitUntil(lambda: bool(record.batches), timeout=5000)
+            qtbot.waitUntil(lambda: bool(record.batches), timeout=PATIENCE_MS)
             act()
     job.wait()
-    qtbot.waitUntil(lambda: bool(record.outcomes), timeout=5000)
+    qtbot.waitUntil(lambda: bool(record.outcomes), timeout=PATIENCE_MS)
     return record
 
 
@@ -62,7 +62,7 @@ def test_stop_keeps_the_result(qtbot: QtBot) -> None:
         for i in range(100_000):
             if stop():
                 return i
-            time.sleep(0.002)
+            sleep(0.002)
             yield i
         return -1
 
@@ -78,7 +78,7 @@ def test_cancel_closes_the_generator_in_its_thread(qtbot: QtBot) -> None:
     def work(_stop: Callable[[], bool]) -> Generator[int, None, None]:
         try:
             while True:
-                time.sleep(0.002)
+                sleep(0.002)
                 yield threading.get_ident()
         finally:
             closed.append(threading.get_ident())
@@ -118,7 +118,7 @@ def test_background_tasks_run_in_order_and_report_errors(qtbot: QtBot) -> None:
         queue.submit(partial(int, number), done.append)
     queue.submit(lambda: 1 / 0, done.append, lambda error: done.append(type(error)))
     queue.submit(lambda: 1 / 0, done.append)
-    qtbot.waitUntil(lambda: not queue.is_busy, timeout=5000)
+    qtbot.waitUntil(lambda: not queue.is_busy, timeout=PATIENCE_MS)
     assert done == [0, 1, 2, 3, ZeroDivisionError]
     assert [type(e) for e in unhandled] == [ZeroDivisionError]
 
@@ -142,7 +142,7 @@ def test_learning_queue_runs_one_job_at_a_time(qtbot: QtBot) -> None:
         for i in range(10_000):
             if stop():
                 break
-            time.sleep(0.002)
+            sleep(0.002)
             yield i
         return "kept"
 
@@ -160,14 +160,14 @@ def test_learning_queue_runs_one_job_at_a_time(qtbot: QtBot) -> None:
     assert learning_queue.start(make_job())
     assert not learning_queue.start(make_job())
     assert learning_queue.state is LearningActivity.ADAPTING
-    with qtbot.waitSignal(learning_queue.progressed, timeout=5000):
+    with qtbot.waitSignal(learning_queue.progressed, timeout=PATIENCE_MS):
         pass
     learning_queue.stop()
-    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=PATIENCE_MS)
     assert outcomes == ["kept"]
     assert learning_queue.start(make_job())
     learning_queue.cancel()
-    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=5000)
+    qtbot.waitUntil(lambda: learning_queue.state is LearningActivity.IDLE, timeout=PATIENCE_MS)
     assert outcomes == ["kept", None]
 
 
@@ -175,7 +175,7 @@ def test_close_runs_all_tasks_and_raises_the_first_error(qtbot: QtBot) -> None:
     unhandled: list[Exception] = []
     queue = BackgroundQueue(unhandled.append)
     written: list[int] = []
-    queue.submit(partial(time.sleep, 0.05))
+    queue.submit(partial(sleep, 0.05))
     queue.submit(lambda: 1 / 0)
     queue.submit(partial(written.append, 1))
     with pytest.raises(ZeroDivisionError):

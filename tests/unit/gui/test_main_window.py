@@ -64,8 +64,8 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
 def ready(window: MainWindow) -> SimulatedUser:
     person = SimulatedUser(window)
     window.activateWindow()  # there may be no window manager to do it
-    person.wait_until(window.isActiveWindow, 10, "the window to be active")
-    person.wait_until(lambda: person.read_state() == "Ready", 30)
+    person.wait_until(window.isActiveWindow, "the window to be active")
+    person.wait_until(lambda: person.read_state() == "Ready")
     return person
 
 
@@ -121,7 +121,7 @@ def test_empty_panels_explain_what_to_do(make_window: Callable[..., MainWindow])
     window = make_window()
     person = ready(window)
     for words in ("No tasks yet", "Record a few takes", "record a second one"):
-        person.wait_until(lambda words=words: person.can_read(words), 5, words)  # type: ignore[misc]
+        person.wait_until(lambda words=words: person.can_read(words), words)  # type: ignore[misc]
 
 
 def test_f1_shows_shortcuts_and_any_key_hides_them(make_window: Callable[..., MainWindow]) -> None:
@@ -168,17 +168,17 @@ def test_selected_take_is_plotted_and_replayed(make_window: Callable[..., MainWi
     person.select_task("press red")
     person.press_key(Qt.Key.Key_Right)
     person.press_key(Qt.Key.Key_Down)
-    person.wait_until(lambda: len(window.joint_plot._boundary_lines) == 1, 10, "the boundaries of the take")
+    person.wait_until(lambda: len(window.joint_plot._boundary_lines) == 1, "the boundaries of the take")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: person.can_read("Replaying take 001"), 10, "the replay")
+    person.wait_until(lambda: person.can_read("Replaying take 001"), "the replay")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: not person.can_read("Replaying"), 10, "the end of the replay")
+    person.wait_until(lambda: not person.can_read("Replaying"), "the end of the replay")
 
 
 def test_search_field_filters_the_tasks(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
     person = ready(window)
-    person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2, 10)
+    person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2)
     person.press_key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     person.type_text("PRESS")
     assert window.task_list.tree.model().rowCount() == 1

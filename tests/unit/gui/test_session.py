@@ -15,6 +15,7 @@ from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.learning.adaptation.outlier_takes import OutlierTake
 from metagui.learning.adaptation.task_policy import Provenance
+from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
@@ -168,7 +169,7 @@ def test_retake_and_discard_remove_the_newest_take(qtbot: QtBot, session: Sessio
 def test_take_without_clicks_is_not_saved(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.recording.controller.toggle_recording()
-    qtbot.wait(100)
+    until(qtbot, lambda: session.arm.controller.recorder.sample_count > 3)
     session.recording.controller.toggle_recording()
     assert was_posted(session, "Nothing was clicked")
     assert len(session.library.library.list_tasks()) == 2
@@ -406,7 +407,7 @@ def test_trained_encoder_is_saved_in_the_library(qtbot: QtBot, session: Session,
     ready(qtbot, session)
     assert session.learning.similarity.train_encoder()
     session.learning.queue.stop()
-    with qtbot.waitSignal(session.learning.similarity.encoder_trained, timeout=60_000):
+    with qtbot.waitSignal(session.learning.similarity.encoder_trained, timeout=PATIENCE_MS):
         pass
     until(qtbot, lambda: not session.library.is_busy)
     assert (library.root / ".metagui" / "encoder.safetensors").is_file()

@@ -1,9 +1,7 @@
-"""The session with an arm on a port: the emulated one behind a pseudo-terminal, without a window."""
+"""The session with an arm on a port: the emulated one in this process, without a window."""
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 from metagui.app import make_session
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101 import so101_arm
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording import replay
@@ -34,9 +31,6 @@ if TYPE_CHECKING:
     from metagui.gui.window.session import Session
 
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-
-
 @pytest.fixture
 def usb_port() -> Iterator[EmulatedUsbPort]:
     made = EmulatedUsbPort()
@@ -44,20 +38,12 @@ def usb_port() -> Iterator[EmulatedUsbPort]:
     made.unplug()
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tolerate late answers: servos, driver and window share one process here."""
-    monkeypatch.setattr(
-        so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
-    )
-
-
 @pytest.fixture
 def session(qtbot: QtBot, tmp_path: Path, usb_port: EmulatedUsbPort) -> Iterator[Session]:
     library = Library(tmp_path / "library")
     for take in generate_example_takes()["above red"][:2]:
         library.add_take(take)
-    registry = ArmRegistry(tmp_path / "arms", ports=usb_port.list_ports)
+    registry = ArmRegistry(tmp_path / "arms", usb_port.list_ports, usb_port.open_port)
     registry.register("mine", usb_port.device)
     made = make_session(
         SimulatedArm, library, make_small_prior, seed=5, registry=registry, list_ports=usb_port.list_ports
@@ -330,9 +316,7 @@ def test_simulated_arm_follows_a_leader(qtbot: QtBot, session: Session, usb_port
 
 
 def test_uncalibrated_arm_offers_calibration(qtbot: QtBot, session: Session, usb_port: EmulatedUsbPort) -> None:
-    usb_port.unplug()
-    new = EmulatedUsbPort(calibrated=False)
-    usb_port.arm, usb_port.port = new.arm, new.port
+    usb_port.arm = EmulatedUsbPort(calibrated=False).arm
     session.arm.connection.add_port(usb_port.device)
     session.arm.flow.toggle_connection()
     until(qtbot, lambda: session.state.snapshot.state is ArmActivity.ERROR)

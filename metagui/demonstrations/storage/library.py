@@ -21,14 +21,7 @@ from metagui.demonstrations.storage.errors import (
     UnknownTaskError,
     suggest_names,
 )
-from metagui.demonstrations.storage.folder_scan import (
-    TAKE_SUFFIX,
-    FolderScan,
-    LibraryProblem,
-    list_take_files,
-    scan_tasks,
-    translate_disk_errors,
-)
+from metagui.demonstrations.storage.folder_scan import FolderScan, LibraryProblem, list_take_files, scan_tasks
 from metagui.demonstrations.storage.trash import Trash, TrashEntry
 from metagui.demonstrations.storage.validation import find_non_finite, validate_demonstration, validate_range
 
@@ -101,8 +94,13 @@ class Library:
 
     def load_take(self, task: str, take: str) -> Demonstration:
         """Read one take. Raises UnknownTaskError, UnknownTakeError, CorruptFileError, NewerFormatError."""
-        demonstration = hdf5.read_take(self.get_take_info(task, take).path, task)
-        return replace(demonstration, task=task, name=take)
+        info = self.get_take_info(task, take)
+        try:
+            return replace(hdf5.read_take(info.path, task), task=task, name=take)
+        except CorruptFileError as error:
+            if cached := self._info_cache.get(info.path):  # from now on the listing names the damage
+                self._info_cache[info.path] = (cached[0], replace(info, sample_count=0, error=str(error)))
+            raise
 
     def load_takes(self, task: str) -> list[Demonstration]:
         """Read every intact take of a task, oldest first. Raises UnknownTaskError."""
@@ -138,7 +136,7 @@ class Library:
     def create_task(self, task: str) -> None:
         """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""
         self._check_collision(task)
-        with translate_disk_errors(self.root):
+        with folder_scan.translate_disk_errors(self.root):
             self.get_task_folder(task).mkdir(parents=True, exist_ok=True)
 
     def add_take(self, demonstration: Demonstration) -> TakeInfo:
@@ -152,8 +150,8 @@ class Library:
         with self._lock:
             self.create_task(task)
             for number in itertools.count(self._find_highest_number(task) + 1):
-                path = self.get_task_folder(task) / f"{number:03}{TAKE_SUFFIX}"
-                with translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
+                path = self.get_task_folder(task) / f"{number:03}{folder_scan.TAKE_SUFFIX}"
+                with folder_scan.translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
                     hdf5.write_take(path, replace(demonstration, task=task))
                     break
         return self._get_cached_info(path, task)
@@ -161,26 +159,26 @@ class Library:
     def remove_take(self, task: str, take: str) -> TrashEntry:
         """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
         path = self._find_writable_take(task, take)
-        with self._lock, translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             return TrashEntry(task, take, self._trash.move_file(path))
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
-        with self._lock, translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             return TrashEntry(task, None, self._trash.move_folder(folder))
 
     def restore_trashed(self, entry: TrashEntry) -> None:
         """Undo a removal. Raises NameCollisionError, StorageError."""
         folder = self.get_task_folder(entry.task)
-        with self._lock, translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             self._trash.restore(entry, folder)
 
     def rename_task(self, task: str, new_name: str) -> None:
         """Rename a task. Raises UnknownTaskError, InvalidNameError, NameCollisionError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
         self._check_collision(new_name, excluded=task)
-        with self._lock, translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             if task_names.normalise_task_name(new_name) in self.list_tasks():
                 reason = f"There is a task {new_name!r} already. Nothing was renamed; choose another name."
                 raise NameCollisionError(reason)
@@ -274,7 +272,7 @@ class Library:
 
     def _update_take(self, task: str, take: str, **changes: Any) -> TakeInfo:
         path = self._find_writable_take(task, take)
-        with self._lock, translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             hdf5.update_take(path, **changes)
         self._info_cache.pop(path, None)
         return self._get_cached_info(path, task)

@@ -21,7 +21,7 @@ from metagui.gui.library.task_model import TakeRow, TaskRow
 from metagui.gui.library.undo import LibraryCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
@@ -125,6 +125,15 @@ class LibraryModel(QObject):
         row = self.find_task(task)
         takes = row.takes if row is not None else ()
         return [TakeKey(take.task, take.name) for take in takes if take.samples and take.success is not False]
+
+    def load_intact_takes(self, keys: Iterable[TakeKey], left_out: list[str]) -> list[Demonstration]:
+        """Read takes in a background thread; append to ``left_out`` why damaged ones are not among them."""
+        return [take for key in keys for take in self.library.load_intact_takes(key.task, left_out.append, [key.take])]
+
+    def report_left_out(self, reasons: Iterable[str]) -> None:
+        """Post why takes were left out."""
+        for reason in reasons:
+            self._messages.post(f"Left out: {reason}", "warning")
 
     def adapted_path(self, task: str) -> Path:
         """Return the path of the policies of a task."""

@@ -91,22 +91,19 @@ class LibraryModel(QObject):
 
     def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
         """Return the rows, and why folders are left out."""
-        rows = tuple(self._make_row(task) for task in self.library.list_tasks())
-        return rows, [problem.description for problem in self.library.list_folder_problems()]
+        problems = [problem.description for problem in self.library.list_folder_problems()]
+        return tuple(self._make_row(task) for task in self.library.list_tasks()), problems
 
     def _make_row(self, task: str) -> TaskRow:
         takes = self.library.list_takes(task)
-        rows = tuple(_make_take_row(info) for info in takes)
-        broken = [i.name for i in takes if i.error]
+        rows, broken = tuple(_make_take_row(info) for info in takes), [info.name for info in takes if info.error]
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
 
     def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         self._scanning = False
         self.tasks, problems = found
-        for problem in problems:
-            if problem not in self._reported_problems:
-                self._messages.post(problem, "warning")
+        self.report_left_out(problem for problem in problems if problem not in self._reported_problems)
         self._reported_problems = problems
         if self._rescan_needed:
             self.refresh()

@@ -123,5 +123,5 @@ def test_folder_that_is_no_task_is_reported_once(model: CountingModel, messages:
         model.refresh()
         until(qtbot, lambda: not model.is_busy)
     assert [row.name for row in model.tasks] == ["task"]
-    assert [text for text in texts if "'lost.hdf5' is not a task: a take needs a folder" in text] == texts
+    assert [text for text in texts if "Left out: 'lost.hdf5' is not a task: a take needs a folder" in text] == texts
     assert len(texts) == 1

@@ -1,0 +1,316 @@
+"""Repeats one stage of a demonstration relative to its reference object in the present scene.
+
+The demonstrated path is moved with the reference object, and blended into that from where the tool is. The phase, which
+is the row of the demonstration, advances by one per decision while the tool follows, and waits for it otherwise. The
+motion is the demonstrated one plus a fraction of the remaining error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metagui.arms.kinematics import MAX_YAW_CHANGE_RAD, ToolMotion
+from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn
+from metagui.learning.adaptation.rollout import limit_displacement
+from metagui.learning.evaluation.replay_stages import NO_OBJECT
+
+if TYPE_CHECKING:
+    from metagui.arms.arm import FloatArray, Observation
+    from metagui.learning.evaluation.replay_stages import DemonstratedSegment, Stage
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """Gains and tolerances of object-relative replay."""
+
+    gain: float = 0.35
+    """Fraction of the position error corrected in one decision."""
+    yaw_gain: float = 0.5
+    """Fraction of the yaw error corrected in one decision."""
+    tolerance_m: float = 0.012
+    """Position error above which the phase waits, m."""
+    fine_tolerance_m: float = 0.004
+    """The same in the last decisions before a contact and at the end of a stage, m."""
+    fine_yaw_tolerance_rad: float = 0.12
+    """Yaw error above which the phase waits in these decisions, rad."""
+    fine_decisions: int = 8
+    """Number of these decisions."""
+    max_waiting_decisions: int = 25
+    """Number of decisions in a row without progress after which the phase advances in spite of an error."""
+    blend_fraction: float = 0.8
+    """Fraction of the approach in which the path is blended from where the tool is."""
+    progress_m: float = 0.001
+    """Minimum decrease of the error that counts as progress, m."""
+    push_tolerance_m: float = 0.003
+    """Distance from its goal at which a pushed object has arrived, m."""
+    min_push_step_m: float = 0.001
+    """Minimum step of a push, m."""
+
+
+class StageMotion:
+    """Repeats one stage that is no push."""
+
+    def __init__(
+        self, take: DemonstratedSegment, stage: Stage, observation: Observation, settings: ReplaySettings
+    ) -> None:
+        self._take, self._stage, self._settings = take, stage, settings
+        self._path = take.get_path(stage.carried)
+        self._row = stage.start
+        self._weights = compute_blend_weights(self._path, stage.start, stage.arrival, settings.blend_fraction)
+        self._start_offset = self._locate(observation) - self._path[self._row]
+        self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
+        self._waiting = Waiting(settings)
+
+    def decide(self, observation: Observation) -> ToolMotion | None:
+        """Return the next motion, or None if the stage is over."""
+        if self._row >= self._stage.stop:
+            return None
+        row = self._row
+        turn = self._compute_turn(row, observation)
+        error = self._compute_target(row, turn, observation) - self._locate(observation)
+        yaw_error = wrap_turn(self._take.tool_yaws[row] + turn - observation.tool_yaw)
+        correction = self._settings.gain * error
+        if self._may_advance(error, yaw_error, observation):
+            self._row += 1
+            following = min(self._row, self._stage.stop - 1)
+            change = self._compute_target(following, turn, observation) - self._compute_target(row, turn, observation)
+            demonstrated = self._path[following] - self._path[row]
+            correction = correction + change - rotate(demonstrated - self._take.steps[row], self._angle(turn))
+        return make_motion(correction, self._settings.yaw_gain * yaw_error, float(self._take.gripper[row]))
+
+    def _locate(self, observation: Observation) -> FloatArray:
+        """Return the position (3,) of what follows the path, m: the carried object if it is held, else the tool."""
+        carried = self._stage.carried
+        if carried == NO_OBJECT:
+            return observation.tool_position
+        if observation.scene.held[carried]:
+            return observation.scene.positions[carried]
+        row = min(self._row, len(self._path) - 1)
+        return np.asarray(observation.tool_position + self._path[row] - self._take.tool_positions[row])
+
+    def _angle(self, turn: float) -> float:
+        return turn if self._stage.rotates else 0.0
+
+    def _compute_turn(self, row: int, observation: Observation) -> float:
+        """Return the turn of the tool against the demonstration at a row, rad."""
+        stage, take, scene = self._stage, self._take, observation.scene
+        if stage.reference == NO_OBJECT or (stage.rotates and not stage.aligns):
+            return self._start_turn
+        final = 0.0
+        if stage.aligns:
+            final = float(scene.yaws[stage.reference] - take.object_yaws[row, stage.reference])
+            if stage.carried != NO_OBJECT:
+                grip = float(scene.yaws[stage.carried] - take.object_yaws[row, stage.carried])
+                final += wrap_turn(observation.tool_yaw - take.tool_yaws[row]) - grip
+            final = float(wrap_quarter_turn(final))
+        weight = self._weights[row - stage.start]
+        return float((1.0 - weight) * self._start_turn + weight * final)
+
+    def _compute_target(self, row: int, turn: float, observation: Observation) -> FloatArray:
+        """Return the position (3,) that belongs to a row in the present scene, m."""
+        stage, weight = self._stage, self._weights[row - self._stage.start]
+        shifted = self._path[row] + self._start_offset
+        if stage.reference == NO_OBJECT:
+            return np.asarray(shifted)
+        offset = self._path[row] - self._take.object_positions[row, stage.reference]
+        relative = observation.scene.positions[stage.reference] + rotate(offset, self._angle(turn))
+        return np.asarray((1.0 - weight) * shifted + weight * relative)
+
+    def _may_advance(self, error: FloatArray, yaw_error: float, observation: Observation) -> bool:
+        """Return whether the tool follows closely enough, has the contact, or has waited for too long."""
+        stage, settings = self._stage, self._settings
+        distance = float(np.linalg.norm(error))
+        lacks_contact = stage.contact == self._row and not observation.scene.touched[stage.reference]
+        critical = stage.stop if stage.contact is None else stage.contact
+        is_fine = 0 <= critical - self._row <= settings.fine_decisions
+        tolerance = settings.fine_tolerance_m if is_fine else settings.tolerance_m
+        follows = distance < tolerance and not (is_fine and abs(yaw_error) > settings.fine_yaw_tolerance_rad)
+        return self._waiting.update(follows and not lacks_contact, distance + 0.05 * abs(yaw_error))
+
+
+class Waiting:
+    """Limits the number of decisions for which the phase waits without progress."""
+
+    def __init__(self, settings: ReplaySettings) -> None:
+        self._settings = settings
+        self._count, self._smallest = 0, math.inf
+
+    def update(self, follows: bool, error_m: float) -> bool:
+        """Return whether the phase advances, given whether the tool follows and the error, m."""
+        if not follows:
+            has_progress = error_m < self._smallest - self._settings.progress_m
+            self._count = 0 if has_progress else self._count + 1
+            self._smallest = min(self._smallest, error_m)
+            if self._count < self._settings.max_waiting_decisions:
+                return False
+        self._count, self._smallest = 0, math.inf
+        return True
+
+
+class PushMotion:
+    """Repeats a push: to the pushed object, along its line to the goal, and away.
+
+    Positions are those of the closed finger tips relative to the pushed object, in a frame that points at its goal.
+    """
+
+    def __init__(
+        self, take: DemonstratedSegment, stage: Stage, observation: Observation, settings: ReplaySettings
+    ) -> None:
+        self._take, self._stage, self._settings = take, stage, settings
+        self._pushed_path = take.object_positions[:, stage.pushed]
+        self._tips = take.tool_positions + compute_tip_offset(take.tool_yaws)
+        self._final = self._pushed_path[stage.stop - 1]
+        self._row = stage.start
+        self._drive_start, self._drive_stop = self._find_drive()
+        self._demonstrated_angle = direction(self._final - self._pushed_path[stage.start])
+        self._angle = self._compute_angle(observation)
+        arrival = self._find_arrival()
+        self._weights = compute_blend_weights(take.tool_positions, stage.start, arrival, settings.blend_fraction)
+        self._start_offset = observation.tool_position - take.tool_positions[self._row]
+        self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
+        self._waiting = Waiting(settings)
+
+    def decide(self, observation: Observation) -> ToolMotion | None:
+        """Return the next motion, or None if the push is over."""
+        if self._row >= self._stage.stop:
+            return None
+        if self._drive_start <= self._row < self._drive_stop:
+            motion = self._drive(observation)
+            if motion is not None:
+                return motion
+            self._row = self._drive_stop
+        return self._follow(observation)
+
+    def _find_drive(self) -> tuple[int, int]:
+        """Return the decisions [start, stop) in which the object is pushed."""
+        moved = np.linalg.norm(self._pushed_path - self._pushed_path[self._stage.start], axis=1)
+        remaining = np.linalg.norm(self._pushed_path - self._final, axis=1)
+        start = int((moved > self._settings.min_push_step_m).argmax())
+        return start, max(start + 1, int((remaining < self._settings.min_push_step_m).argmax()))
+
+    def _find_arrival(self) -> int:
+        """Return the first decision near the place where the push begins."""
+        offsets = self._take.tool_positions[: self._drive_start + 1] - self._take.tool_positions[self._drive_start]
+        return int((np.hypot(offsets[:, 0], offsets[:, 1]) < 0.03).argmax())
+
+    def _compute_remaining(self, observation: Observation) -> FloatArray:
+        """Return the displacement (3,) of the pushed object to its goal, m, horizontal."""
+        scene, stage, goal = observation.scene, self._stage, self._final
+        if stage.reference != NO_OBJECT:
+            goal = goal - self._take.object_positions[-1, stage.reference] + scene.positions[stage.reference]
+        remaining = goal - scene.positions[stage.pushed]
+        return np.asarray(remaining * (1.0, 1.0, 0.0))
+
+    def _compute_angle(self, observation: Observation) -> float:
+        """Return the turn of the line to the goal against the demonstration, rad."""
+        return wrap_turn(direction(self._compute_remaining(observation)) - self._demonstrated_angle)
+
+    def _compute_yaw(self, row: int) -> float:
+        """Return the tool's yaw at a row, rad: that of the demonstration, turned with the line by quarter turns."""
+        pushing = float(self._take.tool_yaws[self._drive_start])
+        turn = float(wrap_quarter_turn(pushing + self._angle)) - pushing
+        weight = self._weights[row - self._stage.start]
+        if row >= self._drive_stop:
+            left = np.arange(self._stage.stop - self._drive_stop, 0, -1) / (self._stage.stop - self._drive_stop)
+            return float(self._take.tool_yaws[row] + turn * left[row - self._drive_stop])
+        return float(self._take.tool_yaws[row] + (1.0 - weight) * self._start_turn + weight * turn)
+
+    def _follow(self, observation: Observation) -> ToolMotion:
+        """Return the next motion before or after the push itself."""
+        row, settings = self._row, self._settings
+        yaw_error = wrap_turn(self._compute_yaw(row) - observation.tool_yaw)
+        target = self._compute_target(row, observation)
+        error = target - observation.tool_position
+        correction = settings.gain * error
+        is_fine = row <= self._drive_start < row + settings.fine_decisions
+        tolerance = settings.fine_tolerance_m if is_fine else settings.tolerance_m
+        distance = float(np.linalg.norm(error))
+        if self._waiting.update(distance < tolerance, distance):
+            self._row += 1
+            following = min(self._row, self._stage.stop - 1)
+            correction = correction + self._compute_target(following, observation) - target
+        return make_motion(correction, settings.yaw_gain * yaw_error, float(self._take.gripper[row]))
+
+    def _compute_target(self, row: int, observation: Observation) -> FloatArray:
+        """Return the tool position (3,) that belongs to a row in the present scene, m."""
+        weight = self._weights[row - self._stage.start]
+        if row < self._drive_start:
+            self._angle = self._compute_angle(observation)
+        tip = rotate(self._tips[row] - self._pushed_path[row], self._angle)
+        relative = observation.scene.positions[self._stage.pushed] + tip
+        relative = relative - compute_tip_offset(np.asarray(self._compute_yaw(row)))
+        shifted = self._take.tool_positions[row] + self._start_offset
+        return np.asarray((1.0 - weight) * shifted + weight * relative)
+
+    def _drive(self, observation: Observation) -> ToolMotion | None:
+        """Return the next motion along the line to the goal, or None at the goal."""
+        settings, remaining = self._settings, self._compute_remaining(observation)
+        distance = float(np.linalg.norm(remaining))
+        ahead = rotate(np.array([1.0, 0.0, 0.0]), self._demonstrated_angle + self._angle)
+        if distance < settings.push_tolerance_m or float(remaining @ ahead) < 0.0:
+            return None
+        if distance > 3 * settings.push_tolerance_m:
+            self._angle = self._compute_angle(observation)
+            ahead = remaining / distance
+        self._row = self._find_row(distance)
+        yaw = self._compute_yaw(self._row)
+        tip = observation.tool_position + compute_tip_offset(np.asarray(observation.tool_yaw))
+        wanted = rotate(self._tips[self._row] - self._pushed_path[self._row], self._angle)
+        error = observation.scene.positions[self._stage.pushed] + wanted - tip
+        error = error - ahead * float(error @ ahead)
+        demonstrated = float(np.hypot(*self._take.steps[self._row, :2]))
+        aside = float(np.hypot(error[0], error[1]))
+        step = max(settings.min_push_step_m, demonstrated) * (1.0 - min(aside / 0.014, 0.8))
+        yaw_error = wrap_turn(yaw - observation.tool_yaw)
+        motion = ahead * step + settings.gain * error
+        if self._waiting.update(False, distance):
+            return None
+        return make_motion(motion, settings.yaw_gain * yaw_error, float(self._take.gripper[self._row]))
+
+    def _find_row(self, distance: float) -> int:
+        """Return the row of the push at which the demonstrated object was as far from its goal, m."""
+        rows = slice(self._drive_start, self._drive_stop)
+        remaining = np.linalg.norm((self._pushed_path - self._final)[rows, :2], axis=1)
+        return min(self._drive_start + int((remaining > distance).sum()), self._drive_stop - 1)
+
+
+def make_motion(displacement: FloatArray, turn: float, gripper: float) -> ToolMotion:
+    """Return the motion, limited to what one decision may request; m and rad."""
+    limited = min(max(turn, -MAX_YAW_CHANGE_RAD), MAX_YAW_CHANGE_RAD)
+    return ToolMotion(limit_displacement(displacement), limited, gripper)
+
+
+def compute_blend_weights(path: FloatArray, start: int, arrival: int, fraction: float) -> FloatArray:
+    """Return the weights (T - start,) of the reference along a path (T, 3), from 0 at the start to 1 near arrival."""
+    lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(path[start:], axis=0), axis=1).cumsum()])
+    end = fraction * lengths[arrival - start]
+    if end <= 0.0:
+        return np.ones(len(lengths))
+    position = np.clip(lengths / end, 0.0, 1.0)
+    return np.asarray(position * position * (3.0 - 2.0 * position))
+
+
+def compute_tip_offset(yaw: FloatArray) -> FloatArray:
+    """Return the offsets (..., 3) of the closed finger tips from the tool, m, for yaws (...) in rad."""
+    return FINGERTIP_OFFSET_M * np.stack([np.cos(yaw), np.sin(yaw), np.zeros_like(yaw)], axis=-1)
+
+
+def direction(displacement: FloatArray) -> float:
+    """Return the horizontal direction of a displacement (3,), rad."""
+    return math.atan2(displacement[1], displacement[0])
+
+
+def rotate(displacement: FloatArray, angle: float) -> FloatArray:
+    """Return a displacement (3,) rotated about the vertical."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    x, y, z = displacement
+    return np.array([cosine * x - sine * y, sine * x + cosine * y, z])
+
+
+def wrap_turn(angle: float) -> float:
+    """Return an angle wrapped to (-pi, pi], rad."""
+    return math.atan2(math.sin(angle), math.cos(angle))

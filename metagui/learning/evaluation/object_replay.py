@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.learning.adaptation.task_policy import TaskPolicyError
-from metagui.learning.evaluation.replay_motion import PushMotion, ReplaySettings, StageMotion
+from metagui.learning.evaluation.replay_motion import ReplaySettings, StageMotion
+from metagui.learning.evaluation.replay_push import PushMotion
 from metagui.learning.evaluation.replay_stages import NO_OBJECT, ReplaySegment, divide_into_stages, extract_segments
 
 if TYPE_CHECKING:

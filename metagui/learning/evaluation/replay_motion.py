@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import MAX_YAW_CHANGE_RAD, ToolMotion
-from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn
+from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
 from metagui.learning.adaptation.rollout import limit_displacement
 from metagui.learning.evaluation.replay_stages import NO_OBJECT
 
@@ -47,8 +47,14 @@ class ReplaySettings:
     """Minimum decrease of the error that counts as progress, m."""
     push_tolerance_m: float = 0.003
     """Distance from its goal at which a pushed object has arrived, m."""
+    push_gain: float = 0.3
+    """Step of a push near the goal, as a fraction of the remaining distance."""
     min_push_step_m: float = 0.001
     """Minimum step of a push, m."""
+    max_push_offset_m: float = 0.014
+    """Distance of the finger tips from the line at which they are moved behind the object again, m."""
+    max_push_attempts: int = 4
+    """Maximum number of times that they are."""
 
 
 class StageMotion:
@@ -63,6 +69,7 @@ class StageMotion:
         self._weights = compute_blend_weights(self._path, stage.start, stage.arrival, settings.blend_fraction)
         self._start_offset = self._locate(observation) - self._path[self._row]
         self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
+        self._released = observation.scene.positions[stage.reference] if stage.is_retreat else None
         self._waiting = Waiting(settings)
 
     def decide(self, observation: Observation) -> ToolMotion | None:
@@ -88,7 +95,7 @@ class StageMotion:
         if carried == NO_OBJECT:
             return observation.tool_position
         if observation.scene.held[carried]:
-            return observation.scene.positions[carried]
+            return np.asarray(observation.scene.positions[carried])
         row = min(self._row, len(self._path) - 1)
         return np.asarray(observation.tool_position + self._path[row] - self._take.tool_positions[row])
 
@@ -98,7 +105,7 @@ class StageMotion:
     def _compute_turn(self, row: int, observation: Observation) -> float:
         """Return the turn of the tool against the demonstration at a row, rad."""
         stage, take, scene = self._stage, self._take, observation.scene
-        if stage.reference == NO_OBJECT or (stage.rotates and not stage.aligns):
+        if stage.reference == NO_OBJECT or stage.is_retreat:
             return self._start_turn
         final = 0.0
         if stage.aligns:
@@ -117,7 +124,8 @@ class StageMotion:
         if stage.reference == NO_OBJECT:
             return np.asarray(shifted)
         offset = self._path[row] - self._take.object_positions[row, stage.reference]
-        relative = observation.scene.positions[stage.reference] + rotate(offset, self._angle(turn))
+        origin = observation.scene.positions[stage.reference] if self._released is None else self._released
+        relative = origin + rotate(offset, self._angle(turn))
         return np.asarray((1.0 - weight) * shifted + weight * relative)
 
     def _may_advance(self, error: FloatArray, yaw_error: float, observation: Observation) -> bool:
@@ -151,133 +159,6 @@ class Waiting:
         return True
 
 
-class PushMotion:
-    """Repeats a push: to the pushed object, along its line to the goal, and away.
-
-    Positions are those of the closed finger tips relative to the pushed object, in a frame that points at its goal.
-    """
-
-    def __init__(
-        self, take: DemonstratedSegment, stage: Stage, observation: Observation, settings: ReplaySettings
-    ) -> None:
-        self._take, self._stage, self._settings = take, stage, settings
-        self._pushed_path = take.object_positions[:, stage.pushed]
-        self._tips = take.tool_positions + compute_tip_offset(take.tool_yaws)
-        self._final = self._pushed_path[stage.stop - 1]
-        self._row = stage.start
-        self._drive_start, self._drive_stop = self._find_drive()
-        self._demonstrated_angle = direction(self._final - self._pushed_path[stage.start])
-        self._angle = self._compute_angle(observation)
-        arrival = self._find_arrival()
-        self._weights = compute_blend_weights(take.tool_positions, stage.start, arrival, settings.blend_fraction)
-        self._start_offset = observation.tool_position - take.tool_positions[self._row]
-        self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
-        self._waiting = Waiting(settings)
-
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the push is over."""
-        if self._row >= self._stage.stop:
-            return None
-        if self._drive_start <= self._row < self._drive_stop:
-            motion = self._drive(observation)
-            if motion is not None:
-                return motion
-            self._row = self._drive_stop
-        return self._follow(observation)
-
-    def _find_drive(self) -> tuple[int, int]:
-        """Return the decisions [start, stop) in which the object is pushed."""
-        moved = np.linalg.norm(self._pushed_path - self._pushed_path[self._stage.start], axis=1)
-        remaining = np.linalg.norm(self._pushed_path - self._final, axis=1)
-        start = int((moved > self._settings.min_push_step_m).argmax())
-        return start, max(start + 1, int((remaining < self._settings.min_push_step_m).argmax()))
-
-    def _find_arrival(self) -> int:
-        """Return the first decision near the place where the push begins."""
-        offsets = self._take.tool_positions[: self._drive_start + 1] - self._take.tool_positions[self._drive_start]
-        return int((np.hypot(offsets[:, 0], offsets[:, 1]) < 0.03).argmax())
-
-    def _compute_remaining(self, observation: Observation) -> FloatArray:
-        """Return the displacement (3,) of the pushed object to its goal, m, horizontal."""
-        scene, stage, goal = observation.scene, self._stage, self._final
-        if stage.reference != NO_OBJECT:
-            goal = goal - self._take.object_positions[-1, stage.reference] + scene.positions[stage.reference]
-        remaining = goal - scene.positions[stage.pushed]
-        return np.asarray(remaining * (1.0, 1.0, 0.0))
-
-    def _compute_angle(self, observation: Observation) -> float:
-        """Return the turn of the line to the goal against the demonstration, rad."""
-        return wrap_turn(direction(self._compute_remaining(observation)) - self._demonstrated_angle)
-
-    def _compute_yaw(self, row: int) -> float:
-        """Return the tool's yaw at a row, rad: that of the demonstration, turned with the line by quarter turns."""
-        pushing = float(self._take.tool_yaws[self._drive_start])
-        turn = float(wrap_quarter_turn(pushing + self._angle)) - pushing
-        weight = self._weights[row - self._stage.start]
-        if row >= self._drive_stop:
-            left = np.arange(self._stage.stop - self._drive_stop, 0, -1) / (self._stage.stop - self._drive_stop)
-            return float(self._take.tool_yaws[row] + turn * left[row - self._drive_stop])
-        return float(self._take.tool_yaws[row] + (1.0 - weight) * self._start_turn + weight * turn)
-
-    def _follow(self, observation: Observation) -> ToolMotion:
-        """Return the next motion before or after the push itself."""
-        row, settings = self._row, self._settings
-        yaw_error = wrap_turn(self._compute_yaw(row) - observation.tool_yaw)
-        target = self._compute_target(row, observation)
-        error = target - observation.tool_position
-        correction = settings.gain * error
-        is_fine = row <= self._drive_start < row + settings.fine_decisions
-        tolerance = settings.fine_tolerance_m if is_fine else settings.tolerance_m
-        distance = float(np.linalg.norm(error))
-        if self._waiting.update(distance < tolerance, distance):
-            self._row += 1
-            following = min(self._row, self._stage.stop - 1)
-            correction = correction + self._compute_target(following, observation) - target
-        return make_motion(correction, settings.yaw_gain * yaw_error, float(self._take.gripper[row]))
-
-    def _compute_target(self, row: int, observation: Observation) -> FloatArray:
-        """Return the tool position (3,) that belongs to a row in the present scene, m."""
-        weight = self._weights[row - self._stage.start]
-        if row < self._drive_start:
-            self._angle = self._compute_angle(observation)
-        tip = rotate(self._tips[row] - self._pushed_path[row], self._angle)
-        relative = observation.scene.positions[self._stage.pushed] + tip
-        relative = relative - compute_tip_offset(np.asarray(self._compute_yaw(row)))
-        shifted = self._take.tool_positions[row] + self._start_offset
-        return np.asarray((1.0 - weight) * shifted + weight * relative)
-
-    def _drive(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion along the line to the goal, or None at the goal."""
-        settings, remaining = self._settings, self._compute_remaining(observation)
-        distance = float(np.linalg.norm(remaining))
-        ahead = rotate(np.array([1.0, 0.0, 0.0]), self._demonstrated_angle + self._angle)
-        if distance < settings.push_tolerance_m or float(remaining @ ahead) < 0.0:
-            return None
-        if distance > 3 * settings.push_tolerance_m:
-            self._angle = self._compute_angle(observation)
-            ahead = remaining / distance
-        self._row = self._find_row(distance)
-        yaw = self._compute_yaw(self._row)
-        tip = observation.tool_position + compute_tip_offset(np.asarray(observation.tool_yaw))
-        wanted = rotate(self._tips[self._row] - self._pushed_path[self._row], self._angle)
-        error = observation.scene.positions[self._stage.pushed] + wanted - tip
-        error = error - ahead * float(error @ ahead)
-        demonstrated = float(np.hypot(*self._take.steps[self._row, :2]))
-        aside = float(np.hypot(error[0], error[1]))
-        step = max(settings.min_push_step_m, demonstrated) * (1.0 - min(aside / 0.014, 0.8))
-        yaw_error = wrap_turn(yaw - observation.tool_yaw)
-        motion = ahead * step + settings.gain * error
-        if self._waiting.update(False, distance):
-            return None
-        return make_motion(motion, settings.yaw_gain * yaw_error, float(self._take.gripper[self._row]))
-
-    def _find_row(self, distance: float) -> int:
-        """Return the row of the push at which the demonstrated object was as far from its goal, m."""
-        rows = slice(self._drive_start, self._drive_stop)
-        remaining = np.linalg.norm((self._pushed_path - self._final)[rows, :2], axis=1)
-        return min(self._drive_start + int((remaining > distance).sum()), self._drive_stop - 1)
-
-
 def make_motion(displacement: FloatArray, turn: float, gripper: float) -> ToolMotion:
     """Return the motion, limited to what one decision may request; m and rad."""
     limited = min(max(turn, -MAX_YAW_CHANGE_RAD), MAX_YAW_CHANGE_RAD)
@@ -292,16 +173,6 @@ def compute_blend_weights(path: FloatArray, start: int, arrival: int, fraction: 
         return np.ones(len(lengths))
     position = np.clip(lengths / end, 0.0, 1.0)
     return np.asarray(position * position * (3.0 - 2.0 * position))
-
-
-def compute_tip_offset(yaw: FloatArray) -> FloatArray:
-    """Return the offsets (..., 3) of the closed finger tips from the tool, m, for yaws (...) in rad."""
-    return FINGERTIP_OFFSET_M * np.stack([np.cos(yaw), np.sin(yaw), np.zeros_like(yaw)], axis=-1)
-
-
-def direction(displacement: FloatArray) -> float:
-    """Return the horizontal direction of a displacement (3,), rad."""
-    return math.atan2(displacement[1], displacement[0])
 
 
 def rotate(displacement: FloatArray, angle: float) -> FloatArray:

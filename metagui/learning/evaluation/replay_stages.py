@@ -9,6 +9,7 @@ samples counting more.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,6 +91,11 @@ class Stage:
     """First decision near the reference; before it, the path is blended from where the tool is."""
 
     @property
+    def is_retreat(self) -> bool:
+        """True if the tool leaves the reference, which it has just released."""
+        return self.rotates and not self.aligns
+
+    @property
     def signature(self) -> tuple[int, int]:
         """Carried and pushed object; equal for stages of several takes that correspond to each other."""
         return self.carried, self.pushed
@@ -145,7 +151,7 @@ def _smooth_flags(held: BoolArray) -> BoolArray:
     for flags, value in itertools.product(smoothed.T, (False, True)):
         changes = np.flatnonzero(np.diff(flags)) + 1
         for start, stop in itertools.pairwise([0, *changes.tolist(), len(flags)]):
-            is_inner = value or (start > 0 and stop < len(flags))
+            is_inner = start > 0 and stop < len(flags)
             if is_inner and flags[start] == value and stop - start < MIN_HOLD_DECISIONS:
                 flags[start:stop] = not value
     return smoothed
@@ -197,15 +203,21 @@ def _complete_stage(
 
 def _complete_carry(take: DemonstratedSegment, stage: Stage, index: int, peers: Sequence[ReplaySegment]) -> Stage:
     """Return a stage in which an object is held with its goal's reference; a lift is relative to its start."""
-    path = take.get_path(stage.carried)[stage.start : stage.stop]
-    if np.hypot(*(path[-1] - path[0])[:2]) < MIN_CARRY_M:
-        return replace(stage, arrival=stage.start)
     is_released, last = stage.stop < len(take), stage.stop - 1
+    if not is_released and all(_is_lift(other, stages[index]) for other, stages in peers):
+        return replace(stage, arrival=stage.start)
     reference = _choose_reference(peers, index, stage.carried, is_released)
     angle = take.object_yaws[last, reference] - take.object_yaws[last, stage.carried]
     aligns = is_released and reference != NO_OBJECT and abs(wrap_quarter_turn(float(angle))) < ALIGNED_RAD
     stage = replace(stage, reference=reference, aligns=aligns)
     return replace(stage, arrival=find_arrival(take, stage))
+
+
+def _is_lift(take: DemonstratedSegment, stage: Stage) -> bool:
+    """Return whether the carried object is displaced little horizontally."""
+    path = take.get_path(stage.carried)
+    displacement = path[stage.stop - 1] - path[stage.start]
+    return math.hypot(displacement[0], displacement[1]) < MIN_CARRY_M
 
 
 def _choose_reference(peers: Sequence[ReplaySegment], index: int, moving: int, at_end: bool) -> int:

@@ -69,25 +69,35 @@ class StageMotion:
         self._weights = compute_blend_weights(self._path, stage.start, stage.arrival, settings.blend_fraction)
         self._start_offset = self._locate(observation) - self._path[self._row]
         self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
-        self._released = observation.scene.positions[stage.reference] if stage.is_retreat else None
+        self._origin, self._origin_yaw = np.zeros(3), 0.0
+        self._observe_reference(observation, first=True)
         self._waiting = Waiting(settings)
 
     def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion, or None if the stage is over."""
         if self._row >= self._stage.stop:
             return None
+        if self._stage.is_grasp and observation.scene.held[self._stage.reference]:
+            return None
+        self._observe_reference(observation)
         row = self._row
         turn = self._compute_turn(row, observation)
-        error = self._compute_target(row, turn, observation) - self._locate(observation)
+        error = self._compute_target(row, turn) - self._locate(observation)
         yaw_error = wrap_turn(self._take.tool_yaws[row] + turn - observation.tool_yaw)
         correction = self._settings.gain * error
         if self._may_advance(error, yaw_error, observation):
             self._row += 1
             following = min(self._row, self._stage.stop - 1)
-            change = self._compute_target(following, turn, observation) - self._compute_target(row, turn, observation)
+            change = self._compute_target(following, turn) - self._compute_target(row, turn)
             demonstrated = self._path[following] - self._path[row]
             correction = correction + change - rotate(demonstrated - self._take.steps[row], self._angle(turn))
         return make_motion(correction, self._settings.yaw_gain * yaw_error, float(self._take.gripper[row]))
+
+    def _observe_reference(self, observation: Observation, first: bool = False) -> None:
+        """Follow the reference object until the gripper touches or releases it: then it moves with the tool."""
+        scene, index = observation.scene, self._stage.reference
+        if index != NO_OBJECT and (first or not (self._stage.is_retreat or scene.touched[index])):
+            self._origin, self._origin_yaw = scene.positions[index], float(scene.yaws[index])
 
     def _locate(self, observation: Observation) -> FloatArray:
         """Return the position (3,) of what follows the path, m: the carried object if it is held, else the tool."""
@@ -109,7 +119,7 @@ class StageMotion:
             return self._start_turn
         final = 0.0
         if stage.aligns:
-            final = float(scene.yaws[stage.reference] - take.object_yaws[row, stage.reference])
+            final = float(self._origin_yaw - take.object_yaws[row, stage.reference])
             if stage.carried != NO_OBJECT:
                 grip = float(scene.yaws[stage.carried] - take.object_yaws[row, stage.carried])
                 final += wrap_turn(observation.tool_yaw - take.tool_yaws[row]) - grip
@@ -117,15 +127,14 @@ class StageMotion:
         weight = self._weights[row - stage.start]
         return float((1.0 - weight) * self._start_turn + weight * final)
 
-    def _compute_target(self, row: int, turn: float, observation: Observation) -> FloatArray:
+    def _compute_target(self, row: int, turn: float) -> FloatArray:
         """Return the position (3,) that belongs to a row in the present scene, m."""
         stage, weight = self._stage, self._weights[row - self._stage.start]
         shifted = self._path[row] + self._start_offset
         if stage.reference == NO_OBJECT:
             return np.asarray(shifted)
         offset = self._path[row] - self._take.object_positions[row, stage.reference]
-        origin = observation.scene.positions[stage.reference] if self._released is None else self._released
-        relative = origin + rotate(offset, self._angle(turn))
+        relative = self._origin + rotate(offset, self._angle(turn))
         return np.asarray((1.0 - weight) * shifted + weight * relative)
 
     def _may_advance(self, error: FloatArray, yaw_error: float, observation: Observation) -> bool:

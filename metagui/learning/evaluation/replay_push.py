@@ -16,6 +16,8 @@ from metagui.learning.evaluation.replay_motion import Waiting, compute_blend_wei
 from metagui.learning.evaluation.replay_stages import NO_OBJECT
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.kinematics import ToolMotion
     from metagui.learning.evaluation.replay_motion import ReplaySettings
@@ -25,6 +27,9 @@ ARRIVAL_RADIUS_M = 0.03
 """Horizontal distance from the place where the push begins at which the approach ends, m."""
 MIN_DIRECTION_DISTANCE_M = 0.010
 """Distance from the goal below which the direction of the push is not updated, m."""
+
+MIN_OBJECT_STEP_M = 0.0005
+"""Minimum displacement of the object in a decision in which it is pushed, m."""
 
 
 class DemonstratedPush:
@@ -47,17 +52,26 @@ class DemonstratedPush:
         start_offsets = take.tool_positions[: self.start + 1] - take.tool_positions[self.start]
         self.arrival = int((np.hypot(start_offsets[:, 0], start_offsets[:, 1]) < ARRIVAL_RADIUS_M).argmax())
         """First decision near the place where the push begins."""
-        rows = np.arange(self.start, self.stop)
-        rows = rows[distance[rows] > MIN_DIRECTION_DISTANCE_M] if distance[self.start] > 0.02 else rows
-        angles = [direction(remaining[row]) for row in rows]
+        rows = self._find_pushing_rows(distance)
+        angles = np.array([direction(remaining[row]) for row in rows])
         offsets = [rotate(self.tips[row] - self.object_path[row], -a) for row, a in zip(rows, angles, strict=True)]
-        self.tip_offset = np.median(offsets, axis=0)
-        """(3,) position of the finger tips relative to the object: ahead, to the left, up, m."""
+        self.tip_offset = np.median(offsets, axis=0) * (1.0, 0.0, 1.0)
+        """(3,) position of the finger tips relative to the object: ahead, to the left, up, m.
+
+        A push that is not through the middle turns the object aside, so the second is 0 whatever was demonstrated."""
         self.step = float(np.percentile(np.hypot(take.steps[rows, 0], take.steps[rows, 1]), 75))
         """Horizontal step of a decision, m."""
-        turns = wrap_quarter_turn(take.tool_yaws[rows] - np.array(angles))
+        turns = wrap_quarter_turn(take.tool_yaws[rows] - angles)
         self.relative_yaw = float(np.median(turns))
         """Yaw of the tool relative to the direction, up to quarter turns, rad."""
+
+    def _find_pushing_rows(self, distance: FloatArray) -> NDArray[np.int64]:
+        """Return the decisions in which the object moves and is not too near to its goal for a direction."""
+        rows = np.arange(self.start, self.stop)
+        steps = np.linalg.norm(self.object_path[rows + 1] - self.object_path[rows], axis=1)
+        clear = distance[rows] > MIN_DIRECTION_DISTANCE_M
+        pushing = rows[(steps > MIN_OBJECT_STEP_M) & clear]
+        return pushing if len(pushing) else rows
 
 
 class PushMotion:
@@ -123,9 +137,7 @@ class PushMotion:
         return make_motion(correction, settings.yaw_gain * yaw_error, float(self._take.gripper[row]))
 
     def _compute_yaw(self, row: int) -> float:
-        """Return the tool's yaw at a row, rad: before the push that of the push, after it the demonstrated one."""
-        if row >= self._push.stop:
-            return float(self._take.tool_yaws[row])
+        """Return the tool's yaw at a row, rad: blended into that of the push, and kept afterwards."""
         weight = self._weights[row - self._stage.start]
         pushing = float(wrap_quarter_turn(self._direction + self._push.relative_yaw))
         return float((1.0 - weight) * (self._take.tool_yaws[row] + self._start_turn) + weight * pushing)

@@ -96,6 +96,11 @@ class Stage:
         return self.rotates and not self.aligns
 
     @property
+    def is_grasp(self) -> bool:
+        """True if the stage ends when the reference is grasped."""
+        return self.rotates and self.aligns
+
+    @property
     def signature(self) -> tuple[int, int]:
         """Carried and pushed object; equal for stages of several takes that correspond to each other."""
         return self.carried, self.pushed

@@ -116,6 +116,6 @@ def compute_deformation(segment: ReplaySegment, observation: Observation) -> flo
     take, stages = segment
     points = [observation.tool_position - take.tool_positions[0]]
     for stage in stages:
-        for index in {stage.reference, stage.pushed} - {NO_OBJECT}:
-            points.append(observation.scene.positions[index] - take.object_positions[0, index])
+        indices = [index for index in (stage.pushed, stage.reference) if index != NO_OBJECT]
+        points += [observation.scene.positions[index] - take.object_positions[0, index] for index in indices]
     return float(sum(np.linalg.norm(np.diff(np.array(points)[:, :2], axis=0), axis=1)))

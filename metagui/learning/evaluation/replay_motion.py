@@ -47,9 +47,9 @@ class ReplaySettings:
     """Minimum decrease of the error that counts as progress, m."""
     push_tolerance_m: float = 0.003
     """Distance from its goal at which a pushed object has arrived, m."""
-    push_gain: float = 0.3
+    push_gain: float = 0.25
     """Step of a push near the goal, as a fraction of the remaining distance."""
-    min_push_step_m: float = 0.001
+    min_push_step_m: float = 0.0007
     """Minimum step of a push, m."""
     max_push_offset_m: float = 0.014
     """Distance of the finger tips from the line at which they are moved behind the object again, m."""

@@ -89,7 +89,7 @@ class PushMotion:
         )
         self._start_offset = observation.tool_position - take.tool_positions[self._row]
         self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
-        self._final_position: FloatArray | None = None
+        self._leaving_position = observation.tool_position
         self._attempts = 0
         self._waiting = Waiting(settings)
 
@@ -144,13 +144,13 @@ class PushMotion:
 
     def _compute_target(self, row: int, observation: Observation) -> FloatArray:
         """Return the tool position (3,) that belongs to a row in the present scene, m."""
+        turn, path = self._direction - self._push.direction, self._take.tool_positions
+        if row >= self._push.stop:  # relative to where the push ended; relative to the object, it might be pushed on
+            return np.asarray(self._leaving_position + rotate(path[row] - path[self._push.stop], turn))
         weight, position = self._weights[row - self._stage.start], observation.scene.positions[self._stage.pushed]
-        if row >= self._push.stop and self._final_position is not None:
-            position = self._final_position
-        turn = self._direction - self._push.direction
         relative = position + rotate(self._push.tips[row] - self._push.object_path[row], turn)
         relative = relative - compute_tip_offset(np.asarray(self._compute_yaw(row)))
-        shifted = self._take.tool_positions[row] + self._start_offset
+        shifted = path[row] + self._start_offset
         return np.asarray((1.0 - weight) * shifted + weight * relative)
 
     def _drive(self, observation: Observation) -> ToolMotion | None:
@@ -164,10 +164,10 @@ class PushMotion:
         error = push.tip_offset - rotate(tip - position, -self._direction)
         aside = abs(float(error[1]))
         if distance < settings.push_tolerance_m or self._waiting.update(False, distance):
-            return self._leave(position)
+            return self._leave(observation)
         if aside > settings.max_push_offset_m or error[0] < -settings.max_push_offset_m:
             if self._attempts == settings.max_push_attempts:
-                return self._leave(position)
+                return self._leave(observation)
             self._attempts += 1
             self._row = push.arrival
             return None
@@ -177,9 +177,9 @@ class PushMotion:
         yaw_error = wrap_turn(self._compute_yaw(push.start) - observation.tool_yaw)
         return make_motion(motion, settings.yaw_gain * yaw_error, float(self._take.gripper[push.start]))
 
-    def _leave(self, position: FloatArray) -> None:
-        """End the push with the object at ``position``, (3,) m."""
-        self._row, self._final_position = self._push.stop, position
+    def _leave(self, observation: Observation) -> None:
+        """End the push here."""
+        self._row, self._leaving_position = self._push.stop, observation.tool_position
 
 
 def compute_tip_offset(yaw: FloatArray) -> FloatArray:

@@ -28,6 +28,8 @@ ARRIVAL_RADIUS_M = 0.03
 MIN_DIRECTION_DISTANCE_M = 0.010
 """Distance from the goal below which the direction of the push is not updated, m."""
 
+RISE_M = 0.003
+"""Height above the lowest position after a push at which the tool has begun to rise, m."""
 MIN_OBJECT_STEP_M = 0.0005
 """Minimum displacement of the object in a decision in which it is pushed, m."""
 
@@ -45,8 +47,12 @@ class DemonstratedPush:
         moved = np.linalg.norm(self.object_path - self.object_path[stage.start], axis=1)
         self.start = int((moved > min_step_m).argmax())
         """First decision at which the object moves."""
-        self.stop = max(self.start + 1, int((distance < min_step_m).argmax()))
+        self.stop = min(max(self.start + 1, int((distance < min_step_m).argmax())), stage.stop - 1)
         """First decision at which the object is at its goal."""
+        heights = take.tool_positions[self.stop : stage.stop, 2]
+        low = np.flatnonzero(heights < heights.min() + RISE_M)
+        self.leaving = self.stop + int(low[-1])
+        """Decision at which the tool begins to rise after the push."""
         self.direction = direction(remaining[stage.start])
         """Direction from the object to its goal at the start, rad."""
         start_offsets = take.tool_positions[: self.start + 1] - take.tool_positions[self.start]
@@ -145,8 +151,9 @@ class PushMotion:
     def _compute_target(self, row: int, observation: Observation) -> FloatArray:
         """Return the tool position (3,) that belongs to a row in the present scene, m."""
         turn, path = self._direction - self._push.direction, self._take.tool_positions
-        if row >= self._push.stop:  # relative to where the push ended; relative to the object, it might be pushed on
-            return np.asarray(self._leaving_position + rotate(path[row] - path[self._push.stop], turn))
+        if row >= self._push.stop:  # straight up: any other way might push the object on
+            rise = path[row, 2] - path[self._push.leaving, 2]
+            return np.asarray(self._leaving_position + (0.0, 0.0, rise))
         weight, position = self._weights[row - self._stage.start], observation.scene.positions[self._stage.pushed]
         relative = position + rotate(self._push.tips[row] - self._push.object_path[row], turn)
         relative = relative - compute_tip_offset(np.asarray(self._compute_yaw(row)))
@@ -179,7 +186,7 @@ class PushMotion:
 
     def _leave(self, observation: Observation) -> None:
         """End the push here."""
-        self._row, self._leaving_position = self._push.stop, observation.tool_position
+        self._row, self._leaving_position = self._push.leaving, observation.tool_position
 
 
 def compute_tip_offset(yaw: FloatArray) -> FloatArray:

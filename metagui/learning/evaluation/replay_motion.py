@@ -45,7 +45,7 @@ class ReplaySettings:
     """Fraction of the approach in which the path is blended from where the tool is."""
     progress_m: float = 0.001
     """Minimum decrease of the error that counts as progress, m."""
-    push_tolerance_m: float = 0.003
+    push_tolerance_m: float = 0.005
     """Distance from its goal at which a pushed object has arrived, m."""
     push_gain: float = 0.25
     """Step of a push near the goal, as a fraction of the remaining distance."""

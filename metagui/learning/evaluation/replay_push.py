@@ -171,10 +171,12 @@ class PushMotion:
         error = push.tip_offset - rotate(tip - position, -self._direction)
         aside = abs(float(error[1]))
         if distance < settings.push_tolerance_m or self._waiting.update(False, distance):
-            return self._leave(observation)
+            self._leave(observation)
+            return None
         if aside > settings.max_push_offset_m or error[0] < -settings.max_push_offset_m:
             if self._attempts == settings.max_push_attempts:
-                return self._leave(observation)
+                self._leave(observation)
+            return None
             self._attempts += 1
             self._row = push.arrival
             return None

@@ -176,9 +176,9 @@ class PushMotion:
         if aside > settings.max_push_offset_m or error[0] < -settings.max_push_offset_m:
             if self._attempts == settings.max_push_attempts:
                 self._leave(observation)
-            return None
-            self._attempts += 1
-            self._row = push.arrival
+            else:
+                self._attempts += 1
+                self._row = push.arrival
             return None
         step = min(push.step, settings.push_gain * distance + settings.min_push_step_m)
         step *= 1.0 - min(aside / settings.max_push_offset_m, 0.8)

@@ -13,7 +13,7 @@ from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execu
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_style
 from metagui.learning.adaptation.rollout import PolicyController
-from metagui.learning.evaluation.object_replay import ObjectReplay, ReplayController
+from metagui.learning.evaluation.object_replay import ObjectReplay, ObjectReplayController
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ def make_rollout_controller(
 ) -> RolloutController:
     """Return the controller that carries out an adapted policy or a replay. Raises TaskPolicyError."""
     if isinstance(task_policy, ObjectReplay):
-        return ReplayController(task_policy, objects)
+        return ObjectReplayController(task_policy, objects)
     return PolicyController(task_policy, objects)
 
 

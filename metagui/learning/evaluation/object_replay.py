@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.adaptation.task_policy import TaskPolicyError
 from metagui.learning.evaluation.replay_motion import ReplaySettings, StageMotion
 from metagui.learning.evaluation.replay_push import PushMotion
@@ -42,7 +43,7 @@ def build_object_replay(takes: Sequence[Demonstration]) -> ObjectReplay:
 
     Raises FeatureError.
     """
-    extracted = [extract_segments(take) for take in takes]
+    extracted = [extract_segments(take) for take in align_segmentation(takes)]
     usual = Counter(map(len, extracted)).most_common(1)[0][0]
     used = [segments for segments in extracted if len(segments) == usual]
     columns = ([take[index] for take in used if len(take[index])] for index in range(usual))
@@ -50,7 +51,7 @@ def build_object_replay(takes: Sequence[Demonstration]) -> ObjectReplay:
     return ObjectReplay(takes[0].task, segments, tuple(obj.name for obj in takes[0].objects))
 
 
-class ReplayController:
+class ObjectReplayController:
     """Repeats the segments of a task one after the other. Implements RolloutController."""
 
     def __init__(self, replay: ObjectReplay, objects: Sequence[SceneObject]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metagui.learning.evaluation.replay_motion import ReplaySettings
     from metagui.learning.evaluation.replay_stages import DemonstratedSegment, Stage
 
-ARRIVAL_RADIUS_M = 0.03
+PUSH_ARRIVAL_RADIUS_M = 0.03
 """Horizontal distance from the place where the push begins at which the approach ends, m."""
 MIN_DIRECTION_DISTANCE_M = 0.010
 """Distance from the goal below which the direction of the push is not updated, m."""
@@ -56,7 +56,7 @@ class DemonstratedPush:
         self.direction = direction(remaining[stage.start])
         """Direction from the object to its goal at the start, rad."""
         start_offsets = take.tool_positions[: self.start + 1] - take.tool_positions[self.start]
-        self.arrival = int((np.hypot(start_offsets[:, 0], start_offsets[:, 1]) < ARRIVAL_RADIUS_M).argmax())
+        self.arrival = int((np.hypot(start_offsets[:, 0], start_offsets[:, 1]) < PUSH_ARRIVAL_RADIUS_M).argmax())
         """First decision near the place where the push begins."""
         rows = self._find_pushing_rows(distance)
         angles = np.array([direction(remaining[row]) for row in rows])

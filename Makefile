@@ -3,9 +3,11 @@
 #   make run     open the program
 #   make test    check style, types, architecture and documentation, then run the tests
 #
-# PYTHON=python3.12 selects the interpreter, VENV=elsewhere the folder of its environment.
+# PYTHON=python3.12 selects the interpreter, VENV=elsewhere the folder of its environment. WORKERS=1 runs the tests in
+# one process; PYTEST_ARGS are passed to pytest.
 
 VENV ?= .venv
+WORKERS ?= auto
 BIN := $(VENV)/bin
 
 .PHONY: run test style types architecture docs tests pictures clean
@@ -31,7 +33,7 @@ docs: $(VENV)/.ready-to-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: $(VENV)/.ready-to-test | style types architecture docs
-	@scripts/under_xvfb.sh $(BIN)/pytest $(PYTEST_ARGS)
+	@scripts/under_xvfb.sh $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh run $(VENV)

@@ -59,8 +59,8 @@ class SO101ArmSettings:
 class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
-    ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device. A context manager,
-    which holds, then closes the arm at its end.
+    ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device, ``clock`` returns
+    the time, s. A context manager, which holds, then closes the arm at its end.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class SO101Arm:
         settings: SO101ArmSettings | None = None,
         open_port: Callable[[str], Port] = SerialPort,
         find_device: Callable[[], str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.device = device
         self.name = name
@@ -82,6 +83,7 @@ class SO101Arm:
         self.joints: tuple[Joint, ...] = JOINTS if calibration is None else TickConversion(calibration).joints
         self._open_port = open_port
         self._find_device = find_device
+        self._clock = clock
         self._lock = threading.RLock()
         self._chain: ServoChain | None = None
         self._reading_count = 0
@@ -111,9 +113,9 @@ class SO101Arm:
         torque: it only gets its present position as a goal until it holds again.
         """
         with self._connection() as chain:
-            before, retries = time.perf_counter(), chain.bus.counters.retries
+            before, retries = self._clock(), chain.bus.counters.retries
             self._feedback.read()
-            now = time.perf_counter()
+            now = self._clock()
             self._check_torque(chain)
             feedback = self._feedback.as_array()
             return JointState(
@@ -207,7 +209,7 @@ class SO101Arm:
 
     def _enable_torque(self, chain: ServoChain) -> None:
         """Switch the torque on at the present position. Raises CalibrationError or OverheatedError if it is unsafe."""
-        feedback = LatestFeedback(chain, self.settings.max_feedback_age)
+        feedback = LatestFeedback(chain, self.settings.max_feedback_age, self._clock)
         feedback.read()
         if overheated := feedback.find_overheated():
             raise OverheatedError(
@@ -225,7 +227,7 @@ class SO101Arm:
                 )
         chain.enable_torque(goals)
         self._feedback = feedback
-        self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor)
+        self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False
 
     def _hold_position(self) -> None:

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
-from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.motors import WrongServoError
 from metagui.cli import app
@@ -75,20 +75,22 @@ def test_assign_id_lost_reply_is_repeated() -> None:
     assert assign_id(InProcessPort(board), 4) == 1  # type: ignore[arg-type]
 
 
-def test_setup_motors_assigns_all_ids() -> None:
+def test_setup_motors_assigns_all_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     servos = [EmulatedServo(1) for _ in range(6)]
-    with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name], input="\n" * 6)
+    board = InProcessPort(Board(servos[:1], servos[1:]))  # type: ignore[arg-type]
+    monkeypatch.setattr(arm_registry, "SerialPort", {"COM3": board}.get)
+    result = CliRunner().invoke(app, ["setup-motors", "--port", "COM3"], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
     assert "Connect the motor of gripper alone" in result.stderr
     assert "gripper: id 6, was 1" in result.stdout
 
 
-def test_setup_motors_one_joint_by_name() -> None:
+def test_setup_motors_one_joint_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     servo = EmulatedServo(1)
-    with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name, "--joint", "elbow_flex"], input="\n")
+    board = InProcessPort(Board([servo]))  # type: ignore[arg-type]
+    monkeypatch.setattr(arm_registry, "SerialPort", {"COM3": board}.get)
+    result = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "elbow_flex"], input="\n")
     assert result.exit_code == 0, result.stderr
     assert servo.id == 3
     wrong = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "knee"])

@@ -2,8 +2,8 @@
 
 A stage is a part of a segment in which the same object, or none, is held or pushed. Its reference is the object
 relative to which the motion is repeated. Contact decides first: what is grasped, pressed, or was just released.
-Otherwise it is the object relative to which several takes end most alike, and with one take the nearest object, later
-samples counting more.
+Otherwise it is the object relative to which several takes agree best about the end, and with one take the nearest
+object, with larger weights for later samples.
 """
 
 from __future__ import annotations

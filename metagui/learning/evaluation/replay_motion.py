@@ -53,8 +53,10 @@ class ReplaySettings:
     """Minimum step of a push, m."""
     max_push_offset_m: float = 0.014
     """Distance of the finger tips from the line at which they are moved behind the object again, m."""
+    max_push_error_m: float = 0.010
+    """Distance from its goal at which a pushed object that was left is pushed again, m."""
     max_push_attempts: int = 4
-    """Maximum number of times that they are."""
+    """Maximum number of times that a push begins again."""
 
 
 class StageMotion:

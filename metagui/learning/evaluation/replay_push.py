@@ -67,8 +67,8 @@ class DemonstratedPush:
         A push that is not through the middle turns the object aside, so the second is 0 whatever was demonstrated."""
         self.step = float(np.percentile(np.hypot(take.steps[rows, 0], take.steps[rows, 1]), 75))
         """Horizontal step of a decision, m."""
-        turns = wrap_quarter_turn(take.tool_yaws[rows] - angles)
-        self.relative_yaw = float(np.median(turns))
+        turns = take.tool_yaws[rows] - angles
+        self.relative_yaw = math.atan2(float(np.sin(4 * turns).sum()), float(np.cos(4 * turns).sum())) / 4
         """Yaw of the tool relative to the direction, up to quarter turns, rad."""
 
     def _find_pushing_rows(self, distance: FloatArray) -> NDArray[np.int64]:
@@ -102,7 +102,9 @@ class PushMotion:
     def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion, or None if the push is over."""
         if self._row >= self._stage.stop:
-            return None
+            remaining = self._compute_remaining(observation)
+            if math.hypot(remaining[0], remaining[1]) < self._settings.max_push_error_m or not self._try_again():
+                return None
         if self._row < self._push.start:
             self._update_direction(observation)
         elif self._row < self._push.stop:
@@ -174,17 +176,22 @@ class PushMotion:
             self._leave(observation)
             return None
         if aside > settings.max_push_offset_m or error[0] < -settings.max_push_offset_m:
-            if self._attempts == settings.max_push_attempts:
+            if not self._try_again():
                 self._leave(observation)
-            else:
-                self._attempts += 1
-                self._row = push.arrival
             return None
         step = min(push.step, settings.push_gain * distance + settings.min_push_step_m)
         step *= 1.0 - min(aside / settings.max_push_offset_m, 0.8)
         motion = rotate(np.array([step, settings.gain * error[1], settings.gain * error[2]]), self._direction)
         yaw_error = wrap_turn(self._compute_yaw(push.start) - observation.tool_yaw)
         return make_motion(motion, settings.yaw_gain * yaw_error, float(self._take.gripper[push.start]))
+
+    def _try_again(self) -> bool:
+        """Return to the end of the approach; return False if that was done too often."""
+        if self._attempts == self._settings.max_push_attempts:
+            return False
+        self._attempts += 1
+        self._row = self._push.arrival
+        return True
 
     def _leave(self, observation: Observation) -> None:
         """End the push here."""

@@ -84,7 +84,7 @@ class InProcessPort:
 
     def _require_plugged_in(self) -> None:
         if self.unplugged:
-            raise ConnectionLostError("The emulated port has disappeared: it was unplugged.")
+            raise ConnectionLostError("The emulated port has vanished: it was unplugged.")
 
 
 class Cable:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtCore import QByteArray, QCoreApplication, QSettings, QTimer
 from PySide6.QtWidgets import QApplication, QSplitter
 from safetensors import safe_open
 from typer.main import get_command
@@ -530,6 +530,10 @@ def test_recordings_lie_where_the_environment_says(tmp_path: Path, monkeypatch: 
     assert recordings_dir() == tmp_path / "mine"
 
 
+SCREEN_WIDTH_BYTES = slice(46, 50)
+"""Bytes of a geometry stored by Qt in which the width of the screen is, pixels."""
+
+
 @pytest.fixture
 def named_app(qapp: QApplication) -> Iterator[QApplication]:
     """Give the names back that the program takes to find its settings."""
@@ -539,11 +543,21 @@ def named_app(qapp: QApplication) -> Iterator[QApplication]:
     qapp.setOrganizationName(before[1])
 
 
+def move_window_to_this_screen(file: Path) -> None:
+    """Give a stored geometry the width of this screen: Qt restores no size from a screen of another width."""
+    settings = QSettings(str(file), QSettings.Format.IniFormat)
+    geometry = bytearray(settings.value("window/geometry").data())
+    geometry[SCREEN_WIDTH_BYTES] = QApplication.primaryScreen().geometry().width().to_bytes(4, "big")
+    settings.setValue("window/geometry", QByteArray(bytes(geometry)))
+    settings.sync()
+
+
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="settings are no file there")
 def test_the_window_opens_as_it_was_closed(tmp_path: Path, qtbot: QtBot, named_app: QApplication) -> None:
     wanted, file = EXPECTED["settings"], tmp_path / "settings" / "metagui" / "metagui.conf"
     file.parent.mkdir(parents=True)
     shutil.copy(OLD / "settings.ini", file)
+    move_window_to_this_screen(file)
     shutil.copytree(OLD / "config", tmp_path / "config")
     seen: dict[str, Any] = {}
 

@@ -39,18 +39,9 @@ _MAX_ENTRIES = 100_000
 _MAX_FILTER_OVERHEAD = 4096
 """Maximum number of bytes by which a compressed block exceeds its plain size."""
 READ_ERRORS = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    ArithmeticError,
-    SystemError,
-    AssertionError,
-    zlib.error,
-)
+    OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, MemoryError, ArithmeticError,
+    SystemError, AssertionError, zlib.error,
+)  # fmt: skip
 """Exceptions that h5py, numpy and the standard library raise for a corrupt file, depending on what is corrupt."""
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ConnectionLostError
+from metagui.arms.feetech.serial_port import REPLY_TIMEOUT_S
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from metagui.arms.emulator.emulated_arm import EmulatedArm
 
 
@@ -23,6 +26,8 @@ class InProcessPort:
         self.arm = arm
         self.lockstep = lockstep
         self.unplugged = False
+        self.reply_timeout = REPLY_TIMEOUT_S
+        self.clock: Callable[[], float] = lambda: 0.0
         self._received = bytearray()
         self._late_replies: list[bytes] = []
 

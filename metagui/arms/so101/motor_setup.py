@@ -26,8 +26,8 @@ def assign_id(port: Port, servo_id: int) -> int:
     Nothing moves. Raises NotSingleServoError, WrongServoError, ServoSilentError, ConnectionLostError.
     """
     bus = ServoBus(port, SETUP_RETRIES)
-    bus.detect_echo(servo_id)
-    old = _find_only_servo(port, bus.echo)
+    old = _find_only_servo(bus)
+    bus.probe((old,))
     model = bus.read(old, reg.MODEL_NUMBER)
     if model != reg.STS3215_MODEL_NUMBER:
         raise WrongServoError(
@@ -40,13 +40,11 @@ def assign_id(port: Port, servo_id: int) -> int:
     return old
 
 
-def _find_only_servo(port: Port, echo: bool) -> int:
-    """Return the id of the only servo on the port, by trying all ids. Raises NotSingleServoError."""
-    bus = ServoBus(port, retries=0)
-    bus.echo = echo
+def _find_only_servo(bus: ServoBus) -> int:
+    """Return the id of the only servo on the line, by trying all ids. Raises NotSingleServoError."""
     found: list[int] = []
     for servo_ids in (COMMON_SERVO_IDS, COMMON_SERVO_IDS, ALL_SERVO_IDS):  # twice, as a reply may be lost
-        found = found or [servo_id for servo_id in servo_ids if bus.ping(servo_id)]
+        found = found or bus.scan(servo_ids)
     if len(found) == 1:
         return found[0]
     if not found:

@@ -72,7 +72,7 @@ class ServoChain:
 
     def check_servos(self) -> None:
         """Check that all servos answer and have the right model. Raises ServoSilentError or WrongServoError."""
-        self.bus.detect_echo(self.ids[0])
+        self.bus.probe(self.ids)
         models = self._read_all(reg.MODEL_NUMBER)
         wrong = {servo_id: model for servo_id, model in models.items() if model != reg.STS3215_MODEL_NUMBER}
         if wrong:

@@ -100,6 +100,9 @@ def test_bus_echo_is_detected(baud: int | None) -> None:
 
 def test_bus_endless_noise_is_given_up() -> None:
     class EndlessNoise:
+        reply_timeout = 0.01
+        clock = staticmethod(time.perf_counter)
+
         def write(self, data: bytes) -> None: ...
         def close(self) -> None: ...
         def discard(self) -> int:

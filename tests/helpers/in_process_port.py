@@ -59,6 +59,10 @@ class InProcessPort:
         self._received.clear()
         return count
 
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate of the host."""
+        self.arm.bus.baud = baud
+
     def close(self) -> None:
         """Do nothing, as there is nothing to close."""
 

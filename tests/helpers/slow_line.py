@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metagui.arms.feetech.serial_port import BYTE_TIME_S, REPLY_TIMEOUT_S, SERVO_BUS_BAUD
+from metagui.arms.feetech.serial_port import BYTE_TIME_S, REPLY_TIMEOUT_S
 
 if TYPE_CHECKING:
     from metagui.arms.emulator.emulated_arm import EmulatedArm
@@ -48,7 +48,6 @@ class SlowPort:
         self.profile = profile
         self.reply_timeout = REPLY_TIMEOUT_S
         self.now = 0.0
-        self.baud = SERVO_BUS_BAUD
         self.closed = False
         self._random = random.Random(seed)
         self._arriving: deque[tuple[float, bytes]] = deque()
@@ -90,7 +89,7 @@ class SlowPort:
 
     def set_baud(self, baud: int) -> None:
         """Change the baud rate."""
-        self.baud = baud
+        self.arm.bus.baud = baud
 
     def close(self) -> None:
         """Close the port."""

@@ -35,7 +35,7 @@ TIMEOUT_FACTOR, TIMEOUT_MARGIN_S = 1.5, 0.004
 """The reply timeout is the latency, multiplied and increased by these."""
 MAX_REPLY_TIMEOUT_S = 0.15
 """Largest reply timeout, s: that of a line whose latency is not known."""
-LATENCY_DECAY = 0.7
+LATENCY_DECAY = 0.9
 """Factor of the measured latency at every faster reply, so that a computer that was busy once does not count on."""
 SLOW_LATENCY_S = 0.008
 """Latency from which on messages name it, s: such a line cannot be read 50 times per second with a retry."""
@@ -43,6 +43,9 @@ SLOW_LATENCY_S = 0.008
 
 class ServoSilentError(ArmError):
     """A servo does not answer, also after several requests."""
+
+    servo_ids: frozenset[int] = frozenset()
+    """Ids of the servos, if known."""
 
 
 class ServoRefusedError(ArmError):
@@ -127,7 +130,7 @@ class ServoBus:
             self.port.reply_timeout = MAX_REPLY_TIMEOUT_S
             for packet in self._read_packets(MAX_BYTES_FACTOR * reg.ID.size):
                 found |= {packet.id} if packet.parameters == bytes((packet.id,)) else set()
-            self.port.reply_timeout = self._min_timeout
+            self._set_latency(self.latency)
         return sorted(found)
 
     def ping(self, servo_id: int) -> bool:
@@ -141,7 +144,7 @@ class ServoBus:
             request = frames.build_read(servo_id, register.address, register.size)
             replies = self._exchange(request, (servo_id,), register.size)
         if not replies:
-            raise ServoSilentError(describe_silence((servo_id,)))
+            raise ServoSilentError(describe_silence((servo_id,), self.latency))
         return register.unpack(replies[servo_id].data)
 
     def sync_read(self, servo_ids: Iterable[int], address: int, size: int) -> dict[int, ServoReply]:
@@ -156,6 +159,22 @@ class ServoBus:
                 if not missing:
                     break
         return replies
+
+    def count_replies(self, servo_id: int, address: int, size: int) -> tuple[int, bool]:
+        """Ask one servo once; return the number of complete replies, and whether there were damaged ones too."""
+        with self._lock:
+            request = frames.build_read(servo_id, address, size)
+            self._discard()
+            if not self._synchronised:
+                self._synchronise(self._choose_responder((servo_id,)))
+            rejected = self._parser.rejected_count
+            self.port.reply_timeout = MAX_REPLY_TIMEOUT_S
+            # Two replies are waited for, so that the line is silent at the end.
+            packets = list(self._receive(request, 2 * (size + frames.FRAME_OVERHEAD_BYTES)))
+            replies = [packet for packet in packets if packet.id == servo_id and len(packet.parameters) == size]
+            self._synchronised = False
+            self._set_latency(self.latency)
+            return len(replies), self._parser.rejected_count > rejected
 
     def write(self, servo_id: int, register: Register, value: int) -> None:
         """Write one register and read it back, which also works if the acknowledgement is lost.
@@ -282,10 +301,21 @@ class ServoBus:
         yield from self._parser.finish()
 
 
-def describe_silence(servo_ids: Iterable[int]) -> str:
+def describe_latency(latency: float) -> str:
+    """Return a text on an adapter that delivers replies late, with the fix; empty for a quick one."""
+    if latency < SLOW_LATENCY_S:
+        return ""
+    return (
+        f"The adapter delivers replies {latency * 1e3:.0f} ms late, so the arm is read less often. Set its latency "
+        "timer to 1 ms (FTDI: 16 ms at first; Linux: /sys/bus/usb-serial/devices/…/latency_timer, Windows: advanced "
+        "settings of the port), or use the arm's own board."
+    )
+
+
+def describe_silence(servo_ids: Iterable[int], latency: float = 0.0) -> str:
     """Return the message for servos that do not answer."""
     names = ", ".join(str(servo_id) for servo_id in sorted(servo_ids))
     return (
         f"No answer from servo {names} after several requests. The others hold their position. "
-        "Check the arm's power supply and the cable to that servo, then connect again."
-    )
+        f"Check the arm's power supply and the cable to that servo, then connect again. {describe_latency(latency)}"
+    ).rstrip()

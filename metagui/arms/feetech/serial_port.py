@@ -75,6 +75,9 @@ class Port(Protocol):
     def discard(self) -> int:
         """Discard received bytes; return their number."""
 
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate."""
+
     def close(self) -> None:
         """Close the port."""
 
@@ -165,6 +168,14 @@ class SerialPort:
         except _PORT_LOST_ERRORS as error:
             raise self._make_lost_error() from error
         return waiting
+
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate; a rate that the adapter does not have is ignored. Raises ConnectionLostError."""
+        try:
+            with contextlib.suppress(ValueError, NotImplementedError):
+                self._serial.baudrate = baud
+        except _PORT_LOST_ERRORS as error:
+            raise self._make_lost_error() from error
 
     def close(self) -> None:
         """Close the port, even if it has vanished."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech import diagnosis
 from metagui.arms.feetech.bus import ServoBus
-from metagui.arms.so101.motors import SETUP_RETRIES, WrongServoError
+from metagui.arms.so101.motors import SETUP_RETRIES
 
 if TYPE_CHECKING:
     from metagui.arms.feetech.serial_port import Port
@@ -28,11 +29,12 @@ def assign_id(port: Port, servo_id: int) -> int:
     bus = ServoBus(port, SETUP_RETRIES)
     old = _find_only_servo(bus)
     bus.probe((old,))
-    model = bus.read(old, reg.MODEL_NUMBER)
-    if model != reg.STS3215_MODEL_NUMBER:
-        raise WrongServoError(
-            f"Servo {old} is of model {model}, not an STS3215 ({reg.STS3215_MODEL_NUMBER}). Nothing was written."
+    if diagnosis.find_shared_ids(bus, (old,)):
+        raise NotSingleServoError(
+            f"Several servos answer as id {old}, but only one may be connected to the board. Nothing was written. "
+            "Unplug the others, and try again."
         )
+    diagnosis.check_models({old: bus.read(old, reg.MODEL_NUMBER)})
     bus.write(old, reg.TORQUE_ENABLE, 0)
     bus.write(old, reg.LOCK, 0)
     bus.sync_write(reg.ID, {old: servo_id})  # a plain write would be acknowledged with an uncertain id

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech import diagnosis
 from metagui.arms.feetech.bus import ServoBus, ServoSilentError, describe_silence
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, NotCalibratedError
@@ -43,15 +43,11 @@ SETUP_RETRIES = 9
 """Retries during setup: slower, but a partial calibration is worse than a delay."""
 
 
-class WrongServoError(ArmError):
-    """A servo of another model than STS3215 answers."""
-
-
 @contextlib.contextmanager
 def open_for_setup(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
     """Open an arm, which may be uncalibrated, to calibrate or inspect it; its torque is not switched on.
 
-    Raises PortError, ServoSilentError, WrongServoError.
+    Raises PortError, ServoSilentError, SharedIdError, BaudRateError, WrongServoError.
     """
     port = open_port(device)
     try:
@@ -71,15 +67,19 @@ class ServoChain:
         self._homing_offsets: dict[int, int] = {}
 
     def check_servos(self) -> None:
-        """Check that all servos answer and have the right model. Raises ServoSilentError or WrongServoError."""
+        """Check that all servos answer, each with an id of its own, and have the right model.
+
+        Raises ServoSilentError, SharedIdError, BaudRateError or WrongServoError.
+        """
         self.bus.probe(self.ids)
-        models = self._read_all(reg.MODEL_NUMBER)
-        wrong = {servo_id: model for servo_id, model in models.items() if model != reg.STS3215_MODEL_NUMBER}
-        if wrong:
-            raise WrongServoError(
-                f"Servo {', '.join(map(str, wrong))} is of model {', '.join(map(str, wrong.values()))}, not an STS3215 "
-                f"({reg.STS3215_MODEL_NUMBER}). Nothing was written to it; is this the arm's port?"
-            )
+        try:
+            models = self._read_all(reg.MODEL_NUMBER)
+            self._read_all(reg.PRESENT_POSITION)  # two servos with one id answer the first question with one voice
+        except ServoSilentError as error:
+            raise diagnosis.explain_silence(self.bus, error.servo_ids, self.ids) from None
+        if self.bus.counters.discarded or self.bus.repeated_ids:
+            diagnosis.require_unshared(self.bus, self.ids)
+        diagnosis.check_models(models)
 
     def read_feedback(self) -> dict[int, Feedback]:
         """Return the feedback of every servo that answers, by id, in one exchange."""
@@ -175,5 +175,7 @@ class ServoChain:
         replies = self.bus.sync_read(self.ids, register.address, register.size)
         missing = set(self.ids) - set(replies)
         if missing:
-            raise ServoSilentError(describe_silence(missing))
+            error = ServoSilentError(describe_silence(missing, self.bus.latency))
+            error.servo_ids = frozenset(missing)
+            raise error
         return {servo_id: register.unpack(reply.data) for servo_id, reply in replies.items()}

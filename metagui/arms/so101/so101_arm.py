@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, read_only_copy
-from metagui.arms.feetech.bus import BusCounters, ServoBus
+from metagui.arms.feetech.bus import BusCounters, ServoBus, describe_latency
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, TickConversion
 from metagui.arms.so101.feedback import LatestFeedback, ServosLostError
 from metagui.arms.so101.goals import ServoGoals
-from metagui.arms.so101.motors import ServoChain
+from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,8 +89,8 @@ class SO101Arm:
     def connect(self) -> None:
         """Open the port, check the servos and switch the torque on at their present positions.
 
-        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, OverheatedError; then the torque stays
-        as it was.
+        Raises PortError, ServoSilentError, SharedIdError, BaudRateError, WrongServoError, CalibrationError,
+        OverheatedError; then the torque stays as it was.
         """
         with self._lock:
             if self.connected:
@@ -99,7 +99,7 @@ class SO101Arm:
                 self.device = self._find_device()
             port = self._open_port(self.device)
             try:
-                self._initialise_servos(ServoChain(ServoBus(port, self.settings.retries)))
+                self._initialise_servos(ServoChain(ServoBus(port, SETUP_RETRIES)))
             except BaseException:
                 port.close()
                 raise
@@ -179,6 +179,10 @@ class SO101Arm:
             faults = self._feedback.describe_faults()
             return [f"{names[servo_id]} {text}" for servo_id, texts in faults.items() for text in texts]
 
+    def describe_line(self) -> str:
+        """Return a text on a slow adapter, with the fix; empty for a quick one."""
+        return "" if self._chain is None else describe_latency(self._chain.bus.latency)
+
     @property
     def counters(self) -> BusCounters:
         """Statistics of the line since it was opened."""
@@ -201,6 +205,7 @@ class SO101Arm:
             self.calibration.require_same_in_servos(calibration)
             calibration = self.calibration  # it also has the directions
         chain.configure()
+        chain.bus.retries = self.settings.retries
         self._conversion = TickConversion(calibration)
         self._enable_torque(chain)
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True

@@ -12,8 +12,8 @@ from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, Timed
 from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.diagnosis import WrongServoError
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
-from metagui.arms.so101.motors import WrongServoError
 from metagui.cli import app
 from tests.helpers.in_process_port import InProcessPort
 

@@ -3,9 +3,15 @@
 #   make run     open the program
 #   make test    check style, types, architecture and documentation, then run the tests
 #
+<<<<<<< HEAD
+# PYTHON=python3.12 chooses the interpreter, VENV=elsewhere where its environment goes.
+# WORKERS=1 tests in one process, PYTEST_ARGS are pytest's own.
+=======
 # PYTHON=python3.12 selects the interpreter, VENV=elsewhere the folder of its environment.
+>>>>>>> main
 
 VENV ?= .venv
+WORKERS ?= auto
 BIN := $(VENV)/bin
 
 .PHONY: run test style types architecture docs tests pictures clean
@@ -26,12 +32,17 @@ types: $(VENV)/.ready-to-test
 architecture: $(VENV)/.ready-to-test
 	$(BIN)/lint-imports
 
+<<<<<<< HEAD
+tests: $(VENV)/.ready-to-test | style types architecture
+	@scripts/under_xvfb.sh $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+=======
 # The site goes to build/site; the variable silences advice about other programs.
 docs: $(VENV)/.ready-to-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: $(VENV)/.ready-to-test | style types architecture docs
 	@scripts/under_xvfb.sh $(BIN)/pytest $(PYTEST_ARGS)
+>>>>>>> main
 
 $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh run $(VENV)

@@ -89,7 +89,7 @@ def record_missing_takes(library: Path, names: list[str], prior: Path | None) ->
     window.show()
     window.activateWindow()  # there may be no window manager to do it
     user = _make_imprecise_user(window)
-    user.wait_until(lambda: user.read_state() == "Ready" and user.find_button("Record").isEnabled(), 90, "the arm")
+    user.wait_until(lambda: user.read_state() == "Ready" and user.find_button("Record").isEnabled(), "the arm")
     try:
         for name in missing:
             user.press_button("New task")
@@ -109,15 +109,15 @@ def record_missing_takes(library: Path, names: list[str], prior: Path | None) ->
 def demonstrate_task(user: SimulatedUser, steps: tuple[tuple[str, str], ...], take: int) -> None:
     """Demonstrate a task once; each click waits until the previous instruction is done."""
     user.press_button("Record")
-    user.wait_until(lambda: user.read_state().startswith("Recording"), 10, "recording")
+    user.wait_until(lambda: user.read_state().startswith("Recording"), "recording")
     for tool, colour in steps:
         if tool and not user.find_button(tool).isChecked():
             user.press_button(tool)
         user.click_object(colour)
         wait_until_at_rest(user)
     user.press_button("Finish")
-    user.wait_until(lambda: user.can_read(f"take {take:03}") and user.can_read("Saved"), 60, "the take to be saved")
-    user.wait_until(lambda: user.read_state() == "Ready", 30, "the arm")
+    user.wait_until(lambda: user.can_read(f"take {take:03}") and user.can_read("Saved"), "the take to be saved")
+    user.wait_until(lambda: user.read_state() == "Ready", "the arm")
 
 
 def wait_until_at_rest(user: SimulatedUser) -> None:

@@ -59,7 +59,7 @@ def make_screenshots(out: Path, look: ThemeChoice, size: str, prior: Path | None
     window.show()
     window.activateWindow()  # there may be no window manager to do it
     user = SimulatedUser(window)
-    user.wait_until(window.isActiveWindow, 10, "the window to be active")
+    user.wait_until(window.isActiveWindow, "the window to be active")
     camera = Camera(user, out, look)
     browse(camera)
     demonstrate_three_times(camera)
@@ -93,8 +93,8 @@ def browse(camera: Camera) -> None:
     from PySide6.QtWidgets import QTreeView
 
     user = camera.user
-    user.wait_until(lambda: user.read_state().startswith("Ready"), 60, "the arm")
-    user.wait_until(lambda: user.read_state() == "Ready", 60, "the comparison")
+    user.wait_until(lambda: user.read_state().startswith("Ready"), "the arm")
+    user.wait_until(lambda: user.read_state() == "Ready", "the comparison")
     camera.shoot("start")
     tree = user.find_widget("Tasks and takes")
     assert isinstance(tree, QTreeView)
@@ -108,7 +108,7 @@ def browse(camera: Camera) -> None:
     user.press_button("Heat map")
     heat = user.find_widget("Heat map of distances between tasks")
     user.click(heat, QPoint(heat.width() // 2, heat.height() // 2))
-    user.wait_until(lambda: user.can_read(", take "), 10, "the overlay")
+    user.wait_until(lambda: user.can_read(", take "), "the overlay")
     camera.shoot("overlay")
     user.press_button("Ranked")
 
@@ -120,20 +120,20 @@ def demonstrate_three_times(camera: Camera) -> None:
     user.type_text("blue onto yellow")
     for take in range(3):
         user.press_button("Record")
-        user.wait_until(lambda: user.read_state().startswith("Recording"), 10, "recording")
+        user.wait_until(lambda: user.read_state().startswith("Recording"), "recording")
         user.hover("blue")
         if take == 0:
             camera.shoot("hover")
         user.click_object("blue")
-        user.wait_until(lambda: user.find_button("Place").isChecked(), 5, "the tool to advance")
+        user.wait_until(lambda: user.find_button("Place").isChecked(), "the tool to advance")
         user.click_object("yellow")
         if take == 0:
             user.pause(2.0)
             camera.shoot("recording")
         user.press_button("Finish")
         saved = f"take {take + 1:03}"
-        user.wait_until(lambda saved=saved: user.can_read(saved), 40, "the take to be saved")  # type: ignore[misc]
-        user.wait_until(lambda: user.read_state() == "Ready", 10, "the arm")
+        user.wait_until(lambda saved=saved: user.can_read(saved), "the take to be saved")  # type: ignore[misc]
+        user.wait_until(lambda: user.read_state() == "Ready", "the arm")
     camera.shoot("saved")
 
 
@@ -145,16 +145,16 @@ def adapt_and_run(camera: Camera) -> None:
 
     user = camera.user
     user.press_button("Adapt")
-    user.wait_until(lambda: user.read_state().endswith("adapting") or user.can_read("held-out"), 20, "curves")
+    user.wait_until(lambda: user.read_state().endswith("adapting") or user.can_read("held-out"), "curves")
     user.pause(0.4)
     camera.shoot("adapting")
-    user.wait_until(lambda: user.read_state() == "Ready", 120, "the end of adapting")
-    user.wait_until(lambda: user.find_button("Run").isEnabled(), 10, "the policy")
+    user.wait_until(lambda: user.read_state() == "Ready", "the end of adapting")
+    user.wait_until(lambda: user.find_button("Run").isEnabled(), "the policy")
     camera.shoot("adapted")
     user.press_button("Run")
     user.pause(1.6)
     camera.shoot("running")
-    user.wait_until(lambda: user.read_state() == "Ready", 90, "the run to end")
+    user.wait_until(lambda: user.read_state() == "Ready", "the run to end")
     camera.shoot("done")
     user.press_key(Qt.Key.Key_F1)
     camera.shoot("keys")

@@ -65,11 +65,11 @@ class UsbWalkthrough:
         self.window.show()
         self.window.activateWindow()  # there may be no window manager to do it
         self.user = SimulatedUser(self.window)
-        self.user.wait_until(self.window.isActiveWindow, 10, "the window to be active")
+        self.user.wait_until(self.window.isActiveWindow, "the window to be active")
 
     def run_all(self) -> None:
         """Take the pictures from connecting the arm to running a policy."""
-        self.user.wait_until(lambda: self.user.read_state() == "Ready", 60, "the simulated arm")
+        self.user.wait_until(lambda: self.user.read_state() == "Ready", "the simulated arm")
         self.connect()
         self.calibrate()
         self.teach()
@@ -89,7 +89,7 @@ class UsbWalkthrough:
         self.user.type_text(self.port)
         self.user.press_key(Qt.Key.Key_Return)
         self.user.press_button("Connect")
-        self.user.wait_until(lambda: self.user.can_read("not calibrated"), 20, "the reason")
+        self.user.wait_until(lambda: self.user.can_read("not calibrated"), "the reason")
         self.take_screenshot("usb-new")
 
     def calibrate(self) -> None:
@@ -99,33 +99,33 @@ class UsbWalkthrough:
         self.user.press_button("Calibrate")
         self.user.press_button("I am holding it")
         self.command_hands("sweep")
-        self.user.wait_until(lambda: self.is_joint_shown("wrist roll", "to go"), 60, "half of the joints")
+        self.user.wait_until(lambda: self.is_joint_shown("wrist roll", "to go"), "half of the joints")
         self.take_screenshot("usb-calibrating")
-        self.user.wait_until(lambda: self.user.can_see("Name of the arm"), 90, "the end of the sweep")
+        self.user.wait_until(lambda: self.user.can_see("Name of the arm"), "the end of the sweep")
         self.read_reply()
         self.take_screenshot("usb-calibrated")
         self.user.type_text(" left")
         self.user.press_key(Qt.Key.Key_Return)
-        self.user.wait_until(lambda: self.user.can_read("Connected"), 20, "the arm to be connected")
+        self.user.wait_until(lambda: self.user.can_read("Connected"), "the arm to be connected")
 
     def teach(self) -> None:
         """Guide the arm by hand through the task in three scenes."""
         self.choose_mode("hand")
-        self.user.press_button("Lead by hand")
-        self.user.wait_until(lambda: self.user.can_read("Limp:"), 10, "the arm to go limp")
+        self.user.press_button("Guide by hand")
+        self.user.wait_until(lambda: self.user.can_read("Torque off:"), "the torque to go off")
         self.user.press_button("New task")
         self.user.type_text("red cube onto yellow")
         for take, seed in enumerate(TAUGHT_SEEDS, 1):
             self.arrange_objects(seed)
             self.user.press_button("Record")
-            self.user.wait_until(lambda: self.user.read_state().startswith("Recording"), 10, "recording")
+            self.user.wait_until(lambda: self.user.read_state().startswith("Recording"), "recording")
             self.command_hands("show")
             if take == 1:
                 self.user.pause(3.0)
                 self.take_screenshot("usb-by-hand")
             self.read_reply()
             self.user.press_button("Finish")
-            self.user.wait_until(lambda take=take: self.user.can_read(f"take {take:03}"), 20, "the take")  # type: ignore[misc]
+            self.user.wait_until(lambda take=take: self.user.can_read(f"take {take:03}"), "the take")  # type: ignore[misc]
         self.arrange_objects(UNSEEN_SEED)
         self.user.press_button("Stop")
 
@@ -133,16 +133,16 @@ class UsbWalkthrough:
         """Adapt, and run the policy in an unseen scene."""
         self.choose_mode("click")
         self.user.press_button("Adapt")
-        self.user.wait_until(lambda: self.user.find_button("Run").isEnabled(), 180, "the policy")
-        self.user.wait_until(lambda: self.user.read_state() == "Ready", 60, "the arm")
+        self.user.wait_until(lambda: self.user.find_button("Run").isEnabled(), "the policy")
+        self.user.wait_until(lambda: self.user.read_state() == "Ready", "the arm")
         self.take_screenshot("usb-adapted")
         self.user.press_button("Run")
         self.user.pause(1.0)
         self.take_screenshot("usb-countdown")
-        self.user.wait_until(lambda: self.user.read_state().startswith("Running"), 20, "the run")
+        self.user.wait_until(lambda: self.user.read_state().startswith("Running"), "the run")
         self.user.pause(3.0)
         self.take_screenshot("usb-running")
-        self.user.wait_until(lambda: self.user.read_state() == "Ready", 120, "the run to end")
+        self.user.wait_until(lambda: self.user.read_state() == "Ready", "the run to end")
         self.take_screenshot("usb-done")
         self.command_hands("where")
         print(f"from cube to zone: {self.read_reply()} m", flush=True)
@@ -152,6 +152,7 @@ class UsbWalkthrough:
     def arrange_objects(self, seed: int) -> None:
         """Move the objects on the table, and place them in the window."""
         from metagui.arms.simulation.simulated_arm import SimulatedArm
+        from tests.helpers.qt import session_of
 
         self.command_hands(f"scene {seed}")
         self.read_reply()
@@ -160,7 +161,7 @@ class UsbWalkthrough:
         for name in ("red cube", "yellow zone"):
             index = [each.name for each in arm.objects].index(name)
             x, y = scene.positions[index, :2]
-            self.window.session.object_placement.place_object(name, x, y, scene.yaws[index])
+            session_of(self.window).teaching.placement.place_object(name, x, y, scene.yaws[index])
 
     def choose_mode(self, key: str) -> None:
         """Choose the teaching mode in the menu below the view."""
@@ -175,7 +176,7 @@ class UsbWalkthrough:
         """Process window events until the hands have finished; return their reply."""
         import select
 
-        self.user.wait_until(lambda: bool(select.select([self.hand_replies], [], [], 0)[0]), 90, "the hands")
+        self.user.wait_until(lambda: bool(select.select([self.hand_replies], [], [], 0)[0]), "the hands")
         return self.hand_replies.readline().strip()
 
     def is_joint_shown(self, joint: str, text: str) -> bool:

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING
 from metagui.arms.simulation.opengl import choose_backend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from PySide6.QtCore import QSettings
 
+    from metagui.arms.feetech.serial_port import UsbPort
     from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.demonstrations.storage.library import Library
+    from metagui.gui.arm.capabilities import SceneArm
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.background_queue import BackgroundQueue
+    from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.theme.theme import Theme
     from metagui.gui.window.main_window import MainWindow
+    from metagui.gui.window.parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
+    from metagui.gui.window.session import Session
     from metagui.learning.prior import Prior
 
 APPLICATION_NAME = "metagui"
@@ -61,14 +72,156 @@ def make_window(
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
     from metagui.demonstrations.storage.library import Library
-    from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.session import Session
     from metagui.paths import examples_dir, recordings_dir
 
-    session = Session(
-        SimulatedArm, Library(recordings_dir(), examples_dir()), partial(load_prior, prior), seed, registry
+    library = Library(recordings_dir(), examples_dir())
+    session = make_session(SimulatedArm, library, partial(load_prior, prior), seed, registry)
+    return make_session_window(session, theme, settings)
+
+
+def make_session_window(session: Session, theme: Theme, settings: QSettings) -> MainWindow:
+    """Create the window of a session; closing it closes the session."""
+    from metagui.gui.window.main_window import MainWindow
+    from metagui.gui.window.window_presenter import WindowPresenter
+
+    library, arm, teaching = session.library, session.arm, session.teaching
+    joint_names = [joint.name for joint in arm.controller.arm.joints]
+    window = MainWindow(theme, settings, library.get_sparkline, teaching.clicks.click_teacher, joint_names)
+    WindowPresenter(window, session)
+    return window
+
+
+def make_session(
+    make_arm: Callable[[], SceneArm],
+    library: Library,
+    load_prior: Callable[[], Prior],
+    seed: int | None = None,
+    registry: ArmRegistry | None = None,
+    list_ports: Callable[[], tuple[UsbPort, ...]] | None = None,
+) -> Session:
+    """Create all controllers and connect them.
+
+    ``make_arm`` creates the simulated arm, ``registry`` has the named arms, and ``list_ports`` lists the ports.
+    """
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.background_queue import BackgroundQueue
+    from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.window.session import Session
+
+    state, messages, simulated = AppState(), Messages(), make_arm()
+    queue, countdown = BackgroundQueue(messages.post_error), Countdown(state)
+    library_model = LibraryModel(library, queue, messages)
+    arm = _make_arm_parts(simulated, library.root, state, messages, registry, list_ports)
+    teaching = _make_teaching_parts(arm, library_model, countdown, state, messages, seed)
+    learning = _make_learning_parts(simulated, library_model, queue, load_prior, state, messages)
+    execution = _make_execution_parts(arm, teaching, library_model, queue, countdown, state, messages)
+    recording = _make_recording_parts(arm, teaching, library_model, queue, countdown, state, messages)
+    return Session(state, messages, library_model, arm, teaching, recording, learning, execution)
+
+
+def _make_arm_parts(
+    simulated: SceneArm,
+    library_folder: Path,
+    state: AppState,
+    messages: Messages,
+    registry: ArmRegistry | None,
+    list_ports: Callable[[], tuple[UsbPort, ...]] | None,
+) -> ArmParts:
+    from metagui.arms.feetech.serial_port import list_usb_ports
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.gui.arm.arm_connection import ArmConnection
+    from metagui.gui.arm.arm_controller import ArmController
+    from metagui.gui.arm.connection_flow import ConnectionFlow
+    from metagui.gui.window.parts import ArmParts
+
+    ports = list_ports or list_usb_ports
+    controller = ArmController(simulated, library_folder, messages)
+    connection = ArmConnection(controller, simulated, registry or ArmRegistry(ports=ports), ports, messages)
+    return ArmParts(controller, connection, ConnectionFlow(connection, controller, state, messages))
+
+
+def _make_teaching_parts(
+    arm: ArmParts,
+    library_model: LibraryModel,
+    countdown: Countdown,
+    state: AppState,
+    messages: Messages,
+    seed: int | None,
+) -> TeachingParts:
+    from metagui.gui.scene.object_placement import ObjectPlacement
+    from metagui.gui.teaching.click_dispatcher import ClickDispatcher
+    from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.window.parts import TeachingParts
+
+    return TeachingParts(
+        ModeController(arm.controller, arm.connection, countdown, state, messages),
+        ClickDispatcher(arm.controller, messages, seed),
+        ObjectPlacement(arm.controller, library_model.undo_stack, messages),
     )
-    return MainWindow(session, theme, settings)
+
+
+def _make_learning_parts(
+    simulated: SceneArm,
+    library_model: LibraryModel,
+    queue: BackgroundQueue,
+    load_prior: Callable[[], Prior],
+    state: AppState,
+    messages: Messages,
+) -> LearningParts:
+    from metagui.gui.core.learning_queue import LearningQueue
+    from metagui.gui.core.prior_store import PriorStore
+    from metagui.gui.learning.adaptation_controller import AdaptationController
+    from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
+    from metagui.gui.similarity.similarity_controller import SimilarityController
+    from metagui.gui.window.parts import LearningParts
+
+    jobs = LearningQueue()
+    prior = PriorStore(load_prior, [joint.name for joint in simulated.joints], simulated.objects, messages)
+    similarity = SimilarityController(library_model, queue, jobs, prior, messages)
+    behaviours = BehaviourComparisonController(library_model, jobs, prior, messages)
+    adaptation = AdaptationController(library_model, queue, jobs, prior, similarity, state, messages)
+    return LearningParts(jobs, prior, similarity, behaviours, adaptation)
+
+
+def _make_execution_parts(
+    arm: ArmParts,
+    teaching: TeachingParts,
+    library_model: LibraryModel,
+    queue: BackgroundQueue,
+    countdown: Countdown,
+    state: AppState,
+    messages: Messages,
+) -> ExecutionParts:
+    from metagui.gui.execution.execution_controller import ExecutionController
+    from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.window.parts import ExecutionParts
+
+    runner = PolicyRunner(arm.controller, library_model, queue)
+    controller = ExecutionController(
+        runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
+    )
+    return ExecutionParts(controller, runner, countdown)
+
+
+def _make_recording_parts(
+    arm: ArmParts,
+    teaching: TeachingParts,
+    library_model: LibraryModel,
+    queue: BackgroundQueue,
+    countdown: Countdown,
+    state: AppState,
+    messages: Messages,
+) -> RecordingParts:
+    from metagui.gui.recording.crash_recovery import CrashRecovery
+    from metagui.gui.recording.recording_controller import RecordingController
+    from metagui.gui.window.parts import RecordingParts
+
+    controller = RecordingController(
+        arm.controller, library_model, teaching.modes, teaching.clicks, countdown, state, messages
+    )
+    return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
 
 
 def load_prior(path: Path | None = None) -> Prior:

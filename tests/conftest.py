@@ -25,15 +25,21 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QThread, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from shiboken6 import isValid
 
+from tests.helpers.displays import open_own_display
 from tests.helpers.emulated_bench import EmulatedBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-THREAD_GRACE_S = 2.0
-"""Time in which a thread must end after its test, s."""
+THREAD_GRACE_S = 60.0
+"""Time in which a thread must end after its test, s; only one that hangs takes as long."""
 CALL_FAILED_KEY = pytest.StashKey[bool]()
+
+
+def pytest_configure() -> None:
+    """Give every process that runs tests an X server of its own."""
+    open_own_display()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from metagui.cli.library import is_usable
+from metagui.cli.library import load_intact_takes
 from metagui.cli.output import make_progress_bar, print_note, print_result
 from metagui.cli.signals import until_interrupted
 from metagui.generators import run_to_end
@@ -86,9 +86,9 @@ def _print_result(
 def _load_usable_takes(library: Library) -> Iterator[list[Demonstration]]:
     """Yield every task's takes that can be read and are not marked as failed."""
     for task in library.list_tasks():
-        usable = [info.name for info in library.list_takes(task) if is_usable(info)]
-        if usable:
-            yield [library.load_take(task, name) for name in usable]
+        usable = [info.name for info in library.list_takes(task) if info.success is not False]
+        if takes := load_intact_takes(library, task, usable):
+            yield takes
 
 
 def _claim_checkpoint(checkpoint: Path, own: FineTuningData, start: Prior, seed: int, length: float) -> Path:

@@ -19,11 +19,17 @@ ADAPTED_POLICY_FILE = "adapted.safetensors"
 
 
 def open_library(folder: Path | None) -> Library:
-    """Open the library in a folder, or the window's own library including the shipped examples."""
+    """Open the library in a folder, or the window's own library including the shipped examples.
+
+    Print what cannot be used as notes. Raises StorageError.
+    """
     from metagui.demonstrations.storage.library import Library
     from metagui.paths import examples_dir, recordings_dir
 
-    return Library(folder) if folder else Library(recordings_dir(), examples_dir())
+    library = Library(folder) if folder else Library(recordings_dir(), examples_dir())
+    for problem in library.list_folder_problems():
+        print_note(f"Left out: {problem.description}")
+    return library
 
 
 def load_prior(path: Path | None, library: Library | None = None) -> Prior:
@@ -44,11 +50,22 @@ def is_usable(take: TakeInfo) -> bool:
 
 
 def load_takes(library: Library, task: str, names: list[str] | None = None) -> list[Demonstration]:
-    """Load the named takes of a task, by default all usable ones. Raises LibraryError, CommandError."""
-    chosen = names or [take.name for take in library.list_takes(task) if is_usable(take)]
-    if not chosen:
+    """Load the named takes of a task, by default all usable ones; print which of those are damaged.
+
+    Raises LibraryError, CommandError.
+    """
+    if names:
+        return [library.load_take(task, name) for name in names]
+    usable = [take.name for take in library.list_takes(task) if take.success is not False]
+    takes = load_intact_takes(library, task, usable)
+    if not takes:
         raise CommandError(f"{task!r} has no take that can be used. Record one, or name a take with --take.")
-    return [library.load_take(task, name) for name in chosen]
+    return takes
+
+
+def load_intact_takes(library: Library, task: str, names: list[str] | None = None) -> list[Demonstration]:
+    """Load the takes of a task, or those with ``names``, that are not damaged; print why others are left out."""
+    return library.load_intact_takes(task, lambda reason: print_note(f"Left out: {reason}"), names)
 
 
 def adapted_policy_path(library: Library, task: str) -> Path:

@@ -45,12 +45,16 @@ class OneShotController:
 
 
 def run_controller(
-    loop: ControlLoop, controller: Controller | None, seconds: float, sinks: Sequence[Callable[[Tick], None]] = ()
+    loop: ControlLoop,
+    controller: Controller | None,
+    seconds: float,
+    sinks: Sequence[Callable[[Tick], None]] = (),
+    is_interrupted: Callable[[], bool] = lambda: False,
 ) -> Tick:
     """Run a loop's thread until ``controller`` ends or ``seconds`` have passed; return the last tick.
 
-    Without a controller only the time limit ends it: the arm is guided by hand. In every case the loop is stopped
-    and the arm holds. Raises CommandError if the loop failed.
+    ``is_interrupted`` ends it earlier. Without a controller only the time limit ends it: the arm is guided by hand. In
+    every case the loop is stopped and the arm holds. Raises CommandError if the loop failed.
     """
     deadline = time.monotonic() + seconds
     wrapped = None if controller is None else OneShotController(controller)
@@ -60,7 +64,7 @@ def run_controller(
     loop.start()
     try:
         while loop.running and loop.error is None and time.monotonic() < deadline:
-            if wrapped is not None and wrapped.finished:
+            if (wrapped is not None and wrapped.finished) or is_interrupted():
                 break
             time.sleep(POLL_PERIOD_S)
     finally:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from metagui.arms.arm import SceneObject
 from metagui.demonstrations.demonstration import ACTION_PARAMETERS, TRACE_PLANES, TRACE_SHAPES, Instruction
 from metagui.demonstrations.suggestions import suggest_closest
+
+if TYPE_CHECKING:
+    from metagui.arms.arm import ObjectKind
 
 
 class ProgramError(Exception):
@@ -32,7 +35,10 @@ def instruction_to_dict(instruction: Instruction) -> dict[str, Any]:
 
 
 def instruction_from_dict(values: dict[str, Any]) -> Instruction:
-    """Invert ``instruction_to_dict``; lists become tuples. Raises KeyError."""
+    """Invert ``instruction_to_dict``; lists become tuples. Raises KeyError, TypeError, AttributeError."""
+    names = values["verb"], values["anchor"], values["target"] or ""
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"the instruction has the names {names}")
     parameters = {name: tuple(v) if isinstance(v, list) else v for name, v in values["parameters"].items()}
     return Instruction(values["verb"], values["anchor"], values["target"], parameters)
 
@@ -73,8 +79,13 @@ def object_to_dict(scene_object: SceneObject) -> dict[str, Any]:
 
 
 def object_from_dict(values: dict[str, Any]) -> SceneObject:
-    """Invert ``object_to_dict``. Raises TypeError, KeyError."""
-    return SceneObject(**values | {"colour": tuple(values["colour"])})
+    """Invert ``object_to_dict``; keys of newer versions are ignored. Raises KeyError, TypeError, ValueError."""
+    name, kind, size, colour = values["name"], values["kind"], values["size"], tuple(values["colour"])
+    if not isinstance(name, str) or not isinstance(kind, str) or len(colour) != 3:
+        raise ValueError(f"not an object: {name!r}, {kind!r}, {colour}")
+    if not all(math.isfinite(number) for number in (size, *colour)):
+        raise ValueError(f"{name!r} has a size or a colour that is not finite")
+    return SceneObject(name, cast("ObjectKind", kind), size, colour)
 
 
 def _check_parameter(value: Any, name: str, location: str) -> Any:

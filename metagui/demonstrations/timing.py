@@ -53,9 +53,17 @@ class TimingSummary:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TimingSummary:
-        """Invert ``to_dict``. Raises KeyError, TypeError."""
-        values = dict(values)
-        return cls(rate_requested=values.pop("rate_asked"), **values)
+        """Invert ``to_dict``; keys of newer versions are ignored. Raises KeyError, TypeError, ValueError."""
+        return cls(
+            rate_requested=float(values["rate_asked"]),
+            rate_reached=float(values["rate_reached"]),
+            lateness_median=float(values["lateness_median"]),
+            lateness_p99=float(values["lateness_p99"]),
+            missed=int(values["missed"]),
+            gaps=int(values["gaps"]),
+            retries=int(values["retries"]),
+            clamps=int(values["clamps"]),
+        )
 
     def __str__(self) -> str:
         """Return a line of text that leaves out counts of zero."""

@@ -15,6 +15,7 @@ from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import TickConversion
 from metagui.arms.so101.so101_arm import SO101Arm, SO101ArmSettings
+from tests.helpers.clocks import SteppedClock
 from tests.helpers.in_process_port import InProcessPort
 
 BENCH_MOUNT_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
@@ -32,9 +33,12 @@ class EmulatedBench:
 
     def __init__(self, **settings: Any) -> None:
         self.emulated_arm = make_emulated_arm()
-        self.port = InProcessPort(self.emulated_arm)
+        self.clock = SteppedClock()
+        self.port = InProcessPort(self.emulated_arm, clock=self.clock)
         self.calibration = self.emulated_arm.compute_calibration()
-        self.arm = SO101Arm("virtual", settings=SO101ArmSettings(**settings), open_port=self.open_port)
+        self.arm = SO101Arm(
+            "emulated", settings=SO101ArmSettings(**settings), open_port=self.open_port, clock=self.clock
+        )
 
     def open_port(self, device: str) -> InProcessPort:
         """Return the port. Raises PortError if it is unplugged."""

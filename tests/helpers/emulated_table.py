@@ -14,6 +14,7 @@ from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController
+from tests.helpers.clocks import SteppedClock
 from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class EmulatedTable:
     def __init__(self, seed: int = 0) -> None:
         self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
         self.emulated_arm.calibrate()
-        self.port = InProcessPort(self.emulated_arm)
-        self.arm = TwinnedArm(SO101Arm("emulated", open_port=self.open), lockstep=True)
+        clock = SteppedClock()
+        self.port = InProcessPort(self.emulated_arm, clock=clock)
+        self.arm = TwinnedArm(SO101Arm("emulated", open_port=self.open, clock=clock), lockstep=True)
         self.arm.connect()
         self.mark()
         self.loop = ControlLoop(self.arm, self.arm)

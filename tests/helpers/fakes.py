@@ -138,11 +138,3 @@ def make_motion(x=0.0, y=0.0, z=0.0, turn=0.0, gripper=0.4, done=False):
 def make_command(joint_offset):
     """Return a command to the home pose with every joint offset by ``joint_offset`` rad."""
     return Command(HOME_ANGLES_RAD + joint_offset)
-
-
-def wait_until(condition, seconds=10.0):
-    """Wait until ``condition()`` is true; fail after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true in time"
-        time.sleep(0.002)

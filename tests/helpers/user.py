@@ -11,6 +11,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QTreeView, QWidget
 
+from tests.helpers.clocks import PATIENCE_S, sleep
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -27,6 +29,10 @@ class SimulatedUser:
         self.window = window
         self.longest_pause = 0.0
         """Longest time in which the window processed no events, s."""
+        self.longest_work = 0.0
+        """The same as processor time, which does not depend on the load of the machine, s."""
+        self.messages: list[str] = []
+        """Messages of the window, oldest first; a new message may replace one that was not read yet."""
         self._screenshots: list[tuple[Path, QImage]] = []
 
     # Reading the window
@@ -52,6 +58,14 @@ class SimulatedUser:
     def can_read(self, text: str) -> bool:
         """Whether a visible label contains ``text``."""
         return any(text in label.text() for label in self.window.findChildren(QLabel) if label.isVisible())
+
+    def record_message(self, text: str, _kind: str, _action: str) -> None:
+        """Add a message of the window; connect this to its signal."""
+        self.messages.append(text)
+
+    def was_shown(self, text: str) -> bool:
+        """Whether any recorded message contains ``text``."""
+        return any(text in message for message in self.messages)
 
     def read_state(self) -> str:
         """Return the state in the status bar."""
@@ -135,7 +149,7 @@ class SimulatedUser:
 
     def select_task(self, name: str) -> None:
         """Click a task in the list, after it has been loaded."""
-        self.wait_until(lambda: self.can_see("Tasks and takes"), 20, "the list of tasks")
+        self.wait_until(lambda: self.can_see("Tasks and takes"), "the list of tasks")
         tree = self.find_widget("Tasks and takes")
         assert isinstance(tree, QTreeView)
         for row in range(tree.model().rowCount()):
@@ -158,18 +172,21 @@ class SimulatedUser:
         """Process events for a time, s."""
         deadline = time.monotonic() + seconds
         while True:
-            began = time.monotonic()
+            began, worked = time.monotonic(), time.thread_time()
             QApplication.processEvents()
             self.longest_pause = max(self.longest_pause, time.monotonic() - began)
+            self.longest_work = max(self.longest_work, time.thread_time() - worked)
             if time.monotonic() >= deadline:
                 return
-            time.sleep(0.004)
+            sleep(0.004)
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float = 20.0, description: str = "") -> None:
-        """Process events until a condition holds; fail after ``timeout`` s."""
-        deadline = time.monotonic() + timeout
+    def wait_until(self, condition: Callable[[], bool], description: str = "") -> None:
+        """Process events until a condition holds; fail after ``PATIENCE_S``."""
+        deadline = time.monotonic() + PATIENCE_S
         while not condition():
-            assert time.monotonic() < deadline, f"{description or condition} did not come within {timeout:.0f} s"
+            assert time.monotonic() < deadline, (
+                f"{description or condition} did not come within {PATIENCE_S:.0f} s; messages: {self.messages[-5:]}"
+            )
             self.pause(0.02)
 
 

@@ -15,6 +15,7 @@ from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import TaskProgram, save_programs
 from metagui.demonstrations.storage.library import Library
 from metagui.learning import prior as priors
+from tests.helpers.clocks import PATIENCE_S
 
 PROGRAMS = (
     TaskProgram("hover", (Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}),), family="reach"),
@@ -117,7 +118,7 @@ def test_generate_makes_library(library):
 def test_generate_several_processes_gives_same_takes(library, programs, tmp_path):
     arguments = ("generate", "--programs", programs, "--takes", 1, "--out", tmp_path / "again", "--workers", 2)
     process = start_process(*arguments)
-    shown, _ = process.communicate(timeout=60)
+    shown, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "press twice" in shown
     first, again = (Library(root).load_take("press twice", "001") for root in (library, tmp_path / "again"))
@@ -203,7 +204,7 @@ def test_train_interrupted_saves_prior(prior, programs, folder, tmp_path):
     try:
         assert process.stderr.readline().startswith("encoder ")
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         assert (tmp_path / "prior.safetensors").is_file()
     finally:

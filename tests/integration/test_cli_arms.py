@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,13 +13,14 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
-from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.cli import app
+from tests.helpers.clocks import PATIENCE_S
+from tests.helpers.in_process_port import Cable
+from tests.helpers.terminals import open_patiently
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,45 +37,33 @@ def run_command(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def test_calibrate_by_hand_new_arm_moves() -> None:
-    arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
-    arm.follow_hand_path(sweep_by_hand())
-    stopped = threading.Event()
-    readings: list[Packet] = []
-    arm.bus.on_packet = lambda packet: readings.append(packet) if packet.code == InstructionCode.SYNC_READ else None
-
-    def advance_with_readings() -> None:
-        seen = 0
-        while not stopped.wait(0.001):  # a few steps a reading, however busy the machine is
-            if len(readings) > seen:
-                seen = len(readings)
-                arm.advance(8)
-
-    with EmulatedPort(arm, physics=False) as port:
-        thread = threading.Thread(target=advance_with_readings)
-        thread.start()
-        try:
-            result = run_command("calibrate", "--port", port.name, "--name", "mine", "--json")
-        finally:
-            stopped.set()
-            thread.join()
-        assert result.exit_code == 0, result.stderr
-        assert "Move every joint by hand from stop to stop" in result.stderr
-        assert list(json.loads(result.stdout)) == [joint.name for joint in SO101Arm("").joints]
-        calibration = ArmRegistry().load_calibration("mine")
-        assert ArmRegistry().find_device("mine") == port.name
-        with SO101Arm(port.name, calibration) as driver:
-            np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.015)
+@pytest.fixture
+def cable(monkeypatch: pytest.MonkeyPatch) -> Cable:
+    """Return the cable of a new arm; hands guide it a few steps at every reading while its torque is off."""
+    made = Cable(EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000)), hand_periods=8)
+    monkeypatch.setattr(arm_registry, "SerialPort", made.open_port)
+    return made
 
 
-def test_calibrate_imports_lerobot_file(tmp_path: Path) -> None:
-    arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
+def test_calibrate_by_hand_new_arm_moves(cable: Cable) -> None:
+    cable.arm.follow_hand_path(sweep_by_hand())
+    result = run_command("calibrate", "--port", cable.device, "--name", "mine", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "Move every joint by hand from stop to stop" in result.stderr
+    assert list(json.loads(result.stdout)) == [joint.name for joint in SO101Arm("").joints]
+    calibration = ArmRegistry().load_calibration("mine")
+    assert ArmRegistry().find_device("mine") == cable.device
+    with SO101Arm(cable.device, calibration, open_port=cable.open_port) as driver:
+        np.testing.assert_allclose(driver.observe().positions, cable.arm.read_joint_angles(), atol=0.015)
+
+
+def test_calibrate_imports_lerobot_file(tmp_path: Path, cable: Cable) -> None:
+    arm = cable.arm
     arm.compute_calibration().save(tmp_path / "lerobot.json")
-    with EmulatedPort(arm, physics=False) as port:
-        result = run_command("calibrate", "--port", port.name, "--import", tmp_path / "lerobot.json")
-        assert result.exit_code == 0, result.stderr
-        with SO101Arm(port.name, arm.compute_calibration()) as driver:
-            np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
+    result = run_command("calibrate", "--port", cable.device, "--import", tmp_path / "lerobot.json")
+    assert result.exit_code == 0, result.stderr
+    with SO101Arm(cable.device, arm.compute_calibration(), open_port=cable.open_port) as driver:
+        np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
 
 
 def test_calibrate_invalid_input_fails(tmp_path: Path) -> None:
@@ -99,16 +87,17 @@ def test_arms_lists_ports_and_named_arms() -> None:
     assert json.loads(run_command("arms", "--json").stdout)["elsewhere"][0]["name"] == "mine"
 
 
+@pytest.mark.pty
 def test_emulate_arm_serves_until_interrupted() -> None:
     command = [sys.executable, "-m", "metagui", "emulate-arm", "--seed", "3"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             name = process.stdout.readline().strip()
-            with SO101Arm(name) as driver:
+            with SO101Arm(name, open_port=open_patiently) as driver:
                 assert np.isfinite(driver.observe().positions).all()
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(PATIENCE_S) == 0
             assert process.stderr is not None
             assert process.stderr.read() == ""
         finally:

@@ -50,6 +50,7 @@ from metagui.learning.training.fine_tuning_data import FineTuningData, build_fin
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep
 from metagui.learning.training.training_data import TrainingData
 from metagui.paths import recordings_dir, resources_dir
+from tests.helpers.qt import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -551,8 +552,8 @@ def test_the_window_opens_as_it_was_closed(tmp_path: Path, qtbot: QtBot, named_a
             window = next(each for each in QApplication.topLevelWidgets() if isinstance(each, MainWindow))
             splitters = {each.objectName(): each.sizes() for each in window.findChildren(QSplitter)}
             seen["colours"] = window.theme.choice
-            seen["chosen"] = window.session.arm_connection.chosen.key
-            seen["counts_in"] = dict(window.session.countdown_before_recording)
+            seen["chosen"] = session_of(window).arm.connection.chosen.key
+            seen["counts_in"] = dict(session_of(window).recording.controller.countdown_enabled)
             seen["splitters"] = {name: sizes for name, sizes in splitters.items() if name in wanted["splitters"]}
             seen["size"] = [window.width(), window.height()]
             window.close()

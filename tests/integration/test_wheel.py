@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.clocks import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -14,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -47,7 +49,7 @@ def test_wheel_installed_finds_resources(wheel, tmp_path, monkeypatch):
     """It never records into its own folder."""
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", site, wheel]
-    subprocess.run(pip, check=True, capture_output=True, timeout=120)
+    subprocess.run(pip, check=True, capture_output=True, timeout=PATIENCE_S)
     monkeypatch.delenv("METAGUI_RECORDINGS")
     monkeypatch.setenv("PYTHONPATH", str(site))
     code = "from metagui.paths import *; print(resources_dir()); print(recordings_dir())"

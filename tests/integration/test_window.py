@@ -1,4 +1,4 @@
-"""Someone uses the program: a real window, real mouse and keys, the example tasks and the shipped prior."""
+"""A user at a real window with real mouse and key events, the example tasks and the shipped prior."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from metagui import app
 from metagui.gui.learning.loss_panel import LossAxes
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.theme.theme import Theme
+from metagui.gui.window.main_window import MainWindow
 from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import feature_layout
+from tests.helpers.clocks import PATIENCE_MS
+from tests.helpers.qt import session_of
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ EXAMPLES = Path(__file__).parents[2] / "recordings"
 SHIPPED = EXAMPLES.parent / "resources" / "prior" / "prior.safetensors"
 PRIOR = pytest.mark.skipif(not SHIPPED.is_file(), reason="no prior is shipped")
 ATTEMPTS = 4
-"""Runs in new scenes, of which one has to succeed: a policy is not perfect, and a scene can be awkward."""
+"""Number of runs in new scenes, of which one has to succeed: a policy is not perfect."""
 
 
 @pytest.fixture
@@ -40,37 +43,36 @@ def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     window = app.make_window(theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat), seed=12)
     qtbot.addWidget(window)
     window.resize(1440, 900)
-    with qtbot.waitExposed(window):
+    with qtbot.waitExposed(window, timeout=PATIENCE_MS):
         window.show()
     window.activateWindow()  # there may be no window manager to do it
     found = SimulatedUser(window)
-    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), 60, "the arm")
+    session_of(window).messages.posted.connect(found.record_message)
+    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), "the arm")
     yield found
     window.close()
 
 
 def teach(person: SimulatedUser, take: int) -> None:
-    """Show once how the red cube gets onto the yellow zone."""
+    """Record one take in which the red cube is placed on the yellow zone."""
     person.press_button("Record")
-    person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
+    person.wait_until(lambda: person.read_state().startswith("Recording"), "recording")
     person.click_object("red")
-    person.wait_until(lambda: person.find_button("Place").isChecked(), 10, "the tool to move on")
+    person.wait_until(lambda: person.find_button("Place").isChecked(), "the tool to move on")
     person.click_object("yellow")
     person.press_button("Finish")
-    person.wait_until(
-        lambda: person.can_read(f"take {take:03}") and person.can_read("Saved"), 60, "the take to be saved"
-    )
-    person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
+    person.wait_until(lambda: person.was_shown(f"take {take:03}") and person.was_shown("Saved"), "the take to be saved")
+    person.wait_until(lambda: person.read_state() == "Ready", "the arm")
 
 
-def points(person: SimulatedUser) -> int:
+def count_curve_points(person: SimulatedUser) -> int:
     """Count the points on the loss curves."""
     shown = [item.xData for item in person.window.findChild(LossAxes).getPlotItem().listDataItems()]
     return sum(len(steps) for steps in shown if steps is not None)
 
 
 @PRIOR
-def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser) -> None:
+def test_record_three_takes_adapt_and_run(person: SimulatedUser) -> None:
     person.press_button("New task")
     person.type_text("my red on yellow")
     for take in (1, 2, 3):
@@ -79,84 +81,88 @@ def test_show_it_three_times_press_adapt_let_the_arm_do_it(person: SimulatedUser
     nearest = [w.accessibleName() for w in person.window.findChildren(NeighbourRow) if w.isVisible()]
     assert nearest[0].startswith("red cube to yellow zone"), nearest[:3]
 
-    person.longest_pause = 0.0
+    person.longest_work = 0.0
     person.press_button("Adapt to 3 demonstrations")
     seen: set[int] = set()
-    person.wait_until(lambda: seen.add(points(person)) or person.can_read("Adapted “my red"), 120, "adapting")
+    person.wait_until(lambda: seen.add(count_curve_points(person)) or person.was_shown("Adapted “my red"), "adapting")
     assert len(seen) > 4, "curve points did not appear while it ran"
-    assert person.longest_pause < 1.0, "the window did not answer"
+    assert person.longest_work < 1.0, "the window did not answer"
 
     for _ in range(ATTEMPTS):
-        person.wait_until(lambda: person.find_button("Run").isEnabled(), 20, "the policy")
+        person.wait_until(lambda: person.find_button("Run").isEnabled(), "the policy")
+        person.messages.clear()
         person.press_button("Run")
-        person.wait_until(lambda: person.read_state().startswith("Running"), 10, "the run")
-        person.wait_until(lambda: person.read_state() == "Ready", 90, "the run to end")
-        if person.can_read("succeeded"):
+        person.wait_until(lambda: person.read_state().startswith("Running"), "the run")
+        person.wait_until(lambda: person.read_state() == "Ready", "the run to end")
+        if person.was_shown("succeeded"):
             return
     raise AssertionError("no run succeeded")
 
 
 @PRIOR
-def test_a_policy_of_another_version_is_said_to_be_one_and_learnt_again(
+def test_policy_of_another_version_is_reported_and_relearnt(
     person: SimulatedUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, other = "press the blue cube", "hover over the red cube"
     for task in (old, other):
         person.select_task(task)
         person.press_button("Adapt to 3 demonstrations")
-        person.wait_until(lambda task=task: person.can_read(f"Adapted “{task}”"), 120, "adapting")  # type: ignore[misc]
+        person.wait_until(lambda task=task: person.was_shown(f"Adapted “{task}”"), "adapting")  # type: ignore[misc]
     path = tmp_path / "recordings" / old / "adapted.safetensors"
     with monkeypatch.context() as earlier:
         adapted = TaskPolicy.load(path)
         earlier.setattr("metagui.learning.policy.feature_layout.VERSION", feature_layout.VERSION - 1)
         adapted.save(path)
     person.select_task(old)
-    person.wait_until(lambda: person.can_read("cannot be read. Press Adapt"), 10, "the place of the curves to say so")
+    person.wait_until(lambda: person.can_read("cannot be read. Press Adapt"), "the place of the curves to say so")
     assert person.can_read("another version of the program. The takes are safe")
     curves = person.window.findChild(LossAxes)
     assert not curves.isVisible(), "another task's curves are still there"
     assert person.find_button("Adapt to 3 demonstrations (from the message)").isEnabled()
+    person.messages.clear()
     person.press_button("Adapt to 3 demonstrations")
-    person.wait_until(curves.isVisible, 60, "new curves")
-    person.wait_until(lambda: person.can_read(f"Adapted “{old}”"), 120, "adapting")
-    assert not person.can_read("another version of the program"), "what was mended is still complained of"
+    person.wait_until(curves.isVisible, "new curves")
+    person.wait_until(lambda: person.was_shown(f"Adapted “{old}”"), "adapting")
+    assert not person.can_read("another version of the program"), "the resolved error is still shown"
 
 
-def test_the_mouse_turns_zooms_and_points(person: SimulatedUser) -> None:
+def test_mouse_rotates_view_and_shows_hints(person: SimulatedUser) -> None:
     view = person.find_widget(SCENE_VIEW_NAME)
     person.leave_view()
     before = person.grab_pixels(view)
     person.drag(view, QPoint(40, 40), QPoint(150, -30))
     person.leave_view()
-    assert (person.grab_pixels(view) != before).mean() > 0.05
+    person.wait_until(lambda: (person.grab_pixels(view) != before).mean() > 0.05, "the new view")
     person.press_button("Reset view")
     person.hover("green")
-    person.wait_until(lambda: person.can_read("Grasp green cube"), 5, "the hint")
+    person.wait_until(lambda: person.can_read("Grasp green cube"), "the hint")
     person.press_button("Place")
     person.hover("yellow")
-    person.wait_until(lambda: person.can_read("grasp a cube first"), 5, "the reason")
+    person.wait_until(lambda: person.can_read("grasp a cube first"), "the reason")
     person.click_object("yellow")
-    person.wait_until(lambda: person.can_read("The arm stays where it is"), 5, "the message")
+    person.wait_until(lambda: person.was_shown("The arm stays where it is"), "the message")
 
 
-def test_stop_is_always_within_reach(person: SimulatedUser) -> None:
+def test_escape_stops_and_saves_the_take(person: SimulatedUser) -> None:
     person.press_button("Record")
     person.click_object("red")
-    person.pause(1.0)
+    assert isinstance(person.window, MainWindow)
+    recorder = session_of(person.window).arm.controller.recorder
+    person.wait_until(lambda: recorder.sample_count > 50, "the arm to move for a second")
     person.press_key(Qt.Key.Key_Escape)
-    person.wait_until(lambda: person.read_state() == "Ready", 5, "the arm to hold")
-    person.wait_until(lambda: person.can_read("Saved"), 20, "what was recorded to be kept")
+    person.wait_until(lambda: person.read_state() == "Ready", "the arm to hold")
+    person.wait_until(lambda: person.was_shown("Saved"), "what was recorded to be kept")
     person.press_button("Undo")
-    person.wait_until(lambda: person.find_button("Redo").isEnabled(), 10, "the undo")
+    person.wait_until(lambda: person.find_button("Redo").isEnabled(), "the undo")
 
 
 @PRIOR
-def test_two_demonstrations_are_overlaid_from_the_heat_map(person: SimulatedUser) -> None:
+def test_heat_map_click_overlays_two_takes(person: SimulatedUser) -> None:
     person.press_button("Heat map")
     name = "Heat map of distances between tasks"
-    person.wait_until(lambda: person.can_see(name), 60, "the comparison")
+    person.wait_until(lambda: person.can_see(name), "the comparison")
     heat = person.find_widget(name)
     person.click(heat, QPoint(heat.width() * 2 // 3, heat.height() // 3))
-    person.wait_until(lambda: person.can_read(", take "), 20, "both demonstrations")
+    person.wait_until(lambda: person.can_read(", take "), "both demonstrations")
     person.press_button("Back")
     assert heat.isVisible()

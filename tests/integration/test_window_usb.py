@@ -1,10 +1,9 @@
-"""Someone with an arm on a cable: a real window, real mouse and keys, the virtual arm in a process of its own."""
+"""A user with an arm on a port: a real window, real mouse and keys, the emulated arm in another process."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +12,18 @@ from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
+from metagui.app import make_session, make_session_window
 from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101 import so101_arm
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
-from metagui.gui.window.session import Session
+from tests.helpers.clocks import PATIENCE_MS, PATIENCE_S
 from tests.helpers.priors import make_small_prior
+from tests.helpers.qt import session_of
 from tests.helpers.takes import generate_example_takes
+from tests.helpers.terminals import open_patiently
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.window
+pytestmark = [pytest.mark.window, pytest.mark.pty]
 
 
-class Cable:
-    """The virtual arm in a process of its own: plugging it in starts it, pulling it out ends it."""
+class EmulatedArmProcess:
+    """The emulated arm in another process: ``plug`` starts it, ``unplug`` ends it."""
 
     def __init__(self) -> None:
         self.device = ""
@@ -47,61 +48,54 @@ class Cable:
         assert self._process.stdout is not None
         self.device = self._process.stdout.readline().strip()
 
-    def pull(self) -> None:
+    def unplug(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(20)
+            self._process.wait(PATIENCE_S)
             assert self._process.stdout is not None
             self._process.stdout.close()
         self._process, self.device = None, ""
 
-    def ports(self) -> tuple[UsbPort, ...]:
+    def list_ports(self) -> tuple[UsbPort, ...]:
         return (UsbPort(self.device, 0x1A86, 0x55D3, "S1", "virtual"),) if self.device else ()
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine that tests may be busy: silence for a moment means nothing."""
-    monkeypatch.setattr(
-        so101_arm, "SO101ArmSettings", partial(so101_arm.SO101ArmSettings, retries=9, max_feedback_age=4.0)
-    )
-
-
 @pytest.fixture
-def cable() -> Iterator[Cable]:
-    made = Cable()
+def cable() -> Iterator[EmulatedArmProcess]:
+    made = EmulatedArmProcess()
     made.plug()
     yield made
     made.unplug()
 
 
 @pytest.fixture
-def person(qtbot: QtBot, tmp_path: Path, cable: Cable) -> Iterator[SimulatedUser]:
+def person(qtbot: QtBot, tmp_path: Path, cable: EmulatedArmProcess) -> Iterator[SimulatedUser]:
     library = Library(tmp_path / "library")
     for name in ("above red", "press red"):
         for take in generate_example_takes()[name][:2]:
             library.add_take(take)
     theme = Theme("light")
     theme.apply()
-    book = ArmRegistry(tmp_path / "arms", ports=cable.list_ports)
-    session = Session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
-    window = MainWindow(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
+    book = ArmRegistry(tmp_path / "arms", cable.list_ports, open_patiently)
+    session = make_session(SimulatedArm, library, make_small_prior, seed=3, registry=book, list_ports=cable.list_ports)
+    window = make_session_window(session, theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat))
     qtbot.addWidget(window)
     window.resize(1280, 800)
-    with qtbot.waitExposed(window):
+    with qtbot.waitExposed(window, timeout=PATIENCE_MS):
         window.show()
     window.activateWindow()
     found = SimulatedUser(window)
-    found.wait_until(lambda: found.read_state() == "Ready", 60, "the simulated arm")
+    session.messages.posted.connect(found.record_message)
+    found.wait_until(lambda: found.read_state() == "Ready", "the simulated arm")
     yield found
     window.close()
 
 
 def pick(person: SimulatedUser, words: str) -> None:
-    """Choose an arm in the list, as far as its name goes."""
+    """Select the arm whose label contains ``words``."""
     box = person.find_widget("Arm")
     assert isinstance(box, QComboBox)
-    person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), 10, words)
+    person.wait_until(lambda: any(words in box.itemText(i) for i in range(box.count())), words)
     box.setFocus(Qt.FocusReason.TabFocusReason)
     for _ in range(box.count()):
         if words in box.currentText():
@@ -112,7 +106,7 @@ def pick(person: SimulatedUser, words: str) -> None:
 
 
 def choose_mode(person: SimulatedUser, key: str) -> None:
-    """Choose how to teach, by keys in the menu."""
+    """Select a teaching mode by its key."""
     window = person.window
     assert isinstance(window, MainWindow)
     bar = window.arm_panel.mode_bar
@@ -123,101 +117,115 @@ def choose_mode(person: SimulatedUser, key: str) -> None:
 def joint_angles(person: SimulatedUser) -> np.ndarray:
     window = person.window
     assert isinstance(window, MainWindow)
-    tick = window.session.arm_controller.latest_tick
+    tick = session_of(window).arm.controller.latest_tick
     assert tick is not None
     return tick.observation.joints.positions
 
 
-def test_from_the_cable_to_a_take_that_survives_a_pulled_plug_and_a_run(person: SimulatedUser, cable: Cable) -> None:
+def wait_for_rest(person: SimulatedUser) -> np.ndarray:
+    """Return the joint angles, rad, after 20 ticks without a change."""
+    window = person.window
+    assert isinstance(window, MainWindow)
+    controller = session_of(window).arm.controller
+    while True:
+        before = controller.latest_tick
+        assert before is not None
+        person.wait_until(lambda tick=before: controller.latest_tick.index > tick.index + 20, "twenty ticks")  # type: ignore[misc,union-attr]
+        now = joint_angles(person)
+        if np.abs(now - before.observation.joints.positions).max() < 0.005:
+            return now
+
+
+def test_connect_place_record_unplug_adapt_and_run(person: SimulatedUser, cable: EmulatedArmProcess) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     pick(person, "pts/")
     person.press_button("Connect")
-    person.wait_until(lambda: person.can_read("Connected /dev/"), 20, "the arm")
-    person.wait_until(lambda: person.can_read("This arm has no camera"), 5, "what to do next")
-    window.session.arm_connection.name_chosen_arm("bench")
-    person.wait_until(lambda: person.can_read("called “bench”"), 10, "its name")
+    person.wait_until(lambda: person.was_shown("Connected /dev/"), "the arm")
+    person.wait_until(lambda: person.can_read("This arm has no camera"), "what to do next")
+    session_of(window).arm.connection.name_chosen_arm("bench")
+    person.wait_until(lambda: person.was_shown("called “bench”"), "its name")
 
-    person.press_button("Mark things")
-    person.wait_until(lambda: person.can_read("Drag cubes and zones"), 5, "how")
+    person.press_button("Mark objects")
+    person.wait_until(lambda: person.can_read("Drag cubes and zones"), "how")
     person.leave_view()
-    before = window.session.arm_controller.arm.observe_scene().positions
+    before = session_of(window).arm.controller.arm.observe_scene().positions
     person.drag(person.find_widget(SCENE_VIEW_NAME), person.find_object("blue"), QPoint(-70, 90))
-    person.wait_until(lambda: person.can_read("blue cube is marked"), 5, "the mark")
-    moved = np.linalg.norm(window.session.arm_controller.arm.observe_scene().positions - before, axis=1)
+    person.wait_until(lambda: person.was_shown("blue cube is marked"), "the mark")
+    moved = np.linalg.norm(session_of(window).arm.controller.arm.observe_scene().positions - before, axis=1)
     assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
-    person.press_button("Mark things")
+    person.press_button("Mark objects")
     assert not person.can_read("This arm has no camera")
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())
     here.trigger()
-    # The hands may have left the gripper where nothing can stand.
+    # The emulated hands may have left the gripper where no object can be placed.
     answers = "violet zone is marked", "violet zone cannot be placed"
-    person.wait_until(lambda: any(map(person.can_read, answers)), 5, "the mark under the gripper")
+    person.wait_until(lambda: any(map(person.was_shown, answers)), "the mark under the gripper")
 
     choose_mode(person, "hand")
-    person.press_button("Lead by hand")
-    person.wait_until(lambda: "limp: lead it by hand" in person.read_state(), 10, "the arm to go limp")
-    start = joint_angles(person)
+    person.press_button("Guide by hand")
+    person.wait_until(lambda: "torque off: guide it by hand" in person.read_state(), "the torque to go off")
     window.actions_["countdown"].trigger()  # the hands lead at once
     person.press_button("Record")
-    person.wait_until(lambda: person.read_state().startswith("Recording"), 10, "recording")
-    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.3, 20, "the hands")
+    person.wait_until(lambda: person.read_state().startswith("Recording"), "recording")
+    start = joint_angles(person)
+    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.3, "the hands")
+    recorder = session_of(window).arm.controller.recorder
+    person.wait_until(lambda: recorder.sample_count > 50, "a second of recording")
     cable.unplug()
-    person.wait_until(lambda: person.read_state() == "Error", 10, "the loss to be noticed")
-    person.wait_until(lambda: person.can_read("Saved “led by hand”"), 20, "the take to be kept")
-    person.wait_until(lambda: person.can_read("Looking for “bench”"), 10, "the search")
+    person.wait_until(lambda: person.read_state() == "Error", "the loss to be noticed")
+    person.wait_until(lambda: person.was_shown("Saved “led by hand”"), "the take to be kept")
+    person.wait_until(lambda: person.can_read("Looking for “bench”"), "the search")
 
     cable.plug()
-    person.wait_until(lambda: person.can_read("“bench” is back"), 30, "the arm to come back")
-    person.wait_until(lambda: person.read_state() == "Ready", 10, "the arm")
+    person.wait_until(lambda: person.was_shown("“bench” is back"), "the arm to come back")
+    person.wait_until(lambda: person.read_state() == "Ready", "the arm")
 
     person.select_task("above red")
     person.press_button("Adapt to 2")
-    person.wait_until(lambda: person.find_button("Run").isEnabled(), 60, "the policy")
-    person.wait_until(lambda: person.read_state() == "Ready", 20, "the learner")
+    person.wait_until(lambda: person.find_button("Run").isEnabled(), "the policy")
+    person.wait_until(lambda: person.read_state() == "Ready", "the learner")
     person.press_button("Run")
-    person.wait_until(lambda: person.read_state() == "Starting", 5, "the countdown")
+    person.wait_until(lambda: person.read_state() == "Starting", "the countdown")
     assert person.can_see("“above red” begins in 3") or person.can_see("“above red” begins in 2")
     person.press_key(Qt.Key.Key_Escape)
-    person.wait_until(lambda: person.can_read("Cancelled before anything moved"), 5, "the end of the countdown")
+    person.wait_until(lambda: person.was_shown("Cancelled before anything moved"), "the end of the countdown")
     person.press_button("Run")
-    person.wait_until(lambda: person.read_state() == "Running", 15, "the run")
-    person.wait_until(lambda: person.can_read("limits in force"), 5, "the limits")
+    person.wait_until(lambda: person.read_state() == "Running", "the run")
+    person.wait_until(lambda: person.can_read("limits in force"), "the limits")
     person.press_button("Stop")
-    person.wait_until(lambda: person.read_state() == "Ready", 5, "the arm to hold")
+    person.wait_until(lambda: person.read_state() == "Ready", "the arm to hold")
     assert person.can_read("the arm holds")
 
 
-def test_keys_steer_only_while_the_view_has_the_focus(person: SimulatedUser) -> None:
+def test_keys_move_arm_only_while_the_view_has_focus(person: SimulatedUser) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
     choose_mode(person, "keys")
     view = person.find_widget(SCENE_VIEW_NAME)
-    person.wait_until(view.hasFocus, 5, "the focus")
+    person.wait_until(view.hasFocus, "the focus")
     start = joint_angles(person)
     handle = window.windowHandle()
     QTest.keyPress(handle, Qt.Key.Key_Right)
-    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.1, 10, "the arm to move")
+    person.wait_until(lambda: np.abs(joint_angles(person) - start).max() > 0.1, "the arm to move")
     QTest.keyRelease(handle, Qt.Key.Key_Right)
-    person.pause(0.5)
-    rest = joint_angles(person)
+    rest = wait_for_rest(person)
     window.actions_["search"].trigger()
-    person.wait_until(lambda: person.can_read("Click the view"), 5, "what is missing")
+    person.wait_until(lambda: person.can_read("Click the view"), "what is missing")
     person.type_text("wdr")
-    person.pause(0.3)
-    np.testing.assert_allclose(joint_angles(person), rest, atol=0.03)
+    np.testing.assert_allclose(wait_for_rest(person), rest, atol=0.03)
     choose_mode(person, "click")
     assert not person.can_read("Click the view")
 
 
-def test_nothing_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
+def test_no_text_is_clipped_with_an_arm_on_a_port(person: SimulatedUser) -> None:
     from PySide6.QtWidgets import QAbstractButton, QLabel, QLineEdit
 
     from metagui.gui.widgets.eliding_label import ElidingLabel
 
     pick(person, "pts/")
     person.press_button("Connect")
-    person.wait_until(lambda: person.can_read("This arm has no camera"), 20, "the arm")
+    person.wait_until(lambda: person.can_read("This arm has no camera"), "the arm")
     for key in ("click", "hand", "keys"):
         choose_mode(person, key)
         person.pause(0.2)

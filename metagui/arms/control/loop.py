@@ -48,7 +48,7 @@ class ControlLoop:
     """Drives one connected arm in one scene.
 
     ``latest`` and ``error`` may be read from any thread. Sinks and ``on_error`` are called in the control thread and
-    must be quick. Whatever ends the loop, the arm is made to hold.
+    must be quick. Whatever ends the loop, the arm is made to hold. ``clock`` returns the time, s, and ``sleep`` waits.
     """
 
     def __init__(
@@ -59,6 +59,8 @@ class ControlLoop:
         servo: CartesianServo | None = None,
         period: float = CONTROL_PERIOD_S,
         on_error: Callable[[LoopFailure], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.arm = arm
         self.scene = scene
@@ -67,6 +69,7 @@ class ControlLoop:
         self.latest: Tick | None = None
         self.error: LoopFailure | None = None
         self._on_error = on_error
+        self._clock = clock
         self._guidable = arm if isinstance(arm, HandGuidable) else None
         self._read_state = arm.get_state if isinstance(arm, StatefulArm) else None
         self._sinks: tuple[Callable[[Tick], None], ...] = ()
@@ -77,7 +80,7 @@ class ControlLoop:
         self._hold_requested = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._timer = TickTimer(period)
+        self._timer = TickTimer(period, clock, sleep)
         self._index = 0
         self._simulated_time = 0.0
 
@@ -228,7 +231,7 @@ class ControlLoop:
     def _command_arm(self, observation: Observation, started: float, live: bool) -> tuple[Command, Command]:
         """Get a command, filter it and send it; return the requested and the sent command."""
         requested = self._request_command(observation)
-        age = time.perf_counter() - started if live else 0.0
+        age = self._clock() - started if live else 0.0
         held = self._hold_requested.is_set()
         allowed = self.gate.filter_command(None if held else requested, observation.joints, age, held)
         return _copy_command(requested) or allowed, self.arm.command(allowed)

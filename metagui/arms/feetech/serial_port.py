@@ -32,6 +32,8 @@ SERVO_BUS_BAUD = 1_000_000
 """Baud rate of the servo bus."""
 REPLY_TIMEOUT_S = 0.010
 """Silence of the line after which a reply counts as lost, s, at first; the bus raises it for slow adapters."""
+BAUD_CHANGE_PAUSE_S = 0.02
+"""Time in which an adapter sends what it has and a servo stores what it got, before the baud rate changes, s."""
 BITS_PER_BYTE = 10
 """Bits per byte on the line: start bit, eight data bits, stop bit."""
 BYTE_TIME_S = BITS_PER_BYTE / SERVO_BUS_BAUD
@@ -171,7 +173,11 @@ class SerialPort:
 
     def set_baud(self, baud: int) -> None:
         """Change the baud rate; a rate that the adapter does not have is ignored. Raises ConnectionLostError."""
+        if baud == self._serial.baudrate:
+            return
         try:
+            self._serial.flush()
+            time.sleep(BAUD_CHANGE_PAUSE_S)
             with contextlib.suppress(ValueError, NotImplementedError):
                 self._serial.baudrate = baud
         except _PORT_LOST_ERRORS as error:

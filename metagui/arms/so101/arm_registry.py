@@ -5,6 +5,7 @@ An arm is identified by its adapter's USB ids and serial number, so that it keep
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_config_path
 
-from metagui.arms.feetech.serial_port import PortError, UsbPort, list_usb_ports
+from metagui.arms.arm import ArmError
+from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, list_usb_ports
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -22,6 +24,7 @@ from metagui.atomic_write import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.calibration import ArmCalibration
 
 _REGISTRY_FILE = Path("arms.json")
@@ -65,11 +68,17 @@ def check_name(name: str) -> None:
 class ArmRegistry:
     """Stores arms in ``folder``: the file ``arms.json``, and a calibration per arm in LeRobot's format.
 
-    ``ports`` returns the ports that are plugged in.
+    ``ports`` returns the ports that are plugged in; ``open_port`` opens a device, as a ``SerialPort`` if it is None.
     """
 
-    def __init__(self, folder: Path | None = None, ports: Callable[[], tuple[UsbPort, ...]] = list_usb_ports) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        ports: Callable[[], tuple[UsbPort, ...]] = list_usb_ports,
+        open_port: Callable[[str], Port] | None = None,
+    ) -> None:
         self.folder = folder or user_config_path("metagui") / "arms"
+        self.open_port = open_port or SerialPort
         self._list_ports = ports
 
     def list_arms(self) -> tuple[RegisteredArm, ...]:
@@ -122,7 +131,24 @@ class ArmRegistry:
         """Return a named arm, which finds its port at every connection. Raises PortError, CalibrationError."""
         registered = self._find_registered(name)
         calibration = self.load_calibration(name)
-        return SO101Arm(registered.device, calibration, name, find_device=lambda: self.find_device(name))
+        return SO101Arm(
+            registered.device,
+            calibration,
+            name,
+            open_port=self.open_port,
+            find_device=lambda: self.find_device(name),
+            find_owner=self.find_owner,
+        )
+
+    def find_owner(self, in_servos: ArmCalibration) -> str | None:
+        """Return the name of the arm whose calibration servos hold; None if no arm's or several arms' equal it."""
+        names = []
+        for arm in self.list_arms():
+            with contextlib.suppress(ArmError):
+                calibration = self.load_calibration(arm.name)
+                if calibration is not None and calibration.is_same_in_servos(in_servos):
+                    names.append(arm.name)
+        return names[0] if len(names) == 1 else None
 
     def find_name(self, port: UsbPort) -> str | None:
         """Return the name of the arm on a port."""
@@ -160,7 +186,7 @@ def make_usb_arm(address: str, registry: ArmRegistry | None = None) -> SO101Arm:
     found = registry.identify(address)
     if found.name:
         return registry.make_arm(found.name)
-    return SO101Arm(address, find_device=lambda: registry.locate_device(found))
+    return SO101Arm(address, open_port=registry.open_port, find_device=lambda: registry.locate_device(found))
 
 
 def make_twinned_arm(address: str, registry: ArmRegistry | None = None) -> TwinnedArm:

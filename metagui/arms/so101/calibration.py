@@ -76,13 +76,21 @@ class ArmCalibration:
 
     def require_same_in_servos(self, servo_calibration: ArmCalibration) -> None:
         """Raise NotCalibratedError unless the servos hold this calibration; they do not store the directions."""
-        pairs = zip(JOINTS, self.joints, servo_calibration.joints, strict=True)
-        different = [joint.name for joint, own, stored in pairs if replace(own, drive_mode=0) != stored]
+        different = self._find_different(servo_calibration)
         if different:
             raise NotCalibratedError(
                 f"The servos hold another calibration than this arm's file ({', '.join(different)} differ), so the arm "
                 "was not switched on. Write the file's to the arm, or calibrate again."
             )
+
+    def is_same_in_servos(self, servo_calibration: ArmCalibration) -> bool:
+        """Return whether the servos hold this calibration."""
+        return not self._find_different(servo_calibration)
+
+    def _find_different(self, servo_calibration: ArmCalibration) -> list[str]:
+        """Return the names of the joints that differ; servos do not store the directions."""
+        pairs = zip(JOINTS, self.joints, servo_calibration.joints, strict=True)
+        return [joint.name for joint, own, stored in pairs if replace(own, drive_mode=0) != stored]
 
     def to_json(self, joints: Sequence[Joint] = JOINTS) -> str:
         """Return LeRobot's JSON text."""

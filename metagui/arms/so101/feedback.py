@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from metagui.arms.feetech.bus import describe_silence
 from metagui.arms.feetech.protocol import ServoStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from metagui.arms.feetech.control_table import Feedback
     from metagui.arms.so101.motors import ServoChain
 
@@ -31,9 +34,10 @@ class ServosLostError(ConnectionLostError):
 class LatestFeedback:
     """The latest feedback of each servo of a chain; ``max_age`` is its longest use instead of lost replies, s."""
 
-    def __init__(self, chain: ServoChain, max_age: float) -> None:
+    def __init__(self, chain: ServoChain, max_age: float, clock: Callable[[], float] = time.perf_counter) -> None:
         self._chain = chain
         self._max_age = max_age
+        self._clock = clock
         self._last: dict[int, Feedback] = {}
         self._received_at: dict[int, float] = {}
         self.responded: frozenset[int] = frozenset()
@@ -42,8 +46,9 @@ class LatestFeedback:
     def read(self) -> None:
         """Read all servos once. Raises ServosLostError if one has been silent for longer than ``max_age``."""
         self._read_servos()
-        oldest = time.perf_counter() - self._max_age
-        lost = [servo_id for servo_id in self._chain.ids if self._received_at.get(servo_id, -1.0) < oldest]
+        oldest = self._clock() - self._max_age
+        silent = [servo_id for servo_id in self._chain.ids if servo_id not in self.responded]
+        lost = [servo_id for servo_id in silent if self._received_at.get(servo_id, -math.inf) < oldest]
         if lost:
             raise ServosLostError(describe_silence(lost))
 
@@ -76,5 +81,5 @@ class LatestFeedback:
     def _read_servos(self) -> None:
         received = self._chain.read_feedback()
         self._last |= received
-        self._received_at |= dict.fromkeys(received, time.perf_counter())
+        self._received_at |= dict.fromkeys(received, self._clock())
         self.responded = frozenset(received)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from metagui.arms.so101.calibration import TickConversion
     from metagui.arms.so101.feedback import LatestFeedback
@@ -35,13 +35,15 @@ class ServoGoals:
         feedback: LatestFeedback,
         goals: Sequence[int],
         velocity_factor: float,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._chain = chain
         self._conversion = conversion
         self._feedback = feedback
         self._max_velocities = [velocity_factor * joint.max_velocity / RAD_PER_TICK for joint in conversion.joints]
         self._last_goals = dict(zip(chain.ids, goals, strict=True))
-        self._sent_at = time.perf_counter()
+        self._clock = clock
+        self._sent_at = clock()
         self.torque_lost: frozenset[int] = frozenset()
         """Ids of servos that were found without torque and have not been sent their present position since."""
 
@@ -56,7 +58,7 @@ class ServoGoals:
 
     def move_towards(self, ticks: Sequence[int]) -> None:
         """Send goals, as far towards ``ticks`` as the time since the last ones allows."""
-        elapsed = min(max(time.perf_counter() - self._sent_at, GOAL_INTERVAL_RANGE_S[0]), GOAL_INTERVAL_RANGE_S[1])
+        elapsed = min(max(self._clock() - self._sent_at, GOAL_INTERVAL_RANGE_S[0]), GOAL_INTERVAL_RANGE_S[1])
         steps = [int(speed * elapsed) for speed in self._max_velocities]
         servos = zip(ticks, self._last_goals.values(), steps, strict=True)
         self._send([min(max(tick, last - step), last + step) for tick, last, step in servos])
@@ -77,6 +79,6 @@ class ServoGoals:
         }
         if goals:
             self._chain.write_goals(goals)
-            self._sent_at = time.perf_counter()
+            self._sent_at = self._clock()
             self._last_goals |= goals
         self.torque_lost = (without_torque - responded) | overheated

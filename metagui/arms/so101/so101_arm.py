@@ -19,7 +19,7 @@ from metagui.arms.feetech.bus import BusCounters, ServoBus, describe_latency
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, TickConversion
+from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, NotCalibratedError, TickConversion
 from metagui.arms.so101.feedback import LatestFeedback, ServosLostError
 from metagui.arms.so101.goals import ServoGoals
 from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 class TorqueLostError(ArmError):
     """A servo that should hold lost its torque."""
+
+
+class ExchangedArmsError(CalibrationError):
+    """The servos hold the calibration of another named arm."""
 
 
 class OverheatedError(ArmError):
@@ -59,8 +63,8 @@ class SO101ArmSettings:
 class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
-    ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device. A context manager,
-    which holds, then closes the arm at its end.
+    ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device, ``clock`` returns
+    the time, s, ``find_owner`` the name of the arm with a calibration. A context manager, which holds, then closes the arm at its end.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class SO101Arm:
         settings: SO101ArmSettings | None = None,
         open_port: Callable[[str], Port] = SerialPort,
         find_device: Callable[[], str] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        find_owner: Callable[[ArmCalibration], str | None] | None = None,
     ) -> None:
         self.device = device
         self.name = name
@@ -82,6 +88,8 @@ class SO101Arm:
         self.joints: tuple[Joint, ...] = JOINTS if calibration is None else TickConversion(calibration).joints
         self._open_port = open_port
         self._find_device = find_device
+        self._clock = clock
+        self._find_owner = find_owner
         self._lock = threading.RLock()
         self._chain: ServoChain | None = None
         self._reading_count = 0
@@ -111,9 +119,9 @@ class SO101Arm:
         torque: it only gets its present position as a goal until it holds again.
         """
         with self._connection() as chain:
-            before, retries = time.perf_counter(), chain.bus.counters.retries
+            before, retries = self._clock(), chain.bus.counters.retries
             self._feedback.read()
-            now = time.perf_counter()
+            now = self._clock()
             self._check_torque(chain)
             feedback = self._feedback.as_array()
             return JointState(
@@ -202,7 +210,7 @@ class SO101Arm:
         chain.check_servos()
         calibration = chain.read_calibration()
         if self.calibration is not None:
-            self.calibration.require_same_in_servos(calibration)
+            self._require_own_servos(self.calibration, calibration)
             calibration = self.calibration  # it also has the directions
         chain.configure()
         chain.bus.retries = self.settings.retries
@@ -210,9 +218,22 @@ class SO101Arm:
         self._enable_torque(chain)
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True
 
+    def _require_own_servos(self, own: ArmCalibration, in_servos: ArmCalibration) -> None:
+        """Raise ExchangedArmsError if the servos are those of another arm, NotCalibratedError if they differ."""
+        try:
+            own.require_same_in_servos(in_servos)
+        except NotCalibratedError:
+            owner = None if self._find_owner is None else self._find_owner(in_servos)
+            if owner is None or owner == self.name:
+                raise
+            raise ExchangedArmsError(
+                f"These are the servos of “{owner}”, not of “{self.name}”: the two arms are exchanged. Nothing was "
+                f"written and nothing moved. Exchange their USB cables, or connect “{owner}” and name the arms again."
+            ) from None
+
     def _enable_torque(self, chain: ServoChain) -> None:
         """Switch the torque on at the present position. Raises CalibrationError or OverheatedError if it is unsafe."""
-        feedback = LatestFeedback(chain, self.settings.max_feedback_age)
+        feedback = LatestFeedback(chain, self.settings.max_feedback_age, self._clock)
         feedback.read()
         if overheated := feedback.find_overheated():
             raise OverheatedError(
@@ -230,7 +251,7 @@ class SO101Arm:
                 )
         chain.enable_torque(goals)
         self._feedback = feedback
-        self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor)
+        self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False
 
     def _hold_position(self) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import adapted_policy_path, load_prior, load_takes, open_library
+from metagui.cli.library import adapted_policy_path, load_intact_takes, load_prior, load_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
 from metagui.cli.output import make_progress_bar, print_note, print_result
 from metagui.generators import run_to_end
@@ -85,7 +85,7 @@ def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstrat
     embeddings = {}
     for name in learnt:
         with contextlib.suppress(FeatureError):  # a broken take of another task is no reason not to adapt
-            if found := library.load_takes(name):
+            if found := load_intact_takes(library, name):
                 embeddings[name] = embed(prior.siamese_encoder, found)
     neighbours = rank(embed(prior.siamese_encoder, takes), embeddings, None)
     return find_warm_start(neighbours, lambda name: adapted_policy_path(library, name))

@@ -61,11 +61,11 @@ def calibrate(
     if name is not None:
         check_name(name)
     imported = None if file is None else load(file)
-    with open_for_setup(port) as chain:
+    registry = ArmRegistry()
+    with open_for_setup(port, registry.open_port) as chain:
         calibration = imported or _run_sweep(chain)
         chain.write_calibration(calibration)
     if name is not None:
-        registry = ArmRegistry()
         registry.register(name, port)
         calibration.save(registry.calibration_path(name))
     _print_calibration(calibration, as_json)
@@ -78,15 +78,15 @@ def setup_motors(
     joint: Annotated[str | None, typer.Option(help="Set the id of this joint's motor only.")] = None,
 ) -> None:
     """Give new motors the ids of an SO-101, each connected alone, before the arm is built. Ctrl+C ends it."""
-    from metagui.arms.feetech.serial_port import SerialPort
     from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
     from metagui.arms.so101.motors import SERVO_IDS
 
     ids = {each.name: servo_id for each, servo_id in zip(JOINTS, SERVO_IDS, strict=True)}
     if joint is not None and joint not in ids:
         raise typer.BadParameter(f"there is no {joint}; the joints are {', '.join(ids)}")
-    line = SerialPort(port)
+    line = ArmRegistry().open_port(port)
     try:
         for name, servo_id in [(joint, ids[joint])] if joint else reversed(ids.items()):
             while True:

@@ -1,5 +1,6 @@
 """``metagui record``: record one take in real time, by a program, by hand or with a leader arm."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +17,8 @@ from metagui.cli.output import CommandError, print_note, print_result
 from metagui.cli.programs import choose_program, execute_setup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.control.tick import Controller
     from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
@@ -89,13 +92,36 @@ def record(
     opened = open_library(library)
     scene = draw_seed() if seed is None else seed
     recorder = Recorder(opened.root)
-    with connect_arm(arm, objects, scene) as connected:
-        loop = ControlLoop(connected, connected)
-        record_take = _RECORD_FUNCTIONS[method]
-        take = record_take(loop, recorder, RecordingRequest(task, program, leader, seconds))
-    name = opened.add_take(take).name
+    request = RecordingRequest(task, program, leader, seconds)
+    with _explain_recovery(recorder):
+        with connect_arm(arm, objects, scene) as connected:
+            take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
+        name = opened.add_take(take).name
     recorder.clear_journal()
     _print_take(take, name, scene if arm is None else None, as_json)
+    if recorder.failure_reason is not None:
+        raise CommandError(
+            f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
+        )
+
+
+@contextlib.contextmanager
+def _explain_recovery(recorder: "Recorder") -> "Iterator[None]":
+    """Add how to get the take back to errors after which a part of it is on the disk; discard an empty take."""
+    from metagui.arms.arm import ArmError
+    from metagui.demonstrations.storage.errors import LibraryError
+
+    try:
+        yield
+    except (CommandError, ArmError, LibraryError) as error:
+        if recorder.is_recording and not recorder.sample_count:
+            recorder.abort()
+        if recorder.journal_path is None:
+            raise
+        raise CommandError(
+            f"{error} The take is not in the library; what reached the disk is safe. Remove the cause, then add it "
+            f"with: metagui recover --restore --library '{recorder.library}'"
+        ) from error
 
 
 def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bool) -> None:
@@ -114,6 +140,11 @@ def _print_take(take: "Demonstration", name: str, scene: int | None, as_json: bo
     print_result(document, ("task", "take", "duration", "segments", "success", "timing"), [row], as_json)
 
 
+def _has_failed(recorder: "Recorder") -> bool:
+    """Return whether a failure, such as a full disk, ended the recording."""
+    return recorder.failure_reason is not None
+
+
 def _record_program(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
     """Record a take in which the scripted demonstrator executes a task program."""
     from metagui.cli.realtime import run_controller
@@ -128,7 +159,9 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
     demonstrator = ScriptedDemonstrator(chosen, loop.scene, MotionStyle())
     print_note(f"Recording {request.task!r} …")
     recorder.start(request.task, loop.arm, loop.scene)
-    last = run_controller(loop, demonstrator, request.seconds, (recorder.on_tick,))
+    last = run_controller(loop, demonstrator, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
+    if _has_failed(recorder):
+        return recorder.stop()
     if demonstrator.instruction_index < 0:
         recorder.abort()
         raise CommandError(
@@ -188,7 +221,7 @@ def _record_until_interrupted(
     recorder.start(request.task, loop.arm, loop.scene, method)
     try:
         with interruptible():
-            run_controller(loop, controller, request.seconds, (recorder.on_tick,))
+            run_controller(loop, controller, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
     except KeyboardInterrupt:
         print_note("Stopped; the arm holds.")
     except CommandError as error:

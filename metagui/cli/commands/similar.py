@@ -8,7 +8,7 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import load_prior, load_takes, open_library
+from metagui.cli.library import load_intact_takes, load_prior, load_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
 from metagui.cli.output import CommandError, make_progress_bar, print_result
 from metagui.generators import run_to_end
@@ -36,7 +36,7 @@ def similar(
     if not start.siamese_encoder.is_trained:
         raise CommandError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
     takes = {task: load_takes(opened, task)}
-    others = {name: opened.load_takes(name) for name in opened.list_tasks() if name != task}
+    others = {name: load_intact_takes(opened, name) for name in opened.list_tasks() if name != task}
     takes |= {name: found for name, found in others.items() if found}
     neighbours, calibration = _rank(start, takes, task)
     if behaviour:

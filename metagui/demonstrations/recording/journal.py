@@ -1,13 +1,14 @@
 """Journal of a recording: a file that survives a crash, to which every sample is appended as it is recorded.
 
-A header line is followed by frames of rows and instructions, each with its length and checksum. It is a plain file,
-because HDF5's single-writer mode, which survives a kill too, ended the program with a segmentation fault when the disk
-was full, and blocked readers of an incomplete file for minutes (h5py 3.16, HDF5 2.0). Here a failed write is an
-OSError, and an incomplete frame is the end of the take.
+A header line, JSON with its checksum, is followed by frames of rows and instructions, each with its length and
+checksum. It is a plain file, because HDF5's single-writer mode, which survives a kill too, ended the program with a
+segmentation fault when the disk was full, and blocked readers of an incomplete file for minutes (h5py 3.16, HDF5 2.0).
+Here a failed write is an OSError, and an incomplete frame is the end of the take.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -35,8 +36,15 @@ JOURNAL_FOLDER = ".scratch"
 JOURNAL_SUFFIX = ".journal"
 _FRAME = struct.Struct("<cII")
 """Kind (``R`` rows, ``C`` an instruction as JSON), length and CRC-32 of the payload."""
+_MAX_BYTES = 1 << 30
+"""Maximum size of a journal that is read back; five hours of the simulated arm are below it."""
+_DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 _LOCKED_BYTE = 1 << 40
 """Position of the byte that is locked on Windows; it is never written."""
+
+
+class EmptyJournalError(RecordingError):
+    """The journal ends before its first sample."""
 
 
 class Journal:
@@ -49,12 +57,16 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb", buffering=0)
-            _lock(self._file)
-            self._write(json.dumps(header.to_dict()).encode() + b"\n")
         except OSError as error:
-            raise RecordingError(
-                f"Cannot record into {library}: {error}. Nothing was recorded; choose another folder or make room."
-            ) from error
+            raise _make_start_error(library, error) from error
+        try:
+            _lock(self._file)
+            self._write(_encode_header(header))
+        except OSError as error:
+            self._file.close()
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise _make_start_error(library, error) from error
 
     def append(self, rows: NDArray[np.void], instructions: Sequence[Instruction]) -> None:
         """Append rows (N,), and the instructions that started since the last call. Raises OSError."""
@@ -83,22 +95,67 @@ def is_locked_by_writer(path: Path) -> bool:
     return False
 
 
+def is_journal(path: Path) -> bool:
+    """Whether a path is a file, and no pipe or folder with a journal's name."""
+    return path.suffix == JOURNAL_SUFFIX and path.is_file()
+
+
 def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruction]]:
-    """Return header, rows (N,) and instructions up to the first incomplete frame. Raises RecordingError."""
+    """Return header, rows (N,) and instructions up to the first incomplete frame.
+
+    Raises EmptyJournalError if the header was not written completely, RecordingError.
+    """
     try:
-        first, _, data = path.read_bytes().partition(b"\n")
-        header = TakeHeader.from_dict(json.loads(first))
-        instructions, blocks = [], [np.zeros(0, header.row_dtype())]
+        if path.stat().st_size > _MAX_BYTES:
+            raise _make_read_error(path, f"it is larger than {_MAX_BYTES >> 20} MiB")
+        first, end, data = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise _make_read_error(path, error.strerror or "the disk refuses") from error
+    if not end and (not first or first.startswith(b"{")):
+        raise EmptyJournalError(f"{path.name} holds no samples: the recording ended before it began.")
+    try:
+        header = _decode_header(first)
+        dtype = header.row_dtype()
+    except _DECODING_ERRORS as error:
+        raise _make_read_error(path, "its header is damaged") from error
+    try:
+        instructions, blocks = [], [np.zeros(0, dtype)]
         for kind, payload in _decode_frames(data):
             if kind == b"C":
                 instructions.append(instruction_from_dict(json.loads(payload)))
             else:
-                blocks.append(np.frombuffer(payload, header.row_dtype()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordingError(
-            f"{path.name} cannot be read back: {error}. The file stays in {path.parent}; keep a copy, or delete it."
-        ) from error
-    return header, np.concatenate(blocks), instructions
+                blocks.append(np.frombuffer(payload, dtype))
+        rows = np.concatenate(blocks)
+    except _DECODING_ERRORS as error:
+        raise _make_read_error(path, "its samples do not fit its header") from error
+    return header, rows, instructions
+
+
+def _encode_header(header: TakeHeader) -> bytes:
+    """Return the header line: JSON, which has no plain tab, a tab, and the checksum."""
+    text = json.dumps(header.to_dict()).encode()
+    return text + b"\t%08x\n" % zlib.crc32(text)
+
+
+def _decode_header(line: bytes) -> TakeHeader:
+    """Invert ``_encode_header``; lines of version 0.1 have no checksum. Raises ``_DECODING_ERRORS``."""
+    text, _, checksum = line.partition(b"\t")
+    if checksum and int(checksum, 16) != zlib.crc32(text):
+        raise ValueError("the checksum is another one")
+    return TakeHeader.from_dict(json.loads(text))
+
+
+def _make_start_error(library: Path, error: OSError) -> RecordingError:
+    return RecordingError(
+        f"Cannot record into {library}: {error.strerror or error}. Nothing was recorded; choose another folder or make "
+        "room."
+    )
+
+
+def _make_read_error(path: Path, reason: str) -> RecordingError:
+    return RecordingError(
+        f"{path.name} cannot be read back: {reason}. The file stays in {path.parent}; keep a copy, or delete it."
+    )
 
 
 def _encode_frame(kind: bytes, payload: bytes) -> bytes:

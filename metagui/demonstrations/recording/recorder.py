@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.recording import journal
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Arm, Scene
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
+
+CUT_OFF_NOTE = "Cut off: the recording failed before the task was done."
+"""Notes of a take that a failure ended."""
+EMPTY_JOURNAL_AGE_S = 24 * 3600
+"""Age at which journals without samples are deleted, s."""
 
 
 class Recorder:
@@ -40,6 +46,11 @@ class Recorder:
         self._journal: journal.Journal | None = None
         self._path: Path | None = None
         self._written_instructions = 0
+
+    @property
+    def journal_path(self) -> Path | None:
+        """Journal of the current or last take; None if it is not needed any more."""
+        return self._path
 
     @property
     def is_recording(self) -> bool:
@@ -77,14 +88,18 @@ class Recorder:
                 self._end_with_failure(error, len(builder))
 
     def stop(self) -> Demonstration:
-        """End the take and return it. Raises RecordingError if it has no samples."""
+        """End the take and return it; one that a failure ended is marked as failed.
+
+        Raises RecordingError if it has no samples.
+        """
         with self._lock:
             builder = self._end()
             try:
-                return builder.build()
+                take = builder.build()
             except RecordingError:
                 self._delete_journal()
                 raise
+            return take if self.failure_reason is None else replace(take, success=False, notes=CUT_OFF_NOTE)
 
     def abort(self) -> None:
         """End the take and discard it; do nothing if there is none."""
@@ -107,8 +122,9 @@ class Recorder:
 
     def _end_with_failure(self, error: Exception, samples: int) -> None:
         """End the take and report the reason."""
+        reason = (isinstance(error, OSError) and error.strerror) or "a sample does not fit the take"
         self.failure_reason = (
-            f"Recording stopped: {error} (writing to {self.library}). The {samples} samples up to here are safe in "
+            f"Recording stopped: {reason} (writing to {self.library}). The {samples} samples up to here are safe in "
             "memory; make room or choose another folder, then save."
         )
         if self._on_failure is not None:
@@ -142,21 +158,26 @@ class RecoverableTake:
 
 
 def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
-    """Return the takes that were recorded when a process crashed, oldest first; delete empty journals."""
+    """Return the takes that were recorded when a process crashed, oldest first.
+
+    Journals without samples are not returned, and are deleted when they are older than a day.
+    """
     found = []
     for path in sorted((library / journal.JOURNAL_FOLDER).glob(f"*{journal.JOURNAL_SUFFIX}")):
-        if journal.is_locked_by_writer(path):
+        if not journal.is_journal(path) or journal.is_locked_by_writer(path):
             continue
         try:
             header, rows, _ = journal.read_journal(path)
+        except journal.EmptyJournalError:
+            _delete_if_old(path)
         except RecordingError as error:
             found.append(RecoverableTake(path, "", 0, 0.0, str(error)))
-            continue
-        if len(rows):
-            duration = float(rows["time"][-1] - rows["time"][0])
-            found.append(RecoverableTake(path, header.task, len(rows), duration))
         else:
-            delete_journal(path)
+            if len(rows):
+                duration = float(rows["time"][-1] - rows["time"][0])
+                found.append(RecoverableTake(path, header.task, len(rows), duration))
+            else:
+                _delete_if_old(path)
     return found
 
 
@@ -169,3 +190,10 @@ def delete_journal(path: Path) -> None:
     """Delete a journal; one that cannot be deleted is found again."""
     with contextlib.suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def _delete_if_old(path: Path) -> None:
+    """Delete a journal without samples, unless a process may be about to write to it."""
+    with contextlib.suppress(OSError):
+        if time.time() - path.stat().st_mtime > EMPTY_JOURNAL_AGE_S:
+            delete_journal(path)

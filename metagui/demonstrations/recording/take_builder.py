@@ -6,7 +6,7 @@ Used by the recorder with a journal, by the recorder in memory, and by crash rec
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import TeachingMethod
 
+MAX_STATE_SIZE = 1 << 20
+"""Maximum length of a simulator's state that is read back."""
 _BLOCK_ROWS = 256
 """Number of rows allocated at a time: five seconds."""
 
@@ -83,11 +85,21 @@ class TakeHeader:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TakeHeader:
-        """Invert ``to_dict``."""
-        fields = {name: values[key] for name, key in _JOURNAL_KEYS.items() if key in values}
-        fields |= {key: value for key, value in values.items() if key not in _JOURNAL_KEYS.values()}
-        objects = tuple(object_from_dict(each) for each in fields["objects"])
-        return cls(**fields | {"joint_names": tuple(fields["joint_names"]), "objects": objects})
+        """Invert ``to_dict``; keys of newer versions are ignored. Raises KeyError, TypeError, ValueError."""
+        stored = {
+            field.name: values[key]
+            for field in fields(cls)
+            if (key := _JOURNAL_KEYS.get(field.name, field.name)) in values
+        }
+        stored["objects"] = tuple(object_from_dict(each) for each in stored["objects"])
+        stored["joint_names"] = tuple(stored["joint_names"])
+        header = cls(**stored)
+        texts = (header.task, header.arm, *header.joint_names, header.model_xml or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a name in the header is not text")
+        if not 0 < header.rate_requested < np.inf or not 0 <= header.state_size <= MAX_STATE_SIZE:
+            raise ValueError("a number in the header is out of its range")
+        return header
 
     def row_dtype(self) -> np.dtype[np.void]:
         """Return the data type of one sample's row, with the field names of version 0.1."""

@@ -6,22 +6,17 @@ import contextlib
 import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from metagui.arms.arm import read_only_copy
 from metagui.atomic_write import write_atomically
-from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
-from metagui.demonstrations.json_codec import (
-    instruction_from_dict,
-    instruction_to_dict,
-    object_from_dict,
-    object_to_dict,
-)
+from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.errors import CorruptFileError, InvalidTakeError, NewerFormatError
+from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, ContentError, open_checked
+from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing
 
@@ -29,13 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.storage.checked_file import CheckedGroup
+
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
 STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
-HDF5_READ_ERRORS = (OSError, RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, MemoryError)
-"""Exceptions that h5py and numpy raise for a corrupt file, depending on what is corrupt."""
-_SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
+MAX_EDITED_FILE_BYTES = 512 << 20
+"""Maximum size of a file that is changed, which happens in memory."""
+_MIN_COMPRESSED_BYTES = 4096
 _ROBOMIMIC_GYM_TYPE = 2
 """The most similar environment type of robomimic."""
 
@@ -75,36 +73,29 @@ def write_take(path: Path, demonstration: Demonstration) -> None:
     write_atomically(path, _encode_take(demonstration))
 
 
-def read_take(path: Path) -> Demonstration:
-    """Read a take. Raises CorruptFileError, NewerFormatError."""
-    with open_take(path) as file:
-        demonstration = read_demo(file["data/demo_0"], dict(file.attrs), path.stem)
-    try:
-        validate_demonstration(demonstration)
-    except InvalidTakeError as error:
-        raise CorruptFileError(
-            f"{path.name} contradicts itself: {error} It is left as it is; restore it from a copy, or remove it."
-        ) from error
-    return demonstration
+def read_take(path: Path, task: str | None = None) -> Demonstration:
+    """Read a take; ``task`` is its task's name for messages. Raises CorruptFileError, NewerFormatError."""
+    with open_take(path, task) as file:
+        return decode_take(file.open_group("data/demo_0"), file, path.stem)
 
 
 def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
     """Return the listing of a take; a file that cannot be read has an ``error``."""
     try:
-        with open_take(path) as file:
-            attributes = dict(file.attrs)
+        with open_take(path, task) as file:
+            samples = file.read_integer("samples")
             return TakeInfo(
                 task=task,
                 name=path.stem,
                 path=path,
                 read_only=read_only,
-                sample_count=int(attributes["samples"]),
-                duration=float(attributes["duration"]),
-                arm=str(attributes["arm"]),
-                success=_read_success(attributes),
-                notes=str(attributes["notes"]),
-                trim=_read_trim(attributes),
-                timing=TimingSummary.from_dict(json.loads(attributes["timing"])),
+                sample_count=samples,
+                duration=file.read_number("duration"),
+                arm=file.read_text("arm"),
+                success=decode_success(file),
+                notes=file.read_text("notes"),
+                trim=decode_trim(file, samples),
+                timing=_read_timing(file),
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -117,10 +108,17 @@ def update_take(path: Path, **changes: Any) -> None:
     NewerFormatError, OSError.
     """
     with open_take(path):
-        image = path.read_bytes()
+        if path.stat().st_size > MAX_EDITED_FILE_BYTES:
+            raise ContentError(f"it is larger than {MAX_EDITED_FILE_BYTES >> 20} MiB")
+        image = _edit_image(path.read_bytes(), changes)
+    write_atomically(path, image, replace=True)
+
+
+def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
+    """Return the bytes of a take's file with changed attributes and segments; all else stays, also unknown data."""
     with h5py.File(io.BytesIO(image), "r+") as file:
         if "success" in changes:
-            file.attrs["success"] = _SUCCESS_VALUES[changes["success"]]
+            file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
         if "manually_segmented" in changes:
@@ -130,42 +128,55 @@ def update_take(path: Path, **changes: Any) -> None:
         if "segments" in changes:
             del file["data/demo_0/segments"]
             _write_segments(file["data/demo_0"], changes["segments"])
-        image = get_file_image(file)
-    write_atomically(path, image, replace=True)
+        return get_file_image(file)
 
 
 @contextlib.contextmanager
-def open_take(path: Path) -> Iterator[Any]:
-    """Open a take of a known format for reading. Raises CorruptFileError, NewerFormatError."""
+def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
+    """Open a take of a known format for reading; ``task`` is its task's name for messages.
+
+    Raises CorruptFileError, NewerFormatError; the former also in the block, for contents that are not as expected.
+    """
+    label = f"{path.name}" if task is None else f"Task {task!r}, take {path.stem}: {path.name}"
     try:
-        with h5py.File(path, "r") as file:
-            version = file.attrs.get("format_version")
-            if version is None:
+        with open_checked(path) as file:
+            if not file.has_attribute("format_version"):
                 raise CorruptFileError(
-                    f"{path.name} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
+                    f"{label} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
                 )
-            if int(version) > TAKE_FORMAT_VERSION:
-                raise NewerFormatError(
-                    f"{path.name} was written by a newer metagui (format {version}; this version reads up to "
-                    f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
-                )
+            check_format_version(file, label)
             yield file
-    except HDF5_READ_ERRORS as error:
+    except (ContentError, *READ_ERRORS) as error:
+        reason = error if isinstance(error, ContentError) else "its structure is damaged"
         raise CorruptFileError(
-            f"{path.name} cannot be read as a take: {error}. It is left as it is; restore it from a copy, or remove it."
+            f"{label} cannot be read as a take: {reason}. It is left as it is; restore it from a copy, or remove it."
         ) from error
+
+
+def check_format_version(attributes: CheckedGroup, label: str) -> None:
+    """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
+    version = attributes.read_integer("format_version")
+    if version > TAKE_FORMAT_VERSION:
+        raise NewerFormatError(
+            f"{label} was written by a newer metagui (format {version}; this version reads up to "
+            f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
+        )
 
 
 def _encode_take(demonstration: Demonstration) -> bytes:
     """Return the bytes of the file, which is made in memory: HDF5 may crash the process if a disk is full."""
     with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
-        _write_attributes(file, demonstration)
+        write_attributes(file, demonstration)
         data = file.create_group("data")
         data.attrs["total"] = len(demonstration)
-        environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
-        data.attrs["env_args"] = json.dumps(environment)
-        _write_demo(data.create_group("demo_0"), demonstration)
+        data.attrs["env_args"] = make_environment(demonstration)
+        write_demo(data.create_group("demo_0"), demonstration)
         return get_file_image(file)
+
+
+def make_environment(demonstration: Demonstration) -> str:
+    """Return the attribute ``env_args`` for robomimic, JSON."""
+    return json.dumps({"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}})
 
 
 def get_file_image(file: Any) -> bytes:
@@ -174,7 +185,8 @@ def get_file_image(file: Any) -> bytes:
     return bytes(file.id.get_file_image())
 
 
-def _write_attributes(file: Any, demonstration: Demonstration) -> None:
+def write_attributes(file: Any, demonstration: Demonstration) -> None:
+    """Write the attributes of a take's file."""
     timing = summarise_timing(demonstration)
     file.attrs["format_version"] = TAKE_FORMAT_VERSION
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
@@ -184,7 +196,7 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
     file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
     file.attrs["missed_ticks"] = timing.missed
-    file.attrs["success"] = _SUCCESS_VALUES[demonstration.success]
+    file.attrs["success"] = SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
@@ -192,7 +204,8 @@ def _write_attributes(file: Any, demonstration: Demonstration) -> None:
     _write_trim(file, demonstration.trim)
 
 
-def _write_demo(demo: Any, demonstration: Demonstration) -> None:
+def write_demo(demo: Any, demonstration: Demonstration) -> None:
+    """Write a take to an empty group ``demo_…``."""
     demo.attrs["num_samples"] = len(demonstration)
     if demonstration.model_xml is not None:
         demo.attrs["model_file"] = demonstration.model_xml
@@ -217,8 +230,9 @@ def _write_demo(demo: Any, demonstration: Demonstration) -> None:
 
 
 def _write_dataset(group: Any, name: str, values: Any) -> None:
-    large = values.nbytes > 4096
-    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}
+    """Write one array, compressed unless that saves nothing or would make a large file look like a bomb to the reader."""
+    is_compressed = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
+    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_compressed else {}
     group.create_dataset(name, data=values, **options)
 
 
@@ -236,51 +250,8 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
 
 
-def read_demo(demo: Any, attributes: dict[str, Any], name: str) -> Demonstration:
-    """Read the take in a group ``demo_…``, given the attributes of its file. Raises ``HDF5_READ_ERRORS``."""
-    commands: dict[str, Any] = {
-        field: read_only_copy(demo[name]) for name, field in robomimic_layout.COMMAND_FIELDS.items()
-    }
-    timing = {name: read_only_copy(demo["timing"][name]) for name in ("lateness", "latency", "retries")}
-    return Demonstration(
-        task=str(attributes["task"]),
-        name=name,
-        arm=str(attributes["arm"]),
-        joint_names=tuple(str(name) for name in attributes["joint_names"]),
-        objects=tuple(object_from_dict(values) for values in json.loads(attributes["anchors"])),
-        time=read_only_copy(demo["timing/time"]),
-        segments=_read_segments(demo["segments"]),
-        timing=Timing(**timing, rate_requested=float(attributes["rate_asked"]), missed=int(attributes["missed_ticks"])),
-        states=read_only_copy(demo["states"]) if "states" in demo else None,
-        model_xml=str(demo.attrs["model_file"]) if "model_file" in demo.attrs else None,
-        success=_read_success(attributes),
-        notes=str(attributes["notes"]),
-        manually_segmented=bool(attributes.get("recut", False)),
-        trim=_read_trim(attributes),
-        teaching_method=_read_teaching_method(attributes),
-        **commands,
-        **robomimic_layout.decode_observations({key: values[()] for key, values in demo["obs"].items()}),
-    )
-
-
-def _read_segments(dataset: Any) -> tuple[Segment, ...]:
-    instructions = json.loads(dataset.attrs["clicks"])
-    return tuple(
-        Segment(int(start), int(stop), None if values is None else instruction_from_dict(values))
-        for (start, stop), values in zip(dataset[()], instructions, strict=True)
-    )
-
-
-def _read_success(attributes: dict[str, Any]) -> bool | None:
-    return {text: value for value, text in _SUCCESS_VALUES.items()}[str(attributes["success"])]
-
-
-def _read_teaching_method(attributes: dict[str, Any]) -> TeachingMethod:
-    """Return the teaching method; 'clicks' for older files without one, and for unknown methods of newer versions."""
-    found: Any = attributes.get("led_by")
-    return found if found in get_args(TeachingMethod) else "clicks"
-
-
-def _read_trim(attributes: dict[str, Any]) -> tuple[int, int] | None:
-    trim = attributes.get("trim")
-    return None if trim is None else (int(trim[0]), int(trim[1]))
+def _read_timing(file: CheckedGroup) -> TimingSummary:
+    try:
+        return TimingSummary.from_dict(json.loads(file.read_text("timing")))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ContentError("its attribute 'timing' is damaged") from error

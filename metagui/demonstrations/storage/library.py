@@ -9,26 +9,33 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metagui import atomic_write
-from metagui.demonstrations.storage import hdf5, task_names
+from metagui.demonstrations.storage import folder_scan, hdf5, task_names
 from metagui.demonstrations.storage.errors import (
+    CorruptFileError,
     NameCollisionError,
+    NewerFormatError,
     ReadOnlyError,
     StorageError,
     UnknownTakeError,
     UnknownTaskError,
     suggest_names,
 )
-from metagui.demonstrations.storage.hdf5 import TakeInfo
+from metagui.demonstrations.storage.folder_scan import (
+    TAKE_SUFFIX,
+    LibraryProblem,
+    describe_os_error,
+    list_take_files,
+    scan_tasks,
+)
 from metagui.demonstrations.storage.trash import Trash, TrashEntry
-from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
+from metagui.demonstrations.storage.validation import find_non_finite, validate_demonstration, validate_range
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
-
-TAKE_SUFFIX = ".hdf5"
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
 
 
 class Library:
@@ -44,15 +51,28 @@ class Library:
         self._trash = Trash(root)
         self._info_cache: dict[Path, tuple[tuple[int, int], TakeInfo]] = {}
         self._lock = threading.Lock()
+        folder_scan.delete_stale_files(root)
 
     # Reading
 
     def list_tasks(self) -> list[str]:
         """Return the names of all tasks, sorted. Raises StorageError."""
-        found = {
-            task_names.from_folder_name(folder.name) for root in self._roots() for folder in _list_task_folders(root)
-        }
-        return sorted(found, key=task_names.to_collision_key)
+        found = {task for root in self._roots() for task in scan_tasks(root).tasks}
+        return sorted(found, key=lambda task: (task_names.to_collision_key(task), task))
+
+    def list_folder_problems(self) -> list[LibraryProblem]:
+        """Return all folders that are no tasks, with reasons. Raises StorageError."""
+        return [problem for root in self._roots() for problem in scan_tasks(root).problems]
+
+    def list_problems(self) -> list[LibraryProblem]:
+        """Return all folders and files that cannot be used, with reasons. Raises StorageError."""
+        problems = self.list_folder_problems()
+        for task, folder in itertools.chain(*(scan_tasks(root).tasks.items() for root in self._roots())):
+            problems += folder_scan.find_misnamed_takes(folder)
+            with contextlib.suppress(StorageError):
+                infos = [self._get_cached_info(path, task) for path in list_take_files(folder)]
+                problems += [LibraryProblem(info.path, info.error) for info in infos if info.error]
+        return problems
 
     def list_takes(self, task: str) -> list[TakeInfo]:
         """Return the listing of a task's takes, oldest first; corrupt files have an ``error``.
@@ -61,7 +81,7 @@ class Library:
         """
         found: dict[str, TakeInfo] = {}
         for folder in self._find_task_folders(task):
-            for path in _list_take_files(folder):
+            for path in list_take_files(folder):
                 found.setdefault(path.stem, self._get_cached_info(path, task))
         return sorted(found.values(), key=lambda info: (len(info.name), info.name))
 
@@ -74,19 +94,37 @@ class Library:
 
     def load_take(self, task: str, take: str) -> Demonstration:
         """Read one take. Raises UnknownTaskError, UnknownTakeError, CorruptFileError, NewerFormatError."""
-        demonstration = hdf5.read_take(self.get_take_info(task, take).path)
+        demonstration = hdf5.read_take(self.get_take_info(task, take).path, task)
         return replace(demonstration, task=task, name=take)
 
     def load_takes(self, task: str) -> list[Demonstration]:
         """Read every intact take of a task, oldest first. Raises UnknownTaskError."""
         return [self.load_take(task, info.name) for info in self.list_takes(task) if not info.error]
 
+    def load_intact_takes(
+        self, task: str, on_left_out: Callable[[str], None], names: Iterable[str] | None = None
+    ) -> list[Demonstration]:
+        """Read the takes of a task, or those with ``names``, that are intact and whose numbers are all finite.
+
+        ``on_left_out`` is called with the reason for every other take. Raises UnknownTaskError, UnknownTakeError.
+        """
+        intact = []
+        for name in [info.name for info in self.list_takes(task)] if names is None else names:
+            try:
+                take = self.load_take(task, name)
+            except (CorruptFileError, NewerFormatError) as error:
+                on_left_out(str(error))
+                continue
+            if found := find_non_finite(take):
+                on_left_out(f"Task {task!r}, take {name} contains numbers that are not finite ({found}).")
+            else:
+                intact.append(take)
+        return intact
+
     def get_task_folder(self, task: str) -> Path:
         """Return the folder of a task in ``root``, whether it exists or not. Raises InvalidNameError, StorageError."""
         name = task_names.to_folder_name(task)
-        task = task_names.normalise_task_name(task)
-        folders = _list_task_folders(self.root)
-        return next((f for f in folders if task_names.from_folder_name(f.name) == task), self.root / name)
+        return scan_tasks(self.root).tasks.get(task_names.normalise_task_name(task), self.root / name)
 
     # Writing
 
@@ -174,21 +212,22 @@ class Library:
     def _find_task_folders(self, task: str) -> list[Path]:
         """Return the folders that hold takes of a task. Raises UnknownTaskError."""
         name = task_names.normalise_task_name(task)
-        folders = [folder for root in self._roots() for folder in _list_task_folders(root)]
-        found = [folder for folder in folders if task_names.from_folder_name(folder.name) == name]
+        scans = [scan_tasks(root).tasks for root in self._roots()]
+        found = [tasks[name] for tasks in scans if name in tasks]
         if not found:
             raise UnknownTaskError(f"There is no task {task!r}. {suggest_names(task, self.list_tasks())}")
         return found
 
     def _get_cached_info(self, path: Path, task: str) -> TakeInfo:
+        read_only = self.root not in path.parents
         try:
             status = path.stat()
-        except OSError as error:
-            return TakeInfo(task, path.stem, path, error=f"{path.name} cannot be read: {error}.")
+        except OSError:
+            return hdf5.read_take_info(path, task, read_only)  # with the reason
         version = (status.st_mtime_ns, status.st_size)
         cached = self._info_cache.get(path)
         if cached is None or cached[0] != version or cached[1].task != task:
-            cached = (version, hdf5.read_take_info(path, task, read_only=self.root not in path.parents))
+            cached = (version, hdf5.read_take_info(path, task, read_only))
             self._info_cache[path] = cached
         return cached[1]
 
@@ -223,8 +262,9 @@ class Library:
         """Raise NameCollisionError if another task's folder could be the same on some file system."""
         task = task_names.normalise_task_name(task)
         key = task_names.to_collision_key(task)
-        for other in self.list_tasks():
-            if other not in (task, excluded) and task_names.to_collision_key(other) == key:
+        others = self.list_tasks()
+        for other in [] if task in others else others:
+            if other != excluded and task_names.to_collision_key(other) == key:
                 raise NameCollisionError(
                     f"{task!r} is too similar to the task {other!r}: some file systems treat the two names as equal. "
                     "Nothing was stored; use that name, or one that differs in more than case."
@@ -232,26 +272,11 @@ class Library:
 
     def _find_highest_number(self, task: str) -> int:
         """Return the highest number of the task's takes, including those in the trash."""
-        name = task_names.to_folder_name(task)
-        folders = [root / name for root in self._roots()] + self._trash.list_task_folders(name)
-        stems = [path.stem for folder in folders for path in _list_take_files(folder)]
+        own = self._find_task_folders(task)
+        names = {task_names.to_folder_name(task), *(folder.name for folder in own)}
+        folders = own + [folder for name in names for folder in self._trash.list_task_folders(name)]
+        stems = [path.stem for folder in folders for path in list_take_files(folder)]
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
-
-
-def _list_task_folders(root: Path) -> list[Path]:
-    """Return the task folders of a library. Raises StorageError."""
-    try:
-        return [f for f in root.iterdir() if not f.name.startswith(".") and f.is_dir()]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StorageError(
-            f"The folder {root} cannot be read: {error}. Nothing was changed. Choose another folder."
-        ) from error
-
-
-def _list_take_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"*{TAKE_SUFFIX}") if not path.name.startswith("."))
 
 
 @contextlib.contextmanager
@@ -261,5 +286,6 @@ def _translate_disk_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"{root} cannot be written: {error}. Existing files are unchanged; make room or choose another folder."
+            f"{root} cannot be written: {describe_os_error(error)}. Existing files are unchanged; make room or choose "
+            "another folder."
         ) from error

@@ -7,21 +7,32 @@ its loaders ignore, so that the import returns the takes unchanged.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import os
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from metagui.atomic_write import write_atomically
-from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError
-from metagui.demonstrations.storage.hdf5 import HDF5_READ_ERRORS, get_file_image, open_take, read_demo, read_take
-from metagui.demonstrations.storage.validation import validate_demonstration
+from metagui.demonstrations.storage.checked_file import ContentError, open_checked
+from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError, NewerFormatError
+from metagui.demonstrations.storage.hdf5 import (
+    check_format_version,
+    get_file_image,
+    make_environment,
+    read_take,
+    write_attributes,
+    write_demo,
+)
+from metagui.demonstrations.storage.take_decoding import decode_take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration
@@ -35,48 +46,70 @@ class ExchangeError(LibraryError):
     """Takes cannot be exported to one file, or a file holds none; the message gives the reason."""
 
 
-def export_robomimic(takes: Sequence[TakeInfo], path: Path, validation_fraction: float = 0.1) -> int:
+def export_robomimic(
+    takes: Sequence[TakeInfo],
+    path: Path,
+    validation_fraction: float = 0.1,
+    on_left_out: Callable[[TakeInfo, LibraryError], None] | None = None,
+) -> int:
     """Write takes to one new file, without the samples outside their trim; return its number of samples.
 
     Of every task, ``validation_fraction`` of the takes, rounded up, the last ones, are for validation; none of a single
-    take. Raises ExchangeError, CorruptFileError, NewerFormatError, OSError.
+    take. With ``on_left_out``, takes that cannot be read are left out and reported to it. Raises ExchangeError,
+    CorruptFileError, NewerFormatError, OSError.
     """
-    if not takes:
-        raise ExchangeError(
-            "There is nothing to export: no takes were chosen. Nothing was written; name a task that has takes."
-        )
-    if path.exists():
+    if os.path.lexists(path):
         raise ExchangeError(f"{path} exists already. Nothing was written; choose another name.")
+    written: list[TakeInfo] = []
     with h5py.File("all", "w", libver="v110", driver="core", backing_store=False) as file:
-        total = _copy_takes(file, takes)
-        _write_filter_keys(file, takes, validation_fraction)
+        data, total, first = file.create_group("data"), 0, None
+        for take in takes:
+            try:
+                found = read_take(take.path, take.task)
+            except (CorruptFileError, NewerFormatError) as error:
+                if on_left_out is None:
+                    raise
+                on_left_out(take, error)
+                continue
+            first = first or found
+            _check_equal_kind(take, found, first)
+            total += _write_take(data, len(written), take, found)
+            written.append(take)
+        if first is None:
+            raise ExchangeError(
+                "There is nothing to export: no takes were chosen. Nothing was written; name a task that has takes."
+            )
+        data.attrs["total"] = total
+        data.attrs["env_args"] = make_environment(first)
+        _write_filter_keys(file, written, validation_fraction)
         image = get_file_image(file)
     write_atomically(path, image)
     return total
 
 
-def _copy_takes(file: Any, takes: Sequence[TakeInfo]) -> int:
-    data, total, joints = file.create_group("data"), 0, None
-    for index, take in enumerate(takes):
-        with open_take(take.path) as source:
-            names = list(source.attrs["joint_names"])
-            joints = joints or names
-            if names != joints:
-                raise ExchangeError(
-                    f"{take.task}, take {take.name} is of an arm with other joints than the first take's, and one file "
-                    "holds takes of one kind of arm. Nothing was written; export it to a file of its own."
-                )
-            source.copy("data/demo_0", data, f"demo_{index}")
-            demo = data[f"demo_{index}"]
-            demo.create_group(METAGUI_GROUP).attrs.update(source.attrs)
-            if index == 0:
-                data.attrs["env_args"] = source["data"].attrs["env_args"]
-        demo[METAGUI_GROUP].attrs["task"] = take.task
-        if take.trim is not None:
-            _trim_demonstration(demo, *take.trim)
-        total += int(demo.attrs["num_samples"])
-    data.attrs["total"] = total
-    return total
+def _check_equal_kind(take: TakeInfo, found: Demonstration, first: Demonstration) -> None:
+    """Raise ExchangeError unless a take can be in one file with the first one."""
+    for name, own, other in (
+        ("joints", ", ".join(found.joint_names), ", ".join(first.joint_names)),
+        ("objects", *(", ".join(each.name for each in one.objects) for one in (found, first))),
+        ("rate", f"{found.timing.rate_requested:g} Hz", f"{first.timing.rate_requested:g} Hz"),
+    ):
+        if own != other:
+            raise ExchangeError(
+                f"Task {take.task!r}, take {take.name} has other {name} than the first take ({own or 'none'}; the "
+                f"first: {other or 'none'}), and robomimic needs the same in a whole file. Nothing was written; export "
+                "the tasks to files of their own (--task)."
+            )
+
+
+def _write_take(data: Any, index: int, take: TakeInfo, found: Demonstration) -> int:
+    """Write one take as ``demo_<index>``; return its number of samples."""
+    demo = data.create_group(f"demo_{index}")
+    write_demo(demo, found)
+    write_attributes(demo.create_group(METAGUI_GROUP), replace(found, task=take.task))
+    if found.trim is not None:
+        _trim_demonstration(demo, *found.trim)
+    return int(demo.attrs["num_samples"])
 
 
 def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
@@ -97,7 +130,9 @@ def _trim_demonstration(demo: Any, start: int, stop: int) -> None:
     demo.attrs["num_samples"] = stop - start
     demo["dones"][-1] = 1
     demo["rewards"][-1] = float(demo[METAGUI_GROUP].attrs["success"] == "yes")
-    del demo[METAGUI_GROUP].attrs["trim"]
+    attributes = demo[METAGUI_GROUP].attrs
+    del attributes["trim"]
+    attributes["samples"] = stop - start
 
 
 def _write_filter_keys(file: Any, takes: Sequence[TakeInfo], validation_fraction: float) -> None:
@@ -110,10 +145,17 @@ def _write_filter_keys(file: Any, takes: Sequence[TakeInfo], validation_fraction
         validation_count = min(math.ceil(validation_fraction * len(names)), len(names) - 1)
         keys["train"] += names[: len(names) - validation_count]
         keys["valid"] += names[len(names) - validation_count :]
-        keys.setdefault(task.replace("/", "_"), []).extend(names)
+        keys[_find_free_key(task, keys)] = names
     for key, names in keys.items():
         if names:
             file.create_dataset(f"mask/{key}", data=np.array(names, dtype="S"))
+
+
+def _find_free_key(task: str, keys: Container[str]) -> str:
+    """Return a filter key for a task that no other task has, nor robomimic itself."""
+    plain = task.replace("/", "_").replace("\0", "_")
+    names = itertools.chain([plain], (f"{plain} ({number})" for number in itertools.count(2)))
+    return next(name for name in names if name not in keys and name != ".")
 
 
 def import_robomimic(path: Path) -> Iterator[Demonstration]:
@@ -122,10 +164,12 @@ def import_robomimic(path: Path) -> Iterator[Demonstration]:
     Raises CorruptFileError, NewerFormatError; ExchangeError for a file of another program.
     """
     try:
-        with h5py.File(path, "r") as file:
-            single, names = "format_version" in file.attrs, sorted(file.get("data", ()), key=_parse_demo_number)
-            foreign = [name for name in names if METAGUI_GROUP not in file["data"][name]]
-    except HDF5_READ_ERRORS as error:
+        with open_checked(path) as file:
+            single = file.has_attribute("format_version")
+            data = file.open_group("data") if "data" in file and not single else None
+            names = [] if data is None else sorted(data.list_names(), key=_parse_demo_number)
+            foreign = [name for name in names if data is None or METAGUI_GROUP not in data.open_group(name)]
+    except ContentError as error:
         raise CorruptFileError(
             f"{path.name} cannot be read: {error}. Nothing was imported; choose another file."
         ) from error
@@ -143,15 +187,20 @@ def import_robomimic(path: Path) -> Iterator[Demonstration]:
 
 def _read_demonstration(path: Path, name: str) -> Demonstration:
     try:
-        with h5py.File(path, "r") as file:
-            demo = file["data"][name]
-            found = read_demo(demo, dict(demo[METAGUI_GROUP].attrs), name)
-            validate_demonstration(found)
-    except HDF5_READ_ERRORS as error:
-        raise CorruptFileError(f"{path.name}, {name} cannot be read: {error}. The takes before it are kept.") from error
-    return found
+        with open_checked(path) as file:
+            demo = file.open_group("data").open_group(name)
+            attributes = demo.open_group(METAGUI_GROUP)
+            check_format_version(attributes, f"{path.name}, {name}")
+            return decode_take(demo, attributes, name)
+    except ContentError as error:
+        raise CorruptFileError(
+            f"{path.name}, {name} cannot be read: {error}. The file is left as it is, and the takes before this one "
+            "were imported."
+        ) from error
 
 
-def _parse_demo_number(name: str) -> int:
+def _parse_demo_number(name: str) -> tuple[int, str]:
+    """Return the key by which demonstrations are sorted: their number, and last those without one."""
     digits = name.removeprefix("demo_")
-    return int(digits) if digits.isdigit() else 0
+    is_number = digits.isascii() and digits.isdigit() and len(digits) < 16
+    return (int(digits) if is_number else 1 << 60, name)

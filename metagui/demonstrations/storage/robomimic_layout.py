@@ -57,6 +57,14 @@ def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict
     return fields | {"tool_yaws": read_only_copy(stored_observations["ee_yaw"][:, 0])}
 
 
+def compute_observation_shapes(samples: int, joints: int, objects: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of ``obs`` that ``decode_observations`` needs."""
+    rows: dict[str, tuple[int, ...]] = {"joint_positions": (joints,), "joint_velocities": (joints,)}
+    rows |= {"ee_position": (3,), "ee_yaw": (1,), "object_positions": (objects, 3)}
+    rows |= dict.fromkeys(("object_yaws", "held", "touched"), (objects,))
+    return {key: (samples, *shape) for key, shape in rows.items()}
+
+
 def compute_action_scaling(joint_names: Sequence[str]) -> tuple[FloatArray, FloatArray]:
     """Return ``scale`` and ``offset`` (A,) of action = (target - offset) / scale in [-1, 1].
 

@@ -20,12 +20,30 @@ def validate_demonstration(demonstration: Demonstration) -> None:
     _validate_shapes(demonstration)
     if not np.all(np.isfinite(demonstration.time)) or not np.all(np.diff(demonstration.time) > 0):
         raise InvalidTakeError("The take's times do not increase from sample to sample.")
-    if not demonstration.timing.rate_requested > 0:
+    if not 0 < demonstration.timing.rate_requested < np.inf:
         raise InvalidTakeError(f"The take's rate is {demonstration.timing.rate_requested} Hz; it must be above 0.")
     for segment in demonstration.segments:
         validate_range((segment.start, segment.stop), samples, "A segment")
     if demonstration.trim is not None:
         validate_range(demonstration.trim, samples, "The trim")
+
+
+def find_non_finite(demonstration: Demonstration) -> str:
+    """Return quantity and sample of the first number within the trim that is not finite; empty if there is none."""
+    first, last = demonstration.trim or (0, len(demonstration))
+    for name in (
+        "joint_positions",
+        "tool_positions",
+        "tool_yaws",
+        "object_positions",
+        "object_yaws",
+        "command_requested",
+    ):
+        values = np.asarray(getattr(demonstration, name))[first:last].reshape(max(last - first, 0), -1)
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            return f"{name}, sample {first + bad[0]}"
+    return ""
 
 
 def validate_range(bounds: tuple[int, int], sample_count: int, description: str) -> None:

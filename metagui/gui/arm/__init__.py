@@ -1,1 +1,1 @@
-"""Choosing, connecting and driving an arm."""
+"""Selecting, connecting and controlling an arm."""

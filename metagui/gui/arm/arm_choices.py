@@ -1,4 +1,4 @@
-"""Which arms a person can choose from: the simulated one, named ones, and whatever port something hangs on. Qt-free."""
+"""List of the arms that the user can select: the simulated one, named ones, and unnamed ports. Qt-free."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ SIMULATED_KEY = "simulated"
 
 @dataclass(frozen=True)
 class ArmChoice:
-    """One entry of the picker."""
+    """One entry of the arm picker."""
 
     key: str
-    """Tells entries apart and survives a restart: "simulated", "arm:NAME", "port:DEVICE"."""
+    """Identifier that is stored in the settings: "simulated", "arm:NAME" or "port:DEVICE"."""
     label: str
     detail: str = ""
-    """What the tooltip says."""
+    """Text of the tooltip."""
     device: str = ""
-    """The port it is or was last on; empty for the simulated arm."""
+    """Present or last port; empty for the simulated arm."""
     name: str = ""
-    """What a person called it; empty for a port without a known arm."""
+    """Name given by the user; empty for a port without a registered arm."""
     present: bool = True
 
     @property
     def is_simulated(self) -> bool:
-        """Whether no cable is needed."""
+        """True for the simulated arm."""
         return self.key == SIMULATED_KEY
 
     @property
     def address(self) -> str:
-        """What ``open_arm`` finds it by."""
+        """Name or port with which the registry opens the arm."""
         return self.name or self.device
 
     @property
     def display_name(self) -> str:
-        """How to speak of it in a sentence."""
+        """Name to use within a message."""
         return "the simulated arm" if self.is_simulated else f"“{self.name}”" if self.name else self.device
 
 
 def make_simulated_choice() -> ArmChoice:
-    """Return the entry that is always there."""
+    """Return the entry of the simulated arm, which is always present."""
     return ArmChoice(SIMULATED_KEY, "Simulated SO-101", "A simulated arm; no hardware is needed.")
 
 
 def make_port_choice(device: str, description: str = "", present: bool = True) -> ArmChoice:
-    """Return the entry of a port on which no known arm is."""
+    """Return the entry of a port without a registered arm."""
     label = device.removeprefix("/dev/")
-    words = f"{device}: {description}" if description else f"Whatever arm is on {device}."
-    return ArmChoice(f"port:{device}", f"Port {label}", words, device, "", present)
+    detail = f"{device}: {description}" if description else f"The arm on {device}."
+    return ArmChoice(f"port:{device}", f"Port {label}", detail, device, "", present)
 
 
 def list_choices(
     registry: ArmRegistry, ports: Sequence[UsbPort], manual_ports: Iterable[str] = ()
 ) -> tuple[tuple[ArmChoice, ...], str]:
-    """Return all entries, and what is wrong with the list of names, in words.
+    """Return all entries, and the problem of the registry as text, empty if there is none.
 
-    ``by_hand`` are devices that a person named, such as a virtual arm's pseudo-terminal.
+    ``manual_ports`` are devices that the user typed, such as the pseudo-terminal of an emulated arm.
     """
     try:
         known, problem = registry.list_arms(), ""
@@ -82,7 +82,7 @@ def list_choices(
 
 
 def _make_known_choice(arm: RegisteredArm, ports: Sequence[UsbPort]) -> ArmChoice:
-    """Return a named arm's entry: where it is now, or that it is not plugged in."""
+    """Return the entry of a registered arm, with its present port or the note that it is not plugged in."""
     found = [port.device for port in ports if arm.matches_adapter(port)]
     device = arm.device if arm.device in found or not found else found[0]
     present = bool(found) if arm.vendor is not None else _device_exists(arm.device)

@@ -1,6 +1,6 @@
-"""Which arm is chosen and which is connected: opens, lets go and finds arms again while the window stays awake.
+"""Connection to arms: lists, selects, connects, disconnects and reconnects them without blocking the window.
 
-Whatever touches a port happens in errands of its own, in order, so that an arm is let go before it is opened again.
+All access to ports runs in a background queue of its own, in order, so that an arm is closed before it is reopened.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from metagui.arms.arm import ArmError
 from metagui.arms.so101 import arm_registry
 from metagui.gui.arm.arm_choices import ArmChoice, list_choices, make_simulated_choice
-from metagui.gui.core.task_queue import BackgroundQueue
+from metagui.gui.core.background_queue import BackgroundQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,30 +23,23 @@ if TYPE_CHECKING:
     from metagui.arms.so101.arm_registry import ArmRegistry, RegisteredArm
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.capabilities import SceneArm
+    from metagui.gui.core.messages import Messages
 
 SCAN_PERIOD_MS = 1500
-"""How often the ports are looked at, ms."""
+"""Time between two scans of the ports, ms."""
 RECONNECT_PERIOD_MS = 1000
-"""How often a lost arm is looked for, ms."""
+"""Time between two attempts to reconnect a lost arm, ms."""
 
 
 class ArmConnection(QObject):
-    """The picker's model, and the one who connects."""
+    """Model of the arm picker, and the connection to the selected arm."""
 
     choices_changed = Signal()
-    """There are other choices, or another one is chosen."""
+    """The list, the selection or ``reconnect_problem`` has changed."""
     arm_connected = Signal(bool)
-    """The chosen arm is connected and ticks; whether it had been lost and came back."""
+    """The selected arm is connected and its control loop runs; True if it had been lost before."""
     failed = Signal(object)
-    """An ArmError: it could not be connected."""
-    arm_named = Signal(str)
-    """The chosen arm has this name now."""
-    naming_failed = Signal(object)
-    """A PortError."""
-    reconnect_failed = Signal()
-    """A lost arm was looked for in vain; see ``reason``."""
-    registry_problem_found = Signal(str)
-    """What is wrong with the list of names."""
+    """An exception: the arm could not be connected or disconnected."""
 
     def __init__(
         self,
@@ -54,52 +47,63 @@ class ArmConnection(QObject):
         simulated: SceneArm,
         registry: ArmRegistry,
         ports: Callable[[], tuple[UsbPort, ...]],
+        messages: Messages,
     ) -> None:
         super().__init__()
         self.registry = registry
         self.choices: tuple[ArmChoice, ...] = (make_simulated_choice(),)
         self.chosen = self.choices[0]
         self.current: ArmChoice | None = None
-        """What is connected."""
+        """The connected arm, or None."""
         self.connecting = self.reconnecting = False
         self.reconnect_problem = ""
-        """Why a lost arm is not back yet, in words."""
-        self._controller, self._simulated, self._ports = controller, simulated, ports
+        """Reason why a lost arm is not connected yet; empty before the first attempt."""
+        self._controller, self._simulated, self._ports, self._messages = controller, simulated, ports, messages
         self._manual_ports: list[str] = []
         self._reported_problem = ""
         self._generation = 0
-        """Grows with every change of mind: what was opened for an earlier one is let go."""
+        """Number of the present attempt: an arm that was opened for an earlier one is closed again."""
         self._unclaimed_arm: SceneArm | None = None
-        """An arm that was opened and that nobody drives yet."""
-        self._port_queue, self._scan_queue = BackgroundQueue(), BackgroundQueue()
+        """An arm that is open but not attached to the controller yet."""
+        self._port_queue = BackgroundQueue(messages.post_error)
+        self._scan_queue = BackgroundQueue(messages.post_error)
         self._scan_timer = QTimer(self, interval=SCAN_PERIOD_MS)
         self._scan_timer.timeout.connect(self.scan)
         self._reconnect_timer = QTimer(self, interval=RECONNECT_PERIOD_MS, singleShot=True)
         self._reconnect_timer.timeout.connect(self._try_reconnect)
 
-    # What there is
+    # List and selection
 
     def start_scanning(self) -> None:
-        """Begin to watch the ports."""
+        """Start to scan the ports periodically."""
         self.scan()
         self._scan_timer.start()
 
     def scan(self) -> None:
-        """Look at ports and names, in another thread."""
+        """Update the list of arms from ports and registry, in another thread."""
         if not self._scan_queue.is_busy:
             self._scan_queue.submit(
-                lambda: list_choices(self.registry, self._ports(), tuple(self._manual_ports)), self._on_scan
+                lambda: list_choices(self.registry, self._ports(), tuple(self._manual_ports)),
+                self._on_scan,
+                self._on_scan_failed,
             )
 
     def _on_scan(self, found: tuple[tuple[ArmChoice, ...], str]) -> None:
         listed, problem = found
-        if problem and problem != self._reported_problem:
-            self.registry_problem_found.emit(problem)
-        self._reported_problem = problem
+        self._report_problem(problem)
         self._update_choices(listed)
 
+    def _on_scan_failed(self, error: Exception) -> None:
+        self._report_problem(str(error) or type(error).__name__)
+
+    def _report_problem(self, problem: str) -> None:
+        """Post a problem of the list once, not at every scan."""
+        if problem and problem != self._reported_problem:
+            self._messages.post(problem, "error")
+        self._reported_problem = problem
+
     def _update_choices(self, listed: tuple[ArmChoice, ...]) -> None:
-        """Take over a new list; what is chosen stays in it, though it may have been unplugged."""
+        """Replace the list; an arm in use stays selected even if it was unplugged."""
         chosen = next((c for c in listed if c.key == self.chosen.key), None)
         if chosen is None:
             chosen = next((c for c in listed if self.chosen.device and c.device == self.chosen.device), None)
@@ -113,20 +117,23 @@ class ArmConnection(QObject):
             self.choices_changed.emit()
 
     def name_chosen_arm(self, name: str) -> None:
-        """Give the chosen arm a name by which it is found again."""
+        """Register the selected arm under a name, which then identifies it on any port."""
         device = self.chosen.device
-        self._scan_queue.submit(lambda: self.registry.register(name, device), self._on_named, self.naming_failed.emit)
+        self._scan_queue.submit(lambda: self.registry.register(name, device), self._on_named, self._on_naming_failed)
 
     def _on_named(self, arm: RegisteredArm) -> None:
         self._manual_ports = [device for device in self._manual_ports if device != arm.device]
-        self.arm_named.emit(arm.name)
+        self._messages.post(f"This arm is called “{arm.name}” from now on, on any port.", "success")
         self.scan()
+
+    def _on_naming_failed(self, error: Exception) -> None:
+        self._messages.post(str(error), "warning", "name_arm")
 
     def _is_in_use(self, choice: ArmChoice) -> bool:
         return self.reconnecting or self.connecting or (self.current is not None and self.current.key == choice.key)
 
     def choose_when_listed(self, key: str) -> None:
-        """Choose, as soon as it is listed, a named arm that was chosen the last time."""
+        """Select a named arm that may not be listed yet, such as the one selected when the window was closed."""
         if key.startswith("arm:"):
             name = key.removeprefix("arm:")
             self.chosen = ArmChoice(key, name, "", "", name, present=False)
@@ -134,14 +141,14 @@ class ArmConnection(QObject):
             self.choices_changed.emit()
 
     def choose(self, key: str) -> None:
-        """Choose another arm; what is connected stays so until Connect is pressed."""
+        """Select an arm; the present one stays connected until Connect is pressed."""
         found = next((choice for choice in self.choices if choice.key == key), None)
         if found is not None and found.key != self.chosen.key:
             self.chosen = found
             self.choices_changed.emit()
 
     def add_port(self, device: str) -> None:
-        """Choose a port by its path, as that of a virtual arm."""
+        """Add a port by its path, such as that of an emulated arm, and select it."""
         device = device.strip()
         if not device:
             return
@@ -157,7 +164,7 @@ class ArmConnection(QObject):
     # Connecting
 
     def connect_chosen(self) -> None:
-        """Let go of what is connected, and connect what is chosen: ``opened`` or ``failed`` follows."""
+        """Disconnect the present arm and connect the selected one; ``arm_connected`` or ``failed`` follows."""
         self.disconnect_arm()
         choice = self.chosen
         if choice.is_simulated:
@@ -165,18 +172,18 @@ class ArmConnection(QObject):
             self._attach(choice, self._simulated, False)
         else:
             self.connecting = True
-            turn = self._generation
+            generation = self._generation
             self._port_queue.submit(
-                partial(self._open_arm, turn, choice),
-                partial(self._on_opened, turn, choice, False),
-                partial(self._on_failure, turn),
+                partial(self._open_arm, generation, choice),
+                partial(self._on_opened, generation, choice, False),
+                partial(self._on_failure, generation),
             )
 
     def _open_arm(self, generation: int, choice: ArmChoice, lost_arm: SceneArm | None = None) -> SceneArm | None:
-        """Open a port and switch the arm on where it is; called in another thread. Raises ArmError.
+        """Open an arm and hold its position; called in another thread. Raises ArmError.
 
-        ``before`` is the arm that was lost, which knows where its things stand. Return None if meanwhile nobody wants
-        it any more.
+        ``lost_arm`` is opened again if given, because it has the positions of its objects. Return None if the attempt
+        was superseded by another one.
         """
         arm: SceneArm = lost_arm or arm_registry.make_twinned_arm(choice.address, self.registry)
         arm.connect()
@@ -193,14 +200,14 @@ class ArmConnection(QObject):
                 self._port_queue.submit(arm.disconnect)
         elif arm is None:
             self._reconnect_timer.start()
-            self.reconnect_failed.emit()
+            self.choices_changed.emit()
         else:
             self.connecting = self.reconnecting = False
             self._attach(choice, arm, reconnected)
 
     def _on_failure(self, generation: int, error: Exception) -> None:
         if generation == self._generation:
-            self.connecting = False
+            self.connecting = self.reconnecting = False
             self.failed.emit(error)
 
     def _attach(self, choice: ArmChoice, arm: SceneArm, reconnected: bool) -> None:
@@ -209,22 +216,22 @@ class ArmConnection(QObject):
         self.arm_connected.emit(reconnected)
 
     def disconnect_arm(self) -> None:
-        """Hold and let go of what is connected, and stop looking for what was lost."""
+        """Hold and disconnect the arm, and stop the attempts to reconnect a lost one."""
         self._generation += 1
         self.connecting = self.reconnecting = False
         self._reconnect_timer.stop()
-        letting_go = self._controller.detach()
-        if letting_go is not None:
+        close_arm = self._controller.detach()
+        if close_arm is not None:
             if self.current is not None and self.current.is_simulated:
-                letting_go()
+                close_arm()
             else:
-                self._port_queue.submit(letting_go, None, self.failed.emit)
+                self._port_queue.submit(close_arm, None, self.failed.emit)
         self.current = None
 
-    # Lost and found
+    # Reconnecting
 
     def reconnect_lost_arm(self) -> None:
-        """The connection broke: let go of what is left of it and look for the arm until it is back."""
+        """Close the broken connection and try to reconnect the arm until it is back."""
         lost = self.current
         self.disconnect_arm()
         if lost is not None and not lost.is_simulated:
@@ -233,14 +240,16 @@ class ArmConnection(QObject):
             self._reconnect_timer.start()
 
     def _try_reconnect(self) -> None:
-        """Try once, in another thread."""
-        turn, choice = self._generation, self.chosen
+        """Try to reconnect once, in another thread."""
+        generation, choice = self._generation, self.chosen
         self._port_queue.submit(
-            partial(self._reopen_arm, turn, choice, self._controller.arm), partial(self._on_opened, turn, choice, True)
+            partial(self._reopen_arm, generation, choice, self._controller.arm),
+            partial(self._on_opened, generation, choice, True),
+            partial(self._on_failure, generation),
         )
 
     def _reopen_arm(self, generation: int, choice: ArmChoice, lost_arm: SceneArm) -> SceneArm | None:
-        """Return the arm if it is back; called in another thread."""
+        """Return the arm if it could be opened, else None; called in another thread."""
         try:
             return self._open_arm(generation, choice, lost_arm)
         except ArmError as error:
@@ -248,7 +257,7 @@ class ArmConnection(QObject):
             return None
 
     def close(self) -> None:
-        """Let go and end every thread."""
+        """Disconnect the arm and end all threads."""
         self._scan_timer.stop()
         self.disconnect_arm()
         self._scan_queue.close()

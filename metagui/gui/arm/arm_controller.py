@@ -1,6 +1,6 @@
-"""The window's end of one arm: connects it, passes clicks on, records, lets a policy drive, stops it.
+"""Controller of one arm for the window: control loop, queue of instructions, recorder, policy runs, halt.
 
-The control thread never calls Qt; a timer here looks into its slots thirty times a second.
+The control thread never calls Qt; a timer here polls the control loop 30 times per second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from metagui.arms.arm import ArmError, HandGuidable
+from metagui.arms.arm import CONTROL_RATE_HZ, ArmError, HandGuidable
 from metagui.arms.control.loop import ControlLoop
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
@@ -23,66 +23,67 @@ if TYPE_CHECKING:
     from metagui.arms.control.tick import Controller, Tick
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.gui.arm.capabilities import SceneArm
+    from metagui.gui.core.messages import Messages
 
 POLL_PERIOD_MS = 33
-"""ms."""
+"""Time between two polls of the control loop, ms."""
 _EMERGENCY_HOLD_TICKS = 3
-"""Ticks an emergency hold lasts before clicks move the arm again."""
+"""Number of ticks of an emergency hold before other controllers move the arm again."""
 
 
 class Finishable(Protocol):
-    """A controller that comes to an end."""
+    """A controller that ends by itself."""
 
     @property
     def finished(self) -> bool:
-        """Whether it is over."""
+        """True once it has ended."""
 
 
 class ArmController(QObject):
-    """One arm with its control loop, the person's queue of clicks and the recorder."""
+    """One arm with its control loop, its queue of instructions and its recorder."""
 
     ticked = Signal(object)
     """The newest Tick."""
     failed = Signal(str, bool)
-    """What went wrong in words, and whether the connection is lost."""
-    instruction_failed = Signal(str)
-    """Why a click was given up, in words."""
-    recording_failed = Signal(str)
+    """Message of an error in the control loop, and True if the loop has ended."""
     run_ended = Signal()
-    alarm_raised = Signal(str)
-    """Why the safety gate holds, in words."""
 
-    def __init__(self, arm: SceneArm, library: Path) -> None:
+    def __init__(self, arm: SceneArm, library: Path, messages: Messages) -> None:
         super().__init__()
+        self._messages = messages
         self.arm = arm
         self.recorder = Recorder(library)
         self.program_controller = ProgramController(self.arm.objects)
         self.loop: ControlLoop | None = None
         self._teaching_controller: Controller | None = None
-        """Who moves the arm while nothing runs; None for clicks."""
+        """Controller while nothing runs; None for ``program_controller``, which executes instructions."""
         self.connection_lost = False
-        """Whether the last error was a broken connection, so that the arm may come back."""
+        """True if the last error was a broken connection, so that the arm can be reconnected."""
         self._run: Finishable | None = None
         self._run_controller: Controller | None = None
-        """Who moves the arm while something runs."""
+        """Controller while a policy or a replay runs."""
         self._held_at: int | None = None
         self._last_tick_index = -1
-        self._reported_problem = self._reported_alarm = ""
+        self._reported_alarm = ""
         self._timer = QTimer(self, interval=POLL_PERIOD_MS)
         self._timer.timeout.connect(self.poll)
 
     @property
     def is_connected(self) -> bool:
-        """Whether the loop ticks."""
+        """True while the control loop runs."""
         return self.loop is not None and self.loop.running
 
     @property
     def latest_tick(self) -> Tick | None:
-        """The newest tick."""
+        """The newest tick, or None."""
         return None if self.loop is None else self.loop.latest
 
+    def get_arm_state(self) -> FloatArray:
+        """Return the full state (D,) of the arm and its scene, for the first picture."""
+        return self.arm.get_state()
+
     def attach(self, arm: SceneArm) -> None:
-        """Begin to tick with a connected arm; it stays where it is."""
+        """Start the control loop with a connected arm, which holds its position."""
         self.arm = arm
         self.loop = ControlLoop(arm, arm)
         self._teaching_controller, self._held_at = None, None
@@ -92,7 +93,7 @@ class ArmController(QObject):
         self._timer.start()
 
     def detach(self) -> Callable[[], None] | None:
-        """Stop listening to the arm; return what ends its thread, holds and closes it. Raises ArmError when called."""
+        """Stop polling, and return a function that ends the loop and disconnects the arm; it raises ArmError."""
         self._timer.stop()
         self._run = None
         loop, arm, self.loop = self.loop, self.arm, None
@@ -109,26 +110,26 @@ class ArmController(QObject):
     # Teaching
 
     def set_teaching_controller(self, controller: Controller | None) -> None:
-        """Let another controller than clicks move the arm while nothing runs; None is clicks again."""
+        """Set the controller that moves the arm while nothing runs; None for instructions."""
         self._teaching_controller = controller
         if self._run is None and self._held_at is None:
             self._activate_teaching_controller()
 
     def _activate_teaching_controller(self) -> None:
-        """Let whoever teaches move the arm, with nothing left over from before."""
+        """Activate the teaching controller, with an empty queue of instructions."""
         self.program_controller = ProgramController(self.arm.objects)
         if self.loop is not None:
             self.loop.set_controller(self._teaching_controller or self.program_controller)
 
     @property
     def torque_off(self) -> bool:
-        """Whether a person can lead the arm by hand."""
+        """True while the arm can be guided by hand."""
         return isinstance(self.arm, HandGuidable) and self.arm.hand_guiding
 
     def set_torque_off(self, torque_off: bool) -> None:
-        """Switch the torque off so that a person can lead the arm, or hold where it is. Raises ArmError."""
+        """Switch the torque off for hand guiding, or hold the present position. Raises ArmError."""
         if self.loop is None or not isinstance(self.arm, HandGuidable):
-            raise ArmError(f"{self.arm.name} cannot be led by hand. Nothing was changed.")
+            raise ArmError(f"{self.arm.name} cannot be guided by hand. Nothing was changed.")
         with self.loop.between_ticks():
             if torque_off:
                 self.arm.start_hand_guiding()
@@ -137,24 +138,28 @@ class ArmController(QObject):
             self._activate_teaching_controller()
 
     def add_instructions(self, *instructions: Instruction) -> None:
-        """Queue what was clicked."""
-        self._reported_problem = ""
+        """Queue instructions for the control loop."""
         self.program_controller.add_instructions(*instructions)
 
     @property
     def pending_count(self) -> int:
-        """Clicks that wait or are being carried out."""
+        """Number of instructions that wait or are being carried out."""
         return self.program_controller.pending_count
 
+    @property
+    def instruction_problem(self) -> str:
+        """Reason why the last instruction was given up; empty if there is none."""
+        return self.program_controller.failure_reason
+
     def randomise_scene(self, seed: int) -> None:
-        """Scatter the scene anew, the arm at home, where that is possible: things on a real table stay."""
+        """Randomise the scene, with the arm at home; a real scene does not change."""
         if self.loop is not None and isinstance(self.arm, Randomisable):
             with self.loop.between_ticks():
                 self.arm.randomise(seed)
                 self._activate_teaching_controller()
 
     def restore_state(self, state: FloatArray) -> None:
-        """Go back to a stored state (D,), where that is possible. Raises ArmError."""
+        """Set a simulated arm to a stored state (D,); a real arm does not change. Raises ArmError."""
         if self.loop is not None and isinstance(self.arm, Restorable):
             with self.loop.between_ticks():
                 self.arm.set_state(state)
@@ -162,23 +167,37 @@ class ArmController(QObject):
 
     # Recording
 
-    def start_recording(self, task: str, led_by: TeachingMethod = "clicks") -> None:
-        """Begin a take. Raises RecordingError."""
+    def start_recording(self, task: str, teaching_method: TeachingMethod = "clicks") -> None:
+        """Start recording a take. Raises ArmError, RecordingError, OSError."""
         if self.loop is None:
             raise ArmError("No arm is connected, so nothing can be recorded. Press Connect first.")
         with self.loop.between_ticks():
-            self.recorder.start(task, self.arm, self.arm, led_by)
+            self.recorder.start(task, self.arm, self.arm, teaching_method)
             self.loop.add_sink(self.recorder.on_tick)
 
     def finish_recording(self) -> Demonstration:
-        """End the take and return it. Raises RecordingError if there is nothing in it."""
+        """Stop recording and return the take. Raises RecordingError if it is empty."""
         self._detach_recorder()
         return self.recorder.stop()
 
     def discard_recording(self) -> None:
-        """End the take and throw it away."""
+        """Stop recording and delete the take."""
         self._detach_recorder()
         self.recorder.abort()
+
+    def clear_journal(self) -> None:
+        """Delete the journal of the last take; call it only after the take is stored elsewhere."""
+        self.recorder.clear_journal()
+
+    @property
+    def recording_problem(self) -> str:
+        """Reason why the recorder had to stop; empty if there is none."""
+        return self.recorder.failure_reason or ""
+
+    @property
+    def recorded_duration(self) -> float:
+        """Length of the take being recorded, s."""
+        return self.recorder.sample_count / CONTROL_RATE_HZ
 
     def _detach_recorder(self) -> None:
         if self.loop is not None:
@@ -187,24 +206,24 @@ class ArmController(QObject):
     # Running
 
     def start_run(self, controller: Controller, run: Finishable) -> None:
-        """Let a policy move the arm until ``run`` is finished; where the arm was just halted, once that has ended."""
+        """Run a controller until ``run`` is finished; after a halt, it starts when the emergency hold ends."""
         if self.loop is not None:
             self._run, self._run_controller = run, controller
             if self._held_at is None:
                 self.loop.set_controller(controller)
 
     def halt(self) -> None:
-        """Hold the arm now, a limp one too, past all queues, and forget whatever moved it."""
+        """Hold the arm at once, also with the torque off; queued instructions and the run are dropped."""
         self.program_controller.clear()
         self._run = None
         if self.loop is not None:
             self.loop.request_emergency_hold()
             self._held_at = self.loop.latest.index if self.loop.latest else 0
 
-    # Thirty times a second
+    # Polling
 
     def poll(self) -> None:
-        """Look into the loop's slots and pass on what is new."""
+        """Read the newest tick and error of the control loop, and emit what is new."""
         loop = self.loop
         if loop is None:
             return
@@ -218,10 +237,7 @@ class ArmController(QObject):
             self._end_emergency_hold(tick)
             self.ticked.emit(tick)
             self._report_alarm(tick.alarm or "")
-        self._report_problem()
         self._report_run_end()
-        if self.recorder.failure_reason:
-            self.recording_failed.emit(self.recorder.failure_reason)
 
     def _on_error(self, message: str, fatal: bool) -> None:
         self._run = self._teaching_controller = None
@@ -237,16 +253,11 @@ class ArmController(QObject):
                 self._run_controller if self._run else self._teaching_controller or self.program_controller
             )
 
-    def _report_problem(self) -> None:
-        if self.program_controller.failure_reason and self.program_controller.failure_reason != self._reported_problem:
-            self._reported_problem = self.program_controller.failure_reason
-            self.instruction_failed.emit(self.program_controller.failure_reason)
-
     def _report_alarm(self, alarm: str) -> None:
         if alarm != self._reported_alarm:
             self._reported_alarm = alarm
             if alarm and self._held_at is None:
-                self.alarm_raised.emit(alarm)
+                self._messages.post(alarm, "warning")
 
     def _report_run_end(self) -> None:
         if self._run is not None and self._run.finished:

@@ -1,4 +1,4 @@
-"""The picker of arms in the top bar: a list that follows the ports, and a field for a path that is in no list."""
+"""Combo box for selecting an arm, with a field for a port that is not listed and one for naming an arm."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 OTHER_PORT_LABEL = "Another port…"
-PORT_TOOLTIP = "The arm's port, as `metagui emulate-arm` prints it. Return takes it, an empty field goes back."
-NAME_TOOLTIP = "By this name the arm is found again, whatever port it is on. Return takes it, an empty field goes back."
+PORT_TOOLTIP = "Path of the port, as `metagui emulate-arm` prints it. Return accepts it, an empty field cancels."
+NAME_TOOLTIP = "Name that identifies the arm on any port. Return accepts it, an empty field cancels."
 
 
 class ArmPicker(QStackedWidget):
-    """Says which arm is chosen; a new choice connects nothing by itself."""
+    """Shows and changes the selected arm; a new selection does not connect it."""
 
     arm_chosen = Signal(str)
-    """The key of an ArmChoice."""
+    """Key of the selected ArmChoice."""
     port_entered = Signal(str)
-    """A path that a person typed."""
+    """Path of a port that the user typed."""
     name_entered = Signal(str)
-    """A name that a person typed for the chosen arm."""
+    """Name that the user typed for the selected arm."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -80,8 +80,8 @@ class ArmPicker(QStackedWidget):
         keys = [choice.key for choice in self._choices]
         row = keys.index(self._key) if self._key in keys else 0
         self.choice_box.setCurrentIndex(row)
-        words = self._choices[row].detail if self._choices else ""
-        self.choice_box.setToolTip(f"Which arm to connect. {words}".strip())
+        detail = self._choices[row].detail if self._choices else ""
+        self.choice_box.setToolTip(f"Which arm to connect. {detail}".strip())
 
     def _on_activated(self, row: int) -> None:
         if row < len(self._choices):
@@ -94,7 +94,7 @@ class ArmPicker(QStackedWidget):
         self.path_field.setFocus()
 
     def edit_name(self, name: str) -> None:
-        """Let a person type a name for the chosen arm, in place of the list."""
+        """Show a field for the name of the selected arm in place of the list."""
         self.setCurrentWidget(self.name_field)
         self.name_field.setText(name)
         self.name_field.selectAll()
@@ -112,7 +112,7 @@ class ArmPicker(QStackedWidget):
 
 
 class _ChoiceBox(QComboBox):
-    """A list that the wheel does not turn: an arm is no volume."""
+    """A combo box that ignores the mouse wheel, so that scrolling does not select another arm."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,18 +122,18 @@ class _ChoiceBox(QComboBox):
         assert isinstance(model, QStandardItemModel)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Leave the choice as it is."""
+        """Ignore the wheel."""
         event.ignore()
 
     def showPopup(self) -> None:
-        """Open the list as wide as its longest entry."""
+        """Open the list in the width of its longest entry."""
         view = self.view()
         view.setMinimumWidth(max(self.width(), view.sizeHintForColumn(0) + 36))
         super().showPopup()
 
 
 class _EntryField(QLineEdit):
-    """Where something is typed in place of the list; leaving it empty goes back."""
+    """Text field in place of the list; leaving it empty returns to the list."""
 
     entered = Signal(str)
 
@@ -145,7 +145,7 @@ class _EntryField(QLineEdit):
         self.returnPressed.connect(self._submit)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Take what was typed, if anything."""
+        """Emit the typed text, unless it is empty."""
         super().focusOutEvent(event)
         if event.reason() != Qt.FocusReason.PopupFocusReason and self.isVisible():
             self._submit()

@@ -1,4 +1,4 @@
-"""What the window wants of an arm, and what some arms can do beyond that."""
+"""Protocols for arms: what the window needs of every arm, and optional capabilities of some."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from metagui.arms.control.tick import StatefulArm
 
 
 class SceneArm(Arm, Scene, StatefulArm, Protocol):
-    """An arm among anchors whose whole state can be drawn: the simulated one, or one on a cable with its twin."""
+    """An arm among objects whose full state can be drawn: a simulated arm, or a real one with its digital twin."""
 
 
 @runtime_checkable
 class Randomisable(Protocol):
-    """An arm whose scene is laid out by a seed."""
+    """An arm whose scene can be randomised."""
 
     def randomise(self, seed: int) -> None:
-        """Lay out a new scene, the arm at home."""
+        """Create a new scene from a seed, with the arm at home."""
 
 
 @runtime_checkable
 class Restorable(Protocol):
-    """An arm that can go back to a stored state: a simulated one."""
+    """An arm that can be set to a stored state: a simulated one."""
 
     def set_state(self, state: FloatArray) -> None:
-        """Go back to a state (D,)."""
+        """Set the state, shape (D,)."""
 
 
 @runtime_checkable
 class ObjectPlaceable(Protocol):
-    """An arm without a camera: a person says where things stand."""
+    """An arm without a camera, whose object positions are set by the user."""
 
     @property
     def placed_objects(self) -> frozenset[str]:
-        """Names of what was put somewhere; the rest stands aside."""
+        """Names of the objects with a known position; the others are outside the workspace."""
 
     def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
-        """Say where a thing stands, m and rad. Raises ArmError."""
+        """Set the pose of an object on the table, m and rad. Raises ArmError."""
 
     def place_object_at_tool(self, object_name: str) -> None:
-        """Say that a thing is under the gripper's tip. Raises ArmError."""
+        """Set the position of an object to that of the gripper tip. Raises ArmError."""

@@ -1,21 +1,21 @@
-"""How fast the control loop really ticks, over the last second or so."""
+"""Meter of the actual rate of the control loop, over about two seconds."""
 
 from __future__ import annotations
 
 from collections import deque
 
 MAX_READINGS = 60
-"""Readings kept; they come thirty times a second."""
+"""Number of readings in the average; there are 30 per second."""
 
 
 class RateMeter:
-    """Counts ticks against their own clock."""
+    """Measures the tick rate from tick indices and tick times."""
 
     def __init__(self) -> None:
         self._readings: deque[tuple[int, float]] = deque(maxlen=MAX_READINGS)
 
     def update(self, index: int, time: float) -> float:
-        """Take in the newest tick's index and time, s; return the rate, Hz. A smaller index starts over."""
+        """Add the newest tick's index and time, s, and return the rate, Hz; a smaller index restarts it."""
         if self._readings and index <= self._readings[-1][0]:
             self._readings.clear()
         self._readings.append((index, time))

@@ -1,1 +1,1 @@
-"""What every part of the window shares: actions, state, messages, background tasks."""
+"""Shared by all parts of the window: state, messages, actions, background work."""

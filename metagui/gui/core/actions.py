@@ -1,4 +1,4 @@
-"""Every command of the window as a record, so that menus, buttons and the key overview are lists of keys."""
+"""Actions of the window as records, so that menus, buttons and the shortcuts page are lists of keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QIcon, QKeySequence
 
-from metagui.gui.core.app_state import AppSnapshot, ArmActivity, explain_disabled
+from metagui.gui.core.action_conditions import explain_disabled
+from metagui.gui.core.app_state import AppSnapshot, ArmActivity
 from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ActionInfo:
-    """One command: its key, the words on its button, its icon, its keys, and what it does in one sentence."""
+    """One action: its key, text, icon, tooltip and shortcut."""
 
     key: str
     text: str
@@ -29,75 +30,84 @@ class ActionInfo:
     shortcut: str = ""
     checkable: bool = False
     colour_name: str = "text"
-    """Which of the theme's colours tints the icon."""
+    """Name of the theme colour of the icon."""
     condition_key: str = ""
-    """Which row of ``state.CONDITIONS`` enables it; by default the row of its own key."""
+    """Key in ``CONDITIONS`` that decides whether it is enabled; the action's own key if empty."""
 
 
 ACTION_INFOS: tuple[ActionInfo, ...] = (
-    ActionInfo("connect", "Connect", "connect", "Connect the chosen arm, or let it go."),
-    ActionInfo("calibrate", "Calibrate the arm", "arm", "Teach the arm where its joints end."),
+    ActionInfo("connect", "Connect", "connect", "Connect the selected arm, or disconnect it."),
+    ActionInfo("calibrate", "Calibrate the arm", "arm", "Measure the range of motion of each joint."),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo(
         "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
     ),
-    ActionInfo("again", "Take again", "again", "Discard the newest take and record it anew.", "Shift+F9"),
-    ActionInfo("discard", "Discard", "delete", "Take the newest take out again; undo brings it back."),
+    ActionInfo("again", "Take again", "again", "Discard the newest take and record it again.", "Shift+F9"),
+    ActionInfo("discard", "Discard", "delete", "Remove the newest take; undo restores it."),
     ActionInfo(
-        "adapt", "Adapt", "adapt", "Learn the chosen task from its takes.", "Ctrl+Return", colour_name="on_accent"
+        "adapt", "Adapt", "adapt", "Learn the selected task from its takes.", "Ctrl+Return", colour_name="on_accent"
     ),
-    ActionInfo("run", "Run", "run", "Let the arm do the chosen task in a new scene.", "Ctrl+E"),
-    ActionInfo("stop", "Stop", "stop", "Halt whatever runs and hold the arm.", "Esc", colour_name="on_danger"),
-    ActionInfo("undo", "Undo", "undo", "Take the last change of the recordings back.", "Ctrl+Z"),
-    ActionInfo("redo", "Redo", "redo", "Do it again.", "Ctrl+Shift+Z"),
+    ActionInfo("run", "Run", "run", "Run the selected task in a new scene.", "Ctrl+E"),
+    ActionInfo("stop", "Stop", "stop", "Stop everything and hold the arm.", "Esc", colour_name="on_danger"),
+    ActionInfo("undo", "Undo", "undo", "Undo the last change of the recordings.", "Ctrl+Z"),
+    ActionInfo("redo", "Redo", "redo", "Repeat the change that was undone.", "Ctrl+Shift+Z"),
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
-    ActionInfo("rename", "Rename", "rename", "Give the chosen task another name.", "F2"),
-    ActionInfo("delete", "Delete", "delete", "Move what is chosen to the trash; undo brings it back.", "Del"),
-    ActionInfo("success", "Mark as success", "success", "Say that this take shows the task done."),
-    ActionInfo("failure", "Mark as failure", "failure", "Say that this take did not succeed."),
-    ActionInfo("replay", "Replay in the view", "view", "Show the chosen take in the 3-D view.", "Ctrl+P"),
-    ActionInfo("replay_arm", "Replay on the arm", "run", "Let the arm repeat the chosen take, slowly at first."),
+    ActionInfo("rename", "Rename", "rename", "Rename the selected task.", "F2"),
+    ActionInfo("delete", "Delete", "delete", "Move the selected task or take to the trash; undo restores it.", "Del"),
+    ActionInfo("success", "Mark as success", "success", "Mark that this take succeeded."),
+    ActionInfo("failure", "Mark as failure", "failure", "Mark that this take failed."),
+    ActionInfo("replay", "Replay in the view", "view", "Replay the selected take in the 3-D view.", "Ctrl+P"),
+    ActionInfo("replay_arm", "Replay on the arm", "run", "Repeat the selected take with the arm, slowly at first."),
     ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
-    ActionInfo("folder", "Open folder", "folder", "Show where the recordings lie on disk."),
-    ActionInfo("train", "Train the encoder", "compare", "Learn on your tasks which takes look alike."),
+    ActionInfo("folder", "Open folder", "folder", "Open the folder of the recordings."),
+    ActionInfo("train", "Train the encoder", "compare", "Train the similarity encoder on your tasks."),
     ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
-    ActionInfo("randomise", "New scene", "shuffle", "Scatter the cubes and zones anew.", "Ctrl+R"),
-    ActionInfo("mark", "Mark things", "place", "Drag cubes and zones to where they stand.", checkable=True),
+    ActionInfo("randomise", "New scene", "shuffle", "Place the cubes and zones at random.", "Ctrl+R"),
+    ActionInfo("mark", "Mark objects", "place", "Drag cubes and zones to their real positions.", checkable=True),
     ActionInfo(
         "limp",
-        "Lead by hand",
+        "Guide by hand",
         "hand",
-        "Make the arm limp so that you can lead it; hold it first.",
+        "Switch the torque off to guide the arm by hand; hold it first.",
         "Ctrl+G",
         checkable=True,
     ),
     ActionInfo(
         "countdown", "Count down before recording", "clock", "Count 3-2-1 before a recording begins.", checkable=True
     ),
-    ActionInfo("home", "Home", "home", "Bring the arm back over the table, open.", "Ctrl+H", condition_key="motion"),
+    ActionInfo(
+        "home",
+        "Home",
+        "home",
+        "Move the arm to its home pose over the table, gripper open.",
+        "Ctrl+H",
+        condition_key="motion",
+    ),
     ActionInfo("up", "Up", "up", "Raise the gripper by 2 cm.", "Ctrl+Up", condition_key="motion"),
     ActionInfo("down", "Down", "down", "Lower the gripper by 2 cm.", "Ctrl+Down", condition_key="motion"),
-    ActionInfo("release", "Release", "release", "Let go here and rise.", "Ctrl+L", condition_key="motion"),
+    ActionInfo(
+        "release", "Release", "release", "Open the gripper here and raise it.", "Ctrl+L", condition_key="motion"
+    ),
     ActionInfo("view", "Reset view", "view", "Look at the table from the usual side.", "Ctrl+0"),
     ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
-    ActionInfo("system", "As the desktop", "view", "Follow the desktop's colours.", checkable=True),
-    ActionInfo("keys", "Keys", "keys", "Show every key.", "F1"),
+    ActionInfo("system", "As the desktop", "view", "Follow the colours of the desktop.", checkable=True),
+    ActionInfo("keys", "Keys", "keys", "Show all shortcuts.", "F1"),
     ActionInfo("tasks_region", "Go to the tasks", "folder", "Move the focus to the list of tasks.", "Ctrl+1"),
     ActionInfo("arm_region", "Go to the arm", "arm", "Move the focus to the 3-D view.", "Ctrl+2"),
     ActionInfo("plots_region", "Go to the plots", "adapt", "Move the focus to curves and similarity.", "Ctrl+3"),
     ActionInfo("quit", "Quit", "close", "Hold the arm and close the window.", "Ctrl+Q"),
-    ActionInfo("stop_learning", "Stop and keep", "stop", "End the learning now and keep what is learnt so far."),
-    ActionInfo("cancel_learning", "Cancel", "close", "End the learning now and discard it."),
+    ActionInfo("stop_learning", "Stop and keep", "stop", "Stop learning now and keep the result so far."),
+    ActionInfo("cancel_learning", "Cancel", "close", "Stop learning now and discard the result."),
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
-"""Entries of the menu that are chosen or not; a tick stands in place of their icon."""
+"""Checkable entries of the menu; a tick replaces their icon."""
 ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "quit")
 
 
 class Actions(QObject):
-    """The records as QActions of one window, enabled and explained by the state table."""
+    """The actions of one window as QActions, enabled and explained by ``action_conditions``."""
 
     def __init__(self, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
@@ -130,12 +140,12 @@ class Actions(QObject):
         self._update_check_icons()
 
     def _update_check_icons(self) -> None:
-        """Show in the menu which entries are chosen."""
+        """Show in the menu which entries are checked."""
         for action in (self._actions[key] for key in CHECKED_MENU_ACTIONS):
             action.setIcon(make_icon("check", self._theme.colours.text) if action.isChecked() else QIcon())
 
     def refresh(self, snapshot: AppSnapshot) -> None:
-        """Enable what the situation allows; whatever is disabled says in its tooltip what it lacks."""
+        """Enable the actions that are possible; the tooltip of a disabled one gives the reason."""
         for info in ACTION_INFOS:
             missing = explain_disabled(info.condition_key or info.key, snapshot)
             self._actions[info.key].setEnabled(missing is None)
@@ -143,16 +153,16 @@ class Actions(QObject):
         self._update_texts(snapshot)
 
     def _update_texts(self, snapshot: AppSnapshot) -> None:
-        """Put the words on the buttons that depend on what is going on."""
+        """Set the texts that depend on the state."""
         recording = snapshot.state is ArmActivity.RECORDING
         self["record"].setText("Finish" if recording else "Record")
         if recording is not self._recording:
             self._recording = recording
             self._update_icons()
-        many = "demonstration" if snapshot.take_count == 1 else "demonstrations"
-        self["adapt"].setText(f"Adapt to {snapshot.take_count} {many}" if snapshot.take_count else "Adapt")
+        noun = "demonstration" if snapshot.take_count == 1 else "demonstrations"
+        self["adapt"].setText(f"Adapt to {snapshot.take_count} {noun}" if snapshot.take_count else "Adapt")
         self["connect"].setText(connect_text(snapshot))
-        self["limp"].setText("Hold" if snapshot.torque_off else "Lead by hand")
+        self["limp"].setText("Hold" if snapshot.torque_off else "Guide by hand")
         self["limp"].setChecked(snapshot.torque_off)
         self["countdown"].setChecked(snapshot.counts_down)
         self["undo"].setText(f"Undo {snapshot.undo_text}" if snapshot.undo_text else "Undo")
@@ -160,7 +170,7 @@ class Actions(QObject):
 
 
 def connect_text(snapshot: AppSnapshot) -> str:
-    """Return what pressing Connect does now."""
+    """Return the text of the Connect button."""
     if snapshot.state is ArmActivity.CONNECTING:
         return "Cancel"
     return (
@@ -171,12 +181,12 @@ def connect_text(snapshot: AppSnapshot) -> str:
 
 
 def make_tooltip(info: ActionInfo, problem: str | None) -> str:
-    """Say what an action does, or what it lacks, and its key."""
+    """Return what an action does, or the problem that disables it, and its shortcut."""
     key = f"  ({_key_sequences(info)[0].toString(QKeySequence.SequenceFormat.NativeText)})" if info.shortcut else ""
     return f"{problem or info.tooltip}{key}"
 
 
 def _key_sequences(info: ActionInfo) -> list[QKeySequence]:
-    """Return an action's keys; the return key of the number block counts as well, and both ways to redo."""
+    """Return the shortcuts of an action, with Enter of the numeric keypad and the second key of redo."""
     extra = {"Ctrl+Return": ["Ctrl+Enter"], "Ctrl+Shift+Z": ["Ctrl+Y"]}
     return [QKeySequence(text) for text in [info.shortcut, *extra.get(info.shortcut, [])]]

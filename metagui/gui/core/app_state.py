@@ -1,21 +1,23 @@
-"""What the program is doing and what that allows: one table of legal transitions and one of conditions.
-
-Widgets read it and nobody else decides what is enabled, so that a button, its shortcut and its tooltip can
-never disagree. Nothing here knows Qt.
-"""
+"""State of the program: what the arm and the learner are doing, which transitions are legal, and what is selected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from PySide6.QtCore import QObject, Signal
+
+from metagui.demonstrations.demonstration import TakeKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 StateT = TypeVar("StateT", bound=Enum)
 
 
 class ArmActivity(Enum):
-    """What the arm is doing; the value is the word the status bar shows."""
+    """Activity of the arm; the value is the text in the status bar."""
 
     NO_ARM = "No arm"
     CALIBRATING = "Calibrating"
@@ -28,7 +30,7 @@ class ArmActivity(Enum):
 
 
 class LearningActivity(Enum):
-    """What the learner thread is doing; it runs at most one job, beside whatever the arm does."""
+    """Activity of the learning thread, which runs at most one job, independently of the arm."""
 
     IDLE = "Idle"
     ADAPTING = "Adapting"
@@ -37,7 +39,7 @@ class LearningActivity(Enum):
 
 
 class IllegalTransitionError(Exception):
-    """The program tried to go from one state to another that cannot follow it."""
+    """An activity was requested that cannot follow the present one."""
 
 
 TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
@@ -63,6 +65,7 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
     ArmActivity.RUNNING: frozenset({ArmActivity.READY, ArmActivity.ERROR}),
     ArmActivity.ERROR: frozenset({ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.READY}),
 }
+"""Legal successors of each activity of the arm."""
 
 LEARNING_TRANSITIONS: dict[LearningActivity, frozenset[LearningActivity]] = {
     LearningActivity.IDLE: frozenset(
@@ -72,15 +75,16 @@ LEARNING_TRANSITIONS: dict[LearningActivity, frozenset[LearningActivity]] = {
     LearningActivity.COMPARING: frozenset({LearningActivity.IDLE}),
     LearningActivity.TRAINING: frozenset({LearningActivity.IDLE}),
 }
+"""Legal successors of each activity of the learner."""
 
 
 def transition(state: ArmActivity, following: ArmActivity) -> ArmActivity:
-    """Return ``following``, or raise IllegalTransitionError naming what could have followed ``state``."""
+    """Return ``following``, or raise IllegalTransitionError with the legal successors of ``state``."""
     return _require_legal(state, following, TRANSITIONS[state])
 
 
 def transition_learning(state: LearningActivity, following: LearningActivity) -> LearningActivity:
-    """Return ``following``, or raise IllegalTransitionError naming what could have followed ``state``."""
+    """Return ``following``, or raise IllegalTransitionError with the legal successors of ``state``."""
     return _require_legal(state, following, LEARNING_TRANSITIONS[state])
 
 
@@ -93,182 +97,97 @@ def _require_legal(state: StateT, following: StateT, legal: frozenset[StateT]) -
 
 @dataclass(frozen=True)
 class AppSnapshot:
-    """Everything that decides what is enabled, at one moment."""
+    """Everything that decides which actions are enabled, at one moment."""
 
     state: ArmActivity = ArmActivity.NO_ARM
     learning: LearningActivity = LearningActivity.IDLE
     task: str | None = None
+    """Name of the selected task."""
     take_count: int = 0
-    """How many takes the chosen task has."""
+    """Number of takes of the selected task that can be learnt from."""
     take: str | None = None
+    """Name of the selected take."""
     task_count: int = 0
     has_policy: bool = False
+    """True if the selected task has been adapted."""
     prior_problem: str | None = "the prior is still loading"
-    """Why there is nothing to adapt from, or None."""
+    """Reason why there is no prior, or None."""
     encoder_problem: str | None = "the encoder is still loading"
-    """Why takes cannot be compared, or None."""
+    """Reason why takes cannot be compared, or None."""
     undo_text: str | None = None
     redo_text: str | None = None
     just_saved: bool = False
-    """Whether the newest take can still be discarded with one press."""
-    arm_busy: bool = field(default=False)
-    """Whether the arm still carries out what was clicked."""
+    """True if the newest take can still be discarded with one press."""
+    arm_busy: bool = False
+    """True while the arm carries out queued instructions."""
     mode: str = "click"
-    """How the arm is taught; see ``modes.MODES``."""
+    """Key of the teaching mode; see ``modes.TEACHING_MODES``."""
     torque_off: bool = False
-    """Whether a person leads the arm by hand."""
+    """True while the arm can be guided by hand."""
     simulated: bool = True
-    """Whether the connected arm is the simulated one, whose things can be scattered anew."""
+    """True if the connected arm is the simulated one, whose scene can be randomised."""
     needs_placement: bool = False
-    """Whether a person has to say where things stand."""
+    """True if the arm has no camera, so that the positions of objects have to be marked."""
     on_port: bool = False
-    """Whether the chosen arm hangs on a port."""
+    """True if the selected arm is on a port."""
     same_arm: bool = True
-    """Whether the chosen arm is the one that is connected."""
+    """True if the selected arm is the connected one."""
     reconnecting: bool = False
-    """Whether a lost arm is being looked for."""
+    """True while the program tries to reconnect a lost arm."""
     counts_down: bool = False
-    """Whether it is counted down before a recording."""
+    """True if a countdown precedes each recording."""
+
+    @property
+    def take_key(self) -> TakeKey | None:
+        """Key of the selected take, or None."""
+        return TakeKey(self.task, self.take) if self.task and self.take else None
 
 
-Condition = Callable[[AppSnapshot], str | None]
-"""What is missing, in words that follow a full stop; None when nothing is."""
+class AppState(QObject):
+    """The one state of the program: controllers request changes, and the window follows ``changed``."""
 
+    changed = Signal(object)
+    """An AppSnapshot that differs from the one before."""
+    selection_changed = Signal()
+    """Another task or take was selected, or the selected take has been read."""
 
-def _connected(snapshot: AppSnapshot) -> str | None:
-    if snapshot.state is ArmActivity.NO_ARM:
-        return "Connect an arm first."
-    if snapshot.state is ArmActivity.CONNECTING:
-        return "The arm is being connected."
-    if snapshot.state is ArmActivity.CALIBRATING:
-        return "The arm is being calibrated."
-    return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshot = AppSnapshot()
+        self._take_snapshot: Callable[[AppSnapshot], AppSnapshot] | None = None
 
+    @property
+    def activity(self) -> ArmActivity:
+        """What the arm is doing."""
+        return self.snapshot.state
 
-def _not_recording(snapshot: AppSnapshot) -> str | None:
-    return "Stop the recording first." if snapshot.state is ArmActivity.RECORDING else None
+    def observe(self, take_snapshot: Callable[[AppSnapshot], AppSnapshot]) -> None:
+        """Set the function that brings a snapshot up to date with the parts of the program."""
+        self._take_snapshot = take_snapshot
 
+    def refresh(self, *_: object) -> None:
+        """Bring the snapshot up to date; connect this to signals of parts that it depends on."""
+        self._update(self.snapshot)
 
-def _not_running(snapshot: AppSnapshot) -> str | None:
-    if snapshot.state is ArmActivity.COUNTDOWN:
-        return "The arm is about to move; stop it first."
-    return "The arm is running; stop it first." if snapshot.state is ArmActivity.RUNNING else None
+    def request(self, activity: ArmActivity) -> None:
+        """Change the activity of the arm. Raises IllegalTransitionError."""
+        self.snapshot = replace(self.snapshot, state=transition(self.snapshot.state, activity))
+        self.changed.emit(self.snapshot)
+        self.refresh()
 
+    def select(self, task: str | None, take: str | None) -> None:
+        """Select a task, and one of its takes or none."""
+        if (task, take) != (self.snapshot.task, self.snapshot.take):
+            self._update(replace(self.snapshot, task=task, take=take))
+            self.selection_changed.emit()
 
-def _not_calibrating(snapshot: AppSnapshot) -> str | None:
-    return "Finish the calibration or cancel it first." if snapshot.state is ArmActivity.CALIBRATING else None
+    def report_take_loaded(self, key: TakeKey) -> None:
+        """Emit ``selection_changed`` if the take that was read is the selected one."""
+        if key == self.snapshot.take_key:
+            self.selection_changed.emit()
 
-
-def _torque_on(snapshot: AppSnapshot) -> str | None:
-    return "The arm is limp; press Hold first." if snapshot.torque_off else None
-
-
-def _teaching_by_clicks(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.mode == "click" else "Choose to teach by clicks first."
-
-
-def _hand_guiding_or_not_recording(snapshot: AppSnapshot) -> str | None:
-    return _not_recording(snapshot) if snapshot.mode != "hand" else None
-
-
-def _simulated_scene(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.simulated else "Things on a real table are moved by hand; mark where they stand."
-
-
-def _placeable(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.needs_placement else "This arm knows where things stand; nothing has to be marked."
-
-
-def _on_port(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.on_port else "Choose an arm on a port first; the simulated one needs no calibration."
-
-
-def _not_learning(snapshot: AppSnapshot) -> str | None:
-    if snapshot.learning in (LearningActivity.ADAPTING, LearningActivity.TRAINING):
-        return f"{snapshot.learning.value} is still running; stop it first."
-    return None
-
-
-def _task_selected(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.task else "Choose a task in the list first."
-
-
-def _take_selected(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.take else "Choose a take in the list first."
-
-
-def _has_takes(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.take_count else "This task has no takes yet; record one first."
-
-
-def _prior_ready(snapshot: AppSnapshot) -> str | None:
-    return f"There is nothing to adapt from: {snapshot.prior_problem}." if snapshot.prior_problem else None
-
-
-def _encoder_ready(snapshot: AppSnapshot) -> str | None:
-    return f"Takes cannot be compared: {snapshot.encoder_problem}." if snapshot.encoder_problem else None
-
-
-def _has_policy(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.has_policy else "This task has no policy yet; press Adapt first."
-
-
-def _enough_tasks(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.task_count >= 2 else "Comparing needs at least two tasks."
-
-
-def _just_saved(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.just_saved else "No take has just been recorded."
-
-
-def _can_undo(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.undo_text else "Nothing to undo."
-
-
-def _can_redo(snapshot: AppSnapshot) -> str | None:
-    return None if snapshot.redo_text else "Nothing to redo."
-
-
-def _is_learning(snapshot: AppSnapshot) -> str | None:
-    return "Nothing is being learnt." if snapshot.learning is LearningActivity.IDLE else None
-
-
-_TEACHABLE = (_connected, _not_running)
-_IDLE_ARM = (_connected, _not_recording, _not_running)
-
-CONDITIONS: dict[str, tuple[Condition, ...]] = {
-    "connect": (_not_recording, _not_running, _not_calibrating),
-    "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
-    "name_arm": (_on_port, _not_calibrating),
-    "record": _TEACHABLE,
-    "again": (_connected, _not_running, _just_saved),
-    "discard": (_not_recording, _just_saved),
-    "adapt": (_task_selected, _has_takes, _prior_ready, _not_learning),
-    "run": (*_IDLE_ARM, _task_selected, _has_policy, _torque_on),
-    "replay_arm": (*_IDLE_ARM, _take_selected, _torque_on),
-    "randomise": (*_IDLE_ARM, _simulated_scene),
-    "mark": (_placeable, *_IDLE_ARM),
-    "motion": (*_TEACHABLE, _teaching_by_clicks),
-    "limp": (*_TEACHABLE, _hand_guiding_or_not_recording),
-    "undo": (_not_recording, _can_undo),
-    "redo": (_not_recording, _can_redo),
-    "rename": (_not_recording, _task_selected, _not_learning),
-    "delete": (_not_recording, _task_selected, _not_learning),
-    "success": (_not_recording, _take_selected),
-    "failure": (_not_recording, _take_selected),
-    "replay": (_take_selected,),
-    "train": (_enough_tasks, _not_learning),
-    "compare": (_encoder_ready, _enough_tasks, _not_learning),
-    "stop_learning": (_is_learning,),
-    "cancel_learning": (_is_learning,),
-}
-"""What each action needs; an action that is not listed is always enabled."""
-
-
-def explain_disabled(key: str, snapshot: AppSnapshot) -> str | None:
-    """Return what an action lacks, in words for its tooltip, or None if it is enabled."""
-    for condition in CONDITIONS.get(key, ()):
-        missing = condition(snapshot)
-        if missing:
-            return missing
-    return None
+    def _update(self, snapshot: AppSnapshot) -> None:
+        found = snapshot if self._take_snapshot is None else self._take_snapshot(snapshot)
+        if found != self.snapshot:
+            self.snapshot = found
+            self.changed.emit(found)

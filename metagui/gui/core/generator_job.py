@@ -1,7 +1,7 @@
-"""A Job runs any generator in a thread of its own and brings what it yields to the window in batches.
+"""Thread that runs a generator and passes its items to the window in batches; base of all background work.
 
-One signal a batch, because fifty thousand single signals stall a window. Every exception becomes one ``failed``
-signal; nothing is swallowed, and the generator is always closed in the thread that ran it.
+There is one signal per batch, because fifty thousand single signals stall a window. Every exception becomes one
+``failed`` signal, and the generator is always closed in the thread that ran it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 from PySide6.QtCore import QObject, QThread, Signal
 
 JobFunction = Callable[[Callable[[], bool]], Generator[Any, None, Any]]
-"""Makes the generator; it is given ``should_stop``, to finish early with what there is."""
+"""Makes the generator; its argument ``should_stop`` returns True once the job has to finish early."""
 
 BATCH_PERIOD_S = 1 / 30
-"""How often a batch crosses to the window, s."""
+"""Shortest time between two batches, s."""
 
 
 class GeneratorJob(QThread):
-    """One run of one generator. Keep it until ``finished``, which comes after exactly one of the other ends."""
+    """One run of one generator; hold a reference until ``finished``, which follows one of the three outcomes."""
 
     progressed = Signal(list)
-    """What was yielded since the last batch."""
+    """List of the items yielded since the last batch."""
     succeeded = Signal(object)
     """The generator's return value."""
     failed = Signal(object)
@@ -40,11 +40,11 @@ class GeneratorJob(QThread):
         self._flushed_at = 0.0
 
     def stop(self) -> None:
-        """Ask the work to finish now and keep what it has."""
+        """Finish at the next check of ``should_stop``; the result is kept."""
         self._stop_event.set()
 
     def cancel(self) -> None:
-        """Drop the work: the generator is closed at its next item."""
+        """Abandon the work: the generator is closed at its next item."""
         self._cancel_event.set()
         self._stop_event.set()
 
@@ -52,12 +52,12 @@ class GeneratorJob(QThread):
         """Drive the generator; called by Qt in the new thread."""
         try:
             self._finish(*self._drive(self._work(self._stop_event.is_set)))
-        except Exception as error:  # noqa: BLE001 - the job's border: whatever it is has to reach the screen
+        except Exception as error:  # noqa: BLE001 - the end of the thread: every error has to reach the window
             self._flush()
             self.failed.emit(error)
 
     def _drive(self, generator: Generator[Any, None, Any]) -> tuple[bool, Any]:
-        """Return whether the generator came to its end, and its return value."""
+        """Return whether the generator finished, and its return value."""
         try:
             while not self._cancel_event.is_set():
                 self._collect(next(generator))

@@ -1,4 +1,4 @@
-"""The window's end of the learner: one job at a time, its progress, its estimate, its Stop and Cancel."""
+"""The learning thread as the window uses it: one job at a time, with progress, remaining time, Stop and Cancel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LearningJob:
-    """One job and who is told: about its batches, its result, and that it came to nothing."""
+    """One learning job and the handlers of its progress and its outcome, called in the GUI thread."""
 
     kind: LearningActivity
     work: JobFunction
@@ -26,28 +26,30 @@ class LearningJob:
     on_failure: Callable[[Exception], None]
     on_cancel: Callable[[], None]
     fraction_done: Callable[[list[Any]], float]
-    """How much is done after a batch, from 0 to 1."""
+    """Returns the fraction done after a batch, from 0 to 1."""
 
 
 class LearningQueue(QObject):
-    """Runs assignments one at a time."""
+    """Runs learning jobs, one at a time."""
 
     state_changed = Signal()
     progressed = Signal(object, str)
-    """Share done or None, and the estimate in words."""
+    """Fraction done or None, and the remaining time as text."""
+    job_cancelled = Signal(object)
+    """LearningActivity of a job that was cancelled."""
 
     def __init__(self) -> None:
         super().__init__()
         self.state = LearningActivity.IDLE
         self._job: GeneratorJob | None = None
         self._previous_job: GeneratorJob | None = None
-        """The job before: it is not freed while one of its own signals is being delivered."""
+        """The job before the present one: it must not be freed while one of its own signals is being delivered."""
         self._closed = False
         self._current: LearningJob | None = None
         self._started_at = 0.0
 
     def start(self, learning_job: LearningJob) -> bool:
-        """Begin; return False if another job is still running."""
+        """Start a job; return False if another one is still running."""
         if self._job is not None or self._closed:
             return False
         self._current = learning_job
@@ -63,17 +65,17 @@ class LearningQueue(QObject):
         return True
 
     def stop(self) -> None:
-        """Ask the job to end now and keep what it has."""
+        """Finish the job early and keep its result."""
         if self._job is not None:
             self._job.stop()
 
     def cancel(self) -> None:
-        """Drop the job."""
+        """Abandon the job."""
         if self._job is not None:
             self._job.cancel()
 
     def close(self) -> None:
-        """Drop the job, wait for its thread, and take no more; for the end of the program."""
+        """Abandon the job, wait for its thread, and accept no more."""
         self._closed = True
         if self._job is not None:
             self._job.cancel()
@@ -85,40 +87,41 @@ class LearningQueue(QObject):
 
     def _on_progress(self, batch: list[Any]) -> None:
         if self._current is not None and batch and not self._closed:
-            share = self._current.fraction_done(batch)
-            self.progressed.emit(share, self._estimate_remaining(share))
+            fraction = self._current.fraction_done(batch)
+            self.progressed.emit(fraction, self._estimate_remaining(fraction))
             self._current.on_progress(batch)
 
     def _estimate_remaining(self, fraction: float) -> str:
-        """Say how long it may still take."""
+        """Return the remaining time as text; empty until there is an estimate."""
         if fraction <= 0.02:
             return ""
         left = (time.monotonic() - self._started_at) * (1.0 - fraction) / fraction
         return "a moment" if left < 1.5 else f"about {left:.0f} s" if left < 90 else f"about {left / 60:.0f} min"
 
     def _on_success(self, result: Any) -> None:
-        assignment = self._end()
-        if assignment is not None:
-            assignment.on_success(result)
+        job = self._end()
+        if job is not None:
+            job.on_success(result)
 
     def _on_failure(self, error: Exception) -> None:
-        assignment = self._end()
-        if assignment is not None:
-            assignment.on_failure(error)
+        job = self._end()
+        if job is not None:
+            job.on_failure(error)
 
     def _on_cancel(self) -> None:
-        assignment = self._end()
-        if assignment is not None:
-            assignment.on_cancel()
+        job = self._end()
+        if job is not None:
+            job.on_cancel()
+            self.job_cancelled.emit(job.kind)
 
     def _end(self) -> LearningJob | None:
-        """Wait for the thread, which has nothing left to do, and become idle."""
+        """Wait for the thread, which has finished its work, become idle, and return the job that ended."""
         if self._closed:
             return None
-        assignment, self._current = self._current, None
+        ended, self._current = self._current, None
         if self._job is not None:
             self._job.wait()
             self._previous_job, self._job = self._job, None
         self.progressed.emit(None, "")
         self._set_state(LearningActivity.IDLE)
-        return assignment
+        return ended

@@ -1,1 +1,1 @@
-"""Running a policy: countdown and run."""
+"""Running policies and replaying takes with the arm."""

@@ -1,100 +1,105 @@
-"""The arm moves by itself: runs of learnt tasks and repeated takes, on a real arm after a countdown."""
+"""Motion of the arm by itself: runs of learnt tasks and replays of takes, after a countdown on a real arm."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject
 
 from metagui.gui.core.app_state import ArmActivity
-from metagui.gui.execution.countdown import Countdown
+from metagui.gui.learning.adaptation_controller import choose_error_action
 from metagui.gui.teaching.modes import CLICK_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.messages import MessageKind, Messages
     from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
 
+OBJECTS_UNPLACED_TEXT = (
+    "Nothing is marked on this table, so the policy does not know where the objects are. Stop, and mark them."
+)
+
 
 class ExecutionController(QObject):
-    """Counts down where that is needed, begins, and says how it ended."""
+    """Starts and stops runs and replays, and reports how they ended."""
 
-    state_changed = Signal(object)
-    """A State."""
-    message_posted = Signal(str, str, str)
-    failed = Signal(object)
-
-    def __init__(self, runner: PolicyRunner, click_dispatcher: ClickDispatcher, modes: ModeController) -> None:
+    def __init__(
+        self,
+        runner: PolicyRunner,
+        click_dispatcher: ClickDispatcher,
+        modes: ModeController,
+        placement: ObjectPlacement,
+        countdown: Countdown,
+        state: AppState,
+        messages: Messages,
+    ) -> None:
         super().__init__()
-        self.countdown = Countdown()
-        self._runner, self._click_dispatcher, self._modes = runner, click_dispatcher, modes
+        self._runner, self._click_dispatcher, self._modes, self._placement = runner, click_dispatcher, modes, placement
+        self._countdown, self._state, self._messages = countdown, state, messages
         self._is_active = False
         runner.run_ended.connect(self._on_end)
-        runner.failed.connect(self._on_failure)
 
-    def run_task(self, task: str, count_down: bool) -> None:
-        """Do a learnt task in a new scene, or on a real table as it is."""
+    def run_selected_task(self) -> None:
+        """Run the selected task: in a new scene if simulated, else on the real table as it is."""
+        task = self._state.snapshot.task
+        if task is None:
+            return
+        if self._placement.is_missing:
+            self._messages.post(OBJECTS_UNPLACED_TEXT, "warning", "mark")
         self._click_dispatcher.randomise_scene()
-        self._begin(f"“{task}” begins", partial(self._runner.run_task, task), count_down)
+        self._begin(f"“{task}” begins", partial(self._runner.run_task, task, self._on_failure))
 
-    def replay_take(self, take: Demonstration, count_down: bool) -> None:
-        """Repeat a take."""
-        self._begin(f"Take {take.name} is repeated", partial(self._runner.replay_take, take), count_down)
+    def replay_take(self, take: Demonstration) -> None:
+        """Repeat a take with the arm."""
+        self._begin(f"Take {take.name} is repeated", partial(self._runner.replay_take, take, self._on_failure))
 
-    def _begin(self, text: str, begin: Callable[[], None], count_down: bool) -> None:
-        def now() -> None:
-            self._is_active = True
-            self.state_changed.emit(ArmActivity.RUNNING)
-            begin()
-
+    def _begin(self, text: str, begin: Callable[[], None]) -> None:
+        """Start moving, after a countdown if the arm is real."""
         self._modes.choose(CLICK_MODE)
-        if count_down:
-            self.start_countdown(text, now)
+        if self._state.snapshot.simulated:
+            self._start(begin)
         else:
-            now()
+            self._countdown.start(text, partial(self._start, begin))
 
-    def start_countdown(self, text: str, on_finished: Callable[[], None]) -> None:
-        """Count down to what the arm or the person is about to do."""
-        self.state_changed.emit(ArmActivity.COUNTDOWN)
-        self.countdown.start(text, on_finished)
-
-    def cancel_countdown(self) -> bool:
-        """Forget what is being counted down to; return whether there was anything."""
-        counting = self.countdown.cancel()
-        if counting:
-            self.state_changed.emit(ArmActivity.READY)
-        return counting
+    def _start(self, begin: Callable[[], None]) -> None:
+        self._is_active = True
+        self._state.request(ArmActivity.RUNNING)
+        begin()
 
     def interrupt(self) -> None:
-        """The arm broke off; others say why."""
-        if not self.cancel_countdown() and self._is_active:
+        """End the run after an error of the arm, which is reported elsewhere."""
+        if not self._countdown.cancel() and self._is_active:
             self._runner.abandon()
             self._finish()
 
     def stop(self) -> bool:
-        """The arm was halted; return whether that ended anything."""
-        if self.cancel_countdown():
-            self.message_posted.emit("Cancelled before anything moved; the arm holds.", "info", "")
+        """End a countdown or a run after the arm was halted; return False if there was none."""
+        if self._countdown.cancel():
+            self._messages.post("Cancelled before anything moved; the arm holds.")
             return True
-        was_busy = self._is_active
-        if was_busy:
+        was_active = self._is_active
+        if was_active:
             self._runner.stop()
-        return was_busy
+        return was_active
 
     def _finish(self) -> None:
         if self._is_active:
             self._is_active = False
-            self.state_changed.emit(ArmActivity.READY)
+            self._state.request(ArmActivity.READY)
 
-    def _on_end(self, text: str, kind: str) -> None:
+    def _on_end(self, text: str, kind: MessageKind) -> None:
         self._click_dispatcher.scene_used = True
         self._finish()
-        self.message_posted.emit(text, kind, "")
+        self._messages.post(text, kind)
 
     def _on_failure(self, error: Exception) -> None:
         self._finish()
-        self.failed.emit(error)
+        self._messages.post_error(error, choose_error_action(error))

@@ -1,1 +1,1 @@
-"""Adapting a task: the controller and the loss curves."""
+"""Adaptation of tasks: controller and loss curves."""

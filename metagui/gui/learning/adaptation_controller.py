@@ -1,101 +1,222 @@
-"""What the learner is asked to do, one thing after the other: adapt, compare, train."""
+"""Adaptation of tasks for the window: runs the job, saves its policies, and offers to exclude an outlier take."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
+from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
+from metagui.gui.core.learning_queue import LearningJob
+from metagui.gui.learning.loss_curves import compute_fraction_done
+from metagui.learning.similarity.similarity import find_warm_start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.background_queue import BackgroundQueue
+    from metagui.gui.core.learning_queue import LearningQueue
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.gui.window.studies import LearningController
+    from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
 IGNORES_DEMONSTRATIONS_TEXT = (
-    "But the policy ignores your demonstrations: after another task's it would do as well. Record more takes, in "
-    "scenes that differ, or train a prior on tasks like this."
+    "But the policy ignores your demonstrations: with the takes of another task it would do as well. Record more "
+    "takes, in scenes that differ, or train a prior on tasks like this."
 )
+_UNRELATED_TASK_COUNT = 3
+"""Number of other tasks whose takes are used to test whether the policy uses its support set."""
 
 
 class AdaptationController(QObject):
-    """Comparing gives way to adapting, and is taken up again afterwards."""
+    """Adapts one task at a time; a comparison of takes is cancelled for it and repeated afterwards."""
 
-    changed = Signal()
-    """The learner does something else."""
-    message_posted = Signal(str, str, str)
+    adaptation_progressed = Signal(list)
+    """New AdaptationSteps."""
+    policy_adapted = Signal(object)
+    """A TaskPolicy that was just made and saved."""
     outlier_found = Signal(str)
-    """Why a take had better be left out, in words; empty when there is nothing to offer."""
+    """Reason why a take should be excluded; empty if there is nothing to offer."""
 
-    def __init__(self, learning: LearningController, library_model: LibraryModel) -> None:
+    def __init__(
+        self,
+        library_model: LibraryModel,
+        background_queue: BackgroundQueue,
+        learning_queue: LearningQueue,
+        prior_store: PriorStore,
+        similarity: SimilarityController,
+        state: AppState,
+        messages: Messages,
+    ) -> None:
         super().__init__()
-        self._learning, self._library_model = learning, library_model
+        self._library_model, self._background_queue, self._learning_queue = (
+            library_model,
+            background_queue,
+            learning_queue,
+        )
+        self._prior_store, self._similarity, self._state, self._messages = prior_store, similarity, state, messages
         self._adapt_next: str | None = None
         self._compare_next = False
         self._outlier: TakeKey | None = None
         self._excluded_take: TakeKey | None = None
         library_model.tasks_changed.connect(self._on_tasks_changed)
-        learning.policy_adapted.connect(self._on_adapted)
-        learning.learning_queue.state_changed.connect(self._on_learning_changed)
+        learning_queue.state_changed.connect(self._on_learning_changed)
+        self.policy_adapted.connect(self._on_adapted)
 
-    def adapt(self, task: str | None) -> None:
-        """Adapt to a task's takes."""
-        learner = self._learning.learning_queue
-        if task is None:
-            return
+    # Adapting
+
+    def adapt_selected_task(self) -> None:
+        """Adapt to the takes of the selected task."""
+        if self._state.snapshot.task is not None:
+            self.adapt(self._state.snapshot.task)
+
+    def adapt(self, task: str) -> None:
+        """Adapt to the takes of a task, after cancelling a comparison that runs."""
         self.keep_outlier()
-        if learner.state is LearningActivity.COMPARING:
+        if self._learning_queue.state is LearningActivity.COMPARING:
             self._adapt_next, self._compare_next = task, True
-            learner.cancel()
-        elif not self._learning.adapt_task(task):
-            self.message_posted.emit("Adapting did not begin: another job is still running.", "warning", "")
+            self._learning_queue.cancel()
+        elif not self._start(task):
+            self._messages.post("Adapting did not begin: another job is still running.", "warning")
 
     def _on_learning_changed(self) -> None:
-        """Begin what waited for the learner."""
-        self.changed.emit()
-        if self._learning.learning_queue.state is not LearningActivity.IDLE:
+        """Start what waited for the learning queue."""
+        self._state.refresh()
+        if self._learning_queue.state is not LearningActivity.IDLE:
             return
         if self._adapt_next:
             task, self._adapt_next = self._adapt_next, None
-            self._learning.adapt_task(task)
+            self._start(task)
         elif self._compare_next:
             self._compare_next = False
-            self._learning.compare_takes()
+            self._similarity.compare_takes()
+
+    def _start(self, task: str) -> bool:
+        prior, keys, library = (
+            self._prior_store.prior,
+            self._library_model.usable_takes(task),
+            self._library_model.library,
+        )
+        if prior is None or not keys:
+            return False
+        warm_start, unrelated = self._nearest_policy_path(task), self._unrelated_takes(task)
+
+        def work(should_stop: Callable[[], bool]) -> Generator[Any, None, TaskPolicy]:
+            from metagui.learning.adaptation.adaptation import adapt_task
+            from metagui.learning.adaptation.memorization import is_memorizing
+            from metagui.learning.adaptation.task_policy import load_readable_policies
+
+            takes = align_segmentation([library.load_take(*key) for key in keys])
+            adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable_policies(warm_start))
+            ignored = is_memorizing(prior, takes, [[library.load_take(*key)] for key in unrelated])
+            return replace(adapted, provenance=replace(adapted.provenance, ignores_demonstrations=ignored))
+
+        return self._learning_queue.start(
+            LearningJob(
+                LearningActivity.ADAPTING,
+                work,
+                self.adaptation_progressed.emit,
+                self._save,
+                self._on_failure,
+                self._on_cancelled,
+                _compute_fraction_done,
+            )
+        )
+
+    def _nearest_policy_path(self, task: str) -> dict[str, Path]:
+        """Return the policy file of the most similar task that has one, by task name."""
+        return find_warm_start(self._similarity.rank_neighbours(task)[0], self._library_model.adapted_path)
+
+    def _unrelated_takes(self, task: str) -> list[TakeKey]:
+        """Return one take of each of the least similar tasks."""
+        dissimilar = [neighbour.task for neighbour in reversed(self._similarity.rank_neighbours(task)[0])]
+        names = dissimilar or [row.name for row in self._library_model.tasks if row.name != task]
+        return [keys[0] for name in names if (keys := self._library_model.usable_takes(name))][:_UNRELATED_TASK_COUNT]
+
+    def _save(self, adapted: TaskPolicy) -> None:
+        path = self._library_model.adapted_path(adapted.task)
+
+        def write() -> TaskPolicy:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            adapted.save(path)
+            return adapted
+
+        self._background_queue.submit(write, self.policy_adapted.emit, self._on_failure)
+
+    def _on_cancelled(self) -> None:
+        self._messages.post(f"{LearningActivity.ADAPTING.value} was cancelled; nothing was changed.")
+
+    def _on_failure(self, error: Exception) -> None:
+        self._messages.post_error(error, choose_error_action(error))
 
     def _on_adapted(self, adapted: TaskPolicy) -> None:
         self._library_model.refresh()
         self._offer_to_exclude(adapted)
         if adapted.provenance.ignores_demonstrations:
-            self.message_posted.emit(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
+            self._messages.post(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
         else:
-            self.message_posted.emit(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
+            self._messages.post(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
 
-    # A take that does not show the same as the others
+    def load_policy(
+        self, task: str, on_loaded: Callable[[TaskPolicy], None], on_failure: Callable[[str], None]
+    ) -> None:
+        """Load the policies of an earlier adaptation; ``on_failure`` gets the task, and the error is posted."""
+        path = self._library_model.adapted_path(task)
+
+        def read() -> TaskPolicy:
+            from metagui.learning.adaptation.task_policy import TaskPolicy
+
+            return TaskPolicy.load(path)
+
+        self._background_queue.submit(read, on_loaded, partial(self._on_load_failed, task, on_failure))
+
+    def _on_load_failed(self, task: str, on_failure: Callable[[str], None], error: Exception) -> None:
+        on_failure(task)
+        self._on_failure(error)
+
+    # Outlier takes
 
     def _offer_to_exclude(self, adapted: TaskPolicy) -> None:
-        """Offer to leave the first odd take out."""
-        odd = adapted.provenance.outlier_takes
-        self._outlier = TakeKey(adapted.task, odd[0].take) if odd else None
-        self.outlier_found.emit(odd[0].reason if odd else "")
+        """Offer to exclude the first outlier take."""
+        outliers = adapted.provenance.outlier_takes
+        self._outlier = TakeKey(adapted.task, outliers[0].take) if outliers else None
+        self.outlier_found.emit(outliers[0].reason if outliers else "")
 
     def keep_outlier(self) -> None:
-        """The person thinks the take belongs there."""
+        """Withdraw the offer to exclude a take."""
         self._outlier = None
         self.outlier_found.emit("")
 
     def exclude_outlier(self) -> None:
-        """Mark the odd take as a failure, which can be undone, and adapt to the others."""
-        odd = self._outlier
+        """Mark the outlier take as failed, which can be undone, and adapt to the other takes."""
+        outlier = self._outlier
         self.keep_outlier()
-        if odd is not None:
-            self._excluded_take = odd
-            self._library_model.set_success(odd, False)
+        if outlier is not None:
+            self._excluded_take = outlier
+            self._library_model.set_success(outlier, False)
 
     def _on_tasks_changed(self) -> None:
-        """Adapt again once the list knows that the take was left out."""
-        left_out = self._excluded_take
-        if left_out is not None and left_out not in self._library_model.usable_takes(left_out.task):
+        """Adapt again once the library has excluded the outlier take."""
+        excluded = self._excluded_take
+        if excluded is not None and excluded not in self._library_model.usable_takes(excluded.task):
             self._excluded_take = None
-            self.adapt(left_out.task)
+            self.adapt(excluded.task)
+
+
+def choose_error_action(error: Exception) -> str:
+    """Return the key of the action that resolves an error of a task policy; empty for other errors."""
+    from metagui.learning.adaptation.task_policy import TaskPolicyError
+
+    return "adapt" if isinstance(error, TaskPolicyError) else ""
+
+
+def _compute_fraction_done(batch: list[Any]) -> float:
+    return min(compute_fraction_done(batch[-1]), 0.99)  # the rest is the test of whether the policy is memorizing

@@ -1,4 +1,4 @@
-"""What an adaptation has yielded so far, sorted into curves. Qt-free, so that it can be tested with bare records."""
+"""Loss curves of an adaptation, by segment and candidate, for the loss panel. Qt-free."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from metagui.learning.adaptation.adaptation import AdaptationStep
 
 SMOOTHING_MIN_POINTS = 12
-"""A curve of more points than this is smoothed, its raw points drawn faint."""
+"""A curve with more points than this is smoothed, and its raw points are drawn faint."""
 SHORT_PATH_STEPS = 5
-"""A path of no more steps is taken to its end; MAML's own five steps are."""
+"""A candidate with at most this number of steps counts with its last loss; MAML's inner loop has five."""
 
 
 def compute_fraction_done(step: AdaptationStep) -> float:
-    """Return how much of an adaptation is done, from 0 to 1: a click's own paths first, then its rivals'.
+    """Return the fraction of an adaptation that is done, from 0 to 1.
 
-    Any of them may end before its last step; what comes next begins where it would have been by then.
+    For each segment the adapted candidates come first, then the baselines. A candidate may end before its last step;
+    the next one starts at the fraction that it would have reached.
     """
     from metagui.learning.adaptation.selection import Candidate
 
@@ -32,33 +33,33 @@ def compute_fraction_done(step: AdaptationStep) -> float:
         Candidate.FINE_TUNE: (0.5, 0.5),
         Candidate.FROM_SCRATCH: (0.5, 0.5),
     }
-    begun, long = stages.get(step.candidate, (0.2, 0.3))
-    return (step.segment_index + begun + long * step.step / max(step.steps, 1)) / max(step.segment_count, 1)
+    start, length = stages.get(step.candidate, (0.2, 0.3))
+    return (step.segment_index + start + length * step.step / max(step.steps, 1)) / max(step.segment_count, 1)
 
 
 @dataclass
 class LossCurve:
-    """One candidate on one click: its losses by step."""
+    """Losses of one candidate on one segment, by step."""
 
     steps: list[int] = field(default_factory=list)
     support: list[float] = field(default_factory=list)
     query: list[float] = field(default_factory=list)
 
     def append(self, step: AdaptationStep) -> None:
-        """Append one step."""
+        """Append the losses of one step."""
         self.steps.append(step.step)
         self.support.append(step.support_loss)
         self.query.append(step.query_loss)
 
     @property
     def best_loss(self) -> float:
-        """The lowest finite held-out loss; NaN where there is none."""
+        """Lowest finite held-out loss; NaN if there is none."""
         finite = [q for q in self.query if np.isfinite(q)]
         return min(finite) if finite else float("nan")
 
     @property
     def final_loss(self) -> float:
-        """What a candidate counts with: a long path where it is best, a short one where it ends."""
+        """Loss that a candidate is judged by: the lowest of a long curve, the last of a short one."""
         if self.steps and self.steps[-1] > SHORT_PATH_STEPS:
             return self.best_loss
         return self.query[-1] if self.query else float("nan")
@@ -66,17 +67,17 @@ class LossCurve:
 
 @dataclass
 class LossCurves:
-    """All curves of one adaptation, by click and candidate."""
+    """All curves of one adaptation, by segment and candidate."""
 
     by_segment: dict[int, dict[str, LossCurve]] = field(default_factory=dict)
     zero_step_losses: dict[int, float] = field(default_factory=dict)
     segment_count: int = 0
     newest_segment: int = 0
     fraction_done: float = 0.0
-    """Share of the work that is done, from 0 to 1."""
+    """Fraction of the work that is done, from 0 to 1."""
 
     def extend(self, steps: Iterable[AdaptationStep]) -> None:
-        """Take in a batch."""
+        """Append a batch of steps."""
         for step in steps:
             self.segment_count = max(self.segment_count, step.segment_count)
             self.newest_segment = step.segment_index
@@ -86,25 +87,28 @@ class LossCurves:
 
     @classmethod
     def from_provenance(cls, stored: Sequence[dict[str, list[list[float]]]]) -> LossCurves:
-        """Return the curves that were kept with adapted policies: [step, support, query] by candidate, by click."""
+        """Return the curves stored with a task policy.
+
+        ``stored`` has rows of [step, support loss, query loss] by candidate, for each segment.
+        """
         out = cls(segment_count=len(stored))
-        for click, candidates in enumerate(stored):
+        for segment, candidates in enumerate(stored):
             for name, rows in candidates.items():
                 columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]
                 steps = [int(step) for step in columns[0]]
-                out.by_segment.setdefault(click, {})[name] = LossCurve(steps, columns[1], columns[2])
+                out.by_segment.setdefault(segment, {})[name] = LossCurve(steps, columns[1], columns[2])
             zero = candidates.get("zero-step")
             if zero:
-                out.zero_step_losses[click] = zero[0][2]
+                out.zero_step_losses[segment] = zero[0][2]
         return out
 
     def curves_of(self, segment: int) -> dict[str, LossCurve]:
-        """The curves of one click, by candidate."""
+        """Return the curves of one segment, by candidate."""
         return self.by_segment.get(segment, {})
 
 
 def smooth(values: list[float], weight: float = 0.8, min_points: int = SMOOTHING_MIN_POINTS) -> FloatArray:
-    """Return an exponential mean of a long curve, in logarithms as it is drawn; a short one as it is."""
+    """Return the exponential moving average of a long curve, in the logarithm; a short one unchanged."""
     out = np.array(values, dtype=np.float64)
     if len(out) < min_points:
         return out

@@ -1,4 +1,4 @@
-"""Loss against gradient steps, live: the adapted policy bold, its rivals thin, the loss before adapting dashed."""
+"""Panel with the loss against gradient steps, live: chosen candidate bold, baselines thin, zero-step loss dashed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_CANDIDATE = "adapted"
 
 
 class LossAxes(Plot):
-    """The plot itself; panning by hand stops following the newest point."""
+    """Plot of the curves; panning it stops following the newest point."""
 
     panned = Signal()
 
@@ -50,11 +50,11 @@ class LossAxes(Plot):
         self.panned.emit()
 
     def follow(self) -> None:
-        """Show every point, and keep doing so."""
+        """Show all points, also those to come."""
         self.enableAutoRange()
 
     def show_curves(self, curves: dict[str, LossCurve], zero_step_loss: float, chosen: str) -> None:
-        """Draw the candidates of one click, the chosen one bold, and the loss before adapting."""
+        """Draw the candidates of one segment, the chosen one bold, and the loss before adapting."""
         self._highlighted = chosen or DEFAULT_CANDIDATE
         for key in [k for k in self._lines if k[0] not in curves]:
             self.removeItem(self._lines.pop(key))
@@ -76,13 +76,15 @@ class LossAxes(Plot):
         self._lines[key].setData(np.array(steps)[usable], losses[usable])
 
     def recolour(self) -> None:
-        """Colours by candidate; support solid, held-out dashed; rivals thin with a symbol of their own."""
+        """Draw each candidate in its colour: support solid, held-out dashed, baselines thin with a symbol."""
         for (name, kind), line in self._lines.items():
             line.setPen(self.make_candidate_pen(name, kind))
-            alone = line.xData is not None and len(line.xData) < 3
+            is_short = line.xData is not None and len(line.xData) < 3
             rank = self._order.index(name)
-            show = kind == "held-out" and (rank > 0 or alone)
-            line.setSymbol(PLOT_SYMBOLS[rank % len(PLOT_SYMBOLS)] if show and (alone or len(line.xData) < 12) else None)
+            show = kind == "held-out" and (rank > 0 or is_short)
+            line.setSymbol(
+                PLOT_SYMBOLS[rank % len(PLOT_SYMBOLS)] if show and (is_short or len(line.xData) < 12) else None
+            )
             line.setSymbolSize(6)
             line.setSymbolPen(None)
             line.setSymbolBrush(self.candidate_colour(name))
@@ -103,7 +105,7 @@ class LossAxes(Plot):
 
 
 class LossLegend(QWidget):
-    """Every candidate with its newest held-out loss, and what solid and dashed mean."""
+    """Legend of the candidates with their held-out losses, and of solid and dashed lines."""
 
     def __init__(self, axes: LossAxes) -> None:
         super().__init__()
@@ -116,7 +118,7 @@ class LossLegend(QWidget):
         self._values: dict[str, QLabel] = {}
 
     def show_curves(self, curves: dict[str, LossCurve], zero_step_loss: float, chosen: str) -> None:
-        """List the candidates; the chosen one is ticked."""
+        """List the candidates, with a tick at the chosen one."""
         names = sorted(curves, key=lambda name: (name != DEFAULT_CANDIDATE, list(curves).index(name)))
         signature = (tuple(names), chosen, self._axes.theme.is_dark)
         if signature != self._signature:
@@ -158,7 +160,7 @@ class LossLegend(QWidget):
 
 
 class LossPanel(Panel):
-    """Curves, legend, the clicks to look at, a chip that follows again, and what was chosen in words."""
+    """Curves, legend, selector of the segment, Follow button, and the chosen candidate with its reason."""
 
     def __init__(self, theme: Theme, adapt: QAction) -> None:
         super().__init__("Adaptation")
@@ -166,14 +168,14 @@ class LossPanel(Panel):
         self._chosen: dict[int, str] = {}
         self.axes = LossAxes(theme)
         self.legend = LossLegend(self.axes)
-        self._segment_selector = SegmentedControl("Which click's curves are shown")
+        self._segment_selector = SegmentedControl("Segment of the curves")
         self._follow_button = QPushButton("Follow")
-        self._follow_button.setToolTip("Show every point again and keep up with new ones.")
+        self._follow_button.setToolTip("Show all points again, and follow new ones.")
         self._follow_button.setAccessibleName("Follow the newest point")
         self._follow_button.hide()
         self._verdict = ElidingLabel(max_lines=2)
         self._reasons: dict[int, str] = {}
-        sentence = "Record a few takes of a task, then press Adapt: the curves of learning it appear here."
+        sentence = "Record a few takes of a task, then press Adapt: its loss curves appear here."
         self.content = EmptyStateStack(self._make_content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
         self.body.addWidget(self.content)
         self.header.addWidget(self._segment_selector)
@@ -197,38 +199,38 @@ class LossPanel(Panel):
         return out
 
     def begin(self, segment_labels: Sequence[str]) -> None:
-        """Start over with the clicks of a task, in words."""
+        """Clear the panel for a new adaptation, with the labels of the segments."""
         self.curves = LossCurves()
         self._chosen, self._reasons = {}, {}
         self._verdict.set_full_text("")
         self._segment_selector.set_labels(
-            [short_segment_label(i, words) for i, words in enumerate(segment_labels)], list(segment_labels)
+            [short_segment_label(i, label) for i, label in enumerate(segment_labels)], list(segment_labels)
         )
         self._follow_newest()
         self.content.set_filled(False)
         self.content.empty_state.set_sentence("Adapting: the first point is on its way.")
 
     def append_steps(self, steps: Iterable[AdaptationStep]) -> None:
-        """Take in a batch; shows the click that is being learnt."""
+        """Add a batch of steps, and show the segment that is being learnt."""
         self.curves.extend(steps)
         self._segment_selector.select(self.curves.newest_segment)
         self.content.set_filled(True)
         self._draw()
 
     def show_choices(self, chosen: dict[int, str], reasons: dict[int, str]) -> None:
-        """Say which candidate was chosen for every click, and why."""
+        """Show the chosen candidate of each segment, and the reason."""
         self._chosen, self._reasons = chosen, reasons
         self._draw()
 
     def show_stored_curves(self, segment_labels: Sequence[str], curves: LossCurves) -> None:
-        """Show an earlier adaptation's curves."""
+        """Show the curves of an earlier adaptation."""
         self.begin(segment_labels)
         self.curves = curves
         self.content.set_filled(bool(curves.by_segment))
         self._draw()
 
     def show_empty(self, sentence: str) -> None:
-        """Show nothing but a sentence."""
+        """Show a sentence in place of curves."""
         self.curves = LossCurves()
         self._segment_selector.set_labels([])
         self.content.empty_state.set_sentence(sentence)
@@ -239,18 +241,21 @@ class LossPanel(Panel):
         self.axes.follow()
 
     def _draw(self) -> None:
-        click = max(self._segment_selector.current_index, 0)
-        found, baseline = self.curves.curves_of(click), self.curves.zero_step_losses.get(click, float("nan"))
+        segment = max(self._segment_selector.current_index, 0)
+        found, baseline = self.curves.curves_of(segment), self.curves.zero_step_losses.get(segment, float("nan"))
         if found:
-            self.axes.show_curves(found, baseline, self._chosen.get(click, ""))
-            self.legend.show_curves(found, baseline, self._chosen.get(click, ""))
-        choice = self._chosen.get(click)
-        self._verdict.set_full_text(f"Chosen: {choice}. {self._reasons.get(click, '')}" if choice else "")
+            self.axes.show_curves(found, baseline, self._chosen.get(segment, ""))
+            self.legend.show_curves(found, baseline, self._chosen.get(segment, ""))
+        choice = self._chosen.get(segment)
+        self._verdict.set_full_text(f"Chosen: {choice}. {self._reasons.get(segment, '')}" if choice else "")
 
 
 def short_segment_label(index: int, label: str) -> str:
-    """Return a click's number and verb; the parts of a take that nobody clicked in are numbered already."""
-    return label if label.startswith("part ") else f"{index + 1} {label.split(' ')[0]}"
+    """Return the number and the action of a segment, from its label.
+
+    The label of a segment without an instruction already is its number.
+    """
+    return label if label.startswith("segment ") else f"{index + 1} {label.split(' ')[0]}"
 
 
 def _format_loss(value: float) -> str:

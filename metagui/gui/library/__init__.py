@@ -1,1 +1,1 @@
-"""The list of tasks and takes: model, view and undo."""
+"""Tasks and takes: model, list and undo."""

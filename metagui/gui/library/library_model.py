@@ -1,6 +1,6 @@
-"""The window's end of the library: rows for the list, takes on demand, and changes that can be undone.
+"""Model of the library for the window: rows for the task list, takes on demand, and changes that can be undone.
 
-Reading and writing takes happens in errands; moving files about is quick and is done at once, so that undo is too.
+Takes are read and written in the background. Moving files is fast and is done at once, so that undo is immediate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from PySide6.QtGui import QUndoStack
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError
+from metagui.demonstrations.storage.task_names import to_collision_key
 from metagui.gui.library.task_model import TakeRow, TaskRow
 from metagui.gui.library.undo import LibraryCommand
 
@@ -28,34 +29,34 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.library import Library
     from metagui.demonstrations.storage.trash import TrashEntry
-    from metagui.gui.core.task_queue import BackgroundQueue
+    from metagui.gui.core.background_queue import BackgroundQueue
+    from metagui.gui.core.messages import Messages
 
 ADAPTED_FILE_NAME = "adapted.safetensors"
-"""Name of the file with a task's policies, in the task's folder."""
+"""Name of the file with the policies of a task, in the folder of the task."""
 _MAX_CACHED_TAKES = 240
-"""Takes kept in memory."""
+"""Maximum number of takes in memory."""
 _SPARKLINE_POINTS = 28
+"""Number of points of a sparkline."""
 
 
 class LibraryModel(QObject):
-    """Tasks and takes as the window needs them."""
+    """Tasks and takes of one library, with an undo stack."""
 
     tasks_changed = Signal()
-    """The list is another one; see ``tasks``."""
+    """``tasks`` has changed."""
     take_loaded = Signal(object)
-    """A take that was asked for is there: its TakeKey."""
+    """TakeKey of a take that was requested or edited, and is in memory now."""
     undo_changed = Signal()
-    """There is something else to undo or redo."""
-    failed = Signal(object)
-    """A LibraryError."""
+    """The next command to undo or redo has changed."""
 
-    def __init__(self, library: Library, background_queue: BackgroundQueue) -> None:
+    def __init__(self, library: Library, background_queue: BackgroundQueue, messages: Messages) -> None:
         super().__init__()
         self.library = library
         self.tasks: tuple[TaskRow, ...] = ()
         self.undo_stack = QUndoStack(self)
         self.undo_stack.indexChanged.connect(self._on_undo)
-        self._background_queue = background_queue
+        self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
         self._requested: set[TakeKey] = set()
@@ -64,10 +65,24 @@ class LibraryModel(QObject):
     def _on_undo(self, _index: int) -> None:
         self.undo_changed.emit()
 
-    # Looking
+    @property
+    def folder(self) -> Path:
+        """Folder of the recordings."""
+        return self.library.root
+
+    @property
+    def is_busy(self) -> bool:
+        """True while takes are read or written."""
+        return self._background_queue.is_busy
+
+    def close(self) -> None:
+        """Finish all reading and writing."""
+        self._background_queue.close()
+
+    # Reading
 
     def refresh(self) -> None:
-        """Look at the disk again; once more if that is asked for while it is being looked at."""
+        """Read the list of tasks from disk; once more if called while that is in progress."""
         self._rescan_needed = self._scanning
         if not self._scanning:
             self._scanning = True
@@ -78,7 +93,7 @@ class LibraryModel(QObject):
 
     def _make_row(self, task: str) -> TaskRow:
         takes = self.library.list_takes(task)
-        rows = tuple(TakeRow(task, i.name, i.sample_count, i.duration, i.success, i.problem) for i in takes)
+        rows = tuple(_make_take_row(info) for info in takes)
         broken = [i.name for i in takes if i.error]
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
@@ -92,39 +107,34 @@ class LibraryModel(QObject):
 
     def _on_scan_failed(self, error: Exception) -> None:
         self._scanning = False
-        self.failed.emit(error)
+        self._messages.post_error(error)
 
     def find_task(self, name: str | None) -> TaskRow | None:
-        """Return a task's row, if there is one."""
+        """Return the row of a task, or None."""
         return next((row for row in self.tasks if row.name == name), None)
 
     def usable_takes(self, task: str | None) -> list[TakeKey]:
-        """Return a task's takes that can be learnt from: readable and not marked as failed."""
+        """Return the takes of a task that can be learnt from: readable and not marked as failed."""
         row = self.find_task(task)
-        return (
-            []
-            if row is None
-            else [TakeKey(row.name, t.name) for t in row.takes if t.samples and t.success is not False]
-        )
+        takes = row.takes if row is not None else ()
+        return [TakeKey(take.task, take.name) for take in takes if take.samples and take.success is not False]
 
     def adapted_path(self, task: str) -> Path:
-        """Return where a task's policies are kept."""
+        """Return the path of the policies of a task."""
         return self.library.get_task_folder(task) / ADAPTED_FILE_NAME
 
     def request_take(self, key: TakeKey) -> Demonstration | None:
-        """Return a take if it is in memory; otherwise read it and say ``loaded`` when it is there."""
+        """Return a take if it is in memory; otherwise read it in the background, and ``take_loaded`` follows."""
         if key in self._takes:
             self._takes.move_to_end(key)
             return self._takes[key]
         if key not in self._requested:
             self._requested.add(key)
-            self._background_queue.submit(
-                lambda: self.library.load_take(*key), self._on_take_loaded, self._on_load_failed
-            )
+            self._background_queue.submit(lambda: self.library.load_take(*key), self._on_take_loaded)
         return None
 
     def cache_take(self, take: Demonstration) -> None:
-        """Keep a take in memory that was read or made elsewhere."""
+        """Hold a take in memory that was read or made elsewhere."""
         key = TakeKey(take.task, take.name)
         self._takes[key] = take
         self._sparklines[key] = compute_sparkline(take)
@@ -136,28 +146,25 @@ class LibraryModel(QObject):
         self._requested.discard(TakeKey(take.task, take.name))
         self.take_loaded.emit(TakeKey(take.task, take.name))
 
-    def _on_load_failed(self, error: Exception) -> None:
-        self.failed.emit(error)
-
     def describe_segments(self, task: str | None) -> list[str]:
-        """Return what a task's first take shows, click by click, if it has been read."""
+        """Return a description of each segment of the first take of a task; empty until that has been read."""
         keys = self.usable_takes(task)
         take = self.request_take(keys[0]) if keys else None
         if take is None:
             return []
         return [
-            describe_instruction(s.instruction) if s.instruction else f"part {i + 1}"
+            describe_instruction(s.instruction) if s.instruction else f"segment {i + 1}"
             for i, s in enumerate(take.segments)
         ]
 
     def get_sparkline(self, row: TakeRow) -> FloatArray | None:
-        """Return a take's shape, the height of the tool from 0 to 1; None until it is known."""
+        """Return the height of the tool over a take, scaled to [0, 1]; None until the take has been read."""
         key = TakeKey(row.task, row.name)
         if key not in self._sparklines and row.samples:
             self.request_take(key)
         return self._sparklines.get(key)
 
-    # Changing
+    # Editing
 
     def save_take(
         self,
@@ -166,7 +173,10 @@ class LibraryModel(QObject):
         on_saved: Callable[[TakeInfo], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
-        """Store a new take; it can be undone. ``stored`` is called in the other thread, once the take is safe."""
+        """Save a new take in the background; it can be undone.
+
+        ``on_stored`` is called in the other thread once the file is safe, ``on_saved`` or ``on_failure`` in this one.
+        """
 
         def work() -> TakeInfo:
             info = self.library.add_take(take)
@@ -176,44 +186,49 @@ class LibraryModel(QObject):
         def done(info: TakeInfo) -> None:
             self._push_saved(info)
             on_saved(info)
+            self._add_row(info)
 
         self._background_queue.submit(work, done, on_failure)
 
     def _push_saved(self, info: TakeInfo) -> None:
-        bin_: list[TrashEntry] = []
-        done: list[bool] = []
+        trashed: list[TrashEntry] = []
 
-        def do() -> None:
-            if done:
-                self.library.restore_trashed(bin_.pop())
-            done.append(True)
+        def redo() -> None:
+            self.library.restore_trashed(trashed.pop())
 
         def undo() -> None:
-            bin_.append(self.library.remove_take(info.task, info.name))
+            trashed.append(self.library.remove_take(info.task, info.name))
 
-        self.undo_stack.push(LibraryCommand(self, f"recording {info.task} {info.name}", do, undo))
+        self._push(f"recording {info.task} {info.name}", redo, undo, already_done=True)
+
+    def _add_row(self, info: TakeInfo) -> None:
+        """Add a take to ``tasks`` without reading the library again."""
+        row = self.find_task(info.task) or TaskRow(info.task, (), self.adapted_path(info.task).is_file())
+        takes = [take for take in row.takes if take.name != info.name] + [_make_take_row(info)]
+        added = replace(row, takes=tuple(takes))
+        rows = [each for each in self.tasks if each.name != info.task] + [added]
+        self.tasks = tuple(sorted(rows, key=lambda each: to_collision_key(each.name)))
+        self.tasks_changed.emit()
 
     def move_to_trash(self, task: str, take: str | None) -> None:
         """Move a take or a whole task to the trash."""
-        bin_: list[TrashEntry] = []
+        trashed: list[TrashEntry] = []
 
         def do() -> None:
-            bin_.append(self.library.remove_take(task, take) if take else self.library.remove_task(task))
+            trashed.append(self.library.remove_take(task, take) if take else self.library.remove_task(task))
 
         def undo() -> None:
-            self.library.restore_trashed(bin_.pop())
+            self.library.restore_trashed(trashed.pop())
 
-        self.undo_stack.push(LibraryCommand(self, f"deleting {task}{f' {take}' if take else ''}", do, undo))
+        self._push(f"deleting {task}{f' {take}' if take else ''}", do, undo)
 
     def rename_task(self, task: str, new_name: str) -> bool:
-        """Give a task another name; return whether it has it."""
-        change = LibraryCommand(
-            self,
+        """Rename a task; return True if a task has the new name afterwards."""
+        self._push(
             f"renaming {task}",
             lambda: self._rename_on_disk(task, new_name),
             lambda: self._rename_on_disk(new_name, task),
         )
-        self.undo_stack.push(change)
         return self.find_task(new_name) is not None or new_name in self.library.list_tasks()
 
     def _rename_on_disk(self, old: str, new: str) -> None:
@@ -222,23 +237,28 @@ class LibraryModel(QObject):
             self._takes.pop(key)
 
     def set_success(self, key: TakeKey, success: bool) -> None:
-        """Say whether a take succeeded; saying the same twice takes it back."""
+        """Mark a take as successful or failed; the same mark a second time removes it."""
         try:
             before = self.library.get_take_info(*key).success
         except LibraryError as error:
-            self.failed.emit(error)
+            self._messages.post_error(error)
             return
         wanted = None if before is success else success
-        self._push_edit(
-            f"marking {key.task} {key.take}", lambda value: self.library.set_success(*key, value), wanted, before
+        self._push(
+            f"marking {key.task} {key.take}",
+            lambda: self.library.set_success(*key, wanted),
+            lambda: self.library.set_success(*key, before),
         )
 
     def set_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
-        """Cut a take that is in memory elsewhere."""
+        """Replace the segments of a take that is in memory."""
         take = self._takes.get(key)
         if take is not None:
-            self._push_edit(
-                f"cutting {' '.join(key)}", lambda value: self._replace_segments(key, value), segments, take.segments
+            before = take.segments
+            self._push(
+                f"editing segments of {' '.join(key)}",
+                lambda: self._replace_segments(key, segments),
+                lambda: self._replace_segments(key, before),
             )
 
     def _replace_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
@@ -248,12 +268,19 @@ class LibraryModel(QObject):
             self._takes[key] = replace(take, segments=segments, manually_segmented=True)
             self.take_loaded.emit(key)
 
-    def _push_edit(self, text: str, apply: Callable[[Any], Any], after: Any, before: Any) -> None:
-        self.undo_stack.push(LibraryCommand(self, text, lambda: apply(after), lambda: apply(before)))
+    def _push(self, text: str, do: Callable[[], Any], undo: Callable[[], Any], already_done: bool = False) -> None:
+        """Push a change of the library on the undo stack, which applies it."""
+        self.undo_stack.push(
+            LibraryCommand(text, do, undo, self._messages.post_error, self.refresh, already_done=already_done)
+        )
+
+
+def _make_take_row(info: TakeInfo) -> TakeRow:
+    return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
 
 
 def compute_sparkline(take: Demonstration) -> FloatArray:
-    """Return the tool's height over a take as numbers from 0 to 1."""
+    """Return the height of the tool over a take at evenly spaced samples, scaled to [0, 1]."""
     height = take.tool_positions[:, 2]
     points = height[np.linspace(0, len(height) - 1, _SPARKLINE_POINTS).astype(int)]
     span = max(float(np.ptp(points)), 0.01)

@@ -1,4 +1,4 @@
-"""A change of the library that can be undone, either way of which may fail."""
+"""Undo command for changes of the library, in which doing and undoing may fail."""
 
 from __future__ import annotations
 
@@ -11,30 +11,42 @@ from metagui.demonstrations.storage.errors import LibraryError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.gui.library.library_model import LibraryModel
-
 
 class LibraryCommand(QUndoCommand):
-    """One change of the library: what does it and what takes it back, either of which may fail."""
+    """One change of the library as a pair of functions; a command that fails is removed from the undo stack."""
 
-    def __init__(self, library_model: LibraryModel, text: str, do: Callable[[], Any], undo: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        text: str,
+        do: Callable[[], Any],
+        undo: Callable[[], Any],
+        on_failure: Callable[[Exception], None],
+        on_finished: Callable[[], None],
+        already_done: bool = False,
+    ) -> None:
+        """Create a command; ``already_done`` skips ``do`` and ``on_finished`` when the command is pushed.
+
+        ``do`` and ``undo`` may raise LibraryError, which is passed to ``on_failure``; ``on_finished`` follows always.
+        """
         super().__init__(text)
-        self._library_model, self._do, self._undo = library_model, do, undo
-        self.succeeded = True
+        self._do, self._undo, self._on_failure, self._on_finished = do, undo, on_failure, on_finished
+        self._already_done = already_done
 
     def redo(self) -> None:
-        """Do it, or do it again."""
-        self._run(self._do)
+        """Apply the change; called by the undo stack when the command is pushed and at each redo."""
+        if self._already_done:
+            self._already_done = False
+        else:
+            self._run(self._do)
 
     def undo(self) -> None:
-        """Take it back."""
+        """Revert the change."""
         self._run(self._undo)
 
     def _run(self, function: Callable[[], Any]) -> None:
         try:
             function()
         except LibraryError as error:
-            self.succeeded = False
             self.setObsolete(True)
-            self._library_model.failed.emit(error)
-        self._library_model.refresh()
+            self._on_failure(error)
+        self._on_finished()

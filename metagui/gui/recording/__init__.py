@@ -1,1 +1,1 @@
-"""Recording takes: the controller, joint traces and segment boundaries."""
+"""Recording takes: controller, crash recovery, joint plot and segment boundaries."""

@@ -1,4 +1,4 @@
-"""A line through all lanes of the joint traces where a click, or a part of a take, begins or ends."""
+"""Vertical line in the joint plot at the boundary of a segment; it can be dragged if the segment is editable."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from metagui.gui.theme.colours import Colours
 
 LABEL_HEADROOM_LANES = 0.45
-"""Room above the lanes for what was clicked, in lanes."""
+"""Space above the lanes for the labels, in heights of a lane."""
 
 
 class BoundaryLine(QObject):
-    """One line with its words above; a person may drag it if it stands for the ``edge`` of a segment, a sample."""
+    """One line with its label; it can be dragged if ``boundary``, the sample of a boundary, is given."""
 
     dropped = Signal(object)
-    """Itself: it was dragged and let go."""
+    """The line itself, after it was dragged and released."""
 
     def __init__(
         self, plot: pg.PlotWidget, time: float, label: str, lane_count: int, boundary: int | None = None
@@ -39,18 +39,18 @@ class BoundaryLine(QObject):
         self._line.sigPositionChanged.connect(self._move_label)
         if self._movable:
             self._line.setCursor(Qt.CursorShape.SizeHorCursor)
-            self._line.setToolTip("Drag to cut the take elsewhere; double-click to remove the cut.")
+            self._line.setToolTip("Drag to move the boundary; double-click to remove it.")
             self._line.sigPositionChangeFinished.connect(self._on_released)
         for item in (self._line, self._label_item):
             plot.addItem(item, ignoreBounds=True)
 
     @property
     def x(self) -> float:
-        """Where it is on the time axis."""
+        """Position on the time axis, s."""
         return float(self._line.value())
 
     def move_to(self, x: float) -> None:
-        """Put it elsewhere on the time axis."""
+        """Move the line on the time axis, s."""
         self._line.setValue(x)
 
     def _move_label(self) -> None:
@@ -60,20 +60,20 @@ class BoundaryLine(QObject):
         self.dropped.emit(self)
 
     def fit_label(self, width_px: float) -> None:
-        """Shorten the words to the room there is, pixels."""
+        """Elide the label to a width, pixels."""
         metrics = QFontMetricsF(scaled_font(0.85))
         shown = metrics.elidedText(self.label, Qt.TextElideMode.ElideRight, max(width_px - 10, 0.0))
         if self._label_item.toPlainText() != shown:
             self._label_item.setText(shown if len(shown) > 2 else "")
 
     def recolour(self, colours: Colours) -> None:
-        """Give it the theme's colours; what can be dragged stands out."""
+        """Apply the colours of the theme; a line that can be dragged is more prominent."""
         self._line.setPen(make_pen(colours.accent, 2.0, 0) if self._movable else make_pen(colours.muted, 1.0, 2))
         self._line.setHoverPen(make_pen(colours.accent, 4.0, 0))
         self._label_item.setColor(colours.accent if self._movable else colours.muted)
 
     def remove(self) -> None:
-        """Take it off the plot."""
+        """Remove the line from the plot."""
         self._line.sigPositionChanged.disconnect(self._move_label)
         self._plot.removeItem(self._line)
         self._plot.removeItem(self._label_item)

@@ -1,4 +1,4 @@
-"""Takes that a crash cut short: offered back one at a time, kept or thrown away as the person says."""
+"""Recovery of takes that a crash cut short: offers them one at a time, to be saved or deleted."""
 
 from __future__ import annotations
 
@@ -11,35 +11,32 @@ from metagui.demonstrations.recording.recorder import delete_journal, find_recov
 if TYPE_CHECKING:
     from metagui.demonstrations.recording.recorder import RecoverableTake
     from metagui.demonstrations.storage.hdf5 import TakeInfo
-    from metagui.gui.core.task_queue import BackgroundQueue
+    from metagui.gui.core.background_queue import BackgroundQueue
+    from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
 
 
 class CrashRecovery(QObject):
-    """What lies in the scratch folder and belongs to no running program."""
+    """The journals in the scratch folder that belong to no running program."""
 
     recording_found = Signal(str)
-    """The first of them in words; empty when there is nothing more."""
-    message_posted = Signal(str, str, str)
-    failed = Signal(object)
+    """Description of the first one; empty if there is none."""
 
-    def __init__(self, library_model: LibraryModel, background_queue: BackgroundQueue) -> None:
+    def __init__(self, library_model: LibraryModel, background_queue: BackgroundQueue, messages: Messages) -> None:
         super().__init__()
-        self._library_model, self._background_queue = library_model, background_queue
+        self._library_model, self._background_queue, self._messages = library_model, background_queue, messages
         self._found: list[RecoverableTake] = []
 
     def find_recordings(self) -> None:
-        """Look for what was left behind."""
-        self._background_queue.submit(
-            lambda: find_recoverable_takes(self._library_model.library.root), self._offer, self.failed.emit
-        )
+        """Look for journals of takes that were not saved."""
+        self._background_queue.submit(lambda: find_recoverable_takes(self._library_model.library.root), self._offer)
 
     def _offer(self, found: list[RecoverableTake]) -> None:
         self._found = found
         self.recording_found.emit(_describe(found) if found else "")
 
     def keep_recording(self) -> None:
-        """Put the first of them into the library."""
+        """Save the first one in the library, then delete its journal."""
         if not self._found:
             return
         path, library = self._found[0].path, self._library_model.library
@@ -49,18 +46,18 @@ class CrashRecovery(QObject):
             delete_journal(path)
             return info
 
-        self._background_queue.submit(work, self._on_kept, self.failed.emit)
+        self._background_queue.submit(work, self._on_kept)
 
     def _on_kept(self, info: TakeInfo) -> None:
-        self.message_posted.emit(f"Kept “{info.task}” take {info.name} ({info.duration:.1f} s)", "success", "")
+        self._messages.post(f"Kept “{info.task}” take {info.name} ({info.duration:.1f} s)", "success")
         self._library_model.refresh()
         self._offer(self._found[1:])
 
     def delete_recording(self) -> None:
-        """Delete the first of them."""
+        """Delete the journal of the first one."""
         if self._found:
             path = self._found[0].path
-            self._background_queue.submit(lambda: delete_journal(path), self._on_deleted, self.failed.emit)
+            self._background_queue.submit(lambda: delete_journal(path), self._on_deleted)
 
     def _on_deleted(self, _result: None) -> None:
         self._offer(self._found[1:])

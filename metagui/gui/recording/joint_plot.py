@@ -1,4 +1,4 @@
-"""Joint angles against time, one lane a joint: the last seconds of the arm, or the whole of a chosen take."""
+"""Plot of joint angles against time, one lane per joint: the last seconds of the arm, or the selected take."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 LIVE_SPAN_S = 12.0
-"""How much of the past the live view shows."""
+"""Length of the live plot, s."""
 MIN_LANE_SPAN_RAD = 0.5
 """Smallest range of a lane, rad, so that noise does not look like motion."""
 _LANE_FILL = 0.8
 _GRAB_DISTANCE_PX = 6
-"""How near to a cut a double click means that cut, pixels."""
+"""Distance up to which a double click selects a boundary, pixels."""
 _ABBREVIATIONS = {"shoulder_": "", "_flex": "", "gripper": "grip", "wrist_roll": "roll"}
 
 
 def shorten_joint_name(joint: str) -> str:
-    """Return a joint's name as it fits beside a lane."""
+    """Return the short name of a joint that fits next to its lane."""
     for long, short in _ABBREVIATIONS.items():
         joint = joint.replace(long, short)
     return joint
 
 
 def compute_lane(angles: FloatArray) -> tuple[float, float]:
-    """Return centre and span of a lane that holds these angles."""
+    """Return the centre and the span of a lane for these angles, rad."""
     low, high = float(np.min(angles)), float(np.max(angles))
     return (low + high) / 2, max(high - low, MIN_LANE_SPAN_RAD)
 
 
 class JointPlot(Plot):
-    """Six lanes on one time axis; the right edge shows the angles now, or under the pointer."""
+    """Lanes on a common time axis; the right edge shows the angles now, or at the pointer."""
 
     editable_changed = Signal(bool)
-    """Whether the cuts of what is shown can be moved."""
+    """True if the boundaries of the take on display can be edited."""
     segments_edited = Signal(object)
-    """The segments of the take shown, cut elsewhere by a person."""
+    """Segments of the take on display after the user edited a boundary."""
 
     def __init__(self, theme: Theme, joints: Sequence[str]) -> None:
         self._curves: list[pg.PlotDataItem] = []
@@ -94,19 +94,19 @@ class JointPlot(Plot):
         self.recolour()
 
     def recolour(self) -> None:
-        """Give lanes, cuts and the cursor the theme's colours."""
+        """Apply the colours of the theme to lanes, boundaries and cursor."""
         colours = self.theme.colours
         for index, line in enumerate(self._curves):
             line.setPen(make_pen(colours.series[index % len(colours.series)], 1.0))
-        for cut in self._boundary_lines:
-            cut.recolour(colours)
+        for line in self._boundary_lines:
+            line.recolour(colours)
         if self._curves:
             self._cursor.setPen(make_pen(colours.muted))
 
     # Live
 
     def append_tick(self, time: float, angles: FloatArray, instruction: object | None, instruction_index: int) -> None:
-        """Take in one tick: its time, s, and (J,) angles, rad, and the click under way."""
+        """Add one tick: its time, s, joint angles (J,), rad, and the instruction being carried out."""
         if self._times and time <= self._times[-1]:
             return
         self._times.append(time)
@@ -120,7 +120,7 @@ class JointPlot(Plot):
                 )
 
     def clear_live(self) -> None:
-        """Another arm is there: what the one before did is of no interest."""
+        """Clear the live plot, because another arm was connected."""
         self._times.clear()
         self._angles.clear()
         self._instruction_index = -1
@@ -128,7 +128,7 @@ class JointPlot(Plot):
             self._clear_boundary_lines()
 
     def show_live(self) -> None:
-        """Show the arm again."""
+        """Show the live plot."""
         if not self._is_live:
             self._is_live, self._take = True, None
             self._clear_boundary_lines()
@@ -136,7 +136,7 @@ class JointPlot(Plot):
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw what was taken in since; costs nothing while a take is shown."""
+        """Draw the ticks added since the last call; does nothing while a take is shown."""
         if not self._is_live or len(self._times) < 2 or not self.isVisible():
             return
         times, angles = np.array(self._times), np.array(self._angles)
@@ -145,14 +145,14 @@ class JointPlot(Plot):
         self._draw(times[recent] - now, angles[recent])
         self.setXRange(-LIVE_SPAN_S, 0.0, padding=0)
         self._remove_boundary_lines(now - LIVE_SPAN_S)
-        for cut in self._boundary_lines:
-            cut.move_to(cut.time - now)
+        for line in self._boundary_lines:
+            line.move_to(line.time - now)
         self._fit_boundary_labels()
 
-    # A take
+    # Takes
 
     def show_take(self, take: Demonstration) -> None:
-        """Show a whole take with its cuts."""
+        """Show a take with its boundaries."""
         self._is_live, self._take = False, take
         self._clear_boundary_lines()
         self.editable_changed.emit(is_segmentation_editable(take))
@@ -170,8 +170,8 @@ class JointPlot(Plot):
         self._fit_boundary_labels()
 
     def _show_boundaries(self, take: Demonstration, times: FloatArray) -> None:
-        """Show where a take was cut that nobody clicked in; a person may know better."""
-        starts = {segment.start: f"part {number + 1}" for number, segment in enumerate(take.segments)}
+        """Show the boundaries of a take without instructions, which can be edited."""
+        starts = {segment.start: f"segment {number + 1}" for number, segment in enumerate(take.segments)}
         for edge in list_boundaries(take.segments):
             self._add_boundary_line(float(times[min(edge, len(times) - 1)]), starts.get(edge, ""), edge)
 
@@ -181,16 +181,16 @@ class JointPlot(Plot):
             self._emit_edit(take, move_boundary(take.segments, line.boundary, self._sample_at(line.x), len(take)))
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Cut a take that nobody clicked in here, or remove the cut that is here."""
+        """Add a boundary at the pointer, or remove the one that is there."""
         take = self._take
         if take is None or self._is_live or not is_segmentation_editable(take):
             super().mouseDoubleClickEvent(event)
             return
         x = self.plotItem.vb.mapSceneToView(self.mapToScene(event.position().toPoint())).x()
         near = [
-            cut
-            for cut in self._boundary_lines
-            if cut.boundary is not None and abs(cut.x - x) < _GRAB_DISTANCE_PX * self._seconds_per_pixel()
+            line
+            for line in self._boundary_lines
+            if line.boundary is not None and abs(line.x - x) < _GRAB_DISTANCE_PX * self._seconds_per_pixel()
         ]
         if near:
             self._emit_edit(take, join_segments(take.segments, near[0].boundary or 0))
@@ -204,12 +204,12 @@ class JointPlot(Plot):
             self.segments_edited.emit(segments)
 
     def _sample_at(self, x: float) -> int:
-        """Return the sample of the take at a time on the axis."""
+        """Return the sample of the take at a time on the axis, s."""
         times = self._drawn[0]
         return len(times) if x > times[-1] else int(np.searchsorted(times, x))
 
     def show_progress(self, fraction: float | None) -> None:
-        """Show how far a replay of the take has come; None hides the line."""
+        """Show the progress of a replay, a fraction from 0 to 1; None hides the line."""
         times = self._drawn[0]
         self._cursor.setVisible(fraction is not None)
         if fraction is not None and len(times):
@@ -228,11 +228,11 @@ class JointPlot(Plot):
             self._show_values(-1)
 
     def _fit_boundary_labels(self) -> None:
-        """Give every cut's words the room up to the next cut."""
+        """Elide the label of each boundary to the space before the next one."""
         scale, end = 1.0 / self._seconds_per_pixel(), self.plotItem.vb.viewRange()[0][1]
-        for cut in reversed(self._boundary_lines):
-            cut.fit_label((end - cut.x) * scale)
-            end = cut.x
+        for line in reversed(self._boundary_lines):
+            line.fit_label((end - line.x) * scale)
+            end = line.x
 
     def _seconds_per_pixel(self) -> float:
         box = self.plotItem.vb
@@ -247,13 +247,13 @@ class JointPlot(Plot):
             self.getAxis("right").setTicks([ticks])
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Fit the words over the cuts anew."""
+        """Fit the labels to the new size."""
         super().resizeEvent(event)
-        if self._boundary_lines and self.plotItem is not None:  # it is gone while the plot closes
+        if self._boundary_lines and self.plotItem is not None:  # None while the plot is being closed
             self._fit_boundary_labels()
 
     def _on_mouse_moved(self, position: object) -> None:
-        """Show the angles under the pointer."""
+        """Show the angles at the pointer."""
         times = self._drawn[0]
         inside = self.plotItem.vb.sceneBoundingRect().contains(position) and len(times) > 1
         self._cursor.setVisible(bool(inside))
@@ -263,16 +263,16 @@ class JointPlot(Plot):
             self._show_values(int(np.clip(np.searchsorted(times, x), 0, len(times) - 1)))
 
     def _add_boundary_line(self, time: float, label: str, boundary: int | None = None) -> None:
-        """Mark where a click began, or at which sample a part can be cut elsewhere."""
-        cut = BoundaryLine(self, time, label, len(self._joints), boundary)
-        cut.dropped.connect(self._on_boundary_dropped)
-        self._boundary_lines.append(cut)
+        """Add a boundary line at a time, s; ``boundary`` is its sample if it can be edited."""
+        line = BoundaryLine(self, time, label, len(self._joints), boundary)
+        line.dropped.connect(self._on_boundary_dropped)
+        self._boundary_lines.append(line)
         self.recolour()
 
     def _remove_boundary_lines(self, before: float) -> None:
-        for cut in [c for c in self._boundary_lines if c.time < before]:
-            cut.remove()
-            self._boundary_lines.remove(cut)
+        for line in [c for c in self._boundary_lines if c.time < before]:
+            line.remove()
+            self._boundary_lines.remove(line)
 
     def _clear_boundary_lines(self) -> None:
         self._remove_boundary_lines(float("inf"))

@@ -1,9 +1,13 @@
-"""Recording one take after the other: begin, finish, take again, discard; a take is on disk before the button is up."""
+"""Recording of takes: starts, finishes, saves, repeats and discards them.
+
+A take is written to a journal while it is recorded, and the journal is deleted only after the HDF5 file is safe.
+"""
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -13,6 +17,7 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.demonstrations.timing import summarise_timing
+from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.teaching.click_teacher import name_from_instructions
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 
@@ -20,9 +25,12 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.gui.arm.arm_controller import ArmController
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
-    from metagui.gui.window.studies import LearningController
 
 TEACHING_METHODS: dict[str, TeachingMethod] = {
     CLICK_MODE: "clicks",
@@ -31,48 +39,111 @@ TEACHING_METHODS: dict[str, TeachingMethod] = {
     KEYBOARD_MODE: "velocity",
     GAMEPAD_MODE: "velocity",
 }
-"""How a take of every mode is marked."""
+"""Teaching method that a take of each mode is stored with."""
 TEACHING_METHOD_LABELS: dict[TeachingMethod, str] = {"hand": "hand", "leader": "a leader", "velocity": "keys"}
-"""Who led the arm, as it appears in the name of a task that nobody named."""
+"""Text for each teaching method in the name of a task that the user did not name."""
 UNNAMED_TASK = "new task"
-"""What a take is called in its scratch file until its clicks have named it."""
+"""Task name in the journal of a take until its instructions give it a name."""
 
 
 class RecordingController(QObject):
-    """The take being recorded and the newest one, which can still be discarded with one press."""
+    """The take being recorded, and the newest one, which can still be discarded with one press."""
 
-    take_started = Signal()
-    take_ended = Signal()
     take_saved = Signal(object)
-    """A TakeInfo."""
+    """The Demonstration, with the name that it was stored under."""
     save_failed = Signal()
-    """A take could not be stored; its scratch file is still there."""
-    message_posted = Signal(str, str, str)
-    """Text, kind, and the key of the action that belongs to it."""
+    """A take could not be stored; its journal still exists."""
 
     def __init__(
         self,
         controller: ArmController,
         library_model: LibraryModel,
-        learning: LearningController,
         modes: ModeController,
+        click_dispatcher: ClickDispatcher,
+        countdown: Countdown,
+        state: AppState,
+        messages: Messages,
     ) -> None:
         super().__init__()
-        self._controller, self._library_model, self._learning, self._modes = controller, library_model, learning, modes
+        self._controller, self._library_model, self._messages = controller, library_model, messages
+        self._modes, self._click_dispatcher, self._countdown, self._state = modes, click_dispatcher, countdown, state
         self.is_recording = False
         self.new_task_name = ""
-        """What a person typed as the name of a new task; its clicks name it otherwise."""
+        """Name typed for a new task; if empty, its instructions name it."""
         self.newest_take: TakeKey | None = None
+        self.countdown_enabled = {True: False, False: True}
+        """True if a countdown precedes each recording, for the simulated arm (True) and real arms (False)."""
         self._task: str | None = None
         self._instructions: list[Instruction] = []
         self._teaching_method: TeachingMethod = "clicks"
         self._finishing = False
         self._saving = False
         self._record_when_saved = False
-        controller.recording_failed.connect(self._on_recording_failed)
+        controller.ticked.connect(self._on_tick)
+        click_dispatcher.instruction_added.connect(self._add_instruction)
+        click_dispatcher.queue_finished.connect(self._on_queue_finished)
+        state.selection_changed.connect(self._on_selection_changed)
+
+    @property
+    def duration(self) -> float | None:
+        """Length of the take being recorded, s, or None."""
+        return self._controller.recorded_duration if self.is_recording else None
+
+    # Commands
+
+    def toggle_recording(self) -> None:
+        """Start a take of the selected task, or of a new one if none is selected; or finish the take."""
+        if self.is_recording:
+            self.request_finish()
+        else:
+            self.start_recording()
+
+    def start_recording(self, task: str | None = None) -> None:
+        """Start a take of ``task``, by default the selected one, in a new scene, after a countdown if enabled."""
+        snapshot = self._state.snapshot
+        start = partial(self._start_in_new_scene, task or snapshot.task)
+        if snapshot.counts_down and snapshot.state is ArmActivity.READY:
+            self._countdown.start("Recording begins", start)
+        else:
+            start()
+
+    def set_countdown_enabled(self, enabled: bool) -> None:
+        """Enable or disable the countdown before a recording with the present kind of arm."""
+        self.countdown_enabled[self._state.snapshot.simulated] = enabled
+        self._state.refresh()
+
+    def request_finish(self) -> None:
+        """Finish the take after the last instruction, or at once if called twice."""
+        if self._controller.pending_count and not self._finishing:
+            self._finishing = True
+            self._messages.post("The take is saved when the last click is done. Press Finish again to save it now.")
+        else:
+            self.finish_take()
+
+    def discard_newest_take(self) -> None:
+        """Discard the take being recorded, or the newest one."""
+        self.discard_take()
+        self._state.refresh()
+
+    def retake(self) -> None:
+        """Discard the take being recorded, or the newest one, and record another one in a new scene."""
+        newest = self.newest_take
+        task = self._task if self.is_recording else newest.task if newest else self._state.snapshot.task
+        self.discard_take()
+        self._click_dispatcher.scene_used = True
+        self.start_recording(task)
+
+    # One take
+
+    def _start_in_new_scene(self, task: str | None) -> None:
+        if self._click_dispatcher.scene_used:
+            self._click_dispatcher.randomise_scene()
+        self.start_take(task)
+        if not self.is_recording and self._state.activity is ArmActivity.COUNTDOWN:
+            self._state.request(ArmActivity.READY)
 
     def start_take(self, task: str | None) -> None:
-        """Begin a take of a task, or of a new one; right after another one, once that is stored."""
+        """Start a take of a task, or of a new one for None; if a take is being saved, start after that."""
         if self._saving:
             self._record_when_saved = True
             return
@@ -82,133 +153,124 @@ class RecordingController(QObject):
         try:
             self._controller.start_recording(self._task_name(), self._teaching_method)
         except (ArmError, RecordingError, OSError) as error:
-            self.message_posted.emit(str(error), "error", "")
+            self._messages.post_error(error)
             return
         self.is_recording = True
-        self.take_started.emit()
+        self._state.request(ArmActivity.RECORDING)
 
     def _task_name(self) -> str:
         if self._task or self.new_task_name:
             return self._task or self.new_task_name
         if self._instructions:
             return name_from_instructions(self._instructions)
-        return (
-            UNNAMED_TASK
-            if self._teaching_method == "clicks"
-            else self._unused_name(f"led by {TEACHING_METHOD_LABELS[self._teaching_method]}")
-        )
+        if self._teaching_method == "clicks":
+            return UNNAMED_TASK
+        return self._unused_name(f"led by {TEACHING_METHOD_LABELS[self._teaching_method]}")
 
     def _unused_name(self, name: str) -> str:
-        """Return a name that no task has yet."""
+        """Return ``name``, with a number if a task has it already."""
         taken = {row.name for row in self._library_model.tasks}
         names = itertools.chain([name], (f"{name} {number}" for number in itertools.count(2)))
         return next(each for each in names if each not in taken)
 
-    def add_instruction(self, instruction: Instruction) -> None:
-        """Take note of what was clicked."""
+    def _add_instruction(self, instruction: Instruction) -> None:
         self.newest_take = None
         if self.is_recording:
             self._instructions.append(instruction)
+        self._state.refresh()
 
-    def request_finish(self) -> None:
-        """Finish once the last click is done, or at once when asked twice."""
-        if self._controller.pending_count and not self._finishing:
-            self._finishing = True
-            self.message_posted.emit(
-                "The take is saved when the last click is done. Press Finish again to save it now.", "info", ""
-            )
-        else:
-            self.finish_take()
-
-    def on_queue_finished(self) -> None:
-        """The arm has done all that was clicked."""
+    def _on_queue_finished(self) -> None:
         if self.is_recording and self._finishing:
             self.finish_take()
 
-    def finish_take(self) -> None:
-        """End the take and save it."""
-        take = self.end_take()
-        if take is not None:
-            self._save(take)
+    def _on_selection_changed(self) -> None:
+        if self._state.snapshot.task:
+            self.new_task_name = ""
 
-    def end_take(self) -> Demonstration | None:
-        """End the take; return it, or None where there was nothing to keep."""
+    def _on_tick(self, _tick: object) -> None:
+        """Save what was recorded if the recorder had to stop."""
+        reason = self._controller.recording_problem
+        if self.is_recording and reason:
+            self._messages.post(reason, "error")
+            self.finish_take()
+
+    def finish_take(self) -> None:
+        """End the take and save it in the background."""
+        take = self._end_take()
+        if take is not None:
+            self._saving = True
+            self._library_model.save_take(
+                take, self._controller.clear_journal, partial(self._on_saved, take), self._on_save_failed
+            )
+
+    def _end_take(self) -> Demonstration | None:
+        """End the take; return it with its segments, or None if there is nothing to save."""
         self.is_recording = self._finishing = False
-        take, problem = None, ""
+        take, problem = None, None
         try:
             take = self._controller.finish_recording()
         except RecordingError as error:
-            problem = str(error)
-        self.take_ended.emit()
-        if problem:
-            self.message_posted.emit(problem, "error", "")
+            problem = error
+        self._leave_recording()
+        if problem is not None:
+            self._messages.post_error(problem)
         elif not self._instructions and self._teaching_method == "clicks":
-            self._controller.recorder.clear_journal()
-            words = "Nothing was clicked, so there was nothing to save. Press Record, then click in the view."
-            self.message_posted.emit(words, "info", "record")
+            self._controller.clear_journal()
+            text = "Nothing was clicked, so there was nothing to save. Press Record, then click in the view."
+            self._messages.post(text, "info", "record")
             return None
         return None if take is None else ensure_segmented(replace(take, task=self._task_name()))
 
-    def _save(self, take: Demonstration) -> None:
-        def stored(info: TakeInfo) -> None:
-            self._on_saved(replace(take, task=info.task, name=info.name), info)
+    def _leave_recording(self) -> None:
+        self._click_dispatcher.scene_used = True
+        self._state.request(ArmActivity.READY)
 
-        self._saving = True
-        self._library_model.save_take(take, self._controller.recorder.clear_journal, stored, self._on_save_failed)
+    # Saving
 
     def _on_saved(self, take: Demonstration, info: TakeInfo) -> None:
         self._saving = False
         self.newest_take = TakeKey(info.task, info.name)
         self.new_task_name = ""
-        self._library_model.cache_take(take)
-        self._library_model.refresh()
-        self.take_saved.emit(info)
-        self._learning.embed_take(take, lambda: self._report_saved(take))
+        stored = replace(take, task=info.task, name=info.name)
+        self._library_model.cache_take(stored)
+        self._state.refresh()
+        self.take_saved.emit(stored)
         if self._record_when_saved:
             self._record_when_saved = False
             self.start_take(info.task)
 
-    def _report_saved(self, take: Demonstration) -> None:
-        """Say how the take went, and how it compares with the others of its task."""
+    def report_saved(self, take: Demonstration, distance: float | None) -> None:
+        """Post the timing of a saved take and its mean distance to the other takes of its task, if known."""
         timing = summarise_timing(take)
-        words = f"Saved “{take.task}” take {take.name} ({take.duration:.1f} s, {timing.rate_reached:.1f} Hz"
-        words += f", {timing.missed} missed)" if timing.missed else ")"
-        distance = self._learning.comparison.mean_distance_to_siblings(TakeKey(take.task, take.name))
+        text = f"Saved “{take.task}” take {take.name} ({take.duration:.1f} s, {timing.rate_reached:.1f} Hz"
+        text += f", {timing.missed} missed)" if timing.missed else ")"
         if distance is not None:
-            words += f" · {distance:.2f} from your other takes"
+            text += f" · {distance:.2f} from your other takes"
         if timing.is_rate_missed:
-            words += f". Marked: {timing}"
-        self.message_posted.emit(words, "warning" if timing.is_rate_missed else "success", "undo")
+            text += f". Marked: {timing}"
+        self._messages.post(text, "warning" if timing.is_rate_missed else "success", "undo")
 
     def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False
-        self.message_posted.emit(str(error), "error", "")
+        self._messages.post_error(error)
         self.save_failed.emit()
 
-    def _on_recording_failed(self, reason: str) -> None:
-        """The recorder had to stop: keep what there is."""
-        if self.is_recording:
-            self.message_posted.emit(reason, "error", "")
-            self.finish_take()
+    # Discarding
 
     def discard_take(self) -> None:
-        """Throw away the take being recorded, or take the newest one out again."""
+        """Delete the take being recorded, or move the newest one to the trash."""
         if self.is_recording:
             self.is_recording = self._finishing = False
             self._controller.discard_recording()
-            self.take_ended.emit()
-            self.message_posted.emit("The take was thrown away.", "info", "")
+            self._leave_recording()
+            self._messages.post("The take was thrown away.")
         elif self.newest_take is not None:
             newest, self.newest_take = self.newest_take, None
             self._library_model.move_to_trash(*newest)
-            self.message_posted.emit(f"Discarded “{newest.task}” take {newest.take}", "info", "undo")
-
-    def task_to_retake(self, task: str | None) -> str | None:
-        """Return the task of which another take would be taken again, ``task`` if there is none yet."""
-        return self._task if self.is_recording else self.newest_take.task if self.newest_take else task
+            self._messages.post(f"Discarded “{newest.task}” take {newest.take}", "info", "undo")
 
     def forget_removed_take(self) -> None:
-        """The newest take cannot be discarded any more once it is gone."""
+        """Forget the newest take if the library does not have it any more."""
         if (
             self.newest_take is not None
             and not self._saving

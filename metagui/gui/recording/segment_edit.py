@@ -1,4 +1,4 @@
-"""Where a take that a hand led is cut, and moving, adding and removing such a cut. Qt-free."""
+"""Editing the segmentation of a take: moving, adding and removing boundaries. Qt-free."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 SegmentTuple = tuple["Segment", ...]
 
 MIN_SEGMENT_SAMPLES = 10
-"""Samples a segment must have."""
+"""Minimum number of samples of a segment."""
 
 
 def is_segmentation_editable(take: Demonstration) -> bool:
-    """Whether the cuts of a take were guessed, so that a person may know better: nobody clicked there."""
+    """Return True if the segments of a take were estimated, not given by instructions."""
     return all(segment.instruction is None for segment in take.segments)
 
 
 def list_boundaries(segments: SegmentTuple) -> tuple[int, ...]:
-    """Return the samples at which segments begin or end, in order."""
+    """Return the samples at which segments begin or end, sorted."""
     return tuple(sorted({sample for s in segments for sample in (s.start, s.stop)}))
 
 
 def move_boundary(segments: SegmentTuple, boundary: int, sample: int, sample_count: int) -> SegmentTuple:
-    """Return the segments of a take of ``samples`` with the edge at ``edge`` moved as near to ``sample`` as it may."""
-    every = list_boundaries(segments)
-    place = every.index(boundary)
-    low = every[place - 1] + MIN_SEGMENT_SAMPLES if place else 0
-    high = every[place + 1] - MIN_SEGMENT_SAMPLES if place + 1 < len(every) else sample_count
+    """Return the segments with ``boundary`` moved to ``sample``, within the limits of its neighbours."""
+    boundaries = list_boundaries(segments)
+    index = boundaries.index(boundary)
+    low = boundaries[index - 1] + MIN_SEGMENT_SAMPLES if index else 0
+    high = boundaries[index + 1] - MIN_SEGMENT_SAMPLES if index + 1 < len(boundaries) else sample_count
     to = min(max(sample, low), high) if low <= high else boundary
     return tuple(
         replace(s, start=to if s.start == boundary else s.start, stop=to if s.stop == boundary else s.stop)
@@ -39,7 +39,7 @@ def move_boundary(segments: SegmentTuple, boundary: int, sample: int, sample_cou
 
 
 def split_segment(segments: SegmentTuple, sample: int) -> SegmentTuple:
-    """Return the segments with one more cut at ``sample``, if there is room for it."""
+    """Return the segments with one more boundary at ``sample``, if both parts are long enough."""
     out: list[Segment] = []
     for s in segments:
         if s.start + MIN_SEGMENT_SAMPLES <= sample <= s.stop - MIN_SEGMENT_SAMPLES:
@@ -50,9 +50,9 @@ def split_segment(segments: SegmentTuple, sample: int) -> SegmentTuple:
 
 
 def join_segments(segments: SegmentTuple, boundary: int) -> SegmentTuple:
-    """Return the segments without the cut at ``edge``: those on both sides become one, a pause between them too."""
+    """Return the segments with those on both sides of ``boundary`` joined, including a pause between them."""
     for before, after in itertools.pairwise(segments):
         if boundary in (before.stop, after.start):
-            one = replace(before, stop=after.stop)
-            return tuple(one if s is before else s for s in segments if s is not after)
+            joined = replace(before, stop=after.stop)
+            return tuple(joined if s is before else s for s in segments if s is not after)
     return segments

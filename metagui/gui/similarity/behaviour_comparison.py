@@ -1,4 +1,4 @@
-"""The other lens of similarity, from the window's side: which tasks act alike, worked out when somebody looks."""
+"""Comparison of tasks by the behaviour of their policies, computed when the user looks at it."""
 
 from __future__ import annotations
 
@@ -11,44 +11,54 @@ from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.learning_queue import LearningJob
 from metagui.gui.similarity.comparison import BehaviourComparison
+from metagui.gui.similarity.similarity_controller import compute_step_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from metagui.demonstrations.demonstration import TakeKey
+    from metagui.gui.core.learning_queue import LearningQueue
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.gui.window.studies import LearningController
+    from metagui.learning.prior import Prior
 
 
 class BehaviourComparisonController(QObject):
-    """Compares what the policies of all tasks do, again only where takes have changed."""
+    """Compares what the policies of all tasks do; repeats that only after takes have changed."""
 
     comparison_changed = Signal()
-    """``acts`` is another one."""
     comparison_unavailable = Signal(str)
-    """Why they cannot be compared now, in words."""
+    """Reason why behaviours cannot be compared now."""
 
-    def __init__(self, learning: LearningController, library_model: LibraryModel) -> None:
+    def __init__(
+        self,
+        library_model: LibraryModel,
+        learning_queue: LearningQueue,
+        prior_store: PriorStore,
+        messages: Messages,
+    ) -> None:
         super().__init__()
         self.comparison = BehaviourComparison((), np.zeros((0, 0)))
-        self._learning, self._library_model = learning, library_model
+        self._library_model, self._learning_queue = library_model, learning_queue
+        self._prior_store, self._messages = prior_store, messages
         self._compared_takes: tuple[TakeKey, ...] = ()
-        """The takes that ``acts`` is about."""
+        """The takes that ``comparison`` is based on."""
 
     def compare(self) -> None:
-        """Work ``acts`` out, unless it is up to date: ``compared`` or ``missing`` follows."""
+        """Update ``comparison`` if needed; ``comparison_changed`` or ``comparison_unavailable`` follows."""
         keys = tuple(key for row in self._library_model.tasks for key in self._library_model.usable_takes(row.name))
-        prior, learner = self._learning.prior, self._learning.learning_queue
+        prior = self._prior_store.prior
         if keys == self._compared_takes and len(self.comparison):
             self.comparison_changed.emit()
         elif prior is None or len({key.task for key in keys}) < 2:
             self.comparison_unavailable.emit("Comparing what policies do needs a prior and two tasks with takes.")
-        elif learner.state is not LearningActivity.IDLE:
+        elif self._learning_queue.state is not LearningActivity.IDLE:
             self.comparison_unavailable.emit("The learner is busy; what policies do is compared as soon as it is free.")
         else:
             self._start(prior, keys)
 
-    def _start(self, prior: Any, keys: tuple[TakeKey, ...]) -> None:
+    def _start(self, prior: Prior, keys: tuple[TakeKey, ...]) -> None:
         library = self._library_model.library
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, BehaviourComparison]:
@@ -57,30 +67,28 @@ class BehaviourComparisonController(QObject):
             takes: dict[str, list[Any]] = {}
             for key in keys:
                 takes.setdefault(key.task, []).append(library.load_take(*key))
-            return BehaviourComparison(
-                *(
-                    yield from compare_behaviours(
-                        prior, {name: align_segmentation(each) for name, each in takes.items()}
-                    )
-                )
-            )
+            aligned = {name: align_segmentation(each) for name, each in takes.items()}
+            return BehaviourComparison(*(yield from compare_behaviours(prior, aligned)))
 
-        def done(acts: BehaviourComparison) -> None:
-            self.comparison, self._compared_takes = acts, keys
+        def store(comparison: BehaviourComparison) -> None:
+            self.comparison, self._compared_takes = comparison, keys
             self.comparison_changed.emit()
 
-        def share(batch: list[Any]) -> float:
-            return float(batch[-1].step / max(batch[-1].steps, 1))
-
-        def nothing(*_: object) -> None:
-            self.comparison_unavailable.emit("What the policies do was not compared. Choose Acts again to start over.")
-
-        self._learning.learning_queue.start(
+        self._learning_queue.start(
             LearningJob(
-                LearningActivity.COMPARING, work, _ignore_progress, done, self._learning.failed.emit, nothing, share
+                LearningActivity.COMPARING,
+                work,
+                _ignore_progress,
+                store,
+                self._messages.post_error,
+                self._on_cancelled,
+                compute_step_fraction,
             )
         )
 
+    def _on_cancelled(self) -> None:
+        self.comparison_unavailable.emit("What the policies do was not compared. Choose Acts again to start over.")
+
 
 def _ignore_progress(_batch: list[Any]) -> None:
-    """Take note of nothing: only the whole matrix says anything."""
+    """Show nothing before the comparison is complete."""

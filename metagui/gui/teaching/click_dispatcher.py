@@ -1,4 +1,4 @@
-"""A person's clicks and buttons as motions: queues what can be done, says why the rest cannot."""
+"""Clicks and buttons as instructions: queues those that are possible and reports why others are not."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Instruction
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.capabilities import SceneArm
+    from metagui.gui.core.messages import Messages
     from metagui.gui.teaching.click_teacher import Proposal
 
 
 class ClickDispatcher(QObject):
-    """The tool in hand, what the hand holds, and whether the scene has been touched."""
+    """Sends instructions to the arm, and tracks the active tool, the held object and whether the scene was used."""
 
     tool_changed = Signal(str)
     instruction_added = Signal(object)
-    """A Click that was queued."""
+    """An Instruction that was queued."""
     queue_finished = Signal()
-    """The arm has done all that was asked."""
-    message_posted = Signal(str, str, str)
+    """All instructions have been carried out; emitted at each poll without pending ones."""
 
-    def __init__(self, controller: ArmController, seed: int | None = None) -> None:
+    def __init__(self, controller: ArmController, messages: Messages, seed: int | None = None) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self._messages = controller, messages
         self._rng = np.random.default_rng(seed)
+        self._reported_problem = ""
         self.click_teacher = ClickTeacher(controller.arm.objects)
         self.scene_used = False
-        """Whether anything was done in this scene."""
+        """True once anything was done in the present scene."""
         controller.ticked.connect(self._on_tick)
-        controller.instruction_failed.connect(self._on_instruction_failed)
 
     def set_arm(self, arm: SceneArm) -> None:
-        """Another arm is connected: what its hand holds and what stands where is its own."""
+        """Use the objects of another arm, with nothing held and an unused scene."""
         self.click_teacher.objects = arm.objects
         self.click_teacher.pushed_object, self.click_teacher.expected_grasp = None, ExpectedGrasp()
         self.scene_used = False
 
     def choose_tool(self, action: str) -> None:
-        """Take up another tool."""
+        """Select the tool for the next click."""
         if action != self.click_teacher.action:
             self.click_teacher.choose_tool(action)
         self.tool_changed.emit(action)
 
     def dispatch(self, proposal: Proposal) -> None:
-        """Carry out what was clicked in the view, or say why not."""
+        """Carry out a click in the view, or post why it is not possible."""
         if proposal.is_refused:
-            self.message_posted.emit(f"{proposal.hint}. The arm stays where it is.", "warning", "")
+            self._messages.post(f"{proposal.hint}. The arm stays where it is.", "warning")
             return
         self.click_teacher.accept(proposal)
         if proposal.instruction is not None:
@@ -60,45 +60,47 @@ class ClickDispatcher(QObject):
         self.tool_changed.emit(self.click_teacher.action)
 
     def add_instruction(self, instruction: Instruction) -> None:
-        """Queue one motion."""
+        """Queue one instruction."""
         self.scene_used = True
+        self._reported_problem = ""
         self._controller.add_instructions(instruction)
         self.instruction_added.emit(instruction)
 
     def jog_up(self) -> None:
-        """Raise the gripper a little."""
+        """Raise the gripper by one step."""
         self.add_instruction(make_jog(up=True))
 
     def jog_down(self) -> None:
-        """Lower it a little."""
+        """Lower the gripper by one step."""
         self.add_instruction(make_jog(up=False))
 
     def go_home(self) -> None:
-        """Bring the arm back over the table."""
+        """Move the arm to its home pose."""
         self.add_instruction(make_home())
 
     def release_object(self) -> None:
-        """Let go here."""
+        """Open the gripper here."""
         self.click_teacher.expected_grasp = ExpectedGrasp()
         self.add_instruction(make_release())
         self.choose_tool("grasp")
 
     def randomise_scene(self) -> None:
-        """Scatter the scene anew; the arm is home and holds nothing."""
+        """Randomise the scene; the arm is at home and holds nothing."""
         self._controller.randomise_scene(int(self._rng.integers(2**31)))
         self.scene_used = False
         self.click_teacher.expected_grasp = ExpectedGrasp()
         self.choose_tool("grasp" if self.click_teacher.action == "place" else self.click_teacher.action)
 
     def _on_tick(self, tick: Tick) -> None:
-        """Once the arm rests, what it holds is seen rather than expected."""
+        """Take the held object from the observation once the arm rests, and report a failed instruction."""
         if self._controller.pending_count == 0:
             held = zip(self._controller.arm.objects, tick.observation.scene.held, strict=True)
             self.click_teacher.expected_grasp = ExpectedGrasp(
-                next((anchor.name for anchor, is_held in held if is_held), None)
+                next((scene_object.name for scene_object, is_held in held if is_held), None)
             )
             self.queue_finished.emit()
-
-    def _on_instruction_failed(self, reason: str) -> None:
-        self.click_teacher.expected_grasp = ExpectedGrasp()
-        self.message_posted.emit(reason, "warning", "")
+        problem = self._controller.instruction_problem
+        if problem and problem != self._reported_problem:
+            self._reported_problem = problem
+            self.click_teacher.expected_grasp = ExpectedGrasp()
+            self._messages.post(problem, "warning")

@@ -1,4 +1,4 @@
-"""A gamepad that steers the gripper: it is asked thirty times a second while that is the way to teach."""
+"""Gamepad teleoperation: the gamepad is polled 30 times per second while its mode is active."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.keyboard_teleop import VelocityTarget
 
 GAMEPAD_PERIOD_MS = 33
-"""How often it is asked, ms."""
+"""Time between two polls of the gamepad, ms."""
 NO_GAMEPAD_TEXT = "No gamepad is plugged in."
 
 
 class GamepadTeleop(QObject):
-    """Looks for a gamepad when somebody wants to know, and passes on what it says."""
+    """Finds a gamepad on request, and sends its velocity to a controller."""
 
     gamepad_lost = Signal()
-    """It was unplugged while it steered."""
+    """The gamepad was unplugged while it commanded the arm."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.problem = NO_GAMEPAD_TEXT
-        """Why none can be used, in words; empty if one can."""
+        """Reason why no gamepad can be used; empty if one can."""
         self._gamepad: Gamepad | None = None
         self._target: VelocityTarget | None = None
         self._timer = QTimer(self, interval=GAMEPAD_PERIOD_MS)
         self._timer.timeout.connect(self._poll)
 
     def find_gamepad(self) -> None:
-        """See whether there is one; the first time takes a moment."""
+        """Look for a gamepad; the first call takes a moment."""
         if self._gamepad is None:
             try:
                 self._gamepad = Gamepad()
@@ -42,7 +42,7 @@ class GamepadTeleop(QObject):
         self.problem = "" if self._gamepad.poll() is not None else NO_GAMEPAD_TEXT
 
     def set_target(self, target: VelocityTarget | None, gripper_open: bool = True) -> None:
-        """Begin to steer with the gripper as it is, or stop with None."""
+        """Start to command a controller, with the gripper as it is, or stop with None."""
         self._target = target
         if target is None or self._gamepad is None:
             self._timer.stop()
@@ -60,7 +60,7 @@ class GamepadTeleop(QObject):
             self._target.set_velocity(*stick)
 
     def close(self) -> None:
-        """Let it go."""
+        """Stop and release the gamepad."""
         self.set_target(None)
         if self._gamepad is not None:
             self._gamepad.close()

@@ -1,4 +1,4 @@
-"""Keys that steer the gripper: what is held down becomes a velocity, as seen from where the camera stands."""
+"""Keyboard teleoperation: pressed keys become a velocity of the gripper, in the directions of the camera."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ if TYPE_CHECKING:
     from metagui.arms.simulation.orbit_camera import OrbitCamera
 
 KEYBOARD_PERIOD_MS = 40
-"""How often the velocity is sent while keys are down, ms; it is stale after a quarter of a second."""
+"""Time between two velocity commands while keys are down, ms; a command expires after 0.25 s."""
 KEYBOARD_SPEED_M_S, SLOW_KEYBOARD_SPEED_M_S = 0.10, 0.025
-"""m/s, and with Shift."""
+"""Speed without and with Shift, m/s."""
 KEYBOARD_TURN_RAD_S = 1.2
-"""rad/s."""
+"""Angular speed about the vertical axis, rad/s."""
 QtKey = Qt.Key
 _DIRECTIONS: dict[Qt.Key, tuple[float, float, float, float]] = {
     QtKey.Key_Up: (1, 0, 0, 0), QtKey.Key_W: (1, 0, 0, 0), QtKey.Key_Down: (-1, 0, 0, 0), QtKey.Key_S: (-1, 0, 0, 0),
     QtKey.Key_Right: (0, 1, 0, 0), QtKey.Key_D: (0, 1, 0, 0), QtKey.Key_Left: (0, -1, 0, 0), QtKey.Key_A: (0, -1, 0, 0),
-    QtKey.Key_PageUp: (0, 0, 1, 0), QtKey.Key_R: (0, 0, 1, 0), QtKey.Key_PageDown: (0, 0, -1, 0), QtKey.Key_F: (0, 0, -1, 0),
+    QtKey.Key_PageUp: (0, 0, 1, 0), QtKey.Key_R: (0, 0, 1, 0),
+    QtKey.Key_PageDown: (0, 0, -1, 0), QtKey.Key_F: (0, 0, -1, 0),
     QtKey.Key_Q: (0, 0, 0, 1), QtKey.Key_E: (0, 0, 0, -1),
 }  # fmt: skip
-"""Away from the viewer, to the right, up, turn."""
+"""Direction of each key: away from the viewer, to the right, up, turn."""
 KEYBOARD_HINT = "Arrows or WASD move · Page up, Page down or R, F lift and lower · Q, E turn · Space opens and closes"
 
 
 class VelocityTarget(Protocol):
-    """Whoever is given the velocity; see ``demonstrations.velocity.VelocityController``."""
+    """Receiver of the velocity; see ``arms.teleoperation.velocity.VelocityController``."""
 
     def set_velocity(self, vx: float, vy: float, vz: float, turn: float, gripper_open: bool) -> None:
-        """Take over a velocity in the base frame, m/s and rad/s."""
+        """Set the velocity in the base frame, m/s and rad/s."""
 
 
 class KeyboardTeleop(QObject):
-    """The keys that are down in the 3-D view, while it has the focus and the mode is on."""
+    """The keys that are pressed in the 3-D view, while it has the focus and the keyboard mode is active."""
 
     gripper_toggled = Signal()
-    """The gripper was told to open or to close."""
+    """``gripper_open`` has changed."""
 
     def __init__(self, camera: Callable[[], OrbitCamera], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -49,22 +50,22 @@ class KeyboardTeleop(QObject):
         self._slow = False
         self._target: VelocityTarget | None = None
         self.gripper_open = True
-        """Whether the gripper is to be open."""
+        """Requested state of the gripper."""
         self._timer = QTimer(self, interval=KEYBOARD_PERIOD_MS)
         self._timer.timeout.connect(self._send_velocity)
 
     @property
     def is_active(self) -> bool:
-        """Whether keys steer at all."""
+        """True if keys command the arm."""
         return self._target is not None
 
     def set_target(self, target: VelocityTarget | None, gripper_open: bool = True) -> None:
-        """Begin to steer with the gripper as it is, or stop with None."""
+        """Start to command a controller, with the gripper as it is, or stop with None."""
         self.release_all()
         self._target, self.gripper_open = target, gripper_open
 
     def press_key(self, key: int, modifiers: Qt.KeyboardModifier) -> bool:
-        """Take a key; return whether it means anything here."""
+        """Handle a pressed key; return False if it has no meaning here."""
         if self._target is None:
             return False
         self._slow = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)
@@ -80,7 +81,7 @@ class KeyboardTeleop(QObject):
         return True
 
     def release_key(self, key: int) -> bool:
-        """A key is up again; return whether it meant anything."""
+        """Handle a released key; return False if it has no meaning here."""
         if key not in self._pressed_keys:
             return False
         self._pressed_keys.discard(Qt.Key(key))
@@ -88,7 +89,7 @@ class KeyboardTeleop(QObject):
         return True
 
     def release_all(self) -> None:
-        """The focus is elsewhere: nothing moves any more."""
+        """Release all keys, so that the arm stops; called when the view loses the focus."""
         if self._pressed_keys:
             self._pressed_keys.clear()
             self._send_velocity()
@@ -105,9 +106,9 @@ class KeyboardTeleop(QObject):
         )
 
     def _table_direction(self, away: float, right: float) -> tuple[float, float]:
-        """Return a way on the table as seen by the viewer, in the base frame, at most of length one."""
+        """Return a direction of the viewer on the table in the base frame, of length at most 1."""
         across, _, forward = self._camera().compute_axes()
         ahead = forward[:2] / max(float(np.hypot(*forward[:2])), 1e-6)
-        way = away * ahead + right * across[:2]
-        length = max(float(np.hypot(*way)), 1.0)
-        return float(way[0]) / length, float(way[1]) / length
+        direction = away * ahead + right * across[:2]
+        length = max(float(np.hypot(*direction)), 1.0)
+        return float(direction[0]) / length, float(direction[1]) / length

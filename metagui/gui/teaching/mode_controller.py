@@ -1,4 +1,4 @@
-"""The way the arm is taught now: who moves it while nothing runs, and what has to be opened and closed for that."""
+"""Teaching modes: switches between clicks, hand guiding, leader, keyboard and gamepad, and opens what they need."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from metagui.arms.arm import ArmError, HandGuidable
 from metagui.arms.so101 import arm_registry
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.arms.teleoperation.velocity import VelocityController
-from metagui.gui.core.task_queue import BackgroundQueue
+from metagui.gui.core.app_state import ArmActivity
+from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.teaching.gamepad_teleop import GamepadTeleop
 from metagui.gui.teaching.modes import (
     CLICK_MODE,
@@ -29,37 +30,47 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_choices import ArmChoice
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.messages import Messages
 
 GRIPPER_OPEN_ABOVE_RAD = math.radians(25)
-"""A gripper more open than this counts as open, rad."""
+"""Gripper angle above which the gripper counts as open, rad."""
 
 
 class ModeController(QObject):
-    """One mode at a time; ``clicks`` is where everything returns to."""
+    """Holds the active teaching mode; errors and new arms return to clicks."""
 
     changed = Signal()
-    """Another mode is in force, or the arm went limp, holds again, follows or stopped following."""
-    message_posted = Signal(str, str, str)
+    """The mode, the torque, the leader or the availability of a gamepad has changed."""
 
-    def __init__(self, controller: ArmController, connection: ArmConnection) -> None:
+    def __init__(
+        self,
+        controller: ArmController,
+        connection: ArmConnection,
+        countdown: Countdown,
+        state: AppState,
+        messages: Messages,
+    ) -> None:
         super().__init__()
         self.mode = CLICK_MODE
         self.following = False
-        """Whether the arm follows a leader."""
+        """True while the arm follows a leader."""
         self.velocity_controller: VelocityController | None = None
-        """What keys or a gamepad steer, while that is the mode."""
+        """Controller that the keyboard or the gamepad commands in their modes, else None."""
         self._controller, self._connection = controller, connection
+        self._countdown, self._state, self._messages = countdown, state, messages
         self._leader: SO101Arm | None = None
-        self._port_queue = BackgroundQueue()
+        self._port_queue = BackgroundQueue(messages.post_error)
         self._gamepad = GamepadTeleop(self)
         self._gamepad.gamepad_lost.connect(self._on_gamepad_lost)
         self._generation = 0
         controller.failed.connect(self._on_failure)
 
-    # What there is
+    # Availability
 
     def availability(self) -> ModeAvailability:
-        """Return what there is to teach with now."""
+        """Return which modes are possible now."""
         arm = self._controller.arm
         if not self._controller.is_connected:
             return ModeAvailability()
@@ -68,7 +79,7 @@ class ModeController(QObject):
         )
 
     def available_leaders(self) -> list[ArmChoice]:
-        """Return the arms that could lead the connected one."""
+        """Return the arms that can be the leader of the connected one."""
         current = self._connection.current
         return [
             choice
@@ -77,17 +88,17 @@ class ModeController(QObject):
         ]
 
     def find_gamepad(self) -> None:
-        """See whether a gamepad is there; called before the modes are shown, because looking takes a moment."""
+        """Look for a gamepad; called before the modes are shown, because it takes a moment."""
         self._gamepad.find_gamepad()
         self.changed.emit()
 
-    # Choosing
+    # Switching modes
 
     def choose(self, key: str) -> None:
-        """Teach in another way; what the old one opened is closed, and a limp arm holds."""
-        missing = explain_unavailable(key, self.availability())
-        if missing:
-            self.message_posted.emit(missing, "warning", "")
+        """Switch to another mode: the old one is closed, and the arm holds if its torque was off."""
+        problem = explain_unavailable(key, self.availability())
+        if problem:
+            self._messages.post(problem, "warning")
         elif key != self.mode:
             self._leave_mode()
             self.mode = key
@@ -99,12 +110,12 @@ class ModeController(QObject):
         self.changed.emit()
 
     def is_gripper_open(self) -> bool:
-        """Whether the gripper is open now."""
+        """Return True if the gripper is open now, or if that is unknown."""
         now = self._controller.latest_tick
         return now is None or now.observation.gripper > GRIPPER_OPEN_ABOVE_RAD
 
     def _leave_mode(self) -> None:
-        """End what the mode in force has begun."""
+        """Close what the active mode has opened."""
         self.stop_following()
         if self._controller.torque_off:
             self._set_torque_off(False)
@@ -117,21 +128,31 @@ class ModeController(QObject):
 
     def _on_gamepad_lost(self) -> None:
         self.choose(CLICK_MODE)
-        self.message_posted.emit(
-            "The gamepad was unplugged; the arm holds. Plug it in and choose it again.", "warning", ""
-        )
+        self._messages.post("The gamepad was unplugged; the arm holds. Plug it in and choose it again.", "warning")
 
     def reset(self) -> None:
-        """Another arm, or none: teach by clicks again."""
+        """Return to clicks, because the arm or its state has changed."""
         self.stop_following()
         self._stop_teleoperation()
         self.mode = CLICK_MODE
         self.changed.emit()
 
-    # By hand
+    # Hand guiding
 
     def toggle_torque(self) -> None:
-        """Make the arm limp, or hold it; chooses the mode."""
+        """Hold the arm, or switch its torque off; when idle, a countdown gives time to take hold of it."""
+        if self._controller.torque_off or self._state.activity is not ArmActivity.READY:
+            self.switch_torque()
+        else:
+            self.choose(HAND_MODE)
+            self._countdown.start("The torque goes off: hold the arm", self._on_countdown_finished)
+
+    def _on_countdown_finished(self) -> None:
+        self._state.request(ArmActivity.READY)
+        self.switch_torque()
+
+    def switch_torque(self) -> None:
+        """Switch the torque off or on at once, in the mode of hand guiding."""
         if self.mode != HAND_MODE:
             self.choose(HAND_MODE)
         if self.mode == HAND_MODE:
@@ -142,12 +163,12 @@ class ModeController(QObject):
         try:
             self._controller.set_torque_off(torque_off)
         except ArmError as error:
-            self.message_posted.emit(str(error), "error", "")
+            self._messages.post_error(error)
 
-    # By a leader
+    # Leader
 
     def follow(self, choice: ArmChoice) -> None:
-        """Open the leader, let it go limp, and let the arm follow it."""
+        """Open the leader, switch its torque off, and let the arm follow it."""
         self.stop_following()
         self._port_queue.submit(
             partial(self._open_leader, choice),
@@ -156,7 +177,7 @@ class ModeController(QObject):
         )
 
     def _open_leader(self, choice: ArmChoice) -> SO101Arm:
-        """Return the leader, limp; called in another thread. Raises ArmError."""
+        """Return the open leader with its torque off; called in another thread. Raises ArmError."""
         leader = arm_registry.make_usb_arm(choice.address, self._connection.registry)
         leader.connect()
         try:
@@ -175,11 +196,11 @@ class ModeController(QObject):
         self.changed.emit()
 
     def _on_leader_failed(self, error: Exception) -> None:
-        self.message_posted.emit(f"The leader cannot be used. {error}", "error", "")
+        self._messages.post(f"The leader cannot be used. {error}", "error")
         self.changed.emit()
 
     def stop_following(self) -> None:
-        """Let the arm hold where it is; the leader is let go, limp."""
+        """Hold the arm, and disconnect the leader with its torque off."""
         self._generation += 1
         leader, self._leader = self._leader, None
         if leader is not None:
@@ -188,20 +209,20 @@ class ModeController(QObject):
             self._port_queue.submit(partial(leader.disconnect, disable_torque=True), None, self._on_leader_failed)
             self.changed.emit()
 
-    # Whatever happens
+    # Stop and errors
 
     def halt(self) -> None:
-        """Stop was pressed: the arm holds, and follows nobody."""
+        """Stop following a leader; the arm holds."""
         self.stop_following()
         self.changed.emit()
 
     def _on_failure(self, _message: str, fatal: bool) -> None:
-        """Whoever moved the arm failed: back to clicks."""
+        """Return to clicks after an error of the control loop."""
         if fatal or self.mode != CLICK_MODE:
             self.reset()
 
     def close(self) -> None:
-        """Let a leader go, end every thread."""
+        """Disconnect the leader and end all threads."""
         self.stop_following()
         self._gamepad.close()
         self._port_queue.close()

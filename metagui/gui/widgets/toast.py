@@ -6,7 +6,7 @@ They replace dialogs and cover nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QAction
 
+    from metagui.gui.core.messages import MessageKind
     from metagui.gui.theme.theme import Theme
 
-MessageKind = Literal["info", "success", "warning", "error"]
 _TINTS = {"info": "accent", "success": "success", "warning": "warning", "error": "danger"}
 _DURATIONS_S = {"info": 10, "success": 20, "warning": 30, "error": 0}
 """Time after which each kind disappears, s; 0: errors stay until the user dismisses them."""

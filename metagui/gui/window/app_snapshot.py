@@ -1,4 +1,4 @@
-"""What the situation is, read off the session's parts: what is chosen, learnt, connected and under way."""
+"""Snapshot of the program's state, read from its parts: selection, learning, connection and activity. Qt-free."""
 
 from __future__ import annotations
 
@@ -9,43 +9,40 @@ from metagui.gui.arm.capabilities import ObjectPlaceable
 
 if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppSnapshot
-    from metagui.gui.window.session import Session
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.window.parts import ArmParts, LearningParts, RecordingParts, TeachingParts
 
 
-def take_snapshot(session: Session, task: str | None, take: str | None) -> AppSnapshot:
-    """Return the situation in which ``task`` and ``take`` are chosen."""
-    shelf, studies = session.library_model, session.learning
-    row = shelf.find_task(task)
-    found = replace(
-        session.snapshot,
-        task=task,
-        take=take,
-        learning=studies.learning_queue.state,
-        take_count=len(shelf.usable_takes(task)),
-        task_count=len(shelf.tasks),
-        has_policy=row is not None and row.has_policy,
-        prior_problem=studies.prior_problem,
-        encoder_problem=studies.encoder_problem,
-        undo_text=shelf.undo_stack.undoText() or None,
-        redo_text=shelf.undo_stack.redoText() or None,
-        just_saved=session.recording.newest_take is not None,
-    )
-    return add_arm_state(session, found)
-
-
-def add_arm_state(session: Session, snapshot: AppSnapshot) -> AppSnapshot:
-    """Return the situation with what there is to say about the arm."""
-    desk, station, current = session.arm_controller, session.arm_connection, session.arm_connection.current
+def take_snapshot(
+    before: AppSnapshot,
+    library: LibraryModel,
+    arm: ArmParts,
+    teaching: TeachingParts,
+    recording: RecordingParts,
+    learning: LearningParts,
+) -> AppSnapshot:
+    """Return ``before`` with all but the selection and the activity of the arm read from the parts."""
+    row, prior, undo_stack = library.find_task(before.task), learning.prior, library.undo_stack
+    connection, controller, current = arm.connection, arm.controller, arm.connection.current
     simulated = current is None or current.is_simulated
     return replace(
-        snapshot,
-        arm_busy=desk.pending_count > 0,
-        mode=session.mode_controller.mode,
-        torque_off=desk.torque_off,
+        before,
+        learning=learning.queue.state,
+        take_count=len(library.usable_takes(before.task)),
+        task_count=len(library.tasks),
+        has_policy=row is not None and row.has_policy,
+        prior_problem=prior.problem,
+        encoder_problem=prior.encoder_problem,
+        undo_text=undo_stack.undoText() or None,
+        redo_text=undo_stack.redoText() or None,
+        just_saved=recording.controller.newest_take is not None,
+        arm_busy=controller.pending_count > 0,
+        mode=teaching.modes.mode,
+        torque_off=controller.torque_off,
         simulated=simulated,
-        needs_placement=current is not None and isinstance(desk.arm, ObjectPlaceable),
-        on_port=not station.chosen.is_simulated,
-        same_arm=current is None or current.key == station.chosen.key,
-        reconnecting=station.reconnecting,
-        counts_down=session.countdown_before_recording[simulated],
+        needs_placement=current is not None and isinstance(controller.arm, ObjectPlaceable),
+        on_port=not connection.chosen.is_simulated,
+        same_arm=current is None or current.key == connection.chosen.key,
+        reconnecting=connection.reconnecting,
+        counts_down=recording.controller.countdown_enabled[simulated],
     )

@@ -1,4 +1,4 @@
-"""Every key on one page over the window; any key or click puts it away again."""
+"""Overlay with all shortcuts of the window; any key or click closes it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QMouseEvent, QPaintEvent
 
 MOUSE_SHORTCUTS = (
-    ("Click", "carry out the tool's motion there"),
+    ("Click", "use the tool there"),
     ("Drag", "turn the view"),
     ("Shift + drag", "shift the view"),
     ("Wheel", "zoom"),
     ("Arrow keys, + −", "turn and zoom, with the view focused"),
-    ("WASD or arrows, R F, Q E, Space", "steer the gripper, when taught by keyboard"),
-    ("Drag or double-click a cut", "cut a take elsewhere that nobody clicked in"),
+    ("WASD or arrows, R F, Q E, Space", "move the gripper, in the keyboard mode"),
+    ("Drag or double-click a boundary", "edit the segments of a take without clicks"),
 )
 
 
 class ShortcutsPage(QWidget):
-    """A shade over the window with a card of keys."""
+    """Dimmed overlay with a table of shortcuts."""
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -59,43 +59,43 @@ class ShortcutsPage(QWidget):
         rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in CLICK_TOOLS]
         rows += MOUSE_SHORTCUTS
         half = (len(rows) + 1) // 2
-        for number, (key, words) in enumerate(rows):
+        for number, (key, text) in enumerate(rows):
             row, column = number % half, 3 * (number // half)
             name = QLabel(key)
             name.setFont(scaled_font(1.0, bold=True))
             grid.addWidget(name, row, column)
-            grid.addWidget(QLabel(words), row, column + 1)
+            grid.addWidget(QLabel(text), row, column + 1)
         grid.setColumnMinimumWidth(2, 32)
         return grid
 
     def open(self) -> None:
-        """Cover the window."""
+        """Show the page over the window."""
         self.setGeometry(self._window.rect())
         self.show()
         self.raise_()
         self.setFocus()
 
     def event(self, event: QEvent) -> bool:
-        """Take every key, shortcuts too, so that any of them closes the page."""
+        """Accept every key, including shortcuts, so that any of them closes the page."""
         if event.type() == QEvent.Type.ShortcutOverride:
             event.accept()
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Put the page away."""
+        """Close the page."""
         self.hide()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Put the page away."""
+        """Close the page."""
         self.hide()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Dim the window."""
+        """Dim the window behind the page."""
         QPainter(self).fillRect(self.rect(), QColor(0, 0, 0, 120))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Follow the window's size."""
+        """Follow the size of the window."""
         if event.type() == QEvent.Type.Resize and self.isVisible():
             self.setGeometry(self._window.rect())
         return False

@@ -1,4 +1,4 @@
-"""The strip at the bottom: state as icon and word, rate, folder, progress with Stop and Cancel, the last word."""
+"""Status bar: state, control rate, last message, progress of learning with Stop and Cancel, library folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _STATE_ICONS = {
 STATE_HINTS = {
     ArmActivity.NO_ARM: "Connect an arm, or use the simulated one",
     ArmActivity.CALIBRATING: "Follow the steps; Stop cancels",
-    ArmActivity.CONNECTING: "Opening the port and asking the servos",
+    ArmActivity.CONNECTING: "Opening the port and reading the servos",
     ArmActivity.ERROR: "Press Connect to try again",
 }
-TORQUE_OFF_TEXT = "limp: lead it by hand"
+TORQUE_OFF_TEXT = "torque off: guide it by hand"
 
 
 class StatusBar(QFrame):
-    """What the program is doing, always in the same place."""
+    """Shows what the arm and the learner are doing."""
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()
@@ -87,31 +87,30 @@ class StatusBar(QFrame):
         row.addWidget(make_button(actions["folder"], "flat", show_text=False, icon_size=16))
 
     def show_snapshot(self, snapshot: AppSnapshot) -> None:
-        """Say what the arm and the learner are doing."""
+        """Show what the arm and the learner are doing."""
         self._snapshot = snapshot
-        words = f"{snapshot.state.value} · {TORQUE_OFF_TEXT}" if snapshot.torque_off else snapshot.state.value
+        text = f"{snapshot.state.value} · {TORQUE_OFF_TEXT}" if snapshot.torque_off else snapshot.state.value
         if snapshot.learning is not LearningActivity.IDLE:
-            words = f"{words} · {snapshot.learning.value.lower()}"
-        self.state_label.setText(words)
-        self.state_label.setAccessibleName(f"State: {words}")
+            text = f"{text} · {snapshot.learning.value.lower()}"
+        self.state_label.setText(text)
+        self.state_label.setAccessibleName(f"State: {text}")
         if snapshot.state in STATE_HINTS:
             self.rate_label.setText("Looking for the arm" if snapshot.reconnecting else STATE_HINTS[snapshot.state])
         self._tint()
 
     def show_rate(self, text: str) -> None:
-        """Say how fast the loop is."""
+        """Show the control rate, unless the state has a hint of its own."""
         if self._snapshot.state not in STATE_HINTS:
             self.rate_label.setText(text)
 
     def show_progress(self, fraction: float | None, estimate: str = "") -> None:
-        """Show how much of the learning is done, from 0 to 1; None hides the bar."""
+        """Show the fraction of the learning that is done, from 0 to 1; None hides the bar."""
         self._progress_widget.setVisible(fraction is not None)
         self.progress_bar.setRange(0, 1000 if fraction is None or fraction > 0 else 0)
         self.progress_bar.setValue(round(1000 * (fraction or 0.0)))
         self.estimate_label.setText(estimate)
-        self.estimate_label.setMinimumWidth(
-            self.estimate_label.sizeHint().width()
-        )  # the message gives way, not the estimate
+        # The message is elided where space is short, not the estimate.
+        self.estimate_label.setMinimumWidth(self.estimate_label.sizeHint().width())
 
     def _tint(self) -> None:
         name, tint = ("hand", "warning") if self._snapshot.torque_off else _STATE_ICONS[self._snapshot.state]

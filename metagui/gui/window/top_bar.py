@@ -1,4 +1,4 @@
-"""The strip on top: which arm, the three things to do with it, and the red Stop that is always within reach."""
+"""Top bar: arm picker, Record, Adapt, Run, menu, and Stop, which is always visible."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ THEME_CHOICES = ("system", "light", "dark")
 
 
 class TopBar(QFrame):
-    """Arm picker, Record, Adapt, Run, menu, Stop."""
+    """The main commands in one row."""
 
     def __init__(self, theme: Theme, actions: Actions) -> None:
         super().__init__()

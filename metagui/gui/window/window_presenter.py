@@ -1,14 +1,16 @@
-"""What the window shows of the session: its situation, the newest tick, its words, its tasks."""
+"""Presenter of the window: shows state, ticks, messages and tasks of a session, and stores its choices."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
-from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity, explain_disabled
+from metagui.gui.core.action_conditions import explain_disabled
+from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -18,20 +20,26 @@ from metagui.gui.window.learning_presenter import LearningPresenter
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
-    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.core.messages import MessageKind
     from metagui.gui.window.main_window import MainWindow
+    from metagui.gui.window.parts import ArmParts, LearningParts, RecordingParts, TeachingParts
     from metagui.gui.window.session import Session
 
 JOINT_PLOT_PERIOD_MS = 100
-"""How often the live joint traces are drawn, ms."""
+"""Time between two updates of the live joint plot, ms."""
+CHOSEN_ARM_SETTING = "arm/chosen"
+COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
+"""Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
 
 class WindowPresenter(QObject):
-    """Connects the session's signals to the widgets."""
+    """Connects a session to a window, for as long as the window exists."""
 
     def __init__(self, window: MainWindow, session: Session) -> None:
         super().__init__(window)
-        self._window, self._session = window, session
+        self.session = session
+        self._window = window
         self._snapshot = AppSnapshot()
         self._is_open = False
         self._rate_meter = RateMeter()
@@ -41,83 +49,112 @@ class WindowPresenter(QObject):
         self._learning_presenter = LearningPresenter(session, window.loss_panel, window.similarity_panel)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
-        self._connect()
-        self._show_snapshot(session.snapshot)
-        window.arm_panel.tool_bar.show_tool(session.click_dispatcher.click_teacher.action)
+        self._connect_window(window, session)
+        self._connect_parts(session.arm, session.teaching, session.recording)
+        self._connect_learning(session.learning)
+        self._show_snapshot(session.state.snapshot)
+        self._restore_choices(session.arm, session.recording)
 
-    def _connect(self) -> None:
-        session, window = self._session, self._window
-        session.snapshot_changed.connect(self._show_snapshot)
-        session.message_posted.connect(self._show_message)
-        session.ticked.connect(self._show_tick)
-        session.selection_changed.connect(self._show_selection)
-        session.task_renamed.connect(self._select_when_listed)
-        session.click_dispatcher.tool_changed.connect(self._show_tool)
-        session.recording.take_saved.connect(self._show_saved)
-        session.crash_recovery.recording_found.connect(window.recovery_bar.show_offer)
-        session.adaptation.outlier_found.connect(window.outlier_bar.show_offer)
-        session.library_model.tasks_changed.connect(self._show_tasks)
-        session.library_model.take_loaded.connect(self._repaint_tasks)
-        session.learning.learning_queue.progressed.connect(window.status_bar.show_progress)
-        session.learning.policy_adapted.connect(
-            lambda _adapted: window.toast_area.dismiss_resolved([window.actions_["adapt"]])
-        )
-        session.policy_runner.distance_changed.connect(window.arm_panel.show_distance)
+    def _connect_window(self, window: MainWindow, session: Session) -> None:
+        window.shown.connect(self._open)
+        window.closing.connect(self._close)
+        window.actions_["folder"].triggered.connect(self._open_folder)
+        session.state.changed.connect(self._show_snapshot)
+        session.state.selection_changed.connect(self._show_selection)
+        session.messages.posted.connect(self._show_message)
+        session.library.tasks_changed.connect(self._show_tasks)
+        session.library.take_loaded.connect(self._repaint_tasks)
+        self._action_slots.task_renamed.connect(self._select_when_listed)
 
-    def open(self) -> None:
-        """Start what wants a visible window, once."""
+    def _connect_parts(self, arm: ArmParts, teaching: TeachingParts, recording: RecordingParts) -> None:
+        window = self._window
+        arm.controller.ticked.connect(self._show_tick)
+        teaching.clicks.tool_changed.connect(self._show_tool)
+        window.arm_panel.tool_bar.show_tool(teaching.clicks.click_teacher.action)
+        recording.controller.take_saved.connect(self._on_take_saved)
+        recording.recovery.recording_found.connect(window.recovery_bar.show_offer)
+
+    def _connect_learning(self, learning: LearningParts) -> None:
+        learning.adaptation.outlier_found.connect(self._window.outlier_bar.show_offer)
+        learning.adaptation.policy_adapted.connect(self._dismiss_adaptation_errors)
+        learning.queue.progressed.connect(self._window.status_bar.show_progress)
+
+    # Start and end
+
+    def _open(self) -> None:
+        """Start what needs a visible window, once."""
         if self._is_open:
             return
         self._is_open = True
-        view, arm = self._window.arm_panel.view, self._session.arm_controller.arm
+        view, arm = self._window.arm_panel.view, self.session.arm
         view.open_renderer()
         view.setFocus()
-        view.show_state(arm.get_state(), None)
-        self._window.status_bar.folder_label.set_full_text(str(self._session.library_folder()))
+        view.show_state(arm.controller.get_arm_state(), None)
+        self._window.status_bar.folder_label.set_full_text(str(self.session.library.folder))
         self._joint_plot_timer.start()
-        self._session.open()
+        self.session.open()
 
-    def close(self) -> None:
-        """The window is closed."""
+    def _close(self) -> None:
+        """Store the choices, and end all threads."""
+        self._save_choices(self.session.arm, self.session.recording)
         self._arm_presenter.close()
+        self.session.close()
+
+    def _save_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
+        settings = self._window.settings
+        for simulated, enabled in recording.controller.countdown_enabled.items():
+            settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
+        settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
+
+    def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
+        """Restore the countdowns and the selected arm of the last time."""
+        settings = self._window.settings
+        for simulated, key in COUNTDOWN_SETTINGS.items():
+            if settings.contains(key):
+                recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
+        arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
+
+    def _open_folder(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))
+
+    # State
 
     def _show_snapshot(self, snapshot: AppSnapshot) -> None:
         window, before = self._window, self._snapshot
         self._snapshot = snapshot
+        is_recording, is_ready = snapshot.state is ArmActivity.RECORDING, snapshot.state is ArmActivity.READY
         window.actions_.refresh(snapshot)
         window.status_bar.show_snapshot(snapshot)
-        window.task_list.show_recording(snapshot.state is ArmActivity.RECORDING)
-        missing = explain_disabled("motion", snapshot)
-        window.arm_panel.tool_bar.refresh(missing)
-        window.arm_panel.view.teaching_enabled = missing is None
+        window.task_list.show_recording(is_recording)
+        problem = explain_disabled("motion", snapshot)
+        window.arm_panel.tool_bar.refresh(problem)
+        window.arm_panel.view.teaching_enabled = problem is None
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
-        window.arm_panel.show_take_buttons(snapshot.just_saved and snapshot.state is ArmActivity.READY)
-        if snapshot.state is not ArmActivity.RECORDING:
+        window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
+        if not is_recording:
             window.arm_panel.show_recording("")
-        if snapshot.state is ArmActivity.READY and before.state in (
-            ArmActivity.NO_ARM,
-            ArmActivity.CONNECTING,
-            ArmActivity.ERROR,
-        ):
+        if is_ready and before.state in (ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR):
             window.joint_plot.clear_live()
         if snapshot.state is not before.state:
             self._action_slots.player.stop()
             window.arm_panel.show_title("Arm")
-        if (snapshot.task, snapshot.state) != (
-            before.task,
-            before.state,
-        ) and not window.arm_panel.task_name_field.hasFocus():
-            window.arm_panel.show_task_name(snapshot.task or self._session.recording.new_task_name)
+        is_changed = (snapshot.task, snapshot.state) != (before.task, before.state)
+        if is_changed and not window.arm_panel.task_name_field.hasFocus():
+            window.arm_panel.show_task_name(snapshot.task or self._new_task_name(self.session.recording))
+
+    def _new_task_name(self, recording: RecordingParts) -> str:
+        return recording.controller.new_task_name
 
     def _show_tick(self, tick: Tick) -> None:
-        window, recorder = self._window, self._session.arm_controller.recorder
+        window, recording = self._window, self.session.recording
         if not self._action_slots.player.is_playing:
             window.arm_panel.view.show_state(tick.state, tick.observation)
         window.joint_plot.append_tick(
             tick.time, tick.observation.joints.positions, tick.instruction, tick.instruction_index
         )
-        if recorder.is_recording:
-            window.arm_panel.show_recording(f"● {recorder.sample_count / CONTROL_RATE_HZ:.1f} s")
+        duration = recording.controller.duration
+        if duration is not None:
+            window.arm_panel.show_recording(f"● {duration:.1f} s")
         rate = self._rate_meter.update(tick.index, tick.time)
         if tick.index % 25 < 2:
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
@@ -125,13 +162,15 @@ class WindowPresenter(QObject):
                 f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}"
             )
 
-    def _show_tool(self, verb: str) -> None:
-        self._window.arm_panel.tool_bar.show_tool(verb)
+    def _show_tool(self, action: str) -> None:
+        self._window.arm_panel.tool_bar.show_tool(action)
         self._window.arm_panel.view.refresh_hint()
 
+    # Tasks and takes
+
     def _show_tasks(self) -> None:
-        self._window.task_list.show_tasks(self._session.library_model.tasks)
-        if self._session.library_model.find_task(self._task_to_select) is not None:
+        self._window.task_list.show_tasks(self.session.library.tasks)
+        if self.session.library.find_task(self._task_to_select) is not None:
             self._window.task_list.select(self._task_to_select)
             self._task_to_select = None
 
@@ -139,17 +178,17 @@ class WindowPresenter(QObject):
         self._window.task_list.tree.viewport().update()
 
     def _select_when_listed(self, task: str) -> None:
-        """Choose a task as soon as the list has it."""
+        """Select a task as soon as it is in the list."""
         self._task_to_select = task
 
-    def _show_saved(self, info: TakeInfo) -> None:
-        self._select_when_listed(info.task)
+    def _on_take_saved(self, take: Demonstration) -> None:
+        self._select_when_listed(take.task)
 
     def _show_selection(self) -> None:
-        """Show the chosen take, or the arm if none is chosen."""
-        s, window = self._session.snapshot, self._window
+        """Show the selected take, or the live arm if none is selected."""
+        s, window = self.session.state.snapshot, self._window
         self._action_slots.player.stop()
-        take = self._session.selected_take()
+        take = self.session.selected_take()
         if take is not None:
             window.joint_plot.show_take(take)
             window.arm_panel.view.show_path(
@@ -161,7 +200,12 @@ class WindowPresenter(QObject):
         if s.task and window.task_list.current_selection()[0] != s.task:
             window.task_list.select(s.task, s.take)
 
-    def _show_message(self, text: str, kind: str, action: str) -> None:
-        found = self._window.actions_[action] if action else None
-        self._window.toast_area.show_message(ToastMessage(text, kind, found))  # type: ignore[arg-type]
+    # Messages
+
+    def _show_message(self, text: str, kind: str, action_key: str) -> None:
+        action = self._window.actions_[action_key] if action_key else None
+        self._window.toast_area.show_message(ToastMessage(text, cast("MessageKind", kind), action))
         self._window.status_bar.message_label.set_full_text(text)
+
+    def _dismiss_adaptation_errors(self, _adapted: object) -> None:
+        self._window.toast_area.dismiss_resolved([self._window.actions_["adapt"]])

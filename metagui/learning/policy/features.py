@@ -21,6 +21,7 @@ from metagui.arms.kinematics import (
     ToolMotion,
     forward_kinematics,
 )
+from metagui.demonstrations.storage.validation import find_non_finite
 from metagui.learning.policy.feature_layout import (
     ACTION_LAYOUT,
     ACTION_SIZE,
@@ -120,23 +121,11 @@ def action_from_motion(motion: ToolMotion) -> Array:
 
 def check_finite(take: Demonstration) -> None:
     """Raise FeatureError with the take, the quantity and the sample if a number is not finite."""
-    first, last = take.trim or (0, len(take))
-    quantities = {
-        "joint_positions": take.joint_positions,
-        "tool_positions": take.tool_positions,
-        "tool_yaws": take.tool_yaws,
-        "object_positions": take.object_positions,
-        "object_yaws": take.object_yaws,
-        "command_requested": take.command_requested,
-    }
-    for name, quantity in quantities.items():
-        values = np.asarray(quantity)[first:last].reshape(max(last - first, 0), -1)
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        if len(bad):
-            raise FeatureError(
-                f"Take '{take.name}' of '{take.task}' contains numbers that are not finite ({name}, sample "
-                f"{first + bad[0]}). Nothing was changed; leave the take out, or trim that sample away."
-            )
+    if found := find_non_finite(take):
+        raise FeatureError(
+            f"Take '{take.name}' of '{take.task}' contains numbers that are not finite ({found}). Nothing was changed; "
+            "leave the take out, or trim that sample away."
+        )
 
 
 def _segment_spans(take: Demonstration) -> list[tuple[int, int]]:

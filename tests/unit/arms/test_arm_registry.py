@@ -8,10 +8,11 @@ import pytest
 
 from metagui.arms.arm import ConnectionLostError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech.serial_port import PortError, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
+from metagui.arms.so101.so101_arm import ExchangedArmsError
+from tests.helpers.in_process_port import Cable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,26 +44,24 @@ def test_registry_arm_on_other_port_keeps_name(tmp_path: Path) -> None:
 
 
 def test_registered_arm_reconnects_on_other_port(tmp_path: Path) -> None:
-    emulated, ports = EmulatedArm(), []
+    emulated = EmulatedArm()
     emulated.calibrate()
-    registry = ArmRegistry(tmp_path, lambda: tuple(ports))
-    with EmulatedPort(emulated, physics=False) as port:
-        ports[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        registry.register("left arm", port.name)
-        arm = registry.make_arm("left arm")
-        arm.connect()
-        replugged, old_device = EmulatedPort(emulated, physics=False), port.name
+    cable = Cable(emulated)
+    registry = ArmRegistry(tmp_path, cable.list_ports, cable.open_port)
+    registry.register("left arm", cable.device)
+    arm = registry.make_arm("left arm")
+    arm.connect()
+    old_device = cable.device
+    cable.unplug()
     with pytest.raises(ConnectionLostError):
         arm.observe()
-    ports.clear()
     with pytest.raises(PortError, match="left arm is not plugged in"):
         arm.connect()
-    with replugged as port:
-        assert port.name != old_device
-        ports[:] = [UsbPort(port.name, 0x1A86, 0x55D3, "5A46")]
-        arm.connect()
-        assert (arm.name, arm.device) == ("left arm", port.name)
-        arm.disconnect()
+    cable.plug()
+    assert cable.device != old_device
+    arm.connect()
+    assert (arm.name, arm.device) == ("left arm", cable.device)
+    arm.disconnect()
 
 
 def test_registry_equal_adapters_use_last_device(tmp_path: Path) -> None:
@@ -116,19 +115,39 @@ def test_registry_damaged_file_raises(tmp_path: Path) -> None:
 def test_make_twinned_arm_by_name_or_port(tmp_path: Path) -> None:
     """An arm is made by name or port, and reports a missing or different calibration."""
     emulated = EmulatedArm()
-    registry = ArmRegistry(tmp_path, lambda: ())
-    with EmulatedPort(emulated, physics=False) as port:
-        uncalibrated = make_twinned_arm(port.name, registry)
-        assert not uncalibrated.connected
-        with pytest.raises(NotCalibratedError, match=r"is not calibrated.*calibrate it"):
-            uncalibrated.connect()
-        emulated.calibrate()
-        registry.register("left arm", port.name)
-        with make_twinned_arm("left arm", registry) as arm:
-            assert (arm.name, arm.device) == ("left arm", port.name)
-        assert make_twinned_arm(port.name, registry).name == "left arm"
-        EmulatedArm(mount_offsets=(100,) * 6).compute_calibration().save(registry.calibration_path("left arm"))
-        with pytest.raises(NotCalibratedError, match="another calibration"):
-            make_twinned_arm("left arm", registry).connect()
+    cable = Cable(emulated)
+    registry = ArmRegistry(tmp_path, lambda: (), cable.open_port)
+    uncalibrated = make_twinned_arm(cable.device, registry)
+    assert not uncalibrated.connected
+    with pytest.raises(NotCalibratedError, match=r"is not calibrated.*calibrate it"):
+        uncalibrated.connect()
+    emulated.calibrate()
+    registry.register("left arm", cable.device)
+    with make_twinned_arm("left arm", registry) as arm:
+        assert (arm.name, arm.device) == ("left arm", cable.device)
+    assert make_twinned_arm(cable.device, registry).name == "left arm"
+    EmulatedArm(mount_offsets=(100,) * 6).compute_calibration().save(registry.calibration_path("left arm"))
+    with pytest.raises(NotCalibratedError, match="another calibration"):
+        make_twinned_arm("left arm", registry).connect()
     with pytest.raises(PortError, match="There is no port"):
         make_twinned_arm("/dev/ttyNOT", registry).connect()
+
+
+def test_connect_exchanged_arms_names_both(tmp_path: Path) -> None:
+    """Leader and follower are exchanged: each has the servos of the other."""
+    leader, follower = EmulatedArm(mount_offsets=(1000,) * 6), EmulatedArm(mount_offsets=(3000,) * 6)
+    cables = [Cable(follower), Cable(leader)]
+    registry = ArmRegistry(
+        tmp_path, lambda: (), lambda device: next(c for c in cables if c.device == device).open_port(device)
+    )
+    for name, emulated, cable in (("leader", leader, cables[0]), ("follower", follower, cables[1])):
+        emulated.calibrate()
+        registry.register(name, cable.device)
+        emulated.compute_calibration().save(registry.calibration_path(name))
+    for name, other in (("leader", "follower"), ("follower", "leader")):
+        with pytest.raises(ExchangedArmsError, match=f"the servos of “{other}”, not of “{name}”.*Exchange their USB"):
+            registry.make_arm(name).connect()
+    assert not any(servo.torque_enabled for servo in (*leader.servos, *follower.servos))
+    EmulatedArm(mount_offsets=(500,) * 6).compute_calibration().save(registry.calibration_path("follower"))
+    with pytest.raises(NotCalibratedError, match="another calibration"):
+        registry.make_arm("leader").connect()

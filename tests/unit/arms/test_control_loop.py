@@ -4,7 +4,6 @@ import math
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -17,7 +16,8 @@ from metagui.arms.control.tick import ControllerError, SinkError
 from metagui.arms.control.tick_timer import TickTimer
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from tests.helpers.fakes import CONNECTION_LOST, FakeArm, ScriptedController, make_command, make_motion, wait_until
+from tests.helpers.clocks import PATIENCE_S, SteppedClock, sleep, wait_until
+from tests.helpers.fakes import CONNECTION_LOST, FakeArm, ScriptedController, make_command, make_motion
 
 
 @pytest.fixture
@@ -28,6 +28,19 @@ def arm():
 @pytest.fixture
 def loop(arm):
     loop = ControlLoop(arm, arm)
+    yield loop
+    loop.stop()
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+@pytest.fixture
+def timed_loop(arm, clock):
+    """A loop on a clock that only its sleeps and the test advance."""
+    loop = ControlLoop(arm, arm, clock=clock, sleep=clock.sleep)
     yield loop
     loop.stop()
 
@@ -125,62 +138,66 @@ def test_tick_state_is_state_at_observation():
     np.testing.assert_array_equal(loop.step_once().state, before)
 
 
-def test_loop_keeps_absolute_deadlines(loop):
+def test_loop_keeps_absolute_deadlines(timed_loop, clock):
     """Deadlines do not drift, and ``latest`` is the newest tick."""
     ticks = []
-    loop.add_sink(ticks.append)
-    loop.start()
+
+    def take_time(tick):
+        ticks.append(tick)
+        clock.advance((0.3, 0.9, 1.6, 2.5)[len(ticks) % 4] * CONTROL_PERIOD_S)
+
+    timed_loop.add_sink(take_time)
+    timed_loop.start()
     wait_until(lambda: len(ticks) > 25)
-    loop.stop()
+    timed_loop.stop()
     deadlines = np.array([tick.time - tick.lateness for tick in ticks])
     periods = np.diff(deadlines) / CONTROL_PERIOD_S
     np.testing.assert_allclose(periods, np.round(periods), atol=1e-6)
     assert all(tick.lateness >= 0 for tick in ticks)
     assert ticks[-1].missed_deadlines == round(periods.sum()) - (len(ticks) - 1)
-    assert loop.latest is ticks[-1]
+    assert timed_loop.latest is ticks[-1]
 
 
-def test_loop_slow_tick_counts_missed_deadlines(loop):
+def test_loop_slow_tick_counts_missed_deadlines(timed_loop, clock):
     """Missed deadlines are counted and skipped."""
     ticks = []
 
     def slow(tick):
         ticks.append(tick)
-        time.sleep(2.3 * CONTROL_PERIOD_S)
+        clock.advance(2.3 * CONTROL_PERIOD_S)
 
-    loop.add_sink(slow)
-    loop.start()
+    timed_loop.add_sink(slow)
+    timed_loop.start()
     wait_until(lambda: len(ticks) > 8)
-    loop.stop()
-    assert ticks[-1].missed_deadlines >= 8
+    timed_loop.stop()
+    assert [tick.missed_deadlines for tick in ticks] == [2 * index for index in range(len(ticks))]
     periods = np.diff([tick.time - tick.lateness for tick in ticks]) / CONTROL_PERIOD_S  # from deadline to deadline
-    np.testing.assert_allclose(periods, np.round(periods), atol=1e-3)
-    assert periods.min() > 0.9
+    np.testing.assert_allclose(periods, 3.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("late", "periods", "missed"), [(-0.5, 1, 0), (0.6, 1, 0), (1.2, 3, 2), (3.5, 5, 4)])
 def test_timer_late_tick_keeps_next_deadline(late, periods, missed):
     """``late`` periods after the next deadline, that deadline is kept if less than a period has passed."""
-    now = [100.0]
-    timer = TickTimer(0.02, clock=lambda: now[0], sleep=lambda _: None)
+    clock = SteppedClock(100.0)
+    timer = TickTimer(0.02, clock, clock.sleep)
     timer.start()
-    now[0] = 100.0 + (1.0 + late) * timer.period
+    clock.advance((1.0 + late) * timer.period)
     timer.advance()
-    time_now, lateness = timer.wait()
-    assert time_now - lateness == pytest.approx(100.0 + periods * timer.period)
+    now, lateness = timer.wait()
+    assert now - lateness == pytest.approx(100.0 + periods * timer.period)
     assert timer.missed_deadlines == missed
 
 
-def test_loop_slow_decision_is_not_executed(loop, arm):
+def test_loop_slow_decision_is_not_executed(timed_loop, clock, arm):
     class Slow(ScriptedController):
         def decide(self, observation):
-            time.sleep(0.15)
+            clock.advance(0.15)
             return super().decide(observation)
 
-    loop.set_controller(Slow(make_command(0.01)))
-    loop.start()
-    wait_until(lambda: loop.gate.report.stale > 0)
-    loop.stop()
+    timed_loop.set_controller(Slow(make_command(0.01)))
+    timed_loop.start()
+    wait_until(lambda: timed_loop.gate.report.stale > 0)
+    timed_loop.stop()
     np.testing.assert_allclose(arm.sent_log[0][1], HOME_ANGLES_RAD)
 
 
@@ -326,7 +343,7 @@ def test_between_ticks_scene_change_resets_target():
                 loop.set_controller(None)
                 arm.randomise(seed)
                 index = loop.latest.index
-            wait_until(lambda i=index: loop.latest.index > i)
+            wait_until(lambda i=index: loop.latest.index > i)  # type: ignore[misc]
             np.testing.assert_allclose(loop.latest.sent.positions, HOME_ANGLES_RAD, atol=1e-6)
         assert loop.error is None
     finally:
@@ -337,7 +354,7 @@ def test_remove_sink_returns_after_last_call(loop):
     seen = []
 
     def sink(tick):
-        time.sleep(0.005)
+        sleep(0.005)
         seen.append(tick)
 
     loop.add_sink(sink)
@@ -352,8 +369,9 @@ def test_remove_sink_returns_after_last_call(loop):
 def test_loop_main_thread_ends_holds_arm():
     """When the program ends without stopping the loop, the arm is held first."""
     program = """
-import sys, time
+import sys
 sys.path[:0] = sys.argv[1:]
+from tests.helpers.clocks import wait_until
 from tests.helpers.fakes import FakeArm
 from metagui.arms.control.loop import ControlLoop
 class PrintingArm(FakeArm):
@@ -362,9 +380,8 @@ class PrintingArm(FakeArm):
 arm = PrintingArm()
 loop = ControlLoop(arm, arm)
 loop.start()
-while loop.latest is None:
-    time.sleep(0.01)
+wait_until(lambda: loop.latest)
 """
     paths = [path for path in sys.path if path]
-    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout == "held", done.stderr

@@ -19,6 +19,7 @@ from metagui.arms.emulator.emulated_servo import RECENTRE_COMMAND, EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import protocol as frames
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, ServoStatus, encode
+from tests.helpers.clocks import PATIENCE_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -233,6 +234,13 @@ def test_bus_random_bytes_do_not_fail(garbage: bytes, packets: list[tuple[int, i
 # Through a pseudo-terminal
 
 
+class PatientHandler(sdk.PortHandler):
+    """The vendor's port, waiting for replies as long as a busy machine takes."""
+
+    def setPacketTimeout(self, packet_length: int) -> None:
+        self.setPacketTimeoutMillis(1000 * PATIENCE_S)
+
+
 @pytest.fixture
 def port(arm: EmulatedArm) -> Iterator[EmulatedPort]:
     with EmulatedPort(arm) as opened:
@@ -241,7 +249,7 @@ def port(arm: EmulatedArm) -> Iterator[EmulatedPort]:
 
 @pytest.fixture
 def handler(port: EmulatedPort) -> Iterator[sdk.PortHandler]:
-    opened = sdk.PortHandler(port.name)
+    opened = PatientHandler(port.name)
     assert opened.openPort()
     assert opened.setBaudRate(1_000_000)
     yield opened
@@ -256,6 +264,7 @@ def sync_read(handler: sdk.PortHandler, ids: Sequence[int]) -> dict[int, int]:
     return {servo_id: group.getData(servo_id, 56, 2) for servo_id in ids}
 
 
+@pytest.mark.pty
 def test_port_vendor_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.PortHandler) -> None:
     packets = sdk.PacketHandler(0)
     assert packets.ping(handler, 3) == (777, sdk.COMM_SUCCESS, 0)
@@ -269,6 +278,7 @@ def test_port_vendor_sdk_pings_reads_and_writes(arm: EmulatedArm, handler: sdk.P
     assert packets.ping(handler, 3)[2] == ServoStatus.VOLTAGE
 
 
+@pytest.mark.pty
 def test_port_vendor_sdk_moves_arm(handler: sdk.PortHandler) -> None:
     before = sync_read(handler, range(1, 7))
     group = sdk.GroupSyncWrite(handler, sdk.PacketHandler(0), 42, 2)
@@ -276,45 +286,44 @@ def test_port_vendor_sdk_moves_arm(handler: sdk.PortHandler) -> None:
         goal = position + (300 if servo_id == 1 else 0)
         assert group.addParam(servo_id, [goal & 0xFF, goal >> 8])
     assert group.txPacket() == sdk.COMM_SUCCESS
-    deadline = time.monotonic() + 10
-    while abs(sync_read(handler, range(1, 7))[1] - before[1] - 300) > 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: abs(sync_read(handler, range(1, 7))[1] - before[1] - 300) <= 3)
 
 
+@pytest.mark.pty
 def test_port_second_program_can_connect(port: EmulatedPort) -> None:
     for _ in range(2):
-        with serial.Serial(port.name, 1_000_000, timeout=1) as line:
+        with serial.Serial(port.name, 1_000_000, timeout=PATIENCE_S) as line:
             line.write(encode(frames.build_ping(1)))
             assert line.read(6) == encode(Packet(1, 0, b""))
 
 
+@pytest.mark.pty
 def test_port_late_reply_arrives_late(arm: EmulatedArm, port: EmulatedPort) -> None:
     arm.faults.scripted_faults.append("late")
-    with serial.Serial(port.name, 1_000_000, timeout=0.005) as line:
+    with serial.Serial(port.name, 1_000_000, timeout=PATIENCE_S) as line:
+        before = time.perf_counter()
         line.write(encode(frames.build_ping(1)))
-        assert line.read(6) == b""
-        line.timeout = 2
         assert line.read(6) == encode(Packet(1, 0, b""))
+        assert time.perf_counter() - before >= arm.faults.late_delay
 
 
+@pytest.mark.pty
 def test_port_close_unplugs(arm: EmulatedArm) -> None:
     opened = EmulatedPort(arm)
-    with serial.Serial(opened.name, 1_000_000, timeout=1) as line:
+    with serial.Serial(opened.name, 1_000_000, timeout=PATIENCE_S) as line:
         opened.close()
         opened.close()
         with pytest.raises(OSError, match=r"readiness|Input/output"):
             line.write(encode(frames.build_ping(1)) + line.read(6))
 
 
+@pytest.mark.pty
 def test_serve_ends_at_stop_event(arm: EmulatedArm) -> None:
     stop, names = threading.Event(), []
     server = threading.Thread(target=serve, args=(arm, names.append, stop))
     server.start()
-    deadline = time.monotonic() + 5
-    while not names and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: names)
     stop.set()
-    server.join(5)
+    server.join(PATIENCE_S)
     assert names[0].startswith("/dev/")
     assert not server.is_alive()

@@ -20,6 +20,7 @@ from metagui.arms.teleoperation.gamepad import (
     velocity_from_axes,
 )
 from metagui.arms.teleoperation.velocity import VelocityController
+from tests.helpers.clocks import SteppedClock
 from tests.helpers.virtual_gamepad import VirtualGamepad
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_gamepad_sticks_and_button_set_velocity(gamepad: Gamepad) -> None:
 
 
 def test_gamepad_moves_arm(gamepad: Gamepad) -> None:
-    pad, arm, drive = VirtualGamepad(), SimulatedArm(0), VelocityController()
+    pad, arm, drive = VirtualGamepad(), SimulatedArm(0), VelocityController(SteppedClock())
     arm.connect()
     loop = ControlLoop(arm, arm)
     start = arm.observe_all().tool_position

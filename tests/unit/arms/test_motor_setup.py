@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
-from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.diagnosis import WrongServoError
+from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.cli import app
 from tests.helpers.in_process_port import InProcessPort
@@ -53,6 +53,16 @@ def test_assign_id_single_servo_gets_locked_id(old: int, new: int, echo: bool) -
     assert servo.id == new
 
 
+@pytest.mark.parametrize("index", [1, 4, 7])
+def test_assign_id_other_baud_rate_gets_the_arms(index: int) -> None:
+    servo = EmulatedServo(1)
+    servo.set_register(reg.BAUD_RATE, index)
+    board = Board([servo])
+    assert assign_id(InProcessPort(board), 5) == 1  # type: ignore[arg-type]
+    assert (servo.id, servo.get_register(reg.BAUD_RATE), servo.get_register(reg.LOCK)) == (5, 0, 1)
+    assert board.bus.baud == 1_000_000
+
+
 def test_assign_id_several_or_no_servos_raises() -> None:
     """Nothing is written to any servo."""
     pair = [EmulatedServo(3), EmulatedServo(4)]
@@ -75,20 +85,22 @@ def test_assign_id_lost_reply_is_repeated() -> None:
     assert assign_id(InProcessPort(board), 4) == 1  # type: ignore[arg-type]
 
 
-def test_setup_motors_assigns_all_ids() -> None:
+def test_setup_motors_assigns_all_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     servos = [EmulatedServo(1) for _ in range(6)]
-    with EmulatedPort(Board(servos[:1], servos[1:]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name], input="\n" * 6)
+    board = InProcessPort(Board(servos[:1], servos[1:]))  # type: ignore[arg-type]
+    monkeypatch.setattr(arm_registry, "SerialPort", {"COM3": board}.get)
+    result = CliRunner().invoke(app, ["setup-motors", "--port", "COM3"], input="\n" * 6)
     assert result.exit_code == 0, result.stderr
     assert [servo.id for servo in servos] == [6, 5, 4, 3, 2, 1]
     assert "Connect the motor of gripper alone" in result.stderr
     assert "gripper: id 6, was 1" in result.stdout
 
 
-def test_setup_motors_one_joint_by_name() -> None:
+def test_setup_motors_one_joint_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     servo = EmulatedServo(1)
-    with EmulatedPort(Board([servo]), physics=False) as port:  # type: ignore[arg-type]
-        result = CliRunner().invoke(app, ["setup-motors", "--port", port.name, "--joint", "elbow_flex"], input="\n")
+    board = InProcessPort(Board([servo]))  # type: ignore[arg-type]
+    monkeypatch.setattr(arm_registry, "SerialPort", {"COM3": board}.get)
+    result = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "elbow_flex"], input="\n")
     assert result.exit_code == 0, result.stderr
     assert servo.id == 3
     wrong = CliRunner().invoke(app, ["setup-motors", "--port", "COM3", "--joint", "knee"])

@@ -92,7 +92,7 @@ def test_parser_million_random_bytes() -> None:
     rng = random.Random(7)
     good = Packet(3, 0, bytes(range(15)))
     parser, fed, accepted = PacketParser(max_length=32), 0, 0
-    started = time.perf_counter()
+    started = time.thread_time()
     while fed < 1_000_000:
         line = _make_noise(rng, encode(good))
         fed += len(line)
@@ -100,7 +100,7 @@ def test_parser_million_random_bytes() -> None:
             assert encode(packet) in line
             accepted += packet != good
         assert parser.feed(encode(good)) == [good]
-    assert time.perf_counter() - started < 60
+    assert time.thread_time() - started < 60
     assert parser.rejected_count > 1000
     assert accepted < parser.rejected_count / 20  # one candidate in 256 by chance, and some mutations cancel out
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import port_permissions, serial_port
 from metagui.arms.feetech.protocol import build_ping, encode
 from metagui.arms.feetech.serial_port import PortError, SerialPort
+from tests.helpers.clocks import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,12 +35,15 @@ def test_serial_port_open_error_states_reason(tmp_path: Path, monkeypatch: pytes
         SerialPort(str(plain))
 
 
+@pytest.mark.pty
 def test_serial_port_disappeared_raises() -> None:
     for use in (lambda p: p.read(6), lambda p: p.write(b"\xff"), lambda p: p.discard()):
-        with EmulatedPort(EmulatedArm(), physics=False) as terminal:
+        arm, received = EmulatedArm(), []
+        arm.bus.on_packet = received.append
+        with EmulatedPort(arm, physics=False) as terminal:
             port = SerialPort(terminal.name)
             port.write(encode(build_ping(1)))
-            time.sleep(0.05)
+            wait_until(lambda received=received: received)  # type: ignore[misc]
         for _ in range(2):
             with contextlib.suppress(ConnectionLostError):
                 use(port)
@@ -50,6 +53,7 @@ def test_serial_port_disappeared_raises() -> None:
             use(port)
 
 
+@pytest.mark.pty
 def test_serial_port_is_exclusive() -> None:
     with EmulatedPort(EmulatedArm(), physics=False) as port:
         first = SerialPort(port.name)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import fields, replace
 
 import h5py
@@ -24,6 +23,7 @@ from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
 from metagui.demonstrations.storage.errors import InvalidTakeError, NameCollisionError, ReadOnlyError, StorageError
 from metagui.demonstrations.storage.library import Library
+from tests.helpers.clocks import sleep
 from tests.helpers.takes import ANY_TEXT, record_fake_take
 
 FLOAT32_FIELDS = (
@@ -284,7 +284,8 @@ def test_add_take_killed_leaves_complete_takes_only(library):
     command = [sys.executable, "-c", ADDING, str(library.root), *paths]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         printed = [process.stdout.readline()]
-        time.sleep(random.Random(1).uniform(0.1, 0.3))
+        printed += [process.stdout.readline() for _ in range(3)]
+        sleep(random.Random(1).uniform(0.0, 0.05))  # somewhere within an addition
         process.send_signal(signal.SIGKILL)
         printed += process.stdout.read().splitlines()
     takes = library.list_takes("reach red")

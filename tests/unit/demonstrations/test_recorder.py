@@ -1,6 +1,7 @@
 """Recording: no take is lost after a kill, with a full disk, an unwritable folder or a closed file."""
 
 import itertools
+import os
 import random
 import signal
 import subprocess
@@ -19,8 +20,15 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction, Segment, Timing
 from metagui.demonstrations.recording import journal
-from metagui.demonstrations.recording.recorder import Recorder, delete_journal, find_recoverable_takes, recover_take
+from metagui.demonstrations.recording.recorder import (
+    CUT_OFF_NOTE,
+    Recorder,
+    delete_journal,
+    find_recoverable_takes,
+    recover_take,
+)
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder, RecordingError, split_by_instruction
+from tests.helpers.clocks import PATIENCE_S, sleep
 from tests.helpers.fakes import FakeArm, ScriptedController, make_motion
 
 INSTRUCTION = Instruction("reach", "red cube", None, {"offset": (0.0, 0.01, 0.06), "shape": "circle"})
@@ -169,10 +177,11 @@ def test_abort_discards_take_before_next(tmp_path):
 # Failures during recording
 
 RECORDING = """
-import sys, time
+import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[2:]
 import numpy as np
+from tests.helpers.clocks import sleep
 from tests.helpers.fakes import ScriptedController, make_motion
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -199,7 +208,7 @@ loop.start()
 KILLED = (
     RECORDING
     + """
-time.sleep(60)
+sleep(600)
 """
 )
 
@@ -223,7 +232,9 @@ def test_recover_take_after_kill_has_all_samples(tmp_path, seed):
     with begin(tmp_path) as process:
         printed = [process.stdout.readline()]
         assert find_recoverable_takes(tmp_path) == [], "a take that is being recorded must not be listed"
-        time.sleep(random.Random(seed).uniform(0.1, 1.2))
+        rng = random.Random(seed)
+        printed += [process.stdout.readline() for _ in range(rng.randint(0, 50))]
+        sleep(rng.uniform(0.0, CONTROL_PERIOD_S))  # somewhere within a tick
         process.send_signal(signal.SIGKILL)
         printed += process.stdout.read().splitlines()
     printed = [line.split() for line in printed if len(line.split()) == 2]
@@ -247,8 +258,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
     + RECORDING.replace('"killed"', '"full"')
     + """
 while recorder.failure_reason is None:
-    time.sleep(0.01)
-time.sleep(0.1)
+    sleep(0.01)
+sleep(0.1)
 assert loop.running and loop.error is None, loop.error
 samples = recorder.sample_count
 take = recorder.stop()
@@ -262,7 +273,7 @@ sys.stderr.write(f"{samples} {recorder.failure_reason}")
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file sizes")
 def test_full_disk_ends_take_and_keeps_samples(tmp_path):
     with begin(tmp_path, FULL) as process:
-        _, output = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, output
     samples, _, reason = output.partition(" ")
     assert reason.startswith("Recording stopped: ")
@@ -289,7 +300,8 @@ def test_closed_journal_ends_take_and_keeps_samples(tmp_path):
     record(loop, recorder, 10)
     assert reasons == [recorder.failure_reason]
     assert not recorder.is_recording
-    assert len(recorder.stop()) == 11
+    take = recorder.stop()
+    assert (len(take), take.success, take.notes) == (11, False, CUT_OFF_NOTE), "never stored as a success"
     assert find_recoverable_takes(tmp_path)[0].sample_count == 10
 
 
@@ -297,12 +309,58 @@ def test_find_recoverable_takes_lists_unreadable_journals(tmp_path):
     folder = tmp_path / journal.JOURNAL_FOLDER
     folder.mkdir()
     (folder / "a.journal").write_bytes(b"no HDF5 at all")
-    (folder / "b.journal").touch()
+    (folder / "b.journal").write_bytes(b'{"task": "t"}\n')
+    (folder / "c.journal").write_bytes(b'{"task": "t", "state_size": 1e99}\n')
+    (folder / "d.journal").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "e.journal")
     listed = find_recoverable_takes(tmp_path)
-    assert [left.sample_count for left in listed] == [0, 0]
-    assert all("cannot be read back" in left.error for left in listed)
+    assert [(left.path.name, left.sample_count) for left in listed] == [(f"{c}.journal", 0) for c in "abc"]
+    assert all("cannot be read back: its header is damaged" in left.error for left in listed)
     with pytest.raises(RecordingError):
         recover_take(listed[0].path)
+
+
+def test_find_recoverable_takes_offers_nothing_without_samples(tmp_path):
+    """Journals that end before the first sample are deleted, but only old ones: another program may have begun it."""
+    folder = tmp_path / journal.JOURNAL_FOLDER
+    arm, recorder = FakeArm(), Recorder(tmp_path)
+    recorder.start("empty", arm, arm)
+    recorder._journal.close()
+    (header,) = folder.iterdir()
+    (folder / "part.journal").write_bytes(header.read_bytes()[:99])
+    (folder / "empty.journal").touch()
+    assert find_recoverable_takes(tmp_path) == []
+    assert len(list(folder.iterdir())) == 3
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    assert find_recoverable_takes(tmp_path) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_start_that_fails_leaves_no_journal(tmp_path, monkeypatch):
+    def refuse(_journal, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal.Journal, "_write", refuse)
+    with pytest.raises(RecordingError, match=r"Cannot record into .*: No space left on device\. Nothing was recorded"):
+        Recorder(tmp_path).start("full", FakeArm(), FakeArm())
+    assert list((tmp_path / journal.JOURNAL_FOLDER).iterdir()) == []
+
+
+def test_damaged_journal_header_is_refused(tmp_path):
+    """The checksum of the header finds what JSON accepts; a header of version 0.1 has none."""
+    arm, recorder = FakeArm(), Recorder(tmp_path)
+    recorder.start("header", arm, arm)
+    record(loop_of(arm, *[make_motion()] * 99), recorder, 10)
+    take = recorder.stop()
+    path = find_recoverable_takes(tmp_path)[0].path
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'"header"', b'"heater"', 1))
+    assert "its header is damaged" in find_recoverable_takes(tmp_path)[0].error
+    first, _, rest = content.partition(b"\n")
+    path.write_bytes(first.partition(b"\t")[0] + b"\n" + rest)
+    assert_same(take, recover_take(path))
 
 
 def test_truncated_journal_never_gives_wrong_rows(tmp_path):
@@ -328,9 +386,9 @@ def test_on_tick_takes_small_part_of_period(tmp_path, simulated):
     costs = []
 
     def timed(tick):
-        before = time.perf_counter()
+        before = time.thread_time()  # independent of the load of the machine
         recorder.on_tick(tick)
-        costs.append(time.perf_counter() - before)
+        costs.append(time.thread_time() - before)
 
     loop.add_sink(timed)
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Takes that nobody clicked in: their cuts are moved, added and removed in the traces, saved, and taken back."""
+"""Boundaries of takes without instructions: moved, added and removed in the joint plot, saved and undone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PySide6.QtTest import QTest
 
 from metagui.demonstrations.demonstration import Segment, TakeKey
 from metagui.demonstrations.storage.library import Library
-from metagui.gui.core.task_queue import BackgroundQueue
+from metagui.gui.core.background_queue import BackgroundQueue
+from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.recording.joint_plot import JointPlot
 from metagui.gui.recording.segment_edit import (
@@ -23,6 +24,7 @@ from metagui.gui.recording.segment_edit import (
     split_segment,
 )
 from metagui.gui.theme.theme import Theme
+from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -32,92 +34,93 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration
 
-PARTS = (Segment(0, 40), Segment(55, 90), Segment(90, 120))
+SEGMENTS = (Segment(0, 40), Segment(55, 90), Segment(90, 120))
 
 
-def hand_led() -> Demonstration:
+def make_hand_guided_take() -> Demonstration:
     take = generate_example_takes()["put red on violet"][0]
     return replace(take, segments=(Segment(0, 60), Segment(60, len(take))), teaching_method="hand")
 
 
-def test_edges_are_moved_between_their_neighbours() -> None:
-    assert list_boundaries(PARTS) == (0, 40, 55, 90, 120)
-    assert move_boundary(PARTS, 90, 100, 130) == (Segment(0, 40), Segment(55, 100), Segment(100, 120))
-    assert move_boundary(PARTS, 40, 70, 130)[0] == Segment(0, 55 - MIN_SEGMENT_SAMPLES)
-    assert move_boundary(PARTS, 120, 500, 130)[-1] == Segment(90, 130)
-    assert move_boundary(PARTS, 0, -9, 130) == PARTS
+def test_move_boundary_stays_between_its_neighbours() -> None:
+    assert list_boundaries(SEGMENTS) == (0, 40, 55, 90, 120)
+    assert move_boundary(SEGMENTS, 90, 100, 130) == (Segment(0, 40), Segment(55, 100), Segment(100, 120))
+    assert move_boundary(SEGMENTS, 40, 70, 130)[0] == Segment(0, 55 - MIN_SEGMENT_SAMPLES)
+    assert move_boundary(SEGMENTS, 120, 500, 130)[-1] == Segment(90, 130)
+    assert move_boundary(SEGMENTS, 0, -9, 130) == SEGMENTS
 
 
-def test_cuts_are_added_and_removed() -> None:
-    assert split_segment(PARTS, 20) == (Segment(0, 20), Segment(20, 40), *PARTS[1:])
-    assert split_segment(PARTS, 48) == PARTS, "a pause is not cut"
-    assert split_segment(PARTS, 3) == PARTS, "too short a part"
-    assert join_segments(PARTS, 90) == (Segment(0, 40), Segment(55, 120))
-    assert join_segments(PARTS, 40) == (Segment(0, 90), Segment(90, 120)), "the pause between goes too"
-    assert join_segments(PARTS, 0) == PARTS
+def test_split_and_join_add_and_remove_a_boundary() -> None:
+    assert split_segment(SEGMENTS, 20) == (Segment(0, 20), Segment(20, 40), *SEGMENTS[1:])
+    assert split_segment(SEGMENTS, 48) == SEGMENTS, "a pause is not split"
+    assert split_segment(SEGMENTS, 3) == SEGMENTS, "the part would be too short"
+    assert join_segments(SEGMENTS, 90) == (Segment(0, 40), Segment(55, 120))
+    assert join_segments(SEGMENTS, 40) == (Segment(0, 90), Segment(90, 120)), "the pause between them is included"
+    assert join_segments(SEGMENTS, 0) == SEGMENTS
     assert not is_segmentation_editable(generate_example_takes()["put red on violet"][0])
 
 
 @pytest.fixture
-def traces(qtbot: QtBot) -> JointPlot:
-    take = hand_led()
+def plot(qtbot: QtBot) -> JointPlot:
+    take = make_hand_guided_take()
     out = JointPlot(Theme("light"), list(take.joint_names))
     qtbot.addWidget(out)
     out.resize(500, 400)
-    with qtbot.waitExposed(out):
+    with qtbot.waitExposed(out, timeout=PATIENCE_MS):
         out.show()
     out.show_take(take)
     return out
 
 
-def pixel(traces: JointPlot, seconds: float) -> QPoint:
-    place = traces.mapFromScene(traces.plotItem.vb.mapViewToScene(QPointF(seconds, 3.0)))
-    return traces.viewport().mapTo(traces, place)
+def pixel(plot: JointPlot, seconds: float) -> QPoint:
+    place = plot.mapFromScene(plot.plotItem.vb.mapViewToScene(QPointF(seconds, 3.0)))
+    return plot.viewport().mapTo(plot, place)
 
 
-def test_a_cut_is_dragged_with_the_mouse(qtbot: QtBot, traces: JointPlot) -> None:
-    take = hand_led()
+def test_boundary_is_dragged_with_the_mouse(qtbot: QtBot, plot: JointPlot) -> None:
+    take = make_hand_guided_take()
     times = take.time - take.time[0]
-    viewport = traces.windowHandle()
-    start, end = pixel(traces, float(times[60])), pixel(traces, float(times[80]))
-    with qtbot.waitSignal(traces.segments_edited, timeout=5000) as told:
+    viewport = plot.windowHandle()
+    start, end = pixel(plot, float(times[60])), pixel(plot, float(times[80]))
+    with qtbot.waitSignal(plot.segments_edited, timeout=PATIENCE_MS) as edit:
         QTest.mousePress(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
         for share in (0.2, 0.6, 1.0):
             QTest.mouseMove(viewport, start + (end - start) * share)
             qtbot.wait(30)
         QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, end)
-    segments = told.args[0]
+    segments = edit.args[0]
     assert segments[0].stop == segments[1].start
     assert abs(segments[0].stop - 80) <= 3
 
 
-def test_a_double_click_cuts_and_joins(qtbot: QtBot, traces: JointPlot) -> None:
-    take = hand_led()
+def test_double_click_adds_and_removes_a_boundary(qtbot: QtBot, plot: JointPlot) -> None:
+    take = make_hand_guided_take()
     times = take.time - take.time[0]
     for sample, parts in ((30, 3), (60, 1)):
-        with qtbot.waitSignal(traces.segments_edited, timeout=5000) as told:
-            place = pixel(traces, float(times[sample]))
-            QTest.mouseDClick(traces.windowHandle(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-        assert len(told.args[0]) == parts
+        with qtbot.waitSignal(plot.segments_edited, timeout=PATIENCE_MS) as edit:
+            place = pixel(plot, float(times[sample]))
+            QTest.mouseDClick(plot.windowHandle(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        assert len(edit.args[0]) == parts
 
 
-def test_moved_cuts_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> None:
+def test_moved_boundaries_are_saved_and_undone(qtbot: QtBot, tmp_path: Path) -> None:
     library = Library(tmp_path)
-    library.add_take(hand_led())
-    errands = BackgroundQueue()
-    shelf, key = LibraryModel(library, errands), TakeKey("put red on violet", "001")
-    with qtbot.waitSignal(shelf.take_loaded, timeout=5000):
-        shelf.request_take(key)
+    library.add_take(make_hand_guided_take())
+    messages = Messages()
+    queue = BackgroundQueue(messages.post_error)
+    model, key = LibraryModel(library, queue, messages), TakeKey("put red on violet", "001")
+    with qtbot.waitSignal(model.take_loaded, timeout=PATIENCE_MS):
+        model.request_take(key)
     before = library.load_take(*key).segments
-    shelf.set_segments(key, (Segment(0, 80), Segment(80, 120)))
+    model.set_segments(key, (Segment(0, 80), Segment(80, 120)))
     assert library.load_take(*key).segments == (Segment(0, 80), Segment(80, 120))
-    assert shelf.request_take(key).segments == (Segment(0, 80), Segment(80, 120))  # type: ignore[union-attr]
-    shelf.undo_stack.undo()
+    assert model.request_take(key).segments == (Segment(0, 80), Segment(80, 120))  # type: ignore[union-attr]
+    model.undo_stack.undo()
     assert library.load_take(*key).segments == before
     failures: list[object] = []
-    shelf.failed.connect(failures.append)
-    shelf.set_segments(key, (Segment(0, 100_000),))
+    messages.posted.connect(lambda text, kind, action: failures.append(text))
+    model.set_segments(key, (Segment(0, 100_000),))
     assert failures
     assert library.load_take(*key).segments == before
-    qtbot.waitUntil(lambda: not errands.is_busy)
-    errands.close()
+    qtbot.waitUntil(lambda: not queue.is_busy, timeout=PATIENCE_MS)
+    queue.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,10 +13,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.serial_port import SerialPort, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -26,6 +22,8 @@ from metagui.gui.arm.calibration.joint_travel import compare_with_model, describ
 from metagui.gui.arm.calibration.wizard import CalibrationWizard
 from metagui.gui.arm.calibration.wizard_page import CalibrationStage
 from metagui.gui.theme.theme import Theme
+from tests.helpers.clocks import PATIENCE_MS
+from tests.helpers.in_process_port import Cable
 from tests.helpers.user import SimulatedUser
 
 if TYPE_CHECKING:
@@ -36,17 +34,9 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import ThemeChoice
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-TIMEOUT_MS = 30_000
-
-
-def _open_patient_port(device: str) -> SerialPort:
-    """Open a port that waits for replies longer than usual, so that a busy machine makes tests slow, not wrong."""
-    return SerialPort(device, reply_timeout=0.2)
-
 
 class WizardBench:
-    """An uncalibrated emulated arm on a pseudo-terminal, an empty registry, and the wizard's page.
+    """An uncalibrated emulated arm on a cable, an empty registry, and the wizard's page.
 
     ``messages`` are the signals of the page with their texts, ``packets`` what it sent to the servos.
     """
@@ -57,22 +47,18 @@ class WizardBench:
         self.arm.servos[0].write(reg.TORQUE_ENABLE.address, b"\x01")
         self.packets: list[object] = []
         self.arm.bus.on_packet = self.packets.append
-        self.port = EmulatedPort(self.arm, physics=False)
-        self.usb_ports = [self.usb_port()]
-        self.registry = ArmRegistry(folder / "arms", lambda: tuple(self.usb_ports))
+        self.cable = Cable(self.arm, hand_periods=6)
+        self.registry = ArmRegistry(folder / "arms", self.cable.list_ports, self.cable.open_port)
         self.messages: list[tuple[str, str]] = []
         self.eeprom_before = self.read_eeprom()
         self.page: CalibrationWizard | None = None
-
-    def usb_port(self) -> UsbPort:
-        return UsbPort(self.port.name, 0x1A86, 0x55D3, "5A46")
 
     def read_eeprom(self) -> list[list[int]]:
         registers = (reg.HOMING_OFFSET, reg.MIN_POSITION_LIMIT, reg.MAX_POSITION_LIMIT)
         return [[servo.get_register(register) for register in registers] for servo in self.arm.servos]
 
     def open(self, theme: Theme) -> CalibrationWizard:
-        self.page = page = CalibrationWizard(theme, self.port.name, self.registry, open_port=_open_patient_port)
+        self.page = page = CalibrationWizard(theme, self.cable.device, self.registry)
         self.qtbot.addWidget(page)
         page.finished.connect(lambda name: self.messages.append(("finished", name)))
         page.cancelled.connect(lambda text: self.messages.append(("cancelled", text)))
@@ -84,12 +70,12 @@ class WizardBench:
         self.qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
     def wait_for_stage(self, stage: CalibrationStage) -> None:
-        self.qtbot.waitUntil(lambda: self.page.stage is stage, timeout=TIMEOUT_MS)
+        self.qtbot.waitUntil(lambda: self.page.stage is stage, timeout=PATIENCE_MS)
 
     def run_sweep(self) -> None:
         """Move the joints that are not done yet, and press Finish."""
         with self.guide_joints():
-            self.qtbot.waitUntil(self.is_complete, timeout=TIMEOUT_MS)
+            self.qtbot.waitUntil(self.is_complete, timeout=PATIENCE_MS)
         self.press(self.page.primary_button)
         self.wait_for_stage(CalibrationStage.CHECK)
 
@@ -103,46 +89,23 @@ class WizardBench:
 
     @contextmanager
     def guide_joints(self) -> Iterator[None]:
-        """Move the joints from stop to stop, faster than real time, until all are done."""
-        stopped = threading.Event()
+        """Move the joints from stop to stop, a few steps per reading, until all are done."""
         self.arm.follow_hand_path(self.make_hand_path())
-
-        def advance_arm() -> None:
-            packet_count = 0
-            while not stopped.wait(0.001):  # a few steps per reading, independent of the load of the machine
-                if len(self.packets) > packet_count and self.arm.is_hand_guided:
-                    packet_count = len(self.packets)
-                    self.arm.advance(6)
-
-        thread = threading.Thread(target=advance_arm)
-        thread.start()
         try:
             yield
         finally:
-            stopped.set()
-            thread.join()
+            self.arm.follow_hand_path(())
 
     def shows_problem(self, text: str) -> bool:
         return text in self.page.problem_label.text() and self.page.problem_label.isVisible()
-
-    def unplug(self) -> None:
-        self.port.close()
-        self.usb_ports.clear()
-
-    def plug_in(self) -> None:
-        self.port = EmulatedPort(self.arm, physics=False)
-        self.usb_ports[:] = [self.usb_port()]
 
 
 @pytest.fixture
 def bench(qtbot: QtBot, tmp_path: Path) -> Iterator[WizardBench]:
     out = WizardBench(qtbot, tmp_path)
-    try:
-        yield out
-    finally:
-        if out.page is not None:
-            out.page.end()
-        out.port.close()
+    yield out
+    if out.page is not None:
+        out.page.end()
 
 
 @pytest.fixture
@@ -157,7 +120,7 @@ def test_wizard_new_arm_is_calibrated_and_named(bench: WizardBench, page: Calibr
     assert bench.packets == []
     assert bench.arm.servos[0].torque_enabled
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=PATIENCE_MS)
     assert not any(servo.torque_enabled for servo in bench.arm.servos)
     bench.press(page.primary_button)
     assert bench.shows_problem("hardly moved: shoulder pan, shoulder lift, elbow flex, wrist flex, wrist roll, gripper")
@@ -170,10 +133,11 @@ def test_wizard_new_arm_is_calibrated_and_named(bench: WizardBench, page: Calibr
     page.name_field.selectAll()
     bench.qtbot.keyClicks(page.name_field, "left arm")
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=PATIENCE_MS)
     assert bench.messages == [("finished", "left arm")]
-    assert bench.registry.find_device("left arm") == bench.port.name
-    with SO101Arm(bench.port.name, bench.registry.load_calibration("left arm")) as driver:
+    assert bench.registry.find_device("left arm") == bench.cable.device
+    calibration = bench.registry.load_calibration("left arm")
+    with SO101Arm(bench.cable.device, calibration, open_port=bench.cable.open_port) as driver:
         np.testing.assert_allclose(driver.observe().positions, bench.arm.read_joint_angles(), atol=0.015)
 
 
@@ -182,35 +146,35 @@ def test_wizard_cancelled_writes_nothing(bench: WizardBench, page: CalibrationWi
     """Cancelling at any stage leaves servos and registry unchanged, and closes the port."""
     if stage is not CalibrationStage.HOLD:
         bench.press(page.primary_button)
-        bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=TIMEOUT_MS)
+        bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=PATIENCE_MS)
     if stage is CalibrationStage.CHECK:
         bench.run_sweep()
     bench.press(page.cancel_button)
-    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=PATIENCE_MS)
     ((kind, text),) = bench.messages
     assert (kind, "nothing was written" in text) == ("cancelled", True)
     assert ("torque is off" in text) == (stage is not CalibrationStage.HOLD)
     assert bench.read_eeprom() == bench.eeprom_before
     assert not bench.registry.folder.exists()
-    SerialPort(bench.port.name).close()  # the port is free
+    bench.cable.open_port(bench.cable.device).close()  # the port is free
 
 
 def test_wizard_cable_pulled_keeps_travel_and_resumes(bench: WizardBench, page: CalibrationWizard) -> None:
     bench.press(page.primary_button)
     with bench.guide_joints():
-        bench.qtbot.waitUntil(lambda: any(joint.status == "done" for joint in page.travels), timeout=TIMEOUT_MS)
+        bench.qtbot.waitUntil(lambda: any(joint.status == "done" for joint in page.travels), timeout=PATIENCE_MS)
         before = {joint.name for joint in page.travels if joint.status == "done"}
-        bench.unplug()
+        bench.cable.unplug()
         bench.wait_for_stage(CalibrationStage.LOST)
         assert bench.shows_problem("The port has vanished")
         bench.press(page.primary_button)
         bench.wait_for_stage(CalibrationStage.SWEEP)
         bench.wait_for_stage(CalibrationStage.LOST)
         assert bench.shows_problem("The arm is not plugged in; ports on USB: none")
-    bench.plug_in()
+    bench.cable.plug()
     packet_count = len(bench.packets)
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: len(bench.packets) > packet_count + 40, timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: len(bench.packets) > packet_count + 40, timeout=PATIENCE_MS)
     assert {joint.name for joint in page.travels if joint.status == "done"} == before
     bench.run_sweep()
     assert page.calibration is not None
@@ -225,16 +189,16 @@ def test_wizard_servo_silent_shows_problem_and_retries(bench: WizardBench, page:
     assert bench.shows_problem("ervo 3")
     bench.arm.faults.silent_ids.clear()
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=PATIENCE_MS)
     assert not bench.shows_problem("")
 
 
 def test_wizard_started_over_forgets_travel(bench: WizardBench, page: CalibrationWizard) -> None:
     bench.press(page.primary_button)
     with bench.guide_joints():
-        bench.qtbot.waitUntil(lambda: any(joint.status == "done" for joint in page.travels), timeout=TIMEOUT_MS)
+        bench.qtbot.waitUntil(lambda: any(joint.status == "done" for joint in page.travels), timeout=PATIENCE_MS)
     bench.press(page.secondary_button)
-    bench.qtbot.waitUntil(lambda: {joint.status for joint in page.travels} == {"waiting"}, timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: {joint.status for joint in page.travels} == {"waiting"}, timeout=PATIENCE_MS)
     assert page.stage is CalibrationStage.SWEEP
 
 
@@ -260,7 +224,7 @@ def test_wizard_lerobot_file_is_checked_and_written(
     assert bench.arm.servos[0].torque_enabled
     assert bench.read_eeprom() == bench.eeprom_before
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=PATIENCE_MS)
     assert bench.messages == [("finished", "SO-101")]
     assert bench.registry.load_calibration("SO-101") == bench.arm.compute_calibration()
     assert bench.read_eeprom() != bench.eeprom_before
@@ -285,14 +249,14 @@ def test_wizard_file_unlike_model_shows_warning(bench: WizardBench, page: Calibr
 
 def test_wizard_write_failed_can_be_repeated(bench: WizardBench, page: CalibrationWizard, tmp_path: Path) -> None:
     page.import_file(save_lerobot_file(bench, tmp_path))
-    bench.unplug()
+    bench.cable.unplug()
     bench.press(page.primary_button)
     bench.wait_for_stage(CalibrationStage.CHECK)
     assert bench.shows_problem("not plugged in")
-    bench.plug_in()
+    bench.cable.plug()
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=TIMEOUT_MS)
-    assert bench.registry.find_device("SO-101") == bench.port.name
+    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=PATIENCE_MS)
+    assert bench.registry.find_device("SO-101") == bench.cable.device
 
 
 def test_wizard_registry_read_only_shows_problem(bench: WizardBench, page: CalibrationWizard, tmp_path: Path) -> None:
@@ -300,7 +264,7 @@ def test_wizard_registry_read_only_shows_problem(bench: WizardBench, page: Calib
     bench.registry.folder.touch()  # a file in place of the folder
     bench.press(page.primary_button)
     bench.wait_for_stage(CalibrationStage.CHECK)
-    bench.qtbot.waitUntil(lambda: bench.shows_problem("its copy cannot be written"), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bench.shows_problem("its copy cannot be written"), timeout=PATIENCE_MS)
     assert bench.messages == []
 
 
@@ -319,7 +283,7 @@ def test_wizard_name_is_checked_while_typed(bench: WizardBench, tmp_path: Path, 
 
 
 def test_wizard_known_arm_keeps_its_name(bench: WizardBench, qapp: QApplication) -> None:
-    bench.registry.register("left arm", bench.port.name)
+    bench.registry.register("left arm", bench.cable.device)
     assert bench.open(Theme("light")).name_field.text() == "left arm"
 
 
@@ -332,10 +296,10 @@ def test_wizard_registry_corrupt_shows_problem(bench: WizardBench, qapp: QApplic
 
 def test_wizard_ended_during_sweep_stops_thread(bench: WizardBench, page: CalibrationWizard) -> None:
     bench.press(page.primary_button)
-    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=TIMEOUT_MS)
+    bench.qtbot.waitUntil(lambda: bool(page.travels), timeout=PATIENCE_MS)
     page.end()
-    SerialPort(bench.port.name).close()
-    bench.qtbot.wait(50)  # signals that the thread has still queued are ignored
+    bench.cable.open_port(bench.cable.device).close()
+    QApplication.processEvents()  # signals that the thread has still queued are ignored
     assert bench.messages == []
 
 
@@ -378,18 +342,18 @@ def test_joint_bars_show_travel_and_position(bench: WizardBench, choice: ThemeCh
 def test_wizard_is_usable_by_keyboard_alone(bench: WizardBench, page: CalibrationWizard) -> None:
     user = SimulatedUser(page)
     page.activateWindow()
-    user.wait_until(page.isActiveWindow, 10)
+    user.wait_until(page.isActiveWindow)
     user.press_key(Qt.Key.Key_Return)
     with bench.guide_joints():
-        user.wait_until(lambda: page.stage is CalibrationStage.CHECK, 30)
+        user.wait_until(lambda: page.stage is CalibrationStage.CHECK)
     user.type_text(" B")
     user.press_key(Qt.Key.Key_Return)
-    user.wait_until(lambda: bool(bench.messages), 10)
+    user.wait_until(lambda: bool(bench.messages))
     assert bench.messages == [("finished", "SO-101 B")]
     again = bench.open(Theme("light"))
     again.activateWindow()
     user = SimulatedUser(again)
-    user.wait_until(again.isActiveWindow, 10)
+    user.wait_until(again.isActiveWindow)
     user.press_key(Qt.Key.Key_Escape)
     assert bench.messages[-1][0] == "cancelled"
     page.end()

@@ -1,4 +1,4 @@
-"""The whole window without a screen: everything has a name, nothing is clipped, keys and empty places work."""
+"""The whole window without a screen: accessible names, sizes, shortcuts, empty panels."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from metagui.app import make_session, make_session_window
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.theme.theme import Theme
 from metagui.gui.widgets.eliding_label import ElidingLabel
-from metagui.gui.window.main_window import MainWindow
-from metagui.gui.window.session import Session
 from tests.helpers.priors import make_small_prior
 from tests.helpers.takes import generate_example_takes
 from tests.helpers.user import SimulatedUser
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from metagui.gui.window.main_window import MainWindow
 
 INTERACTIVE = (QAbstractButton, QAbstractItemView, QComboBox, QGraphicsView, QLineEdit, QProgressBar)
 
@@ -48,7 +49,7 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
         theme = Theme(look)  # type: ignore[arg-type]
         theme.apply()
         settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        window = MainWindow(Session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
+        window = make_session_window(make_session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
         qtbot.addWidget(window)
         window.resize(*size)
         window.show()
@@ -63,17 +64,17 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWind
 def ready(window: MainWindow) -> SimulatedUser:
     person = SimulatedUser(window)
     window.activateWindow()  # there may be no window manager to do it
-    person.wait_until(window.isActiveWindow, 10, "the window to be active")
-    person.wait_until(lambda: person.read_state() == "Ready", 30)
+    person.wait_until(window.isActiveWindow, "the window to be active")
+    person.wait_until(lambda: person.read_state() == "Ready")
     return person
 
 
 def _own(widget: QWidget) -> bool:
-    """Whether a widget is ours to name, and not a part that Qt makes inside one of its own."""
+    """Return True for a visible widget of the program, False for a part that Qt creates inside another one."""
     return not widget.objectName().startswith("qt_") and widget.isVisible()
 
 
-def test_everything_that_can_be_used_has_a_name(make_window: Callable[..., MainWindow]) -> None:
+def test_interactive_widgets_have_accessible_names(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("above red", "press red"))
     ready(window)
     nameless = [
@@ -85,7 +86,7 @@ def test_everything_that_can_be_used_has_a_name(make_window: Callable[..., MainW
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1600, 1000)])
-def test_nothing_is_clipped(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
+def test_no_text_is_clipped(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
     window = make_window(("above red", "press red"), size=size)
     person = ready(window)
     person.select_task("press red")
@@ -103,7 +104,7 @@ def test_nothing_is_clipped(make_window: Callable[..., MainWindow], size: tuple[
     assert window.width() == size[0]
 
 
-def test_what_is_disabled_says_in_its_tooltip_what_is_missing(make_window: Callable[..., MainWindow]) -> None:
+def test_tooltip_of_disabled_button_gives_the_reason(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
     adapt = person.find_button("Adapt")
@@ -116,14 +117,14 @@ def test_what_is_disabled_says_in_its_tooltip_what_is_missing(make_window: Calla
     assert person.find_button("Stop").isEnabled()
 
 
-def test_empty_places_explain_themselves(make_window: Callable[..., MainWindow]) -> None:
+def test_empty_panels_explain_what_to_do(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
     for words in ("No tasks yet", "Record a few takes", "record a second one"):
-        person.wait_until(lambda words=words: person.can_read(words), 5, words)  # type: ignore[misc]
+        person.wait_until(lambda words=words: person.can_read(words), words)  # type: ignore[misc]
 
 
-def test_f1_shows_every_key_and_any_key_puts_it_away(make_window: Callable[..., MainWindow]) -> None:
+def test_f1_shows_shortcuts_and_any_key_hides_them(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     person = ready(window)
     person.press_key(Qt.Key.Key_F1)
@@ -133,7 +134,7 @@ def test_f1_shows_every_key_and_any_key_puts_it_away(make_window: Callable[..., 
     assert not window.shortcuts_page.isVisible()
 
 
-def test_sizes_and_colours_are_remembered(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+def test_sizes_and_colours_are_restored(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
     first = make_window(size=(1300, 820))
     ready(first)
     first._splitters["main"].setSizes([400, 880])
@@ -142,10 +143,10 @@ def test_sizes_and_colours_are_remembered(make_window: Callable[..., MainWindow]
     first.close()
     second = make_window(size=(1300, 820))
     assert second._splitters["main"].sizes() == pytest.approx(kept, abs=3)
-    assert second._settings.value("window/colours") == "dark"
+    assert second.settings.value("window/colours") == "dark"
 
 
-def test_without_opengl_the_view_says_so_and_the_rest_works(
+def test_without_opengl_the_view_shows_the_reason(
     make_window: Callable[..., MainWindow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from metagui.arms.simulation import renderer
@@ -161,23 +162,23 @@ def test_without_opengl_the_view_says_so_and_the_rest_works(
     assert not window.arm_panel.view.grab().isNull()
 
 
-def test_choosing_a_take_shows_its_traces_and_replays_it(make_window: Callable[..., MainWindow]) -> None:
+def test_selected_take_is_plotted_and_replayed(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
     person = ready(window)
     person.select_task("press red")
     person.press_key(Qt.Key.Key_Right)
     person.press_key(Qt.Key.Key_Down)
-    person.wait_until(lambda: len(window.joint_plot._boundary_lines) == 1, 10, "the take's cuts")
+    person.wait_until(lambda: len(window.joint_plot._boundary_lines) == 1, "the boundaries of the take")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: person.can_read("Replaying take 001"), 10, "the replay")
+    person.wait_until(lambda: person.can_read("Replaying take 001"), "the replay")
     window.actions_["replay"].trigger()
-    person.wait_until(lambda: not person.can_read("Replaying"), 10, "the end of the replay")
+    person.wait_until(lambda: not person.can_read("Replaying"), "the end of the replay")
 
 
-def test_the_search_field_filters_the_list(make_window: Callable[..., MainWindow]) -> None:
+def test_search_field_filters_the_tasks(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
     person = ready(window)
-    person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2, 10)
+    person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2)
     person.press_key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     person.type_text("PRESS")
     assert window.task_list.tree.model().rowCount() == 1

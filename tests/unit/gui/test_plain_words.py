@@ -14,7 +14,7 @@ def _step(click: int, step: int, candidate: str, query: float) -> AdaptationStep
     return AdaptationStep(click, 2, step, 5, candidate, 2 * query, query, 1.5)
 
 
-def test_steps_are_sorted_into_curves() -> None:
+def test_curves_sort_steps_by_segment_and_candidate() -> None:
     curves = LossCurves()
     curves.extend([_step(0, i, "adapted", 1.0 / (i + 1)) for i in range(4)])
     curves.extend([_step(1, 0, "zero-step", 0.7)])
@@ -25,7 +25,7 @@ def test_steps_are_sorted_into_curves() -> None:
     assert curves.curves_of(7) == {}
 
 
-def test_long_training_counts_where_it_was_best_and_five_steps_where_they_end() -> None:
+def test_final_loss_is_best_of_long_and_last_of_short_curve() -> None:
     curves = LossCurves()
     held_out = [1.0, 0.5, 0.6, 0.7]
     curves.extend([_step(0, 5 * i, "adapted + Adam", loss) for i, loss in enumerate(held_out)])
@@ -34,22 +34,22 @@ def test_long_training_counts_where_it_was_best_and_five_steps_where_they_end() 
     assert curves.curves_of(0)["adapted"].final_loss == 0.7
 
 
-def test_what_is_done_of_an_adaptation_only_grows() -> None:
-    race = [
+def test_fraction_done_never_decreases() -> None:
+    candidates = [
         ("zero-step", 0, 0),
         *(("adapted", i, 5) for i in range(6)),
         *(("adapted + Adam", i, 50) for i in (0, 5, 15)),
     ]
-    race += [(name, i, 50) for i in (0, 25, 50) for name in ("fine-tune", "from scratch")]
-    steps = [AdaptationStep(click, 2, at, of, name, 1.0, 1.0, 1.0) for click in (0, 1) for name, at, of in race]
-    shares = [compute_fraction_done(step) for step in steps]
-    assert shares == sorted(shares)
-    assert (shares[0], shares[len(race) - 1], shares[-1]) == (0.0, 0.5, 1.0)
+    candidates += [(name, i, 50) for i in (0, 25, 50) for name in ("fine-tune", "from scratch")]
+    steps = [AdaptationStep(click, 2, at, of, name, 1.0, 1.0, 1.0) for click in (0, 1) for name, at, of in candidates]
+    fractions = [compute_fraction_done(step) for step in steps]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[len(candidates) - 1], fractions[-1]) == (0.0, 0.5, 1.0)
     early = next(step for step in steps if step.candidate == "fine-tune")
-    assert compute_fraction_done(early) == 0.25, "whatever training ended early"
+    assert compute_fraction_done(early) == 0.25, "also if the candidate before it ended early"
 
 
-def test_kept_curves_come_back() -> None:
+def test_stored_curves_are_restored() -> None:
     stored = [{"zero-step": [[0, 2.0, 1.0]], "adapted + Adam": [[0, 2.0, 1.0], [5, 1.0, 0.6]]}]
     curves = LossCurves.from_provenance(stored)
     assert curves.curves_of(0)["adapted + Adam"].steps == [0, 5]
@@ -57,14 +57,14 @@ def test_kept_curves_come_back() -> None:
     assert curves.zero_step_losses == {0: 1.0}
 
 
-def test_smoothing_keeps_short_curves_and_calms_long_ones() -> None:
+def test_smooth_changes_only_long_curves() -> None:
     assert list(smooth([3.0, 1.0])) == [3.0, 1.0]
     noisy = [float(v) for v in np.exp(np.random.default_rng(0).normal(size=60))]
     assert smooth(noisy).std() < np.std(noisy)
     assert np.isfinite(smooth([1.0] * 20)).all()
 
 
-def test_the_rate_is_measured_on_the_ticks_own_clock() -> None:
+def test_rate_is_measured_on_the_clock_of_the_ticks() -> None:
     meter = RateMeter()
     for index in range(0, 100, 2):
         rate = meter.update(index, index * 0.02)

@@ -14,6 +14,7 @@ from metagui.gui.similarity.distance_histogram import compute_bin_fractions
 from metagui.gui.similarity.neighbour_list import NeighbourRow
 from metagui.gui.similarity.similarity_panel import SIMILARITY_VIEWS, SimilarityPanel
 from metagui.learning.similarity.similarity import Neighbour
+from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ def test_similarity_panel_row_clicked_emits_pair(qtbot: QtBot, theme: Theme) -> 
     panel.show_neighbours("circle", [Neighbour("press red", "001", 0.4, 0.9, "similar")], "why")
     row = panel.findChild(NeighbourRow)
     assert "press red, distance 0.40, similar" in row.accessibleName()
-    with qtbot.waitSignal(panel.pair_chosen, timeout=2000) as caught:
+    with qtbot.waitSignal(panel.pair_chosen, timeout=PATIENCE_MS) as caught:
         qtbot.mouseClick(row, Qt.MouseButton.LeftButton, pos=QPoint(10, 10))
     assert caught.args == ["circle", "press red"]
-    with qtbot.waitSignal(panel.pair_chosen, timeout=2000):
+    with qtbot.waitSignal(panel.pair_chosen, timeout=PATIENCE_MS):
         qtbot.keyClick(row, Qt.Key.Key_Return)
     takes = generate_example_takes()
     panel.show_pair(takes["circle"][0], takes["press red"][0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 
 from metagui.gui.library.task_model import TakeRow, TaskModel, TaskRow
+from tests.helpers.clocks import PATIENCE_MS
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -24,7 +25,7 @@ def test_task_model_has_two_levels_and_requests_renames(qtbot: QtBot) -> None:
     assert "succeeded" in model.data(take, Qt.ItemDataRole.AccessibleTextRole)
     assert model.index_of("a", "001") == take
     assert not model.index_of("nowhere").isValid()
-    with qtbot.waitSignal(model.rename_requested, timeout=1000) as caught:
+    with qtbot.waitSignal(model.rename_requested, timeout=PATIENCE_MS) as caught:
         model.setData(first, "  c ")
     assert caught.args == ["a", "c"]
     assert not model.setData(first, "   ")

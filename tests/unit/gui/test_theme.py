@@ -12,6 +12,7 @@ from metagui.gui.theme.icons import make_icon, make_pixmap
 from metagui.gui.theme.stylesheet import make_stylesheet
 from metagui.gui.theme.theme import Theme, make_palette
 from metagui.paths import resources_dir
+from tests.helpers.clocks import PATIENCE_MS
 
 BOTH_THEMES = pytest.mark.parametrize("colours", [LIGHT_COLOURS, DARK_COLOURS], ids=["light", "dark"])
 
@@ -62,7 +63,7 @@ def test_icons_exist_and_take_the_colour(qapp: object) -> None:
 
 def test_theme_chosen_emits_changed(qtbot: object) -> None:
     theme = Theme("light")
-    with qtbot.waitSignal(theme.changed, timeout=2000):  # type: ignore[attr-defined]
+    with qtbot.waitSignal(theme.changed, timeout=PATIENCE_MS):  # type: ignore[attr-defined]
         theme.choose("dark")
     assert theme.is_dark
     theme.choose("light")

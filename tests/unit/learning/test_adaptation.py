@@ -87,7 +87,7 @@ def test_adapt_task_with_unequal_segments_names_the_takes() -> None:
 
 
 def test_adapt_task_without_takes_raises() -> None:
-    with pytest.raises(AdaptationError, match="Choose one take"):
+    with pytest.raises(AdaptationError, match="choose one take"):
         adapt_untrained_prior([])
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import time
 from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 import torch
 
 from metagui.learning.torch_utils.worker_process import WorkerProcess, WorkerProcessError
+from tests.helpers.clocks import sleep, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -47,7 +47,7 @@ def run_endlessly(should_stop: Callable[[], bool]) -> Generator[int, None, str]:
     number = 0
     while not should_stop():
         yield (number := number + 1)
-        time.sleep(0.01)
+        sleep(0.01)
     return "stopped"
 
 
@@ -125,9 +125,7 @@ def test_worker_process_started_job_yields_and_returns() -> None:
 def test_worker_process_polls_without_waiting_or_repeating() -> None:
     with start(run_endlessly) as worker:
         received: list[int] = []
-        until = time.monotonic() + 30.0
-        while len(received) < 3 and time.monotonic() < until:
-            received += worker.poll_steps()
+        wait_until(lambda: received.extend(worker.poll_steps()) or len(received) >= 3)
         rest, result = finish(worker, stop_after=3)
         assert result == "stopped"
         assert len(rest) >= 3

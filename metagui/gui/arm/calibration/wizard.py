@@ -13,7 +13,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from metagui.arms.arm import ArmError, ConnectionLostError
-from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.so101.arm_registry import RegisteredArm, check_name
 from metagui.arms.so101.calibration import CalibrationError, load
 from metagui.arms.so101.range_of_motion import Sweep
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QKeyEvent
 
-    from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.gui.theme.theme import Theme
@@ -55,17 +53,9 @@ class CalibrationWizard(CalibrationPage):
     cancelled = Signal(str)
     """The state in which the arm was left, as text."""
 
-    def __init__(
-        self,
-        theme: Theme,
-        device: str,
-        registry: ArmRegistry,
-        parent: QWidget | None = None,
-        *,
-        open_port: Callable[[str], Port] = SerialPort,
-    ) -> None:
+    def __init__(self, theme: Theme, device: str, registry: ArmRegistry, parent: QWidget | None = None) -> None:
         super().__init__(theme, device, parent)
-        self._registry, self._open_port = registry, open_port
+        self._registry = registry
         self._job: GeneratorJob | None = None
         self._previous_job: GeneratorJob | None = None
         """The job before the current one: it must not be freed while one of its signals is being delivered."""
@@ -161,7 +151,7 @@ class CalibrationWizard(CalibrationPage):
 
     def _sweep(self) -> None:
         self.show_stage(CalibrationStage.SWEEP)
-        job = make_sweep_job(self._registry, self._arm, self._sweep_record, self._open_port)
+        job = make_sweep_job(self._registry, self._arm, self._sweep_record)
         self._start_job(job, self._show_calibration)
 
     def _on_progress(self, batch: list[Any]) -> None:
@@ -207,7 +197,7 @@ class CalibrationWizard(CalibrationPage):
         if self.calibration is not None:
             name = self.name_field.text().strip()
             self.show_stage(CalibrationStage.WRITE)
-            job = make_write_job(self._registry, self._arm, self.calibration, name, self._open_port)
+            job = make_write_job(self._registry, self._arm, self.calibration, name)
             self._start_job(job, self.finished.emit)
 
     def _identify_arm(self, device: str) -> None:

@@ -11,37 +11,28 @@ from metagui.arms.so101.range_of_motion import Sweep, run_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry, RegisteredArm
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.gui.core.generator_job import JobFunction
 
 
-def make_sweep_job(
-    registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep, open_port: Callable[[str], Port]
-) -> JobFunction:
+def make_sweep_job(registry: ArmRegistry, arm: RegisteredArm, sweep_record: Sweep) -> JobFunction:
     """Return a job that records the joints with torque off; ``sweep_record`` survives a lost port."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, ArmCalibration]:
-        with open_for_setup(registry.locate_device(arm), open_port) as chain:
+        with open_for_setup(registry.locate_device(arm), registry.open_port) as chain:
             return (yield from run_sweep(chain, resumed=sweep_record))
 
     return work
 
 
-def make_write_job(
-    registry: ArmRegistry,
-    arm: RegisteredArm,
-    calibration: ArmCalibration,
-    name: str,
-    open_port: Callable[[str], Port],
-) -> JobFunction:
+def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCalibration, name: str) -> JobFunction:
     """Return a job that writes a calibration to the servos, verifies it and stores a copy for ``name``."""
 
     def work(_should_stop: Callable[[], bool]) -> Generator[Any, None, str]:
         yield from ()
         device = registry.locate_device(arm)
-        with open_for_setup(device, open_port) as chain:
+        with open_for_setup(device, registry.open_port) as chain:
             chain.write_calibration(calibration)
             calibration.require_same_in_servos(chain.read_calibration())
         try:

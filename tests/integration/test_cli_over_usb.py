@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
-from metagui.arms.emulator.emulated_port import EmulatedPort
+from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.kinematics import HOME_ANGLES_RAD
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101 import arm_registry
@@ -23,10 +22,11 @@ from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import TaskProgram, save_programs
 from metagui.demonstrations.recording import replay
 from metagui.demonstrations.storage.library import Library
-from tests.helpers.fakes import wait_until
+from tests.helpers.clocks import wait_until
+from tests.helpers.in_process_port import Cable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from typer.testing import Result
@@ -47,9 +47,10 @@ def emulated() -> EmulatedArm:
 
 
 @pytest.fixture
-def port(emulated: EmulatedArm) -> Iterator[str]:
-    with EmulatedPort(emulated) as opened:
-        yield opened.name
+def port(emulated: EmulatedArm, monkeypatch: pytest.MonkeyPatch) -> str:
+    cable = Cable(emulated)
+    monkeypatch.setattr(arm_registry, "SerialPort", cable.open_port)
+    return cable.device
 
 
 def run_command(*arguments: object) -> Result:
@@ -60,6 +61,16 @@ def run_json(*arguments: object) -> dict:
     result = run_command(*arguments, "--json")
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
+
+
+def run_json_with_thread(act: Callable[[], None], *arguments: object) -> dict:
+    """Run a command while a thread calls ``act``."""
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        return run_json(*arguments)
+    finally:
+        thread.join()
 
 
 def test_record_program_and_replay_on_arm(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
@@ -90,23 +101,19 @@ def test_replay_blocked_arm_is_given_up(tmp_path: Path, port: str, monkeypatch: 
 
 
 def test_record_by_hand_until_ctrl_c(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
+    held = threading.Event()
+    emulated.bus.on_packet = lambda _: held.set() if all(servo.torque_enabled for servo in emulated.servos) else None
+
     def guide() -> None:
         try:
-            wait_until(lambda: all(servo.torque_enabled for servo in emulated.servos))
-            wait_until(lambda: not any(servo.torque_enabled for servo in emulated.servos))
-            for angle in np.linspace(0.0, 0.5, 25):
-                emulated.move_joint_by_hand(0, float(angle))
-                time.sleep(0.03)
-            emulated.move_joint_by_hand(0, None)
+            wait_until(lambda: held.is_set() and not any(servo.torque_enabled for servo in emulated.servos))
+            emulated.follow_hand_path([(0, float(angle)) for angle in np.linspace(0.0, 0.5, 40)])
+            wait_until(lambda: not emulated.is_hand_guided)
         finally:
             os.kill(os.getpid(), signal.SIGINT)
 
-    hand = threading.Thread(target=guide)
-    hand.start()
-    try:
-        document = run_json("record", "wave", "--arm", port, "--by", "hand", "--library", tmp_path / "library")
-    finally:
-        hand.join()
+    options = ("--arm", port, "--by", "hand", "--library", tmp_path / "library")
+    document = run_json_with_thread(guide, "record", "wave", *options)
     assert document["teaching_method"] == "hand"
     take = Library(tmp_path / "library").load_take("wave", document["take"])
     assert np.ptp(take.joint_positions[:, 0]) > 0.3
@@ -115,8 +122,19 @@ def test_record_by_hand_until_ctrl_c(tmp_path: Path, emulated: EmulatedArm, port
 
 def test_record_with_leader_follows(tmp_path: Path, emulated: EmulatedArm, port: str) -> None:
     emulated.move_joint_by_hand(0, 0.4)
-    options = ("--by", "leader", "--leader", port, "--seconds", 2, "--library", tmp_path / "library")
-    document = run_json("record", "follow", *options)
+    readings: list[Packet] = []
+    emulated.bus.on_packet = lambda packet: (
+        readings.append(packet) if packet.code == InstructionCode.SYNC_READ else None
+    )
+
+    def interrupt() -> None:
+        try:
+            wait_until(lambda: len(readings) > 60)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    options = ("--by", "leader", "--leader", port, "--library", tmp_path / "library")
+    document = run_json_with_thread(interrupt, "record", "follow", *options)
     assert (document["arm"], document["teaching_method"]) == ("simulated SO-101", "leader")
     take = Library(tmp_path / "library").load_take("follow", document["take"])
     assert take.joint_positions[-1, 0] - HOME_ANGLES_RAD[0] == pytest.approx(0.4, abs=0.05)

@@ -1,0 +1,174 @@
+"""Folders of a library on disk: which are tasks, which files are takes, and what cannot be used and why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metagui.demonstrations.storage import task_names
+from metagui.demonstrations.storage.errors import InvalidNameError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAKE_SUFFIX = ".hdf5"
+STALE_AGE_S = 24 * 3600
+"""Age at which temporary files of ended processes are deleted, s."""
+_TEMPORARY_NAME = re.compile(r"\..+\.(\d+)\.tmp")
+"""Name of a temporary file of ``metagui.atomic_write``, with the process that wrote it."""
+
+
+@dataclass(frozen=True)
+class LibraryProblem:
+    """Folder or file of a library that cannot be used."""
+
+    path: Path
+    description: str
+    """What it is, why it cannot be used, and what to do."""
+
+
+@dataclass
+class FolderScan:
+    """Contents of a library's root folder."""
+
+    tasks: dict[str, Path] = field(default_factory=dict)
+    """Folder of every task by the task's name."""
+    problems: list[LibraryProblem] = field(default_factory=list)
+
+
+def scan_tasks(root: Path) -> FolderScan:
+    """Return the task folders of a library; whatever else it contains does no harm. Raises StorageError."""
+    found = FolderScan()
+    folders: dict[str, list[Path]] = {}
+    try:
+        names = sorted(os.listdir(root))
+    except FileNotFoundError:
+        return found
+    except OSError as error:
+        raise StorageError(
+            f"The folder {root} cannot be read: {describe_os_error(error)}. Nothing was changed. Choose another folder."
+        ) from error
+    for name in names:
+        if name.startswith("."):
+            continue
+        path = root / name
+        if reason := _find_problem(path):
+            found.problems.append(LibraryProblem(path, f"{quote_name(path)} is not a task: {reason}."))
+        elif path.is_dir():
+            folders.setdefault(task_names.normalise_task_name(task_names.from_folder_name(name)), []).append(path)
+    for task, candidates in folders.items():
+        usual = task_names.to_folder_name(task)
+        chosen, *others = sorted(candidates, key=lambda path: (path.name != usual, path.name))
+        found.tasks[task] = chosen
+        found.problems += [
+            LibraryProblem(
+                path,
+                f"{quote_name(path)} is not shown: its name means the same task as {quote_name(chosen)}. Nothing was "
+                "changed; give the folder another name.",
+            )
+            for path in others
+        ]
+    return found
+
+
+def list_take_files(folder: Path) -> list[Path]:
+    """Return the take files of a task folder, also those that cannot be read. Raises StorageError."""
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(
+            f"The folder {quote_name(folder)} cannot be read: {describe_os_error(error)}. Nothing was changed."
+        ) from error
+    return [folder / name for name in names if name.endswith(TAKE_SUFFIX) and name[0] != "." and _is_text(name)]
+
+
+def find_misnamed_takes(folder: Path) -> Iterator[LibraryProblem]:
+    """Yield the take files of a task folder whose names are no text."""
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(TAKE_SUFFIX) and not _is_text(name):
+                path = folder / name
+                yield LibraryProblem(
+                    path, f"{quote_name(path)} is not shown: its name is not valid Unicode. Rename the file."
+                )
+
+
+def delete_stale_files(root: Path) -> None:
+    """Delete temporary files that metagui left in a library when it was killed, not those of running processes."""
+    with contextlib.suppress(OSError), os.scandir(root) as entries:
+        for entry in entries:
+            _delete_if_stale(entry)
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                with contextlib.suppress(OSError), os.scandir(entry) as files:
+                    for file in files:
+                        _delete_if_stale(file)
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return the operating system's description of an error, without numbers and paths."""
+    return error.strerror or "the system gives no reason"
+
+
+def quote_name(path: Path) -> str:
+    """Return the name of a file or folder in quotes, printable whatever its bytes are."""
+    name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+    return f"'{name}'" if name.isprintable() else repr(name)
+
+
+def _find_problem(path: Path) -> str:
+    """Return why an entry of the root folder is not a task; empty if it may be one or does not matter."""
+    try:
+        if path.is_symlink() and not path.exists():
+            return "it is a link to a folder that does not exist. Remove the link, or restore the folder"
+        if not path.is_dir():
+            is_take = path.suffix == TAKE_SUFFIX
+            return "a take needs a folder named after its task around it. Move it there, or import it" * is_take
+        task_names.to_folder_name(task_names.from_folder_name(path.name))
+        os.scandir(path).close()
+    except InvalidNameError as error:
+        return f"its name cannot be the name of a task ({str(error).partition('.')[0]}). Rename the folder"
+    except (OSError, ValueError) as error:
+        reason = describe_os_error(error) if isinstance(error, OSError) else "its name is not valid"
+        return f"it cannot be read ({reason}). Change its permissions, or move it away"
+    return ""
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _delete_if_stale(entry: os.DirEntry[str]) -> None:
+    """Delete a temporary file that is old and whose process has ended."""
+    match = _TEMPORARY_NAME.fullmatch(entry.name)
+    with contextlib.suppress(OSError):
+        if match and entry.is_file(follow_symlinks=False):
+            is_old = time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_AGE_S
+            if is_old and not _is_running(int(match[1])):
+                os.unlink(entry.path)
+
+
+def _is_running(process_id: int) -> bool:
+    """Whether a process with that number runs; on Windows, where asking would end it, only whether it is this one."""
+    if process_id == os.getpid():
+        return True
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process_id > 0

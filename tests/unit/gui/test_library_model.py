@@ -1,0 +1,113 @@
+"""The library model: a saved take is listed from its own record, in an order in which no take can be lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metagui.demonstrations.storage.errors import LibraryError
+from metagui.demonstrations.storage.library import Library
+from metagui.gui.core.background_queue import BackgroundQueue
+from metagui.gui.core.messages import Messages
+from metagui.gui.library.library_model import LibraryModel
+from tests.helpers.qt import until
+from tests.helpers.takes import generate_example_takes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+
+class CountingModel(LibraryModel):
+    """A model that counts how often it reads the list of tasks."""
+
+    scan_count = 0
+
+    def refresh(self) -> None:
+        self.scan_count += 1
+        super().refresh()
+
+
+@pytest.fixture
+def messages() -> Messages:
+    return Messages()
+
+
+@pytest.fixture
+def model(tmp_path: Path, qtbot: QtBot, messages: Messages) -> Iterator[CountingModel]:
+    made = CountingModel(Library(tmp_path), BackgroundQueue(messages.post_error), messages)
+    made.refresh()
+    until(qtbot, lambda: not made.is_busy)
+    yield made
+    made.close()
+
+
+def save(model: LibraryModel, events: list[str], task: str = "press red") -> None:
+    """Save a take and note the order of what happens."""
+    take = generate_example_takes()[task][0]
+    model.save_take(
+        take,
+        on_stored=lambda: events.append(f"stored {len(list(model.folder.rglob('*.hdf5')))} files"),
+        on_saved=lambda info: events.append(f"saved {info.name}, undo {model.undo_stack.undoText()}"),
+        on_failure=lambda error: events.append(f"failed: {error}"),
+    )
+
+
+def test_saved_take_is_listed_without_a_scan(model: CountingModel, qtbot: QtBot) -> None:
+    scans = model.scan_count
+    events: list[str] = []
+    model.tasks_changed.connect(lambda: events.append("listed"))
+    for number in (1, 2):
+        save(model, events)
+        until(qtbot, lambda number=number: events.count("listed") == number)  # type: ignore[misc]
+    save(model, events, "above red")
+    until(qtbot, lambda: events.count("listed") == 3)
+    assert model.scan_count == scans
+    added = model.tasks
+    model.refresh()
+    until(qtbot, lambda: events.count("listed") == 4)
+    assert model.tasks == added, "a scan finds the same rows in the same order"
+
+
+def test_journal_is_deleted_after_the_file_is_safe(model: LibraryModel, qtbot: QtBot) -> None:
+    """The order is: file, journal, undo entry, newest take, list."""
+    events: list[str] = []
+    model.tasks_changed.connect(lambda: events.append("listed"))
+    save(model, events)
+    until(qtbot, lambda: "listed" in events)
+    assert events == ["stored 1 files", "saved 001, undo recording press red 001", "listed"]
+
+
+def test_take_that_cannot_be_saved_keeps_its_journal(
+    model: LibraryModel, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_take: object) -> None:
+        raise LibraryError("The disk is full.")
+
+    monkeypatch.setattr(model.library, "add_take", refuse)
+    events: list[str] = []
+    save(model, events)
+    until(qtbot, lambda: bool(events))
+    assert events == ["failed: The disk is full."]
+
+
+def test_undo_and_redo_read_the_library_again(model: LibraryModel, qtbot: QtBot) -> None:
+    events: list[str] = []
+    save(model, events)
+    until(qtbot, lambda: len(model.tasks) == 1)
+    model.undo_stack.undo()
+    until(qtbot, lambda: not model.tasks or not model.tasks[0].takes)
+    model.undo_stack.redo()
+    until(qtbot, lambda: bool(model.tasks) and len(model.tasks[0].takes) == 1)
+
+
+def test_change_that_fails_is_posted_and_not_undoable(model: LibraryModel, qtbot: QtBot, messages: Messages) -> None:
+    posted: list[tuple[str, str, str]] = []
+    messages.posted.connect(lambda *message: posted.append(message))
+    model.move_to_trash("no such task", None)
+    assert [kind for _, kind, _ in posted] == ["error"]
+    assert not model.undo_stack.canUndo()
+    until(qtbot, lambda: not model.is_busy)

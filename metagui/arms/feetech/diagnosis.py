@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.bus import ServoSilentError, describe_silence
+from metagui.arms.feetech.bus import ServoSilentError
+from metagui.arms.feetech.line_messages import describe_silence
 from metagui.arms.feetech.serial_port import SERVO_BUS_BAUD
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import diagnosis
-from metagui.arms.feetech.bus import ServoBus, ServoSilentError, describe_silence
+from metagui.arms.feetech.bus import ServoBus, ServoSilentError
+from metagui.arms.feetech.line_messages import describe_silence
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, NotCalibratedError
 
@@ -126,10 +127,11 @@ class ServoChain:
         offsets = self._read_all(reg.HOMING_OFFSET)
         joints = tuple(JointCalibration(i, 0, offsets[i], lowest[i], highest[i]) for i in self.ids)
         problems = [f"servo {joint.id}: {problem}" for joint in joints if (problem := joint.find_problem())]
-        unlimited = [joint.id for joint in joints if joint.range_max - joint.range_min >= reg.TICKS_PER_TURN - 1]
-        if problems or len(unlimited) > 1:  # one is valid: LeRobot does not limit the wrist roll
+        unlimited = ArmCalibration(joints).find_unlimited() if not problems else []
+        if problems or unlimited:
+            reason = "; ".join(problems) or f"its servos have no ranges: {', '.join(unlimited)}"
             raise NotCalibratedError(
-                f"The arm is not calibrated ({'; '.join(problems) or 'its servos have no ranges'}). "
+                f"The arm is not calibrated ({reason}). "
                 "It was not switched on; calibrate it, or import its LeRobot calibration."
             )
         return ArmCalibration(joints)

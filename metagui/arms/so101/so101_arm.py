@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, read_only_copy
-from metagui.arms.feetech.bus import BusCounters, ServoBus, describe_latency
+from metagui.arms.feetech.bus import BusCounters, ServoBus
 from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.line_messages import describe_latency
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, NotCalibratedError, TickConversion
+from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, TickConversion
+from metagui.arms.so101.calibration_checks import require_own_servos
 from metagui.arms.so101.feedback import LatestFeedback, ServosLostError
 from metagui.arms.so101.goals import ServoGoals
 from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
 
 class TorqueLostError(ArmError):
     """A servo that should hold lost its torque."""
-
-
-class ExchangedArmsError(CalibrationError):
-    """The servos hold the calibration of another named arm."""
 
 
 class OverheatedError(ArmError):
@@ -64,7 +62,8 @@ class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
     ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device, ``clock`` returns
-    the time, s, ``find_owner`` the name of the arm with a calibration. A context manager, which holds, then closes the arm at its end.
+    the time, s, ``find_owner`` the name of the arm with a calibration. A context manager, which holds, then closes the
+    arm at its end.
     """
 
     def __init__(
@@ -124,9 +123,10 @@ class SO101Arm:
             now = self._clock()
             self._check_torque(chain)
             feedback = self._feedback.as_array()
+            self._angles = self._conversion.unwrap(self._conversion.to_angles(feedback[:, 0]), self._angles)
             return JointState(
                 time=now,
-                positions=read_only_copy(self._conversion.to_angles(feedback[:, 0])),
+                positions=read_only_copy(self._angles),
                 velocities=read_only_copy(self._conversion.to_velocities(feedback[:, 1])),
                 loads=read_only_copy(self._conversion.signs * feedback[:, 2] / 1000),
                 temperatures=read_only_copy(feedback[:, 4]),
@@ -210,26 +210,13 @@ class SO101Arm:
         chain.check_servos()
         calibration = chain.read_calibration()
         if self.calibration is not None:
-            self._require_own_servos(self.calibration, calibration)
+            require_own_servos(self.calibration, calibration, self.name, self._find_owner)
             calibration = self.calibration  # it also has the directions
         chain.configure()
         chain.bus.retries = self.settings.retries
         self._conversion = TickConversion(calibration)
         self._enable_torque(chain)
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True
-
-    def _require_own_servos(self, own: ArmCalibration, in_servos: ArmCalibration) -> None:
-        """Raise ExchangedArmsError if the servos are those of another arm, NotCalibratedError if they differ."""
-        try:
-            own.require_same_in_servos(in_servos)
-        except NotCalibratedError:
-            owner = None if self._find_owner is None else self._find_owner(in_servos)
-            if owner is None or owner == self.name:
-                raise
-            raise ExchangedArmsError(
-                f"These are the servos of “{owner}”, not of “{self.name}”: the two arms are exchanged. Nothing was "
-                f"written and nothing moved. Exchange their USB cables, or connect “{owner}” and name the arms again."
-            ) from None
 
     def _enable_torque(self, chain: ServoChain) -> None:
         """Switch the torque on at the present position. Raises CalibrationError or OverheatedError if it is unsafe."""
@@ -250,6 +237,7 @@ class SO101Arm:
                     "Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.enable_torque(goals)
+        self._angles = self._conversion.to_angles(np.array(present))  # a turned wrist counts from here again
         self._feedback = feedback
         self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False

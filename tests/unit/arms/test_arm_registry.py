@@ -11,7 +11,7 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
-from metagui.arms.so101.so101_arm import ExchangedArmsError
+from metagui.arms.so101.calibration_checks import ExchangedArmsError
 from tests.helpers.in_process_port import Cable
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ def test_connect_exchanged_arms_names_both(tmp_path: Path) -> None:
     """Leader and follower are exchanged: each has the servos of the other."""
     leader, follower = EmulatedArm(mount_offsets=(1000,) * 6), EmulatedArm(mount_offsets=(3000,) * 6)
     cables = [Cable(follower), Cable(leader)]
-    registry = ArmRegistry(
-        tmp_path, lambda: (), lambda device: next(c for c in cables if c.device == device).open_port(device)
-    )
+    open_port = {cable.device: cable.open_port for cable in cables}
+    registry = ArmRegistry(tmp_path, lambda: (), lambda device: open_port[device](device))
     for name, emulated, cable in (("leader", leader, cables[0]), ("follower", follower, cables[1])):
         emulated.calibrate()
         registry.register(name, cable.device)

@@ -16,11 +16,14 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.arms.so101.stops import choose_stops
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from metagui.arms.so101.stops import Stops
 
 MID_TURN_TICKS = TICKS_PER_TURN // 2
 """Half a turn, ticks."""
@@ -172,32 +175,34 @@ def _parse_joint(name: str, values: Any) -> JointCalibration:
     return joint
 
 
-def _mid_angle(values: JointCalibration, joint: Joint) -> float:
+def _mid_angle(values: JointCalibration, name: str, stops: Stops) -> float:
     """Return the angle at the middle of a calibrated range, rad.
 
-    A gripper counts from its closed end, because jaws differ in how far they open: real ones travel 1418 to 1590
-    ticks, the model's 1252.
+    A gripper counts from its closed end, because jaws differ in how far they open: 1418 to 1590 ticks on real arms.
     """
     if values.is_unlimited:
         return 0.0
-    if joint.name == _GRIPPER:
-        return joint.lower + values.travel * RAD_PER_TICK / 2
-    return (joint.lower + joint.upper) / 2
+    if name == _GRIPPER:
+        return stops.lower + values.travel * RAD_PER_TICK / 2
+    return (stops.lower + stops.upper) / 2
 
 
 class TickConversion:
     """Converts servo positions to joint angles and back; arrays have one entry per joint.
 
-    The middle of a joint's calibrated range is the middle of the model's range, the closed end of the gripper's that
-    of the model; the scale is that of the encoder.
+    The middle of a joint's calibrated range is the middle between its stops, which are not symmetric on a real arm; the
+    gripper counts from its closed end. The scale is that of the encoder.
     ``joints`` has the limits that are within both the model's and the calibrated range.
     """
 
     def __init__(self, calibration: ArmCalibration, joints: Sequence[Joint] = JOINTS) -> None:
         values = calibration.joints
+        stops = choose_stops([v.travel for v in values])
         self.signs = np.array([-1.0 if v.drive_mode else 1.0 for v in values])
         self.mid_ticks = np.array([(v.range_min + v.range_max) / 2 for v in values])
-        self.mid_angles = np.array([_mid_angle(v, joint) for v, joint in zip(values, joints, strict=True)])
+        self.mid_angles = np.array(
+            [_mid_angle(v, joint.name, stop) for v, joint, stop in zip(values, joints, stops, strict=True)]
+        )
         self._is_continuous = np.array([v.is_unlimited for v in values])
         ends = self.to_angles(np.array([[v.range_min for v in values], [v.range_max for v in values]]))
         lower = np.maximum(ends.min(axis=0), [joint.lower for joint in joints])

@@ -29,7 +29,7 @@ from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from metagui.arms.arm import Joint
+    from metagui.arms.arm import FloatArray, Joint
     from metagui.arms.feetech.serial_port import Port
 
 
@@ -237,8 +237,8 @@ class SO101Arm:
                     "Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.enable_torque(goals)
-        self._angles = self._conversion.to_angles(np.array(present))  # a turned wrist counts from here again
-        self._feedback = feedback
+        self._angles: FloatArray = self._conversion.to_angles(np.array(present))  # turns are counted from here on
+        self._feedback: LatestFeedback = feedback
         self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False
 

@@ -17,6 +17,7 @@ from metagui.arms.so101.calibration import CalibrationError, NotCalibratedError,
 from metagui.arms.so101.calibration_checks import describe_doubts, is_so100
 from metagui.arms.so101.motors import open_for_setup
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, Stops, choose_stops
 from tests.helpers.in_process_port import InProcessPort
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibrations"
@@ -94,8 +95,8 @@ def test_conversion_gripper_counts_from_closed_end(name: str) -> None:
     conversion = TickConversion(calibration)
     gripper = calibration.joints[5]
     closed = conversion.to_angles(np.full(6, gripper.range_min))[5]
-    assert closed == pytest.approx(JOINTS[5].lower)
-    held = gripper.range_min + (HELD_CUBE_RAD - JOINTS[5].lower) / RAD_PER_TICK
+    assert closed == pytest.approx(REAL_STOPS[5].lower)
+    held = gripper.range_min + (HELD_CUBE_RAD - REAL_STOPS[5].lower) / RAD_PER_TICK
     assert conversion.to_angles(np.full(6, held))[5] == pytest.approx(HELD_CUBE_RAD)
     assert conversion.joints[5].upper == pytest.approx(JOINTS[5].upper)
 
@@ -117,3 +118,17 @@ def test_observe_wrist_roll_is_continuous_across_wrap() -> None:
     assert np.abs(np.diff(angles)).max() < 31 * RAD_PER_TICK
     assert max(angles) > math.pi
     assert angles[-1] == pytest.approx(angles[0], abs=0.1)
+
+
+@pytest.mark.parametrize("name", [*FOLLOWERS, "with-byte-order-mark"])
+def test_choose_stops_published_arm_has_real_ones(name: str) -> None:
+    assert choose_stops([joint.travel for joint in load(FOLDER / f"{name}.json").joints]) == REAL_STOPS
+
+
+@pytest.mark.parametrize("stops", [MODEL_STOPS, REAL_STOPS])
+def test_choose_stops_emulated_arm_has_its_own(stops: tuple[Stops, ...]) -> None:
+    arm = EmulatedArm(stops=stops)
+    arm.calibrate()
+    assert choose_stops([joint.travel for joint in arm.compute_calibration().joints]) == stops
+    with SO101Arm("emulated", open_port=lambda _: InProcessPort(arm)) as driver:
+        np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=2e-3)

@@ -247,6 +247,13 @@ def test_wizard_file_unlike_model_shows_warning(bench: WizardBench, page: Calibr
     assert not bench.shows_problem("")
 
 
+@pytest.mark.parametrize(("file", "problem"), [("so100-follower", "SO-100"), ("follower-b", "held by eye")])
+def test_wizard_doubtful_file_shows_doubt(page: CalibrationWizard, bench: WizardBench, file: str, problem: str) -> None:
+    page.import_file(str(CALIBRATIONS / f"{file}.json"))
+    assert page.stage is CalibrationStage.CHECK
+    assert bench.shows_problem(problem)
+
+
 def test_wizard_write_failed_can_be_repeated(bench: WizardBench, page: CalibrationWizard, tmp_path: Path) -> None:
     page.import_file(save_lerobot_file(bench, tmp_path))
     bench.cable.unplug()

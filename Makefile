@@ -3,12 +3,8 @@
 #   make run     open the program
 #   make test    check style, types, architecture and documentation, then run the tests
 #
-<<<<<<< HEAD
-# PYTHON=python3.12 chooses the interpreter, VENV=elsewhere where its environment goes.
-# WORKERS=1 tests in one process, PYTEST_ARGS are pytest's own.
-=======
-# PYTHON=python3.12 selects the interpreter, VENV=elsewhere the folder of its environment.
->>>>>>> main
+# PYTHON=python3.12 selects the interpreter, VENV=elsewhere the folder of its environment. WORKERS=1 runs the tests in
+# one process; PYTEST_ARGS are passed to pytest.
 
 VENV ?= .venv
 WORKERS ?= auto
@@ -32,17 +28,12 @@ types: $(VENV)/.ready-to-test
 architecture: $(VENV)/.ready-to-test
 	$(BIN)/lint-imports
 
-<<<<<<< HEAD
-tests: $(VENV)/.ready-to-test | style types architecture
-	@scripts/under_xvfb.sh $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
-=======
 # The site goes to build/site; the variable silences advice about other programs.
 docs: $(VENV)/.ready-to-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 tests: $(VENV)/.ready-to-test | style types architecture docs
-	@scripts/under_xvfb.sh $(BIN)/pytest $(PYTEST_ARGS)
->>>>>>> main
+	@scripts/under_xvfb.sh $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 $(VENV)/.ready-to-run: pyproject.toml scripts/setup.sh
 	@scripts/setup.sh run $(VENV)

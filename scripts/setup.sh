@@ -1,11 +1,6 @@
 #!/usr/bin/env bash
-<<<<<<< HEAD
-# Create a virtual environment with the program in it, and install the Debian packages that it needs (as root or with a
-# sudo that needs no password; otherwise print the command). A stamp file records that everything is installed.
-=======
 # Create a virtual environment with the program, and install the Debian packages that it needs, as root or with a
 # passwordless sudo; otherwise print the command. A stamp file marks that the setup is complete.
->>>>>>> main
 #
 #   scripts/setup.sh run|test VENV
 set -euo pipefail
@@ -16,11 +11,7 @@ install_packages() { # PACKAGE...
     [ $# -gt 0 ] || return 0
     local sudo=() line="apt-get update && apt-get install --yes $*"
     if ! command -v apt-get >/dev/null; then
-<<<<<<< HEAD
-        echo "Some system packages are missing. Install what Debian calls $* with your package manager." >&2
-=======
         echo "Some system packages are missing; Debian calls them: $*. Install them with your package manager." >&2
->>>>>>> main
         return 1
     fi
     if [ "$(id -u)" != 0 ]; then
@@ -36,11 +27,7 @@ install_packages() { # PACKAGE...
     # shellcheck disable=SC2068
     ${sudo[@]+"${sudo[@]}"} apt-get -qq update &&
         ${sudo[@]+"${sudo[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes "$@" >/dev/null </dev/null || {
-<<<<<<< HEAD
-        echo "The installation failed. Run it yourself:" >&2
-=======
         echo "The installation failed. Run it by hand:" >&2
->>>>>>> main
         echo "    $line" >&2
         return 1
     }
@@ -72,10 +59,6 @@ if [ "$purpose" = test ] && [ "$(uname)" = Linux ]; then
     command -v Xvfb >/dev/null || missing+=(xvfb)
     command -v xauth >/dev/null || missing+=(xauth)
 fi
-<<<<<<< HEAD
-# The program works without some of them and reports which: continue, but try again the next time.
-=======
 # The program runs without some of them and reports which: continue, but check again the next time.
->>>>>>> main
 install_packages ${missing[@]+"${missing[@]}"} || exit 0
 touch "$venv/.ready-to-$purpose" "$venv/.ready-to-run"

@@ -230,7 +230,7 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
 
 
 def _write_dataset(group: Any, name: str, values: Any) -> None:
-    """Write one array, compressed unless that saves nothing or would make a large file look like a bomb to the reader."""
+    """Write one array, compressed unless it is too small to gain or so large that readers would refuse the ratio."""
     is_compressed = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
     options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_compressed else {}
     group.create_dataset(name, data=values, **options)

@@ -92,6 +92,7 @@ class SO101Arm:
         self._lock = threading.RLock()
         self._chain: ServoChain | None = None
         self._reading_count = 0
+        self._angles: FloatArray = np.zeros(len(JOINTS))
 
     def connect(self) -> None:
         """Open the port, check the servos and switch the torque on at their present positions.
@@ -213,9 +214,9 @@ class SO101Arm:
             require_own_servos(self.calibration, calibration, self.name, self._find_owner)
             calibration = self.calibration  # it also has the directions
         chain.configure()
-        chain.bus.retries = self.settings.retries
         self._conversion = TickConversion(calibration)
         self._enable_torque(chain)
+        chain.bus.retries = self.settings.retries
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True
 
     def _enable_torque(self, chain: ServoChain) -> None:
@@ -237,7 +238,7 @@ class SO101Arm:
                     "Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.enable_torque(goals)
-        self._angles: FloatArray = self._conversion.to_angles(np.array(present))  # turns are counted from here on
+        self._angles = self._conversion.to_angles(np.array(present))  # turns are counted from here on
         self._feedback: LatestFeedback = feedback
         self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False

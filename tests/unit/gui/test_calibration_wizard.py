@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,13 @@ from tests.helpers.user import SimulatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from metagui.gui.theme.theme import ThemeChoice
+
+CALIBRATIONS = Path(__file__).parents[2] / "data" / "calibrations"
+"""Calibrations that owners of arms published."""
 
 
 class WizardBench:

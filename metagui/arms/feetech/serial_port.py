@@ -220,7 +220,7 @@ def set_low_latency(port: serial.Serial) -> bool:
     with contextlib.suppress(AttributeError, NotImplementedError, ValueError, OSError):
         port.set_low_latency_mode(True)  # FTDI's driver then sets its latency timer from 16 ms to 1 ms
         return True
-    with contextlib.suppress(OSError, TypeError):
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         timer = LATENCY_TIMER_FOLDER / os.path.basename(os.path.realpath(port.name)) / "latency_timer"
         if timer.exists():
             timer.write_text("1")

@@ -2,7 +2,7 @@
 
 Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. Policies adapted to one and
 to three takes run in unseen scenes; success depends on where the objects end, not on the motion. ``--people held-out``
-are those on whom nothing was tuned. ``--candidates`` also runs candidates that were not chosen.
+are those on whom nothing was tuned. ``--candidates`` also runs candidates that were not chosen, and "object replay".
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
-from metagui.learning.adaptation.rollout import PolicyController, run_rollout
+from metagui.learning.adaptation.rollout import run_rollout
+from metagui.learning.adaptation.selection import Candidate
+from metagui.learning.evaluation.episodes import make_rollout_controller
+from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
 from metagui.learning.prior import load_shipped
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -139,7 +142,7 @@ def _is_near(position: FloatArray, goal: FloatArray) -> bool:
     return bool(np.linalg.norm(position - goal) < MAX_GOAL_DISTANCE_M)
 
 
-def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
+def run_policy(program: TaskProgram, adapted: TaskPolicy | ObjectReplay, seed: int) -> tuple[bool, str]:
     """Run a policy in the scene of ``seed``; return whether the objects end right, and the outcome."""
     arm = SimulatedArm(seed)
     arm.connect()
@@ -150,7 +153,7 @@ def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bo
         np.logical_or(touched, tick.observation.scene.touched, out=touched)
 
     loop.add_sink(watch)
-    outcome = run_rollout(loop, PolicyController(adapted, arm.objects))
+    outcome = run_rollout(loop, make_rollout_controller(adapted, arm.objects))
     return outcome == "done" and is_goal_state(program, before, arm.observe_all(), touched), outcome
 
 
@@ -206,13 +209,15 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
         for candidate in ("chosen", *options.candidates):
-            policy = adapted
-            if candidate != "chosen":
+            policy: TaskPolicy | ObjectReplay = adapted
+            if candidate == Candidate.OBJECT_REPLAY:
+                policy = build_object_replay(takes[:shots])
+            elif candidate != "chosen":
                 if not all(candidate in skill.candidate_params for skill in adapted.skills):
                     continue
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
-            choice = tuple(skill.choice for skill in policy.skills)
+            choice = () if isinstance(policy, ObjectReplay) else tuple(skill.choice for skill in policy.skills)
             rows.append(Row(name, program.name, shots, candidate, sum(successes), len(successes), right, choice))
     return rows
 

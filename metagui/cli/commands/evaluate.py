@@ -146,11 +146,10 @@ def _run_evaluation(
     log: "EpisodeLog | None",
 ) -> "tuple[list[Episode], tuple[SuccessRate, ...]]":
     """Run the evaluation with a progress bar; return all episodes and the success rates."""
-    from metagui.learning.adaptation.selection import Candidate
-    from metagui.learning.evaluation.evaluation import evaluate
+    from metagui.learning.evaluation.evaluation import BUILDERS_WITHOUT_PRIOR, evaluate
 
     finished: list[Episode] = []
-    without_prior = Candidate.NEAREST_NEIGHBOUR in settings.candidates
+    without_prior = len(BUILDERS_WITHOUT_PRIOR.keys() & set(settings.candidates))
     policies = len(settings.shots) * (len(priors) * (len(settings.candidates) - without_prior) + without_prior)
     with make_progress_bar() as bar:
         job = bar.add_task("episodes", total=len(programs) * settings.scenes * (1 + policies), status="")

@@ -67,8 +67,8 @@ def import_takes(
     """Add the takes of an exported file to the library; existing takes are not replaced."""
     from dataclasses import replace
 
-    from metagui.demonstrations.storage.duplicates import find_equal_take
     from metagui.demonstrations.storage.robomimic_export import import_robomimic
+    from metagui.demonstrations.storage.validation import find_equal_take
 
     opened, added = open_library(library), []
     for found in import_robomimic(file):
@@ -121,7 +121,7 @@ def _restore(library: "Library", path: Path, task: str | None) -> str:
 
     from metagui.demonstrations.recording.recorder import delete_journal, recover_take
     from metagui.demonstrations.recording.segmentation import ensure_segmented
-    from metagui.demonstrations.storage.duplicates import find_equal_take
+    from metagui.demonstrations.storage.validation import find_equal_take
 
     take = ensure_segmented(recover_take(path))
     info = find_equal_take(library, take)

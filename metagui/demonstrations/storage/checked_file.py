@@ -11,14 +11,15 @@ import contextlib
 import itertools
 import json
 import math
-import os
-import stat
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import h5py
 import numpy as np
+
+from metagui.demonstrations.storage.errors import ContentError
+from metagui.demonstrations.storage.raw_checks import check_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,16 +52,6 @@ READ_ERRORS = (
     zlib.error,
 )
 """Exceptions that h5py, numpy and the standard library raise for a corrupt file, depending on what is corrupt."""
-_FILE_SIGNATURES = {
-    b"version https://git-lfs": "it is a Git LFS pointer and the file itself was not downloaded (git lfs pull does)",
-    b"PAR1": "it is a Parquet file",
-    b"PK\x03\x04": "it is a zip archive",
-    b"\x1f\x8b": "it is a gzip archive",
-}
-
-
-class ContentError(Exception):
-    """A file or a part of it is not what a take holds; the message is the reason, as a clause."""
 
 
 @dataclass
@@ -205,37 +196,12 @@ def open_checked(path: Path) -> Iterator[CheckedGroup]:
     try:
         file = h5py.File(path, "r", locking=False)
     except READ_ERRORS as error:
-        known = h5py.is_hdf5(path)
-        raise ContentError(f"it is {'cut off or damaged' if known else 'no HDF5 file, or damaged'}") from error
-    with file:
+        raise ContentError("it is cut off or damaged") from error
+    with file, np.errstate(invalid="ignore"):
         try:
             yield CheckedGroup(file, state)
         except READ_ERRORS as error:
             raise ContentError(f"{state.part} is damaged") from error
-
-
-def check_file(path: Path) -> None:
-    """Raise ContentError unless ``path`` is a file in HDF5 format; a pipe or a device is not opened."""
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise ContentError("it is a folder" if stat.S_ISDIR(mode) else "it is a pipe or a device, not a file")
-        with path.open("rb") as file:
-            start = file.read(64)
-    except FileNotFoundError as error:
-        gone = "it is a link to a file that does not exist" if path.is_symlink() else "it does not exist any more"
-        raise ContentError(gone) from error
-    except PermissionError as error:
-        raise ContentError("you may not read it (check its permissions)") from error
-    except OSError as error:
-        raise ContentError(f"the disk refuses to read it ({os.strerror(error.errno or 5)})") from error
-    except ValueError as error:
-        raise ContentError("its name is not valid") from error
-    if not start:
-        raise ContentError("it is empty")
-    for signature, description in _FILE_SIGNATURES.items():
-        if start.startswith(signature):
-            raise ContentError(description)
 
 
 def _check_declaration(dataset: Any, path: str, shape: Sequence[int | None]) -> None:

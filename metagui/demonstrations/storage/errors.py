@@ -50,6 +50,10 @@ class StorageError(LibraryError):
     """The folder cannot be read or written."""
 
 
+class ContentError(Exception):
+    """A file or a part of it is not what a take holds; the message is the reason, as a clause for another message."""
+
+
 def suggest_names(name: str, valid_names: Iterable[str]) -> str:
     """Return a list of the valid names, and the most similar one, as the end of a message."""
     names = list(valid_names)

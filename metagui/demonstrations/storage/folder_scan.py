@@ -112,6 +112,18 @@ def delete_stale_files(root: Path) -> None:
                         _delete_if_stale(file)
 
 
+@contextlib.contextmanager
+def translate_disk_errors(root: Path) -> Iterator[None]:
+    """Raise a StorageError for an OSError of a library in ``root``."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{root} cannot be written: {describe_os_error(error)}. Existing files are unchanged; make room or choose "
+            "another folder."
+        ) from error
+
+
 def describe_os_error(error: OSError) -> str:
     """Return the operating system's description of an error, without numbers and paths."""
     return error.strerror or "the system gives no reason"

@@ -14,8 +14,8 @@ import numpy as np
 from metagui.atomic_write import write_atomically
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, ContentError, open_checked
-from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
+from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing

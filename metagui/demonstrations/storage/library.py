@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,28 +21,26 @@ from metagui.demonstrations.storage.errors import (
     UnknownTaskError,
     suggest_names,
 )
-from metagui.demonstrations.storage.folder_scan import (
-    TAKE_SUFFIX,
-    LibraryProblem,
-    describe_os_error,
-    list_take_files,
-    scan_tasks,
-)
+from metagui.demonstrations.storage.folder_scan import FolderScan, LibraryProblem, list_take_files, scan_tasks
 from metagui.demonstrations.storage.trash import Trash, TrashEntry
 from metagui.demonstrations.storage.validation import find_non_finite, validate_demonstration, validate_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
 
+_MTIME_RESOLUTION_S = 3.0
+"""Time in which a folder may change without another modification time; FAT counts in steps of two seconds."""
+
+
 class Library:
     """Tasks in the folder ``root``, and read-only ones in ``examples``.
 
-    Every method reads the folders again, because files may come and go; the listing of an unchanged file is cached.
+    Files may come and go at any time; the listing of an unchanged file or folder is cached.
     May be used by several threads.
     """
 
@@ -50,6 +49,7 @@ class Library:
         self.examples = None if examples is None or examples.resolve() == root.resolve() else examples
         self._trash = Trash(root)
         self._info_cache: dict[Path, tuple[tuple[int, int], TakeInfo]] = {}
+        self._scan_cache: dict[Path, tuple[float, FolderScan]] = {}
         self._lock = threading.Lock()
         folder_scan.delete_stale_files(root)
 
@@ -57,20 +57,20 @@ class Library:
 
     def list_tasks(self) -> list[str]:
         """Return the names of all tasks, sorted. Raises StorageError."""
-        found = {task for root in self._roots() for task in scan_tasks(root).tasks}
+        found = {task for root in self._roots() for task in self._scan(root).tasks}
         return sorted(found, key=lambda task: (task_names.to_collision_key(task), task))
 
     def list_folder_problems(self) -> list[LibraryProblem]:
         """Return all folders that are no tasks, with reasons. Raises StorageError."""
-        return [problem for root in self._roots() for problem in scan_tasks(root).problems]
+        return [problem for root in self._roots() for problem in self._scan(root).problems]
 
     def list_problems(self) -> list[LibraryProblem]:
         """Return all folders and files that cannot be used, with reasons. Raises StorageError."""
         problems = self.list_folder_problems()
-        for task, folder in itertools.chain(*(scan_tasks(root).tasks.items() for root in self._roots())):
+        for task, folder in itertools.chain(*(self._get_cached_scan(root).tasks.items() for root in self._roots())):
             problems += folder_scan.find_misnamed_takes(folder)
             with contextlib.suppress(StorageError):
-                infos = [self._get_cached_info(path, task) for path in list_take_files(folder)]
+                infos = (self._get_cached_info(path, task) for path in list_take_files(folder))
                 problems += [LibraryProblem(info.path, info.error) for info in infos if info.error]
         return problems
 
@@ -94,8 +94,13 @@ class Library:
 
     def load_take(self, task: str, take: str) -> Demonstration:
         """Read one take. Raises UnknownTaskError, UnknownTakeError, CorruptFileError, NewerFormatError."""
-        demonstration = hdf5.read_take(self.get_take_info(task, take).path, task)
-        return replace(demonstration, task=task, name=take)
+        info = self.get_take_info(task, take)
+        try:
+            return replace(hdf5.read_take(info.path, task), task=task, name=take)
+        except CorruptFileError as error:
+            if cached := self._info_cache.get(info.path):  # from now on the listing names the damage
+                self._info_cache[info.path] = (cached[0], replace(info, sample_count=0, error=str(error)))
+            raise
 
     def load_takes(self, task: str) -> list[Demonstration]:
         """Read every intact take of a task, oldest first. Raises UnknownTaskError."""
@@ -124,14 +129,14 @@ class Library:
     def get_task_folder(self, task: str) -> Path:
         """Return the folder of a task in ``root``, whether it exists or not. Raises InvalidNameError, StorageError."""
         name = task_names.to_folder_name(task)
-        return scan_tasks(self.root).tasks.get(task_names.normalise_task_name(task), self.root / name)
+        return self._get_cached_scan(self.root).tasks.get(task_names.normalise_task_name(task), self.root / name)
 
     # Writing
 
     def create_task(self, task: str) -> None:
         """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""
         self._check_collision(task)
-        with _translate_disk_errors(self.root):
+        with folder_scan.translate_disk_errors(self.root):
             self.get_task_folder(task).mkdir(parents=True, exist_ok=True)
 
     def add_take(self, demonstration: Demonstration) -> TakeInfo:
@@ -145,8 +150,8 @@ class Library:
         with self._lock:
             self.create_task(task)
             for number in itertools.count(self._find_highest_number(task) + 1):
-                path = self.get_task_folder(task) / f"{number:03}{TAKE_SUFFIX}"
-                with _translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
+                path = self.get_task_folder(task) / f"{number:03}{folder_scan.TAKE_SUFFIX}"
+                with folder_scan.translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
                     hdf5.write_take(path, replace(demonstration, task=task))
                     break
         return self._get_cached_info(path, task)
@@ -154,30 +159,29 @@ class Library:
     def remove_take(self, task: str, take: str) -> TrashEntry:
         """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
         path = self._find_writable_take(task, take)
-        with self._lock, _translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             return TrashEntry(task, take, self._trash.move_file(path))
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
-        with self._lock, _translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             return TrashEntry(task, None, self._trash.move_folder(folder))
 
     def restore_trashed(self, entry: TrashEntry) -> None:
         """Undo a removal. Raises NameCollisionError, StorageError."""
         folder = self.get_task_folder(entry.task)
-        with self._lock, _translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             self._trash.restore(entry, folder)
 
     def rename_task(self, task: str, new_name: str) -> None:
         """Rename a task. Raises UnknownTaskError, InvalidNameError, NameCollisionError, ReadOnlyError, StorageError."""
         folder = self._find_own_folder(task)
         self._check_collision(new_name, excluded=task)
-        with self._lock, _translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             if task_names.normalise_task_name(new_name) in self.list_tasks():
-                raise NameCollisionError(
-                    f"There is a task {new_name!r} already. Nothing was renamed; choose another name."
-                )
+                reason = f"There is a task {new_name!r} already. Nothing was renamed; choose another name."
+                raise NameCollisionError(reason)
             folder.rename(self.get_task_folder(new_name))
             atomic_write.flush_to_disk(self.root)
 
@@ -209,10 +213,25 @@ class Library:
     def _roots(self) -> tuple[Path, ...]:
         return (self.root,) if self.examples is None else (self.root, self.examples)
 
+    def _scan(self, root: Path) -> FolderScan:
+        """Read a root folder. Raises StorageError."""
+        changed, found = root.stat().st_mtime if root.is_dir() else 0.0, scan_tasks(root)
+        if time.time() - changed > _MTIME_RESOLUTION_S:
+            self._scan_cache[root] = (changed, found)
+        return found
+
+    def _get_cached_scan(self, root: Path) -> FolderScan:
+        """Return the last reading of a root folder if no entry came or went since then. Raises StorageError."""
+        cached = self._scan_cache.get(root)
+        with contextlib.suppress(OSError):
+            if cached is not None and root.stat().st_mtime == cached[0]:
+                return cached[1]
+        return self._scan(root)
+
     def _find_task_folders(self, task: str) -> list[Path]:
         """Return the folders that hold takes of a task. Raises UnknownTaskError."""
         name = task_names.normalise_task_name(task)
-        scans = [scan_tasks(root).tasks for root in self._roots()]
+        scans = [self._get_cached_scan(root).tasks for root in self._roots()]
         found = [tasks[name] for tasks in scans if name in tasks]
         if not found:
             raise UnknownTaskError(f"There is no task {task!r}. {suggest_names(task, self.list_tasks())}")
@@ -253,7 +272,7 @@ class Library:
 
     def _update_take(self, task: str, take: str, **changes: Any) -> TakeInfo:
         path = self._find_writable_take(task, take)
-        with self._lock, _translate_disk_errors(self.root):
+        with self._lock, folder_scan.translate_disk_errors(self.root):
             hdf5.update_take(path, **changes)
         self._info_cache.pop(path, None)
         return self._get_cached_info(path, task)
@@ -277,15 +296,3 @@ class Library:
         folders = own + [folder for name in names for folder in self._trash.list_task_folders(name)]
         stems = [path.stem for folder in folders for path in list_take_files(folder)]
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
-
-
-@contextlib.contextmanager
-def _translate_disk_errors(root: Path) -> Iterator[None]:
-    """Raise a StorageError for an OSError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{root} cannot be written: {describe_os_error(error)}. Existing files are unchanged; make room or choose "
-            "another folder."
-        ) from error

@@ -19,8 +19,8 @@ import h5py
 import numpy as np
 
 from metagui.atomic_write import write_atomically
-from metagui.demonstrations.storage.checked_file import ContentError, open_checked
-from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError, NewerFormatError
+from metagui.demonstrations.storage.checked_file import open_checked
+from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.hdf5 import (
     check_format_version,
     get_file_image,

@@ -8,8 +8,7 @@ from metagui.arms.arm import read_only_copy
 from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
 from metagui.demonstrations.json_codec import instruction_from_dict, object_from_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.checked_file import ContentError
-from metagui.demonstrations.storage.errors import InvalidTakeError
+from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Consistency checks of a demonstration, before it is stored and after it is read."""
+"""Checks of a demonstration: whether it is consistent, whether its numbers are finite, whether it is stored already."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.storage.errors import InvalidTakeError
+from metagui.demonstrations.storage.errors import InvalidTakeError, LibraryError
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.library import Library
 
 
 def validate_demonstration(demonstration: Demonstration) -> None:
@@ -77,3 +79,24 @@ def _validate_shapes(demonstration: Demonstration) -> None:
         raise InvalidTakeError(
             f"The take's states have shape {demonstration.states.shape}; one row per sample is expected."
         )
+
+
+def find_equal_take(library: Library, demonstration: Demonstration, task: str | None = None) -> TakeInfo | None:
+    """Return the stored take with the same samples, in any task or in ``task``; None if there is none.
+
+    Names, notes and segments may differ.
+    """
+    tasks = library.list_tasks()
+    for name in tasks if task is None else [task] if task in tasks else []:
+        for info in library.list_takes(name):
+            if info.sample_count == len(demonstration) and info.duration == demonstration.duration:
+                try:
+                    stored = library.load_take(name, info.name)
+                except LibraryError:
+                    continue
+                if all(
+                    np.array_equal(getattr(stored, field), getattr(demonstration, field), equal_nan=True)
+                    for field in ("time", "command_requested", "command_sent")
+                ):
+                    return info
+    return None

@@ -100,11 +100,8 @@ class AdaptationController(QObject):
             self._similarity.compare_takes()
 
     def _start(self, task: str) -> bool:
-        prior, keys, library = (
-            self._prior_store.prior,
-            self._library_model.usable_takes(task),
-            self._library_model.library,
-        )
+        model = self._library_model
+        prior, keys = self._prior_store.prior, model.usable_takes(task)
         if prior is None or not keys:
             return False
         warm_start, unrelated = self._nearest_policy_path(task), self._unrelated_takes(task)
@@ -114,9 +111,10 @@ class AdaptationController(QObject):
             from metagui.learning.adaptation.memorization import is_memorizing
             from metagui.learning.adaptation.task_policy import load_readable_policies
 
-            takes = align_segmentation([library.load_take(*key) for key in keys])
+            takes = align_segmentation([model.library.load_take(*key) for key in keys])
             adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable_policies(warm_start))
-            ignored = is_memorizing(prior, takes, [[library.load_take(*key)] for key in unrelated])
+            others = [[take] for take in model.load_intact_takes(unrelated, [])]
+            ignored = is_memorizing(prior, takes, others)
             return replace(adapted, provenance=replace(adapted.provenance, ignores_demonstrations=ignored))
 
         return self._learning_queue.start(

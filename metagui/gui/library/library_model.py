@@ -21,7 +21,7 @@ from metagui.gui.library.task_model import TakeRow, TaskRow
 from metagui.gui.library.undo import LibraryCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
@@ -60,6 +60,7 @@ class LibraryModel(QObject):
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
         self._requested: set[TakeKey] = set()
+        self._reported_problems: list[str] = []
         self._scanning = self._rescan_needed = False
 
     def _on_undo(self, _index: int) -> None:
@@ -88,19 +89,22 @@ class LibraryModel(QObject):
             self._scanning = True
             self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed)
 
-    def _scan_tasks(self) -> tuple[TaskRow, ...]:
-        return tuple(self._make_row(task) for task in self.library.list_tasks())
+    def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
+        """Return the rows, and why folders are left out."""
+        problems = [problem.description for problem in self.library.list_folder_problems()]
+        return tuple(self._make_row(task) for task in self.library.list_tasks()), problems
 
     def _make_row(self, task: str) -> TaskRow:
         takes = self.library.list_takes(task)
-        rows = tuple(_make_take_row(info) for info in takes)
-        broken = [i.name for i in takes if i.error]
+        rows, broken = tuple(_make_take_row(info) for info in takes), [info.name for info in takes if info.error]
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
 
-    def _on_scan(self, rows: tuple[TaskRow, ...]) -> None:
+    def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         self._scanning = False
-        self.tasks = rows
+        self.tasks, problems = found
+        self.report_left_out(problem for problem in problems if problem not in self._reported_problems)
+        self._reported_problems = problems
         if self._rescan_needed:
             self.refresh()
         self.tasks_changed.emit()
@@ -118,6 +122,15 @@ class LibraryModel(QObject):
         row = self.find_task(task)
         takes = row.takes if row is not None else ()
         return [TakeKey(take.task, take.name) for take in takes if take.samples and take.success is not False]
+
+    def load_intact_takes(self, keys: Iterable[TakeKey], left_out: list[str]) -> list[Demonstration]:
+        """Read takes in a background thread; append to ``left_out`` why damaged ones are not among them."""
+        return [take for key in keys for take in self.library.load_intact_takes(key.task, left_out.append, [key.take])]
+
+    def report_left_out(self, reasons: Iterable[str]) -> None:
+        """Post why takes were left out."""
+        for reason in reasons:
+            self._messages.post(f"Left out: {reason}", "warning")
 
     def adapted_path(self, task: str) -> Path:
         """Return the path of the policies of a task."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.recording.recorder import delete_journal, find_recoverable_takes, recover_take
+from metagui.demonstrations.storage.validation import find_equal_take
 
 if TYPE_CHECKING:
     from metagui.demonstrations.recording.recorder import RecoverableTake
@@ -42,7 +43,8 @@ class CrashRecovery(QObject):
         path, library = self._found[0].path, self._library_model.library
 
         def work() -> TakeInfo:
-            info = library.add_take(recover_take(path))
+            take = recover_take(path)
+            info = find_equal_take(library, take) or library.add_take(take)
             delete_journal(path)
             return info
 

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.demonstration import TakeKey
+from metagui.demonstrations.recording.recorder import CUT_OFF_NOTE
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.demonstrations.timing import summarise_timing
@@ -188,9 +189,10 @@ class RecordingController(QObject):
             self.new_task_name = ""
 
     def _on_tick(self, _tick: object) -> None:
-        """Save what was recorded if the recorder had to stop."""
+        """Stop the instructions and save what was recorded if the recorder had to stop."""
         reason = self._controller.recording_problem
         if self.is_recording and reason:
+            self._controller.program_controller.clear()
             self._messages.post(reason, "error")
             self.finish_take()
 
@@ -248,7 +250,10 @@ class RecordingController(QObject):
             text += f" · {distance:.2f} from your other takes"
         if timing.is_rate_missed:
             text += f". Marked: {timing}"
-        self._messages.post(text, "warning" if timing.is_rate_missed else "success", "undo")
+        is_cut_off = take.notes == CUT_OFF_NOTE
+        if is_cut_off:
+            text += ". The recording was cut off, so the take is marked as failed"
+        self._messages.post(text, "warning" if timing.is_rate_missed or is_cut_off else "success", "undo")
 
     def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False

@@ -59,18 +59,19 @@ class BehaviourComparisonController(QObject):
             self._start(prior, keys)
 
     def _start(self, prior: Prior, keys: tuple[TakeKey, ...]) -> None:
-        library = self._library_model.library
+        model, left_out = self._library_model, list[str]()
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, BehaviourComparison]:
             from metagui.learning.adaptation.behaviour_distance import compare_behaviours
 
             takes: dict[str, list[Any]] = {}
-            for key in keys:
-                takes.setdefault(key.task, []).append(library.load_take(*key))
+            for take in model.load_intact_takes(keys, left_out):
+                takes.setdefault(take.task, []).append(take)
             aligned = {name: align_segmentation(each) for name, each in takes.items()}
             return BehaviourComparison(*(yield from compare_behaviours(prior, aligned)))
 
         def store(comparison: BehaviourComparison) -> None:
+            model.report_left_out(left_out)
             self.comparison, self._compared_takes = comparison, keys
             self.comparison_changed.emit()
 

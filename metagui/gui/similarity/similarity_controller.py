@@ -60,7 +60,7 @@ class SimilarityController(QObject):
 
     def compare_takes(self) -> bool:
         """Embed all takes again, a few at a time; return False if that is not possible now."""
-        encoder, library = self._trained_encoder(), self._library_model.library
+        encoder, model, left_out = self._trained_encoder(), self._library_model, list[str]()
         keys = [TakeKey(t.name, k.name) for t in self._library_model.tasks for k in t.takes if k.samples]
         if encoder is None or not keys or self._learning_queue.state is not LearningActivity.IDLE:
             return False
@@ -73,15 +73,15 @@ class SimilarityController(QObject):
                 if should_stop():
                     return
                 some = keys[start : start + _EMBEDDING_BATCH_SIZE]
-                takes = [library.load_take(*key) for key in some]
-                yield (start + len(some)) / len(keys), some, embed(encoder, takes), takes
+                if takes := model.load_intact_takes(some, left_out):
+                    yield (start + len(some)) / len(keys), embed(encoder, takes), takes
 
         return self._learning_queue.start(
             LearningJob(
                 LearningActivity.COMPARING,
                 work,
                 self._on_embedded,
-                self._on_compared,
+                lambda _: self._on_compared(left_out),
                 self._messages.post_error,
                 _ignore_cancel,
                 lambda batch: batch[-1][0],
@@ -93,13 +93,14 @@ class SimilarityController(QObject):
         return prior.siamese_encoder if prior is not None and prior.siamese_encoder.is_trained else None
 
     def _on_embedded(self, batch: list[Any]) -> None:
-        for _, keys, embeddings, takes in batch:
-            for key, embedding, take in zip(keys, embeddings, takes, strict=True):
-                self.comparison = self.comparison.with_take(key, embedding)
+        for _, embeddings, takes in batch:
+            for embedding, take in zip(embeddings, takes, strict=True):
+                self.comparison = self.comparison.with_take(TakeKey(take.task, take.name), embedding)
                 self._library_model.cache_take(take)
         self.comparison_changed.emit(None)
 
-    def _on_compared(self, _result: None) -> None:
+    def _on_compared(self, left_out: list[str]) -> None:
+        self._library_model.report_left_out(left_out)
         self.comparison_changed.emit(None)
 
     def embed_take(self, take: Demonstration, on_finished: Callable[[Demonstration, float | None], None]) -> None:
@@ -161,14 +162,15 @@ class SimilarityController(QObject):
 
     def train_encoder(self) -> bool:
         """Train the encoder on the takes of the library; return False if another job runs."""
-        start_encoder, library = self._trained_encoder(), self._library_model.library
-        keys = {t.name: [k.name for k in t.takes if k.samples] for t in self._library_model.tasks}
+        start_encoder, model = self._trained_encoder(), self._library_model
+        keys = [[TakeKey(t.name, k.name) for k in t.takes if k.samples] for t in model.tasks]
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, Any]:
             from metagui.learning.similarity.siamese import train
             from metagui.learning.similarity.trajectory import resample_takes
 
-            series = {t: resample_takes([library.load_take(t, k) for k in names]) for t, names in keys.items() if names}
+            loaded = [takes for each in keys if (takes := model.load_intact_takes(each, []))]
+            series = {takes[0].task: resample_takes(takes) for takes in loaded}
             return (yield from train(series, None, start_encoder, should_stop))
 
         return self._learning_queue.start(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -50,8 +50,31 @@ class RolloutSettings:
     """Number of random steps."""
 
 
+class RolloutController(Protocol):
+    """A controller that carries out the segments of a task in order."""
+
+    instruction_index: int
+    """Index of the current segment."""
+    outcome: str
+    """Empty during the run, then for example "done" or "stopped"."""
+
+    @property
+    def current_instruction(self) -> str | None:
+        """Text of the current instruction; None after the end."""
+
+    @property
+    def finished(self) -> bool:
+        """True if the run is over."""
+
+    def stop(self) -> None:
+        """End the run; the arm holds from its next decision on."""
+
+    def decide(self, observation: Observation) -> ToolMotion | None:
+        """Return the next motion, or None if the run is over."""
+
+
 class PolicyController:
-    """Runs the skill policies of a task one after the other. Implements Controller.
+    """Runs the skill policies of a task one after the other. Implements RolloutController.
 
     ``outcome`` is empty during the run, then for example "done", "timed out in segment 2" or "stopped".
     """
@@ -165,7 +188,7 @@ def limit_displacement(displacement: FloatArray) -> FloatArray:
     return displacement * min(1.0, MAX_DISPLACEMENT_M / max(float(np.linalg.norm(displacement)), 1e-9))
 
 
-def run_rollout(loop: ControlLoop, policy: PolicyController, max_seconds: float = 60.0) -> str:
+def run_rollout(loop: ControlLoop, policy: RolloutController, max_seconds: float = 60.0) -> str:
     """Run a task policy in a loop without a clock; return the outcome.
 
     The run is stopped after ``max_seconds`` of arm time.

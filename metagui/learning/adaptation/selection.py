@@ -31,6 +31,8 @@ class Candidate(StrEnum):
     """An untrained policy after Adam."""
     NEAREST_NEIGHBOUR = "nearest neighbour"
     """Repeats the most similar demonstrated state; in evaluations only."""
+    OBJECT_REPLAY = "object replay"
+    """Repeats a take's motion relative to the objects; in evaluations only."""
     CHOSEN = "chosen"
     """The candidate that ``select_candidate`` returns; in evaluations only."""
 

@@ -13,11 +13,15 @@ from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execu
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_style
 from metagui.learning.adaptation.rollout import PolicyController
+from metagui.learning.evaluation.object_replay import ObjectReplay, ObjectReplayController
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import Observation
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import Observation, SceneObject
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
 
@@ -27,7 +31,7 @@ class EvaluatedPolicyController:
     If ``strict``, the run ends at the first instruction that was not achieved, because the episode has failed.
     """
 
-    def __init__(self, policy: PolicyController, success_monitor: SuccessMonitor, strict: bool = False) -> None:
+    def __init__(self, policy: RolloutController, success_monitor: SuccessMonitor, strict: bool = False) -> None:
         self.policy, self.success_monitor, self.strict = policy, success_monitor, strict
         self.finished = False
         """True if the run is over and its last instruction has been checked."""
@@ -61,10 +65,19 @@ class EvaluatedPolicyController:
         return motion
 
 
+def make_rollout_controller(
+    task_policy: TaskPolicy | ObjectReplay, objects: Sequence[SceneObject]
+) -> RolloutController:
+    """Return the controller that carries out an adapted policy or a replay. Raises TaskPolicyError."""
+    if isinstance(task_policy, ObjectReplay):
+        return ObjectReplayController(task_policy, objects)
+    return PolicyController(task_policy, objects)
+
+
 def run_policy_episode(
-    program: TaskProgram, task_policy: TaskPolicy, scene_seed: int, max_seconds: float = 60.0
+    program: TaskProgram, task_policy: TaskPolicy | ObjectReplay, scene_seed: int, max_seconds: float = 60.0
 ) -> tuple[bool, str, int]:
-    """Run a task policy in the scene of a seed; return success, outcome and instructions achieved."""
+    """Run a task policy or a replay in the scene of a seed; return success, outcome and instructions achieved."""
     arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)
@@ -76,7 +89,7 @@ def run_policy_episode(
             ),
         )
     evaluated = EvaluatedPolicyController(
-        PolicyController(task_policy, arm.objects), SuccessMonitor(program, arm.objects), strict=True
+        make_rollout_controller(task_policy, arm.objects), SuccessMonitor(program, arm.objects), strict=True
     )
     last = loop.run_inline(evaluated, round(max_seconds / loop.period))
     evaluated.policy.stop()

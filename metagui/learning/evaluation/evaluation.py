@@ -19,11 +19,12 @@ from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.adaptation.selection import BASELINES, Candidate
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
 from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
+from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.programs.program import TaskProgram
@@ -41,8 +42,14 @@ EVALUATED_CANDIDATES = (
     Candidate.FINE_TUNE,
     Candidate.FROM_SCRATCH,
     Candidate.NEAREST_NEIGHBOUR,
+    Candidate.OBJECT_REPLAY,
 )
-"""What can be evaluated: the candidate chosen by cross-validation, each candidate, and nearest neighbours."""
+"""What can be evaluated: the candidate chosen by cross-validation, each candidate, and baselines without a prior."""
+BUILDERS_WITHOUT_PRIOR: Mapping[str, Callable[[Sequence[Demonstration]], TaskPolicy | ObjectReplay]] = {
+    Candidate.NEAREST_NEIGHBOUR: build_nearest_neighbour_policy,
+    Candidate.OBJECT_REPLAY: build_object_replay,
+}
+"""For every baseline that needs no prior, the function that makes it from takes."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,8 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
     for shots in settings.shots:
         ran: dict[tuple[str, ...], list[tuple[bool, str, int]]] = {}
         for prior, name, adapted in _adapt_policies(priors, takes[:shots], settings):
-            same = (prior, *(skill.choice for skill in adapted.skills))  # the chosen candidate has mostly run already
+            # The chosen candidate has mostly run already.
+            same = (name,) if isinstance(adapted, ObjectReplay) else (prior, *(s.choice for s in adapted.skills))
             if same not in ran:
                 ran[same] = [run_policy_episode(program, adapted, scene) for scene in scenes]
             for scene, result in zip(scenes, ran[same], strict=True):
@@ -137,10 +145,13 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
 
 def _adapt_policies(
     priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
-) -> Iterator[tuple[str, str, TaskPolicy]]:
+) -> Iterator[tuple[str, str, TaskPolicy | ObjectReplay]]:
     """Adapt every prior once; yield prior id, name and policy of every candidate in the settings."""
-    if Candidate.NEAREST_NEIGHBOUR in settings.candidates:
-        yield "", Candidate.NEAREST_NEIGHBOUR, build_nearest_neighbour_policy(takes)
+    for name, build in BUILDERS_WITHOUT_PRIOR.items():
+        if name in settings.candidates:
+            yield "", name, build(takes)
+    if not set(settings.candidates) - BUILDERS_WITHOUT_PRIOR.keys():
+        return
     for prior in priors:
         adapted = adapt_all_candidates(prior, takes, settings)
         for name in settings.candidates:

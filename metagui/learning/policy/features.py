@@ -89,7 +89,7 @@ def encode(demonstration: Demonstration) -> tuple[SegmentArrays, ...]:
     first, last = demonstration.trim or (0, len(demonstration))
     return tuple(
         _encode_span(demonstration, tool.position, tool.yaw, max(start, first), min(stop, last))
-        for start, stop in _segment_spans(demonstration)
+        for start, stop in segment_spans(demonstration)
     )
 
 
@@ -128,7 +128,7 @@ def check_finite(take: Demonstration) -> None:
         )
 
 
-def _segment_spans(take: Demonstration) -> list[tuple[int, int]]:
+def segment_spans(take: Demonstration) -> list[tuple[int, int]]:
     """Return the samples [start, stop) of every segment, with the decision that detected its end."""
     if not take.segments:
         return [(0, len(take))]

@@ -131,6 +131,17 @@ def test_file_of_another_kind_is_named(
             list(import_robomimic(take_path))
 
 
+def test_list_of_texts_without_end_is_refused(library: Library, take_path: Path) -> None:
+    """HDF5 2.0 never returns from reading a text of such a file."""
+    content = bytearray((DATA / "sound.hdf5").read_bytes())
+    heap = content.rindex(b"GCOL\x01")
+    content[heap + 16 : heap + 32] = bytes(16)
+    take_path.write_bytes(content)
+    assert "its texts are damaged" in assert_refused(library)
+    with pytest.raises(CorruptFileError, match="its texts are damaged"):
+        library.set_notes("t", "001", "x")
+
+
 def spoil(path: Path, change: Callable[[Any], None]) -> None:
     shutil.copy(DATA / "sound.hdf5", path)
     with h5py.File(path, "r+") as file:
@@ -333,7 +344,7 @@ def edit_contents(content: bytes, rng: np.random.Generator) -> bytes:
         if rng.integers(2) and len(holder.attrs):
             keys = sorted(holder.attrs)
         else:
-            keys, holder = sorted(file.attrs), file
+            keys, holder = sorted(file.attrs) or ["task"], file
         if rng.integers(3):
             holder.attrs[keys[rng.integers(len(keys))]] = value
         else:

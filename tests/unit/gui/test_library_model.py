@@ -111,3 +111,17 @@ def test_change_that_fails_is_posted_and_not_undoable(model: LibraryModel, qtbot
     assert [kind for _, kind, _ in posted] == ["error"]
     assert not model.undo_stack.canUndo()
     until(qtbot, lambda: not model.is_busy)
+
+
+def test_folder_that_is_no_task_is_reported_once(model: CountingModel, messages: Messages, qtbot: QtBot) -> None:
+    """It hides no task, and the next scan does not repeat the message."""
+    texts: list[str] = []
+    messages.posted.connect(lambda text, _kind, _action: texts.append(text))
+    (model.folder / "lost.hdf5").touch()
+    (model.folder / "task").mkdir()
+    for _ in range(2):
+        model.refresh()
+        until(qtbot, lambda: not model.is_busy)
+    assert [row.name for row in model.tasks] == ["task"]
+    assert [text for text in texts if "Left out: 'lost.hdf5' is not a task: a take needs a folder" in text] == texts
+    assert len(texts) == 1

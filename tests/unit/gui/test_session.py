@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,12 +25,13 @@ from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from metagui.gui.window.session import Session
     from metagui.learning.prior import Prior
+
+DAMAGED = Path(__file__).parents[2] / "data" / "damaged"
 
 
 def no_prior() -> Prior:
@@ -131,6 +134,41 @@ def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: 
     session.stop()
     assert session.state.snapshot.state is ArmActivity.READY
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
+
+
+def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
+    qtbot: QtBot, session: Session, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queued instructions are dropped, and the person learns of it twice."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ready(qtbot, session)
+    session.recording.controller.new_task_name = "full disk"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(REACH)
+    until(qtbot, lambda: session.arm.controller.recorder.sample_count > 10)
+    monkeypatch.setattr("metagui.demonstrations.recording.journal.Journal.append", refuse)
+    until(qtbot, lambda: was_posted(session, "Recording stopped: No space left on device"))
+    until(qtbot, lambda: was_posted(session, "The recording was cut off, so the take is marked as failed"))
+    assert session.arm.controller.pending_count == 0
+    (info,) = library.list_takes("full disk")
+    assert info.success is False
+
+
+def test_damaged_take_does_not_stop_the_comparison(qtbot: QtBot, session: Session, library: Library) -> None:
+    """It is left out with its task and reason, and listed as unreadable from then on."""
+    ready(qtbot, session)
+    library.create_task("damaged")
+    shutil.copy(DAMAGED / "bad_gzip.hdf5", library.get_task_folder("damaged") / "001.hdf5")
+    session.library.refresh()
+    until(qtbot, lambda: session.library.find_task("damaged") is not None)
+    until(qtbot, session.learning.similarity.compare_takes)
+    until(qtbot, lambda: was_posted(session, "Left out: Task 'damaged', take 001: 001.hdf5 cannot be read as a take"))
+    assert set(session.learning.similarity.comparison.tasks) == {"above red", "press red"}
+    session.library.refresh()
+    until(qtbot, lambda: session.library.usable_takes("damaged") == [])
 
 
 def test_retake_and_discard_remove_the_newest_take(qtbot: QtBot, session: Session) -> None:

@@ -12,6 +12,7 @@ from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.so101.stops import MODEL_STOPS
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.clocks import SteppedClock
@@ -19,6 +20,7 @@ from tests.helpers.in_process_port import InProcessPort
 
 if TYPE_CHECKING:
     from metagui.arms.arm import SceneState
+    from metagui.arms.so101.stops import Stops
     from metagui.demonstrations.demonstration import Instruction
 
 MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
@@ -28,8 +30,8 @@ MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 class EmulatedTable:
     """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS)
+    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS) -> None:
+        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS, stops=stops)
         self.emulated_arm.calibrate()
         clock = SteppedClock()
         self.port = InProcessPort(self.emulated_arm, clock=clock)

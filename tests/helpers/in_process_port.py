@@ -39,6 +39,7 @@ class InProcessPort:
         self.clock = clock or SteppedClock()
         self.unplugged = False
         self.closed = False
+        self.reply_timeout = REPLY_TIMEOUT_S
         self._received = bytearray()
         self._late_replies: list[bytes] = []
 
@@ -62,7 +63,7 @@ class InProcessPort:
         self._require_plugged_in()
         data = bytes(self._received[:size])
         del self._received[:size]
-        self.clock.advance(len(data) * BYTE_TIME_S if len(data) == size else REPLY_TIMEOUT_S)
+        self.clock.advance(len(data) * BYTE_TIME_S if len(data) == size else self.reply_timeout)
         if len(data) < size and self._late_replies:
             self._received += self._late_replies.pop(0)
         return data
@@ -73,6 +74,10 @@ class InProcessPort:
         count = len(self._received)
         self._received.clear()
         return count
+
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate of the host."""
+        self.arm.bus.baud = baud
 
     def close(self) -> None:
         """Close the port."""

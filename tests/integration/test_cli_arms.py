@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +24,11 @@ from tests.helpers.in_process_port import Cable
 from tests.helpers.terminals import open_patiently
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from typer.testing import Result
+
+
+CALIBRATIONS = Path(__file__).parents[1] / "data" / "calibrations"
+"""Calibrations that owners of arms published."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +67,22 @@ def test_calibrate_imports_lerobot_file(tmp_path: Path, cable: Cable) -> None:
     assert result.exit_code == 0, result.stderr
     with SO101Arm(cable.device, arm.compute_calibration(), open_port=cable.open_port) as driver:
         np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=0.01)
+
+
+def test_calibrate_doubtful_file_is_written_with_a_note(cable: Cable) -> None:
+    result = run_command("calibrate", "--port", cable.device, "--import", CALIBRATIONS / "so100-follower.json")
+    assert result.exit_code == 0, result.stderr
+    assert "those of an SO-100" in result.stderr
+    assert "wrist_roll has no stops" in result.stderr
+
+
+def test_calibrate_file_with_unmoved_joints_fails(cable: Cable) -> None:
+    """It was written once, and then the arm was not calibrated."""
+    before = [bytes(servo.memory) for servo in cable.arm.servos]
+    result = run_command("calibrate", "--port", cable.device, "--import", CALIBRATIONS / "follower-full-turns.json")
+    assert result.exit_code == 1
+    assert "shoulder_lift, elbow_flex, gripper" in result.stderr
+    assert [bytes(servo.memory) for servo in cable.arm.servos] == before
 
 
 def test_calibrate_invalid_input_fails(tmp_path: Path) -> None:

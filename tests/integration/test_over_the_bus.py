@@ -10,6 +10,7 @@ import pytest
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.program_controller import ProgramController
@@ -29,6 +30,7 @@ from tests.helpers.emulated_table import EmulatedTable
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.control.tick import Tick
+    from metagui.arms.so101.stops import Stops
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
@@ -110,6 +112,17 @@ def test_takes_over_bus_adapt_and_run(takes: tuple[Demonstration, ...]) -> None:
     assert controller.success_monitor.achieved == [True, True]
     assert controller.success_monitor.is_successful(last.observation)
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
+
+
+@pytest.mark.parametrize("stops", [MODEL_STOPS, REAL_STOPS], ids=["model", "real"])
+@pytest.mark.parametrize("seed", TAUGHT_SEEDS)
+def test_grasp_and_place_with_stops_of_a_real_arm(seed: int, stops: tuple[Stops, ...]) -> None:
+    """Calibrated from stop to stop, an arm with asymmetric stops grasps and places as one with the model's."""
+    table = EmulatedTable(seed, stops)
+    table.do(*PROGRAM.instructions)
+    placed = table.real().positions
+    assert np.linalg.norm(placed[0, :2] - placed[3, :2]) < 0.012
+    np.testing.assert_allclose(table.arm.observe().positions, table.emulated_arm.read_joint_angles(), atol=2e-3)
 
 
 def record_by_hand(seed: int) -> Demonstration:

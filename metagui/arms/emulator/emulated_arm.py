@@ -19,9 +19,12 @@ from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101.calibration import ArmCalibration
 from metagui.arms.so101.range_of_motion import compute_joint_calibration
+from metagui.arms.so101.stops import MODEL_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from metagui.arms.so101.stops import Stops
 
 STUCK_FULL_LOAD_TICKS = 40.0
 """Distance from a stuck joint to its goal at which its servo reports full load, ticks."""
@@ -31,7 +34,8 @@ class EmulatedArm:
     """Six servos with ids 1 to 6 on the joints of a simulated arm. Implements Scene.
 
     ``mount_offsets`` are the encoder values at joint angle zero, ticks, which depend on how each horn was mounted; the
-    servos of a new arm do not know them until it is calibrated. Several threads may use one arm.
+    servos of a new arm do not know them until it is calibrated. ``stops`` are the angles of the joints' stops.
+    Several threads may use one arm.
     """
 
     def __init__(
@@ -39,9 +43,12 @@ class EmulatedArm:
         simulated: SimulatedArm | None = None,
         mount_offsets: Sequence[int] = (2048,) * len(JOINTS),
         faults: FaultInjector | None = None,
+        stops: Sequence[Stops] = MODEL_STOPS,
     ) -> None:
         self.simulated = simulated or SimulatedArm()
         self.simulated.connect()
+        self.stops = tuple(stops)
+        self.simulated.set_limits(*np.array(self.stops).T)
         self.objects = self.simulated.objects
         self.mount_offsets = np.array(mount_offsets, dtype=np.float64)
         self.servos = tuple(EmulatedServo(index + 1) for index in range(len(JOINTS)))
@@ -106,8 +113,8 @@ class EmulatedArm:
     def compute_calibration(self) -> ArmCalibration:
         """Return the calibration of a perfect sweep."""
         joints = []
-        for index, (joint, mount) in enumerate(zip(JOINTS, self.mount_offsets, strict=True)):
-            lower, upper = (round(mount + angle / reg.RAD_PER_TICK) for angle in (joint.lower, joint.upper))
+        for index, (stops, mount) in enumerate(zip(self.stops, self.mount_offsets, strict=True)):
+            lower, upper = (round(mount + angle / reg.RAD_PER_TICK) for angle in stops)
             joints.append(compute_joint_calibration(index + 1, lower, upper))
         return ArmCalibration(tuple(joints))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet, PacketParser, encode
+from metagui.arms.feetech.serial_port import SERVO_BUS_BAUD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +98,8 @@ class EmulatedBus:
         self.servos = tuple(servos)
         self.faults = faults or FaultInjector()
         self.on_packet: Callable[[Packet], None] | None = None
+        self.baud = SERVO_BUS_BAUD
+        """Baud rate of the host; servos that are set to another one do not understand it."""
         self._parser = PacketParser()
 
     def feed(self, data: bytes) -> list[TimedReply]:
@@ -118,27 +121,41 @@ class EmulatedBus:
         instruction, params = InstructionCode(packet.code), packet.parameters
         if instruction is InstructionCode.SYNC_READ:
             address, size, *idents = params
-            named = [servo for ident in idents for servo in self._find_addressed(ident)]
-            return [self._make_reply(servo, servo.read(address, size)) for servo in named]
+            return [
+                reply
+                for ident in idents
+                for reply in _mix(
+                    [self._make_reply(servo, servo.read(address, size)) for servo in self._find_addressed(ident)]
+                )
+            ]
         if instruction is InstructionCode.SYNC_WRITE:
             self._sync_write(params)
             return []
         servos = self._find_addressed(packet.id)
         answers = [(servo, self._execute_on_servo(servo, instruction, params)) for servo in servos]
         if instruction is InstructionCode.PING:
-            return [self._make_reply(servo, b"") for servo in servos]
+            pings = [self._make_reply(servo, b"") for servo in servos]
+            return pings if packet.id == BROADCAST_ID else _mix(pings)
         if packet.id == BROADCAST_ID:
             return []
         wanted = instruction is InstructionCode.READ
-        return [
-            self._make_reply(servo, data)
-            for servo, data in answers
-            if wanted or servo.get_register(reg.RESPONSE_STATUS_LEVEL)
-        ]
+        return _mix(
+            [
+                self._make_reply(servo, data)
+                for servo, data in answers
+                if wanted or servo.get_register(reg.RESPONSE_STATUS_LEVEL)
+            ]
+        )
 
     def _find_addressed(self, servo_id: int) -> list[EmulatedServo]:
         """Return the servos that an id addresses."""
-        return [s for s in self.servos if servo_id in (s.id, BROADCAST_ID) and s.id not in self.faults.silent_ids]
+        return [
+            servo
+            for servo in self.servos
+            if servo_id in (servo.id, BROADCAST_ID)
+            and servo.id not in self.faults.silent_ids
+            and self.baud == reg.BAUD_RATES[servo.get_register(reg.BAUD_RATE)]
+        ]
 
     def _execute_on_servo(self, servo: EmulatedServo, instruction: InstructionCode, params: bytes) -> bytes:
         if instruction is InstructionCode.READ:
@@ -161,3 +178,12 @@ class EmulatedBus:
         return TimedReply(
             servo.get_register(reg.RETURN_DELAY_TIME) * 2e-6, encode(Packet(servo.id, servo.status, data))
         )
+
+
+def _mix(replies: list[TimedReply]) -> list[TimedReply]:
+    """Return what arrives of replies to one question: those sent at the same time mix, as 0 wins on the line."""
+    mixed: dict[float, bytes] = {}
+    for reply in replies:
+        other = mixed.get(reply.delay, b"\xff" * len(reply.data))
+        mixed[reply.delay] = bytes(a & b for a, b in zip(reply.data, other, strict=True))
+    return [TimedReply(delay, data) for delay, data in mixed.items()]

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
+from metagui.arms.kinematics import HOME_ANGLES_RAD
+from metagui.arms.so101.stops import MODEL_STOPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from metagui.arms.so101.stops import Stops
 
 HAND_STEP_RAD = 0.05
 """Motion of a hand-guided joint per control period, rad."""
@@ -21,17 +24,19 @@ _CLEARANCE_ANGLES_RAD = {2: -1.6, 3: -0.8, 1: -0.8}
 _JOINT_ORDER = (2, 3, 0, 4, 5, 1)
 
 
-def sweep_by_hand() -> Iterator[tuple[int, float]]:
+def sweep_by_hand(stops: Sequence[Stops] = MODEL_STOPS) -> Iterator[tuple[int, float]]:
     """Yield (joint index, angle in rad), one per control period, from stop to stop of every joint."""
     present = HOME_ANGLES_RAD.copy()
-    for joint, angle in chain(_CLEARANCE_ANGLES_RAD.items(), *map(_list_waypoints, _JOINT_ORDER)):
+    for joint, angle in chain(
+        _CLEARANCE_ANGLES_RAD.items(), *(_list_waypoints(each, stops[each]) for each in _JOINT_ORDER)
+    ):
         path = np.linspace(present[joint], angle, max(2, round(abs(angle - present[joint]) / HAND_STEP_RAD)))
         for step in [*path, *[angle] * DWELL_PERIODS]:
             yield joint, float(step)
         present[joint] = angle
 
 
-def _list_waypoints(joint: int) -> list[tuple[int, float]]:
+def _list_waypoints(joint: int, stops: Stops) -> list[tuple[int, float]]:
     """Return the lower stop, the upper stop and the resting angle of a joint."""
     rest = _CLEARANCE_ANGLES_RAD.get(joint, float(HOME_ANGLES_RAD[joint]))
-    return [(joint, JOINTS[joint].lower), (joint, JOINTS[joint].upper), (joint, rest)]
+    return [(joint, stops.lower), (joint, stops.upper), (joint, rest)]

@@ -13,6 +13,14 @@ from typing import NamedTuple
 
 STS3215_MODEL_NUMBER = 777
 """Value of ``MODEL_NUMBER`` of an STS3215."""
+STS3250_MODEL_NUMBER = 2825
+"""The same of an STS3250, which has the same control table."""
+MODEL_NAMES = {STS3215_MODEL_NUMBER: "STS3215", STS3250_MODEL_NUMBER: "STS3250", 1284: "SCS0009", 11272: "SM8512BL"}
+"""Names of known models by their number."""
+DRIVEN_MODEL_NUMBERS = (STS3215_MODEL_NUMBER, STS3250_MODEL_NUMBER)
+"""Models that an arm may have."""
+BAUD_RATES = (1_000_000, 500_000, 250_000, 128_000, 115_200, 76_800, 57_600, 38_400)
+"""Baud rates; ``BAUD_RATE`` is the index of one."""
 TICKS_PER_TURN = 4096
 """Encoder ticks per turn."""
 RAD_PER_TICK = 2 * math.pi / TICKS_PER_TURN
@@ -66,6 +74,7 @@ class Register:
 
 MODEL_NUMBER = Register("model number", 3, 2)
 ID = Register("id", 5)
+BAUD_RATE = Register("baud rate", 6)
 RETURN_DELAY_TIME = Register("return delay", 7)
 """In units of 2 µs."""
 RESPONSE_STATUS_LEVEL = Register("status level", 8)

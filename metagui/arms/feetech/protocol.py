@@ -104,42 +104,60 @@ class PacketParser:
 
     Only one byte of a candidate with a wrong CHECK is skipped, so that a packet after a false header is still found.
     ``max_length`` is the largest LEN of an expected packet, ``rejected_count`` the number of candidates with a wrong
-    CHECK.
+    CHECK. ``doubtful`` are the packets directly before bytes that are no packet: one in 256 packets that are cut off
+    makes a valid one with the first bytes of the next, whose other bytes are left over.
     """
 
     def __init__(self, max_length: int = MAX_FRAME_LENGTH) -> None:
         self.max_length = max_length
         self.rejected_count = 0
+        self.doubtful: list[Packet] = []
         self._buffer = bytearray()
+        self._last: Packet | None = None
 
     def clear(self) -> None:
-        """Discard an incomplete packet."""
+        """Discard an incomplete packet, and forget the packets before."""
         self._buffer.clear()
+        self.doubtful.clear()
+        self._last = None
 
     def feed(self, data: bytes) -> list[Packet]:
         """Append received bytes; return the packets that they complete."""
         self._buffer += data
-        line, packets, start = bytes(self._buffer), [], 0
+        line, packets, start, packet_end = bytes(self._buffer), [], 0, 0
         while (start := self._find_candidate(line, start)) + 4 <= len(line):
+            if start > packet_end:
+                self._mark_doubtful()
             end = start + 4 + line[start + 3]
             if len(line) < end:
                 break
             if checksum(line[start + 2 : end - 1]) == line[end - 1]:
-                packets.append(Packet(line[start + 2], line[start + 4], line[start + 5 : end - 1]))
-                start = end
+                self._last = Packet(line[start + 2], line[start + 4], line[start + 5 : end - 1])
+                packets.append(self._last)
+                start = packet_end = end
             else:
                 self.rejected_count += 1
                 start += 1
+        if start > packet_end:
+            self._mark_doubtful()
         del self._buffer[:start]
         return packets
 
     def finish(self) -> list[Packet]:
         """Discard an incomplete packet, as the line is silent, and return the packets found behind its header."""
         packets = self.feed(b"")
+        if self._buffer:
+            self._mark_doubtful()
         while self._buffer:
             del self._buffer[0]
             packets += self.feed(b"")
         return packets
+
+    def _mark_doubtful(self) -> None:
+        """Note that bytes that are no packet follow the last packet."""
+        if self._last is not None:
+            self.doubtful.append(self._last)
+            self._last = None
 
     def _find_candidate(self, line: bytes, offset: int) -> int:
         """Return the index from ``offset`` on at which a packet could start, even if its LEN is still missing."""

@@ -7,13 +7,17 @@ import errno
 import os
 import time
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import serial
 from serial.tools import list_ports
 
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.feetech import port_permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PORT_LOST_ERRORS: tuple[type[Exception], ...] = (OSError, TypeError)
 """Errors that pyserial raises when the device is gone; TypeError if it was closed in another thread."""
@@ -27,7 +31,9 @@ _PORT_OPEN_ERRORS: tuple[type[Exception], ...] = (*_PORT_LOST_ERRORS, ValueError
 SERVO_BUS_BAUD = 1_000_000
 """Baud rate of the servo bus."""
 REPLY_TIMEOUT_S = 0.010
-"""Silence of the line after which a reply counts as lost, s; a USB adapter may delay bytes by 4 ms."""
+"""Silence of the line after which a reply counts as lost, s, at first; the bus raises it for slow adapters."""
+BAUD_CHANGE_PAUSE_S = 0.02
+"""Time in which an adapter sends what it has and a servo stores what it got, before the baud rate changes, s."""
 BITS_PER_BYTE = 10
 """Bits per byte on the line: start bit, eight data bits, stop bit."""
 BYTE_TIME_S = BITS_PER_BYTE / SERVO_BUS_BAUD
@@ -35,6 +41,8 @@ BYTE_TIME_S = BITS_PER_BYTE / SERVO_BUS_BAUD
 POLL_EARLY_S, POLL_LATE_S = 80e-6, 150e-6
 """Times before and after the earliest arrival of a reply between which the port is polled without sleeping, s:
 a thread that sleeps until the reply arrives wakes late, by a twentieth of the whole exchange."""
+LATENCY_TIMER_FOLDER = Path("/sys/bus/usb-serial/devices")
+"""Folder with the latency timers of adapters on Linux."""
 USB_ADAPTERS = {
     (0x1A86, 0x55D3): "CH343, the SO-101's own board",
     (0x1A86, 0x55D4): "CH9102",
@@ -53,6 +61,13 @@ class PortError(ArmError):
 class Port(Protocol):
     """Interface of a line for a servo bus; every method may raise ConnectionLostError."""
 
+    reply_timeout: float
+    """Silence of the line after which ``read`` ends, s."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of the line, s."""
+
     def write(self, data: bytes) -> None:
         """Send bytes."""
 
@@ -61,6 +76,9 @@ class Port(Protocol):
 
     def discard(self) -> int:
         """Discard received bytes; return their number."""
+
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate."""
 
     def close(self) -> None:
         """Close the port."""
@@ -98,7 +116,9 @@ def list_usb_ports() -> tuple[UsbPort, ...]:
 
 
 class SerialPort:
-    """An open serial port, 8N1, locked for this program. Raises PortError."""
+    """An open serial port, 8N1, locked for this program and with the lowest latency. Raises PortError."""
+
+    clock = staticmethod(time.perf_counter)
 
     def __init__(self, device: str, reply_timeout: float = REPLY_TIMEOUT_S) -> None:
         self.device = device
@@ -107,6 +127,20 @@ class SerialPort:
             self._serial = _open_serial(device, reply_timeout)
         except _PORT_OPEN_ERRORS as error:
             raise PortError(explain_open_error(device, error)) from error
+        set_low_latency(self._serial)
+
+    @property
+    def reply_timeout(self) -> float:
+        """Silence of the line after which ``read`` ends, s."""
+        return float(self._serial.timeout)
+
+    @reply_timeout.setter
+    def reply_timeout(self, seconds: float) -> None:
+        if seconds != self._serial.timeout:
+            try:
+                self._serial.timeout = seconds
+            except _PORT_LOST_ERRORS as error:
+                raise self._make_lost_error() from error
 
     def write(self, data: bytes) -> None:
         """Send bytes. Raises ConnectionLostError."""
@@ -136,6 +170,18 @@ class SerialPort:
         except _PORT_LOST_ERRORS as error:
             raise self._make_lost_error() from error
         return waiting
+
+    def set_baud(self, baud: int) -> None:
+        """Change the baud rate; a rate that the adapter does not have is ignored. Raises ConnectionLostError."""
+        if baud == self._serial.baudrate:
+            return
+        try:
+            self._serial.flush()
+            time.sleep(BAUD_CHANGE_PAUSE_S)
+            with contextlib.suppress(ValueError, NotImplementedError):
+                self._serial.baudrate = baud
+        except _PORT_LOST_ERRORS as error:
+            raise self._make_lost_error() from error
 
     def close(self) -> None:
         """Close the port, even if it has vanished."""
@@ -167,6 +213,19 @@ def _open_serial(device: str, reply_timeout: float) -> serial.Serial:
             raise
         # A pseudo-terminal on macOS does not have this baud rate and does not need it.
         return serial.serial_for_url(device, 9600, timeout=reply_timeout, write_timeout=0.5, exclusive=exclusive)
+
+
+def set_low_latency(port: serial.Serial) -> bool:
+    """Ask the driver for the lowest latency; return whether it has granted that. Most adapters need no request."""
+    with contextlib.suppress(AttributeError, NotImplementedError, ValueError, OSError):
+        port.set_low_latency_mode(True)  # FTDI's driver then sets its latency timer from 16 ms to 1 ms
+        return True
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        timer = LATENCY_TIMER_FOLDER / os.path.basename(os.path.realpath(port.name)) / "latency_timer"
+        if timer.exists():
+            timer.write_text("1")
+            return True
+    return False
 
 
 def explain_open_error(device: str, error: Exception) -> str:

@@ -186,6 +186,13 @@ class SimulatedArm:
         """Make the present position the target."""
         self._targets[:] = self._clip_to_limits(self._positions)
 
+    def set_limits(self, lower: FloatArray, upper: FloatArray) -> None:
+        """Set the angles (J,), rad, at which the joints stop."""
+        limits = np.stack([lower, upper], axis=1)
+        self.model.jnt_range[: len(JOINTS)] = limits
+        self.model.actuator_ctrlrange[: len(JOINTS)] = limits
+        self._limits = (np.array(lower), np.array(upper))
+
     def _clip_to_limits(self, positions: FloatArray) -> FloatArray:
         """Return joint angles (J,) clipped to their limits; three times as fast as ``np.clip``."""
         lower, upper = self._limits

@@ -53,6 +53,11 @@ class TwinnedArm:
         """The arm's present or last port; empty for an arm without one."""
         return str(getattr(self.arm, "device", ""))
 
+    def describe_line(self) -> str:
+        """Return a text on a slow line to the real arm; empty for a quick one."""
+        describe = getattr(self.arm, "describe_line", None)
+        return str(describe()) if describe is not None else ""
+
     @property
     def joints(self) -> tuple[Joint, ...]:
         """The real arm's joints."""

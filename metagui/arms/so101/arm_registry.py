@@ -5,6 +5,7 @@ An arm is identified by its adapter's USB ids and serial number, so that it keep
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from platformdirs import user_config_path
 
+from metagui.arms.arm import ArmError
 from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, list_usb_ports
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
@@ -135,7 +137,18 @@ class ArmRegistry:
             name,
             open_port=self.open_port,
             find_device=lambda: self.find_device(name),
+            find_owner=self.find_owner,
         )
+
+    def find_owner(self, in_servos: ArmCalibration) -> str | None:
+        """Return the name of the arm whose calibration servos hold; None if no arm's or several arms' equal it."""
+        names = []
+        for arm in self.list_arms():
+            with contextlib.suppress(ArmError):
+                calibration = self.load_calibration(arm.name)
+                if calibration is not None and calibration.is_same_in_servos(in_servos):
+                    names.append(arm.name)
+        return names[0] if len(names) == 1 else None
 
     def find_name(self, port: UsbPort) -> str | None:
         """Return the name of the arm on a port."""

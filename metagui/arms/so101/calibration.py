@@ -7,6 +7,7 @@ travel, however the horn was mounted. The file has LeRobot's format, so that a u
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,14 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.arms.so101.stops import choose_stops
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from metagui.arms.so101.stops import Stops
 
 MID_TURN_TICKS = TICKS_PER_TURN // 2
 """Half a turn, ticks."""
@@ -27,6 +31,11 @@ MAX_HOMING_OFFSET_TICKS = MID_TURN_TICKS - 1
 """Largest homing offset that a servo can store, ticks."""
 CONTINUOUS_RANGE_TICKS = 4000
 """Smallest range of a joint without stops, ticks; the middle of its range is the angle zero."""
+
+
+_GRIPPER = "gripper"
+_FREE_JOINT = "wrist_roll"
+"""The joint that may have the range of a whole turn."""
 
 
 class CalibrationError(ArmError):
@@ -52,6 +61,16 @@ class JointCalibration:
     range_max: int
     """Highest position of the travel, ticks, after the offset."""
 
+    @property
+    def is_unlimited(self) -> bool:
+        """Return whether the range is a whole turn, as if the joint had no stops."""
+        return self.travel >= CONTINUOUS_RANGE_TICKS
+
+    @property
+    def travel(self) -> int:
+        """Length of the range, ticks."""
+        return self.range_max - self.range_min
+
     def find_problem(self) -> str | None:
         """Return the reason why the values are invalid, None if they are valid."""
         if any(type(value) is not int for value in asdict(self).values()):
@@ -74,15 +93,28 @@ class ArmCalibration:
     joints: tuple[JointCalibration, ...]
     """The joints in bus order."""
 
+    def find_unlimited(self) -> list[str]:
+        """Return the names of the joints that have stops but no range; LeRobot does not limit the wrist roll."""
+        pairs = zip(JOINTS, self.joints, strict=True)
+        return [joint.name for joint, values in pairs if joint.name != _FREE_JOINT and values.is_unlimited]
+
     def require_same_in_servos(self, servo_calibration: ArmCalibration) -> None:
         """Raise NotCalibratedError unless the servos hold this calibration; they do not store the directions."""
-        pairs = zip(JOINTS, self.joints, servo_calibration.joints, strict=True)
-        different = [joint.name for joint, own, stored in pairs if replace(own, drive_mode=0) != stored]
+        different = self._find_different(servo_calibration)
         if different:
             raise NotCalibratedError(
                 f"The servos hold another calibration than this arm's file ({', '.join(different)} differ), so the arm "
                 "was not switched on. Write the file's to the arm, or calibrate again."
             )
+
+    def is_same_in_servos(self, servo_calibration: ArmCalibration) -> bool:
+        """Return whether the servos hold this calibration."""
+        return not self._find_different(servo_calibration)
+
+    def _find_different(self, servo_calibration: ArmCalibration) -> list[str]:
+        """Return the names of the joints that differ; servos do not store the directions."""
+        pairs = zip(JOINTS, self.joints, servo_calibration.joints, strict=True)
+        return [joint.name for joint, own, stored in pairs if replace(own, drive_mode=0) != stored]
 
     def to_json(self, joints: Sequence[Joint] = JOINTS) -> str:
         """Return LeRobot's JSON text."""
@@ -98,7 +130,7 @@ class ArmCalibration:
 def load(path: Path, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
     """Load a calibration file of metagui or LeRobot. Raises CalibrationError."""
     try:
-        return parse(path.read_text(encoding="utf-8"), joints)
+        return parse(path.read_text(encoding="utf-8-sig"), joints)  # editors on Windows write a byte order mark
     except OSError as error:
         raise CalibrationError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from error
     except (ValueError, CalibrationError) as error:
@@ -111,13 +143,25 @@ def parse(text: str, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
     """Parse LeRobot's JSON text. Raises ValueError or CalibrationError, which names the invalid joint."""
     document = json.loads(text)
     names = [joint.name for joint in joints]
+    if isinstance(document, dict) and isinstance(document.get("homing_offset"), list):
+        raise CalibrationError(
+            "it has LeRobot's format of before June 2025, without the ranges of the joints; calibrate again, or import "
+            "a file that a newer LeRobot wrote"
+        )
     if not isinstance(document, dict) or set(document) != set(names):
         found = ", ".join(document) if isinstance(document, dict) else type(document).__name__
         raise CalibrationError(f"it names {found or 'nothing'}, but must name {', '.join(names)}")
     found_joints = tuple(_parse_joint(name, document[name]) for name in names)
     if len({joint.id for joint in found_joints}) < len(found_joints):
         raise CalibrationError("two joints have the same servo id")
-    return ArmCalibration(found_joints)
+    calibration = ArmCalibration(found_joints)
+    unlimited = calibration.find_unlimited()
+    if unlimited:
+        raise CalibrationError(
+            f"{', '.join(unlimited)} have a whole turn as their range, so they were not moved from stop to stop when "
+            "it was made"
+        )
+    return calibration
 
 
 def _parse_joint(name: str, values: Any) -> JointCalibration:
@@ -131,23 +175,35 @@ def _parse_joint(name: str, values: Any) -> JointCalibration:
     return joint
 
 
+def _mid_angle(values: JointCalibration, name: str, stops: Stops) -> float:
+    """Return the angle at the middle of a calibrated range, rad.
+
+    A gripper counts from its closed end, because jaws differ in how far they open: 1418 to 1590 ticks on real arms.
+    """
+    if values.is_unlimited:
+        return 0.0
+    if name == _GRIPPER:
+        return stops.lower + values.travel * RAD_PER_TICK / 2
+    return (stops.lower + stops.upper) / 2
+
+
 class TickConversion:
     """Converts servo positions to joint angles and back; arrays have one entry per joint.
 
-    The middle of a joint's calibrated range is the middle of the model's range; the scale is that of the encoder.
+    The middle of a joint's calibrated range is the middle between its stops, which are not symmetric on a real arm; the
+    gripper counts from its closed end. The scale is that of the encoder.
     ``joints`` has the limits that are within both the model's and the calibrated range.
     """
 
     def __init__(self, calibration: ArmCalibration, joints: Sequence[Joint] = JOINTS) -> None:
         values = calibration.joints
+        stops = choose_stops([v.travel for v in values])
         self.signs = np.array([-1.0 if v.drive_mode else 1.0 for v in values])
         self.mid_ticks = np.array([(v.range_min + v.range_max) / 2 for v in values])
         self.mid_angles = np.array(
-            [
-                0.0 if v.range_max - v.range_min >= CONTINUOUS_RANGE_TICKS else (joint.lower + joint.upper) / 2
-                for v, joint in zip(values, joints, strict=True)
-            ]
+            [_mid_angle(v, joint.name, stop) for v, joint, stop in zip(values, joints, stops, strict=True)]
         )
+        self._is_continuous = np.array([v.is_unlimited for v in values])
         ends = self.to_angles(np.array([[v.range_min for v in values], [v.range_max for v in values]]))
         lower = np.maximum(ends.min(axis=0), [joint.lower for joint in joints])
         upper = np.minimum(ends.max(axis=0), [joint.upper for joint in joints])
@@ -163,6 +219,12 @@ class TickConversion:
         """Return the angles, rad, of servo positions (..., J), ticks."""
         angles: FloatArray = self.signs * (np.asarray(ticks) - self.mid_ticks) * RAD_PER_TICK + self.mid_angles
         return angles
+
+    def unwrap(self, angles: FloatArray, previous: FloatArray) -> FloatArray:
+        """Return angles (J,), rad, on which joints without stops continue from ``previous`` across their wrap."""
+        turns = np.rint((previous - angles) / (2 * math.pi)) * self._is_continuous
+        continued: FloatArray = angles + 2 * math.pi * turns
+        return continued
 
     def to_ticks(self, angles: FloatArray) -> list[int]:
         """Return the nearest servo positions within the limits for angles (J,), rad. Raises ValueError for NaN."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.arm import ConnectionLostError, FloatArray
-from metagui.arms.feetech.bus import describe_silence
+from metagui.arms.feetech.line_messages import describe_silence
 from metagui.arms.feetech.protocol import ServoStatus
 
 if TYPE_CHECKING:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech import diagnosis
 from metagui.arms.feetech.bus import ServoBus
-from metagui.arms.so101.motors import SETUP_RETRIES, WrongServoError
+from metagui.arms.feetech.serial_port import SERVO_BUS_BAUD
+from metagui.arms.so101.motors import SETUP_RETRIES
 
 if TYPE_CHECKING:
     from metagui.arms.feetech.serial_port import Port
@@ -21,32 +23,46 @@ class NotSingleServoError(ArmError):
 
 
 def assign_id(port: Port, servo_id: int) -> int:
-    """Give the only servo on a port the id ``servo_id`` (0 … 253); return its old id.
+    """Give the only servo on a port the id ``servo_id`` (0 … 253) and the arm's baud rate; return its old id.
 
     Nothing moves. Raises NotSingleServoError, WrongServoError, ServoSilentError, ConnectionLostError.
     """
     bus = ServoBus(port, SETUP_RETRIES)
-    bus.detect_echo(servo_id)
-    old = _find_only_servo(port, bus.echo)
-    model = bus.read(old, reg.MODEL_NUMBER)
-    if model != reg.STS3215_MODEL_NUMBER:
-        raise WrongServoError(
-            f"Servo {old} is of model {model}, not an STS3215 ({reg.STS3215_MODEL_NUMBER}). Nothing was written."
+    try:
+        return _assign_id(bus, servo_id)
+    finally:
+        port.set_baud(SERVO_BUS_BAUD)
+
+
+def _assign_id(bus: ServoBus, servo_id: int) -> int:
+    old = _find_only_servo(bus)
+    bus.probe((old,))
+    if diagnosis.find_shared_ids(bus, (old,)):
+        raise NotSingleServoError(
+            f"Several servos answer as id {old}, but only one may be connected to the board. Nothing was written. "
+            "Unplug the others, and try again."
         )
+    diagnosis.check_models({old: bus.read(old, reg.MODEL_NUMBER)})
     bus.write(old, reg.TORQUE_ENABLE, 0)
     bus.write(old, reg.LOCK, 0)
+    if bus.read(old, reg.BAUD_RATE) != reg.BAUD_RATES.index(SERVO_BUS_BAUD):
+        bus.sync_write(reg.BAUD_RATE, {old: reg.BAUD_RATES.index(SERVO_BUS_BAUD)})
+        bus.port.set_baud(SERVO_BUS_BAUD)
     bus.sync_write(reg.ID, {old: servo_id})  # a plain write would be acknowledged with an uncertain id
     bus.write(servo_id, reg.LOCK, 1)
     return old
 
 
-def _find_only_servo(port: Port, echo: bool) -> int:
-    """Return the id of the only servo on the port, by trying all ids. Raises NotSingleServoError."""
-    bus = ServoBus(port, retries=0)
-    bus.echo = echo
+def _find_only_servo(bus: ServoBus) -> int:
+    """Return the id of the only servo on the line, by trying all ids. Raises NotSingleServoError."""
     found: list[int] = []
     for servo_ids in (COMMON_SERVO_IDS, COMMON_SERVO_IDS, ALL_SERVO_IDS):  # twice, as a reply may be lost
-        found = found or [servo_id for servo_id in servo_ids if bus.ping(servo_id)]
+        found = found or bus.scan(servo_ids)
+    for baud in reg.BAUD_RATES if not found else ():
+        bus.port.set_baud(baud)
+        found = bus.scan(COMMON_SERVO_IDS)
+        if found:
+            break
     if len(found) == 1:
         return found[0]
     if not found:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from metagui.arms.arm import ArmError
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.feetech.bus import ServoBus, ServoSilentError, describe_silence
+from metagui.arms.feetech import diagnosis
+from metagui.arms.feetech.bus import ServoBus, ServoSilentError
+from metagui.arms.feetech.line_messages import describe_silence
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, NotCalibratedError
 
@@ -43,15 +44,11 @@ SETUP_RETRIES = 9
 """Retries during setup: slower, but a partial calibration is worse than a delay."""
 
 
-class WrongServoError(ArmError):
-    """A servo of another model than STS3215 answers."""
-
-
 @contextlib.contextmanager
 def open_for_setup(device: str, open_port: Callable[[str], Port] = SerialPort) -> Iterator[ServoChain]:
     """Open an arm, which may be uncalibrated, to calibrate or inspect it; its torque is not switched on.
 
-    Raises PortError, ServoSilentError, WrongServoError.
+    Raises PortError, ServoSilentError, SharedIdError, BaudRateError, WrongServoError.
     """
     port = open_port(device)
     try:
@@ -71,15 +68,19 @@ class ServoChain:
         self._homing_offsets: dict[int, int] = {}
 
     def check_servos(self) -> None:
-        """Check that all servos answer and have the right model. Raises ServoSilentError or WrongServoError."""
-        self.bus.detect_echo(self.ids[0])
-        models = self._read_all(reg.MODEL_NUMBER)
-        wrong = {servo_id: model for servo_id, model in models.items() if model != reg.STS3215_MODEL_NUMBER}
-        if wrong:
-            raise WrongServoError(
-                f"Servo {', '.join(map(str, wrong))} is of model {', '.join(map(str, wrong.values()))}, not an STS3215 "
-                f"({reg.STS3215_MODEL_NUMBER}). Nothing was written to it; is this the arm's port?"
-            )
+        """Check that all servos answer, each with an id of its own, and have the right model.
+
+        Raises ServoSilentError, SharedIdError, BaudRateError or WrongServoError.
+        """
+        self.bus.probe(self.ids)
+        try:
+            models = self._read_all(reg.MODEL_NUMBER)
+            self._read_all(reg.PRESENT_POSITION)  # two servos with one id answer the first question with one voice
+        except ServoSilentError as error:
+            raise diagnosis.explain_silence(self.bus, error.servo_ids, self.ids) from None
+        if self.bus.counters.discarded or self.bus.repeated_ids:
+            diagnosis.require_unshared(self.bus, self.ids)
+        diagnosis.check_models(models)
 
     def read_feedback(self) -> dict[int, Feedback]:
         """Return the feedback of every servo that answers, by id, in one exchange."""
@@ -126,10 +127,11 @@ class ServoChain:
         offsets = self._read_all(reg.HOMING_OFFSET)
         joints = tuple(JointCalibration(i, 0, offsets[i], lowest[i], highest[i]) for i in self.ids)
         problems = [f"servo {joint.id}: {problem}" for joint in joints if (problem := joint.find_problem())]
-        unlimited = [joint.id for joint in joints if joint.range_max - joint.range_min >= reg.TICKS_PER_TURN - 1]
-        if problems or len(unlimited) > 1:  # one is valid: LeRobot does not limit the wrist roll
+        unlimited = ArmCalibration(joints).find_unlimited() if not problems else []
+        if problems or unlimited:
+            reason = "; ".join(problems) or f"its servos have no ranges: {', '.join(unlimited)}"
             raise NotCalibratedError(
-                f"The arm is not calibrated ({'; '.join(problems) or 'its servos have no ranges'}). "
+                f"The arm is not calibrated ({reason}). "
                 "It was not switched on; calibrate it, or import its LeRobot calibration."
             )
         return ArmCalibration(joints)
@@ -175,5 +177,7 @@ class ServoChain:
         replies = self.bus.sync_read(self.ids, register.address, register.size)
         missing = set(self.ids) - set(replies)
         if missing:
-            raise ServoSilentError(describe_silence(missing))
+            error = ServoSilentError(describe_silence(missing, self.bus.latency))
+            error.servo_ids = frozenset(missing)
+            raise error
         return {servo_id: register.unpack(reply.data) for servo_id, reply in replies.items()}

@@ -41,7 +41,7 @@ class SweepSettings:
 
     min_fraction: float = 0.93
     """Smallest travel of a joint as a fraction of the model's; the middle of the travel becomes its zero."""
-    max_fraction: float = 1.25
+    max_fraction: float = 1.4
     """Largest travel as a fraction of the model's; beyond it the horn slips, or it is another joint."""
     max_jump: int = 1000
     """Largest motion between two readings, ticks; beyond it the direction is unknown and the joint starts again."""

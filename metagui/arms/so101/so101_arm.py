@@ -17,17 +17,19 @@ import numpy as np
 from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError, read_only_copy
 from metagui.arms.feetech.bus import BusCounters, ServoBus
 from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.line_messages import describe_latency
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, TickConversion
+from metagui.arms.so101.calibration_checks import require_own_servos
 from metagui.arms.so101.feedback import LatestFeedback, ServosLostError
 from metagui.arms.so101.goals import ServoGoals
-from metagui.arms.so101.motors import ServoChain
+from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from metagui.arms.arm import Joint
+    from metagui.arms.arm import FloatArray, Joint
     from metagui.arms.feetech.serial_port import Port
 
 
@@ -60,7 +62,8 @@ class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
     ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device, ``clock`` returns
-    the time, s. A context manager, which holds, then closes the arm at its end.
+    the time, s, ``find_owner`` the name of the arm with a calibration. A context manager, which holds, then closes the
+    arm at its end.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SO101Arm:
         open_port: Callable[[str], Port] = SerialPort,
         find_device: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        find_owner: Callable[[ArmCalibration], str | None] | None = None,
     ) -> None:
         self.device = device
         self.name = name
@@ -84,15 +88,17 @@ class SO101Arm:
         self._open_port = open_port
         self._find_device = find_device
         self._clock = clock
+        self._find_owner = find_owner
         self._lock = threading.RLock()
         self._chain: ServoChain | None = None
         self._reading_count = 0
+        self._angles: FloatArray = np.zeros(len(JOINTS))
 
     def connect(self) -> None:
         """Open the port, check the servos and switch the torque on at their present positions.
 
-        Raises PortError, ServoSilentError, WrongServoError, CalibrationError, OverheatedError; then the torque stays
-        as it was.
+        Raises PortError, ServoSilentError, SharedIdError, BaudRateError, WrongServoError, CalibrationError,
+        OverheatedError; then the torque stays as it was.
         """
         with self._lock:
             if self.connected:
@@ -101,7 +107,7 @@ class SO101Arm:
                 self.device = self._find_device()
             port = self._open_port(self.device)
             try:
-                self._initialise_servos(ServoChain(ServoBus(port, self.settings.retries)))
+                self._initialise_servos(ServoChain(ServoBus(port, SETUP_RETRIES)))
             except BaseException:
                 port.close()
                 raise
@@ -118,9 +124,10 @@ class SO101Arm:
             now = self._clock()
             self._check_torque(chain)
             feedback = self._feedback.as_array()
+            self._angles = self._conversion.unwrap(self._conversion.to_angles(feedback[:, 0]), self._angles)
             return JointState(
                 time=now,
-                positions=read_only_copy(self._conversion.to_angles(feedback[:, 0])),
+                positions=read_only_copy(self._angles),
                 velocities=read_only_copy(self._conversion.to_velocities(feedback[:, 1])),
                 loads=read_only_copy(self._conversion.signs * feedback[:, 2] / 1000),
                 temperatures=read_only_copy(feedback[:, 4]),
@@ -181,6 +188,10 @@ class SO101Arm:
             faults = self._feedback.describe_faults()
             return [f"{names[servo_id]} {text}" for servo_id, texts in faults.items() for text in texts]
 
+    def describe_line(self) -> str:
+        """Return a text on a slow adapter, with the fix; empty for a quick one."""
+        return "" if self._chain is None else describe_latency(self._chain.bus.latency)
+
     @property
     def counters(self) -> BusCounters:
         """Statistics of the line since it was opened."""
@@ -200,11 +211,12 @@ class SO101Arm:
         chain.check_servos()
         calibration = chain.read_calibration()
         if self.calibration is not None:
-            self.calibration.require_same_in_servos(calibration)
+            require_own_servos(self.calibration, calibration, self.name, self._find_owner)
             calibration = self.calibration  # it also has the directions
         chain.configure()
         self._conversion = TickConversion(calibration)
         self._enable_torque(chain)
+        chain.bus.retries = self.settings.retries
         self._chain, self.joints, self.connected = chain, self._conversion.joints, True
 
     def _enable_torque(self, chain: ServoChain) -> None:
@@ -226,7 +238,8 @@ class SO101Arm:
                     "Move it inside by hand, or calibrate the arm, and connect again."
                 )
         chain.enable_torque(goals)
-        self._feedback = feedback
+        self._angles = self._conversion.to_angles(np.array(present))  # turns are counted from here on
+        self._feedback: LatestFeedback = feedback
         self._goals = ServoGoals(chain, self._conversion, feedback, goals, self.settings.velocity_factor, self._clock)
         self.hand_guiding = False
 

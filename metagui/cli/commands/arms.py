@@ -56,6 +56,7 @@ def calibrate(
     """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
     from metagui.arms.so101.calibration import load
+    from metagui.arms.so101.calibration_checks import describe_doubts
     from metagui.arms.so101.motors import open_for_setup
 
     if name is not None:
@@ -69,6 +70,8 @@ def calibrate(
         registry.register(name, port)
         calibration.save(registry.calibration_path(name))
     _print_calibration(calibration, as_json)
+    for doubt in describe_doubts(calibration):
+        print_note(doubt)
 
 
 @app.command("number-servos", cls=CommandWithAliases, hidden=True)

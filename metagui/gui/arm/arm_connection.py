@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from metagui.arms.arm import ArmError
+from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101 import arm_registry
 from metagui.gui.arm.arm_choices import ArmChoice, list_choices, make_simulated_choice
 from metagui.gui.core.background_queue import BackgroundQueue
@@ -214,6 +215,8 @@ class ArmConnection(QObject):
         self.current = choice
         self._controller.attach(arm)
         self.arm_connected.emit(reconnected)
+        if isinstance(arm, TwinnedArm) and (problem := arm.describe_line()):
+            self._messages.post(problem, "warning")
 
     def disconnect_arm(self) -> None:
         """Hold and disconnect the arm, and stop the attempts to reconnect a lost one."""

@@ -11,6 +11,7 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError, UsbPort
 from metagui.arms.so101.arm_registry import ArmRegistry, make_twinned_arm
 from metagui.arms.so101.calibration import NotCalibratedError
+from metagui.arms.so101.calibration_checks import ExchangedArmsError
 from tests.helpers.in_process_port import Cable
 
 if TYPE_CHECKING:
@@ -130,3 +131,22 @@ def test_make_twinned_arm_by_name_or_port(tmp_path: Path) -> None:
         make_twinned_arm("left arm", registry).connect()
     with pytest.raises(PortError, match="There is no port"):
         make_twinned_arm("/dev/ttyNOT", registry).connect()
+
+
+def test_connect_exchanged_arms_names_both(tmp_path: Path) -> None:
+    """Leader and follower are exchanged: each has the servos of the other."""
+    leader, follower = EmulatedArm(mount_offsets=(1000,) * 6), EmulatedArm(mount_offsets=(3000,) * 6)
+    cables = [Cable(follower), Cable(leader)]
+    open_port = {cable.device: cable.open_port for cable in cables}
+    registry = ArmRegistry(tmp_path, lambda: (), lambda device: open_port[device](device))
+    for name, emulated, cable in (("leader", leader, cables[0]), ("follower", follower, cables[1])):
+        emulated.calibrate()
+        registry.register(name, cable.device)
+        emulated.compute_calibration().save(registry.calibration_path(name))
+    for name, other in (("leader", "follower"), ("follower", "leader")):
+        with pytest.raises(ExchangedArmsError, match=f"the servos of “{other}”, not of “{name}”.*Exchange their USB"):
+            registry.make_arm(name).connect()
+    assert not any(servo.torque_enabled for servo in (*leader.servos, *follower.servos))
+    EmulatedArm(mount_offsets=(500,) * 6).compute_calibration().save(registry.calibration_path("follower"))
+    with pytest.raises(NotCalibratedError, match="another calibration"):
+        registry.make_arm("leader").connect()

@@ -13,7 +13,7 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
-from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
+from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS, forward_kinematics
 from metagui.arms.so101.calibration import (
     ArmCalibration,
     CalibrationError,
@@ -24,6 +24,7 @@ from metagui.arms.so101.calibration import (
 )
 from metagui.arms.so101.motors import ServoChain, open_for_setup
 from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, run_sweep
+from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, Stops
 from tests.helpers.in_process_port import InProcessPort
 
 # As LeRobot writes it: the wrist roll has no stops and gets a whole turn.
@@ -104,9 +105,11 @@ def test_sweep_progress_is_relative_to_model() -> None:
     assert joint.problem
 
 
-def sweep_arm_by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
+def sweep_arm_by_hand(
+    arm: EmulatedArm, chain: ServoChain, stops: tuple[Stops, ...] = MODEL_STOPS
+) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
     """Sweep the whole arm by hand; return the calibration and the progress at every reading."""
-    arm.follow_hand_path(sweep_by_hand())
+    arm.follow_hand_path(sweep_by_hand(stops))
     progress = []
     steps = run_sweep(chain, sleep=lambda _: arm.advance())
     while True:
@@ -132,6 +135,22 @@ def test_run_sweep_full_travel_calibrates_angles(mount_offsets: tuple[int, ...])
     for joint, model in zip(conversion.joints, JOINTS, strict=True):
         assert joint.lower == pytest.approx(model.lower, abs=0.012)
         assert joint.upper == pytest.approx(model.upper, abs=0.012)
+
+
+def test_run_sweep_real_stops_calibrates_angles() -> None:
+    """With the middle of the travel as zero, the tool of such an arm would be 3 cm off."""
+    arm = EmulatedArm(mount_offsets=(100, 3000, 4000, 2048, 1500, 10), stops=REAL_STOPS)
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
+        calibration, _ = sweep_arm_by_hand(arm, chain, REAL_STOPS)
+        chain.write_calibration(calibration)
+    conversion = TickConversion(calibration)
+    ticks = np.array([servo.get_register(reg.PRESENT_POSITION) for servo in arm.servos])
+    angles, true_angles = conversion.to_angles(ticks), np.array(arm.read_joint_angles())
+    np.testing.assert_allclose(angles, true_angles, atol=0.015)
+    error = forward_kinematics(angles).position - forward_kinematics(true_angles).position
+    assert np.linalg.norm(error) < 0.004
+    assert conversion.joints[2].upper == pytest.approx(REAL_STOPS[2].upper, abs=0.03)
+    assert conversion.joints[0].upper == JOINTS[0].upper
 
 
 def test_run_sweep_cancelled_changes_nothing() -> None:
@@ -234,8 +253,7 @@ def test_to_ticks_any_angles_stay_within_limits(angles: list[float], drive_mode:
         assert values.range_min <= tick <= values.range_max
 
 
-def test_conversion_mid_range_is_model_middle() -> None:
+def test_conversion_mid_range_is_middle_of_real_stops() -> None:
     conversion = make_conversion()
-    assert conversion.to_angles(conversion.mid_ticks)[0] == 0.0
-    assert conversion.to_angles(conversion.mid_ticks)[5] == pytest.approx((JOINTS[5].lower + JOINTS[5].upper) / 2)
-    assert conversion.to_ticks(HOME_ANGLES_RAD)[0] == 2101
+    assert conversion.to_angles(conversion.mid_ticks)[0] == pytest.approx(math.radians(4.25))
+    assert conversion.to_ticks(HOME_ANGLES_RAD)[0] == 2053

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from metagui.arms.emulator.emulated_bus import EmulatedBus, FaultInjector, TimedReply
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech.diagnosis import WrongServoError
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
-from metagui.arms.so101.motors import WrongServoError
 from metagui.cli import app
 from tests.helpers.in_process_port import InProcessPort
 
@@ -51,6 +51,16 @@ def test_assign_id_single_servo_gets_locked_id(old: int, new: int, echo: bool) -
     assert servo.get_register(reg.LOCK) == 1
     servo.power_up()
     assert servo.id == new
+
+
+@pytest.mark.parametrize("index", [1, 4, 7])
+def test_assign_id_other_baud_rate_gets_the_arms(index: int) -> None:
+    servo = EmulatedServo(1)
+    servo.set_register(reg.BAUD_RATE, index)
+    board = Board([servo])
+    assert assign_id(InProcessPort(board), 5) == 1  # type: ignore[arg-type]
+    assert (servo.id, servo.get_register(reg.BAUD_RATE), servo.get_register(reg.LOCK)) == (5, 0, 1)
+    assert board.bus.baud == 1_000_000
 
 
 def test_assign_id_several_or_no_servos_raises() -> None:

@@ -71,6 +71,22 @@ def test_parser_wrong_bit_is_rejected(packet: Packet, data: st.DataObject) -> No
     assert packet not in parser.feed(bytes(line)) + parser.finish()
 
 
+def test_parser_packet_of_two_halves_is_doubtful() -> None:
+    """A packet that is cut off, with the first bytes of the next one, is valid by chance."""
+    whole = Packet(3, 0, bytes(range(4)))
+    for value in range(256):
+        cut = encode(Packet(2, 0, bytes((value, 0, 0, 0))))[:6]
+        parser = PacketParser(max_length=6)
+        packets = [*parser.feed(cut + encode(whole)), *parser.finish()]
+        assert parser.doubtful == [packet for packet in packets if packet != whole]
+        if parser.doubtful:
+            break
+    assert [packet.id for packet in parser.doubtful] == [2]
+    parser.clear()
+    assert parser.feed(encode(whole) * 2) == [whole, whole]
+    assert parser.finish() == parser.doubtful == []
+
+
 def test_parser_million_random_bytes() -> None:
     """No crash, no hang, nothing accepted that is not a packet, and the next valid packet is found."""
     rng = random.Random(7)

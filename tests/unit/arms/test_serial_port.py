@@ -61,3 +61,48 @@ def test_serial_port_is_exclusive() -> None:
             SerialPort(port.name)
         first.close()
         SerialPort(port.name).close()
+
+
+class FakeAdapter:
+    """An adapter whose driver does or does not know the request for low latency. Replaces serial.Serial."""
+
+    def __init__(self, device: Path, is_supported: bool) -> None:
+        self.name = str(device)
+        self.is_supported = is_supported
+        self.is_low = False
+
+    def set_low_latency_mode(self, is_low: bool) -> None:
+        """Set the mode. Raises ValueError, as pyserial does."""
+        if not self.is_supported:
+            raise ValueError("Failed to update ASYNC_LOW_LATENCY flag")
+        self.is_low = is_low
+
+
+def test_set_low_latency_uses_driver_then_timer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never an error if neither is there."""
+    monkeypatch.setattr(serial_port, "LATENCY_TIMER_FOLDER", tmp_path)
+    adapter = FakeAdapter(tmp_path / "ttyUSB0", is_supported=True)
+    assert serial_port.set_low_latency(adapter)  # type: ignore[arg-type]
+    assert adapter.is_low
+    adapter.is_supported = False
+    assert not serial_port.set_low_latency(adapter)  # type: ignore[arg-type]
+    timer = tmp_path / "ttyUSB0" / "latency_timer"
+    timer.parent.mkdir()
+    timer.write_text("16")
+    assert serial_port.set_low_latency(adapter)  # type: ignore[arg-type]
+    assert timer.read_text() == "1"
+    assert not serial_port.set_low_latency(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.pty
+def test_serial_port_baud_and_timeout_can_change() -> None:
+    with EmulatedPort(EmulatedArm(), physics=False) as terminal:
+        port = SerialPort(terminal.name)
+        port.reply_timeout = 0.03
+        assert port.reply_timeout == 0.03
+        port.set_baud(115_200)
+        port.set_baud(1_000_000)
+        port.write(encode(build_ping(1)))
+        port.close()
+        with pytest.raises(ConnectionLostError):
+            port.write(b"\xff")

@@ -13,10 +13,10 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoSilentError
 from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.diagnosis import WrongServoError
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, JointCalibration
-from metagui.arms.so101.motors import WrongServoError
 from metagui.arms.so101.so101_arm import OverheatedError, SO101Arm, TorqueLostError
 from tests.helpers.emulated_bench import BENCH_MOUNT_OFFSETS, EmulatedBench, make_emulated_arm, send_target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,11 @@ def test_bus_echo_is_detected(baud: int | None) -> None:
 
 def test_bus_endless_noise_is_given_up() -> None:
     class EndlessNoise:
+        reply_timeout = 0.01
+        clock = staticmethod(time.perf_counter)
+
         def write(self, data: bytes) -> None: ...
+        def set_baud(self, baud: int) -> None: ...
         def close(self) -> None: ...
         def discard(self) -> int:
             return 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,11 +29,13 @@ from tests.helpers.user import SimulatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from metagui.gui.theme.theme import ThemeChoice
+
+CALIBRATIONS = Path(__file__).parents[2] / "data" / "calibrations"
+"""Calibrations that owners of arms published."""
 
 
 class WizardBench:
@@ -245,6 +248,13 @@ def test_wizard_file_unlike_model_shows_warning(bench: WizardBench, page: Calibr
     bench.press(page.secondary_button)
     assert page.stage is CalibrationStage.HOLD
     assert not bench.shows_problem("")
+
+
+@pytest.mark.parametrize(("file", "problem"), [("so100-follower", "SO-100"), ("follower-b", "held by eye")])
+def test_wizard_doubtful_file_shows_doubt(page: CalibrationWizard, bench: WizardBench, file: str, problem: str) -> None:
+    page.import_file(str(CALIBRATIONS / f"{file}.json"))
+    assert page.stage is CalibrationStage.CHECK
+    assert bench.shows_problem(problem)
 
 
 def test_wizard_write_failed_can_be_repeated(bench: WizardBench, page: CalibrationWizard, tmp_path: Path) -> None:

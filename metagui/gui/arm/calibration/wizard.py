@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.so101.arm_registry import RegisteredArm, check_name
 from metagui.arms.so101.calibration import CalibrationError, load
+from metagui.arms.so101.calibration_checks import describe_doubts
 from metagui.arms.so101.range_of_motion import Sweep
 from metagui.gui.arm.calibration.joint_travel import (
     JointTravel,
@@ -179,7 +180,8 @@ class CalibrationWizard(CalibrationPage):
         self.calibration, self._imported_file = calibration, file_name
         joints = compare_with_model(calibration)
         self.bars.show_travels(joints)
-        self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful=any(joint.status == "wrong" for joint in joints))
+        is_doubtful = any(joint.status == "wrong" for joint in joints)
+        self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful, " ".join(describe_doubts(calibration)))
         self._check_name()
 
     def _check_name(self) -> None:

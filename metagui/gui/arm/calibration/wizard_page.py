@@ -103,8 +103,10 @@ class CalibrationPage(QFrame):
         theme.changed.connect(self._tint)
         self._tint()
 
-    def show_stage(self, stage: CalibrationStage, file_name: str = "", is_doubtful: bool = False) -> None:
-        """Show a stage; ``file_name`` is the file of an imported calibration, if any."""
+    def show_stage(
+        self, stage: CalibrationStage, file_name: str = "", is_doubtful: bool = False, doubts: str = ""
+    ) -> None:
+        """Show a stage; ``file_name`` is the file of an imported calibration, ``doubts`` what to check in it."""
         self.stage, texts = stage, STAGE_TEXTS[stage]
         self.sentence_label.setText(_IMPORTED_TEXT.format(file=file_name) if file_name else texts.sentence)
         for number, label in enumerate(self._steps):
@@ -117,7 +119,7 @@ class CalibrationPage(QFrame):
         self.cancel_button.setEnabled(stage is not CalibrationStage.WRITE)
         self._name_row.setVisible(stage in (CalibrationStage.CHECK, CalibrationStage.WRITE))
         self.name_field.setEnabled(stage is CalibrationStage.CHECK)
-        self._doubt_text = _DOUBTFUL_TEXT if is_doubtful else ""
+        self._doubt_text = " ".join(text for text in (doubts, _DOUBTFUL_TEXT if is_doubtful else "") if text)
         self.show_problem(self._doubt_text)
         (self.name_field if stage is CalibrationStage.CHECK else self.primary_button).setFocus()
 

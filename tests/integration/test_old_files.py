@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QByteArray, QCoreApplication, QSettings, QTimer
+from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QSettings, QTimer
 from PySide6.QtWidgets import QApplication, QSplitter
 from safetensors import safe_open
 from typer.main import get_command
@@ -577,6 +577,8 @@ def test_the_window_opens_as_it_was_closed(tmp_path: Path, qtbot: QtBot, named_a
 
     QTimer.singleShot(0, lambda: QTimer.singleShot(1000, look))  # a second after everything was begun
     assert main([]) == 0
+    # The last window's closing asked to quit, too: left in the queue, that would end every later event loop at once.
+    QCoreApplication.removePostedEvents(named_app, QEvent.Type.Quit.value)
     assert seen["colours"] == wanted["colours"] == "dark"
     assert seen["chosen"] == wanted["chosen"] == "arm:left arm"
     assert seen["counts_in"] == {True: wanted["counts_in_simulated"], False: wanted["counts_in"]}

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.theme.theme import Theme
     from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
     from metagui.gui.window.session import Session
+    from metagui.gui.window.session_parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
     from metagui.learning.prior import Prior
 
 APPLICATION_NAME = "metagui"
@@ -134,7 +134,7 @@ def _make_arm_parts(
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.connection_flow import ConnectionFlow
-    from metagui.gui.window.parts import ArmParts
+    from metagui.gui.window.session_parts import ArmParts
 
     ports = list_ports or list_usb_ports
     controller = ArmController(simulated, library_folder, messages)
@@ -153,7 +153,7 @@ def _make_teaching_parts(
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
-    from metagui.gui.window.parts import TeachingParts
+    from metagui.gui.window.session_parts import TeachingParts
 
     return TeachingParts(
         ModeController(arm.controller, arm.connection, countdown, state, messages),
@@ -175,7 +175,7 @@ def _make_learning_parts(
     from metagui.gui.learning.adaptation_controller import AdaptationController
     from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
     from metagui.gui.similarity.similarity_controller import SimilarityController
-    from metagui.gui.window.parts import LearningParts
+    from metagui.gui.window.session_parts import LearningParts
 
     jobs = LearningQueue()
     prior = PriorStore(load_prior, [joint.name for joint in simulated.joints], simulated.objects, messages)
@@ -196,7 +196,7 @@ def _make_execution_parts(
 ) -> ExecutionParts:
     from metagui.gui.execution.execution_controller import ExecutionController
     from metagui.gui.execution.policy_run import PolicyRunner
-    from metagui.gui.window.parts import ExecutionParts
+    from metagui.gui.window.session_parts import ExecutionParts
 
     runner = PolicyRunner(arm.controller, library_model, queue)
     controller = ExecutionController(
@@ -216,7 +216,7 @@ def _make_recording_parts(
 ) -> RecordingParts:
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.recording_controller import RecordingController
-    from metagui.gui.window.parts import RecordingParts
+    from metagui.gui.window.session_parts import RecordingParts
 
     controller = RecordingController(
         arm.controller, library_model, teaching.modes, teaching.clicks, countdown, state, messages

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Segment
     from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
     from metagui.gui.window.session import Session
+    from metagui.gui.window.session_parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
 
 
 class ActionSlots(QObject):

@@ -10,7 +10,7 @@ from metagui.gui.arm.capabilities import ObjectPlaceable
 if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppSnapshot
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.gui.window.parts import ArmParts, LearningParts, RecordingParts, TeachingParts
+    from metagui.gui.window.session_parts import ArmParts, LearningParts, RecordingParts, TeachingParts
 
 
 def take_snapshot(

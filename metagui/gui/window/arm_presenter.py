@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from metagui.arms.teleoperation.velocity import VelocityController
     from metagui.gui.core.app_state import AppSnapshot
     from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.parts import ArmParts, ExecutionParts, TeachingParts
     from metagui.gui.window.session import Session
+    from metagui.gui.window.session_parts import ArmParts, ExecutionParts, TeachingParts
 
 
 class NoticeContent(NamedTuple):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import TakeKey
     from metagui.gui.learning.loss_panel import LossPanel
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
-    from metagui.gui.window.parts import LearningParts
     from metagui.gui.window.session import Session
+    from metagui.gui.window.session_parts import LearningParts
     from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.similarity.siamese import SiameseStep
 

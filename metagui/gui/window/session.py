@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.gui.window.parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
+    from metagui.gui.window.session_parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
 
 
 class Session(QObject):

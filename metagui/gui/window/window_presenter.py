@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.core.messages import MessageKind
     from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.parts import ArmParts, LearningParts, RecordingParts, TeachingParts
     from metagui.gui.window.session import Session
+    from metagui.gui.window.session_parts import ArmParts, LearningParts, RecordingParts, TeachingParts
 
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""

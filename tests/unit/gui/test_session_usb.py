@@ -155,7 +155,7 @@ def test_unplug_while_recording_saves_take_and_reconnects(
     wait_for_message(qtbot, session, "Saved “cut short”")
     assert len(session.library.library.list_takes("cut short")) == 1
     assert session.arm.connection.reconnecting
-    assert was_posted(session, "disappeared")
+    assert was_posted(session, "vanished")
     assert was_posted(session, "comes back by itself")
     until(qtbot, lambda: "not plugged in" in session.arm.connection.reconnect_problem)
     usb_port.plug()

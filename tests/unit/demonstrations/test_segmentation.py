@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,13 @@ from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.programs.task_distribution import draw_programs
-from metagui.demonstrations.recording.segmentation import align_segmentation, ensure_segmented, segment_take
+from metagui.demonstrations.recording.segmentation import (
+    MIN_LONG_REST_STRENGTH,
+    align_segmentation,
+    ensure_segmented,
+    find_boundaries,
+    segment_take,
+)
 from metagui.demonstrations.recording.smoothed_trajectory import SmoothedTrajectory
 from metagui.learning.policy.features import encode
 from tests.helpers.hands import make_hand_guided
@@ -70,6 +77,24 @@ def test_align_segmentation_of_hand_guided_takes() -> None:
     assert together / count > 0.9, "between 0.90 and 0.99, depending on the seed"
     assert np.median(errors) <= 12
     assert together >= alone
+
+
+def test_segment_take_keeps_short_rests_only_above_objects() -> None:
+    """Without other takes as evidence, a short rest is a boundary above an object and nowhere else."""
+    rng, compared = np.random.default_rng(1), 0
+    for shown in itertools.chain.from_iterable(_takes()):
+        take, _ = make_hand_guided(shown, rng)
+        away = replace(take, object_positions=take.object_positions + [1.0, 1.0, 0.0])
+        found = [each for each in find_boundaries(away) if each.strength >= 1.0]
+        short = [each for each in found if each.cue == "rest" and each.strength < MIN_LONG_REST_STRENGTH]
+        assert len(segment_take(away)) == 1 + len(found) - len(short)
+        if short:
+            compared += 1
+            below = away.object_positions.copy()
+            below[:, 0] = away.tool_positions[short[0].stop]
+            free = replace(away, object_positions=below, held=np.zeros_like(away.held))
+            assert short[0].start in {each.start for each in segment_take(free)}
+    assert compared
 
 
 def test_segments_exclude_pauses_and_can_be_encoded() -> None:

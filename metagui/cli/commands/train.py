@@ -198,7 +198,7 @@ def make_settings(inputs: TrainingInputs) -> "TrainingSettings":
     default = TrainingSettings(seed=inputs.seed)
     shortened = {
         name: replace(phase, steps=max(1, round(phase.steps * inputs.length)))
-        for name in ("encoder", "dagger", "inner", "baseline", "siamese")
+        for name in ("encoder", "dagger", "inner", "baseline")
         if (phase := getattr(default, name))
     }
     return replace(default, **shortened)

@@ -187,7 +187,8 @@ def _prepare_episodes(
 
     The takes are from the second of the ``sets``, those by people, or from the first.
     """
-    rng = np.random.default_rng(seed)
+    rng, (scripted, people) = np.random.default_rng(seed), sets
+    known = set(people.task_indices.tolist()) if people is not None else set()
     names = tuple(obj.name for obj in SimulatedArm(0).objects)
     for count, program in zip(itertools.cycle(support_take_counts), programs, strict=False):
         tasks = [index.get(meta_task_name(program.name, i)) for i in range(len(program.instructions))]
@@ -195,8 +196,8 @@ def _prepare_episodes(
         if any(task is None for task in tasks):
             continue
         skills = []
-        data, people = sets
-        if people is not None and rng.random() < PEOPLE_PROBABILITY and np.isin(tasks, people.task_indices).all():
+        data = scripted
+        if people is not None and known.issuperset(tasks) and rng.random() < PEOPLE_PROBABILITY:
             data = people
         for task in tasks:
             takes = data.find_segments(task)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Hyperparameters of making a prior; the defaults take a quarter of an hour on two cores, with the takes."""
+    """Hyperparameters of making a prior; the defaults take 25 minutes on two cores, with the takes."""
 
     seed: int = 0
     """Seed of initial weights, batches and the training-validation split."""

@@ -173,8 +173,8 @@ class TaskPolicy:
             "anchors": self.object_names, "provenance": self.provenance.to_dict(),
         }  # fmt: skip
         if self.replay is not None:
-            arrays, rows = pack_replay(self.replay)
-            header |= {"format": REPLAY_FORMAT, "replay": rows}
+            arrays, replay_rows = pack_replay(self.replay)
+            header |= {"format": REPLAY_FORMAT, "replay": replay_rows}
             tensors |= {f"{_REPLAY_PREFIX}{name}": torch.from_numpy(array) for name, array in arrays.items()}
         save_tensors(path, tensors, {"adapted": json.dumps(header)})
 

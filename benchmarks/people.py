@@ -37,10 +37,9 @@ from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.replay_rollout import make_replay_policy, make_rollout_controller
 from metagui.learning.adaptation.rollout import run_rollout
 from metagui.learning.adaptation.selection import Candidate
-from metagui.learning.evaluation.episodes import make_rollout_controller
-from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
 from metagui.learning.prior import load, load_shipped
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -145,7 +144,7 @@ def _is_near(position: FloatArray, goal: FloatArray) -> bool:
     return bool(np.linalg.norm(position - goal) < MAX_GOAL_DISTANCE_M)
 
 
-def run_policy(program: TaskProgram, adapted: TaskPolicy | ObjectReplay, seed: int) -> tuple[bool, str]:
+def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
     """Run a policy in the scene of ``seed``; return whether the objects end right, and the outcome."""
     arm = SimulatedArm(seed)
     arm.connect()
@@ -212,16 +211,17 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
         for candidate in ("chosen", *options.candidates):
-            policy: TaskPolicy | ObjectReplay = adapted
+            policy = adapted
             if candidate == Candidate.OBJECT_REPLAY:
-                policy = build_object_replay(takes[:shots])
+                policy = make_replay_policy(takes[:shots])
             elif candidate != "chosen":
                 if not all(candidate in skill.candidate_params for skill in adapted.skills):
                     continue
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
-            choice = () if isinstance(policy, ObjectReplay) else tuple(skill.choice for skill in policy.skills)
-            rows.append(Row(name, program.name, shots, candidate, sum(successes), len(successes), right, choice))
+            rows.append(
+                Row(name, program.name, shots, candidate, sum(successes), len(successes), right, policy.choices)
+            )
     return rows
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from metagui.learning.prior import Prior
     from metagui.learning.torch_utils.functional_mlp import Params
 
 BASELINE_PHASE = "multi-task rival"
@@ -46,3 +47,9 @@ def train_auxiliary_models(
     baseline = yield from phases.run(BASELINE_PHASE, model, state, settings.baseline, SamplingSettings())
     frozen = {name: tensor.detach() for name, tensor in baseline.meta.params.items()}
     return AuxiliaryModels(frozen, phases.validations)
+
+
+def take_auxiliary_models(prior: Prior) -> AuxiliaryModels:
+    """Return the baseline of a prior, with its validations."""
+    validations = [row for row in prior.metadata.get("validation", ()) if row["phase"] == BASELINE_PHASE]
+    return AuxiliaryModels(prior.baseline, validations)

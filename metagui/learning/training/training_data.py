@@ -9,7 +9,7 @@ from metagui.learning.policy import dataset, features
 from metagui.learning.policy.dataset import MetaDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration
@@ -21,15 +21,20 @@ class TrainingData:
 
     decisions: MetaDataset
     """Decisions for the policy."""
+    people: MetaDataset | None = None
+    """Decisions of takes of the same tasks by people, for support sets; None without any."""
 
     def save(self, folder: Path) -> None:
-        """Write the cache, atomically. Raises OSError."""
+        """Write the cache: one or two ``.npz`` files, each atomically. Raises OSError."""
         self.decisions.save(folder / "decisions.npz")
+        if self.people is not None:
+            self.people.save(folder / "people.npz")
 
     @classmethod
     def load(cls, folder: Path) -> TrainingData:
         """Read the cache. Raises DatasetError."""
-        return cls(MetaDataset.load(folder / "decisions.npz"))
+        people = MetaDataset.load(folder / "people.npz") if (folder / "people.npz").is_file() else None
+        return cls(MetaDataset.load(folder / "decisions.npz"), people)
 
 
 def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
@@ -41,3 +46,20 @@ def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
     for take in demonstrations:
         segments.setdefault(take.task, []).append(features.encode(take))
     return TrainingData(dataset.build_dataset(segments))
+
+
+def encode_people(demonstrations: Iterable[Demonstration], task_names: Sequence[str]) -> MetaDataset | None:
+    """Encode takes by people of the tasks in ``task_names``; None if there are none. Raises FeatureError.
+
+    Segments too short to learn from and takes of other tasks are left out.
+    """
+    index = {name: task for task, name in enumerate(task_names)}
+    segments: list[features.SegmentArrays] = []
+    tasks: list[int] = []
+    for take in demonstrations:
+        for number, segment in enumerate(features.encode(take)):
+            task = index.get(dataset.meta_task_name(take.task, number))
+            if task is not None and len(segment) >= dataset.MIN_SEGMENT_DECISIONS:
+                segments.append(segment)
+                tasks.append(task)
+    return dataset.concatenate_segments(segments, tasks, tuple(task_names)) if segments else None

@@ -13,6 +13,7 @@ from metagui.cli.commands import (
     similar,
     takes,
     train,
+    train_encoder,
 )  # isort: skip
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "similar",
     "takes",
     "train",
+    "train_encoder",
 ]

@@ -79,7 +79,7 @@ def train(
     data: DataFolder = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Prior to continue from; its encoder of similar tasks is kept."),
+        typer.Option(help="Prior to continue from."),
     ] = None,
     library: Annotated[Path | None, typer.Option(hidden=True, help="Old form of metagui fine-tune.")] = None,
     as_json: AsJson = False,

@@ -66,7 +66,7 @@ class EncoderTraining(QObject):
                 LearningActivity.TRAINING,
                 work,
                 self._on_progress,
-                partial(self._on_trained, left_out),
+                partial(self.finish, left_out),
                 self._messages.post_error,
                 self._on_cancelled,
                 compute_step_fraction,
@@ -80,7 +80,8 @@ class EncoderTraining(QObject):
     def _on_progress(self, batch: list[Any]) -> None:
         self.training_progressed.emit(batch[-1])
 
-    def _on_trained(self, left_out: list[str], result: LibraryTraining) -> None:
+    def finish(self, left_out: list[str], result: LibraryTraining) -> None:
+        """Report a result, with the takes that were left out; use and store the encoder if it is better."""
         self._library_model.report_left_out(left_out)
         before, after = result.before, result.after
         text = (

@@ -58,7 +58,7 @@ class TakeOverlay(QWidget):
         self._swatches = (LineSwatch(make_pen("#000000")), LineSwatch(make_pen("#000000")))
         self._top_view = PathPlot(theme, "Paths seen from above", "to the right, cm", "forward, cm", True)
         self._height_plot = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
-        self._verdict_label = ElidingLabel(max_lines=2)
+        self.verdict_label = ElidingLabel(max_lines=2)
         self._back_button = QPushButton()
         self._back_button.setObjectName("flat")
         self._back_button.setText("Back")
@@ -80,7 +80,7 @@ class TakeOverlay(QWidget):
         top = QHBoxLayout()
         top.addWidget(self._back_button)
         top.addLayout(names, 1)
-        top.addWidget(self._verdict_label, 1)
+        top.addWidget(self.verdict_label, 1)
         plots = QHBoxLayout()
         plots.addWidget(self._top_view, 1)
         plots.addWidget(self._height_plot, 1)
@@ -92,7 +92,7 @@ class TakeOverlay(QWidget):
 
     def show_pair(self, first: Demonstration, second: Demonstration, verdict: str = "") -> None:
         """Overlay two takes, with the verdict on their tasks in words."""
-        self._verdict_label.set_full_text(verdict[:1].upper() + verdict[1:])
+        self.verdict_label.set_full_text(verdict[:1].upper() + verdict[1:])
         for label, take in zip(self._name_labels, (first, second), strict=True):
             label.setText(f"{take.task}, take {take.name}")
         pair = (first, second)

@@ -44,6 +44,10 @@ class CalibratedEncoder:
         """True if it was trained further on a library's takes."""
         return OWN_KEY in self.about
 
+    def with_about(self, about: dict[str, Any]) -> CalibratedEncoder:
+        """Return the encoder with other values about how it was made."""
+        return replace(self, about=about)
+
     def save(self, path: Path) -> None:
         """Write the file atomically, in half precision where that is exact. Raises OSError."""
         calibration = self.calibration.as_dict() if self.calibration else None
@@ -69,17 +73,21 @@ def load_encoder(path: Path) -> CalibratedEncoder:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             params = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no dictionary
-        version, header = int(metadata["format"]), json.loads(metadata["encoder"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        version = int(metadata["format"])
+        if version != ENCODER_FORMAT:
+            raise EncoderFileError(
+                f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this "
+                "program, whose encoder saw takes in another form. Your takes are unchanged. Train it again."
+            )
+        header = json.loads(metadata["encoder"])
+        calibration = VerdictCalibration.from_dict(header["calibration"])
+        found = CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), calibration, dict(header["about"]))
+        wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise EncoderFileError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
-    if version != ENCODER_FORMAT:
-        raise EncoderFileError(
-            f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this program, "
-            "whose encoder saw takes in another form. Your takes are unchanged. Train it again."
-        )
-    return _check(
-        path, CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), _read_calibration(header), header["about"])
-    )
+    if {name: tensor.shape for name, tensor in params.items()} != wanted:
+        raise EncoderFileError(f"{path} was made for another network than this program's. Train it again.")
+    return found
 
 
 def load_shipped_encoder() -> CalibratedEncoder:
@@ -118,15 +126,3 @@ def load_encoder_for_library(library: Path) -> CalibratedEncoder:
         shipped = load_shipped_encoder()
         problem = f"{error} The shipped encoder is used until then."
         return replace(shipped, about=shipped.about | {"problem": problem})
-
-
-def _read_calibration(header: dict[str, Any]) -> VerdictCalibration | None:
-    return VerdictCalibration.from_dict(header["calibration"])
-
-
-def _check(path: Path, found: CalibratedEncoder) -> CalibratedEncoder:
-    """Return the encoder if its tensors have the shapes of its sizes. Raises EncoderFileError."""
-    wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
-    if {name: tensor.shape for name, tensor in found.encoder.params.items()} != wanted:
-        raise EncoderFileError(f"{path} was made for another network than this program's. Train it again.")
-    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,21 +15,11 @@ from metagui.learning.similarity.verdicts import LabelledDistances, calibrate, j
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
+    from metagui.learning.similarity.labelled_takes import LabelledTakes
     from metagui.learning.similarity.siamese import SiameseSettings, SiameseStep
-    from metagui.learning.similarity.task_labels import TaskLabels
 
 HELD_OUT_FRACTION = 0.12
 """Fraction of the tasks on which the verdicts are calibrated."""
-
-
-@dataclass(frozen=True)
-class LabelledTakes:
-    """Takes of one task by one kind of demonstrator."""
-
-    labels: TaskLabels
-    demonstrator: str
-    """Script, or people."""
-    takes: Trajectories
 
 
 def train_calibrated_encoder(

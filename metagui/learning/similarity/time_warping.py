@@ -33,4 +33,4 @@ def _select_channels(take: Trajectories, end_effector_only: bool) -> Array:
     if end_effector_only:
         return shared
     objects = take.object_channels[0].reshape(len(shared), -1)
-    return np.concatenate([objects, shared], axis=1)
+    return np.hstack([objects, shared])

@@ -20,6 +20,7 @@ from metagui.learning.similarity.embeddings import (
     measure_distances,
     measure_row_distances,
 )
+from metagui.learning.similarity.task_labels import is_same_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -144,7 +145,9 @@ class LabelledDistances:
 
     distances: Distances
     same: BoolArray
-    """(n,) True for a take and the others of its own task."""
+    """(n,) True if both are the same task, as ``is_same_task`` says."""
+    identical: BoolArray
+    """(n,) True if the instructions are equal to the last parameter."""
     motion: BoolArray
     """(n,) True if the motion is the same."""
     objects: BoolArray
@@ -176,14 +179,13 @@ def measure_takes_against_tasks(
             truth.append(_compare_labels(labels[query], [labels[task] for task in np.array(list(library))[kept]], own))
             if len(own) > 1:
                 found.append(measure_row_distances(own, own.means_without_each()))
-                truth.append(np.ones((len(own), 3), dtype=bool))
+                truth.append(np.ones((len(own), 4), dtype=bool))
         else:
             found.append(_flatten(distances))
             truth.append(_compare_labels(labels[query], [labels[task] for task in library], own))
-    same, motion, objects = np.concatenate(truth).T
     parts = ((each.task, each.motion, each.objects) for each in found)
     joined = Distances(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    return LabelledDistances(joined, same, motion, objects)
+    return LabelledDistances(joined, *np.concatenate(truth).T)
 
 
 def _flatten(distances: Distances) -> Distances:
@@ -191,18 +193,22 @@ def _flatten(distances: Distances) -> Distances:
 
 
 def _compare_labels(own: TaskLabels, others: Sequence[TaskLabels], takes: Embeddings) -> BoolArray:
-    """Return whether task, motion and objects are the same, (takes * others, 3), take by take."""
+    """Return whether task, instructions, motion and objects are the same, (takes * others, 4), take by take."""
     rows = [
-        [own.task == other.task, *(a is not None and a == b for a, b in zip(own[1:], other[1:], strict=True))]
+        [
+            is_same_task(own, other),
+            own.task == other.task,
+            *(a is not None and a == b for a, b in zip(own[1:], other[1:], strict=True)),
+        ]
         for other in others
     ]
-    return np.tile(np.array(rows, dtype=bool).reshape(-1, 3), (len(takes), 1))
+    return np.tile(np.array(rows, dtype=bool).reshape(-1, 4), (len(takes), 1))
 
 
 def join_pairs(parts: Sequence[LabelledDistances]) -> LabelledDistances:
     """Return the pairs of all parts."""
     columns = zip(*((p.distances.task, p.distances.motion, p.distances.objects) for p in parts), strict=True)
-    truth = zip(*((part.same, part.motion, part.objects) for part in parts), strict=True)
+    truth = zip(*((part.same, part.identical, part.motion, part.objects) for part in parts), strict=True)
     return LabelledDistances(Distances(*map(np.concatenate, columns)), *map(np.concatenate, truth))
 
 

@@ -2,7 +2,8 @@
 
 Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. Policies adapted to one and
 to three takes run in unseen scenes; success depends on where the objects end, not on the motion. ``--people held-out``
-are those on whom nothing was tuned. ``--candidates`` also runs candidates that were not chosen, and "object replay".
+are those on whom nothing was tuned; ``--people final`` have habits of their own, for one report on a finished prior.
+``--candidates`` also runs candidates that were not chosen, and "object replay".
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,23 +24,23 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.human_demonstrator import (
+from metagui.demonstrations.people.habits import (
+    FINAL_STYLES,
     HELD_OUT_STYLES,
     TUNING_STYLES,
     HumanStyle,
-    demonstrate_by_hand,
 )
+from metagui.demonstrations.people.human_demonstrator import demonstrate_by_hand
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.replay_rollout import make_replay_policy, make_rollout_controller
 from metagui.learning.adaptation.rollout import run_rollout
 from metagui.learning.adaptation.selection import Candidate
-from metagui.learning.evaluation.episodes import make_rollout_controller
-from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
-from metagui.learning.prior import load_shipped
+from metagui.learning.prior import load, load_shipped
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
@@ -142,7 +144,7 @@ def _is_near(position: FloatArray, goal: FloatArray) -> bool:
     return bool(np.linalg.norm(position - goal) < MAX_GOAL_DISTANCE_M)
 
 
-def run_policy(program: TaskProgram, adapted: TaskPolicy | ObjectReplay, seed: int) -> tuple[bool, str]:
+def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
     """Run a policy in the scene of ``seed``; return whether the objects end right, and the outcome."""
     arm = SimulatedArm(seed)
     arm.connect()
@@ -184,10 +186,10 @@ def is_achieved(program: TaskProgram, take: Demonstration) -> bool:
     return is_goal_state(program, before, replace(now, scene=scene), np.asarray(take.touched.any(axis=0)))
 
 
-def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool) -> TaskPolicy:
-    """Adapt the shipped prior as the window does."""
+def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool, prior: Path | None = None) -> TaskPolicy:
+    """Adapt the shipped prior, or the one in a file, as the window does."""
     settings = CandidateSettings(seed=seed, baselines=baselines, keep_all_candidates=True)
-    return run_to_end(adapt_task(load_shipped(), takes, settings), lambda _step: None)
+    return run_to_end(adapt_task(load(prior) if prior else load_shipped(), takes, settings), lambda _step: None)
 
 
 def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> list[Row]:
@@ -204,31 +206,33 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
     rows = []
     for shots in options.shots:
         try:
-            adapted = adapt(takes[:shots], options.seed, options.baselines)
+            adapted = adapt(takes[:shots], options.seed, options.baselines, options.prior)
         except Exception as error:  # noqa: BLE001 - a refusal is a result
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
         for candidate in ("chosen", *options.candidates):
-            policy: TaskPolicy | ObjectReplay = adapted
+            policy = adapted
             if candidate == Candidate.OBJECT_REPLAY:
-                policy = build_object_replay(takes[:shots])
+                policy = make_replay_policy(takes[:shots])
             elif candidate != "chosen":
                 if not all(candidate in skill.candidate_params for skill in adapted.skills):
                     continue
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
-            choice = () if isinstance(policy, ObjectReplay) else tuple(skill.choice for skill in policy.skills)
-            rows.append(Row(name, program.name, shots, candidate, sum(successes), len(successes), right, choice))
+            rows.append(
+                Row(name, program.name, shots, candidate, sum(successes), len(successes), right, policy.choices)
+            )
     return rows
 
 
 def main() -> None:
     """Print one line per row, then the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", choices=("tuned-on", "held-out", "script", "all"), default="all")
+    parser.add_argument("--people", choices=("tuned-on", "held-out", "final", "script", "all"), default="all")
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prior", type=Path, help="prior to adapt; the shipped one if not given")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--candidates", nargs="*", default=[])
     parser.add_argument("--tasks", type=int, nargs="*", default=list(range(len(TASKS))))
@@ -237,6 +241,7 @@ def main() -> None:
     groups: dict[str, tuple[HumanStyle | None, ...]] = {
         "tuned-on": TUNING_STYLES,
         "held-out": HELD_OUT_STYLES,
+        "final": FINAL_STYLES,
         "script": (None,),
     }
     styles = [each for name, group in groups.items() if options.people in (name, "all") for each in group]

@@ -1,7 +1,7 @@
 """Hand-guided takes: segmented as a person would, never refused, and sufficient to learn the task.
 
 The takes in ``data/hand_led`` are of a demonstrator on whom nothing was tuned, and have the segments of an older
-version; the others are of the styles in ``metagui.demonstrations.programs.human_demonstrator``.
+version; the others are of the styles in ``metagui.demonstrations.people``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from benchmarks.people import TASKS, adapt, is_achieved, record_hand_guided, run
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Segment
-from metagui.demonstrations.programs.human_demonstrator import HELD_OUT_STYLES, TUNING_STYLES, demonstrate_by_hand
+from metagui.demonstrations.people.habits import HELD_OUT_STYLES, TUNING_STYLES
+from metagui.demonstrations.people.human_demonstrator import demonstrate_by_hand
 from metagui.demonstrations.recording.segmentation import align_segmentation, ensure_segmented, segment_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
@@ -28,7 +29,7 @@ from metagui.learning.adaptation.selection import Candidate
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.human_demonstrator import HumanStyle
+    from metagui.demonstrations.people.habits import HumanStyle
     from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.adaptation.task_policy import TaskPolicy
 

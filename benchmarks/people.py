@@ -173,7 +173,7 @@ def is_program_achieved(
 ) -> bool:
     """Whether the objects end right, or a path (T, 3) visits all places twice; ``touches`` is (T, A)."""
     if not is_repeated_task(program):
-        return is_goal_state(program, before, now, touches.any(axis=0))
+        return is_goal_state(program, before, now, np.asarray(touches.any(axis=0)))
     index = [each.name for each in SimulatedArm.objects].index(program.instructions[0].object_name)
     return visits_all_places(program, before.positions[index], path, touches[:, index])
 

@@ -185,13 +185,14 @@ def test_people_visit_places_twice(program: TaskProgram) -> None:
     takes = record_hand_guided(program, TUNING_STYLES[1], 2)
     assert len(takes) == 2
     for take in takes:
-        half = replace(take, **_cut(take, len(take) // 2))
+        stop = len(take) // 2
+        assert take.states is not None
+        half = replace(
+            take,
+            tool_positions=take.tool_positions[:stop],
+            touched=take.touched[:stop],
+            held=take.held[:stop],
+            states=take.states[:stop],
+        )
         assert is_achieved(program, take)
         assert not is_achieved(program, half), "the first half is not enough"
-
-
-def _cut(take: Demonstration, stop: int) -> dict[str, np.ndarray]:
-    """Return the arrays by which success is judged, cut off."""
-    assert take.states is not None
-    columns = {"tool_positions": take.tool_positions, "touched": take.touched, "held": take.held, "states": take.states}
-    return {name: values[:stop] for name, values in columns.items()}

@@ -29,7 +29,7 @@ def dtw_distance(a: Trajectories, b: Trajectories, end_effector_only: bool = Fal
 
 def _select_channels(take: Trajectories, end_effector_only: bool) -> Array:
     """Return the compared channels (TRAJECTORY_POINTS, C) of one take."""
-    shared = take.global_channels[0]
+    shared: Array = take.global_channels[0]
     if end_effector_only:
         return shared
     objects = take.object_channels[0].reshape(len(shared), -1)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 UNEXPECTED_TEXT = (
-    "Something unexpected went wrong in the program ({name}). Recordings on the disk are safe, and the arm keeps its "
-    "safety limits. Go on, or restart the program; Copy details copies what a report of the error needs."
+    "An error in the program ({name}). Recordings on the disk are safe, and the arm keeps its safety limits. Go on, or "
+    "restart the program; Copy details copies what a report needs."
 )
 
 

@@ -98,14 +98,14 @@ class EmptyStateStack(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(content)
-        self._policies = (empty.sizePolicy(), content.sizePolicy())
+        self._policies = {empty: empty.sizePolicy(), content: content.sizePolicy()}
 
     def set_filled(self, filled: bool) -> None:
         """Show the content if ``filled``, else the empty state; the hidden one takes no room."""
         self._stack.setCurrentIndex(int(filled))
-        for index, policy in enumerate(self._policies):
-            hidden = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
-            self._stack.widget(index).setSizePolicy(policy if index == int(filled) else hidden)
+        hidden = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        for page, policy in self._policies.items():
+            page.setSizePolicy(policy if page is self._stack.currentWidget() else hidden)
 
     @property
     def is_filled(self) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from metagui.cli.library import is_usable
-from metagui.cli.output import CommandError, make_progress_bar, print_note
+from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
     from metagui.arms.so101.calibration import ArmCalibration
-    from metagui.demonstrations.formats.exchange import ExchangeProgress
+    from metagui.demonstrations.formats.exchange import ExchangeProgress, ExportReport
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.library import Library
 
@@ -70,3 +70,16 @@ def run_exchange(steps: Generator[ExchangeProgress, None, ReportT]) -> ReportT:
             bar.update(task, completed=step.done, total=step.total or None, status=step.description)
 
         return run_to_end(steps, show)
+
+
+def print_report(report: ExportReport, as_json: bool) -> None:
+    """Print the result of an export, and what was left out and why."""
+    for left in report.left_out:
+        print_note(f"Left out: {left.reason}")
+    for note in report.notes:
+        print_note(note)
+    document = {"file": str(report.files[0]), "files": [str(each) for each in report.files], "samples": report.samples}
+    document |= {"tasks": dict(report.takes), "notes": report.notes}
+    document |= {"left_out": [{"name": left.name, "reason": left.reason} for left in report.left_out]}
+    title = f"{', '.join(map(str, report.files))}: {report.takes.total()} takes, {report.samples} samples"
+    print_result(document, ("task", "takes"), report.takes.items(), as_json, title)

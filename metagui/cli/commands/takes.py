@@ -8,7 +8,7 @@ import typer
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ObjectPlacements, parse_placement
-from metagui.cli.exchange import choose_takes, get_picture_size, load_calibration, run_exchange
+from metagui.cli.exchange import choose_takes, get_picture_size, load_calibration, print_report, run_exchange
 from metagui.cli.library import open_library
 from metagui.cli.options import AsJson, LibraryFolder
 from metagui.cli.output import CommandError, print_note, print_result
@@ -22,30 +22,42 @@ Calibration = Annotated[
     typer.Option(help="Calibration file of the arm, to which LeRobot's units refer; the model's range if not given."),
 ]
 Unit = Annotated[str | None, typer.Option(help="Unit of joint angles: degrees, normalized (-100 to 100) or radians.")]
+Format = Annotated[str, typer.Option("--format", help="robomimic, lerobot, act or mcap.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task to export; repeat for more. Default: all.")]
+TakeNames = Annotated[list[str] | None, typer.Option("--take", help="A take to export; repeat for more. Default: all.")]
+IncludeFailed = Annotated[
+    bool, typer.Option("--include-failed", "--failed", help="Also export takes that are marked as failed.")
+]
+ValidationFraction = Annotated[
+    float,
+    typer.Option(
+        "--validation-fraction",
+        "--valid",
+        min=0.0,
+        max=0.9,
+        help="Fraction of each task's takes for validation (robomimic).",
+    ),
+]
+Camera = Annotated[bool, typer.Option("--camera", help="Render pictures of the scene (lerobot; act always does).")]
+PictureSize = Annotated[str, typer.Option(help="Width and height of pictures, pixels.")]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Make takes equally long by resampling instead of padding (act).")
+]
 
 
 @app.command("export", cls=CommandWithAliases)
 def export_takes(
     out: Annotated[Path, typer.Argument(help="The new file or folder, such as takes.hdf5.")],
-    format: Annotated[str, typer.Option(help="robomimic, lerobot, act or mcap.")] = "robomimic",
-    task: Annotated[list[str] | None, typer.Option(help="A task to export; repeat for more. Default: all.")] = None,
-    take: Annotated[list[str] | None, typer.Option(help="A take to export; repeat for more. Default: all.")] = None,
-    include_failed: Annotated[
-        bool, typer.Option("--include-failed", "--failed", help="Also export takes that are marked as failed.")
-    ] = False,
-    validation_fraction: Annotated[
-        float,
-        typer.Option(
-            "--validation-fraction", "--valid", min=0.0, max=0.9, help="Fraction of each task's takes for validation."
-        ),
-    ] = 0.1,
+    format_key: Format = "robomimic",
+    task: Tasks = None,
+    take: TakeNames = None,
+    include_failed: IncludeFailed = False,
+    validation_fraction: ValidationFraction = 0.1,
     unit: Unit = None,
     calibration: Calibration = None,
-    camera: Annotated[bool, typer.Option("--camera", help="Render pictures of the scene (lerobot).")] = False,
-    picture_size: Annotated[str, typer.Option(help="Width and height of pictures, pixels.")] = "320x240",
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Make takes equally long by resampling instead of padding (act).")
-    ] = False,
+    camera: Camera = False,
+    picture_size: PictureSize = "320x240",
+    resample: Resample = False,
     library: LibraryFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +69,7 @@ def export_takes(
     from metagui.demonstrations.formats.exchange import ExportOptions
     from metagui.demonstrations.formats.joint_units import parse_unit
 
-    registry.get_export_format(format)
+    registry.get_export_format(format_key)
     options = ExportOptions(
         validation_fraction=validation_fraction,
         unit=parse_unit(unit or "degrees"),
@@ -67,16 +79,7 @@ def export_takes(
         equal_length="resample" if resample else "pad",
     )
     takes = choose_takes(open_library(library), task, take, include_failed)
-    report = run_exchange(registry.export_takes(takes, out, format, options))
-    for left in report.left_out:
-        print_note(f"Left out: {left.reason}")
-    for note in report.notes:
-        print_note(note)
-    document = {"file": str(report.files[0]), "files": [str(each) for each in report.files], "samples": report.samples}
-    document |= {"tasks": dict(report.takes), "notes": report.notes}
-    document |= {"left_out": [{"name": left.name, "reason": left.reason} for left in report.left_out]}
-    title = f"{', '.join(map(str, report.files))}: {report.takes.total()} takes, {report.samples} samples"
-    print_result(document, ("task", "takes"), report.takes.items(), as_json, title)
+    print_report(run_exchange(registry.export_takes(takes, out, format_key, options)), as_json)
 
 
 @app.command("import", cls=CommandWithAliases)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, FloatArray, SceneObject
     from metagui.demonstrations.formats.exchange import PlacedObject
 
+MAX_JOINTS = 64
+"""Maximum number of joints of an imported take."""
 NOT_RECORDED_NOTE = "No joint targets are stored, so the joint angles of the next sample take their place."
 PLACEMENT_QUESTION = (
     "{name} does not say what stands on the table. Nothing was imported; place the objects "

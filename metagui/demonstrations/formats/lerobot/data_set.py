@@ -47,7 +47,7 @@ class DataSetInfo:
 
 
 @dataclass(frozen=True)
-class Episode:
+class EpisodePlace:
     """One episode and where its frames are."""
 
     index: int
@@ -65,14 +65,14 @@ class LeRobotDataSet:
         self.info = _parse_info(self._read_json(layout.INFO_PATH))
         self._columns: tuple[str, dict[str, NDArray[Any]]] = ("", {})
 
-    def list_episodes(self) -> list[Episode]:
+    def list_episodes(self) -> list[EpisodePlace]:
         """Return all episodes in order."""
         found = self._list_legacy() if self.info.version.startswith("v2") else self._list_present()
         if len(found) > MAX_EPISODES:
             raise ContentError(f"it has {len(found)} episodes")
         return sorted(found, key=lambda episode: episode.index)
 
-    def read_frames(self, episode: Episode, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    def read_frames(self, episode: EpisodePlace, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         """Return columns of one episode's frames, those of ``names`` that the data set has."""
         if self._columns[0] != episode.file:
             self._columns = (episode.file, self._read_columns(episode.file, names))
@@ -116,7 +116,7 @@ class LeRobotDataSet:
                 )
         return columns
 
-    def _list_present(self) -> list[Episode]:
+    def _list_present(self) -> list[EpisodePlace]:
         """Return the episodes of version 3.0."""
         tasks = self._read_tasks()
         folder, found = self.root / "meta/episodes", []
@@ -133,7 +133,7 @@ class LeRobotDataSet:
                 raise ContentError(f"{label}: {error}") from error
             for index, length, chunk, number, own in zip(*numbers, texts, strict=True):
                 data = layout.DATA_PATH.format(chunk_index=int(chunk), file_index=int(number))
-                found.append(Episode(int(index), _choose_task(own, tasks), int(length), data))
+                found.append(EpisodePlace(int(index), _choose_task(own, tasks), int(length), data))
         if not found:
             raise ContentError("meta/episodes has no episodes")
         return found
@@ -146,7 +146,7 @@ class LeRobotDataSet:
             names = [name for name in file.names if name != "task_index"]
             return [str(text) for text in file.read_values(names[0])] if names else []
 
-    def _list_legacy(self) -> list[Episode]:
+    def _list_legacy(self) -> list[EpisodePlace]:
         """Return the episodes of versions 2.0 and 2.1."""
         tasks = [str(each.get("task", "")) for each in self._read_lines(LEGACY_TASKS_PATH)]
         found = []
@@ -155,7 +155,7 @@ class LeRobotDataSet:
             if type(index) is not int or type(length) is not int or index < 0:
                 raise ContentError(f"{LEGACY_EPISODES_PATH} is damaged")
             data = LEGACY_DATA_PATH.format(chunk=index // self.info.chunk_size, episode=index)
-            found.append(Episode(index, _choose_task(values.get("tasks"), tasks), length, data))
+            found.append(EpisodePlace(index, _choose_task(values.get("tasks"), tasks), length, data))
         return found
 
     def _read_lines(self, name: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from metagui.demonstrations.formats.exchange import (
     MissingAnswerError,
 )
 from metagui.demonstrations.formats.foreign_take import (
+    MAX_JOINTS,
     NOT_RECORDED_NOTE,
     ForeignMotion,
     make_foreign_take,
@@ -45,10 +46,9 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.formats.exchange import ImportOptions
     from metagui.demonstrations.formats.foreign_take import ObjectMotion
-    from metagui.demonstrations.formats.lerobot.data_set import Episode
+    from metagui.demonstrations.formats.lerobot.data_set import EpisodePlace
 
 _COLUMNS = (layout.STATE, layout.ACTION, layout.ENVIRONMENT, layout.TRUE_TIME, "timestamp", "frame_index")
-MAX_JOINTS = 64
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,9 @@ def _parse_scale(own: dict[str, Any], joints: int) -> JointScale:
     return JointScale(unit, *arrays)
 
 
-def _make_take(context: _Context, episode: Episode, frames: dict[str, NDArray[Any]], scale: JointScale) -> ImportedTake:
+def _make_take(
+    context: _Context, episode: EpisodePlace, frames: dict[str, NDArray[Any]], scale: JointScale
+) -> ImportedTake:
     """Return the take of an episode. Raises ContentError, ExchangeError, MissingAnswerError, PlacementError."""
     name = f"episode {episode.index}"
     motion = _make_motion(context, frames, scale)

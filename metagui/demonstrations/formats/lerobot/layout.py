@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.formats.joint_units import JointScale
 
-VERSION = "v3.0"
+DATA_SET_VERSION = "v3.0"
 FILES_PER_CHUNK = 1000
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 VIDEO_PATH = "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4"
@@ -95,7 +95,7 @@ def make_info(
 ) -> dict[str, Any]:
     """Return the contents of ``meta/info.json``."""
     return {
-        "codebase_version": VERSION,
+        "codebase_version": DATA_SET_VERSION,
         "robot_type": robot_type,
         **totals,
         "chunks_size": FILES_PER_CHUNK,

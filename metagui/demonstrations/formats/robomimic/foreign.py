@@ -13,6 +13,7 @@ import numpy as np
 
 from metagui.demonstrations.formats.exchange import ImportedTake, MissingAnswerError
 from metagui.demonstrations.formats.foreign_take import (
+    MAX_JOINTS,
     NOT_RECORDED_NOTE,
     ForeignMotion,
     make_foreign_take,
@@ -38,7 +39,6 @@ POSITION_PATHS = ("obs/robot0_eef_pos", "obs/eef_pos", "obs/ee_position")
 """Places of the tool's position (N, 3), m."""
 QUATERNION_PATHS = {"obs/robot0_eef_quat": "xyzw", "obs/eef_quat": "wxyz", "obs/ee_quaternion": "xyzw"}
 """Places of the tool's orientation (N, 4), and the order of its numbers."""
-MAX_JOINTS = 64
 
 
 class ForeignFile:

@@ -22,6 +22,11 @@ EqualLength = Literal["pad", "resample"]
 """Way in which takes become equally long: the last sample is repeated, or samples are interpolated."""
 
 
+def make_sentence(text: str) -> str:
+    """Return a text with a full stop at its end."""
+    return f"{text.rstrip('.')}."
+
+
 class ExchangeError(LibraryError):
     """Takes cannot be exported or imported; the message gives the reason."""
 

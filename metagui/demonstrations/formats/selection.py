@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from metagui.arms.arm import make_read_only
-from metagui.demonstrations.demonstration import Demonstration, Segment, Timing
+from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.formats.exchange import ExchangeError, LeftOut
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.hdf5 import open_take, read_take
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from metagui.demonstrations.demonstration import Demonstration
     from metagui.demonstrations.storage.hdf5 import TakeInfo
-
-_SAMPLE_FIELDS = (
-    "time", "joint_positions", "joint_velocities", "tool_positions", "tool_yaws", "object_positions", "object_yaws",
-    "held", "touched", "command_requested", "command_sent",
-)  # fmt: skip
 
 
 class TakeKind(NamedTuple):
@@ -108,26 +104,24 @@ def trim_demonstration(demonstration: Demonstration) -> Demonstration:
     if demonstration.trim is None:
         return demonstration
     start, stop = demonstration.trim
-    arrays = {name: make_read_only(getattr(demonstration, name)[start:stop].copy()) for name in _SAMPLE_FIELDS}
     clipped = [
         Segment(max(s.start, start) - start, min(s.stop, stop) - start, s.instruction) for s in demonstration.segments
     ]
-    timing = demonstration.timing
-    states = demonstration.states
-    return replace(
-        demonstration,
-        **arrays,
-        states=None if states is None else make_read_only(states[start:stop].copy()),
-        segments=tuple(segment for segment in clipped if segment.start < segment.stop),
-        timing=Timing(
-            make_read_only(timing.lateness[start:stop].copy()),
-            make_read_only(timing.latency[start:stop].copy()),
-            make_read_only(timing.retries[start:stop].copy()),
-            timing.rate_requested,
-            timing.missed,
-        ),
-        trim=None,
-    )
+    segments = tuple(segment for segment in clipped if segment.start < segment.stop)
+    cut: Demonstration = _cut_arrays(demonstration, len(demonstration), start, stop)
+    return replace(cut, segments=segments, trim=None)
+
+
+def _cut_arrays(record: Any, count: int, start: int, stop: int) -> Any:
+    """Return a frozen record with samples [start, stop) of every array of ``count`` samples, also in inner records."""
+    changes: dict[str, Any] = {}
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if isinstance(value, np.ndarray) and len(value) == count:
+            changes[each.name] = make_read_only(value[start:stop].copy())
+        elif is_dataclass(value):
+            changes[each.name] = _cut_arrays(value, count, start, stop)
+    return replace(record, **changes)
 
 
 def number_path(path: Path, index: int) -> Path:

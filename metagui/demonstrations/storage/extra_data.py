@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metagui.demonstrations.health import HEALTH_TYPES
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError
 
@@ -23,13 +24,14 @@ METAGUI_GROUP = "metagui"
 _KNOWN_DATASETS = frozenset(
     {f"{group}/{key}" for group in ("obs", "next_obs") for key in robomimic_layout.OBSERVATION_KEYS}
     | {f"timing/{key}" for key in ("time", "lateness", "latency", "retries")}
+    | {f"health/{key}" for key in HEALTH_TYPES}
     | {"actions", "dones", "rewards", "states", "segments", *robomimic_layout.COMMAND_FIELDS}
 )
 _KNOWN_ATTRIBUTES = frozenset(
     {
         "format_version", "task", "arm", "notes", "led_by", "joint_names", "units", "anchors", "rate_asked",
-        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "trim", "num_samples",
-        "model_file",
+        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "trim", "faults",
+        "num_samples", "model_file",
     }
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ Paths are LeRobot's own, never those that a file states; everything is checked b
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from metagui.demonstrations.formats.lerobot import layout
 from metagui.demonstrations.formats.lerobot.parquet import ParquetFile
-from metagui.demonstrations.formats.named_file import find_kind, parse_json, read_json_file, read_text_file
+from metagui.demonstrations.formats.named_file import parse_json, read_json_file, read_text_file
 from metagui.demonstrations.storage.errors import ContentError, NewerFormatError
 
 if TYPE_CHECKING:
@@ -178,11 +179,9 @@ class LeRobotDataSet:
 def find_data_set(path: Path) -> Path | None:
     """Return the folder of the data set that ``path`` is, or is part of; None if there is none."""
     for folder in (path, *path.parents)[:6]:
-        try:
-            if (folder / layout.INFO_PATH).is_file() and find_kind(folder / layout.INFO_PATH) != "folder":
+        with contextlib.suppress(OSError, ValueError):
+            if (folder / layout.INFO_PATH).is_file():
                 return folder
-        except (ContentError, OSError):
-            continue
     return None
 
 

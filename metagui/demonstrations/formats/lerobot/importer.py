@@ -15,6 +15,7 @@ from metagui.demonstrations.formats.exchange import (
     JointUnit,
     LeftOut,
     MissingAnswerError,
+    make_sentence,
 )
 from metagui.demonstrations.formats.foreign_take import (
     MAX_JOINTS,
@@ -86,7 +87,7 @@ def read_lerobot(root: Path, options: ImportOptions) -> Iterator[ImportedTake | 
         except (ContentError, LibraryError, ArmError) as error:
             if scale is None and isinstance(error, ExchangeError):
                 raise  # the chosen unit suits no episode
-            yield LeftOut(name, f"{root.name}, {name}: {error}")
+            yield LeftOut(name, make_sentence(f"{root.name}, {name}: {error}"))
 
 
 def _find_joint_names(data: LeRobotDataSet) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_COLUMN_BYTES = 256 << 20
+MAX_COLUMN_BYTES = 64 << 20
 """Maximum size of one column that is read."""
 MAX_TABLE_ROWS = 50_000_000
 """Maximum number of rows of one file."""
@@ -181,7 +181,7 @@ class ParquetFile:
                 chunk = metadata.row_group(group).column(index)
                 if chunk.path_in_schema.split(".")[0] == name or chunk.path_in_schema == name:
                     size += max(chunk.total_uncompressed_size, chunk.num_values * 8)
-        if size > max(MAX_COLUMN_BYTES, 0) or size > max(_MAX_EXPANSION * self._size, 1 << 20):
+        if size > MAX_COLUMN_BYTES or size > max(_MAX_EXPANSION * self._size, 1 << 20):
             raise ContentError(f"its column {name!r} needs {size >> 20} MiB of memory, more than takes may have")
 
 

@@ -7,7 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError
-from metagui.demonstrations.formats.exchange import ExchangeError, ImportedTake, LeftOut, MissingAnswerError
+from metagui.demonstrations.formats.exchange import (
+    ExchangeError,
+    ImportedTake,
+    LeftOut,
+    MissingAnswerError,
+    make_sentence,
+)
 from metagui.demonstrations.formats.robomimic.foreign import ForeignFile, read_foreign_take
 from metagui.demonstrations.storage.checked_file import open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, LibraryError, NewerFormatError
@@ -45,7 +51,7 @@ def read_hdf5(path: Path, options: ImportOptions) -> Iterator[ImportedTake | Lef
         except MissingAnswerError:
             raise
         except (ContentError, LibraryError, ArmError) as error:
-            yield LeftOut(name, f"{path.name}, {name}: {error}")
+            yield LeftOut(name, make_sentence(f"{path.name}, {name}: {error}"))
 
 
 def read_own_takes(path: Path) -> Iterator[ImportedTake | LeftOut]:
@@ -69,7 +75,7 @@ def read_own_takes(path: Path) -> Iterator[ImportedTake | LeftOut]:
                 demo = file.open_group("data").open_group(name)
                 found = _decode_own(demo, f"{path.name}, {name}", name)
         except (ContentError, NewerFormatError) as error:
-            yield LeftOut(name, f"{path.name}, {name} cannot be read: {error}")
+            yield LeftOut(name, make_sentence(f"{path.name}, {name} cannot be read: {error}"))
             continue
         yield found
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.arms.control.tick import Controller, Tick
+    from metagui.arms.control.tick import Controller, JointMove, Tick
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.gui.arm.capabilities import SceneArm
     from metagui.gui.core.messages import Messages
@@ -65,6 +65,7 @@ class ArmController(QObject):
         self._held_at: int | None = None
         self._last_tick_index = -1
         self._reported_alarm = ""
+        self._reported_move: JointMove | None = None
         self._timer = QTimer(self, interval=POLL_PERIOD_MS)
         self._timer.timeout.connect(self.poll)
 
@@ -237,6 +238,7 @@ class ArmController(QObject):
             self._end_emergency_hold(tick)
             self.ticked.emit(tick)
             self._report_alarm(tick.alarm or "")
+            self._report_joint_move(tick.joint_move)
         self._report_run_end()
 
     def _on_error(self, message: str, fatal: bool) -> None:
@@ -258,6 +260,12 @@ class ArmController(QObject):
             self._reported_alarm = alarm
             if alarm and self._held_at is None:
                 self._messages.post(alarm, "warning")
+
+    def _report_joint_move(self, move: JointMove | None) -> None:
+        """Say why the arm moves by itself, once for every move."""
+        if move is not None and move is not self._reported_move:
+            self._messages.post(move.reason)
+        self._reported_move = move
 
     def _report_run_end(self) -> None:
         if self._run is not None and self._run.finished:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from metagui.arms.kinematics import MAX_DISPLACEMENT_M
+from metagui.arms.control.tick import GO_HOME_FIRST
+from metagui.arms.kinematics import MAX_DISPLACEMENT_M, has_cartesian_way
 from metagui.learning.adaptation.task_policy import TaskPolicyError
 from metagui.learning.policy.features import motion_from_action
 from metagui.learning.policy.track import Tracker
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.arms.control.loop import ControlLoop
+    from metagui.arms.control.tick import JointMove
     from metagui.arms.kinematics import ToolMotion
     from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
 
@@ -69,7 +71,7 @@ class RolloutController(Protocol):
     def stop(self) -> None:
         """End the run; the arm holds from its next decision on."""
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the next motion, or None if the run is over."""
 
 
@@ -96,6 +98,7 @@ class PolicyController:
         """Distance of the present state from the demonstrations, relative to the farthest of those."""
         self.done_probability = 0.0
         """Done probability at the last decision."""
+        self._started = False
         self._tracker = Tracker(objects)
         self._decision_count = self._done_count = self._settled_count = 0
         self._stuck_recovery = StuckRecovery(self.settings)
@@ -114,8 +117,11 @@ class PolicyController:
         """End the run; the arm holds from its next decision on."""
         self.outcome = self.outcome or "stopped"
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the run is over."""
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
+        """Return the next motion, None if the run is over; first the way home if the tool cannot start here."""
+        if not self._started and not self.finished and not has_cartesian_way(observation.joints.positions):
+            return GO_HOME_FIRST
+        self._started = True
         while not self.finished:
             skill = self.task_policy.skills[self.instruction_index]
             features = self._tracker.observe(observation)

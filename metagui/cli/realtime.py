@@ -62,9 +62,11 @@ def run_controller(
     for sink in sinks:
         loop.add_sink(sink)
     loop.start()
-    announced = None
+    alarm: str | None = None
+    announced: JointMove | None = None
     try:
         while loop.running and loop.error is None and time.monotonic() < deadline:
+            alarm = _report_alarm(loop, alarm)
             announced = _announce_joint_move(loop.latest, announced)
             if (wrapped is not None and wrapped.finished) or is_interrupted():
                 break
@@ -86,6 +88,14 @@ def _announce_joint_move(tick: Tick | None, announced: JointMove | None) -> Join
     if move is not None and move is not announced:
         print_note(move.reason)
     return move
+
+
+def _report_alarm(loop: ControlLoop, reported: str | None) -> str | None:
+    """Print the loop's alarm unless it is the one that was reported; return it."""
+    alarm = None if loop.latest is None else loop.latest.alarm
+    if alarm is not None and alarm != reported:
+        print_note(alarm)
+    return alarm
 
 
 def draw_seed() -> int:

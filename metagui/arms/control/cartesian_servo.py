@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 MIN_RISE_FRACTION = 0.7
-"""Fraction of a step that is upwards, above which an arm at the limit of its reach moves inwards to rise further."""
+"""Fraction of a step that is upwards, above which an arm at the limit of its reach moves sideways to rise further."""
+HIGHEST_RISE_DISTANCE_M = 0.20
+"""Distance from the pan axis at which the tool can rise highest, m."""
 
 
 class CartesianServo:
@@ -56,7 +58,7 @@ class CartesianServo:
     def step(self, observation: Observation, motion: ToolMotion, fraction: float = 0.5) -> Command:
         """Move the commanded pose by a fraction of ``motion`` and return the joint targets for it.
 
-        At the limit of its reach the arm slides along the limit, or moves inwards; if that is impossible too, it stays.
+        At the limit of its reach the arm slides along it, or moves to where it can rise; else it stays.
         """
         wanted = self._position + fraction * motion.displacement
         offset = wanted - observation.tool_position
@@ -69,12 +71,12 @@ class CartesianServo:
         return Command(self._last_targets)
 
     def _move_towards(self, wanted: FloatArray, yaw: float) -> JointAngles | None:
-        """Command the first reachable pose of: the wanted one, one along the limit of the reach, one inwards."""
+        """Command the first reachable pose of: the wanted one, one nearer to the middle, one along the limit."""
         step = wanted - self._position
         length = float(np.linalg.norm(step))
         positions = [wanted, _slide_along_reach_limit(self._position, wanted)]
         if step[2] > MIN_RISE_FRACTION * length:
-            positions.insert(1, _step_inwards(self._position, length))
+            positions.insert(1, _step_to_middle_of_reach(self._position, length))
         for position in positions:
             angles = solve_joint_angles(position.tolist(), yaw)
             if angles is not None:
@@ -94,8 +96,9 @@ def _slide_along_reach_limit(present: FloatArray, target: FloatArray) -> FloatAr
     return np.array([PAN_AXIS_X_M + x * scale, y * scale, present[2]])
 
 
-def _step_inwards(present: FloatArray, step: float) -> FloatArray:
-    """Return the point (3,) ``step`` m nearer to the pan axis at the present height: there the arm can rise further."""
+def _step_to_middle_of_reach(present: FloatArray, step: float) -> FloatArray:
+    """Return the point (3,) ``step`` m nearer to where the arm can rise highest, at the present height."""
     x, y = present[0] - PAN_AXIS_X_M, present[1]
-    scale = max(1.0 - step / max(math.hypot(x, y), 1e-9), 0.0)
+    distance = max(math.hypot(x, y), 1e-9)
+    scale = 1.0 + min(max(HIGHEST_RISE_DISTANCE_M - distance, -step), step) / distance
     return np.array([PAN_AXIS_X_M + x * scale, y * scale, present[2]])

@@ -209,7 +209,8 @@ class ControlLoop:
         )
         tick = Tick(
             self._index, started, lateness, self._timer.missed_deadlines, observation, requested, sent, state,
-            *self._interpolator.active_instruction, self.gate.alarm, self._interpolator.joint_move,
+            *self._interpolator.active_instruction, self.gate.alarm or observation.joints.alarm or None,
+            self._interpolator.joint_move,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)

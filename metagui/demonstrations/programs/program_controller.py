@@ -11,7 +11,7 @@ import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, UnreachableError
 from metagui.arms.control.tick import GO_HOME_FIRST, TICKS_PER_DECISION, JointMove
-from metagui.arms.kinematics import HOME_ANGLES_RAD, ToolMotion, has_cartesian_way
+from metagui.arms.kinematics import HOME_ANGLES_RAD, ToolMotion, has_cartesian_way, solve_joint_angles
 from metagui.demonstrations.json_codec import ProgramError
 from metagui.demonstrations.primitives.primitive import MotionStyle, PrimitiveMemory
 from metagui.demonstrations.primitives.registry import PRIMITIVES
@@ -62,6 +62,8 @@ class ProgramController:
         self._memory: PrimitiveMemory | None = None
         self._noise_rng = np.random.default_rng(self.style.noise_seed)
         self._monitor: SuccessMonitor | None = None
+        self._last_started: Instruction | None = None
+        self._restarted = False  # at most once, from the home pose
         self._tool_positions: deque[FloatArray] = deque(maxlen=round(MAX_STANDSTILL_S / _DECISION_S))
 
     def add_instructions(self, *instructions: Instruction) -> None:
@@ -101,6 +103,10 @@ class ProgramController:
         if problem and instruction.action == "home":
             self.current_instruction = None
             return PLANNED_HOME
+        if problem and not self._restarted and _is_out_of_reach(observation, motion):
+            self._queue.appendleft(instruction)
+            self.current_instruction, self._monitor, self._restarted = None, None, True
+            return GO_HOME_FIRST
         if problem:
             self._abort(
                 f"Gave up on “{describe_instruction(instruction)}”: {problem}. The arm holds its position. Move what "
@@ -140,6 +146,8 @@ class ProgramController:
         self._memory = PrimitiveMemory.from_observation(observation)
         self._monitor = judge_instruction(instruction, self.objects, observation)
         self._tool_positions.clear()
+        self._restarted = self._restarted and instruction is self._last_started
+        self._last_started = instruction
         self.instruction_index += 1
         self.current_instruction = instruction
         return True
@@ -163,3 +171,9 @@ class ProgramController:
         self._queue.clear()
         self.current_instruction = self._monitor = None
         self.results += [InstructionResult(each, False, problem) for each in (*current, *waiting)]
+
+
+def _is_out_of_reach(observation: Observation, motion: ToolMotion) -> bool:
+    """Return whether a motion leads out of the arm's reach, so that nothing blocks the arm but its own limits."""
+    position = observation.tool_position + motion.displacement
+    return solve_joint_angles(position.tolist(), observation.tool_yaw + motion.yaw_change) is None

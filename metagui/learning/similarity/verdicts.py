@@ -33,6 +33,8 @@ MIN_CALIBRATION_TASKS = 20
 """Minimum number of tasks to calibrate on."""
 MAX_ERROR_RATE = 0.03
 """Maximum fraction of wrong verdicts on the tasks of the calibration; below 5 %, since other tasks differ from them."""
+MAX_KIND_PROBABILITY = 0.3
+"""Maximum probability of the same kind with which *different* is said, however rarely that was wrong."""
 NOMINAL_TASKS = 200
 """Number of tasks of the library for which error rates hold; with fewer tasks, fewer verdicts are wrong."""
 
@@ -227,7 +229,8 @@ def calibrate(pairs: LabelledDistances, tasks: int) -> VerdictCalibration | None
     )
     rest = distances.task > draft.same_below
     is_other = ~(pairs.kind | pairs.same)
-    return replace(draft, different_below=_find_cut(draft.kind_probability(distances)[rest], is_other[rest], 1.0))
+    cut = _find_cut(draft.kind_probability(distances)[rest], is_other[rest], 1.0)
+    return replace(draft, different_below=min(cut, MAX_KIND_PROBABILITY))
 
 
 def _find_difference(motion: float, objects: float) -> Difference:

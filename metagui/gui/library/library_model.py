@@ -9,7 +9,6 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
@@ -17,6 +16,7 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.task_names import to_collision_key
+from metagui.gui.library.sparkline import compute_sparkline
 from metagui.gui.library.task_model import TakeRow, TaskRow
 from metagui.gui.library.undo import LibraryCommand
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.index.library_listing import TaskListing
     from metagui.demonstrations.storage.library import Library
     from metagui.demonstrations.storage.trash import TrashEntry
     from metagui.gui.core.background_queue import BackgroundQueue
@@ -36,8 +37,6 @@ ADAPTED_FILE_NAME = "adapted.safetensors"
 """Name of the file with the policies of a task, in the folder of the task."""
 _MAX_CACHED_TAKES = 240
 """Maximum number of takes in memory."""
-_SPARKLINE_POINTS = 28
-"""Number of points of a sparkline."""
 
 
 class LibraryModel(QObject):
@@ -59,6 +58,7 @@ class LibraryModel(QObject):
         self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
+        self._rows: dict[str, tuple[TaskListing, TaskRow]] = {}
         self._requested: set[TakeKey] = set()
         self._reported_problems: list[str] = []
         self._scanning = self._rescan_needed = False
@@ -91,14 +91,18 @@ class LibraryModel(QObject):
 
     def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
         """Return the rows, and why folders are left out."""
-        problems = [problem.description for problem in self.library.list_folder_problems()]
-        return tuple(self._make_row(task) for task in self.library.list_tasks()), problems
+        rows = tuple(self._make_row(task, listing) for task, listing in self.library.list_all().items())
+        return rows, [problem.description for problem in self.library.list_folder_problems()]
 
-    def _make_row(self, task: str) -> TaskRow:
-        takes = self.library.list_takes(task)
-        rows, broken = tuple(_make_take_row(info) for info in takes), [info.name for info in takes if info.error]
-        problem = f"cannot read take {', '.join(broken)}" if broken else ""
-        return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
+    def _make_row(self, task: str, listing: TaskListing) -> TaskRow:
+        """Return the row of a task; the same object as before if its listing is."""
+        known = self._rows.get(task)
+        if known is None or known[0] is not listing:
+            takes, broken = listing.takes, [info.name for info in listing.takes if info.error]
+            problem = f"cannot read take {', '.join(broken)}" if broken else ""
+            row = TaskRow(task, tuple(map(_make_take_row, takes)), ADAPTED_FILE_NAME in listing.other_files, problem)
+            known = self._rows[task] = (listing, row)
+        return known[1]
 
     def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         self._scanning = False
@@ -290,11 +294,3 @@ class LibraryModel(QObject):
 
 def _make_take_row(info: TakeInfo) -> TakeRow:
     return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
-
-
-def compute_sparkline(take: Demonstration) -> FloatArray:
-    """Return the height of the tool over a take at evenly spaced samples, scaled to [0, 1]."""
-    height = take.tool_positions[:, 2]
-    points = height[np.linspace(0, len(height) - 1, _SPARKLINE_POINTS).astype(int)]
-    span = max(float(np.ptp(points)), 0.01)
-    return np.asarray((points - points.min()) / span)

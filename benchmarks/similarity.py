@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.programs import TRAINING_COUNTS, number_programs
+from benchmarks.time_warping import dtw_distance
 from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.demonstrations.people.habits import HELD_OUT_STYLES
 from metagui.demonstrations.people.training_takes import demonstrate_program_by_hand, segment_as_recorded
@@ -38,7 +39,6 @@ from metagui.learning.similarity.embeddings import Distances, Embeddings, concat
 from metagui.learning.similarity.encoder_file import CalibratedEncoder, load_encoder, load_shipped_encoder
 from metagui.learning.similarity.labelled_takes import PEOPLE, SCRIPT, LabelledTakes, label_program
 from metagui.learning.similarity.siamese import embed
-from metagui.learning.similarity.time_warping import dtw_distance
 from metagui.learning.similarity.trajectory import Trajectories, resample_takes
 from metagui.learning.similarity.verdicts import measure_takes_against_tasks
 

@@ -13,7 +13,6 @@ from metagui.cli.commands import (
     similar,
     takes,
     train,
-    train_encoder,
 )  # isort: skip
 
 __all__ = [
@@ -29,5 +28,4 @@ __all__ = [
     "similar",
     "takes",
     "train",
-    "train_encoder",
 ]

@@ -12,8 +12,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget
 
 from metagui.gui.similarity.distance_histogram import DistanceHistogram
-from metagui.gui.similarity.embedding_map import EmbeddingMap
-from metagui.gui.similarity.heat_map_page import HeatMapPage
+from metagui.gui.similarity.maps.embedding_map import EmbeddingMap
+from metagui.gui.similarity.maps.heat_map_page import HeatMapPage
 from metagui.gui.similarity.neighbour_list import NeighbourList
 from metagui.gui.similarity.ranking_model import RankedRow
 from metagui.gui.similarity.take_overlay import TakeOverlay

@@ -46,7 +46,7 @@ class SiameseError(Exception):
 class SiameseSettings(BatchSettings):
     """Hyperparameters of training, with the composition of a batch."""
 
-    steps: int = 3000
+    steps: int = 2400
     """Number of gradient steps."""
     lr: float = 1.5e-3
     """Initial step size of Adam; a cosine schedule lowers it to 0."""
@@ -56,6 +56,10 @@ class SiameseSettings(BatchSettings):
     """Seed of the initial weights and the batches."""
     report_every: int = 20
     """Number of steps between two progress records."""
+
+    def compute_lr(self, step: int) -> float:
+        """Return the step size at a step."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
 @dataclass(frozen=True)
@@ -101,12 +105,11 @@ def train(
     _check_tasks(tasks)
     numbers = _number_labels([(labels or {}).get(name, TaskLabels(name, None, None)) for name in tasks])
     data = concatenate_trajectories(list(tasks.values()))
-    encoder = initial_encoder if initial_encoder and initial_encoder.is_trained else None
-    encoder = encoder or SiameseEncoder().initialise(settings.seed)
+    start = initial_encoder or SiameseEncoder()
+    encoder = start if start.is_trained else SiameseEncoder().initialise(settings.seed)
     sampler = BatchSampler([len(each) for each in tasks.values()], numbers[:, 1:], settings)
     params = {name: tensor.clone().requires_grad_() for name, tensor in encoder.params.items()}
-    optimiser = torch.optim.Adam(params.values(), lr=settings.lr)
-    rng = np.random.default_rng(settings.seed)
+    optimiser, rng = torch.optim.Adam(params.values(), lr=settings.lr), np.random.default_rng(settings.seed)
     for step in range(settings.steps):
         if should_stop():
             break
@@ -115,15 +118,14 @@ def train(
         factors = forward(params, *_to_tensors(batch, rng))
         sampler.update(factors, drawn)
         loss, distances, is_positive = _compute_loss(factors, torch.from_numpy(numbers[drawn]), settings.factor_weight)
-        optimiser.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        optimiser.param_groups[0]["lr"] = settings.compute_lr(step)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(params.values(), 1.0)
         optimiser.step()
         if (step + 1) % settings.report_every == 0 or step + 1 == settings.steps:
-            d = distances.detach()
-            positive, negative = d[is_positive].numpy(), d[~is_positive].numpy()
-            yield SiameseStep(step + 1, settings.steps, float(loss.detach()), positive, negative)
+            d, y = distances.detach().numpy(), is_positive.numpy()
+            yield SiameseStep(step + 1, settings.steps, float(loss.detach()), d[y], d[~y])
     return SiameseEncoder({name: tensor.detach() for name, tensor in params.items()}, *encoder.sizes)
 
 

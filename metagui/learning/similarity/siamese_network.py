@@ -23,9 +23,9 @@ import torch
 
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M
 from metagui.learning.similarity.trajectory import (
+    ABSENT_OBJECT,
     GLOBAL_CHANNELS,
     NEAREST_CHANNELS,
-    NO_OBJECT,
     OBJECT_CHANNELS,
     OFFSET_CHANNELS,
 )
@@ -119,7 +119,7 @@ def make_codes(identities: NDArray[np.uint64], rng: np.random.Generator | None =
     if rng is not None:
         bits = rng.integers(2, size=bits.shape).astype(np.float32)
     codes = (2.0 * bits - 1.0) / np.sqrt(CODE_SIZE)
-    codes[known == NO_OBJECT] = 0.0
+    codes[known == ABSENT_OBJECT] = 0.0
     return np.asarray(codes[index.reshape(identities.shape)], dtype=np.float32)
 
 

@@ -33,7 +33,7 @@ OBJECT_CHANNELS, GLOBAL_CHANNELS = 28, 6
 OFFSET_CHANNELS, NEAREST_CHANNELS = slice(0, 3), slice(9, 12)
 """Object channels: position relative to the tool, and position of the nearest other object relative to the object, in
 units of ``COARSE_SCALE_M``."""
-NO_OBJECT = 0
+ABSENT_OBJECT = 0
 """Identity of a place in the object axis that holds no object."""
 MAX_FINE = 5.0
 """Limit of lengths in units of ``FINE_SCALE_M``."""
@@ -52,7 +52,7 @@ class Trajectories:
     global_channels: Array
     """(n, TRAJECTORY_POINTS, GLOBAL_CHANNELS)"""
     identities: NDArray[np.uint64]
-    """(n, A) identities of the objects, equal for equal names; NO_OBJECT where there is none."""
+    """(n, A) identities of the objects, equal for equal names; ABSENT_OBJECT where there is none."""
 
     def __len__(self) -> int:
         return len(self.identities)

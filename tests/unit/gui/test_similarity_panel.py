@@ -12,7 +12,7 @@ from PySide6.QtGui import QAction
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.similarity.comparison import BehaviourComparison, Comparison
 from metagui.gui.similarity.distance_histogram import compute_bin_fractions
-from metagui.gui.similarity.heat_map import MIN_LABEL_DISTANCE_PX, choose_label_step
+from metagui.gui.similarity.maps.heat_map import MIN_LABEL_DISTANCE_PX, choose_label_step
 from metagui.gui.similarity.ranking_model import RANKING_COLUMNS, VERDICT_COLUMN, RankedRow
 from metagui.gui.similarity.similarity_panel import HEAT_MAP_VIEW, RANKED_VIEW, SIMILARITY_VIEWS, SimilarityPanel
 from metagui.learning.similarity.embeddings import concatenate_embeddings

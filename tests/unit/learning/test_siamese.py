@@ -22,7 +22,7 @@ from metagui.learning.similarity.siamese import (
 )
 from metagui.learning.similarity.siamese_network import CODE_SIZE, SiameseEncoder, make_codes
 from metagui.learning.similarity.task_labels import label_take
-from metagui.learning.similarity.trajectory import NO_OBJECT, identify, resample_takes
+from metagui.learning.similarity.trajectory import ABSENT_OBJECT, identify, resample_takes
 from tests.helpers.takes import generate_example_takes
 
 QUICK = SiameseSettings(steps=40, tasks_per_batch=6, takes_per_task=3)
@@ -98,7 +98,7 @@ def test_motion_is_embedded_equally_whatever_the_objects_are_called() -> None:
 
 
 def test_codes_of_different_names_are_nearly_orthogonal() -> None:
-    names = np.array([[identify(f"cube {i}") for i in range(40)] + [NO_OBJECT]], dtype=np.uint64)
+    names = np.array([[identify(f"cube {i}") for i in range(40)] + [ABSENT_OBJECT]], dtype=np.uint64)
     codes = make_codes(names)[0]
     assert codes.shape == (41, CODE_SIZE)
     assert not codes[-1].any()

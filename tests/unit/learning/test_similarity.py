@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks.time_warping import dtw_distance
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.behaviour_distance import BehaviourStep, compare_behaviours
 from metagui.learning.similarity.embeddings import concatenate_embeddings, measure_distances
 from metagui.learning.similarity.similarity import Neighbour, describe_verdict, find_warm_start, rank
-from metagui.learning.similarity.time_warping import dtw_distance
 from metagui.learning.similarity.trajectory import resample_takes
 from metagui.learning.similarity.verdicts import UNRANKED, Logistic, Verdict, VerdictCalibration
 from tests.helpers.embeddings import make_embeddings

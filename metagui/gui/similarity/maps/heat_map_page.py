@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QLinearGradient, QPainter
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from metagui.gui.similarity.heat_map import COLOUR_MAP, HeatMap, TaskMatrix, find_colour_levels
+from metagui.gui.similarity.maps.heat_map import COLOUR_MAP, HeatMap, TaskMatrix, find_colour_levels
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.eliding_label import ElidingLabel
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Theme
 
-BAR_WIDTH_PX, BAR_HEIGHT_PX = 12, 8
+COLOUR_BAR_WIDTH_PX, COLOUR_BAR_HEIGHT_PX = 72, 8
 GRADIENT_STOPS = 16
 
 
@@ -46,7 +46,7 @@ class ColourBar(QWidget):
     def sizeHint(self) -> QSize:
         """Return the size of the texts and of the bar between them."""
         widths = [self.fontMetrics().horizontalAdvance(text) for text in self._texts]
-        return QSize(sum(widths) + 6 * BAR_WIDTH_PX + 16, self.fontMetrics().height() + 4)
+        return QSize(sum(widths) + COLOUR_BAR_WIDTH_PX + 16, self.fontMetrics().height() + 4)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the texts and the gradient."""
@@ -56,7 +56,7 @@ class ColourBar(QWidget):
         painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._texts[0])
         painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self._texts[1])
         left = self.fontMetrics().horizontalAdvance(self._texts[0]) + 8
-        bar = QRectF(left, (area.height() - BAR_HEIGHT_PX) / 2, 6 * BAR_WIDTH_PX, BAR_HEIGHT_PX)
+        bar = QRectF(left, (area.height() - COLOUR_BAR_HEIGHT_PX) / 2, COLOUR_BAR_WIDTH_PX, COLOUR_BAR_HEIGHT_PX)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
         colours = pg.colormap.get(COLOUR_MAP)
         for index in range(GRADIENT_STOPS + 1):

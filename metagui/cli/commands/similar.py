@@ -1,4 +1,4 @@
-"""``metagui similar``: rank the tasks of a library by similarity; ``metagui train-encoder``: make the encoder for it."""
+"""``metagui similar``: rank the tasks of a library by similarity; ``metagui train-encoder``: make its encoder."""
 
 import math
 import time

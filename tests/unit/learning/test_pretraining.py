@@ -98,7 +98,7 @@ def test_train_prior_with_programs_runs_dagger_and_resumes(
 
     phases, whole = finished(train(tmp_path / "whole"))
     rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
-    assert phases == ["encoder", *rounds, "inner steps", "multi-task rival", "similarity"]
+    assert phases == ["encoder", *rounds, "inner steps", "multi-task rival"]
     training, _ = split_tasks(data.decisions, _settings().held_out_fraction, _settings().seed)
     ran = [MetaDataset.load(tmp_path / "whole" / f"corrections-{turn}.npz") for turn in (1, 2)]
     assert all(set(found.task_indices.tolist()) <= set(training) for found in ran), "held-out tasks stay held out"
@@ -137,7 +137,7 @@ def test_train_prior_with_worker_process_ends_the_same(data: TrainingData, tmp_p
     parallel = run_to_end(training, lambda step: phases.append(step.phase))
     assert parallel.id == alone.id
     assert parallel.metadata == alone.metadata
-    assert set(phases) == {"encoder", "inner steps", "multi-task rival", "similarity"}
+    assert set(phases) == {"encoder", "inner steps", "multi-task rival"}
     assert not multiprocessing.active_children()
 
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from metagui.arms.so101.calibration import ArmCalibration
 
 
+TORQUE_ON_TEXT = "The servos hold their last position while they have power."
+TORQUE_OFF_TEXT = "The torque was off: support the arm, or it sinks."
+
+
 class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
@@ -198,13 +202,19 @@ class SO101Arm:
                 raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")
             try:
                 yield self._servos
-            except ServosLostError:
-                raise
-            except ConnectionLostError:
-                self._close()
-                raise
+            except ConnectionLostError as error:
+                explained = _explain_torque(error, self._servos is not None and self._servos.hand_guiding)
+                if not isinstance(error, ServosLostError):
+                    self._close()
+                raise explained from error
 
     def _close(self) -> None:
         servos, self._servos = self._servos, None
         if servos is not None:
             servos.chain.bus.port.close()
+
+
+def _explain_torque(error: ConnectionLostError, torque_off: bool) -> ConnectionLostError:
+    """Return the error with a sentence on what the arm does without a connection, once."""
+    text = TORQUE_OFF_TEXT if torque_off else TORQUE_ON_TEXT
+    return error if str(error).endswith((TORQUE_OFF_TEXT, TORQUE_ON_TEXT)) else type(error)(f"{error} {text}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.recording.recorder import CUT_OFF_NOTE
 from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def describe_saved(take: Demonstration, distance: float | None) -> tuple[str, Me
         text += f" · {distance:.2f} from your other takes"
     if timing.is_rate_missed:
         text += f". Marked: {timing}"
-    is_cut_off = take.notes == CUT_OFF_NOTE
-    if is_cut_off:
-        text += ". The recording was cut off, so the take is marked as failed"
-    return text, "warning" if timing.is_rate_missed or is_cut_off else "success"
+    has_failed = take.success is False
+    if has_failed:
+        text += f". Marked as failed: {take.notes.rstrip('.')}. It is not learnt from unless you mark it as a success"
+    return text, "warning" if timing.is_rate_missed or has_failed else "success"

@@ -101,6 +101,8 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
     ActionInfo("system", "As the desktop", "view", "Follow the colours of the desktop.", checkable=True),
     ActionInfo("keys", "Keys", "keys", "Show all shortcuts.", "F1"),
+    ActionInfo("about", "About metagui", "info", "Show the version, and where recordings and log are."),
+    ActionInfo("copy_details", "Copy details", "info", "Copy the version and the end of the log, for a report."),
     ActionInfo("tasks_region", "Go to the tasks", "folder", "Move the focus to the list of tasks.", "Ctrl+1"),
     ActionInfo("arm_region", "Go to the arm", "arm", "Move the focus to the 3-D view.", "Ctrl+2"),
     ActionInfo("plots_region", "Go to the plots", "adapt", "Move the focus to curves and similarity.", "Ctrl+3"),
@@ -110,7 +112,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Checkable entries of the menu; a tick replaces their icon."""
-ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "quit")
+ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "about", "copy_details", "quit")
 
 
 class Actions(QObject):

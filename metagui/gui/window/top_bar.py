@@ -71,7 +71,8 @@ class TopBar(QFrame):
         for key in THEME_CHOICES:
             looks.addAction(self._actions[key])
         menu.addSeparator()
-        menu.addAction(self._actions["quit"])
+        for key in ("keys", "about", "quit"):
+            menu.addAction(self._actions[key])
         out = QToolButton()
         out.setObjectName("flat")
         out.setAccessibleName("Menu")

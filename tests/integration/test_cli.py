@@ -176,13 +176,14 @@ def test_record_unreachable_leaves_nothing(tmp_path):
 
 def test_record_of_a_program_that_is_not_done_says_why_and_is_no_success(programs, tmp_path):
     arguments = ("record", "press blue", "--program", programs, "--seed", 3, "--library", tmp_path)
-    message = run_failing(*arguments, "--seconds", 0.5)
+    message = run_command(*arguments, "--seconds", 0.5).stderr
     assert "not carried out to its end" in message
     assert "marked as failed" in message
     assert Library(tmp_path).load_take("press blue", "001").success is False
     half = TaskProgram("half", (Instruction("press", "blue cube"), Instruction("reach", "table", None, FAR_OFFSET)))
     save_programs(tmp_path / "half.json", [half])
-    message = run_failing("record", "half", "--program", tmp_path / "half.json", "--seed", 3, "--library", tmp_path)
+    half_arguments = ("record", "half", "--program", tmp_path / "half.json", "--seed", 3, "--library", tmp_path)
+    message = run_command(*half_arguments).stderr
     assert "cannot reach" in message
     assert Library(tmp_path).load_take("half", "001").success is False
 

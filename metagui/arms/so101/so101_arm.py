@@ -209,18 +209,14 @@ class SO101Arm:
             try:
                 yield self._servos
             except ConnectionLostError as error:
-                explained = _explain_torque(error, self._servos is not None and self._servos.hand_guiding)
+                torque_off = self._servos is not None and self._servos.hand_guiding
                 if not isinstance(error, ServosLostError):
                     self._close()
-                raise explained from error
+                if str(error).endswith((TORQUE_OFF_TEXT, TORQUE_ON_TEXT)):  # of a nested call
+                    raise
+                raise type(error)(f"{error} {TORQUE_OFF_TEXT if torque_off else TORQUE_ON_TEXT}") from error
 
     def _close(self) -> None:
         servos, self._servos = self._servos, None
         if servos is not None:
             servos.chain.bus.port.close()
-
-
-def _explain_torque(error: ConnectionLostError, torque_off: bool) -> ConnectionLostError:
-    """Return the error with a sentence on what the arm does without a connection, once."""
-    text = TORQUE_OFF_TEXT if torque_off else TORQUE_ON_TEXT
-    return error if str(error).endswith((TORQUE_OFF_TEXT, TORQUE_ON_TEXT)) else type(error)(f"{error} {text}")

@@ -19,8 +19,8 @@ def describe_saved(take: Demonstration, distance: float | None) -> tuple[str, Me
     """
     timing, saved = summarise_timing(take), f"Saved “{take.task}” take {take.name}"
     if take.success is False:
-        text = f"{saved}, marked as failed: {take.notes.rstrip('.')}. It is not learnt from unless you mark it as a success"
-        return f"{text}; Take again records another.", "warning", "again"
+        text = f"{saved}, marked as failed: {take.notes.rstrip('.')}. It is not learnt from unless you mark it as a"
+        return f"{text} success; Take again records another.", "warning", "again"
     if timing.is_rate_missed:
         missing = timing.missed / timing.rate_requested
         text = f"{saved}, but the computer was busy: {missing:.1f} s are missing in {take.duration:.1f} s"

@@ -96,7 +96,7 @@ def infer_goal(records: Sequence[MotionRecord], objects: Sequence[SceneObject]) 
     if path is None:
         tool = _infer_place(records, TOOL, moved)
         is_only_motion = not (changed or pushed or touches)
-        is_common = len(records) > 1 and tool.tolerance <= REACH_TOLERANCE_M and bool(kept)
+        is_common = len(records) > 2 and tool.tolerance <= REACH_TOLERANCE_M and bool(kept)
         places += [tool] if is_only_motion or is_common else []
     rises = {index: min(float(r.measure_rise()[index]) for r in records) for index in kept}
     tops = {

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
 from metagui.learning.rehearsal import paths
 from metagui.learning.rehearsal.goals import (
@@ -34,7 +33,7 @@ MAX_DISTURBANCE_M = 0.020
 scenes they are in the way, of the demonstrator, too."""
 DRIFT_M = 0.006
 """Distance by which an object may leave its place after the segment that put it there, m."""
-MIN_REVERSE_COVERAGE = 0.55
+MIN_REVERSE_COVERAGE = 0.66
 """Fraction of a run's points, from where it enters the path, that the demonstrated path has to pass: a path that is
 followed twice instead of once has half."""
 
@@ -45,9 +44,9 @@ CLOSED_PATH_ENTRIES = 8
 def infer_goals(takes: Sequence[Demonstration]) -> list[SegmentGoal]:
     """Return what a task's takes achieved in every segment that adaptation makes a policy for.
 
-    The takes must have equal objects and, after alignment, equal numbers of segments. Raises FeatureError.
+    The takes must have equal objects and equal numbers of segments. Raises FeatureError.
     """
-    split = [split_take(take) for take in align_segmentation(takes)]
+    split = [split_take(take) for take in takes]
     columns = [[take[i] for take in split if len(take[i]) >= 2 * MIN_SEGMENT_DECISIONS] for i in range(len(split[0]))]
     return [infer_goal(column, takes[0].objects) for column in columns if column]
 
@@ -128,14 +127,18 @@ def _find_wrong_path(goal: PathGoal | None, record: MotionRecord) -> str:
     if goal is None:
         return ""
     run = paths.thin(record.tool_positions) - get_origin(record, goal.reference, TOOL)
-    best = 0.0
+    entered = run[paths.find_entry(run) :]
+    best, reason = 0.0, ""
     for template in goal.templates:
         for path in _list_entries(template):
             coverage = paths.measure_coverage(path, run, PATH_TOLERANCE_M)
-            if coverage >= MIN_COVERAGE and _measure_reverse_coverage(path, run) >= MIN_REVERSE_COVERAGE:
+            if coverage < MIN_COVERAGE:
+                best = max(best, coverage)
+            elif paths.measure_coverage(entered, path, PATH_TOLERANCE_M) < MIN_REVERSE_COVERAGE:
+                reason = "the path was repeated too often"
+            else:
                 return ""
-            best = max(best, coverage)
-    return f"only {best:.0%} of the path was followed" if best < MIN_COVERAGE else "the path was repeated too often"
+    return reason or f"only {best:.0%} of the path was followed"
 
 
 def _list_entries(template: FloatArray) -> list[FloatArray]:
@@ -144,9 +147,3 @@ def _list_entries(template: FloatArray) -> list[FloatArray]:
         return [template]
     starts = np.linspace(0, len(template), CLOSED_PATH_ENTRIES, endpoint=False).astype(int)
     return [np.roll(template, -start, axis=0) for start in starts]
-
-
-def _measure_reverse_coverage(path: FloatArray, run: FloatArray) -> float:
-    """Return the fraction of a run, from where it enters the path, that the path passes."""
-    near = np.linalg.norm(run - path[0], axis=1) < PATH_TOLERANCE_M
-    return paths.measure_coverage(run[int(near.argmax()) :], path, PATH_TOLERANCE_M)

@@ -80,23 +80,23 @@ def is_repetitive(path: FloatArray) -> bool:
 def find_entry(path: FloatArray) -> int:
     """Return the point of a thinned path (n, 3) at which the way to its beginning ends and the motion begins.
 
-    It is where the path leaves a straight line from its start, but not before the path is as near to its later half
-    as that half is wide.
+    The path has arrived when it is as near to the middle of its later half as that half is wide. A path that neither
+    closes nor goes to and fro begins where it leaves the straight line of its approach, if that is later.
     """
-    horizontal = path[:, :2]
-    straight = 0
-    for stop in range(len(path), 1, -1):
-        part = horizontal[:stop]
-        chord = float(np.linalg.norm(part[-1] - part[0]))
-        is_direct = measure_length(part) <= 1.1 * chord + STEP_M
-        if is_direct and _measure_bend(part) <= max(MAX_ENTRY_BEND * chord, MIN_ENTRY_BEND_M):
-            straight = stop - 1
-            break
     later = path[len(path) // 2 :]
     centre = (later.min(axis=0) + later.max(axis=0)) / 2
     radius = float(np.linalg.norm(later - centre, axis=1).max())
     arrival = int((np.linalg.norm(path - centre, axis=1) <= radius + STEP_M).argmax())
-    return max(straight, arrival)
+    if is_closed(path[arrival:]):
+        return arrival
+    horizontal = path[:, :2]
+    for stop in range(len(path), arrival + 1, -1):
+        part = horizontal[:stop]
+        chord = float(np.linalg.norm(part[-1] - part[0]))
+        is_direct = measure_length(part) <= 1.1 * chord + STEP_M
+        if is_direct and _measure_bend(part) <= max(MAX_ENTRY_BEND * chord, MIN_ENTRY_BEND_M):
+            return stop - 1
+    return arrival
 
 
 def is_closed(path: FloatArray) -> bool:

@@ -8,14 +8,14 @@ that a rehearsal takes a few seconds; no clock is read, so that it can be repeat
 from __future__ import annotations
 
 import zlib
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.learning.adaptation.rehearsal_score import RehearsalScore
 from metagui.learning.adaptation.replay_rollout import make_rollout_controller
 from metagui.learning.rehearsal.judge import Judge, infer_goals
 from metagui.learning.rehearsal.motion_record import MotionRecord
@@ -45,7 +45,7 @@ class RehearsalSettings:
     """Largest number of scenes."""
     min_scenes: int = 8
     """Number of scenes that are rehearsed however long the takes are."""
-    max_ticks: int = 60_000
+    max_ticks: int = 45_000
     """Control periods that all runs together may take if they last as long as the takes."""
     trial_scenes: int = 5
     """Number of scenes after which a candidate can be dropped."""
@@ -70,21 +70,6 @@ class RehearsalStep:
     """Number of scenes rehearsed so far."""
     scenes: int
     """Number of scenes to rehearse."""
-
-
-@dataclass(frozen=True)
-class RehearsalScore:
-    """Runs of one candidate."""
-
-    successes: int = 0
-    runs: int = 0
-    failures: Mapping[str, int] = field(default_factory=dict)
-    """Reasons of its failures, for users, with their numbers."""
-
-    def add(self, failure: str) -> RehearsalScore:
-        """Return the score after one more run; ``failure`` is empty if it succeeded."""
-        failures = dict(Counter(self.failures) + Counter({failure: 1})) if failure else self.failures
-        return RehearsalScore(self.successes + (not failure), self.runs + 1, failures)
 
 
 class RehearsedRun:
@@ -174,21 +159,6 @@ def select_rehearsed(scores: Mapping[str, RehearsalScore], settings: RehearsalSe
     return best
 
 
-def explain_selection(chosen: str, scores: Mapping[str, RehearsalScore]) -> str:
-    """Return why a candidate was selected, for users: one sentence, and what failed most."""
-    own = scores[chosen]
-    text = f"It succeeded in {own.successes} of {own.runs} rehearsed scenes"
-    others = [(score.successes / score.runs, name) for name, score in scores.items() if name != chosen and score.runs]
-    if others:
-        _, second = max(others, key=lambda each: each[0])
-        text += f"; next {second}, in {scores[second].successes} of {scores[second].runs}"
-    text += "."
-    if own.failures:
-        reason, times = max(own.failures.items(), key=lambda each: each[1])
-        text += f" {times} of the failures: {reason}." if times < own.runs - own.successes else f" Failures: {reason}."
-    return text
-
-
 def _drop_hopeless(
     racing: Sequence[str],
     scores: Mapping[str, RehearsalScore],
@@ -202,8 +172,3 @@ def _drop_hopeless(
     best = max(scores[name].successes for name in racing)
     reachable = max(best - (count - number), best - settings.drop_deficit + 1)
     return [name for name in racing if scores[name].successes >= reachable]
-
-
-def to_json(scores: Mapping[str, RehearsalScore]) -> dict[str, Any]:
-    """Return the scores as JSON values."""
-    return {n: {"successes": s.successes, "runs": s.runs, "failures": dict(s.failures)} for n, s in scores.items()}

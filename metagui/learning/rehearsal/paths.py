@@ -112,14 +112,15 @@ def measure_coverage(path: FloatArray, run: FloatArray, tolerance: float) -> flo
 def measure_suffix_coverage(path: FloatArray, run: FloatArray, tolerance: float) -> FloatArray:
     """Return, for every point of a path (n, 3), the coverage of the path from there on, (n,).
 
-    It is the longest common subsequence of the points from there on and the run's, in which several points of the
-    path may belong to one of the run.
+    It is the longest common subsequence of the points from there on and the run's, one to one: at a turning point, a
+    run may not stand for a part of the path that it leaves out.
     """
     near = ((path[:, None] - run[None]) ** 2).sum(axis=-1) <= tolerance * tolerance
-    longest, found = np.zeros(len(run)), np.zeros(len(path))
+    longest, found = np.zeros(len(run) + 1), np.zeros(len(path))
     for index in range(len(path) - 1, -1, -1):
-        longest = np.maximum.accumulate(longest[::-1])[::-1] + near[index]
-        found[index] = longest.max() / (len(path) - index)
+        longest[:-1] = np.maximum(longest[:-1], longest[1:] + near[index])
+        longest = np.maximum.accumulate(longest[::-1])[::-1].copy()
+        found[index] = longest[0] / (len(path) - index)
     return found
 
 

@@ -8,7 +8,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, HandGuidable, NotConnectedError
+from metagui.arms.arm import (
+    CONTROL_PERIOD_S,
+    ArmError,
+    GuidingStiffness,
+    HandGuidable,
+    NotConnectedError,
+    OverloadClearable,
+)
 from metagui.arms.kinematics import forward_kinematics
 from metagui.arms.simulation.digital_twin import DigitalTwin
 
@@ -53,10 +60,25 @@ class TwinnedArm:
         """The arm's present or last port; empty for an arm without one."""
         return str(getattr(self.arm, "device", ""))
 
-    def describe_line(self) -> str:
-        """Return a text on a slow line to the real arm; empty for a quick one."""
-        describe = getattr(self.arm, "describe_line", None)
-        return str(describe()) if describe is not None else ""
+    @property
+    def measures_health(self) -> bool:
+        """Return whether the real arm's servos report their status."""
+        return bool(getattr(self.arm, "measures_health", False))
+
+    def list_warnings(self) -> list[str]:
+        """Return texts on what was found when the real arm was connected."""
+        list_warnings = getattr(self.arm, "list_warnings", None)
+        return list(list_warnings()) if list_warnings is not None else []
+
+    @property
+    def overloaded(self) -> frozenset[str]:
+        """Names of the real arm's overloaded joints."""
+        return self.arm.overloaded if isinstance(self.arm, OverloadClearable) else frozenset()
+
+    def clear_overload(self) -> None:
+        """End the overloads of the real arm. Raises ArmError."""
+        if isinstance(self.arm, OverloadClearable):
+            self.arm.clear_overload()
 
     @property
     def joints(self) -> tuple[Joint, ...]:
@@ -98,11 +120,16 @@ class TwinnedArm:
         """Hold the present position with torque, which ends hand guiding. Raises ArmError."""
         self.arm.hold()
 
-    def start_hand_guiding(self) -> None:
-        """Switch the torque off for hand guiding; the arm sinks unless a person holds it. Raises ArmError."""
+    @property
+    def limp(self) -> bool:
+        """Return whether the real arm's torque is off for hand guiding."""
+        return self._guidable is not None and self._guidable.limp
+
+    def start_hand_guiding(self, stiffness: GuidingStiffness = GuidingStiffness.LIMP) -> None:
+        """Let a hand move the real arm; a limp one sinks unless a person holds it. Raises ArmError."""
         if self._guidable is None:
             raise ArmError(f"{self.name} cannot be guided by hand; it holds its position. Click objects instead.")
-        self._guidable.start_hand_guiding()
+        self._guidable.start_hand_guiding(stiffness)
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm. Raises ArmError."""

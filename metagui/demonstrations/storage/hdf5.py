@@ -12,10 +12,12 @@ import h5py
 import numpy as np
 
 from metagui.atomic_write import write_atomically
+from metagui.demonstrations.health import HEALTH_TYPES, find_faults
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.extra_data import write_extra_data
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.checked_file import CheckedGroup
+    from metagui.demonstrations.storage.extra_data import ExtraData
 
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
@@ -54,6 +57,8 @@ class TakeInfo:
     success: bool | None = None
     notes: str = ""
     trim: tuple[int, int] | None = None
+    faults: str = ""
+    """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
     error: str = ""
     """Why the file cannot be read; empty if it can."""
@@ -64,13 +69,14 @@ class TakeInfo:
         if self.error:
             return self.error
         is_rate_missed = self.timing is not None and self.timing.is_rate_missed
-        return f"Rate missed by more than 1 %: {self.timing}" if is_rate_missed else ""
+        problems = [f"Rate missed by more than 1 %: {self.timing}"] if is_rate_missed else []
+        return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration) -> None:
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
     """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
-    write_atomically(path, _encode_take(demonstration))
+    write_atomically(path, _encode_take(demonstration, extra))
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -95,6 +101,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 success=decode_success(file),
                 notes=file.read_text("notes"),
                 trim=decode_trim(file, samples),
+                faults=_read_faults(file),
                 timing=_read_timing(file),
             )
     except (CorruptFileError, NewerFormatError) as error:
@@ -163,14 +170,17 @@ def check_format_version(attributes: CheckedGroup, label: str) -> None:
         )
 
 
-def _encode_take(demonstration: Demonstration) -> bytes:
+def _encode_take(demonstration: Demonstration, extra: ExtraData | None) -> bytes:
     """Return the bytes of the file, which is made in memory: HDF5 may crash the process if a disk is full."""
     with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
         write_attributes(file, demonstration)
         data = file.create_group("data")
         data.attrs["total"] = len(demonstration)
         data.attrs["env_args"] = make_environment(demonstration)
-        write_demo(data.create_group("demo_0"), demonstration)
+        demo = data.create_group("demo_0")
+        write_demo(demo, demonstration)
+        if extra is not None:
+            write_extra_data(demo, file.attrs, extra)
         return get_file_image(file)
 
 
@@ -201,6 +211,8 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
         file.attrs["recut"] = True
+    if demonstration.health is not None and (faults := find_faults(demonstration.health, demonstration.joint_names)):
+        file.attrs["faults"] = json.dumps(faults)
     _write_trim(file, demonstration.trim)
 
 
@@ -224,6 +236,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     for name in ("lateness", "latency", "retries"):
         _write_dataset(demo, f"timing/{name}", getattr(demonstration.timing, name))
     _write_dataset(demo, "timing/time", demonstration.time)
+    if demonstration.health is not None:
+        for name, kind in HEALTH_TYPES.items():
+            _write_dataset(demo, f"health/{name}", np.asarray(getattr(demonstration.health, name), dtype=kind))
     if demonstration.states is not None:
         _write_dataset(demo, "states", demonstration.states)
     _write_segments(demo, demonstration.segments)
@@ -248,6 +263,17 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
+
+
+def _read_faults(file: CheckedGroup) -> str:
+    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
+    if not file.has_attribute("faults"):
+        return ""
+    try:
+        found = json.loads(file.read_text("faults"))
+        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _read_timing(file: CheckedGroup) -> TimingSummary:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
 
@@ -139,8 +140,8 @@ class Library:
         with folder_scan.translate_disk_errors(self.root):
             self.get_task_folder(task).mkdir(parents=True, exist_ok=True)
 
-    def add_take(self, demonstration: Demonstration) -> TakeInfo:
-        """Store a take under the next free name of its task; return its listing.
+    def add_take(self, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+        """Store a take, and data that came with it, under the next free name of its task; return its listing.
 
         The file is complete and on the disk when this returns. Raises InvalidTakeError, InvalidNameError,
         NameCollisionError, StorageError; then nothing was stored.
@@ -152,7 +153,7 @@ class Library:
             for number in itertools.count(self._find_highest_number(task) + 1):
                 path = self.get_task_folder(task) / f"{number:03}{folder_scan.TAKE_SUFFIX}"
                 with folder_scan.translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
-                    hdf5.write_take(path, replace(demonstration, task=task))
+                    hdf5.write_take(path, replace(demonstration, task=task), extra)
                     break
         return self._get_cached_info(path, task)
 

@@ -116,8 +116,8 @@ class AppSnapshot:
     """Reason why takes cannot be compared, or None."""
     undo_text: str | None = None
     redo_text: str | None = None
-    just_saved: bool = False
-    """True if the newest take can still be discarded with one press."""
+    newest_take: TakeKey | None = None
+    """The take that was just saved, as long as it can be discarded with one press."""
     arm_busy: bool = False
     """True while the arm carries out queued instructions."""
     mode: str = "click"
@@ -134,8 +134,17 @@ class AppSnapshot:
     """True if the selected arm is the connected one."""
     reconnecting: bool = False
     """True while the program tries to reconnect a lost arm."""
+    alarm: str = ""
+    """Fault of the connected arm or reason why it gave way; empty if there is none."""
+    overloaded: bool = False
+    """True if motors of the arm have reduced their torque until their overload is cleared."""
     counts_down: bool = False
     """True if a countdown precedes each recording."""
+
+    @property
+    def just_saved(self) -> bool:
+        """True if the newest take can still be discarded with one press."""
+        return self.newest_take is not None
 
     @property
     def take_key(self) -> TakeKey | None:

@@ -11,6 +11,7 @@ from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
+from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
+SELECTED_TASK_SETTING = "library/task"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
@@ -42,7 +44,7 @@ class WindowPresenter(QObject):
         self._window = window
         self._snapshot = AppSnapshot()
         self._is_open = False
-        self._rate_meter = RateMeter()
+        self._rate_meter, self._unexpected_errors = RateMeter(), UnexpectedErrors(session.messages)
         self._task_to_select: str | None = None
         self._action_slots = ActionSlots(window, session)
         self._arm_presenter = ArmPresenter(window, session)
@@ -64,7 +66,7 @@ class WindowPresenter(QObject):
         session.messages.posted.connect(self._show_message)
         session.library.tasks_changed.connect(self._show_tasks)
         session.library.take_loaded.connect(self._repaint_tasks)
-        self._action_slots.task_renamed.connect(self._select_when_listed)
+        self._action_slots.task_changed.connect(self._select_when_listed)
 
     def _connect_parts(self, arm: ArmParts, teaching: TeachingParts, recording: RecordingParts) -> None:
         window = self._window
@@ -86,6 +88,7 @@ class WindowPresenter(QObject):
         if self._is_open:
             return
         self._is_open = True
+        self._unexpected_errors.install()
         view, arm = self._window.arm_panel.view, self.session.arm
         view.open_renderer()
         view.setFocus()
@@ -99,15 +102,18 @@ class WindowPresenter(QObject):
         self._save_choices(self.session.arm, self.session.recording)
         self._arm_presenter.close()
         self.session.close()
+        self._unexpected_errors.remove()
 
     def _save_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         settings = self._window.settings
         for simulated, enabled in recording.controller.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
+        settings.setValue(SELECTED_TASK_SETTING, self.session.state.snapshot.task or "")
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        """Restore the countdowns and the selected arm of the last time."""
+        """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
+        self._select_when_listed(str(self._window.settings.value(SELECTED_TASK_SETTING, "")))
         settings = self._window.settings
         for simulated, key in COUNTDOWN_SETTINGS.items():
             if settings.contains(key):
@@ -138,12 +144,16 @@ class WindowPresenter(QObject):
         if snapshot.state is not before.state:
             self._action_slots.player.stop()
             window.arm_panel.show_title("Arm")
-        is_changed = (snapshot.task, snapshot.state) != (before.task, before.state)
-        if is_changed and not window.arm_panel.task_name_field.hasFocus():
-            window.arm_panel.show_task_name(snapshot.task or self._new_task_name(self.session.recording))
+        window.toast_area.dismiss_outdated({"undo": snapshot.undo_text, "redo": snapshot.redo_text})
+        if (snapshot.task, snapshot.state) != (before.task, before.state):
+            self._show_next_task(self.session.recording)
 
-    def _new_task_name(self, recording: RecordingParts) -> str:
-        return recording.controller.new_task_name
+    def _show_next_task(self, recording: RecordingParts) -> None:
+        """Show the task of the take being recorded or of the next one; do not overwrite a name being typed."""
+        panel, controller = self._window.arm_panel, recording.controller
+        panel.show_recording_task(controller.is_recording, controller.records_existing_task)
+        if not panel.task_name_field.hasFocus() or panel.task_name_field.isReadOnly():
+            panel.show_task_name(controller.next_task)
 
     def _show_tick(self, tick: Tick) -> None:
         window, recording = self._window, self.session.recording
@@ -204,8 +214,15 @@ class WindowPresenter(QObject):
 
     def _show_message(self, text: str, kind: str, action_key: str) -> None:
         action = self._window.actions_[action_key] if action_key else None
-        self._window.toast_area.show_message(ToastMessage(text, cast("MessageKind", kind), action))
+        message = ToastMessage(text, cast("MessageKind", kind), action, action_key, self._next_change(action_key))
+        self._window.toast_area.show_message(message)
         self._window.status_bar.message_label.set_full_text(text)
+
+    def _next_change(self, action_key: str) -> str | None:
+        """Return the text of the change that Undo or Redo would revert; None for other actions."""
+        undo_stack = self.session.library.undo_stack
+        texts = {"undo": undo_stack.undoText, "redo": undo_stack.redoText}
+        return texts[action_key]() or None if action_key in texts else None
 
     def _dismiss_adaptation_errors(self, _adapted: object) -> None:
         self._window.toast_area.dismiss_resolved([self._window.actions_["adapt"]])

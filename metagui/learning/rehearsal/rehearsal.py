@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from metagui.arms.arm import Observation
-    from metagui.arms.control.tick import Tick
+    from metagui.arms.control.tick import JointMove, Tick
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adaptation.rollout import RolloutController
@@ -84,7 +84,7 @@ class RehearsedRun:
         """Record a tick; a sink of the control loop."""
         self._observations.append(tick.observation)
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the policy's motion, None after its end or the first failure."""
         motion = self.policy.decide(observation)
         if self.policy.outcome == "done" or self.policy.instruction_index != self._segment:

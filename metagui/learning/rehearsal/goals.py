@@ -29,7 +29,7 @@ MIN_CONTACT_SAMPLES = 5
 """Least number of samples for which an object is held, or touched and pushed, on purpose."""
 TOUCH_GAP_SAMPLES = 10
 """Number of samples without contact after which a contact counts as another one."""
-PLACE_TOLERANCE_M, REACH_TOLERANCE_M, MAX_TOLERANCE_M = 0.016, 0.014, 0.030
+OBJECT_TOLERANCE_M, TOOL_TOLERANCE_M, MAX_TOLERANCE_M = 0.016, 0.014, 0.030
 """Tolerance of the end of an object and of the tool, m; wider, up to the last, if the takes themselves differ."""
 PATH_TOLERANCE_M, MIN_COVERAGE = 0.012, 0.75
 """Tolerance of a path, m, and the fraction of its points that a run has to pass."""
@@ -96,7 +96,7 @@ def infer_goal(records: Sequence[MotionRecord], objects: Sequence[SceneObject]) 
     if path is None:
         tool = _infer_place(records, TOOL, moved)
         is_only_motion = not (changed or pushed or touches)
-        is_common = len(records) > 2 and tool.tolerance <= REACH_TOLERANCE_M and bool(kept)
+        is_common = len(records) > 2 and tool.tolerance <= TOOL_TOLERANCE_M and bool(kept)
         places += [tool] if is_only_motion or is_common else []
     rises = {index: min(float(r.measure_rise()[index]) for r in records) for index in kept}
     tops = {
@@ -157,7 +157,7 @@ def _infer_place(records: Sequence[MotionRecord], subject: int, moved: Collectio
     offsets = np.array([path[-1] - get_origin(r, reference, subject) for path, r in zip(own, records, strict=True)])
     middle = np.median(offsets, axis=0)
     spread = float(np.linalg.norm(offsets - middle, axis=1).max())
-    least = REACH_TOLERANCE_M if subject == TOOL else PLACE_TOLERANCE_M
+    least = TOOL_TOLERANCE_M if subject == TOOL else OBJECT_TOLERANCE_M
     return Place(subject, reference, middle, min(max(least, 2.0 * spread), MAX_TOLERANCE_M))
 
 

@@ -134,7 +134,7 @@ def _find_wrong_path(goal: PathGoal | None, record: MotionRecord) -> str:
             coverage = paths.measure_coverage(path, run, PATH_TOLERANCE_M)
             if coverage < MIN_COVERAGE:
                 best = max(best, coverage)
-            elif paths.measure_coverage(entered, path, PATH_TOLERANCE_M) < MIN_REVERSE_COVERAGE:
+            elif paths.is_closed(template) and _was_repeated(path, entered):
                 reason = "the path was repeated too often"
             else:
                 return ""
@@ -147,3 +147,8 @@ def _list_entries(template: FloatArray) -> list[FloatArray]:
         return [template]
     starts = np.linspace(0, len(template), CLOSED_PATH_ENTRIES, endpoint=False).astype(int)
     return [np.roll(template, -start, axis=0) for start in starts]
+
+
+def _was_repeated(path: FloatArray, entered: FloatArray) -> bool:
+    """Return whether a closed path is too short for what a run did after entering it."""
+    return paths.measure_coverage(entered, path, PATH_TOLERANCE_M) < MIN_REVERSE_COVERAGE

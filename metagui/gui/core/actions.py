@@ -122,12 +122,18 @@ class Actions(QObject):
         super().__init__(window)
         self._theme = theme
         self._recording = False
+        self._colour_names = {info.key: info.colour_name for info in ACTION_INFOS}
         self._actions = {info.key: self._make_action(info, window) for info in ACTION_INFOS}
         theme.changed.connect(self._update_icons)
         self._update_icons()
 
     def __getitem__(self, key: str) -> QAction:
         return self._actions[key]
+
+    def set_icon_colour(self, key: str, colour_name: str) -> None:
+        """Draw the icon of an action in another colour of the theme."""
+        self._colour_names[key] = colour_name
+        self._update_icons()
 
     def _make_action(self, info: ActionInfo, window: QWidget) -> QAction:
         action = QAction(info.text, self)
@@ -143,7 +149,7 @@ class Actions(QObject):
     def _update_icons(self) -> None:
         colours = self._theme.colours
         for info in ACTION_INFOS:
-            tint, dull = getattr(colours, info.colour_name), disabled_colour(colours).name()
+            tint, dull = getattr(colours, self._colour_names[info.key]), disabled_colour(colours).name()
             name = "finish" if info.key == "record" and self._recording else info.icon
             self._actions[info.key].setIcon(make_icon(name, tint, dull))
         self._update_check_icons()

@@ -15,7 +15,7 @@ import numpy as np
 
 from metagui.arms.kinematics import MAX_YAW_CHANGE_RAD, ToolMotion
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
-from metagui.learning.object_replay.replay_stages import NO_OBJECT
+from metagui.learning.object_replay.reference_choice import NO_OBJECT
 from metagui.learning.policy.features import limit_displacement
 
 if TYPE_CHECKING:

@@ -200,7 +200,7 @@ def _make_execution_parts(
     from metagui.gui.execution.policy_run import PolicyRunner
     from metagui.gui.window.session_parts import ExecutionParts
 
-    runner = PolicyRunner(arm.controller, library_model, queue)
+    runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
         runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
     )

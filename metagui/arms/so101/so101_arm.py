@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from metagui.arms.so101.calibration import ArmCalibration
 
 
-TORQUE_ON_TEXT = "The servos hold their last position while they have power."
-TORQUE_OFF_TEXT = "The torque was off: support the arm, or it sinks."
+HOLDS_TEXT = "The servos hold their last position while they have power."
+SINKS_TEXT = "The torque was off: support the arm, or it sinks."
 
 
 class SO101Arm:
@@ -212,9 +212,9 @@ class SO101Arm:
                 torque_off = self._servos is not None and self._servos.hand_guiding
                 if not isinstance(error, ServosLostError):
                     self._close()
-                if str(error).endswith((TORQUE_OFF_TEXT, TORQUE_ON_TEXT)):  # of a nested call
+                if str(error).endswith((SINKS_TEXT, HOLDS_TEXT)):  # of a nested call
                     raise
-                raise type(error)(f"{error} {TORQUE_OFF_TEXT if torque_off else TORQUE_ON_TEXT}") from error
+                raise type(error)(f"{error} {SINKS_TEXT if torque_off else HOLDS_TEXT}") from error
 
     def _close(self) -> None:
         servos, self._servos = self._servos, None

@@ -1,4 +1,4 @@
-"""Tests that a run is judged by what the takes show, and not by the place that was clicked in one of them."""
+"""Tests that runs are judged by what the takes show, and that takes with two readings are found."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.learning.adaptation.replay_rollout import make_replay_policy
 from metagui.learning.adaptation.rollout import RolloutController
 from metagui.learning.rehearsal.judged_run import JudgedRun, make_judged_run
+from metagui.learning.rehearsal.readings import find_readings
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation
@@ -109,3 +110,14 @@ def test_cube_that_is_not_grasped_is_a_failure_of_its_segment(takes: list[Demons
     run = _run(takes, arm, above, above)
     assert "segment 1" in run.failures[0]
     assert len(run.failures) == 2, "it goes on after the first failure"
+
+
+def test_one_take_has_two_readings_and_three_have_one(takes: list[Demonstration]) -> None:
+    (one,) = find_readings(takes[:1])
+    assert one.subject == "red cube"
+    assert {"next to the blue cube, wherever that is", "at this place on the table"} <= {one.chosen, *one.others}
+    assert "a take in which the blue cube is elsewhere settles it" in one.describe()
+    (three,) = find_readings(takes)
+    assert three.chosen == "next to the blue cube, wherever that is"
+    assert three.others == ()
+    assert three.describe() == "read as: the red cube ends next to the blue cube, wherever that is."

@@ -16,7 +16,7 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.learning.adaptation.outlier_takes import OutlierTake
-from metagui.learning.adaptation.task_policy import Provenance
+from metagui.learning.adaptation.task_policy import Provenance, TaskPolicy
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
@@ -287,6 +287,22 @@ def test_cancelled_adaptation_changes_nothing(qtbot: QtBot, session: Session) ->
     until(qtbot, lambda: session.state.snapshot.learning is LearningActivity.IDLE)
     assert ended == [LearningActivity.ADAPTING]
     assert not session.library.adapted_path("press red").exists()
+
+
+def test_cancelled_rehearsal_keeps_the_policy(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    session.state.select("press red", None)
+    ended: list[LearningActivity] = []
+    session.learning.queue.job_cancelled.connect(ended.append)
+    session.learning.adaptation.adapt_selected_task()
+    until(qtbot, lambda: session.learning.adaptation.is_rehearsing)
+    session.learning.queue.cancel()
+    until(qtbot, lambda: session.state.snapshot.learning is LearningActivity.IDLE)
+    assert ended == [LearningActivity.ADAPTING]
+    until(qtbot, lambda: session.state.snapshot.has_policy)
+    assert was_posted(session, "The rehearsal was cancelled")
+    assert TaskPolicy.load(session.library.adapted_path("press red")).provenance.rehearsal is None
+    assert not session.learning.adaptation.is_rehearsing
 
 
 def test_impossible_instructions_are_explained(qtbot: QtBot, session: Session) -> None:

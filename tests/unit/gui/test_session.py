@@ -136,7 +136,7 @@ def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: 
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
     whole, half = session.library.library.list_takes("two ways")
     assert (whole.success, half.success) == (None, False), "half a take is not learnt from"
-    until(qtbot, lambda: was_posted(session, "Marked as failed: “go to table” was not achieved: it was stopped"))
+    until(qtbot, lambda: was_posted(session, "marked as failed: “go to table” was not achieved: it was stopped"))
 
 
 def test_take_with_a_refused_click_is_not_kept_as_good(qtbot: QtBot, session: Session, library: Library) -> None:
@@ -175,7 +175,7 @@ def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
     until(qtbot, lambda: session.arm.controller.recorder.sample_count > 10)
     monkeypatch.setattr("metagui.demonstrations.recording.journal.Journal.append", refuse)
     until(qtbot, lambda: was_posted(session, "Recording stopped: No space left on device"))
-    until(qtbot, lambda: was_posted(session, "Marked as failed: Cut off: the recording failed"))
+    until(qtbot, lambda: was_posted(session, "marked as failed: Cut off: the recording failed"))
     assert session.arm.controller.pending_count == 0
     (info,) = library.list_takes("full disk")
     assert info.success is False

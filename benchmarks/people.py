@@ -2,7 +2,10 @@
 
 Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. Policies adapted to one and
 to three takes run in unseen scenes; success depends on where the objects end, not on the motion. ``--people held-out``
-are those on whom nothing was tuned. ``--candidates`` also runs candidates that were not chosen, and "object replay".
+are those on whom nothing was tuned; ``--people final`` have habits of their own, for one report on a finished prior.
+``--with-leader``: the arm follows a leader that they move. ``--repeated``: tasks in which places are visited twice
+(wipe, stir, taps, figure eight, spiral). ``--candidates`` also runs candidates that were not chosen, and "object
+replay".
 """
 
 from __future__ import annotations
@@ -14,32 +17,35 @@ import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.repeated_places import REPEATED_TASKS, is_repeated_task, visits_all_places
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.human_demonstrator import (
+from metagui.demonstrations.people.habits import (
+    FINAL_STYLES,
     HELD_OUT_STYLES,
     TUNING_STYLES,
     HumanStyle,
-    demonstrate_by_hand,
 )
+from metagui.demonstrations.people.human_demonstrator import demonstrate_by_hand
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.replay_rollout import make_replay_policy, make_rollout_controller
 from metagui.learning.adaptation.rollout import run_rollout
 from metagui.learning.adaptation.selection import Candidate
-from metagui.learning.evaluation.episodes import make_rollout_controller
-from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
-from metagui.learning.prior import load_shipped
+from metagui.learning.prior import load, load_shipped
 from metagui.learning.torch_utils.torch_threads import use_single_thread
+from tests.helpers.leader_bench import demonstrate_with_leader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,30 +148,48 @@ def _is_near(position: FloatArray, goal: FloatArray) -> bool:
     return bool(np.linalg.norm(position - goal) < MAX_GOAL_DISTANCE_M)
 
 
-def run_policy(program: TaskProgram, adapted: TaskPolicy | ObjectReplay, seed: int) -> tuple[bool, str]:
-    """Run a policy in the scene of ``seed``; return whether the objects end right, and the outcome."""
+def run_policy(program: TaskProgram, adapted: TaskPolicy, seed: int) -> tuple[bool, str]:
+    """Run a policy in the scene of ``seed``; return whether it achieved the program, and the outcome."""
     arm = SimulatedArm(seed)
     arm.connect()
     loop, before = ControlLoop(arm, arm), arm.observe_scene()
-    touched = np.zeros(len(arm.objects), dtype=bool)
+    path: list[FloatArray] = []
+    touches: list[BoolArray] = []
 
     def watch(tick: Tick) -> None:
-        np.logical_or(touched, tick.observation.scene.touched, out=touched)
+        path.append(tick.observation.tool_position)
+        touches.append(tick.observation.scene.touched)
 
     loop.add_sink(watch)
     outcome = run_rollout(loop, make_rollout_controller(adapted, arm.objects))
-    return outcome == "done" and is_goal_state(program, before, arm.observe_all(), touched), outcome
+    achieved = outcome == "done" and is_program_achieved(
+        program, before, arm.observe_all(), np.array(path), np.array(touches)
+    )
+    return achieved, outcome
 
 
-def record_hand_guided(program: TaskProgram, style: HumanStyle, count: int, seed: int = 0) -> list[Demonstration]:
+def is_program_achieved(
+    program: TaskProgram, before: SceneState, now: Observation, path: FloatArray, touches: BoolArray
+) -> bool:
+    """Whether the objects end right, or a path (T, 3) visits all places twice; ``touches`` is (T, A)."""
+    if not is_repeated_task(program):
+        return is_goal_state(program, before, now, np.asarray(touches.any(axis=0)))
+    index = [each.name for each in SimulatedArm.objects].index(program.instructions[0].object_name)
+    return visits_all_places(program, before.positions[index], path, touches[:, index])
+
+
+def record_hand_guided(
+    program: TaskProgram, style: HumanStyle, count: int, seed: int = 0, with_leader: bool = False
+) -> list[Demonstration]:
     """Return takes in which a person achieved the task, segmented as after recording."""
+    demonstrate = demonstrate_with_leader if with_leader else demonstrate_by_hand
     rng = np.random.default_rng([seed, zlib.crc32(f"{program.name} {style.name}".encode())])
     takes: list[Demonstration] = []
     for _ in range(MAX_ATTEMPTS):
         if len(takes) == count:
             break
         scene, name = int(rng.integers(2**31)), f"{len(takes) + 1:03}"
-        take = demonstrate_by_hand(program.name, program.instructions, style, scene, name)
+        take = demonstrate(program.name, program.instructions, style, scene, name)
         if take is not None and is_achieved(program, take):
             takes.append(ensure_segmented(replace(take, success=True)))
     return takes
@@ -180,14 +204,14 @@ def is_achieved(program: TaskProgram, take: Demonstration) -> bool:
     before = arm.observe_scene()
     arm.set_state(take.states[-1])
     now = arm.observe_all()
-    scene = replace(now.scene, held=take.held[-1])
-    return is_goal_state(program, before, replace(now, scene=scene), np.asarray(take.touched.any(axis=0)))
+    now = replace(now, scene=replace(now.scene, held=take.held[-1]))
+    return is_program_achieved(program, before, now, take.tool_positions, take.touched)
 
 
-def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool) -> TaskPolicy:
-    """Adapt the shipped prior as the window does."""
+def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool, prior: Path | None = None) -> TaskPolicy:
+    """Adapt the shipped prior, or the one in a file, as the window does."""
     settings = CandidateSettings(seed=seed, baselines=baselines, keep_all_candidates=True)
-    return run_to_end(adapt_task(load_shipped(), takes, settings), lambda _step: None)
+    return run_to_end(adapt_task(load(prior) if prior else load_shipped(), takes, settings), lambda _step: None)
 
 
 def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> list[Row]:
@@ -198,49 +222,56 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
     if style is None:
         takes = generate_takes(program, GenerationSettings(count, options.seed))
     else:
-        takes = record_hand_guided(program, style, count, options.seed)
+        takes = record_hand_guided(program, style, count, options.seed, options.with_leader)
     right = sum(len(take.segments) == len(program.instructions) for take in takes)
     scenes = np.random.default_rng([options.seed, 5, zlib.crc32(program.name.encode())]).integers(2**31, size=99)
     rows = []
     for shots in options.shots:
         try:
-            adapted = adapt(takes[:shots], options.seed, options.baselines)
+            adapted = adapt(takes[:shots], options.seed, options.baselines, options.prior)
         except Exception as error:  # noqa: BLE001 - a refusal is a result
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
         for candidate in ("chosen", *options.candidates):
-            policy: TaskPolicy | ObjectReplay = adapted
+            policy = adapted
             if candidate == Candidate.OBJECT_REPLAY:
-                policy = build_object_replay(takes[:shots])
+                policy = make_replay_policy(takes[:shots])
             elif candidate != "chosen":
                 if not all(candidate in skill.candidate_params for skill in adapted.skills):
                     continue
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
-            choice = () if isinstance(policy, ObjectReplay) else tuple(skill.choice for skill in policy.skills)
-            rows.append(Row(name, program.name, shots, candidate, sum(successes), len(successes), right, choice))
+            rows.append(
+                Row(name, program.name, shots, candidate, sum(successes), len(successes), right, policy.choices)
+            )
     return rows
 
 
 def main() -> None:
     """Print one line per row, then the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", choices=("tuned-on", "held-out", "script", "all"), default="all")
+    parser.add_argument("--people", choices=("tuned-on", "held-out", "final", "script", "all"), default="all")
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prior", type=Path, help="prior to adapt; the shipped one if not given")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--candidates", nargs="*", default=[])
-    parser.add_argument("--tasks", type=int, nargs="*", default=list(range(len(TASKS))))
+    parser.add_argument("--with-leader", action="store_true", help="the arm follows a leader with play in its gears")
+    parser.add_argument("--repeated", action="store_true", help="tasks that visit places twice, instead of the ten")
+    parser.add_argument("--tasks", type=int, nargs="*", help="numbers of the tasks; all if not given")
     parser.add_argument("--baselines", action="store_true", help="also train the baselines, which cannot be chosen")
     options = parser.parse_args()
     groups: dict[str, tuple[HumanStyle | None, ...]] = {
         "tuned-on": TUNING_STYLES,
         "held-out": HELD_OUT_STYLES,
+        "final": FINAL_STYLES,
         "script": (None,),
     }
     styles = [each for name, group in groups.items() if options.people in (name, "all") for each in group]
-    jobs = [(TASKS[i], style, options) for style, i in itertools.product(styles, options.tasks)]
+    tasks = REPEATED_TASKS if options.repeated else TASKS
+    chosen = range(len(tasks)) if options.tasks is None else options.tasks
+    jobs = [(tasks[i], style, options) for style, i in itertools.product(styles, chosen)]
     rows: list[Row] = []
     with ProcessPoolExecutor(options.workers) as pool:
         for found in pool.map(measure, jobs):

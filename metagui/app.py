@@ -38,13 +38,13 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from metagui.gui.theme.theme import Theme
+    from metagui.gui.theme.theme import Theme, parse_theme_choice
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
     app.setApplicationName(APPLICATION_NAME)
     app.setOrganizationName(APPLICATION_NAME)
     settings = QSettings()
-    theme = Theme(str(settings.value("window/colours", "system")))  # type: ignore[arg-type]
+    theme = Theme(parse_theme_choice(settings.value("window/colours")))
     theme.apply()
     window = make_window(theme, settings)
     window.show()

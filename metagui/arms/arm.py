@@ -6,7 +6,7 @@ Units are metres, radians and seconds throughout.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -21,6 +21,8 @@ CONTROL_RATE_HZ = 50.0
 """Ticks per second of the control loop, for every arm."""
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
 """Time between two ticks, s."""
+_NO_READINGS: FloatArray = np.zeros(0)
+_NO_READINGS.setflags(write=False)
 
 
 class ArmError(Exception):
@@ -73,6 +75,12 @@ class JointState:
     """Duration of the reading on the bus, s."""
     retries: int
     """Number of repeated requests on the bus."""
+    currents: FloatArray = field(default_factory=lambda: _NO_READINGS)
+    """(J,) currents, A; empty if the arm measures none."""
+    statuses: FloatArray = field(default_factory=lambda: _NO_READINGS)
+    """(J,) status bits of the servos, see ``ServoStatus``; empty if the arm has none."""
+    alarm: str = ""
+    """Faults that the servos report, as a text for the user; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +182,18 @@ class HandGuidable(Protocol):
 
     def start_hand_guiding(self) -> None:
         """Switch the torque off. Raises ArmError."""
+
+
+@runtime_checkable
+class OverloadClearable(Protocol):
+    """An arm whose motors protect themselves from an overload and then stay weak until it is cleared."""
+
+    @property
+    def overloaded(self) -> frozenset[str]:
+        """Names of the joints that are overloaded."""
+
+    def clear_overload(self) -> None:
+        """End the overloads; the joints hold their present positions. Raises ArmError."""
 
 
 class Scene(Protocol):

@@ -14,7 +14,8 @@ from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import TickConversion
-from metagui.arms.so101.so101_arm import SO101Arm, SO101ArmSettings
+from metagui.arms.so101.live_servos import SO101ArmSettings
+from metagui.arms.so101.so101_arm import SO101Arm
 from tests.helpers.clocks import SteppedClock
 from tests.helpers.in_process_port import InProcessPort
 

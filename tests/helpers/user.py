@@ -190,6 +190,15 @@ class SimulatedUser:
             self.pause(0.02)
 
 
+def wait_until_ready(window: QWidget) -> SimulatedUser:
+    """Return a user of a window that has the focus and is connected to the simulated arm."""
+    person = SimulatedUser(window)
+    window.activateWindow()  # there may be no window manager to do it
+    person.wait_until(window.isActiveWindow, "the window to be active")
+    person.wait_until(lambda: person.read_state() == "Ready")
+    return person
+
+
 def compute_hue_mask(pixels: np.ndarray, min_hue: float, max_hue: float) -> np.ndarray:
     """Return the mask (h, w) of vivid pixels (h, w, 3) with a hue between two angles, degrees."""
     red, green, blue = (pixels[..., i] for i in range(3))

@@ -1,7 +1,7 @@
 """Hand-guided takes: segmented as a person would, never refused, and sufficient to learn the task.
 
 The takes in ``data/hand_led`` are of a demonstrator on whom nothing was tuned, and have the segments of an older
-version; the others are of the styles in ``metagui.demonstrations.programs.human_demonstrator``.
+version; the others are of the styles in ``metagui.demonstrations.people``.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ import numpy as np
 import pytest
 
 from benchmarks.people import TASKS, adapt, is_achieved, record_hand_guided, run_policy
+from benchmarks.repeated_places import REPEATED_TASKS
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.demonstration import Segment
-from metagui.demonstrations.programs.human_demonstrator import HELD_OUT_STYLES, TUNING_STYLES, demonstrate_by_hand
+from metagui.demonstrations.demonstration import Instruction, Segment
+from metagui.demonstrations.people.habits import HELD_OUT_STYLES, TUNING_STYLES
+from metagui.demonstrations.people.human_demonstrator import demonstrate_by_hand
 from metagui.demonstrations.recording.segmentation import align_segmentation, ensure_segmented, segment_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
 from metagui.learning.adaptation.selection import Candidate
+from tests.helpers.leader_bench import demonstrate_with_leader
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.human_demonstrator import HumanStyle
+    from metagui.demonstrations.people.habits import HumanStyle
     from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
@@ -153,3 +156,43 @@ def test_take_with_other_manual_segments_is_left_out() -> None:
     adapted = adapt([other, *kept], 0, baselines=False)
     assert len(adapted.skills) == 2
     assert "'001'" in adapted.provenance.notes[0]
+
+
+@pytest.mark.parametrize("program", [TASKS[5], TASKS[3]], ids=lambda program: program.name)
+def test_take_of_a_leader_with_play_achieves_the_task(program: TaskProgram) -> None:
+    takes = record_hand_guided(program, TUNING_STYLES[0], 2, with_leader=True)
+    assert len(takes) == 2
+    for take in takes:
+        assert take.teaching_method == "leader"
+        assert len(take.segments) == 2
+        gripper = take.command_requested[:, -1]
+        assert len(np.unique(gripper)) > 20, "the leader's gripper is followed as it was read, not as open or closed"
+
+
+def test_play_delays_the_leader() -> None:
+    instructions = (Instruction("reach", "table", None, {"offset": (0.0, 0.05, 0.09)}),)
+    ends = []
+    for play in (0.0, 0.05):
+        take = demonstrate_with_leader("reach", instructions, replace(TUNING_STYLES[0], tremor=0.0), 3, play=play)
+        assert take is not None
+        ends.append(np.abs(np.diff(take.joint_positions[:, 0])).cumsum())
+    first = [int(np.argmax(travel > 0.005)) for travel in ends]
+    assert first[1] > first[0]
+
+
+@pytest.mark.parametrize("program", REPEATED_TASKS, ids=lambda program: program.name)
+def test_people_visit_places_twice(program: TaskProgram) -> None:
+    takes = record_hand_guided(program, TUNING_STYLES[1], 2)
+    assert len(takes) == 2
+    for take in takes:
+        stop = len(take) // 2
+        assert take.states is not None
+        half = replace(
+            take,
+            tool_positions=take.tool_positions[:stop],
+            touched=take.touched[:stop],
+            held=take.held[:stop],
+            states=take.states[:stop],
+        )
+        assert is_achieved(program, take)
+        assert not is_achieved(program, half), "the first half is not enough"

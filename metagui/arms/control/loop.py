@@ -207,7 +207,7 @@ class ControlLoop:
         )
         tick = Tick(
             self._index, started, lateness, self._timer.missed_deadlines, observation, requested, sent, state,
-            *self._interpolator.active_instruction, self.gate.alarm,
+            *self._interpolator.active_instruction, self.gate.alarm or observation.joints.alarm or None,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)

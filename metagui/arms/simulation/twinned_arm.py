@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, HandGuidable, NotConnectedError
+from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, HandGuidable, NotConnectedError, OverloadClearable
 from metagui.arms.kinematics import forward_kinematics
 from metagui.arms.simulation.digital_twin import DigitalTwin
 
@@ -53,10 +53,25 @@ class TwinnedArm:
         """The arm's present or last port; empty for an arm without one."""
         return str(getattr(self.arm, "device", ""))
 
-    def describe_line(self) -> str:
-        """Return a text on a slow line to the real arm; empty for a quick one."""
-        describe = getattr(self.arm, "describe_line", None)
-        return str(describe()) if describe is not None else ""
+    @property
+    def measures_health(self) -> bool:
+        """Return whether the real arm's servos report their status."""
+        return bool(getattr(self.arm, "measures_health", False))
+
+    def list_warnings(self) -> list[str]:
+        """Return texts on what was found when the real arm was connected."""
+        list_warnings = getattr(self.arm, "list_warnings", None)
+        return list(list_warnings()) if list_warnings is not None else []
+
+    @property
+    def overloaded(self) -> frozenset[str]:
+        """Names of the real arm's overloaded joints."""
+        return self.arm.overloaded if isinstance(self.arm, OverloadClearable) else frozenset()
+
+    def clear_overload(self) -> None:
+        """End the overloads of the real arm. Raises ArmError."""
+        if isinstance(self.arm, OverloadClearable):
+            self.arm.clear_overload()
 
     @property
     def joints(self) -> tuple[Joint, ...]:

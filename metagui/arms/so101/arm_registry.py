@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from metagui.arms.so101.calibration import ArmCalibration
 
 _REGISTRY_FILE = Path("arms.json")
+REGISTER_FOLDER = "changed-registers"
+"""Name of the folder, next to the registry's, for registers of arms that a connection has changed."""
 _NAME_PATTERN = re.compile(r"\w[\w .+-]{0,59}")
 
 
@@ -138,7 +140,14 @@ class ArmRegistry:
             open_port=self.open_port,
             find_device=lambda: self.find_device(name),
             find_owner=self.find_owner,
+            register_file=self.register_file(registered),
         )
+
+    def register_file(self, arm: RegisteredArm) -> Path:
+        """Return the file for the registers of an arm that a connection changes, whether or not it exists."""
+        identity = (arm.vendor, arm.product, arm.serial_number) if arm.vendor is not None else (arm.device,)
+        key = re.sub(r"[^\w-]+", "_", "-".join(map(str, identity))).strip("_")
+        return self.folder.parent / REGISTER_FOLDER / f"{key}.json"
 
     def find_owner(self, in_servos: ArmCalibration) -> str | None:
         """Return the name of the arm whose calibration servos hold; None if no arm's or several arms' equal it."""
@@ -186,7 +195,12 @@ def make_usb_arm(address: str, registry: ArmRegistry | None = None) -> SO101Arm:
     found = registry.identify(address)
     if found.name:
         return registry.make_arm(found.name)
-    return SO101Arm(address, open_port=registry.open_port, find_device=lambda: registry.locate_device(found))
+    return SO101Arm(
+        address,
+        open_port=registry.open_port,
+        find_device=lambda: registry.locate_device(found),
+        register_file=registry.register_file(found),
+    )
 
 
 def make_twinned_arm(address: str, registry: ArmRegistry | None = None) -> TwinnedArm:

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from metagui.arms.feetech.control_table import Feedback
     from metagui.arms.so101.motors import ServoChain
 
-_FAULT_TEXTS = {
-    ServoStatus.VOLTAGE: "has the wrong voltage",
-    ServoStatus.ANGLE: "cannot sense its angle",
-    ServoStatus.OVERHEAT: "is too hot",
-    ServoStatus.OVERCURRENT: "draws too much current",
-    ServoStatus.OVERLOAD: "is overloaded",
-}
-
 
 class ServosLostError(ConnectionLostError):
     """The port is open, but a servo has not answered for too long."""
@@ -62,6 +54,10 @@ class LatestFeedback:
         """Return the positions of the servos, ticks."""
         return [self._last[servo_id].position for servo_id in self._chain.ids]
 
+    def list_feedback(self) -> list[Feedback]:
+        """Return the latest feedback of all servos, in the order of the chain."""
+        return [self._last[servo_id] for servo_id in self._chain.ids]
+
     def as_array(self) -> FloatArray:
         """Return the feedback of all servos as one array (J, 8), with the columns of ``Feedback``."""
         return np.array([self._last[servo_id] for servo_id in self._chain.ids], dtype=np.float64)
@@ -69,14 +65,6 @@ class LatestFeedback:
     def find_overheated(self) -> set[int]:
         """Return the ids of the servos that are too hot to hold."""
         return {servo_id for servo_id, feedback in self._last.items() if feedback.status & ServoStatus.OVERHEAT}
-
-    def describe_faults(self) -> dict[int, list[str]]:
-        """Return texts on the faults of every faulty servo, by id."""
-        return {
-            servo_id: [text for bit, text in _FAULT_TEXTS.items() if self._last[servo_id].status & bit]
-            for servo_id in self._chain.ids
-            if self._last[servo_id].status
-        }
 
     def _read_servos(self) -> None:
         received = self._chain.read_feedback()

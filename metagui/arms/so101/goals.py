@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from metagui.arms.so101.feedback import LatestFeedback
     from metagui.arms.so101.motors import ServoChain
 
+GRIP_HOLD_TICKS = 20
+"""Largest distance of a holding gripper's goal past its position, ticks, so that it does not drop an object."""
+MAX_GRIP_VELOCITY, MIN_GRIP_LOAD = 20, 100
+"""Largest speed, ticks/s, and smallest load, 0.1 %, of a gripper that is stopped by an object."""
 GOAL_INTERVAL_RANGE_S = (0.02, 0.1)
 """Smallest and largest time since the previous goal from which the allowed step is computed, s."""
 
@@ -64,8 +68,16 @@ class ServoGoals:
         self._send([min(max(tick, last - step), last + step) for tick, last, step in servos])
 
     def hold_position(self) -> None:
-        """Make the present positions the goals."""
-        self._send(self.get_present_positions())
+        """Make the present positions the goals; a gripper that is stopped by an object squeezes it gently."""
+        *present, gripper = self.get_present_positions()
+        feedback, last = self._feedback.list_feedback()[-1], self.last_goals[-1]
+        if abs(feedback.velocity) <= MAX_GRIP_VELOCITY and abs(feedback.load) >= MIN_GRIP_LOAD:
+            gripper = min(max(last, gripper - GRIP_HOLD_TICKS), gripper + GRIP_HOLD_TICKS)
+        self._send([*present, gripper])
+
+    def note_goal(self, servo_id: int, tick: int) -> None:
+        """Note a goal that was sent to a servo in another way."""
+        self._last_goals[servo_id] = tick
 
     def _send(self, ticks: Sequence[int]) -> None:
         """Send goals to the servos that reported their position; those without torque get that position."""

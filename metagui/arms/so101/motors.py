@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech import diagnosis
 from metagui.arms.feetech.bus import ServoBus, ServoSilentError
-from metagui.arms.feetech.line_messages import describe_silence
 from metagui.arms.feetech.serial_port import SerialPort
+from metagui.arms.feetech.servo_memory import read_register, write_where_different
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, NotCalibratedError
+from metagui.arms.so101.protection.temporary_registers import CONNECTED_ACCELERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +39,6 @@ GRIPPER_SETTINGS: Mapping[Register, int] = {
     reg.OVERLOAD_TORQUE: 25,
 }
 """Limits that prevent a squeezing gripper from overheating."""
-ACCELERATION_SETTING = 254
-"""Value of ``ACCELERATION`` while the torque is on."""
 SETUP_RETRIES = 9
 """Retries during setup: slower, but a partial calibration is worse than a delay."""
 
@@ -94,22 +93,28 @@ class ServoChain:
     def enable_torque(self, goals: Sequence[int]) -> None:
         """Switch the torque on with ``goals``, which must be the present positions. Raises ServoSilentError."""
         self.write_goals(dict(zip(self.ids, goals, strict=True)))
-        for servo_id in self.ids:
-            self.bus.write(servo_id, reg.TORQUE_ENABLE, 1)
-            self.bus.write(servo_id, reg.ACCELERATION, ACCELERATION_SETTING)
+        write_where_different(self.bus, reg.TORQUE_ENABLE, dict.fromkeys(self.ids, 1))
 
     def disable_torque(self) -> None:
         """Switch the torque off; the arm may sink. Raises ServoSilentError or ServoRefusedError."""
         self.bus.sync_write(reg.TORQUE_ENABLE, dict.fromkeys(self.ids, 0))
-        for servo_id in self.ids:
-            self.bus.write(servo_id, reg.TORQUE_ENABLE, 0)
+        write_where_different(self.bus, reg.TORQUE_ENABLE, dict.fromkeys(self.ids, 0))
+
+    def restart_torque(self, servo_id: int, goal: int) -> None:
+        """Switch the torque of one servo off and on at ``goal``, its present position, which ends an overload.
+
+        Raises ServoSilentError or ServoRefusedError.
+        """
+        self.bus.write(servo_id, reg.TORQUE_ENABLE, 0)
+        self.write_goals({servo_id: goal})
+        write_where_different(self.bus, reg.TORQUE_ENABLE, {servo_id: 1})
 
     def find_torque_lost(self) -> frozenset[int]:
         """Return the ids of servos that lost their torque, or restarted after a dip of the supply.
 
         The next goal switches the torque of a restarted servo on again, but does not restore its acceleration.
         """
-        expected = bytes((1, ACCELERATION_SETTING))
+        expected = bytes((1, CONNECTED_ACCELERATION))
         replies = self.bus.sync_read(self.ids, reg.TORQUE_ENABLE.address, 2)
         return frozenset(servo_id for servo_id, reply in replies.items() if reply.data != expected)
 
@@ -120,6 +125,11 @@ class ServoChain:
             position_settings = {**POSITION_SETTINGS, reg.PHASE: phase & ~reg.MULTI_TURN_BIT}
             self._write_eeprom(servo_id, position_settings, torque_off=True)
             self._write_eeprom(servo_id, {**GAIN_SETTINGS, **(GRIPPER_SETTINGS if servo_id == self.ids[-1] else {})})
+
+    def read_supply(self) -> tuple[dict[int, float], dict[int, float]]:
+        """Return the largest voltage that each servo allows and the one that it gets, V, by id."""
+        limits, voltages = self._read_all(reg.MAX_VOLTAGE_LIMIT), self._read_all(reg.PRESENT_VOLTAGE)
+        return {i: limits[i] / 10 for i in self.ids}, {i: voltages[i] / 10 for i in self.ids}
 
     def read_calibration(self) -> ArmCalibration:
         """Return the calibration stored in the servos. Raises NotCalibratedError if there is none."""
@@ -174,10 +184,4 @@ class ServoChain:
 
     def _read_all(self, register: Register) -> dict[int, int]:
         """Return one register of all servos, by id. Raises ServoSilentError."""
-        replies = self.bus.sync_read(self.ids, register.address, register.size)
-        missing = set(self.ids) - set(replies)
-        if missing:
-            error = ServoSilentError(describe_silence(missing, self.bus.latency))
-            error.servo_ids = frozenset(missing)
-            raise error
-        return {servo_id: register.unpack(reply.data) for servo_id, reply in replies.items()}
+        return read_register(self.bus, self.ids, register)

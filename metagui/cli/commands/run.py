@@ -61,10 +61,10 @@ def _run_policies(
     from metagui.cli.realtime import run_controller
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.success import SuccessMonitor
-    from metagui.learning.adaptation.rollout import PolicyController
+    from metagui.learning.adaptation.replay_rollout import make_rollout_controller
     from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
-    policy = PolicyController(adapted, loop.scene.objects)
+    policy = make_rollout_controller(adapted, loop.scene.objects)
     judged = None
     if program is not None:
         chosen = choose_program(load_programs(program), task, program)

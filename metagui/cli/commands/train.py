@@ -55,12 +55,21 @@ class TrainingInputs:
     """Training steps as a fraction of the default."""
     data: str = ""
     """Folder of the prepared takes of another run; empty if this run prepares its own."""
+    people: int = 0
+    """Number of takes of each program by simulated people."""
+    start: str = ""
+    """Identifier of the prior that this run starts from; empty for untrained weights."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values; like a checkpoint of an older version without people and start, if there are none."""
+        return {name: value for name, value in asdict(self).items() if value or name not in ("people", "start")}
 
 
 @app.command(cls=CommandWithAliases)
 def train(
     programs: TrainingPrograms = None,
-    takes: Annotated[int, typer.Option(min=2, help="Number of takes of each program.")] = 6,
+    takes: Annotated[int, typer.Option(min=2, help="Number of takes of each program by the script.")] = 6,
+    people: Annotated[int, typer.Option(min=0, help="Number of takes of each program by a simulated person.")] = 4,
     random_starts: RandomStartFraction = 0.65,
     length: TrainingLength = 1.0,
     seed: Seed = 0,
@@ -68,6 +77,10 @@ def train(
     out: Annotated[Path, typer.Option(help="File to write the prior to.")] = Path("prior.safetensors"),
     checkpoint: CheckpointFolder = Path("runs/train"),
     data: DataFolder = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(help="Prior to continue from; its encoder of similar tasks is kept."),
+    ] = None,
     library: Annotated[Path | None, typer.Option(hidden=True, help="Old form of metagui fine-tune.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,15 +89,20 @@ def train(
         fine_tune_on_library(library, length, seed, workers, as_json)
         return
     from metagui.demonstrations.programs.program import load_programs
+    from metagui.learning.prior import load
 
     path = programs or resources_dir() / "programs" / "train.json"
     digest = sha256(path.read_bytes()).hexdigest()[:12]
-    inputs = TrainingInputs(digest, takes, random_starts, seed, length, str(data.resolve()) if data else "")
+    begin = load(start) if start else None
+    folder = str(data.resolve()) if data else ""
+    inputs = TrainingInputs(
+        digest, takes, random_starts, seed, length, folder, people, "" if begin is None else begin.id
+    )
     claim_checkpoint(checkpoint, inputs)
     started = time.perf_counter()
     prepared = prepare_data(path, inputs, checkpoint, workers)
     provenance = _describe_run(path, inputs)
-    prior = meta_train(prepared, inputs, checkpoint, provenance, load_programs(path), workers, data)
+    prior = meta_train(prepared, inputs, checkpoint, provenance, load_programs(path), workers, data, begin)
     out.parent.mkdir(parents=True, exist_ok=True)
     prior.save(out)
     _print_prior(prior, out, round(time.perf_counter() - started, 1), as_json)
@@ -94,8 +112,8 @@ def _describe_run(path: Path, inputs: TrainingInputs) -> dict[str, Any]:
     """Return the provenance that is stored in the prior."""
     command = (
         f"metagui train --programs {path.name} --takes {inputs.takes} --prefixes {inputs.prefixes} "
-        f"--length {inputs.length} --seed {inputs.seed}"
-    )
+        f"--people {inputs.people} --length {inputs.length} --seed {inputs.seed}"
+    ) + (f" --start {inputs.start}" if inputs.start else "")
     return {
         "command": command + (" --data of another run" if inputs.data else ""),
         "programs": inputs.programs,
@@ -117,18 +135,18 @@ def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
     note = checkpoint / "lessons.json"
     if not note.is_file():
         checkpoint.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(asdict(inputs)), encoding="utf-8")
+        note.write_text(json.dumps(inputs.to_dict()), encoding="utf-8")
     elif TrainingInputs(**json.loads(note.read_text(encoding="utf-8"))) != inputs:
         raise CommandError(
-            f"{checkpoint} holds a run with other programs, takes, random starts, length or seed. Nothing was changed; "
-            "name another folder with --checkpoint, or remove that one."
+            f"{checkpoint} holds a run with other programs, takes, random starts, length, seed or start. Nothing was "
+            "changed; name another folder with --checkpoint, or remove that one."
         )
 
 
 def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: int | None) -> "TrainingData":
     """Return the encoded takes: those of another run, those of the checkpoint, or newly generated ones."""
     from metagui.learning.policy.dataset import DatasetError
-    from metagui.learning.training.training_data import TrainingData, encode_takes
+    from metagui.learning.training.training_data import TrainingData, encode_people, encode_takes
 
     if inputs.data:
         try:
@@ -139,6 +157,9 @@ def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: 
     if not folder.is_dir():
         with make_progress_bar() as bar:
             data = encode_takes(_generate_takes(path, inputs, workers, bar))
+            if inputs.people:
+                people = encode_people(_generate_people_takes(path, inputs, workers, bar), data.decisions.task_names)
+                data = replace(data, people=people)
         unfinished = checkpoint / "data.unfinished"
         unfinished.mkdir(exist_ok=True)
         data.save(unfinished)
@@ -163,6 +184,21 @@ def _generate_takes(
         bar.update(job, advance=1)
 
 
+def _generate_people_takes(
+    path: Path, inputs: TrainingInputs, workers: int | None, bar: "Progress"
+) -> "Iterator[Demonstration]":
+    """Yield the takes of all programs by people, program by program."""
+    from metagui.demonstrations.people.training_takes import PeopleSettings, generate_people_library
+    from metagui.demonstrations.programs.program import load_programs
+
+    programs = load_programs(path)
+    job = bar.add_task("people", total=len(programs), status="")
+    settings = PeopleSettings(inputs.people, inputs.seed, inputs.prefixes, workers=workers)
+    for _, demonstrations in generate_people_library(programs, settings):
+        yield from demonstrations
+        bar.update(job, advance=1)
+
+
 def meta_train(
     data: "TrainingData",
     inputs: TrainingInputs,
@@ -171,6 +207,7 @@ def meta_train(
     programs: "Sequence[TaskProgram]",
     workers: int | None,
     data_folder: Path | None,
+    start: "Prior | None" = None,
 ) -> "Prior":
     """Run or continue the meta-training with a progress bar per phase; return the prior."""
     from metagui.learning.training.pretraining import train_prior
@@ -187,7 +224,8 @@ def meta_train(
                 print_note(describe_step(step))
 
         folder = data_folder or checkpoint / "data"
-        steps = train_prior(data, make_settings(inputs), checkpoint, should_stop, provenance, programs, workers, folder)
+        settings = make_settings(inputs)
+        steps = train_prior(data, settings, checkpoint, should_stop, provenance, programs, workers, folder, start)
         return run_to_end(steps, show)
 
 

@@ -215,8 +215,9 @@ class ArmConnection(QObject):
         self.current = choice
         self._controller.attach(arm)
         self.arm_connected.emit(reconnected)
-        if isinstance(arm, TwinnedArm) and (problem := arm.describe_line()):
-            self._messages.post(problem, "warning")
+        if isinstance(arm, TwinnedArm):
+            for warning in arm.list_warnings():
+                self._messages.post(warning, "warning")
 
     def disconnect_arm(self) -> None:
         """Hold and disconnect the arm, and stop the attempts to reconnect a lost one."""

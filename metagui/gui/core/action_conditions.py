@@ -23,8 +23,16 @@ def _connected(snapshot: AppSnapshot) -> str | None:
     return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
 
 
+def _chosen_arm_connected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.same_arm else "Another arm is selected than the one connected; press Connect first."
+
+
 def _not_recording(snapshot: AppSnapshot) -> str | None:
     return "Stop the recording first." if snapshot.state is ArmActivity.RECORDING else None
+
+
+def _chosen_arm_or_recording(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.state is ArmActivity.RECORDING else _chosen_arm_connected(snapshot)
 
 
 def _not_running(snapshot: AppSnapshot) -> str | None:
@@ -118,12 +126,12 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
     "name_arm": (_on_port, _not_calibrating),
-    "record": _TEACHABLE,
-    "again": (_connected, _not_running, _just_saved),
+    "record": (*_TEACHABLE, _chosen_arm_or_recording),
+    "again": (_connected, _not_running, _chosen_arm_connected, _just_saved),
     "discard": (_not_recording, _just_saved),
     "adapt": (_task_selected, _has_takes, _prior_ready, _not_learning),
-    "run": (*_IDLE_ARM, _task_selected, _has_policy, _torque_on),
-    "replay_arm": (*_IDLE_ARM, _take_selected, _torque_on),
+    "run": (*_IDLE_ARM, _chosen_arm_connected, _task_selected, _has_policy, _torque_on),
+    "replay_arm": (*_IDLE_ARM, _chosen_arm_connected, _take_selected, _torque_on),
     "randomise": (*_IDLE_ARM, _simulated_scene),
     "mark": (_placeable, *_IDLE_ARM),
     "motion": (*_TEACHABLE, _teaching_by_clicks),

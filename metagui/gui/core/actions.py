@@ -44,7 +44,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
     ),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it again.", "Shift+F9"),
-    ActionInfo("discard", "Discard", "delete", "Remove the newest take; undo restores it."),
+    ActionInfo("discard", "Discard", "delete", "Move the newest take to the trash; undo restores it."),
     ActionInfo(
         "adapt", "Adapt", "adapt", "Learn the selected task from its takes.", "Ctrl+Return", colour_name="on_accent"
     ),
@@ -54,7 +54,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("redo", "Redo", "redo", "Repeat the change that was undone.", "Ctrl+Shift+Z"),
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
     ActionInfo("rename", "Rename", "rename", "Rename the selected task.", "F2"),
-    ActionInfo("delete", "Delete", "delete", "Move the selected task or take to the trash; undo restores it.", "Del"),
+    ActionInfo("delete", "Delete", "delete", "Move the selection to the trash; undo restores it.", "Del"),
     ActionInfo("success", "Mark as success", "success", "Mark that this take succeeded."),
     ActionInfo("failure", "Mark as failure", "failure", "Mark that this take failed."),
     ActionInfo("replay", "Replay in the view", "view", "Replay the selected take in the 3-D view.", "Ctrl+P"),
@@ -149,7 +149,7 @@ class Actions(QObject):
         for info in ACTION_INFOS:
             missing = explain_disabled(info.condition_key or info.key, snapshot)
             self._actions[info.key].setEnabled(missing is None)
-            self._actions[info.key].setToolTip(make_tooltip(info, missing))
+            self._actions[info.key].setToolTip(make_tooltip(info, missing, snapshot))
         self._update_texts(snapshot)
 
     def _update_texts(self, snapshot: AppSnapshot) -> None:
@@ -165,6 +165,8 @@ class Actions(QObject):
         self["limp"].setText("Hold" if snapshot.torque_off else "Guide by hand")
         self["limp"].setChecked(snapshot.torque_off)
         self["countdown"].setChecked(snapshot.counts_down)
+        selected = snapshot.task is not None
+        self["delete"].setText(f"Delete {describe_selection(snapshot)}" if selected else "Delete")
         self["undo"].setText(f"Undo {snapshot.undo_text}" if snapshot.undo_text else "Undo")
         self["redo"].setText(f"Redo {snapshot.redo_text}" if snapshot.redo_text else "Redo")
 
@@ -180,10 +182,30 @@ def connect_text(snapshot: AppSnapshot) -> str:
     )
 
 
-def make_tooltip(info: ActionInfo, problem: str | None) -> str:
-    """Return what an action does, or the problem that disables it, and its shortcut."""
+def describe_selection(snapshot: AppSnapshot) -> str:
+    """Return words for the selected take or task."""
+    if snapshot.task is None:
+        return "the selection"
+    return f"take {snapshot.take} of “{snapshot.task}”" if snapshot.take else f"“{snapshot.task}”"
+
+
+def name_objects(text: str, snapshot: AppSnapshot) -> str:
+    """Return the description of an action with the names of the task and the take on which it acts."""
+    if snapshot.newest_take is not None:
+        newest = snapshot.newest_take
+        text = text.replace("the newest take", f"take {newest.take} of “{newest.task}”")
+    if snapshot.task is not None:
+        text = text.replace("the selected task", f"“{snapshot.task}”").replace(
+            "the selected take", describe_selection(snapshot)
+        )
+    return text.replace("the selection", describe_selection(snapshot))
+
+
+def make_tooltip(info: ActionInfo, problem: str | None, snapshot: AppSnapshot | None = None) -> str:
+    """Return what an action does and on what, or the problem that disables it, and its shortcut."""
     key = f"  ({_key_sequences(info)[0].toString(QKeySequence.SequenceFormat.NativeText)})" if info.shortcut else ""
-    return f"{problem or info.tooltip}{key}"
+    text = info.tooltip if snapshot is None else name_objects(info.tooltip, snapshot)
+    return f"{problem or text}{key}"
 
 
 def _key_sequences(info: ActionInfo) -> list[QKeySequence]:

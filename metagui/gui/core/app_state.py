@@ -116,8 +116,8 @@ class AppSnapshot:
     """Reason why takes cannot be compared, or None."""
     undo_text: str | None = None
     redo_text: str | None = None
-    just_saved: bool = False
-    """True if the newest take can still be discarded with one press."""
+    newest_take: TakeKey | None = None
+    """The take that was just saved, as long as it can be discarded with one press."""
     arm_busy: bool = False
     """True while the arm carries out queued instructions."""
     mode: str = "click"
@@ -136,6 +136,11 @@ class AppSnapshot:
     """True while the program tries to reconnect a lost arm."""
     counts_down: bool = False
     """True if a countdown precedes each recording."""
+
+    @property
+    def just_saved(self) -> bool:
+        """True if the newest take can still be discarded with one press."""
+        return self.newest_take is not None
 
     @property
     def take_key(self) -> TakeKey | None:

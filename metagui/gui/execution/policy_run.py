@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.messages import MessageKind
     from metagui.gui.library.library_model import LibraryModel
-    from metagui.learning.adaptation.rollout import PolicyController
+    from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
 
@@ -38,7 +38,7 @@ class PolicyRunner(QObject):
     ) -> None:
         super().__init__()
         self._controller, self._library_model, self._background_queue = controller, library_model, background_queue
-        self._policy_controller: PolicyController | None = None
+        self._policy_controller: RolloutController | None = None
         self._success_monitor: SuccessMonitor | None = None
         self._replay_controller: ReplayController | None = None
         controller.run_ended.connect(self._on_end)
@@ -50,20 +50,20 @@ class PolicyRunner(QObject):
         path, keys = self._library_model.adapted_path(task), self._library_model.usable_takes(task)
         objects = self._controller.arm.objects
 
-        def prepare() -> tuple[PolicyController, EvaluatedPolicyController | None]:
-            from metagui.learning.adaptation.rollout import PolicyController
+        def prepare() -> tuple[RolloutController, EvaluatedPolicyController | None]:
+            from metagui.learning.adaptation.replay_rollout import make_rollout_controller
             from metagui.learning.adaptation.task_policy import TaskPolicy
             from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
-            policy = PolicyController(TaskPolicy.load(path), objects)
+            policy = make_rollout_controller(TaskPolicy.load(path), objects)
             program = program_from_take(library.load_take(*keys[0])) if keys else None
-            if program is None or len(program.instructions) != len(policy.task_policy.skills):
+            if program is None or len(program.instructions) != policy.task_policy.segment_count:
                 return policy, None
             return policy, EvaluatedPolicyController(policy, SuccessMonitor(program, objects))
 
         self._background_queue.submit(prepare, self._start_run, on_failure)
 
-    def _start_run(self, prepared: tuple[PolicyController, EvaluatedPolicyController | None]) -> None:
+    def _start_run(self, prepared: tuple[RolloutController, EvaluatedPolicyController | None]) -> None:
         self._policy_controller, evaluated = prepared
         self._success_monitor = evaluated.success_monitor if evaluated is not None else None
         run = evaluated or self._policy_controller
@@ -107,7 +107,7 @@ class PolicyRunner(QObject):
         self.run_ended.emit(*self._describe_end(policy, replay))
 
     def _describe_end(
-        self, policy: PolicyController | None, replay: ReplayController | None
+        self, policy: RolloutController | None, replay: ReplayController | None
     ) -> tuple[str, MessageKind]:
         if replay is not None and replay.blocked_reason:
             return (

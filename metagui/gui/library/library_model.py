@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QUndoStack
 
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.programs.program import describe_instruction
-from metagui.demonstrations.storage.errors import LibraryError
+from metagui.demonstrations.storage.errors import LibraryError, UnknownTakeError, UnknownTaskError
 from metagui.demonstrations.storage.task_names import to_collision_key
-from metagui.gui.library.task_model import TakeRow, TaskRow
-from metagui.gui.library.undo import LibraryCommand
+from metagui.gui.library.sparkline import compute_sparkline
+from metagui.gui.library.task_model import TakeRow, TaskRow, make_take_row
+from metagui.gui.library.undo import LibraryHistory, describe_saving, describe_selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,8 +36,6 @@ ADAPTED_FILE_NAME = "adapted.safetensors"
 """Name of the file with the policies of a task, in the folder of the task."""
 _MAX_CACHED_TAKES = 240
 """Maximum number of takes in memory."""
-_SPARKLINE_POINTS = 28
-"""Number of points of a sparkline."""
 
 
 class LibraryModel(QObject):
@@ -54,17 +52,14 @@ class LibraryModel(QObject):
         super().__init__()
         self.library = library
         self.tasks: tuple[TaskRow, ...] = ()
-        self.undo_stack = QUndoStack(self)
-        self.undo_stack.indexChanged.connect(self._on_undo)
+        self.undo_stack = LibraryHistory(messages.post_error, self.refresh, self)
+        self.undo_stack.indexChanged.connect(self.undo_changed)
         self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
         self._requested: set[TakeKey] = set()
         self._reported_problems: list[str] = []
         self._scanning = self._rescan_needed = False
-
-    def _on_undo(self, _index: int) -> None:
-        self.undo_changed.emit()
 
     @property
     def folder(self) -> Path:
@@ -96,7 +91,7 @@ class LibraryModel(QObject):
 
     def _make_row(self, task: str) -> TaskRow:
         takes = self.library.list_takes(task)
-        rows, broken = tuple(_make_take_row(info) for info in takes), [info.name for info in takes if info.error]
+        rows, broken = tuple(make_take_row(info) for info in takes), [info.name for info in takes if info.error]
         problem = f"cannot read take {', '.join(broken)}" if broken else ""
         return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
 
@@ -111,11 +106,19 @@ class LibraryModel(QObject):
 
     def _on_scan_failed(self, error: Exception) -> None:
         self._scanning = False
-        self._messages.post_error(error)
+        if self._rescan_needed:  # the library was changed while it was read, so what was read does not count
+            self.refresh()
+        else:
+            self._messages.post_error(error)
 
     def find_task(self, name: str | None) -> TaskRow | None:
         """Return the row of a task, or None."""
         return next((row for row in self.tasks if row.name == name), None)
+
+    def find_similar_name(self, name: str) -> str:
+        """Return the name of the task that a take named ``name`` belongs to, which may differ in case."""
+        key = to_collision_key(name)
+        return next((row.name for row in self.tasks if to_collision_key(row.name) == key), name)
 
     def usable_takes(self, task: str | None) -> list[TakeKey]:
         """Return the takes of a task that can be learnt from: readable and not marked as failed."""
@@ -143,8 +146,15 @@ class LibraryModel(QObject):
             return self._takes[key]
         if key not in self._requested:
             self._requested.add(key)
-            self._background_queue.submit(lambda: self.library.load_take(*key), self._on_take_loaded)
+            load, on_failure = partial(self.library.load_take, *key), partial(self._on_load_failed, key)
+            self._background_queue.submit(load, self._on_take_loaded, on_failure)
         return None
+
+    def _on_load_failed(self, key: TakeKey, error: Exception) -> None:
+        if isinstance(error, (UnknownTaskError, UnknownTakeError)):  # it was moved since the list was read
+            self._requested.discard(key)
+        else:
+            self._messages.post_error(error)
 
     def cache_take(self, take: Demonstration) -> None:
         """Hold a take in memory that was read or made elsewhere."""
@@ -163,12 +173,8 @@ class LibraryModel(QObject):
         """Return a description of each segment of the first take of a task; empty until that has been read."""
         keys = self.usable_takes(task)
         take = self.request_take(keys[0]) if keys else None
-        if take is None:
-            return []
-        return [
-            describe_instruction(s.instruction) if s.instruction else f"segment {i + 1}"
-            for i, s in enumerate(take.segments)
-        ]
+        instructions = [segment.instruction for segment in take.segments] if take else []
+        return [describe_instruction(i) if i else f"segment {n}" for n, i in enumerate(instructions, 1)]
 
     def get_sparkline(self, row: TakeRow) -> FloatArray | None:
         """Return the height of the tool over a take, scaled to [0, 1]; None until the take has been read."""
@@ -204,45 +210,55 @@ class LibraryModel(QObject):
         self._background_queue.submit(work, done, on_failure)
 
     def _push_saved(self, info: TakeInfo) -> None:
+        """Add a saved take to the history; undoing the first take of a new task removes the task."""
         trashed: list[TrashEntry] = []
+        is_new_task = self.find_task(info.task) is None
 
         def redo() -> None:
             self.library.restore_trashed(trashed.pop())
 
         def undo() -> None:
-            trashed.append(self.library.remove_take(info.task, info.name))
+            remove_all = is_new_task and len(self.library.list_takes(info.task)) == 1
+            trashed.append(self._remove(info.task, None if remove_all else info.name))
 
-        self._push(f"recording {info.task} {info.name}", redo, undo, already_done=True)
+        self.undo_stack.apply(
+            describe_saving(info.task, info.name), (info.task, info.task), redo, undo, already_done=True
+        )
+
+    def _remove(self, task: str, take: str | None) -> TrashEntry:
+        return self.library.remove_task(task) if take is None else self.library.remove_take(task, take)
 
     def _add_row(self, info: TakeInfo) -> None:
         """Add a take to ``tasks`` without reading the library again."""
         row = self.find_task(info.task) or TaskRow(info.task, (), self.adapted_path(info.task).is_file())
-        takes = [take for take in row.takes if take.name != info.name] + [_make_take_row(info)]
+        takes = [take for take in row.takes if take.name != info.name] + [make_take_row(info)]
         added = replace(row, takes=tuple(takes))
         rows = [each for each in self.tasks if each.name != info.task] + [added]
         self.tasks = tuple(sorted(rows, key=lambda each: to_collision_key(each.name)))
         self.tasks_changed.emit()
 
     def move_to_trash(self, task: str, take: str | None) -> None:
-        """Move a take or a whole task to the trash."""
+        """Move a take or a whole task to the trash; a task without policy goes with its last take."""
         trashed: list[TrashEntry] = []
+        row = self.find_task(task)
+        remove_all = take is None or (row is not None and len(row.takes) == 1 and not row.has_policy)
 
         def do() -> None:
-            trashed.append(self.library.remove_take(task, take) if take else self.library.remove_task(task))
+            trashed.append(self._remove(task, None if remove_all else take))
 
         def undo() -> None:
             self.library.restore_trashed(trashed.pop())
 
-        self._push(f"deleting {task}{f' {take}' if take else ''}", do, undo)
+        self.undo_stack.apply(f"deleting {describe_selection(task, take)}", (task, task), do, undo)
 
     def rename_task(self, task: str, new_name: str) -> bool:
-        """Rename a task; return True if a task has the new name afterwards."""
-        self._push(
-            f"renaming {task}",
+        """Rename a task; return False if that failed."""
+        return self.undo_stack.apply(
+            f"renaming “{task}” to “{new_name}”",
+            (task, new_name),
             lambda: self._rename_on_disk(task, new_name),
             lambda: self._rename_on_disk(new_name, task),
         )
-        return self.find_task(new_name) is not None or new_name in self.library.list_tasks()
 
     def _rename_on_disk(self, old: str, new: str) -> None:
         self.library.rename_task(old, new)
@@ -257,8 +273,9 @@ class LibraryModel(QObject):
             self._messages.post_error(error)
             return
         wanted = None if before is success else success
-        self._push(
-            f"marking {key.task} {key.take}",
+        self.undo_stack.apply(
+            f"marking {describe_selection(*key)}",
+            (key.task, key.task),
             lambda: self.library.set_success(*key, wanted),
             lambda: self.library.set_success(*key, before),
         )
@@ -268,8 +285,9 @@ class LibraryModel(QObject):
         take = self._takes.get(key)
         if take is not None:
             before = take.segments
-            self._push(
-                f"editing segments of {' '.join(key)}",
+            self.undo_stack.apply(
+                f"editing segments of {describe_selection(*key)}",
+                (key.task, key.task),
                 lambda: self._replace_segments(key, segments),
                 lambda: self._replace_segments(key, before),
             )
@@ -280,21 +298,3 @@ class LibraryModel(QObject):
         if take is not None:
             self._takes[key] = replace(take, segments=segments, manually_segmented=True)
             self.take_loaded.emit(key)
-
-    def _push(self, text: str, do: Callable[[], Any], undo: Callable[[], Any], already_done: bool = False) -> None:
-        """Push a change of the library on the undo stack, which applies it."""
-        self.undo_stack.push(
-            LibraryCommand(text, do, undo, self._messages.post_error, self.refresh, already_done=already_done)
-        )
-
-
-def _make_take_row(info: TakeInfo) -> TakeRow:
-    return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
-
-
-def compute_sparkline(take: Demonstration) -> FloatArray:
-    """Return the height of the tool over a take at evenly spaced samples, scaled to [0, 1]."""
-    height = take.tool_positions[:, 2]
-    points = height[np.linspace(0, len(height) - 1, _SPARKLINE_POINTS).astype(int)]
-    span = max(float(np.ptp(points)), 0.01)
-    return np.asarray((points - points.min()) / span)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
-from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLineEdit, QMenu, QTreeView, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemDelegate,
+    QAbstractItemView,
+    QAbstractScrollArea,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QTreeView,
+    QWidget,
+)
 
 from metagui.gui.library.task_delegate import TaskDelegate
 from metagui.gui.library.task_model import ROW_ROLE, TakeRow, TaskModel, TaskRow
@@ -15,6 +24,8 @@ from metagui.gui.widgets.panel import EmptyState, EmptyStateStack, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from PySide6.QtGui import QFocusEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.gui.core.actions import Actions
@@ -47,6 +58,13 @@ class TaskTree(QTreeView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Take the focus without choosing the first task, which Qt would do."""
+        if self.currentIndex().isValid():
+            super().focusInEvent(event)
+        else:
+            QAbstractScrollArea.focusInEvent(self, event)
 
     def expanded_tasks(self) -> set[str]:
         """Return the names of the tasks whose takes are shown."""
@@ -85,7 +103,7 @@ class TaskList(Panel):
         self.tree = TaskTree(self.model)
         self.tree.setItemDelegate(TaskDelegate(theme, sparkline, self.tree))
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search tasks")
+        self.search.setPlaceholderText("Search")
         self.search.setAccessibleName("Search tasks")
         self.search.setClearButtonEnabled(True)
         self._search_icon = self.search.addAction(
@@ -94,20 +112,21 @@ class TaskList(Panel):
         for key in ("undo", "redo", "delete"):
             self.header.addWidget(make_button(actions[key], "flat", show_text=False))
         self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", EMPTY_TEXT, actions["record"]))
-        self.body.addWidget(self.search)
+        self.body.addWidget(self._make_top_row())
         self.body.addWidget(self.content, 1)
-        self.body.addWidget(self._make_footer())
         self.search.textChanged.connect(self.tree.filtered.setFilterFixedString)
         self.tree.selectionModel().currentChanged.connect(self._on_current_changed)
         self.tree.customContextMenuRequested.connect(self._show_context_menu)
         theme.changed.connect(self._update_icons)
         self._update_icons()
 
-    def _make_footer(self) -> QWidget:
+    def _make_top_row(self) -> QWidget:
+        """Return the row above the list, whose buttons never move when messages appear below it."""
         out = QWidget()
         row = QHBoxLayout(out)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(make_button(self._actions["new_task"]), 1)
+        row.addWidget(self.search, 1)
+        row.addWidget(make_button(self._actions["new_task"]))
         return out
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:
@@ -143,6 +162,11 @@ class TaskList(Panel):
         if task is not None:
             self.tree.select(task)
             self.tree.edit(self.tree.currentIndex())
+
+    def cancel_editing(self) -> None:
+        """Close the editor of a name in place, if one is open, and leave the name as it was."""
+        for editor in self.tree.viewport().findChildren(QLineEdit):
+            self.tree.closeEditor(editor, QAbstractItemDelegate.EndEditHint.RevertModelCache)
 
     def _on_current_changed(self, *_: object) -> None:
         self.selection_changed.emit(*self.current_selection())

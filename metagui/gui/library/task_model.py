@@ -10,6 +10,8 @@ from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistent
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+
 ModelIndex = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole
 
@@ -49,6 +51,11 @@ class TaskRow:
         count = f"{len(self.takes)} take{'' if len(self.takes) == 1 else 's'}"
         parts = [self.name, count, "adapted" if self.has_policy else "", self.problem]
         return ", ".join(p for p in parts if p)
+
+
+def make_take_row(info: TakeInfo) -> TakeRow:
+    """Return the row of a take from its listing."""
+    return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
 
 
 class TaskModel(QAbstractItemModel):

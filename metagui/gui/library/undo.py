@@ -1,10 +1,11 @@
-"""Undo command for changes of the library, in which doing and undoing may fail."""
+"""Undo history for changes of the library, in which doing and undoing may fail."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtGui import QUndoCommand
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from metagui.demonstrations.storage.errors import LibraryError
 
@@ -29,6 +30,8 @@ class LibraryCommand(QUndoCommand):
         ``do`` and ``undo`` may raise LibraryError, which is passed to ``on_failure``; ``on_finished`` follows always.
         """
         super().__init__(text)
+        self.tasks = ("", "")
+        """Task that the change concerns: its name before and after."""
         self._do, self._undo, self._on_failure, self._on_finished = do, undo, on_failure, on_finished
         self._already_done = already_done
 
@@ -50,3 +53,72 @@ class LibraryCommand(QUndoCommand):
             self.setObsolete(True)
             self._on_failure(error)
         self._on_finished()
+
+
+class LibraryHistory(QUndoStack):
+    """All changes of one library, newest last."""
+
+    undone = Signal(str, str)
+    """Text of a change that was undone, and the present name of the task that it concerns."""
+    redone = Signal(str, str)
+    """Text of a change that was done again, and the present name of the task that it concerns."""
+
+    def __init__(
+        self, on_failure: Callable[[Exception], None], on_finished: Callable[[], None], parent: QObject
+    ) -> None:
+        """Create an empty history; ``on_failure`` gets errors, and ``on_finished`` follows every change."""
+        super().__init__(parent)
+        self._on_failure, self._on_finished = on_failure, on_finished
+        self._has_failed = False
+
+    def apply(
+        self,
+        text: str,
+        tasks: tuple[str, str],
+        do: Callable[[], Any],
+        undo: Callable[[], Any],
+        already_done: bool = False,
+    ) -> bool:
+        """Apply a change and add it to the history; return False if it failed.
+
+        ``tasks`` are the names before and after the change of the task that it concerns.
+        """
+        command = LibraryCommand(text, do, undo, self._report_failure, self._on_finished, already_done)
+        command.tasks = tasks
+        self._has_failed = False
+        self.push(command)
+        return not self._has_failed
+
+    def undo(self) -> None:
+        """Undo the newest change; ``undone`` follows if that was possible."""
+        text, task = self.undoText(), self._task_of(self.index() - 1, 0)
+        self._has_failed = False
+        super().undo()
+        if text and not self._has_failed:
+            self.undone.emit(text, task)
+
+    def redo(self) -> None:
+        """Do the change again that was undone last; ``redone`` follows if that was possible."""
+        text, task = self.redoText(), self._task_of(self.index(), 1)
+        self._has_failed = False
+        super().redo()
+        if text and not self._has_failed:
+            self.redone.emit(text, task)
+
+    def _task_of(self, index: int, side: int) -> str:
+        command = self.command(index)
+        return command.tasks[side] if isinstance(command, LibraryCommand) else ""
+
+    def _report_failure(self, error: Exception) -> None:
+        self._has_failed = True
+        self._on_failure(error)
+
+
+def describe_selection(task: str, take: str | None) -> str:
+    """Return words for a task or one of its takes, as they follow a verb."""
+    return f"take {take} of “{task}”" if take else f"“{task}”"
+
+
+def describe_saving(task: str, take: str) -> str:
+    """Return the text of the change that saved a take."""
+    return f"recording {describe_selection(task, take)}"

@@ -14,11 +14,11 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.demonstration import TakeKey
-from metagui.demonstrations.recording.recorder import CUT_OFF_NOTE
 from metagui.demonstrations.recording.segmentation import ensure_segmented
 from metagui.demonstrations.recording.take_builder import RecordingError
-from metagui.demonstrations.timing import summarise_timing
 from metagui.gui.core.app_state import ArmActivity
+from metagui.gui.library.undo import describe_saving
+from metagui.gui.recording.saved_report import describe_saved
 from metagui.gui.teaching.click_teacher import name_from_instructions
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 
@@ -89,6 +89,17 @@ class RecordingController(QObject):
     def duration(self) -> float | None:
         """Length of the take being recorded, s, or None."""
         return self._controller.recorded_duration if self.is_recording else None
+
+    @property
+    def next_task(self) -> str:
+        """Name of the task of the take being recorded, else of the next one; empty if its clicks will name it."""
+        task = self._task if self.is_recording else self._state.snapshot.task
+        return task or self.new_task_name
+
+    @property
+    def records_existing_task(self) -> bool:
+        """True while a take of a task is recorded that was selected when the recording began."""
+        return self.is_recording and self._task is not None
 
     # Commands
 
@@ -161,7 +172,7 @@ class RecordingController(QObject):
 
     def _task_name(self) -> str:
         if self._task or self.new_task_name:
-            return self._task or self.new_task_name
+            return self._task or self._library_model.find_similar_name(self.new_task_name)
         if self._instructions:
             return name_from_instructions(self._instructions)
         if self._teaching_method == "clicks":
@@ -185,8 +196,13 @@ class RecordingController(QObject):
             self.finish_take()
 
     def _on_selection_changed(self) -> None:
-        if self._state.snapshot.task:
+        """Forget what concerns another task than the selected one, except the name of the take being recorded."""
+        task = self._state.snapshot.task
+        if task and not self.is_recording:
             self.new_task_name = ""
+        if self.newest_take is not None and task not in (None, self.newest_take.task):
+            self.newest_take = None
+            self._state.refresh()
 
     def _on_tick(self, _tick: object) -> None:
         """Stop the instructions and save what was recorded if the recorder had to stop."""
@@ -243,17 +259,9 @@ class RecordingController(QObject):
 
     def report_saved(self, take: Demonstration, distance: float | None) -> None:
         """Post the timing of a saved take and its mean distance to the other takes of its task, if known."""
-        timing = summarise_timing(take)
-        text = f"Saved “{take.task}” take {take.name} ({take.duration:.1f} s, {timing.rate_reached:.1f} Hz"
-        text += f", {timing.missed} missed)" if timing.missed else ")"
-        if distance is not None:
-            text += f" · {distance:.2f} from your other takes"
-        if timing.is_rate_missed:
-            text += f". Marked: {timing}"
-        is_cut_off = take.notes == CUT_OFF_NOTE
-        if is_cut_off:
-            text += ". The recording was cut off, so the take is marked as failed"
-        self._messages.post(text, "warning" if timing.is_rate_missed or is_cut_off else "success", "undo")
+        text, kind = describe_saved(take, distance)
+        is_newest_change = self._library_model.undo_stack.undoText() == describe_saving(take.task, take.name)
+        self._messages.post(text, kind, "undo" if is_newest_change else "")
 
     def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False

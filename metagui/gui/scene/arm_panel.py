@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
+NAME_FIELD_TEXTS = {
+    False: "Task of the next take. Another name makes another task and changes none. If it is empty, the task is named "
+    "after your clicks.",
+    True: "The take being recorded belongs to this task.",
+}
+"""Tooltips of the name field, by whether it is fixed."""
+
 
 class ArmPanel(Panel):
     """The 3-D view with tools, task name, and, while a policy runs, its distance to the demonstrations."""
@@ -36,7 +43,7 @@ class ArmPanel(Panel):
         self.task_name_field = QLineEdit()
         self.task_name_field.setPlaceholderText("named by your clicks")
         self.task_name_field.setAccessibleName("Task of the next take")
-        self.task_name_field.setToolTip("Task of the next take. If it is empty, the task is named after your clicks.")
+        self.task_name_field.setToolTip(NAME_FIELD_TEXTS[False])
         self.task_name_field.returnPressed.connect(self.view.setFocus)
         self.task_name_field.setMinimumWidth(110)
         self.task_name_field.setMaximumWidth(320)
@@ -91,7 +98,12 @@ class ArmPanel(Panel):
         """Show the duration of the take being recorded; an empty text hides it."""
         self.elapsed.setText(text)
         self.elapsed.setVisible(bool(text))
-        self.task_name_field.setReadOnly(False)
+
+    def show_recording_task(self, recording: bool, fixed: bool) -> None:
+        """Show whose take is being recorded; its name is ``fixed`` if the task existed before."""
+        self._task_name_label.setText("Take of" if recording else "Next take of")
+        self.task_name_field.setReadOnly(fixed)
+        self.task_name_field.setToolTip(NAME_FIELD_TEXTS[fixed])
 
     def show_distance(self, distance: float | None) -> None:
         """Show the distance of a run to the demonstrations; 1 is the largest among them. None hides it."""

@@ -60,6 +60,13 @@ class TeachingToolBar(QWidget):
         self._group.addButton(out, [t.action for t in CLICK_TOOLS].index(tool.action))
         return out
 
+    def set_compact(self, compact: bool) -> None:
+        """Show the tools without their names, which stay in the tooltips, where there is little room."""
+        for tool in CLICK_TOOLS:
+            button = self.tool_buttons[tool.action]
+            button.setText("" if compact else tool.text)
+            button.setShortcut(QKeySequence(tool.shortcut))  # Qt removes it with the text
+
     def show_tool(self, action: str) -> None:
         """Show a tool as the current one."""
         self.tool_buttons[action].setChecked(True)

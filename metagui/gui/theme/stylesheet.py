@@ -58,11 +58,11 @@ QPushButton#toggle { background: transparent; border: 1px solid transparent; pad
 QPushButton#toggle:hover { background: $raised; }
 QPushButton#toggle:checked { background: $selection; border-color: $accent; }
 QPushButton#toggle:focus { border: 2px solid $accent; padding: 3px 5px; }
-QPushButton#segment { background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 2px 9px;
+QPushButton#segment { background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 2px 5px;
   color: $muted; }
 QPushButton#segment:hover { color: $text; }
 QPushButton#segment:checked { background: $panel; color: $text; border-color: $border; }
-QPushButton#segment:focus { border: 2px solid $accent; padding: 1px 8px; }
+QPushButton#segment:focus { border: 2px solid $accent; padding: 1px 4px; }
 QFrame#segments { background: $raised; border: none; border-radius: 7px; }
 
 QLineEdit, QComboBox, QSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;

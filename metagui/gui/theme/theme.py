@@ -6,7 +6,7 @@ on ``Theme.changed``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
@@ -46,6 +46,11 @@ def make_palette(colours: Colours) -> QPalette:
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
         out.setColor(QPalette.ColorGroup.Disabled, role, disabled_colour(colours))
     return out
+
+
+def parse_theme_choice(stored: object) -> ThemeChoice:
+    """Return a stored choice of colours; an unknown one, of another version or edited by hand, is "system"."""
+    return next((choice for choice in get_args(ThemeChoice) if choice == stored), "system")
 
 
 class Theme(QObject):

@@ -16,7 +16,7 @@ class ActionButton(QPushButton):
 
     def __init__(self, action: QAction, style_name: str = "", show_text: bool = True, icon_size: int = 18) -> None:
         super().__init__()
-        self._action, self._show_text = action, show_text
+        self._action, self._show_text, self._short_text = action, show_text, ""
         self.setObjectName(style_name)
         self.setIconSize(QSize(icon_size, icon_size))
         self.setCheckable(action.isCheckable())
@@ -26,11 +26,16 @@ class ActionButton(QPushButton):
         action.changed.connect(self._update_from_action)
         self._update_from_action()
 
+    def set_short_text(self, text: str) -> None:
+        """Show a shorter text than the action's; an empty one restores the action's."""
+        self._short_text = text
+        self._update_from_action()
+
     def _update_from_action(self) -> None:
         """Copy text, tooltip, icon and state from the action."""
         action = self._action
         if self._show_text:
-            self.setText(action.text())
+            self.setText(self._short_text or action.text())
         self.setAccessibleName(action.text())
         self.setToolTip(action.toolTip())
         self.setIcon(action.icon())

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 from metagui.gui.theme.icons import make_icon, make_pixmap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from PySide6.QtGui import QAction
 
@@ -34,6 +34,9 @@ class ToastMessage:
     text: str
     kind: MessageKind = "info"
     action: QAction | None = None
+    action_key: str = ""
+    change: str | None = None
+    """Change of the library that the action would undo or redo; the action is withdrawn once it would do another."""
 
 
 class Toast(QFrame):
@@ -74,10 +77,11 @@ class Toast(QFrame):
         layout.setContentsMargins(12, 8, 6, 10)
         layout.setSpacing(6)
         layout.addLayout(top)
-        if self.message.action is not None:
-            layout.addWidget(self._action_button(self.message.action), 0, Qt.AlignmentFlag.AlignRight)
+        self._action_button = None if self.message.action is None else self._make_action_button(self.message.action)
+        if self._action_button is not None:
+            layout.addWidget(self._action_button, 0, Qt.AlignmentFlag.AlignRight)
 
-    def _action_button(self, action: QAction) -> QPushButton:
+    def _make_action_button(self, action: QAction) -> QPushButton:
         out = QPushButton(action.text().split(" ")[0])
         out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         out.setAccessibleName(f"{action.text()} (from the message)")
@@ -90,6 +94,11 @@ class Toast(QFrame):
         tint = getattr(colours, _TINTS[self.message.kind])
         self._picture.setPixmap(make_pixmap(self.message.kind, tint, 20, self.devicePixelRatioF()))
         self._close_button.setIcon(make_icon("close", colours.muted))
+
+    def withdraw_action(self) -> None:
+        """Remove the button; the text stays until it is dismissed."""
+        if self._action_button is not None:
+            self._action_button.hide()
 
     def dismiss(self) -> None:
         """Remove the message from its area."""
@@ -126,6 +135,16 @@ class ToastArea(QWidget):
         """Dismiss the errors whose action is one of ``actions``, because their cause is resolved."""
         for old in [t for t in self.toasts if t.message.kind == "error" and t.message.action in actions]:
             old.dismiss()
+
+    def dismiss_outdated(self, changes: Mapping[str, str | None]) -> None:
+        """Withdraw the actions that would undo or redo another change than the one of their message.
+
+        ``changes`` has the present change of each action, by its key.
+        """
+        for toast in self.toasts:
+            key = toast.message.action_key
+            if key in changes and toast.message.change != changes[key]:
+                toast.withdraw_action()
 
     def remove_toast(self, toast: Toast) -> None:
         """Remove a dismissed message."""

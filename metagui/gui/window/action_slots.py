@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from metagui.gui.core.actions import describe_selection
 from metagui.gui.scene.take_player import TakePlayer
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class ActionSlots(QObject):
     """Connects actions and widgets to the parts of a session."""
 
-    task_renamed = Signal(str)
-    """New name of a task."""
+    task_changed = Signal(str)
+    """Present name of a task that was renamed, restored or otherwise changed, to be selected if it is listed."""
 
     def __init__(self, window: MainWindow, session: Session) -> None:
         super().__init__(window)
@@ -42,7 +43,7 @@ class ActionSlots(QObject):
             self._window.actions_[key].triggered.connect(slot)
 
     def _connect_session(self, session: Session) -> None:
-        window, undo_stack = self._window, self._library.undo_stack
+        window, undo_stack, name_field = self._window, self._library.undo_stack, self._window.arm_panel.task_name_field
         self._connect_actions(
             {
                 "stop": self._stop,
@@ -56,7 +57,9 @@ class ActionSlots(QObject):
         )
         window.task_list.selection_changed.connect(session.state.select)
         window.task_list.model.rename_requested.connect(self._rename_task)
-        window.arm_panel.task_name_field.editingFinished.connect(self._rename_selected_task)
+        name_field.editingFinished.connect(self._select_named_task)
+        undo_stack.undone.connect(self._report_undone)
+        undo_stack.redone.connect(self._report_redone)
         window.joint_plot.segments_edited.connect(self._edit_segments, Qt.ConnectionType.QueuedConnection)
 
     def _connect_arm(self, arm: ArmParts) -> None:
@@ -105,7 +108,7 @@ class ActionSlots(QObject):
                 "countdown": self._set_countdown,
             }
         )
-        self._window.arm_panel.task_name_field.textEdited.connect(self._set_new_task_name)
+        self._window.arm_panel.task_name_field.textEdited.connect(self._name_next_task)
         self._window.recovery_bar.accepted.connect(recording.recovery.keep_recording)
         self._window.recovery_bar.declined.connect(recording.recovery.delete_recording)
 
@@ -175,20 +178,38 @@ class ActionSlots(QObject):
         self._window.arm_panel.task_name_field.clear()
         self._window.arm_panel.task_name_field.setFocus()
 
-    def _set_new_task_name(self, text: str) -> None:
+    def _name_next_task(self, text: str) -> None:
+        """Give the take being recorded, or the next one, to a task of this name; no existing task is changed."""
         recording = self._session.recording
-        if self._state.snapshot.task is None:
-            recording.controller.new_task_name = text.strip()
+        if not recording.controller.is_recording:
+            self._window.task_list.select(None)
+            self._state.select(None, None)
+        recording.controller.new_task_name = text.strip()
 
-    def _rename_selected_task(self) -> None:
-        text, task = self._window.arm_panel.task_name_field.text().strip(), self._state.snapshot.task
-        if task and text and text != task:
-            self._rename_task(task, text)
+    def _select_named_task(self) -> None:
+        """Select the task whose name was typed, if it exists."""
+        recording = self._session.recording
+        name = self._library.find_similar_name(recording.controller.new_task_name)
+        if not recording.controller.is_recording and self._library.find_task(name) is not None:
+            self._window.task_list.select(name)
 
     def _rename_task(self, task: str, new_name: str) -> None:
-        """Rename a task; ``task_renamed`` follows if that was possible."""
+        """Rename a task; ``task_changed`` follows if that was possible."""
         if self._library.rename_task(task, new_name):
-            self.task_renamed.emit(new_name)
+            self.task_changed.emit(new_name)
+
+    # Undo
+
+    def _report_undone(self, text: str, task: str) -> None:
+        self._report_change(f"Undone: {text}.", task, "redo")
+
+    def _report_redone(self, text: str, task: str) -> None:
+        self._report_change(f"Done again: {text}.", task, "undo")
+
+    def _report_change(self, text: str, task: str, action: str) -> None:
+        """Post what was undone or done again, and select its task once that is listed."""
+        self._session.messages.post(text, "info", action)
+        self.task_changed.emit(task)
 
     # Selected takes
 
@@ -197,8 +218,7 @@ class ActionSlots(QObject):
         snapshot = self._state.snapshot
         if snapshot.task:
             self._library.move_to_trash(snapshot.task, snapshot.take)
-            deleted = f"“{snapshot.task}” take {snapshot.take}" if snapshot.take else f"“{snapshot.task}”"
-            self._session.messages.post(f"Moved {deleted} to the trash", "info", "undo")
+            self._session.messages.post(f"Moved {describe_selection(snapshot)} to the trash", "info", "undo")
 
     def _mark_success(self) -> None:
         self._set_success(True)

@@ -35,7 +35,7 @@ def take_snapshot(
         encoder_problem=prior.encoder_problem,
         undo_text=undo_stack.undoText() or None,
         redo_text=undo_stack.redoText() or None,
-        just_saved=recording.controller.newest_take is not None,
+        newest_take=recording.controller.newest_take,
         arm_busy=controller.pending_count > 0,
         mode=teaching.modes.mode,
         torque_off=controller.torque_off,

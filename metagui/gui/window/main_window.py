@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
@@ -26,7 +26,7 @@ from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QAction, QCloseEvent, QShowEvent
+    from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent, QShowEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.gui.library.task_model import TakeRow
@@ -35,6 +35,16 @@ if TYPE_CHECKING:
 
 GEOMETRY_SETTING = "window/geometry"
 WINDOW_MARGIN_PX = 8
+MINIMUM_SIZE_PX = (1024, 680)
+"""Width and height below which labels would be cut."""
+COMPACT_WIDTH_PX = 1240
+"""Width of the window below which some buttons show shorter texts."""
+JOINT_PANEL_WIDTH_PX = 184
+"""Minimum width of the panel of joint angles, so that names, curves and values fit."""
+PREFERRED_SIZE_PX = (1440, 900)
+"""Width and height at the first start, if the screen is large enough."""
+FRAME_PX = (2, 32)
+"""Width and height that the desktop adds for borders and title bar."""
 
 
 class MainWindow(QMainWindow):
@@ -57,8 +67,8 @@ class MainWindow(QMainWindow):
         self.theme, self.settings = theme, settings
         self.setWindowTitle("metagui")
         self.setWindowIcon(make_icon("arm", theme.colours.accent))
-        self.resize(1440, 900)
-        self.setMinimumSize(1024, 680)
+        self.setMinimumSize(*MINIMUM_SIZE_PX)
+        self.resize(choose_first_size(self.screen().availableGeometry().size()))
         self.actions_ = Actions(self, theme)
         self.top_bar = TopBar(theme, self.actions_)
         self.recovery_bar = OfferBar(theme, "Keep it", "Throw it away")
@@ -102,6 +112,7 @@ class MainWindow(QMainWindow):
     def _make_joint_panel(self) -> QWidget:
         """Return the panel of joint angles, with a hint while segments can be edited."""
         self._joint_panel = Panel("Joint angles")
+        self._joint_panel.setMinimumWidth(JOINT_PANEL_WIDTH_PX)
         self._joint_panel.body.addWidget(self.joint_plot)
         hint = make_muted_label("Drag a boundary to move it; a double click adds or removes one.")
         hint.setWordWrap(True)
@@ -124,6 +135,8 @@ class MainWindow(QMainWindow):
     def _connect_actions(self) -> None:
         """Connect the actions that concern the window alone."""
         actions = self.actions_
+        actions["delete"].setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        self.task_list.tree.addAction(actions["delete"])  # the key deletes nothing while the list is out of focus
         actions["search"].triggered.connect(self.task_list.search.setFocus)
         actions["tasks_region"].triggered.connect(self.task_list.tree.setFocus)
         actions["arm_region"].triggered.connect(self._focus_arm)
@@ -152,11 +165,19 @@ class MainWindow(QMainWindow):
         if not event.spontaneous():
             self.shown.emit()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten texts in a narrow window."""
+        super().resizeEvent(event)
+        compact = event.size().width() < COMPACT_WIDTH_PX
+        self.top_bar.set_compact(compact)
+        self.arm_panel.tool_bar.set_compact(compact)
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Store the geometry, and end everything that runs."""
         self.settings.setValue(GEOMETRY_SETTING, self.saveGeometry())
         for name, splitter in self._splitters.items():
             self.settings.setValue(f"window/{name}", splitter.saveState())
+        self.task_list.cancel_editing()
         self.wizard_host.close_wizard()
         self.closing.emit()
         self.arm_panel.view.close_renderer()
@@ -170,6 +191,12 @@ class MainWindow(QMainWindow):
             state = self.settings.value(f"window/{name}")
             if isinstance(state, QByteArray):
                 splitter.restoreState(state)
+
+
+def choose_first_size(available: QSize) -> QSize:
+    """Return the size of the first window on a screen with this much room, so that Stop and status bar are inside."""
+    room = available - QSize(*FRAME_PX)
+    return QSize(*PREFERRED_SIZE_PX).boundedTo(room).expandedTo(QSize(*MINIMUM_SIZE_PX))
 
 
 def _make_splitter(

@@ -59,6 +59,10 @@ class TopBar(QFrame):
         row.addWidget(make_separator())
         row.addWidget(self.stop_button)
 
+    def set_compact(self, compact: bool) -> None:
+        """Shorten the longest text where there is little room."""
+        self.adapt_button.set_short_text("Adapt" if compact else "")
+
     def _make_menu_button(self) -> QToolButton:
         menu = QMenu(self)
         for key in MENU_ACTIONS:

@@ -64,7 +64,7 @@ class WindowPresenter(QObject):
         session.messages.posted.connect(self._show_message)
         session.library.tasks_changed.connect(self._show_tasks)
         session.library.take_loaded.connect(self._repaint_tasks)
-        self._action_slots.task_renamed.connect(self._select_when_listed)
+        self._action_slots.task_changed.connect(self._select_when_listed)
 
     def _connect_parts(self, arm: ArmParts, teaching: TeachingParts, recording: RecordingParts) -> None:
         window = self._window
@@ -138,12 +138,16 @@ class WindowPresenter(QObject):
         if snapshot.state is not before.state:
             self._action_slots.player.stop()
             window.arm_panel.show_title("Arm")
-        is_changed = (snapshot.task, snapshot.state) != (before.task, before.state)
-        if is_changed and not window.arm_panel.task_name_field.hasFocus():
-            window.arm_panel.show_task_name(snapshot.task or self._new_task_name(self.session.recording))
+        window.toast_area.dismiss_outdated({"undo": snapshot.undo_text, "redo": snapshot.redo_text})
+        if (snapshot.task, snapshot.state) != (before.task, before.state):
+            self._show_next_task(self.session.recording)
 
-    def _new_task_name(self, recording: RecordingParts) -> str:
-        return recording.controller.new_task_name
+    def _show_next_task(self, recording: RecordingParts) -> None:
+        """Show the task of the take being recorded or of the next one; do not overwrite a name being typed."""
+        panel, controller = self._window.arm_panel, recording.controller
+        panel.show_recording_task(controller.is_recording, controller.records_existing_task)
+        if not panel.task_name_field.hasFocus() or panel.task_name_field.isReadOnly():
+            panel.show_task_name(controller.next_task)
 
     def _show_tick(self, tick: Tick) -> None:
         window, recording = self._window, self.session.recording
@@ -204,8 +208,15 @@ class WindowPresenter(QObject):
 
     def _show_message(self, text: str, kind: str, action_key: str) -> None:
         action = self._window.actions_[action_key] if action_key else None
-        self._window.toast_area.show_message(ToastMessage(text, cast("MessageKind", kind), action))
+        message = ToastMessage(text, cast("MessageKind", kind), action, action_key, self._next_change(action_key))
+        self._window.toast_area.show_message(message)
         self._window.status_bar.message_label.set_full_text(text)
+
+    def _next_change(self, action_key: str) -> str | None:
+        """Return the text of the change that Undo or Redo would revert; None for other actions."""
+        undo_stack = self.session.library.undo_stack
+        texts = {"undo": undo_stack.undoText, "redo": undo_stack.redoText}
+        return texts[action_key]() or None if action_key in texts else None
 
     def _dismiss_adaptation_errors(self, _adapted: object) -> None:
         self._window.toast_area.dismiss_resolved([self._window.actions_["adapt"]])

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import MAX_DISPLACEMENT_M
 from metagui.learning.adaptation.task_policy import TaskPolicyError
-from metagui.learning.policy.features import motion_from_action
+from metagui.learning.policy.features import limit_displacement, motion_from_action
 from metagui.learning.policy.track import Tracker
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.kinematics import ToolMotion
     from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
+    from metagui.learning.policy.feature_layout import Array
 
 
 @dataclass(frozen=True)
@@ -50,38 +51,14 @@ class RolloutSettings:
     """Number of random steps."""
 
 
-class RolloutController(Protocol):
-    """A controller that carries out the segments of a task in order."""
+class RolloutController(ABC):
+    """Carries out the segments of a task in order. Implements Controller.
 
-    instruction_index: int
-    """Index of the current segment."""
-    outcome: str
-    """Empty during the run, then for example "done" or "stopped"."""
-
-    @property
-    def current_instruction(self) -> str | None:
-        """Text of the current instruction; None after the end."""
-
-    @property
-    def finished(self) -> bool:
-        """True if the run is over."""
-
-    def stop(self) -> None:
-        """End the run; the arm holds from its next decision on."""
-
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the run is over."""
-
-
-class PolicyController:
-    """Runs the skill policies of a task one after the other. Implements RolloutController.
-
-    ``outcome`` is empty during the run, then for example "done", "timed out in segment 2" or "stopped".
+    ``outcome`` is empty during the run, then for example "done", "timed out in segment 2" or "stopped". Raises
+    TaskPolicyError if the scene has other objects than the takes.
     """
 
-    def __init__(
-        self, task_policy: TaskPolicy, objects: Sequence[SceneObject], settings: RolloutSettings | None = None
-    ) -> None:
+    def __init__(self, task_policy: TaskPolicy, objects: Sequence[SceneObject]) -> None:
         names = tuple(obj.name for obj in objects)
         if names != task_policy.object_names:
             raise TaskPolicyError(
@@ -89,16 +66,11 @@ class PolicyController:
                 f"has {', '.join(names)}. The arm does not move; adapt the task to takes of this scene."
             )
         self.task_policy = task_policy
-        self.settings = settings or RolloutSettings()
         self.instruction_index = 0
+        """Index of the current segment."""
         self.outcome = ""
-        self.distance_to_reference = 0.0
-        """Distance of the present state from the demonstrations, relative to the farthest of those."""
-        self.done_probability = 0.0
-        """Done probability at the last decision."""
-        self._tracker = Tracker(objects)
-        self._decision_count = self._done_count = self._settled_count = 0
-        self._stuck_recovery = StuckRecovery(self.settings)
+        self._present: tuple[SkillPolicy, Array, Array] | None = None
+        """The skill policy and the features of the present state."""
 
     @property
     def current_instruction(self) -> str | None:
@@ -110,9 +82,41 @@ class PolicyController:
         """True if the run is over."""
         return bool(self.outcome)
 
+    @property
+    def distance_to_reference(self) -> float:
+        """Distance of the present state from the demonstrations, relative to the farthest of those."""
+        present = self._present
+        return 0.0 if present is None else present[0].distance_to_reference(*present[1:])
+
     def stop(self) -> None:
         """End the run; the arm holds from its next decision on."""
         self.outcome = self.outcome or "stopped"
+
+    @abstractmethod
+    def decide(self, observation: Observation) -> ToolMotion | None:
+        """Return the next motion, or None if the run is over."""
+
+    def _end_segment(self) -> None:
+        """Continue with the next segment, or end."""
+        if self.instruction_index + 1 == self.task_policy.segment_count:
+            self.outcome = "done"
+        else:
+            self.instruction_index += 1
+
+
+class PolicyController(RolloutController):
+    """Runs the skill policies of a task one after the other."""
+
+    def __init__(
+        self, task_policy: TaskPolicy, objects: Sequence[SceneObject], settings: RolloutSettings | None = None
+    ) -> None:
+        super().__init__(task_policy, objects)
+        self.settings = settings or RolloutSettings()
+        self.done_probability = 0.0
+        """Done probability at the last decision."""
+        self._tracker = Tracker(objects)
+        self._decision_count = self._done_count = self._settled_count = 0
+        self._stuck_recovery = StuckRecovery(self.settings)
 
     def decide(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion, or None if the run is over."""
@@ -120,7 +124,7 @@ class PolicyController:
             skill = self.task_policy.skills[self.instruction_index]
             features = self._tracker.observe(observation)
             action, self.done_probability = skill.act(*features)
-            self.distance_to_reference = skill.distance_to_reference(*features)
+            self._present = (skill, *features)
             self._decision_count += 1
             motion = motion_from_action(action, done=False)
             if self._is_done(motion):
@@ -147,10 +151,7 @@ class PolicyController:
         self._decision_count = self._done_count = self._settled_count = 0
         self._stuck_recovery = StuckRecovery(self.settings)
         self._tracker.begin_segment()
-        if self.instruction_index + 1 == len(self.task_policy.skills):
-            self.outcome = "done"
-        else:
-            self.instruction_index += 1
+        self._end_segment()
 
 
 class StuckRecovery:
@@ -181,11 +182,6 @@ class StuckRecovery:
             long_enough
             and float(np.ptp(np.array(self._recent_positions), axis=0).max()) < self._settings.stuck_distance_m
         )
-
-
-def limit_displacement(displacement: FloatArray) -> FloatArray:
-    """Return the displacement (3,) m, limited to what one decision may request."""
-    return displacement * min(1.0, MAX_DISPLACEMENT_M / max(float(np.linalg.norm(displacement)), 1e-9))
 
 
 def run_rollout(loop: ControlLoop, policy: RolloutController, max_seconds: float = 60.0) -> str:

@@ -32,7 +32,7 @@ class Candidate(StrEnum):
     NEAREST_NEIGHBOUR = "nearest neighbour"
     """Repeats the most similar demonstrated state; in evaluations only."""
     OBJECT_REPLAY = "object replay"
-    """Repeats a take's motion relative to the objects; in evaluations only."""
+    """Repeats a take's motion relative to the objects; learns nothing."""
     CHOSEN = "chosen"
     """The candidate that ``select_candidate`` returns; in evaluations only."""
 

@@ -12,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning.adaptation.outlier_takes import OutlierTake
+from metagui.learning.adaptation.selection import Candidate
+from metagui.learning.object_replay.replay_storage import pack_replay, unpack_replay
 from metagui.learning.policy import feature_layout, numpy_policy
 from metagui.learning.policy.feature_layout import GLOBAL_LAYOUT, OBJECT_LAYOUT
 from metagui.learning.policy.numpy_policy import softmax
@@ -21,15 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from metagui.learning.object_replay.object_replay import ObjectReplay
     from metagui.learning.policy.feature_layout import Array
     from metagui.learning.policy.features import SegmentArrays
 
-TASK_POLICY_FORMAT = 2
-"""Version of the file format."""
+TASK_POLICY_FORMAT, REPLAY_FORMAT = 2, 3
+"""Version of the file format of learnt policies, and of files with a replay, which older programs must not run."""
 REFERENCE_DECISIONS = 200
 """Maximum number of demonstrated states stored, for the distance of a run from the demonstrations."""
 MIN_REFERENCE_SCALE = 0.3
 """Minimum of ``SkillPolicy.scale``, in 0.1 m."""
+
+_REPLAY_PREFIX = "replay/"
 
 Curves = dict[str, list[list[float]]]
 """For every candidate's name: rows of step, mean support loss and mean held-out loss."""
@@ -132,6 +137,20 @@ class TaskPolicy:
     object_names: tuple[str, ...]
     """Names of the scene's objects, in the order that the policies expect."""
     provenance: Provenance = field(default_factory=Provenance)
+    replay: ObjectReplay | None = None
+    """The takes to repeat instead of running ``skills``, if that was chosen."""
+
+    @property
+    def segment_count(self) -> int:
+        """Number of segments that are carried out."""
+        return len(self.skills) if self.replay is None else len(self.replay.segments)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Name of the candidate that carries out each segment."""
+        if self.replay is not None:
+            return (str(Candidate.OBJECT_REPLAY),) * self.segment_count
+        return tuple(skill.choice for skill in self.skills)
 
     def with_candidate(self, name: str) -> TaskPolicy:
         """Return the same task with another candidate's policies, which must have been requested."""
@@ -153,6 +172,10 @@ class TaskPolicy:
             "format": TASK_POLICY_FORMAT, "features": feature_layout.VERSION, "task": self.task, "clicks": rows,
             "anchors": self.object_names, "provenance": self.provenance.to_dict(),
         }  # fmt: skip
+        if self.replay is not None:
+            arrays, replay_rows = pack_replay(self.replay)
+            header |= {"format": REPLAY_FORMAT, "replay": replay_rows}
+            tensors |= {f"{_REPLAY_PREFIX}{name}": torch.from_numpy(array) for name, array in arrays.items()}
         save_tensors(path, tensors, {"adapted": json.dumps(header)})
 
     @classmethod
@@ -164,7 +187,7 @@ class TaskPolicy:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise TaskPolicyError(f"{path} contains no adapted policies ({error}). Adapt the task again.") from error
-        if header["format"] != TASK_POLICY_FORMAT or header["features"] != feature_layout.VERSION:
+        if header["format"] not in (TASK_POLICY_FORMAT, REPLAY_FORMAT) or header["features"] != feature_layout.VERSION:
             raise TaskPolicyError(
                 f"{path} was made by another version of the program. The takes are safe; adapt the task again."
             )
@@ -173,7 +196,11 @@ class TaskPolicy:
             own = {k.split("/", 1)[1]: v for k, v in tensors.items() if k.startswith(f"{index}/")}
             skills.append(SkillPolicy(params=own, reference=own.pop("reference"), **row))
         provenance = Provenance.from_dict(header["provenance"])
-        return cls(header["task"], tuple(skills), tuple(header["anchors"]), provenance)
+        replay = None
+        if "replay" in header:
+            own = {k.removeprefix(_REPLAY_PREFIX): v for k, v in tensors.items() if k.startswith(_REPLAY_PREFIX)}
+            replay = unpack_replay(own, header["replay"])
+        return cls(header["task"], tuple(skills), tuple(header["anchors"]), provenance, replay)
 
 
 def load_readable_policies(files: Mapping[str, Path]) -> dict[str, TaskPolicy]:

@@ -12,13 +12,10 @@ from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_style
-from metagui.learning.adaptation.rollout import PolicyController
-from metagui.learning.evaluation.object_replay import ObjectReplay, ObjectReplayController
+from metagui.learning.adaptation.replay_rollout import make_rollout_controller
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from metagui.arms.arm import Observation, SceneObject
+    from metagui.arms.arm import Observation
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.adaptation.rollout import RolloutController
@@ -65,19 +62,10 @@ class EvaluatedPolicyController:
         return motion
 
 
-def make_rollout_controller(
-    task_policy: TaskPolicy | ObjectReplay, objects: Sequence[SceneObject]
-) -> RolloutController:
-    """Return the controller that carries out an adapted policy or a replay. Raises TaskPolicyError."""
-    if isinstance(task_policy, ObjectReplay):
-        return ObjectReplayController(task_policy, objects)
-    return PolicyController(task_policy, objects)
-
-
 def run_policy_episode(
-    program: TaskProgram, task_policy: TaskPolicy | ObjectReplay, scene_seed: int, max_seconds: float = 60.0
+    program: TaskProgram, task_policy: TaskPolicy, scene_seed: int, max_seconds: float = 60.0
 ) -> tuple[bool, str, int]:
-    """Run a task policy or a replay in the scene of a seed; return success, outcome and instructions achieved."""
+    """Run a task policy in the scene of a seed; return success, outcome and instructions achieved."""
     arm = SimulatedArm(scene_seed)
     arm.connect()
     loop = ControlLoop(arm, arm)

@@ -16,10 +16,10 @@ from metagui.demonstrations.programs.scripted import GenerationSettings, generat
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
+from metagui.learning.adaptation.replay_rollout import make_replay_policy
 from metagui.learning.adaptation.selection import BASELINES, Candidate
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
 from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
-from metagui.learning.evaluation.object_replay import ObjectReplay, build_object_replay
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
@@ -45,9 +45,9 @@ EVALUATED_CANDIDATES = (
     Candidate.OBJECT_REPLAY,
 )
 """What can be evaluated: the candidate chosen by cross-validation, each candidate, and baselines without a prior."""
-BUILDERS_WITHOUT_PRIOR: Mapping[str, Callable[[Sequence[Demonstration]], TaskPolicy | ObjectReplay]] = {
+BUILDERS_WITHOUT_PRIOR: Mapping[str, Callable[[Sequence[Demonstration]], TaskPolicy]] = {
     Candidate.NEAREST_NEIGHBOUR: build_nearest_neighbour_policy,
-    Candidate.OBJECT_REPLAY: build_object_replay,
+    Candidate.OBJECT_REPLAY: make_replay_policy,
 }
 """For every baseline that needs no prior, the function that makes it from takes."""
 
@@ -136,7 +136,7 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
         ran: dict[tuple[str, ...], list[tuple[bool, str, int]]] = {}
         for prior, name, adapted in _adapt_policies(priors, takes[:shots], settings):
             # The chosen candidate has mostly run already.
-            same = (name,) if isinstance(adapted, ObjectReplay) else (prior, *(s.choice for s in adapted.skills))
+            same = (prior, *adapted.choices)
             if same not in ran:
                 ran[same] = [run_policy_episode(program, adapted, scene) for scene in scenes]
             for scene, result in zip(scenes, ran[same], strict=True):
@@ -145,7 +145,7 @@ def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: Evalua
 
 def _adapt_policies(
     priors: Sequence[Prior], takes: Sequence[Demonstration], settings: EvaluationSettings
-) -> Iterator[tuple[str, str, TaskPolicy | ObjectReplay]]:
+) -> Iterator[tuple[str, str, TaskPolicy]]:
     """Adapt every prior once; yield prior id, name and policy of every candidate in the settings."""
     for name, build in BUILDERS_WITHOUT_PRIOR.items():
         if name in settings.candidates:

@@ -101,14 +101,17 @@ def most_common_segment_count(takes: Sequence[tuple[SegmentArrays, ...]]) -> int
 
 def motion_from_action(action: Array, done: bool) -> ToolMotion:
     """Return the motion for an action (ACTION_SIZE,), limited to what one decision may request."""
-    step = action[ACTION_LAYOUT.displacement].astype(np.float64) * DISPLACEMENT_SCALE_M
-    length = math.sqrt(float(step @ step))
-    if length > MAX_DISPLACEMENT_M:
-        step *= MAX_DISPLACEMENT_M / length
+    step = limit_displacement(action[ACTION_LAYOUT.displacement].astype(np.float64) * DISPLACEMENT_SCALE_M)
     turn = min(max(float(action[ACTION_LAYOUT.turn]) * TURN_SCALE_RAD, -MAX_YAW_CHANGE_RAD), MAX_YAW_CHANGE_RAD)
     opening = min(max(float(action[ACTION_LAYOUT.gripper]) / GRIPPER_SCALE, -1.0), 1.0)
     middle, half = (GRIPPER_OPEN_RAD + GRIPPER_CLOSED_RAD) / 2, (GRIPPER_OPEN_RAD - GRIPPER_CLOSED_RAD) / 2
     return ToolMotion(step, turn, middle + half * opening, done)
+
+
+def limit_displacement(displacement: FloatArray) -> FloatArray:
+    """Return the displacement (3,) m, limited to what one decision may request."""
+    length = math.sqrt(float(displacement @ displacement))
+    return displacement if length <= MAX_DISPLACEMENT_M else displacement * (MAX_DISPLACEMENT_M / length)
 
 
 def action_from_motion(motion: ToolMotion) -> Array:

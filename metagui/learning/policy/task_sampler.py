@@ -65,12 +65,16 @@ class SamplingSettings:
     """Fraction of tasks whose inferred positions get noise, see ``Points.position_noise``."""
     zone_as_cube_fraction: float = 0.0
     """Fraction of tasks in which zones are encoded as cubes: what can be done with an object is not in its kind."""
+    people_fraction: float = 0.5
+    """Fraction of tasks whose support takes are by people, if there are any; query takes are always the script's."""
 
 
 class TaskSampler:
     """Draws (support, query) batches from some tasks of a data set; tasks with one take are left out.
 
-    ``corrections`` are segments of the same tasks in which policies acted; they are in query sets only.
+    ``corrections`` are segments of the same tasks in which policies acted; they are in query sets only. ``people`` are
+    takes of the same tasks by people; they are in support sets only: a policy should do what a person means, not repeat
+    pauses and tremor.
     """
 
     def __init__(
@@ -79,26 +83,32 @@ class TaskSampler:
         tasks: Iterable[int],
         settings: SamplingSettings | None = None,
         corrections: Sequence[MetaDataset] = (),
+        people: MetaDataset | None = None,
     ) -> None:
         self.settings = settings or SamplingSettings()
         takes = {task: found for task in tasks if len(found := dataset.find_segments(task)) >= 2}
         self._segments_of_tasks = list(takes.values())
         if not self._segments_of_tasks:
             raise DatasetError("No task has two takes; support and query must come from different ones.")
-        sets = (dataset, *corrections)
+        others = (*corrections, people) if people is not None else tuple(corrections)
+        sets = (dataset, *others)
         rows = np.cumsum([0, *(len(each.segments) for each in sets)])
         firsts = np.cumsum([0, *(len(each.starts) for each in sets)])
         self._starts = np.concatenate([each.starts + rows[i] for i, each in enumerate(sets)])
         self._lengths = np.concatenate([each.lengths for each in sets])
-        self._corrections_of_tasks = [
-            np.concatenate([firsts[i] + sets[i].find_segments(task) for i in range(1, len(sets))] or [takes[task][:0]])
-            for task in takes
-        ]
+
+        def find_segments(task: int, indices: range) -> NDArray[np.int64]:
+            found = [firsts[i] + sets[i].find_segments(task) for i in indices]
+            return np.concatenate([takes[task][:0], *found])
+
+        corrected = range(1, 1 + len(corrections))
+        self._corrections_of_tasks = [find_segments(task, corrected) for task in takes]
+        self._people_of_tasks = [find_segments(task, range(corrected.stop, len(sets))) for task in takes]
         columns = zip(
             *((s.object_features, s.global_features, s.actions, s.done) for s in (d.segments for d in sets)),
             strict=True,
         )
-        self._columns = [torch.from_numpy(np.concatenate(c) if corrections else c[0]) for c in columns]
+        self._columns = [torch.from_numpy(np.concatenate(c) if others else c[0]) for c in columns]
         self._columns.append(torch.from_numpy(compute_phases(self._lengths)))
         self._object_count = dataset.segments.object_features.shape[1]
 
@@ -148,15 +158,22 @@ class TaskSampler:
 
     def _sample_support_query(self, task: int, rng: np.random.Generator) -> tuple[SampledRows, SampledRows]:
         """Draw one task's support and query rows, from different takes, with the number of each row's take."""
-        takes = rng.permutation(self._segments_of_tasks[task])
-        count = int(rng.integers(1, min(self.settings.max_support_takes, len(takes) - 1) + 1))
-        if rng.random() < self.settings.single_take_fraction:
-            count = 1
-        query = np.concatenate([takes[count:], self._corrections_of_tasks[task]])
+        takes, people = rng.permutation(self._segments_of_tasks[task]), self._people_of_tasks[task]
+        if len(people) and rng.random() < self.settings.people_fraction:
+            support, query = rng.permutation(people)[: self._draw_take_count(len(people), rng)], takes
+        else:
+            count = self._draw_take_count(len(takes) - 1, rng)
+            support, query = takes[:count], takes[count:]
+        query = np.concatenate([query, self._corrections_of_tasks[task]])
         return (
-            sample_rows(self._starts[takes[:count]], self._lengths[takes[:count]], self.settings.support, rng),
+            sample_rows(self._starts[support], self._lengths[support], self.settings.support, rng),
             sample_rows(self._starts[query], self._lengths[query], self.settings.query, rng),
         )
+
+    def _draw_take_count(self, available: int, rng: np.random.Generator) -> int:
+        """Draw the number of support takes."""
+        count = int(rng.integers(1, min(self.settings.max_support_takes, available) + 1))
+        return 1 if rng.random() < self.settings.single_take_fraction else count
 
     def _gather_points(self, rows: NDArray[np.int64], order: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> Points:
         """Return the points of (tasks, N) rows, with each task's order of objects, mirrored or not."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
+    from metagui.learning.prior import Prior
     from metagui.learning.similarity.siamese import SiameseEncoder
     from metagui.learning.similarity.trajectory import Trajectories
     from metagui.learning.torch_utils.functional_mlp import Params
@@ -60,6 +61,13 @@ def train_auxiliary_models(
     encoder, calibration = yield from _train_encoder(training_data.trajectories, phases)
     frozen = {name: tensor.detach() for name, tensor in baseline.meta.params.items()}
     return AuxiliaryModels(frozen, encoder, calibration, phases.validations)
+
+
+def take_auxiliary_models(prior: Prior) -> AuxiliaryModels:
+    """Return baseline and encoder of a prior, with the validations of the former."""
+    calibration = similarity.DistanceCalibration.from_dict(prior.metadata.get("calibration"))
+    validations = [row for row in prior.metadata.get("validation", ()) if row["phase"] == BASELINE_PHASE]
+    return AuxiliaryModels(prior.baseline, prior.siamese_encoder, calibration, validations)
 
 
 def _train_encoder(

@@ -53,6 +53,8 @@ SUPPORT_POINTS = 192
 """Number of support points for a policy, as in adaptation by a user."""
 PREFIX_PROBABILITY = 0.5
 """Fraction of the episodes that start after random motion."""
+PEOPLE_PROBABILITY = 0.6
+"""Fraction of the policies that are adapted to takes by people, where there are any."""
 CORRECTION_ROLLOUT = RolloutSettings(max_duration_ratio=1.0, extra_decisions=60)
 """Rollout limits; runs end early, because a stuck policy always sees the same state."""
 MAX_QUEUED_EPISODES = 64
@@ -137,17 +139,18 @@ def collect_corrections(
     support_take_counts: Sequence[int] = (1,),
     workers: int | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    people: MetaDataset | None = None,
 ) -> Generator[int, None, MetaDataset | None]:
     """Run a policy of every program, with numbers of support takes used in turn; return the corrections.
 
     Yields the number of programs done. The result does not depend on the number of ``workers``, one per core if None.
-    Returns None if stopped, or if nothing was run.
+    ``people`` are takes by people that most policies are adapted to. Returns None if stopped, or if nothing was run.
     """
     index = {name: task for task, name in enumerate(data.task_names)}
     usable: list[SegmentArrays] = []
     tasks: list[int] = []
     ran = _run_in_order(
-        _prepare_episodes(model, params, data, programs, index, seed, support_take_counts),
+        _prepare_episodes(model, params, (data, people), programs, index, seed, support_take_counts),
         workers or os.cpu_count() or 1,
     )
     for count, (program, segments) in enumerate(ran):
@@ -174,14 +177,18 @@ def is_usable(segment: SegmentArrays) -> bool:
 def _prepare_episodes(
     model: PolicyModel,
     params: Params,
-    data: MetaDataset,
+    sets: tuple[MetaDataset, MetaDataset | None],
     programs: Sequence[TaskProgram],
     index: Mapping[str, int],
     seed: int,
     support_take_counts: Sequence[int],
 ) -> Iterator[DaggerEpisode]:
-    """Yield zero-step policies from a few takes of every program whose instructions are all in the data."""
-    rng = np.random.default_rng(seed)
+    """Yield zero-step policies from a few takes of every program whose instructions are all in the data.
+
+    The takes are from the second of the ``sets``, those by people, or from the first.
+    """
+    rng, (scripted, people) = np.random.default_rng(seed), sets
+    known = set(people.task_indices.tolist()) if people is not None else set()
     names = tuple(obj.name for obj in SimulatedArm(0).objects)
     for count, program in zip(itertools.cycle(support_take_counts), programs, strict=False):
         tasks = [index.get(meta_task_name(program.name, i)) for i in range(len(program.instructions))]
@@ -189,6 +196,9 @@ def _prepare_episodes(
         if any(task is None for task in tasks):
             continue
         skills = []
+        data = scripted
+        if people is not None and known.issuperset(tasks) and rng.random() < PEOPLE_PROBABILITY:
+            data = people
         for task in tasks:
             takes = data.find_segments(task)  # type: ignore[arg-type]
             support = np.roll(takes, -int(first * len(takes)))[:count]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Hyperparameters of making a prior; the defaults take a quarter of an hour on two cores, with the takes."""
+    """Hyperparameters of making a prior; the defaults take 25 minutes on two cores, with the takes."""
 
     seed: int = 0
     """Seed of initial weights, batches and the training-validation split."""
@@ -45,7 +45,7 @@ class TrainingSettings:
         )
     )
     """Phase 2, once per round: no inner steps, with corrections; skipped if there are no programs to run."""
-    dagger_rounds: tuple[tuple[int, ...], ...] = ((1, 3),)
+    dagger_rounds: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3))
     """For every round of phase 2: numbers of support takes, used in turn, of the policies that are corrected."""
     inner: MetaSettings = field(
         default_factory=lambda: MetaSettings(
@@ -121,7 +121,8 @@ class TrainingStep:
 class PhaseRunner:
     """Runs phases of meta-training on the training tasks and validates them on the held-out tasks.
 
-    ``checkpoint`` is a folder from which a killed phase continues; ``workers`` is the number of processes.
+    ``checkpoint`` is a folder from which a killed phase continues; ``workers`` is the number of processes; ``people``
+    are takes of the same tasks by people, for support sets.
     """
 
     def __init__(
@@ -131,10 +132,11 @@ class PhaseRunner:
         checkpoint: Path | None,
         should_stop: Callable[[], bool],
         workers: int = 1,
+        people: MetaDataset | None = None,
     ) -> None:
         use_single_thread()
         self.data, self.settings, self.checkpoint, self.should_stop = data, settings, checkpoint, should_stop
-        self.workers = workers
+        self.workers, self.people = workers, people
         self.started_at = time.perf_counter()
         self.validations: list[dict[str, float]] = []
         """Phase, step and losses of every validation so far."""
@@ -163,7 +165,7 @@ class PhaseRunner:
         if path and path.is_file():
             state, notes = MetaState.load(path)
             self.validations = notes["curve"]
-        sampler = TaskSampler(self.data, self.training_tasks, sampling, corrections)
+        sampler = TaskSampler(self.data, self.training_tasks, sampling, corrections, self.people)
         for record in maml.meta_train(model, sampler, settings, state, self.workers):
             is_due = record.step % self.settings.validate_every == 0 or record.step == record.steps
             validation = self._validate(name, model, state, settings) if is_due else None

@@ -21,7 +21,11 @@ from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.prior import Prior
 from metagui.learning.torch_utils.worker_process import WorkerProcess
 from metagui.learning.training import dagger
-from metagui.learning.training.auxiliary_models import AuxiliaryModels, train_auxiliary_models
+from metagui.learning.training.auxiliary_models import (
+    AuxiliaryModels,
+    take_auxiliary_models,
+    train_auxiliary_models,
+)
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep, Validation, split_tasks
 
 if TYPE_CHECKING:
@@ -44,17 +48,23 @@ def train_prior(
     programs: Sequence[TaskProgram] = (),
     workers: int | None = None,
     data_folder: Path | None = None,
+    start: Prior | None = None,
 ) -> Generator[TrainingStep, None, Prior]:
     """Make a prior from encoded takes; stopping early returns what has been trained so far.
 
     ``checkpoint`` is a folder from which a killed run continues. On ``programs``, those that the takes show, policies
     run to be corrected. ``workers`` processes run them and compute the gradients, one per core if None. If
     ``data_folder`` contains the ``data`` and there is more than one worker, baseline and Siamese encoder are trained in
-    a process of their own; the prior depends on neither. Raises DatasetError, StateFileError, WorkerProcessError.
+    a process of their own; the prior depends on neither. From a ``start``, the first phase is left out, and both are
+    taken from it. Raises DatasetError, StateFileError, WorkerProcessError.
     """
     settings, workers = settings or TrainingSettings(), workers or os.cpu_count() or 1
-    policy = _PolicyTraining(PhaseRunner(data.decisions, settings, checkpoint, should_stop, workers), programs)
-    if data_folder is None or workers == 1:
+    phases = PhaseRunner(data.decisions, settings, checkpoint, should_stop, workers, data.people)
+    policy = _PolicyTraining(phases, programs, start)
+    if start is not None:
+        final = yield from policy.train()
+        auxiliary = take_auxiliary_models(start)
+    elif data_folder is None or workers == 1:
         final = yield from policy.train()
         auxiliary = yield from train_auxiliary_models(data, settings, checkpoint, should_stop)
     else:
@@ -62,7 +72,8 @@ def train_prior(
             worker.start(data_folder, settings, checkpoint)
             final = yield from _interleave_steps(policy.train(), worker.poll_steps)
             auxiliary = yield from worker.wait_for_result(should_stop)
-    return policy.build_prior(final, auxiliary, {"data": data.decisions.fingerprint()} | (metadata or {}))
+    about = {"data": data.decisions.fingerprint()} | ({"people": data.people.fingerprint()} if data.people else {})
+    return policy.build_prior(final, auxiliary, about | (metadata or {}))
 
 
 def _interleave_steps(
@@ -80,16 +91,21 @@ def _interleave_steps(
 class _PolicyTraining:
     """Trains a prior's policy, phase by phase."""
 
-    def __init__(self, phases: PhaseRunner, programs: Sequence[TaskProgram]) -> None:
-        self.phases, self.settings, self.programs = phases, phases.settings, programs
+    def __init__(self, phases: PhaseRunner, programs: Sequence[TaskProgram], start: Prior | None = None) -> None:
+        self.phases, self.settings, self.programs, self.start = phases, phases.settings, programs, start
         self.model = PolicyModel()
         self.corrections: list[MetaDataset] = []
 
     def train(self) -> Generator[TrainingStep, None, MetaState]:
         """Run all phases; return the final state."""
         settings, seed = self.settings, self.settings.seed
-        begin = self._initial_state(self.model.initialise(seed), seed)
-        state = yield from self.phases.run("encoder", self.model, begin, settings.encoder, settings.encoder_sampling)
+        if self.start is None:
+            state = self._initial_state(self.model.initialise(seed), seed)
+            state = yield from self.phases.run(
+                "encoder", self.model, state, settings.encoder, settings.encoder_sampling
+            )
+        else:
+            state = self._initial_state(self.start.meta.params, seed)
         for index, support_take_counts in enumerate(settings.dagger_rounds):
             found = yield from self._collect_corrections(state, index, support_take_counts)
             if found is None:
@@ -112,6 +128,7 @@ class _PolicyTraining:
             "joints": [joint.name for joint in JOINTS],
             "kinds": list(OBJECT_KINDS),
             "seed": self.settings.seed,
+            "start": self.start.id if self.start else None,
             "settings": asdict(self.settings),
             "tasks": len(self.phases.data.task_names),
             "corrected": sum(len(found.segments) for found in self.corrections),
@@ -154,6 +171,7 @@ class _PolicyTraining:
             support_take_counts,
             phases.workers,
             phases.should_stop,
+            phases.people,
         )
         name = f"corrections {index + 1}"
         corrections = yield from flat_map(

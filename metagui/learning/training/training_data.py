@@ -14,7 +14,7 @@ from metagui.learning.policy.dataset import DatasetError, MetaDataset
 from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories, resample_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration
@@ -28,10 +28,14 @@ class TrainingData:
     """Decisions for the policy."""
     trajectories: dict[str, Trajectories]
     """Trajectories by task label: two tasks with equal instructions have the same label."""
+    people: MetaDataset | None = None
+    """Decisions of takes of the same tasks by people, for support sets; None without any."""
 
     def save(self, folder: Path) -> None:
-        """Write the cache: two ``.npz`` files, each atomically. Raises OSError."""
+        """Write the cache: two or three ``.npz`` files, each atomically. Raises OSError."""
         self.decisions.save(folder / "decisions.npz")
+        if self.people is not None:
+            self.people.save(folder / "people.npz")
         data = concatenate_trajectories(list(self.trajectories.values()))
         header = json.dumps({"names": list(self.trajectories), "counts": [len(s) for s in self.trajectories.values()]})
         with open_atomically(folder / "series.npz", replace=True) as temporary, temporary.open("wb") as file:
@@ -44,6 +48,7 @@ class TrainingData:
     def load(cls, folder: Path) -> TrainingData:
         """Read the cache. Raises DatasetError."""
         meta = MetaDataset.load(folder / "decisions.npz")
+        people = MetaDataset.load(folder / "people.npz") if (folder / "people.npz").is_file() else None
         try:
             with np.load(folder / "series.npz", allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
@@ -52,7 +57,7 @@ class TrainingData:
             raise DatasetError(f"{folder} is not a cached data set ({error}). Make it again from the takes.") from error
         ends = np.cumsum([0, *header["counts"]])
         rows = {name: np.arange(ends[i], ends[i + 1]) for i, name in enumerate(header["names"])}
-        return cls(meta, {name: data[index] for name, index in rows.items()})
+        return cls(meta, {name: data[index] for name, index in rows.items()}, people)
 
 
 def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
@@ -68,6 +73,23 @@ def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
     return TrainingData(
         dataset.build_dataset(segments), {name: concatenate_trajectories(parts) for name, parts in trajectories.items()}
     )
+
+
+def encode_people(demonstrations: Iterable[Demonstration], task_names: Sequence[str]) -> MetaDataset | None:
+    """Encode takes by people of the tasks in ``task_names``; None if there are none. Raises FeatureError.
+
+    Segments too short to learn from and takes of other tasks are left out.
+    """
+    index = {name: task for task, name in enumerate(task_names)}
+    segments: list[features.SegmentArrays] = []
+    tasks: list[int] = []
+    for take in demonstrations:
+        for number, segment in enumerate(features.encode(take)):
+            task = index.get(dataset.meta_task_name(take.task, number))
+            if task is not None and len(segment) >= dataset.MIN_SEGMENT_DECISIONS:
+                segments.append(segment)
+                tasks.append(task)
+    return dataset.concatenate_segments(segments, tasks, tuple(task_names)) if segments else None
 
 
 def drop_label_parameters(label: str) -> str:

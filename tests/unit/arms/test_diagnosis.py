@@ -100,12 +100,13 @@ def test_connect_sts3250_is_driven(bench: EmulatedBench) -> None:
     for servo in bench.emulated_arm.servos:
         servo.set_register(reg.MODEL_NUMBER, reg.STS3250_MODEL_NUMBER)
     connect_slowly(bench, SLOW_LINES[0])
-    assert bench.arm.describe_line() == ""
+    assert bench.arm.list_warnings() == []
 
 
 def test_connect_slow_adapter_is_described(bench: EmulatedBench) -> None:
     connect_slowly(bench, SLOW_LINES[2])
-    assert bench.arm.describe_line().startswith("The adapter delivers replies 16 ms late")
+    (warning,) = bench.arm.list_warnings()
+    assert warning.startswith("The adapter delivers replies 16 ms late")
 
 
 def test_assign_id_two_servos_with_one_id_raises(bench: EmulatedBench) -> None:

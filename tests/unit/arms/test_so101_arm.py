@@ -17,7 +17,8 @@ from metagui.arms.feetech.diagnosis import WrongServoError
 from metagui.arms.feetech.protocol import BROADCAST_ID, InstructionCode, Packet
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.so101.calibration import ArmCalibration, CalibrationError, JointCalibration
-from metagui.arms.so101.so101_arm import OverheatedError, SO101Arm, TorqueLostError
+from metagui.arms.so101.live_servos import OverheatedError, TorqueLostError
+from metagui.arms.so101.so101_arm import SO101Arm
 from tests.helpers.emulated_bench import BENCH_MOUNT_OFFSETS, EmulatedBench, make_emulated_arm, send_target
 
 
@@ -118,7 +119,7 @@ def test_so101_settings_are_written_once(setup: EmulatedBench) -> None:
     with setup.arm:
         pass
     written = {p.parameters[0] for p in seen if p.code == InstructionCode.WRITE}
-    assert written == {reg.TORQUE_ENABLE.address, reg.ACCELERATION.address}
+    assert written == {reg.TORQUE_LIMIT.address, reg.ACCELERATION.address}
 
 
 # Arms that must not be switched on
@@ -215,7 +216,7 @@ def test_so101_cooled_servo_does_not_jump(connected: EmulatedBench) -> None:
     with pytest.raises(TorqueLostError, match="Servo 2 lost its torque"):
         connected.arm.observe()
     send_target(connected.arm, HOME_ANGLES_RAD + 0.2, ticks=5)
-    assert connected.arm.describe_faults() == ["shoulder_lift is too hot"]
+    assert "shoulder_lift is too hot (90 °C)" in connected.arm.observe().alarm
     servo.temperature = 30.0
     connected.arm.command(Command(HOME_ANGLES_RAD + 0.2))
     assert connected.emulated_arm.read_joint_angles()[1] == pytest.approx(present, abs=0.02)
@@ -237,11 +238,3 @@ def test_so101_supply_dip_is_detected_and_held(connected: EmulatedBench) -> None
     arm.disconnect()
     arm.connect()
     loop.run_inline(None, 2 * arm.settings.torque_check_interval)
-
-
-def test_so101_describe_faults_names_joints(connected: EmulatedBench) -> None:
-    connected.emulated_arm.servos[5].overloaded = True
-    connected.emulated_arm.servos[0].voltage = 3.0
-    connected.emulated_arm.advance()
-    connected.arm.observe()
-    assert connected.arm.describe_faults() == ["shoulder_pan has the wrong voltage", "gripper is overloaded"]

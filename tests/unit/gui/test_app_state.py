@@ -36,7 +36,7 @@ FULL = AppSnapshot(
     encoder_problem=None,
     undo_text="x",
     redo_text="y",
-    just_saved=True,
+    newest_take=TakeKey("press red", "001"),
     on_port=True,
 )
 

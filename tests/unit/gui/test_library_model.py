@@ -78,7 +78,7 @@ def test_journal_is_deleted_after_the_file_is_safe(model: LibraryModel, qtbot: Q
     model.tasks_changed.connect(lambda: events.append("listed"))
     save(model, events)
     until(qtbot, lambda: "listed" in events)
-    assert events == ["stored 1 files", "saved 001, undo recording press red 001", "listed"]
+    assert events == ["stored 1 files", "saved 001, undo recording take 001 of “press red”", "listed"]
 
 
 def test_take_that_cannot_be_saved_keeps_its_journal(
@@ -125,3 +125,24 @@ def test_folder_that_is_no_task_is_reported_once(model: CountingModel, messages:
     assert [row.name for row in model.tasks] == ["task"]
     assert [text for text in texts if "Left out: 'lost.hdf5' is not a task: a take needs a folder" in text] == texts
     assert len(texts) == 1
+
+
+def test_change_during_a_scan_is_scanned_again(
+    qtbot: QtBot, model: CountingModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that is renamed between the list of tasks and the list of its takes is no error."""
+    model.library.add_take(generate_example_takes()["press red"][0])
+    errors: list[str] = []
+    model._messages.posted.connect(lambda text, kind, _action: errors.append(text) if kind == "error" else None)
+    list_takes = model.library.list_takes
+
+    def rename_first(task: str) -> object:
+        monkeypatch.undo()
+        model.library.rename_task(task, "renamed")
+        model._rescan_needed = True
+        return list_takes(task)
+
+    monkeypatch.setattr(model.library, "list_takes", rename_first)
+    model.refresh()
+    until(qtbot, lambda: any(row.name == "renamed" for row in model.tasks))
+    assert errors == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -17,56 +17,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from metagui.app import make_session, make_session_window
-from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.demonstrations.storage.library import Library
-from metagui.gui.theme.theme import Theme
 from metagui.gui.widgets.eliding_label import ElidingLabel
-from tests.helpers.priors import make_small_prior
-from tests.helpers.takes import generate_example_takes
-from tests.helpers.user import SimulatedUser
+from metagui.gui.window.main_window import choose_first_size
+from tests.helpers.user import wait_until_ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from pytestqt.qtbot import QtBot
 
     from metagui.gui.window.main_window import MainWindow
 
 INTERACTIVE = (QAbstractButton, QAbstractItemView, QComboBox, QGraphicsView, QLineEdit, QProgressBar)
-
-
-@pytest.fixture
-def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[Callable[..., MainWindow]]:
-    made: list[MainWindow] = []
-
-    def make(tasks: tuple[str, ...] = (), look: str = "light", size: tuple[int, int] = (1280, 800)) -> MainWindow:
-        library = Library(tmp_path / "library")
-        for name in tasks:
-            for take in generate_example_takes()[name][:2]:
-                library.add_take(take)
-        theme = Theme(look)  # type: ignore[arg-type]
-        theme.apply()
-        settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-        window = make_session_window(make_session(SimulatedArm, library, make_small_prior, seed=3), theme, settings)
-        qtbot.addWidget(window)
-        window.resize(*size)
-        window.show()
-        made.append(window)
-        return window
-
-    yield make
-    for window in made:
-        window.close()
-
-
-def ready(window: MainWindow) -> SimulatedUser:
-    person = SimulatedUser(window)
-    window.activateWindow()  # there may be no window manager to do it
-    person.wait_until(window.isActiveWindow, "the window to be active")
-    person.wait_until(lambda: person.read_state() == "Ready")
-    return person
 
 
 def _own(widget: QWidget) -> bool:
@@ -76,7 +38,7 @@ def _own(widget: QWidget) -> bool:
 
 def test_interactive_widgets_have_accessible_names(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("above red", "press red"))
-    ready(window)
+    wait_until_ready(window)
     nameless = [
         f"{type(w).__name__} {w.objectName()}"
         for w in window.findChildren(QWidget)
@@ -85,10 +47,10 @@ def test_interactive_widgets_have_accessible_names(make_window: Callable[..., Ma
     assert nameless == []
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1600, 1000)])
+@pytest.mark.parametrize("size", [(1024, 680), (1278, 688), (1280, 800), (1600, 1000)])
 def test_no_text_is_clipped(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
     window = make_window(("above red", "press red"), size=size)
-    person = ready(window)
+    person = wait_until_ready(window)
     person.select_task("press red")
     person.pause(0.2)
     clipped = [
@@ -104,9 +66,18 @@ def test_no_text_is_clipped(make_window: Callable[..., MainWindow], size: tuple[
     assert window.width() == size[0]
 
 
+@pytest.mark.parametrize(
+    ("screen", "expected"),
+    [((1280, 720), (1278, 688)), ((1920, 1080), (1440, 900)), ((3840, 2160), (1440, 900)), ((800, 600), (1024, 680))],
+)
+def test_first_window_fits_the_screen(screen: tuple[int, int], expected: tuple[int, int]) -> None:
+    """1280 × 720 is also a screen of 1920 × 1080 at 150 %."""
+    assert choose_first_size(QSize(*screen)) == QSize(*expected)
+
+
 def test_tooltip_of_disabled_button_gives_the_reason(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
-    person = ready(window)
+    person = wait_until_ready(window)
     adapt = person.find_button("Adapt")
     assert not adapt.isEnabled()
     assert "Choose a task" in adapt.toolTip()
@@ -119,14 +90,14 @@ def test_tooltip_of_disabled_button_gives_the_reason(make_window: Callable[..., 
 
 def test_empty_panels_explain_what_to_do(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
-    person = ready(window)
+    person = wait_until_ready(window)
     for words in ("No tasks yet", "Record a few takes", "record a second one"):
         person.wait_until(lambda words=words: person.can_read(words), words)  # type: ignore[misc]
 
 
 def test_f1_shows_shortcuts_and_any_key_hides_them(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
-    person = ready(window)
+    person = wait_until_ready(window)
     person.press_key(Qt.Key.Key_F1)
     assert window.shortcuts_page.isVisible()
     assert person.can_read("Ctrl+Return")
@@ -136,7 +107,7 @@ def test_f1_shows_shortcuts_and_any_key_hides_them(make_window: Callable[..., Ma
 
 def test_sizes_and_colours_are_restored(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
     first = make_window(size=(1300, 820))
-    ready(first)
+    wait_until_ready(first)
     first._splitters["main"].setSizes([400, 880])
     kept = first._splitters["main"].sizes()
     first.actions_["dark"].trigger()
@@ -156,7 +127,7 @@ def test_without_opengl_the_view_shows_the_reason(
 
     monkeypatch.setattr("metagui.gui.scene.scene_canvas.SceneRenderer", missing)
     window = make_window(("press red",))
-    person = ready(window)
+    person = wait_until_ready(window)
     assert "no OpenGL" in window.arm_panel.view.problem
     assert person.find_button("Record").isEnabled()
     assert not window.arm_panel.view.grab().isNull()
@@ -164,7 +135,7 @@ def test_without_opengl_the_view_shows_the_reason(
 
 def test_selected_take_is_plotted_and_replayed(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
-    person = ready(window)
+    person = wait_until_ready(window)
     person.select_task("press red")
     person.press_key(Qt.Key.Key_Right)
     person.press_key(Qt.Key.Key_Down)
@@ -177,7 +148,7 @@ def test_selected_take_is_plotted_and_replayed(make_window: Callable[..., MainWi
 
 def test_search_field_filters_the_tasks(make_window: Callable[..., MainWindow]) -> None:
     window = make_window(("press red", "above red"))
-    person = ready(window)
+    person = wait_until_ready(window)
     person.wait_until(lambda: window.task_list.tree.model().rowCount() == 2)
     person.press_key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     person.type_text("PRESS")

@@ -22,7 +22,7 @@ from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.prior import load_shipped
 from metagui.learning.training import dagger
-from tests.helpers.datasets import encode_example_takes
+from tests.helpers.datasets import encode_example_people, encode_example_takes
 from tests.helpers.takes import EXAMPLE_PROGRAMS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_collect_corrections_separates_segments(data: MetaDataset) -> None:
 def test_episodes_vary_in_support_takes_and_start_states(data: MetaDataset) -> None:
     prior, index = load_shipped(), {name: task for task, name in enumerate(data.task_names)}
     episodes = [
-        next(dagger._prepare_episodes(prior.model, prior.meta.params, data, [REACH], index, seed, (1,)))
+        next(dagger._prepare_episodes(prior.model, prior.meta.params, (data, None), [REACH], index, seed, (1,)))
         for seed in range(6)
     ]
     assert len({episode.task_policy.skills[0].decisions for episode in episodes}) > 1
@@ -137,7 +137,7 @@ def test_episodes_use_support_take_counts_in_turn(data: MetaDataset, monkeypatch
 
     monkeypatch.setattr(dagger, "sample_points", points_from)
     programs = [REACH, LIFT, REACH, LIFT]
-    list(dagger._prepare_episodes(prior.model, prior.meta.params, data, programs, index, 0, (1, 3)))
+    list(dagger._prepare_episodes(prior.model, prior.meta.params, (data, None), programs, index, 0, (1, 3)))
     assert [len(takes) for takes in drawn] == [1, 3, 1, 3]
     task = index[f"{LIFT.name} / 1"]
     lengths = sorted(len(data.get_segment(int(take))) for take in data.find_segments(task))
@@ -171,6 +171,21 @@ def test_collect_corrections_needs_a_finished_expert(data: MetaDataset, monkeypa
         monkeypatch.setattr(dagger, "run_dagger_episode", lambda episode, found=found: [found])
         corrections = run_all(dagger.collect_corrections(prior.model, prior.meta.params, data, some, 0, (1,), 1))
         assert (len(corrections.starts) if corrections else 0) == count
+
+
+def test_corrected_policies_are_adapted_to_people(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    people, prior, lengths = encode_example_people(), load_shipped(), list[int]()
+    monkeypatch.setattr(
+        dagger, "run_dagger_episode", lambda episode: [lengths.append(episode.task_policy.skills[0].decisions)]
+    )
+    monkeypatch.setattr(dagger, "is_usable", lambda segment: False)
+    for fraction in (0.0, 1.0):
+        monkeypatch.setattr(dagger, "PEOPLE_PROBABILITY", fraction)
+        run_all(
+            dagger.collect_corrections(prior.model, prior.meta.params, data, [REACH, LIFT], 0, (3,), 1, people=people)
+        )
+    assert lengths[:2] == [data.lengths[data.find_segments(task)].max() for task in (0, 2)]
+    assert lengths[2:] == [people.lengths[people.find_segments(task)].max() for task in (0, 2)]
 
 
 def test_sampler_uses_corrections_in_query_sets_only(data: MetaDataset) -> None:

@@ -17,23 +17,26 @@ from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 from metagui.generators import run_to_end
-from metagui.learning.adaptation.rollout import limit_displacement, run_rollout
+from metagui.learning.adaptation.replay_rollout import make_replay_policy, make_rollout_controller
+from metagui.learning.adaptation.rollout import PolicyController, run_rollout
 from metagui.learning.adaptation.selection import Candidate
-from metagui.learning.adaptation.task_policy import TaskPolicyError
+from metagui.learning.adaptation.task_policy import TaskPolicy, TaskPolicyError
 from metagui.learning.evaluation.episodes import run_policy_episode
 from metagui.learning.evaluation.evaluation import EvaluationSettings, evaluate
-from metagui.learning.evaluation.object_replay import ObjectReplayController, build_object_replay
-from metagui.learning.evaluation.replay_motion import ReplaySettings, Waiting
-from metagui.learning.evaluation.replay_stages import (
+from metagui.learning.object_replay.replay_motion import ReplaySettings, Waiting
+from metagui.learning.object_replay.replay_stages import (
     NO_OBJECT,
     DemonstratedSegment,
     divide_into_stages,
     extract_segments,
 )
+from metagui.learning.policy.features import limit_displacement
+from tests.helpers.priors import adapt_untrained_prior
 from tests.helpers.takes import EXAMPLE_PROGRAMS, generate_example_takes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.control.tick import Tick
@@ -125,12 +128,12 @@ def test_pick_and_place_has_four_stages() -> None:
 )
 def test_replay_works_in_new_scenes(name: str, takes: int, successes: int) -> None:
     program = next(program for program in EXAMPLE_PROGRAMS if program.name == name)
-    replay = build_object_replay(generate_example_takes()[name][:takes])
+    replay = make_replay_policy(generate_example_takes()[name][:takes])
     assert sum(run_policy_episode(program, replay, scene)[0] for scene in SCENES) >= successes
 
 
 def test_replayed_push_works_in_new_scenes() -> None:
-    replay = build_object_replay(generate_takes(PUSH, GenerationSettings(1, 0)))
+    replay = make_replay_policy(generate_takes(PUSH, GenerationSettings(1, 0)))
     assert sum(run_policy_episode(PUSH, replay, scene)[0] for scene in SCENES) >= 6
 
 
@@ -145,7 +148,7 @@ def test_path_that_visits_places_twice_is_followed_twice(scene: int) -> None:
         path.append(tick.observation.tool_position - tick.observation.scene.positions[VIOLET])
 
     loop.add_sink(watch)
-    assert run_rollout(loop, ObjectReplayController(build_object_replay([take]), arm.objects)) == "done"
+    assert run_rollout(loop, make_rollout_controller(make_replay_policy([take]), arm.objects)) == "done"
     assert _count_sides(demonstrated) == [1, -1, 1, -1]
     assert _count_sides(np.array(path)) == [1, -1, 1, -1]
     assert len(path) < 1.5 * len(take)
@@ -160,9 +163,9 @@ def test_waiting_ends_without_progress() -> None:
 
 
 def test_replay_of_other_objects_is_refused() -> None:
-    replay = build_object_replay(generate_example_takes()["above red"][:1])
-    with pytest.raises(TaskPolicyError, match="choose takes of this scene"):
-        ObjectReplayController(replay, SimulatedArm.objects[:3])
+    replay = make_replay_policy(generate_example_takes()["above red"][:1])
+    with pytest.raises(TaskPolicyError, match="takes of this scene"):
+        make_rollout_controller(replay, SimulatedArm.objects[:3])
 
 
 def test_evaluation_of_replay_needs_no_prior() -> None:
@@ -176,5 +179,27 @@ def test_gripper_of_replay_is_the_demonstrated_one() -> None:
     arm = SimulatedArm(3)
     arm.connect()
     loop = ControlLoop(arm, arm)
-    run_rollout(loop, ObjectReplayController(build_object_replay([take]), arm.objects))
+    run_rollout(loop, make_rollout_controller(make_replay_policy([take]), arm.objects))
     assert arm.observe_all().gripper == pytest.approx(GRIPPER_CLOSED_RAD, abs=0.1)
+
+
+def test_chosen_replay_is_stored_and_runs_like_before(tmp_path: Path) -> None:
+    takes = generate_example_takes()["put red on violet"]
+    _, adapted = adapt_untrained_prior(takes)
+    chosen = replace(adapted, replay=make_replay_policy(takes).replay)
+    chosen.save(tmp_path / "adapted.safetensors")
+    loaded = TaskPolicy.load(tmp_path / "adapted.safetensors")
+    assert loaded.choices == (Candidate.OBJECT_REPLAY,) * 2
+    assert loaded.segment_count == len(loaded.skills) == 2
+    assert isinstance(make_rollout_controller(adapted, SimulatedArm.objects), PolicyController)
+    paths = []
+    for policy in (make_replay_policy(takes), loaded):
+        arm = SimulatedArm(11)
+        arm.connect()
+        loop, path = ControlLoop(arm, arm), list[bytes]()
+        loop.add_sink(lambda tick, path=path: path.append(tick.sent.positions.tobytes()))  # type: ignore[misc]
+        controller = make_rollout_controller(policy, arm.objects)
+        assert run_rollout(loop, controller) == "done"
+        assert (controller.distance_to_reference > 0.0) is bool(policy.skills), "as for a policy"
+        paths.append(path)
+    assert paths[0] == paths[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from metagui.learning.similarity.siamese import SiameseSettings
 from metagui.learning.training import dagger
 from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, split_tasks, train_prior
 from metagui.learning.training.training_data import TrainingData, encode_takes
+from tests.helpers.datasets import encode_example_people
 from tests.helpers.takes import EXAMPLE_PROGRAMS, generate_example_takes
 
 if TYPE_CHECKING:
@@ -162,3 +164,33 @@ def test_split_tasks_separates_by_program(data: TrainingData) -> None:
     programs = [{data.decisions.task_names[t].rsplit(" / ", 1)[0] for t in side} for side in (training, held_out)]
     assert not programs[0] & programs[1]
     assert len(training) + len(held_out) == len(data.decisions.task_names)
+
+
+def test_train_prior_continues_from_a_prior_with_people(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first phase is left out, the other models are kept, and people are in the support sets and corrections."""
+    monkeypatch.setattr(dagger, "is_usable", lambda segment: len(segment) >= MIN_SEGMENT_DECISIONS)
+    start = priors.load_shipped()
+    with_people = replace(data, people=encode_example_people())
+    (tmp_path / "data").mkdir()
+    with_people.save(tmp_path / "data")
+    cached = TrainingData.load(tmp_path / "data")
+    assert cached.people is not None
+    phases: list[str] = []
+
+    def train(given: TrainingData) -> Prior:
+        training = train_prior(given, _settings(), programs=EXAMPLE_PROGRAMS, workers=1, start=start)
+        return run_to_end(training, lambda step: phases.append(step.phase))
+
+    prior = train(cached)
+    rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
+    assert list(dict.fromkeys(phases)) == [*rounds, "inner steps"]
+    for group, other in (
+        (start.baseline, prior.baseline), (start.siamese_encoder.params, prior.siamese_encoder.params),
+    ):  # fmt: skip
+        assert all(torch.equal(group[name], other[name]) for name in group)
+    assert prior.metadata["calibration"] == start.metadata["calibration"]
+    assert prior.metadata["start"] == start.id != prior.id
+    assert prior.metadata["people"] == cached.people.fingerprint()
+    assert train(replace(cached, people=None)).id != prior.id

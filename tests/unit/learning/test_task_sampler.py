@@ -12,7 +12,7 @@ import torch
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, OBJECT_LAYOUT
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler, show_zones_as_cubes
-from tests.helpers.datasets import encode_example_takes
+from tests.helpers.datasets import encode_example_people, encode_example_takes
 
 if TYPE_CHECKING:
     from metagui.learning.policy.dataset import MetaDataset
@@ -30,6 +30,26 @@ def test_sampler_support_and_query_share_no_take(data: MetaDataset) -> None:
         (support, _), (query, _) = sampler._sample_support_query(task, rng)
         support_takes, query_takes = (np.searchsorted(data.starts, rows, side="right") for rows in (support, query))
         assert not set(support_takes.tolist()) & set(query_takes.tolist())
+
+
+def test_sampler_uses_people_in_support_sets_only(data: MetaDataset) -> None:
+    people, rows = encode_example_people(), len(data.segments)
+    for fraction in (0.0, 0.5, 1.0):
+        settings = SamplingSettings(4, 16, 16, people_fraction=fraction)
+        sampler = TaskSampler(data, range(len(data.task_names)), settings, (), people)
+        rng = np.random.default_rng(0)
+        by_people = []
+        for task in list(range(len(sampler))) * 20:
+            (support, _), (query, _) = sampler._sample_support_query(task, rng)
+            assert (query < rows).all()
+            by_people.append(bool((support >= rows).all()))
+            assert by_people[-1] or (support < rows).all(), "a support set is by people or by the script"
+            if by_people[-1]:
+                segments = np.searchsorted(people.starts, support - rows, side="right") - 1
+                assert set(people.task_indices[segments].tolist()) == {task}
+        assert np.mean(by_people) == pytest.approx(fraction, abs=0.15)
+    support_points, query_points = sampler(np.random.default_rng(0))
+    assert support_points.object_features.shape == query_points.object_features.shape
 
 
 def test_show_zones_as_cubes_changes_kind_and_height(data: MetaDataset) -> None:

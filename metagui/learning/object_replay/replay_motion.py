@@ -15,12 +15,12 @@ import numpy as np
 
 from metagui.arms.kinematics import MAX_YAW_CHANGE_RAD, ToolMotion
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
-from metagui.learning.adaptation.rollout import limit_displacement
-from metagui.learning.evaluation.replay_stages import NO_OBJECT
+from metagui.learning.object_replay.replay_stages import NO_OBJECT
+from metagui.learning.policy.features import limit_displacement
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation
-    from metagui.learning.evaluation.replay_stages import DemonstratedSegment, Stage
+    from metagui.learning.object_replay.replay_stages import DemonstratedSegment, Stage
 
 
 @dataclass(frozen=True)

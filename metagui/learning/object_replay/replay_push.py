@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn
-from metagui.learning.evaluation.replay_motion import Waiting, compute_blend_weights, make_motion, rotate, wrap_turn
-from metagui.learning.evaluation.replay_stages import NO_OBJECT
+from metagui.learning.object_replay.replay_motion import Waiting, compute_blend_weights, make_motion, rotate, wrap_turn
+from metagui.learning.object_replay.replay_stages import NO_OBJECT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.kinematics import ToolMotion
-    from metagui.learning.evaluation.replay_motion import ReplaySettings
-    from metagui.learning.evaluation.replay_stages import DemonstratedSegment, Stage
+    from metagui.learning.object_replay.replay_motion import ReplaySettings
+    from metagui.learning.object_replay.replay_stages import DemonstratedSegment, Stage
 
 PUSH_ARRIVAL_RADIUS_M = 0.03
 """Horizontal distance from the place where the push begins at which the approach ends, m."""

@@ -1,0 +1,1 @@
+"""Simulated people: demonstrators with habits of their own, who share no code with the scripted one."""

@@ -1,0 +1,1 @@
+"""Object-relative replay: repeats a take's motion relative to the objects; learns nothing."""

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from metagui.cli.output import CommandError
+from metagui.cli.output import CommandError, print_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,8 +62,10 @@ def run_controller(
     for sink in sinks:
         loop.add_sink(sink)
     loop.start()
+    alarm: str | None = None
     try:
         while loop.running and loop.error is None and time.monotonic() < deadline:
+            alarm = _report_alarm(loop, alarm)
             if (wrapped is not None and wrapped.finished) or is_interrupted():
                 break
             time.sleep(POLL_PERIOD_S)
@@ -76,6 +78,14 @@ def run_controller(
     if loop.latest is None:
         raise CommandError("The control loop ended before its first tick; the arm did not move. Try again.")
     return loop.latest
+
+
+def _report_alarm(loop: ControlLoop, reported: str | None) -> str | None:
+    """Print the loop's alarm unless it is the one that was reported; return it."""
+    alarm = None if loop.latest is None else loop.latest.alarm
+    if alarm is not None and alarm != reported:
+        print_note(alarm)
+    return alarm
 
 
 def draw_seed() -> int:

@@ -22,7 +22,8 @@ from tests.helpers.in_process_port import InProcessPort
 if TYPE_CHECKING:
     from metagui.arms.arm import SceneState
     from metagui.arms.so101.stops import Stops
-    from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.demonstration import Demonstration, Instruction
+    from metagui.demonstrations.recording.recorder import Recorder
 
 MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 """Encoder steps by which the emulated servos are mounted off their middle."""
@@ -74,3 +75,15 @@ class EmulatedTable:
         assert rest
         assert not controller.failure_reason
         return found
+
+
+def record_overload(recorder: Recorder) -> Demonstration:
+    """Return a take of a real arm in whose second half the gripper is overloaded."""
+    table = EmulatedTable(3)
+    recorder.start("lift", table.arm, table.arm)
+    table.loop.add_sink(recorder.on_tick)
+    for index in range(40):
+        table.emulated_arm.servos[5].overloaded = index >= 20
+        table.loop.step_once()
+    table.loop.remove_sink(recorder.on_tick)
+    return recorder.stop()

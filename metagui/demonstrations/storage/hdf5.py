@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from metagui.atomic_write import write_atomically
+from metagui.demonstrations.health import HEALTH_TYPES, find_faults
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
@@ -54,6 +55,8 @@ class TakeInfo:
     success: bool | None = None
     notes: str = ""
     trim: tuple[int, int] | None = None
+    faults: str = ""
+    """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
     error: str = ""
     """Why the file cannot be read; empty if it can."""
@@ -64,7 +67,8 @@ class TakeInfo:
         if self.error:
             return self.error
         is_rate_missed = self.timing is not None and self.timing.is_rate_missed
-        return f"Rate missed by more than 1 %: {self.timing}" if is_rate_missed else ""
+        problems = [f"Rate missed by more than 1 %: {self.timing}"] if is_rate_missed else []
+        return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
 def write_take(path: Path, demonstration: Demonstration) -> None:
@@ -95,6 +99,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 success=decode_success(file),
                 notes=file.read_text("notes"),
                 trim=decode_trim(file, samples),
+                faults=_read_faults(file),
                 timing=_read_timing(file),
             )
     except (CorruptFileError, NewerFormatError) as error:
@@ -201,6 +206,8 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
         file.attrs["recut"] = True
+    if demonstration.health is not None and (faults := find_faults(demonstration.health, demonstration.joint_names)):
+        file.attrs["faults"] = json.dumps(faults)
     _write_trim(file, demonstration.trim)
 
 
@@ -224,6 +231,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     for name in ("lateness", "latency", "retries"):
         _write_dataset(demo, f"timing/{name}", getattr(demonstration.timing, name))
     _write_dataset(demo, "timing/time", demonstration.time)
+    if demonstration.health is not None:
+        for name, kind in HEALTH_TYPES.items():
+            _write_dataset(demo, f"health/{name}", np.asarray(getattr(demonstration.health, name), dtype=kind))
     if demonstration.states is not None:
         _write_dataset(demo, "states", demonstration.states)
     _write_segments(demo, demonstration.segments)
@@ -248,6 +258,17 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
+
+
+def _read_faults(file: CheckedGroup) -> str:
+    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
+    if not file.has_attribute("faults"):
+        return ""
+    try:
+        found = json.loads(file.read_text("faults"))
+        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _read_timing(file: CheckedGroup) -> TimingSummary:

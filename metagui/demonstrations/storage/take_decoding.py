@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from metagui.arms.arm import read_only_copy
 from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
+from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
 from metagui.demonstrations.json_codec import instruction_from_dict, object_from_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
@@ -42,6 +43,7 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         objects=objects,
         segments=_decode_segments(demo),
         timing=timing,
+        health=_decode_health(demo, (samples, len(joints))),
         states=read_only_copy(demo.read_array("states", (samples, None))) if "states" in demo else None,
         model_xml=demo.read_text("model_file") if demo.has_attribute("model_file") else None,
         success=decode_success(attributes),
@@ -69,6 +71,13 @@ def _decode_arrays(demo: CheckedGroup, samples: int, joints: int, objects: int) 
     for key in ("time", *_TIMING_FIELDS):
         arrays[key] = read_only_copy(demo.read_array(f"timing/{key}", (samples,)))
     return arrays
+
+
+def _decode_health(demo: CheckedGroup, shape: tuple[int, int]) -> ServoHealth | None:
+    """Return the health of the servos; None for a simulated arm, and in takes of version 0.1."""
+    if "health" not in demo:
+        return None
+    return ServoHealth(**{name: read_only_copy(demo.read_array(f"health/{name}", shape)) for name in HEALTH_TYPES})
 
 
 def decode_success(attributes: CheckedGroup) -> bool | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QIcon, QKeySequence
 
+from metagui.arms.so101.protection.alarms import CLEAR_OVERLOAD_TEXT
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity
 from metagui.gui.theme.colours import disabled_colour
@@ -40,6 +41,12 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Measure the range of motion of each joint."),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
+    ActionInfo(
+        "clear_overload",
+        CLEAR_OVERLOAD_TEXT,
+        "again",
+        "Give the overloaded motors their torque back; they hold where they are.",
+    ),
     ActionInfo(
         "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
     ),

@@ -132,7 +132,9 @@ class Session(QObject):
 
     def _on_tick(self, _tick: object) -> None:
         snapshot, arm = self.state.snapshot, self.arm
-        if (snapshot.arm_busy, snapshot.torque_off) != (arm.controller.pending_count > 0, arm.controller.torque_off):
+        controller = arm.controller
+        shown = (snapshot.arm_busy, snapshot.torque_off, snapshot.alarm)
+        if shown != (controller.pending_count > 0, controller.torque_off, controller.alarm):
             self.state.refresh()
 
     def _on_interruption(self, lost: bool) -> None:

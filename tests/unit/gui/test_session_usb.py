@@ -363,3 +363,19 @@ def test_gamepad_moves_arm_and_its_loss_is_reported(qtbot: QtBot, session: Sessi
     pad.pull_out()
     wait_for_message(qtbot, session, "gamepad was unplugged")
     assert session.teaching.modes.mode == CLICK_MODE
+
+
+def test_overload_is_an_alarm_until_it_is_cleared(qtbot: QtBot, session: Session, usb_port: EmulatedUsbPort) -> None:
+    connect_arm(qtbot, session)
+    servo = usb_port.arm.servos[5]
+    servo.overloaded = True
+    until(qtbot, lambda: session.state.snapshot.overloaded)
+    assert session.state.snapshot.alarm.startswith("The gripper is overloaded")
+    (posted,) = [posted for posted in session.posted if "overloaded" in posted[1]]  # type: ignore[attr-defined]
+    assert posted[0] == "warning"
+    assert posted[2] == "clear_overload"
+    session.arm.controller.clear_overload()
+    assert not servo.overloaded
+    until(qtbot, lambda: session.state.snapshot.alarm == "")
+    assert not session.state.snapshot.overloaded
+    assert all(usb_port.read_torque())

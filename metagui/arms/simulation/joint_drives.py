@@ -32,6 +32,8 @@ _PLAY_TORQUE_NM = 0.05
 _PLAY_RELAXATION = 0.1
 """Fraction by which a link crosses its play in one step of the physics."""
 _GRIPPER = len(JOINTS) - 1
+_GRIPPER_TORQUE_FACTOR = 2.0
+"""Torque of the gripper's motor as a multiple of the model's, which is that of a motor limited to a half."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class JointDrives:
         """Make the model compliant, with the play in the middle."""
         model, count = self.simulated.model, len(JOINTS)
         self._full_torques = model.actuator_forcerange[:, 1].copy()
+        self._full_torques[_GRIPPER] *= _GRIPPER_TORQUE_FACTOR
         self._stiffness = np.full(count, self.settings.stiffness)
         self._damping = np.full(count, self.settings.damping)
         self._stiffness[_GRIPPER], self._damping[_GRIPPER] = (
@@ -88,7 +91,7 @@ class JointDrives:
             -model.actuator_biasprm[-1, 2],
         )
         self._hand_strengths = np.full(count, _HAND_STRENGTH)
-        self._hand_strengths[_GRIPPER] = 1.0  # fingers that grasp a cube do not crush it
+        self._hand_strengths[_GRIPPER] = 0.5  # fingers that grasp a cube do not crush it
         self._passive_damping = model.dof_damping[:count].copy()
         self._friction = model.dof_frictionloss[:count].copy()
         if self.settings.has_weight:

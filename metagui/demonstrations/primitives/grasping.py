@@ -31,7 +31,7 @@ FINGER_CLEARANCE_M = 0.006
 """Distance of the fixed finger from a cube during descent and release, m: rising without it tips cubes over."""
 GRASP_DEPTH_M = 0.002
 """Depth of the tool below a cube's centre when the gripper closes, m; low grasps rise from there."""
-CLOSING_GRIPPER_RAD = 0.38
+CLOSING_GRIPPER_RAD = 0.43
 """Angle below which the gripper has begun to close around a cube, rad."""
 CLOSING_TOLERANCE_M = 0.004
 """Distance by which cube and tool may move while the gripper closes, m: opening again would leave the cube turned."""

@@ -66,31 +66,39 @@ def arms(as_json: AsJson = False) -> None:
 
 @app.command(cls=CommandWithAliases)
 def calibrate(
-    port: Annotated[str, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")],
+    port: Annotated[str | None, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")] = None,
     name: Annotated[str | None, typer.Option(help="Name the arm, and store a copy of the calibration.")] = None,
     file: Annotated[
         Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
+    ] = None,
+    trim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
-    from metagui.arms.so101.calibration import load
-    from metagui.arms.so101.calibration_checks import describe_doubts
+    from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
     from metagui.arms.so101.motors import open_for_setup
 
+    if trim:
+        _trim_zeros(name, trim, as_json)
+        return
+    if port is None:
+        raise typer.BadParameter("give the port of the arm", param_hint="--port")
     if name is not None:
         check_name(name)
-    imported = None if file is None else load(file)
+    imported, doubts = (None, []) if file is None else import_calibration(file)
     registry = ArmRegistry()
     with open_for_setup(port, registry.open_port) as chain:
         calibration = imported or _run_sweep(chain)
         chain.write_calibration(calibration)
     if name is not None:
         registry.register(name, port)
-        calibration.save(registry.calibration_path(name))
+        registry.save_calibration(name, calibration)
     _print_calibration(calibration, as_json)
-    for doubt in describe_doubts(calibration):
+    for doubt in doubts or describe_doubts(calibration):
         print_note(doubt)
 
 
@@ -176,6 +184,29 @@ def emulate_arm(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
+
+
+def _trim_zeros(name: str | None, trims: "Sequence[str]", as_json: bool) -> None:
+    """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
+    import math
+    from dataclasses import replace
+
+    from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.arms.so101.zeros import change_trims
+
+    registry = ArmRegistry()
+    if name is None or (calibration := registry.load_calibration(name)) is None:
+        raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
+    try:
+        pairs = [text.split("=") for text in trims]
+        found = change_trims(calibration.trims, {joint: math.radians(float(angle)) for joint, angle in pairs})
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example elbow_flex=-1.5", param_hint="--trim") from None
+    registry.save_calibration(name, replace(calibration, trims=found))
+    rows = [(joint.name, f"{math.degrees(each):+.1f}") for joint, each in zip(JOINTS, found, strict=True)]
+    document = {joint.name: math.degrees(each) for joint, each in zip(JOINTS, found, strict=True)}
+    print_result(document, ("joint", "correction, degrees"), rows, as_json, f"Stored for “{name}”")
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -118,7 +118,7 @@ def trim_zeros(name: str | None, trims: Sequence[str], as_json: bool) -> None:
     """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
     from metagui.arms.kinematics import JOINTS
     from metagui.arms.so101.arm_registry import ArmRegistry
-    from metagui.arms.so101.zeros import change_trims
+    from metagui.arms.so101.stops import change_trims
 
     registry = ArmRegistry()
     if name is None or (calibration := registry.load_calibration(name)) is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 UNIT_DESCRIPTIONS = {
     "degrees": "degrees about the middle of the range; the gripper from 0 (closed) to 100 (open)",
     "normalized": "-100 to 100 over the range; the gripper from 0 (closed) to 100 (open)",
-    "radians": "radians",
+    "radians": "radians from the model's zero",
 }
 """Text on every unit."""
 JOINT_NAMES = tuple(joint.name for joint in JOINTS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,41 @@ def open_atomically(path: Path, replace: bool = False) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+class DeferredErrorFile(io.FileIO):
+    """New file to which every write seems to succeed; ``raise_deferred`` raises the first error that occurred.
+
+    For libraries such as HDF5 that may crash the process if a disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "x+")
+        self._error: OSError | None = None
+
+    def raise_deferred(self) -> None:
+        """Raise the first OSError of a write; do nothing if there was none."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any, /) -> int:
+        """Write all of ``data``, or note why that is impossible."""
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while self._error is None and written < len(view):
+                written += super().write(view[written:])
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the file's size, or note why that is impossible."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
 
 
 def flush_to_disk(path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES, DriveSettings
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -31,8 +32,10 @@ MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 class EmulatedTable:
     """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed."""
 
-    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS) -> None:
-        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS, stops=stops)
+    def __init__(
+        self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS, drives: DriveSettings = STIFF_DRIVES
+    ) -> None:
+        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS, stops=stops, drives=drives)
         self.emulated_arm.calibrate()
         clock = SteppedClock()
         self.port = InProcessPort(self.emulated_arm, clock=clock)

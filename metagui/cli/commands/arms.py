@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,25 @@ if TYPE_CHECKING:
 
 BAR_WIDTH_CHARACTERS = 24
 """Width of a joint's bar, characters."""
+
+
+class LatencyName(StrEnum):
+    """Adapters with a known latency; the keys of ``LATENCY_PROFILES``."""
+
+    CH343 = "ch343"
+    CP210X = "cp210x"
+    FTDI = "ftdi"
+    FTDI_UNALIGNED = "ftdi-unaligned"
+    FTDI_1MS = "ftdi-1ms"
+    HUB = "hub"
+    NETWORK = "network"
+
+
+class MotorVoltage(StrEnum):
+    """Voltages for which motors are made, V."""
+
+    LOW = "7.4"
+    HIGH = "12"
 
 
 @app.command(cls=CommandWithAliases)
@@ -143,8 +163,19 @@ def emulate_arm(
     lost: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies that are lost.")] = 0.0,
     corrupted: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies with a wrong bit.")] = 0.0,
     echo: Annotated[bool, typer.Option("--echo", help="Repeat what is sent, as some adapters do.")] = False,
+    ideal: Annotated[
+        bool, typer.Option("--ideal", help="Stops of the model, no play and no sag, instead of those of a real arm.")
+    ] = False,
+    motors: Annotated[int, typer.Option(min=1, max=12, help="Number of motors, with the ids from 1 on.")] = 6,
+    latency: Annotated[
+        LatencyName | None, typer.Option(help="Latency of this adapter; a pseudo-terminal has none.")
+    ] = None,
+    motor_voltage: Annotated[
+        MotorVoltage, typer.Option(help="Voltage for which the motors are made, V.")
+    ] = MotorVoltage.LOW,
+    supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
 ) -> None:
-    """Emulate an SO-101 on a serial port in real time, until Ctrl+C."""
+    """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
     import itertools
 
     import numpy as np
@@ -153,20 +184,23 @@ def emulate_arm(
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.emulated_port import serve
     from metagui.arms.emulator.guided_sweep import sweep_by_hand
+    from metagui.arms.emulator.latency import LATENCY_PROFILES
     from metagui.arms.simulation.simulated_arm import SimulatedArm
 
     mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    arm = EmulatedArm(SimulatedArm(seed), mount_offsets, faults)
+    make_arm = EmulatedArm.make_ideal if ideal else EmulatedArm
+    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
+    arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
     if hand_guided:
-        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
+        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
     stop = threading.Event()
     # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve(arm, typer.echo, stop)
+    serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
 
 
 def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:

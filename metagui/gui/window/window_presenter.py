@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
+from metagui.arms.guiding import GuidingStiffness
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
+STIFFNESS_SETTING = "teaching/stiffness"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
@@ -105,6 +107,7 @@ class WindowPresenter(QObject):
         for simulated, enabled in recording.controller.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
+        settings.setValue(STIFFNESS_SETTING, self.session.teaching.modes.stiffness.value)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         """Restore the countdowns and the selected arm of the last time."""
@@ -113,6 +116,9 @@ class WindowPresenter(QObject):
             if settings.contains(key):
                 recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
         arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
+        stiffness = str(settings.value(STIFFNESS_SETTING, ""))
+        if stiffness in tuple(GuidingStiffness):
+            self.session.teaching.modes.choose_stiffness(stiffness)
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))

@@ -38,13 +38,14 @@ def test_other_program_on_the_port_is_named() -> None:
 def test_users_are_found_by_their_links(tmp_path: Path) -> None:
     device = tmp_path / "ttyACM0"
     device.touch()
-    for number, words, targets in (
+    processes: tuple[tuple[int, list[str], list[Path | str]], ...] = (
         (900001, ["/usr/bin/python3", "-u", "/opt/teleoperate.py"], [device]),
         (900002, ["/usr/bin/screen", str(device)], [device, "/dev/null"]),
         (900003, ["python3", "metagui"], [device, "/dev/ptmx"]),
         (900004, ["idle"], ["/dev/null"]),
         (os.getpid(), ["self"], [device]),
-    ):
+    )
+    for number, words, targets in processes:
         links = tmp_path / "proc" / str(number) / "fd"
         links.mkdir(parents=True)
         for index, target in enumerate(targets):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from metagui.cli.output import CommandError, print_note
+from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.motors import ServoChain
@@ -29,7 +32,7 @@ def inspect_port(registry: ArmRegistry, device: str) -> list[MotorDetails]:
         return inspect_motors(ServoBus(port), SERVO_IDS)
 
 
-def make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
+def _make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
     """Return the row of ``DETAIL_COLUMNS`` for a motor."""
     from metagui.arms.kinematics import JOINTS
     from metagui.arms.so101.motors import SERVO_IDS
@@ -47,6 +50,26 @@ def make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
         "on" if motor.torque else "off",
         motor.status,
     )
+
+
+def print_motors(registry: ArmRegistry, devices: Sequence[str], as_json: bool) -> dict[str, object]:
+    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
+    from metagui.arms.arm import ArmError
+
+    found: dict[str, object] = {}
+    for device in devices:
+        try:
+            motors = inspect_port(registry, device)
+        except ArmError as error:
+            found[device] = {"problem": str(error)}
+            print_note(str(error))
+            continue
+        found[device] = [asdict(motor) for motor in motors]
+        if not as_json:
+            print_result(None, DETAIL_COLUMNS, map(_make_detail_row, motors), False, f"Motors on {device}")
+        if not motors:
+            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
+    return found
 
 
 def relax_arm(registry: ArmRegistry, address: str, seconds: int) -> None:

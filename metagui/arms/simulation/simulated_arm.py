@@ -59,7 +59,9 @@ class SimulatedArm:
         self._data = mujoco.MjData(self.model)
         count = len(JOINTS)  # the following arrays are views of the physics
         self._positions, self._velocities = self._data.qpos[:count], np.zeros(count)
-        self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._force_now, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._forces = np.zeros(count)
+        """(J,) lasting force over the last control period, N·m: a servo that moves freely pushes hard for moments."""
         self._substeps = round(CONTROL_PERIOD_S / self.model.opt.timestep)
         movable = [each for each in self.objects if each.kind != "table"]
         self._object_bodies = np.array([self.model.body(each.name).id for each in movable])
@@ -159,26 +161,24 @@ class SimulatedArm:
         sent = read_only_copy(self._targets)
         if self._target_noise:
             self._targets += self._step_noise()
-        before = self._positions.copy()
-        mujoco.mj_step(self.model, self._data, self._substeps)
+        self.simulate_period()
         self._targets[:] = sent
-        self._finish_period(before)
         return Command(sent)
 
-    def simulate_period(self, set_controls: Callable[[mujoco.MjData, int], None]) -> None:
+    def simulate_period(self, set_controls: Callable[[mujoco.MjData, int], None] | None = None) -> None:
         """Simulate one control period; ``set_controls`` gets the data and the index of every step before it."""
         before = self._positions.copy()
+        self._forces[:] = 0.0
         for step in range(self._substeps):
-            set_controls(self._data, step)
+            if set_controls is not None:
+                set_controls(self._data, step)
             mujoco.mj_step(self.model, self._data)
-        self._finish_period(before)
-
-    def _finish_period(self, positions_before: FloatArray) -> None:
-        """Update what is derived from a period that began at ``positions_before`` (J,), rad.
-
-        The velocity is the mean of the period: at its end, a joint that follows targets in steps is almost at rest.
-        """
-        self._velocities[:] = (self._positions - positions_before) / CONTROL_PERIOD_S
+            self._forces += self._force_now
+        self._forces /= self._substeps
+        smaller = np.abs(self._force_now) < np.abs(self._forces)
+        self._forces[smaller] = self._force_now[smaller]
+        # At the end of a period, a joint that follows targets in steps is almost at rest, hence the mean velocity.
+        self._velocities[:] = (self._positions - before) / CONTROL_PERIOD_S
         self._update_contacts()
 
     def _step_noise(self) -> FloatArray:

@@ -24,9 +24,9 @@ from metagui.arms.so101.feedback import LatestFeedback
 from metagui.arms.so101.goals import ServoGoals
 from metagui.arms.so101.protection.alarms import CURRENT_UNIT_A, AlarmMonitor
 from metagui.arms.so101.protection.grip import GripLimiter, GripSettings
+from metagui.arms.so101.protection.soft_guiding import SoftGuiding
 from metagui.arms.so101.protection.supply import describe_weak_supply, require_safe_supply
 from metagui.arms.so101.protection.temporary_registers import CONNECTED_ACCELERATION, TemporaryRegisters
-from metagui.arms.so101.soft_guiding import SoftGuiding
 
 if TYPE_CHECKING:
     from collections.abc import Callable

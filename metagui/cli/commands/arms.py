@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -69,7 +68,9 @@ def arms(
     rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
     document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
     if details or port:
-        document["motors"] = _print_motors(registry, port or [entry["device"] for entry in found], as_json)
+        from metagui.cli.motor_tools import print_motors
+
+        document["motors"] = print_motors(registry, port or [entry["device"] for entry in found], as_json)
     if as_json or not port:
         print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
@@ -91,31 +92,39 @@ def relax(
 
 @app.command(cls=CommandWithAliases)
 def calibrate(
-    port: Annotated[str, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")],
+    port: Annotated[str | None, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")] = None,
     name: Annotated[str | None, typer.Option(help="Name the arm, and store a copy of the calibration.")] = None,
     file: Annotated[
         Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
+    ] = None,
+    trim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
-    from metagui.arms.so101.calibration import load
-    from metagui.arms.so101.calibration_checks import describe_doubts
+    from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
     from metagui.arms.so101.motors import open_for_setup
 
+    if trim:
+        _trim_zeros(name, trim, as_json)
+        return
+    if port is None:
+        raise typer.BadParameter("give the port of the arm", param_hint="--port")
     if name is not None:
         check_name(name)
-    imported = None if file is None else load(file)
+    imported, doubts = (None, []) if file is None else import_calibration(file)
     registry = ArmRegistry()
     with open_for_setup(port, registry.open_port) as chain:
         calibration = imported or _run_sweep(chain)
         chain.write_calibration(calibration)
     if name is not None:
         registry.register(name, port)
-        calibration.save(registry.calibration_path(name))
+        registry.save_calibration(name, calibration)
     _print_calibration(calibration, as_json)
-    for doubt in describe_doubts(calibration):
+    for doubt in doubts or describe_doubts(calibration):
         print_note(doubt)
 
 
@@ -203,25 +212,27 @@ def emulate_arm(
     serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
 
 
-def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:
-    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
-    from metagui.arms.arm import ArmError
-    from metagui.cli.motor_tools import DETAIL_COLUMNS, inspect_port, make_detail_row
+def _trim_zeros(name: str | None, trims: "Sequence[str]", as_json: bool) -> None:
+    """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
+    import math
+    from dataclasses import replace
 
-    found: dict[str, object] = {}
-    for device in devices:
-        try:
-            motors = inspect_port(registry, device)
-        except ArmError as error:
-            found[device] = {"problem": str(error)}
-            print_note(str(error))
-            continue
-        found[device] = [asdict(motor) for motor in motors]
-        if not as_json:
-            print_result(None, DETAIL_COLUMNS, map(make_detail_row, motors), False, f"Motors on {device}")
-        if not motors:
-            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
-    return found
+    from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.arms.so101.zeros import change_trims
+
+    registry = ArmRegistry()
+    if name is None or (calibration := registry.load_calibration(name)) is None:
+        raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
+    try:
+        pairs = [text.split("=") for text in trims]
+        found = change_trims(calibration.trims, {joint: math.radians(float(angle)) for joint, angle in pairs})
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example elbow_flex=-1.5", param_hint="--trim") from None
+    registry.save_calibration(name, replace(calibration, trims=found))
+    rows = [(joint.name, f"{math.degrees(each):+.1f}") for joint, each in zip(JOINTS, found, strict=True)]
+    document = {joint.name: math.degrees(each) for joint, each in zip(JOINTS, found, strict=True)}
+    print_result(document, ("joint", "correction, degrees"), rows, as_json, f"Stored for “{name}”")
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

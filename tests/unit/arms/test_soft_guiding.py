@@ -12,7 +12,7 @@ from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS
 from metagui.arms.simulation.gravity import GravityModel
 from metagui.arms.simulation.scene import load_model
-from metagui.arms.so101.soft_guiding import SoftGuiding
+from metagui.arms.so101.protection.soft_guiding import SoftGuiding
 
 SOFT = GuidingStiffness.SOFT
 

@@ -218,6 +218,11 @@ def read_only_copy(array: ArrayLike) -> FloatArray:
     return make_read_only(np.array(array, dtype=np.float64))
 
 
+def make_read_only_floats(array: ArrayLike) -> FloatArray:
+    """Return a read-only float array, the array itself if it is one; only for new arrays without other references."""
+    return make_read_only(np.asarray(array, dtype=np.float64))
+
+
 def read_only_bool_copy(array: ArrayLike) -> BoolArray:
     """Return a read-only copy of a boolean array."""
     return make_read_only(np.array(array, dtype=np.bool_))

@@ -17,7 +17,7 @@ from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError, UnknownTakeError, UnknownTaskError
 from metagui.demonstrations.storage.task_names import to_collision_key
 from metagui.gui.library.sparkline import compute_sparkline
-from metagui.gui.library.task_model import TakeRow, TaskRow, make_take_row
+from metagui.gui.library.task_model import TakeRow, TaskRow, make_take_row, make_task_row
 from metagui.gui.library.undo import LibraryHistory, describe_saving, describe_selection
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.index.library_listing import TaskListing
     from metagui.demonstrations.storage.library import Library
     from metagui.demonstrations.storage.trash import TrashEntry
     from metagui.gui.core.background_queue import BackgroundQueue
@@ -39,7 +40,7 @@ _MAX_CACHED_TAKES = 240
 
 
 class LibraryModel(QObject):
-    """Tasks and takes of one library, with an undo stack."""
+    """Tasks and takes of one library, with an undo history."""
 
     tasks_changed = Signal()
     """``tasks`` has changed."""
@@ -57,6 +58,7 @@ class LibraryModel(QObject):
         self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
+        self._rows: dict[str, tuple[TaskListing, TaskRow]] = {}
         self._requested: set[TakeKey] = set()
         self._reported_problems: list[str] = []
         self._scanning = self._rescan_needed = False
@@ -86,14 +88,14 @@ class LibraryModel(QObject):
 
     def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
         """Return the rows, and why folders are left out."""
-        problems = [problem.description for problem in self.library.list_folder_problems()]
-        return tuple(self._make_row(task) for task in self.library.list_tasks()), problems
+        rows = tuple(self._make_row(task, listing) for task, listing in self.library.list_all().items())
+        return rows, [problem.description for problem in self.library.list_folder_problems()]
 
-    def _make_row(self, task: str) -> TaskRow:
-        takes = self.library.list_takes(task)
-        rows, broken = tuple(make_take_row(info) for info in takes), [info.name for info in takes if info.error]
-        problem = f"cannot read take {', '.join(broken)}" if broken else ""
-        return TaskRow(task, rows, self.adapted_path(task).is_file(), problem)
+    def _make_row(self, task: str, listing: TaskListing) -> TaskRow:
+        """Return the row of a task; the same object as before if its listing is."""
+        if self._rows.get(task, (None,))[0] is not listing:
+            self._rows[task] = (listing, make_task_row(task, listing.takes, ADAPTED_FILE_NAME in listing.other_files))
+        return self._rows[task][1]
 
     def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         self._scanning = False
@@ -122,9 +124,8 @@ class LibraryModel(QObject):
 
     def usable_takes(self, task: str | None) -> list[TakeKey]:
         """Return the takes of a task that can be learnt from: readable and not marked as failed."""
-        row = self.find_task(task)
-        takes = row.takes if row is not None else ()
-        return [TakeKey(take.task, take.name) for take in takes if take.samples and take.success is not False]
+        row = self.find_task(task) or TaskRow(task or "")
+        return [TakeKey(take.task, take.name) for take in row.takes if take.samples and take.success is not False]
 
     def load_intact_takes(self, keys: Iterable[TakeKey], left_out: list[str]) -> list[Demonstration]:
         """Read takes in a background thread; append to ``left_out`` why damaged ones are not among them."""
@@ -221,9 +222,8 @@ class LibraryModel(QObject):
             remove_all = is_new_task and len(self.library.list_takes(info.task)) == 1
             trashed.append(self._remove(info.task, None if remove_all else info.name))
 
-        self.undo_stack.apply(
-            describe_saving(info.task, info.name), (info.task, info.task), redo, undo, already_done=True
-        )
+        text = describe_saving(info.task, info.name)
+        self.undo_stack.apply(text, (info.task, info.task), redo, undo, already_done=True)
 
     def _remove(self, task: str, take: str | None) -> TrashEntry:
         return self.library.remove_task(task) if take is None else self.library.remove_take(task, take)

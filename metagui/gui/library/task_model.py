@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
@@ -56,6 +56,14 @@ class TaskRow:
 def make_take_row(info: TakeInfo) -> TakeRow:
     """Return the row of a take from its listing."""
     return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
+
+
+def make_task_row(task: str, takes: Iterable[TakeInfo], has_policy: bool) -> TaskRow:
+    """Return the row of a task; its problem names the takes that cannot be read."""
+    infos = tuple(takes)
+    broken = [info.name for info in infos if info.error]
+    problem = f"cannot read take {', '.join(broken)}" if broken else ""
+    return TaskRow(task, tuple(map(make_take_row, infos)), has_policy, problem)
 
 
 class TaskModel(QAbstractItemModel):

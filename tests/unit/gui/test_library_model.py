@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metagui.demonstrations.storage.errors import LibraryError
+from metagui.demonstrations.storage.index import library_listing
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
+from tests.helpers.clocks import sleep
 from tests.helpers.qt import until
 from tests.helpers.takes import generate_example_takes
 
@@ -134,15 +136,17 @@ def test_change_during_a_scan_is_scanned_again(
     model.library.add_take(generate_example_takes()["press red"][0])
     errors: list[str] = []
     model._messages.posted.connect(lambda text, kind, _action: errors.append(text) if kind == "error" else None)
-    list_takes = model.library.list_takes
+    list_file_names = library_listing.list_file_names
 
-    def rename_first(task: str) -> object:
-        monkeypatch.undo()
-        model.library.rename_task(task, "renamed")
+    def rename_first(folder: Path) -> list[str]:
+        monkeypatch.setattr(library_listing, "list_file_names", list_file_names)
+        Library(model.folder).rename_task(folder.name, "renamed")
         model._rescan_needed = True
-        return list_takes(task)
+        return list_file_names(folder)
 
-    monkeypatch.setattr(model.library, "list_takes", rename_first)
+    sleep(0.1)  # until the folder, which was just listed, counts as changed
+    (model.folder / "press red" / "other file").touch()
+    monkeypatch.setattr(library_listing, "list_file_names", rename_first)
     model.refresh()
     until(qtbot, lambda: any(row.name == "renamed" for row in model.tasks))
     assert errors == []

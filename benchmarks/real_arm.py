@@ -154,7 +154,7 @@ class RealTable:
         scenes = [self.emulated.observe_scene(), *([self.arm.observe_scene()] if way == "hand" else [])]
         distance = max(float(np.linalg.norm((s.positions[cube] - s.positions[zone])[:2])) for s in scenes)
         success = distance <= PLACE_TOLERANCE_M and not any(s.held[cube] for s in scenes)
-        return Episode(way, calibration, seed, success, float(np.mean(self._agreed or [0])), distance, note)
+        return Episode(way, calibration, seed, success, float(np.mean(self._agreed or [False])), distance, note)
 
 
 def make_calibrated_arm(seed: int, calibration: str, rng: np.random.Generator) -> tuple[EmulatedArm, ArmCalibration]:

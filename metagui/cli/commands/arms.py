@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -185,31 +187,40 @@ def emulate_arm(
     supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
 ) -> None:
     """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
-    import itertools
-
-    import numpy as np
-
-    from metagui.arms.emulator.emulated_arm import EmulatedArm
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.emulated_port import serve
-    from metagui.arms.emulator.guided_sweep import sweep_by_hand
     from metagui.arms.emulator.latency import LATENCY_PROFILES
-    from metagui.arms.simulation.simulated_arm import SimulatedArm
 
-    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    make_arm = EmulatedArm.make_ideal if ideal else EmulatedArm
-    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
+    arm = _make_emulated_arm(seed, faults, ideal, motors, hand_guided)
     arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
-    if hand_guided:
-        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
     stop = threading.Event()
     # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
+
+
+def _make_emulated_arm(
+    seed: int, faults: "FaultInjector", is_ideal: bool, motors: int, hand_guided: bool
+) -> "EmulatedArm":
+    """Return a new emulated arm, whose servos were mounted at random."""
+    import itertools
+
+    import numpy as np
+
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.guided_sweep import sweep_by_hand
+    from metagui.arms.simulation.simulated_arm import SimulatedArm
+
+    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
+    make_arm = EmulatedArm.make_ideal if is_ideal else EmulatedArm
+    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
+    if hand_guided:
+        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
+    return arm
 
 
 def _trim_zeros(name: str | None, trims: "Sequence[str]", as_json: bool) -> None:

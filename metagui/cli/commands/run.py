@@ -51,6 +51,8 @@ def run(
     verdict = {None: "not judged: name its --program", True: "yes", False: "no"}[success]
     print_result(document, ("task", "scene", "outcome", "achieved"), [(task, where, outcome, verdict)], as_json)
     if not done:
+        why = f"it {outcome}" if outcome != "done" else "its program was not achieved"
+        print_note(f"{task!r} was not done: {why}. The arm holds.")
         raise typer.Exit(1)
 
 

@@ -134,6 +134,30 @@ def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: 
     session.stop()
     assert session.state.snapshot.state is ArmActivity.READY
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
+    whole, half = session.library.library.list_takes("two ways")
+    assert (whole.success, half.success) == (None, False), "half a take is not learnt from"
+    until(qtbot, lambda: was_posted(session, "marked as failed: “go to table” was not achieved: it was stopped"))
+
+
+def test_take_with_a_refused_click_is_not_kept_as_good(qtbot: QtBot, session: Session, library: Library) -> None:
+    """A click out of reach is refused after it was queued: what was recorded until then is no example."""
+    ready(qtbot, session)
+    far = Instruction("reach", "table", None, {"offset": (0.5, 0.0, 0.06)})
+    session.recording.controller.new_task_name = "too far"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(far)
+    until(qtbot, lambda: was_posted(session, "cannot reach"))
+    session.recording.controller.toggle_recording()
+    until(qtbot, lambda: was_posted(session, "No click was carried out"))
+    assert "too far" not in library.list_tasks()
+    session.recording.controller.new_task_name = "half way"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(REACH)
+    session.teaching.clicks.add_instruction(far)
+    until(qtbot, lambda: session.arm.controller.pending_count == 0)
+    session.recording.controller.toggle_recording()
+    until(qtbot, lambda: "half way" in library.list_tasks() and bool(library.list_takes("half way")))
+    assert library.list_takes("half way")[0].success is False
 
 
 def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
@@ -151,7 +175,7 @@ def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
     until(qtbot, lambda: session.arm.controller.recorder.sample_count > 10)
     monkeypatch.setattr("metagui.demonstrations.recording.journal.Journal.append", refuse)
     until(qtbot, lambda: was_posted(session, "Recording stopped: No space left on device"))
-    until(qtbot, lambda: was_posted(session, "The recording was cut off, so the take is marked as failed"))
+    until(qtbot, lambda: was_posted(session, "marked as failed: Cut off: the recording failed"))
     assert session.arm.controller.pending_count == 0
     (info,) = library.list_takes("full disk")
     assert info.success is False

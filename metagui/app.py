@@ -39,10 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme, parse_theme_choice
+    from metagui.log_file import start_log
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
     app.setApplicationName(APPLICATION_NAME)
     app.setOrganizationName(APPLICATION_NAME)
+    start_log()
     settings = QSettings()
     theme = Theme(parse_theme_choice(settings.value("window/colours")))
     theme.apply()

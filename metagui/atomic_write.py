@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -100,3 +101,26 @@ def _link_exclusively(temporary: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(str(path)) from None
         temporary.rename(path)
+
+
+@contextlib.contextmanager
+def open_folder_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill; flush its files and rename it to ``path`` at the end.
+
+    If the block raises, nothing is left. Raises FileExistsError if ``path`` exists, and OSError.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(str(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for found in temporary.rglob("*"):
+            flush_to_disk(found)
+        if os.path.lexists(path):
+            raise FileExistsError(str(path))
+        temporary.rename(path)
+        flush_to_disk(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from platformdirs import user_cache_path, user_documents_path
+from platformdirs import user_cache_path, user_documents_path, user_log_path
 
 _PACKAGE_DIR = Path(__file__).resolve().parent
 _CHECKOUT_DIR = _PACKAGE_DIR.parent
@@ -42,3 +42,9 @@ def cache_dir() -> Path:
     """Return the folder of files that can be deleted at any time: ``METAGUI_CACHE``, or the user's cache folder."""
     chosen = os.environ.get("METAGUI_CACHE")
     return Path(chosen).expanduser() if chosen else user_cache_path("metagui", appauthor=False)
+
+
+def log_path() -> Path:
+    """Return the path of the log file: ``METAGUI_LOG``, or in the folder of the system for logs."""
+    chosen = os.environ.get("METAGUI_LOG")
+    return Path(chosen).expanduser() if chosen else user_log_path("metagui", appauthor=False) / "metagui.log"

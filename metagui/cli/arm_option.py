@@ -44,7 +44,7 @@ def connect_arm(
 
     arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else make_twinned_arm(address)
     for placement in placements or ():
-        arm.place_object(*_parse_placement(placement))
+        arm.place_object(*parse_placement(placement))
     arm.connect()
     try:
         for warning in arm.list_warnings() if isinstance(arm, TwinnedArm) else ():
@@ -54,7 +54,7 @@ def connect_arm(
         arm.disconnect()
 
 
-def _parse_placement(text: str) -> tuple[str, float, float, float]:
+def parse_placement(text: str) -> tuple[str, float, float, float]:
     """Parse ``name=x,y[,degrees]`` into name, x and y in m and yaw in rad. Raises CommandError."""
     name, _, numbers = text.partition("=")
     try:

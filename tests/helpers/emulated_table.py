@@ -17,9 +17,10 @@ from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.clocks import SteppedClock
 from tests.helpers.in_process_port import InProcessPort
+from tests.helpers.poses import set_joint_positions
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import SceneState
+    from metagui.arms.arm import FloatArray, SceneState
     from metagui.arms.so101.stops import Stops
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.recording.recorder import Recorder
@@ -29,10 +30,16 @@ MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 
 
 class EmulatedTable:
-    """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed."""
+    """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed.
 
-    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS) -> None:
-        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS, stops=stops)
+    The arm stands in ``pose`` (6,), rad, by default at home.
+    """
+
+    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS, pose: FloatArray | None = None) -> None:
+        simulated = SimulatedArm(seed)
+        if pose is not None:
+            set_joint_positions(simulated, pose)
+        self.emulated_arm = EmulatedArm(simulated, MOUNTING_OFFSETS, stops=stops)
         self.emulated_arm.calibrate()
         clock = SteppedClock()
         self.port = InProcessPort(self.emulated_arm, clock=clock)

@@ -54,7 +54,9 @@ class SimulatedArm:
         self._data = mujoco.MjData(self.model)
         count = len(JOINTS)  # the following arrays are views of the physics
         self._positions, self._velocities = self._data.qpos[:count], self._data.qvel[:count]
-        self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._force_now, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._forces = np.zeros(count)
+        """(J,) lasting force over the last control period, N·m: a servo that moves freely pushes hard for moments."""
         self._substeps = round(CONTROL_PERIOD_S / self.model.opt.timestep)
         movable = [each for each in self.objects if each.kind != "table"]
         self._object_bodies = np.array([self.model.body(each.name).id for each in movable])
@@ -153,7 +155,13 @@ class SimulatedArm:
         sent = read_only_copy(self._targets)
         if self._target_noise:
             self._targets += self._step_noise()
-        mujoco.mj_step(self.model, self._data, self._substeps)
+        self._forces[:] = 0.0
+        for _ in range(self._substeps):
+            mujoco.mj_step(self.model, self._data)
+            self._forces += self._force_now
+        self._forces /= self._substeps
+        smaller = np.abs(self._force_now) < np.abs(self._forces)
+        self._forces[smaller] = self._force_now[smaller]
         self._targets[:] = sent
         self._update_contacts()
         return Command(sent)

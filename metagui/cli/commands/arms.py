@@ -1,11 +1,11 @@
-"""Commands for the real and the emulated arm: ``arms``, ``calibrate``, ``setup-motors`` and ``emulate-arm``."""
+"""Commands for the real and the emulated arm: ``arms``, ``relax``, ``calibrate``, ``setup-motors``, ``emulate-arm``."""
 
 import json
 import signal
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -28,7 +29,15 @@ BAR_WIDTH_CHARACTERS = 24
 
 
 @app.command(cls=CommandWithAliases)
-def arms(as_json: AsJson = False) -> None:
+def arms(
+    details: Annotated[
+        bool, typer.Option("--details", help="List the motors too: model, supply, temperature, load, faults.")
+    ] = False,
+    port: Annotated[
+        list[str] | None, typer.Option(help="Port whose motors are listed; all USB ports if not given. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the USB serial ports with the arms on them, and the named arms that are not plugged in."""
     from metagui.arms.feetech.serial_port import list_usb_ports
     from metagui.arms.so101.arm_registry import ArmRegistry
@@ -38,10 +47,26 @@ def arms(as_json: AsJson = False) -> None:
     rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
     elsewhere = [arm for arm in registry.list_arms() if arm.name not in {port["name"] for port in found}]
     rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
-    document = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
-    print_result(document, ("port", "arm", "adapter"), rows, as_json)
+    document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
+    if details or port:
+        document["motors"] = _print_motors(registry, port or [entry["device"] for entry in found], as_json)
+    if as_json or not port:
+        print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
         print_note("No arm is plugged in. `metagui emulate-arm` makes one to try things on.")
+
+
+@app.command(cls=CommandWithAliases)
+def relax(
+    arm: Annotated[str, typer.Option(help="Name or port of the arm; `metagui arms` lists them.")],
+    seconds: Annotated[int, typer.Option(min=0, max=60, help="Length of the countdown, s.")] = 5,
+) -> None:
+    """Let an arm go gently: after a countdown its torque falls over three seconds, then it is limp. Ctrl+C cancels."""
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.cli.motor_tools import relax_arm
+
+    relax_arm(ArmRegistry(), arm, seconds)
+    print_note("The arm is limp.")
 
 
 @app.command(cls=CommandWithAliases)
@@ -142,6 +167,27 @@ def emulate_arm(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     serve(arm, typer.echo, stop)
+
+
+def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:
+    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
+    from metagui.arms.arm import ArmError
+    from metagui.cli.motor_tools import DETAIL_COLUMNS, inspect_port, make_detail_row
+
+    found: dict[str, object] = {}
+    for device in devices:
+        try:
+            motors = inspect_port(registry, device)
+        except ArmError as error:
+            found[device] = {"problem": str(error)}
+            print_note(str(error))
+            continue
+        found[device] = [asdict(motor) for motor in motors]
+        if not as_json:
+            print_result(None, DETAIL_COLUMNS, map(make_detail_row, motors), False, f"Motors on {device}")
+        if not motors:
+            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
+    return found
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -156,8 +156,8 @@ class TakeBuilder:
         return self._count
 
     def append(self, tick: Tick) -> bool:
-        """Add one tick; return False for a tick before the first decision, which is skipped."""
-        if self._count == 0 and not tick.is_decision:
+        """Add one tick; return False for a tick before the first decision, or of a move to the start: it is skipped."""
+        if self._count == 0 and (tick.joint_move is not None or not tick.is_decision):
             return False
         if self._count == len(self._blocks) * _BLOCK_ROWS:
             self._blocks.append(np.zeros(_BLOCK_ROWS, self._row_dtype))

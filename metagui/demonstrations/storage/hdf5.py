@@ -17,6 +17,7 @@ from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dic
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.extra_data import write_extra_data
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.checked_file import CheckedGroup
+    from metagui.demonstrations.storage.extra_data import ExtraData
 
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
@@ -75,11 +77,11 @@ class TakeInfo:
         return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration) -> None:
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
     """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
     with open_atomically(path) as temporary:
-        _write_file(temporary, demonstration)
+        _write_file(temporary, demonstration, extra)
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -173,7 +175,7 @@ def check_format_version(attributes: CheckedGroup, label: str) -> None:
         )
 
 
-def _write_file(path: Path, demonstration: Demonstration) -> None:
+def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | None) -> None:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
@@ -181,7 +183,10 @@ def _write_file(path: Path, demonstration: Demonstration) -> None:
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
             data.attrs["env_args"] = make_environment(demonstration)
-            write_demo(data.create_group("demo_0"), demonstration)
+            demo = data.create_group("demo_0")
+            write_demo(demo, demonstration)
+            if extra is not None:
+                write_extra_data(demo, file.attrs, extra)
         target.raise_deferred()
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
 DATA_FOLDER = ".metagui"
@@ -48,8 +49,8 @@ class Library(LibraryReader):
         with self._changing():
             self._create_folder(task)
 
-    def add_take(self, demonstration: Demonstration) -> TakeInfo:
-        """Store a take under the next free name of its task; return its listing.
+    def add_take(self, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+        """Store a take, and data that came with it, under the next free name of its task; return its listing.
 
         The file is complete and on the disk when this returns. Raises InvalidTakeError, InvalidNameError,
         NameCollisionError, StorageError; then nothing was stored.
@@ -57,7 +58,7 @@ class Library(LibraryReader):
         validate_demonstration(demonstration)
         task = task_names.normalise_task_name(demonstration.task)
         with self._changing():
-            name = self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task)))
+            name = self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task), extra))
         return self.get_take_info(task, name)
 
     def remove_take(self, task: str, take: str) -> TrashEntry:

@@ -30,6 +30,8 @@ OBSERVATION_FIELDS = {
     "touched": "touched",
 }
 """Field of a Demonstration by its key in ``obs``."""
+OBSERVATION_KEYS = (*OBSERVATION_FIELDS, "gripper", "ee_yaw", "ee_quaternion", "flat")
+"""All keys of ``obs``; exported files have ``flat`` for robomimic's environments."""
 COMMAND_FIELDS = {"command_asked": "command_requested", "command_sent": "command_sent"}
 """Field of a Demonstration by the name of its float64 data set."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.arms.control.tick import Controller, Tick
+    from metagui.arms.control.tick import Controller, JointMove, Tick
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.gui.arm.capabilities import SceneArm
     from metagui.gui.core.messages import Messages
@@ -64,6 +64,7 @@ class ArmController(QObject):
         """Controller while a policy or a replay runs."""
         self._held_at: int | None = None
         self._last_tick_index = -1
+        self._reported_move: JointMove | None = None
         self.alarm = ""
         """Alarm of the newest tick; empty if there is none."""
         self._timer = QTimer(self, interval=POLL_PERIOD_MS)
@@ -251,6 +252,7 @@ class ArmController(QObject):
             self._last_tick_index = tick.index
             self._end_emergency_hold(tick)
             self._report_alarm(tick.alarm or "")
+            self._report_joint_move(tick.joint_move)
             self.ticked.emit(tick)
         self._report_run_end()
 
@@ -273,6 +275,12 @@ class ArmController(QObject):
             self.alarm = alarm
             if alarm and self._held_at is None:
                 self._messages.post(alarm, "warning", "clear_overload" if self.is_overloaded else "")
+
+    def _report_joint_move(self, move: JointMove | None) -> None:
+        """Say why the arm moves by itself, once for every move."""
+        if move is not None and move is not self._reported_move:
+            self._messages.post(move.reason)
+        self._reported_move = move
 
     def _report_run_end(self) -> None:
         if self._run is not None and self._run.finished:

@@ -258,10 +258,10 @@ class RecordingController(QObject):
             self.start_take(info.task)
 
     def report_saved(self, take: Demonstration, distance: float | None) -> None:
-        """Post the timing of a saved take and its mean distance to the other takes of its task, if known."""
-        text, kind = describe_saved(take, distance)
+        """Post whether a saved take is good, and its mean distance to the other takes of its task, if known."""
+        text, kind, action = describe_saved(take, distance)
         is_newest_change = self._library_model.undo_stack.undoText() == describe_saving(take.task, take.name)
-        self._messages.post(text, kind, "undo" if is_newest_change else "")
+        self._messages.post(text, kind, action if is_newest_change else "")
 
     def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False

@@ -10,6 +10,8 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
+from metagui.gui.help.about_page import AboutPage
+from metagui.gui.help.shortcuts_page import ShortcutsPage
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_list import TaskList
 from metagui.gui.recording.joint_plot import JointPlot
@@ -19,7 +21,6 @@ from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.offer_bar import OfferBar
 from metagui.gui.widgets.panel import Panel, make_muted_label
 from metagui.gui.widgets.toast import ToastArea
-from metagui.gui.window.shortcuts_page import ShortcutsPage
 from metagui.gui.window.status_bar import StatusBar
 from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
 
@@ -82,7 +83,7 @@ class MainWindow(QMainWindow):
         self.toast_area = ToastArea(theme)
         self.wizard_host = WizardHost(theme)
         self._splitters = self._lay_out()
-        self.shortcuts_page = ShortcutsPage(self)
+        self.shortcuts_page, self.about_page = ShortcutsPage(self), AboutPage(self, self.actions_)
         self._connect_actions()
         self._restore_geometry()
 
@@ -142,6 +143,8 @@ class MainWindow(QMainWindow):
         actions["arm_region"].triggered.connect(self._focus_arm)
         actions["plots_region"].triggered.connect(self.loss_panel.axes.setFocus)
         actions["keys"].triggered.connect(self.shortcuts_page.open)
+        actions["about"].triggered.connect(self.about_page.open)
+        actions["copy_details"].triggered.connect(self.about_page.copy_details)
         actions["view"].triggered.connect(self.arm_panel.view.reset_camera)
         actions["rename"].triggered.connect(self.task_list.edit_name)
         actions["quit"].triggered.connect(self.close)

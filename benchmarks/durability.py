@@ -95,7 +95,7 @@ def work(root: Path, loop: ControlLoop, rng: random.Random, log: Callable[[Line]
             log(Line("refused"))
             continue
         recorder.clear_journal()
-        log(Line("stored", info.name, len(take) if is_complete else -len(take)))
+        log(Line("stored", info.name, len(take)))
         library.set_notes(TASK, info.name, "edited")
         log(Line("edited", info.name))
         entry = library.remove_take(TASK, info.name)
@@ -147,16 +147,26 @@ def verify(root: Path, lines: list[Line]) -> float:
     for name in [info.name for info in library.list_takes(TASK)] if TASK in library.list_tasks() else []:
         take = library.load_take(TASK, name)
         lengths[name] = len(take)
-        expected = [abs(line.count) for line in lines if line.event == "stored" and line.take == name]
+        expected = [line.count for line in lines if line.event == "stored" and line.take == name]
         if expected and len(take) != expected[0]:
             raise Loss(f"take {name} has {len(take)} of {expected[0]} samples")
-        if take.success is True and [-len(take)] == [line.count for line in lines if line.take == name and line.count]:
+        if take.success is True and name in _list_cut_off(lines):
             raise Loss(f"take {name} was cut off and is called achieved")
     trashed = {path.stem for path in root.glob(".trash/*/*/*.hdf5")}
     for line in lines:
         if line.event == "stored" and line.take not in {*lengths, *trashed}:
             raise Loss(f"take {line.take} was stored and is gone")
     return _verify_last_recording(root, library, lines, lengths)
+
+
+def _list_cut_off(lines: list[Line]) -> set[str]:
+    """Return the names of the takes during which the disk failed."""
+    found, has_failed = set(), False
+    for line in lines:
+        has_failed = (has_failed or line.event == "failed") and line.event != "begin"
+        if has_failed and line.event == "stored":
+            found.add(line.take)
+    return found
 
 
 def _verify_last_recording(root: Path, library: Library, lines: list[Line], lengths: dict[str, int]) -> float:
@@ -336,7 +346,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--kills", type=int, default=500)
     parser.add_argument("--disk-failures", type=int, default=50)
-    parser.add_argument("--power-cuts", type=int, default=2000, help="states to check")
+    parser.add_argument("--power-cuts", type=int, default=500, help="states to check")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     campaigns = {

@@ -1,7 +1,7 @@
-"""Kills, disk failures and power cuts: a small run of ``python -m benchmarks.durability``, which must be able to fail."""
+"""Kills, disk failures and power cuts: a small run of ``python -m benchmarks.durability``, and that it can fail."""
 
 import sys
-from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 def test_kills_lose_nothing():
-    assert run_kills(25, seed=1).total() == 25
+    assert run_kills(15, seed=1).total() == 15
 
 
 def test_disk_failures_lose_nothing():
@@ -25,9 +25,9 @@ def test_disk_failures_lose_nothing():
 
 
 def test_power_cuts_lose_nothing():
-    outcomes = run_power_cuts(300, seed=1)
-    assert outcomes["after the change"] >= 20
-    assert outcomes["before the change"] >= 20
+    outcomes = run_power_cuts(120, seed=1)
+    assert outcomes["after the change"] >= 8
+    assert outcomes["before the change"] >= 8
 
 
 @pytest.mark.parametrize("where", ["files", "journals", "trash"])
@@ -42,7 +42,7 @@ def test_power_cut_without_flushing_is_noticed(monkeypatch, where):
         monkeypatch.setattr(module, "flush_to_disk", lambda _path: None)
         monkeypatch.setattr(journal, "flush_to_disk", lambda _path: None)
     with pytest.raises(Loss):
-        run_power_cuts(3000, seed=1)
+        run_power_cuts(400, seed=1)
 
 
 def test_lost_sample_is_noticed(monkeypatch):
@@ -57,18 +57,12 @@ def test_lost_sample_is_noticed(monkeypatch):
             held.clear()
 
     monkeypatch.setattr(journal.Journal, "append", append)
-    with pytest.raises(Loss, match="come back|missing"):
+    with pytest.raises(Loss, match=r"come back|missing"):
         run_kills(10, seed=1)
 
 
 def test_cut_off_take_that_is_called_achieved_is_noticed(monkeypatch):
     real = Recorder.stop
-
-    def stop(this):
-        take = real(this)
-        this.failure_reason = None
-        return take
-
-    monkeypatch.setattr(Recorder, "stop", stop)
-    with suppress(AttributeError), pytest.raises(Loss, match="achieved|stored"):
+    monkeypatch.setattr(Recorder, "stop", lambda this: replace(real(this), success=True))
+    with pytest.raises(Loss, match="achieved"):
         run_disk_failures(8, seed=1)

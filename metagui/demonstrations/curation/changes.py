@@ -101,9 +101,12 @@ def _apply_restore(library: Library, task: str, take: str | None, path: str) -> 
     return trash(task, take)
 
 
-def _apply_move(library: Library, task: str, take: str, new_task: str, new_name: str | None = None) -> Change:
-    moved = library.move_take(task, take, new_task, new_name)
-    values = {"task": moved.task, "take": moved.name, "new_task": task, "new_name": take}
+def _apply_move(
+    library: Library, task: str, take: str, new_task: str, new_name: str | None = None, drop_empty: bool = False
+) -> Change:
+    is_new = new_task not in library.list_tasks()
+    moved = library.move_take(task, take, new_task, new_name, drop_empty)
+    values = {"task": moved.task, "take": moved.name, "new_task": task, "new_name": take, "drop_empty": is_new}
     return Change("move", values)
 
 

@@ -100,9 +100,12 @@ class Library(LibraryReader):
         """Replace the tags of a take; blanks at their ends and empty ones are dropped. Raises as ``remove_take``."""
         return self._update_take(task, take, tags=tuple(sorted({tag.strip() for tag in tags} - {""})))
 
-    def move_take(self, task: str, take: str, new_task: str, new_name: str | None = None) -> TakeInfo:
-        """Move a take to another task, which may be new, under the next free name, or back under ``new_name``.
+    def move_take(
+        self, task: str, take: str, new_task: str, new_name: str | None = None, drop_empty: bool = False
+    ) -> TakeInfo:
+        """Move a take to another task, which may be new, under the next free name or ``new_name``.
 
+        With ``drop_empty``, the folder that the take was in is deleted if nothing is left in it.
         Raises NameCollisionError if ``new_name`` is taken, and the errors of ``remove_take`` and ``create_task``.
         """
         with self._changing():
@@ -114,7 +117,7 @@ class Library(LibraryReader):
                 self._give_name(path, new_task, name)
             atomic_write.flush_to_disk(self.get_task_folder(new_task))
             atomic_write.flush_to_disk(path.parent)
-            if new_name is not None:  # back from a task that may have been made for it
+            if drop_empty:
                 with contextlib.suppress(OSError):
                     path.parent.rmdir()
         return self.get_take_info(new_task, name)

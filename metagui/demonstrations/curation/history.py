@@ -65,23 +65,29 @@ class ChangeHistory:
             steps.undo.append((text, undoing))
             steps.redo.clear()
 
-    def undo(self) -> str:
+    def undo(self, expected: str | None = None) -> str:
         """Undo the newest change and return its description. Raises HistoryError, LibraryError.
 
-        A change that cannot be undone any more is dropped from the history.
+        If it is not the ``expected`` one, because another program has changed the library since, nothing is undone. A
+        change that cannot be undone any more is dropped from the history.
         """
-        return self._step("undo")
+        return self._step("undo", expected)
 
-    def redo(self) -> str:
+    def redo(self, expected: str | None = None) -> str:
         """Do the change again that was undone last. Raises as ``undo``."""
-        return self._step("redo")
+        return self._step("redo", expected)
 
-    def _step(self, direction: str) -> str:
+    def _step(self, direction: str, expected: str | None) -> str:
         failure: LibraryError | None = None
         with self._editing() as steps:
             source, target = (steps.undo, steps.redo) if direction == "undo" else (steps.redo, steps.undo)
             if not source:
                 raise HistoryError(f"There is nothing to {direction}.")
+            if expected not in (None, source[-1][0]):
+                raise HistoryError(
+                    f"Another program has changed the library since. Nothing was changed here; metagui {direction} "
+                    f"continues with: {source[-1][0]}."
+                )
             text, change = source.pop()
             try:
                 target.append((text, change.apply(self.library)))

@@ -33,6 +33,11 @@ def matches(info: TakeInfo, query: str) -> bool:
     return all(_matches_term(info, term) for term in split_query(query))
 
 
+def matches_task(task: str, query: str) -> bool:
+    """Whether the name of a task alone fits a query, which then consists of words that it contains."""
+    return all(term in task.casefold() for term in split_query(query))
+
+
 def split_query(query: str) -> list[str]:
     """Return the terms of a query; quotes hold words together, and an open quote ends with the query."""
     try:

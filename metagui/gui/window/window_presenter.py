@@ -131,6 +131,7 @@ class WindowPresenter(QObject):
         is_recording, is_ready = snapshot.state is ArmActivity.RECORDING, snapshot.state is ArmActivity.READY
         window.actions_.refresh(snapshot)
         window.status_bar.show_snapshot(snapshot)
+        window.hint_bar.show_snapshot(snapshot)
         window.top_bar.show_next_step(snapshot.has_policy)
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)

@@ -233,7 +233,8 @@ def test_adapt_then_run(library, prior, programs):
     document = run_json("adapt", "hover", "--library", library, "--prior", prior)
     assert document["takes"] == ["001", "002"]
     assert Path(document["file"]).parent == Library(library).get_task_folder("hover")
-    assert document["segments"][0]["choice"] in document["segments"][0]["held_out_losses"]
+    assert document["segments"][0]["choice"] in document["rehearsal"]["scores"]
+    assert document["segments"][0]["held_out_losses"]
     for how in (("--fast",), ("--fast", "--program", programs)):
         result = run_command("run", "hover", "--seed", 5, "--library", library, *how, "--json")
         outcome = json.loads(result.stdout)

@@ -1,14 +1,22 @@
-"""Motors of an arm on a port, for the commands that inspect and relax an arm, calibrated or not."""
+"""Motors of an arm on a port, for the commands that inspect, relax, trim or emulate an arm."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from metagui.cli.output import CommandError, print_note
+import typer
+
+from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.motors import ServoChain
@@ -86,3 +94,41 @@ def _find_motors(port: Port, device: str) -> ServoChain:
         missing = ", ".join(str(servo_id) for servo_id in SERVO_IDS if servo_id not in found)
         print_note(f"Servo {missing} on {device} does not answer and stays as it is.")
     return ServoChain(bus, found)
+
+
+def make_emulated_arm(seed: int, faults: FaultInjector, is_ideal: bool, motors: int, hand_guided: bool) -> EmulatedArm:
+    """Return a new emulated arm, whose servos were mounted at random."""
+    import itertools
+
+    import numpy as np
+
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.guided_sweep import sweep_by_hand
+    from metagui.arms.simulation.simulated_arm import SimulatedArm
+
+    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
+    make_arm = EmulatedArm.make_ideal if is_ideal else EmulatedArm
+    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
+    if hand_guided:
+        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
+    return arm
+
+
+def trim_zeros(name: str | None, trims: Sequence[str], as_json: bool) -> None:
+    """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
+    from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.arms.so101.stops import change_trims
+
+    registry = ArmRegistry()
+    if name is None or (calibration := registry.load_calibration(name)) is None:
+        raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
+    try:
+        pairs = [text.split("=") for text in trims]
+        found = change_trims(calibration.trims, {joint: math.radians(float(angle)) for joint, angle in pairs})
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example elbow_flex=-1.5", param_hint="--trim") from None
+    registry.save_calibration(name, replace(calibration, trims=found))
+    rows = [(joint.name, f"{math.degrees(each):+.1f}") for joint, each in zip(JOINTS, found, strict=True)]
+    document = {joint.name: math.degrees(each) for joint, each in zip(JOINTS, found, strict=True)}
+    print_result(document, ("joint", "correction, degrees"), rows, as_json, f"Stored for “{name}”")

@@ -9,6 +9,7 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES, DriveSettings
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -35,11 +36,17 @@ class EmulatedTable:
     The arm stands in ``pose`` (6,), rad, by default at home.
     """
 
-    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS, pose: FloatArray | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        stops: tuple[Stops, ...] = MODEL_STOPS,
+        drives: DriveSettings = STIFF_DRIVES,
+        pose: FloatArray | None = None,
+    ) -> None:
         simulated = SimulatedArm(seed)
         if pose is not None:
             set_joint_positions(simulated, pose)
-        self.emulated_arm = EmulatedArm(simulated, MOUNTING_OFFSETS, stops=stops)
+        self.emulated_arm = EmulatedArm(simulated, MOUNTING_OFFSETS, stops=stops, drives=drives)
         self.emulated_arm.calibrate()
         clock = SteppedClock()
         self.port = InProcessPort(self.emulated_arm, clock=clock)

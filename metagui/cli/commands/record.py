@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metagui.arms.guiding import GuidingStiffness
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
@@ -67,6 +68,7 @@ class RecordingRequest:
     program: Path | None
     leader: str | None
     seconds: float
+    stiffness: GuidingStiffness = GuidingStiffness.LIMP
 
 
 @app.command(cls=CommandWithAliases)
@@ -77,6 +79,9 @@ def record(
     objects: ObjectPlacements = None,
     method: MethodOption = RecordingMethod.PROGRAM,
     leader: Annotated[str | None, typer.Option(help="Name or port of the leader arm.")] = None,
+    stiffness: Annotated[
+        GuidingStiffness, typer.Option(help="By hand: limp, or how firmly the arm stays where it is let go.")
+    ] = GuidingStiffness.LIMP,
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest duration, s; Ctrl+C ends it earlier.")] = (
         MAX_RECORDING_S
     ),
@@ -92,7 +97,7 @@ def record(
     opened = open_library(library)
     scene = draw_seed() if seed is None else seed
     recorder = Recorder(opened.root)
-    request = RecordingRequest(task, program, leader, seconds)
+    request = RecordingRequest(task, program, leader, seconds, stiffness)
     with _explain_recovery(recorder):
         with connect_arm(arm, objects, scene) as connected:
             take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
@@ -103,6 +108,8 @@ def record(
         raise CommandError(
             f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
         )
+    if take.success is False:
+        raise CommandError(f"{take.notes} The take is stored as {take.task} {name}, marked as failed.")
 
 
 @contextlib.contextmanager
@@ -165,10 +172,11 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
     if demonstrator.instruction_index < 0:
         recorder.abort()
         raise CommandError(
-            f"The first instruction of {chosen.name!r} cannot be done in this scene. Nothing was recorded; "
-            "choose another scene with --seed, or move the object with --object."
+            f"The first instruction of {chosen.name!r} cannot be done in this scene: {demonstrator.failure_reason} "
+            "Nothing was recorded; choose another scene with --seed, or move the object with --object."
         )
-    return replace(recorder.stop(), success=demonstrator.success_monitor.is_successful(last.observation))
+    success = demonstrator.success_monitor.is_successful(last.observation)
+    return replace(recorder.stop(), success=success, notes="" if success else demonstrator.describe_failure())
 
 
 def _record_hand_guiding(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
@@ -177,8 +185,10 @@ def _record_hand_guiding(loop: "ControlLoop", recorder: "Recorder", request: Rec
 
     if not isinstance(loop.arm, HandGuidable):
         raise CommandError("Only a real arm can be guided by hand. Name it with --arm; `metagui arms` lists them.")
-    print_note("The torque is switched off now: hold the arm. Do the task; Ctrl+C ends the take, and the arm holds.")
-    loop.arm.start_hand_guiding()
+    is_limp = request.stiffness is GuidingStiffness.LIMP
+    start = "The torque is switched off now: hold the arm." if is_limp else "The arm follows your hand now."
+    print_note(f"{start} Do the task; Ctrl+C ends the take, and the arm holds.")
+    loop.arm.start_hand_guiding(request.stiffness)
     return _record_until_interrupted(loop, recorder, request, None, "hand")
 
 
@@ -219,11 +229,13 @@ def _record_until_interrupted(
     from metagui.demonstrations.recording.segmentation import ensure_segmented
 
     recorder.start(request.task, loop.arm, loop.scene, method)
+    failure = ""
     try:
         with interruptible():
             run_controller(loop, controller, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
     except KeyboardInterrupt:
         print_note("Stopped; the arm holds.")
     except CommandError as error:
-        print_note(f"{error} The recording up to that moment is saved.")
-    return ensure_segmented(recorder.stop())
+        failure = str(error)
+    take = ensure_segmented(recorder.stop())
+    return replace(take, success=False, notes=failure) if failure else take

@@ -46,7 +46,9 @@ def _not_calibrating(snapshot: AppSnapshot) -> str | None:
 
 
 def _torque_on(snapshot: AppSnapshot) -> str | None:
-    return "The torque is off; press Hold first." if snapshot.torque_off else None
+    if not snapshot.torque_off:
+        return None
+    return "The torque is off; press Hold first." if snapshot.limp else "The arm follows your hand; press Hold first."
 
 
 def _teaching_by_clicks(snapshot: AppSnapshot) -> str | None:

@@ -78,7 +78,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "limp",
         "Guide by hand",
         "hand",
-        "Switch the torque off to guide the arm by hand; hold it first.",
+        "Guide the arm by hand; hold a limp one first.",
         "Ctrl+G",
         checkable=True,
     ),

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
+from metagui.arms.guiding import GuidingStiffness
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
+STIFFNESS_SETTING = "teaching/stiffness"
 SELECTED_TASK_SETTING = "library/task"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
@@ -115,6 +117,7 @@ class WindowPresenter(QObject):
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
         settings.setValue(SELECTED_TASK_SETTING, self.session.state.snapshot.task or "")
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
+        settings.setValue(STIFFNESS_SETTING, self.session.teaching.modes.stiffness.value)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
@@ -124,6 +127,9 @@ class WindowPresenter(QObject):
             if settings.contains(key):
                 recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
         arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
+        stiffness = str(settings.value(STIFFNESS_SETTING, ""))
+        if stiffness in tuple(GuidingStiffness):
+            self.session.teaching.modes.choose_stiffness(stiffness)
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))
@@ -136,6 +142,7 @@ class WindowPresenter(QObject):
         is_recording, is_ready = snapshot.state is ArmActivity.RECORDING, snapshot.state is ArmActivity.READY
         window.actions_.refresh(snapshot)
         window.status_bar.show_snapshot(snapshot)
+        window.hint_bar.show_snapshot(snapshot)
         window.top_bar.show_next_step(snapshot.has_policy)
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)

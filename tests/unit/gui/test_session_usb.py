@@ -235,6 +235,17 @@ def test_replay_that_the_arm_cannot_follow_is_ended(
     assert session.state.snapshot.state is ArmActivity.READY
 
 
+def test_run_does_not_start_while_nothing_is_marked(qtbot: QtBot, session: Session) -> None:
+    connect_arm(qtbot, session)
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
+    session.state.select("above red", None)
+    assert session.teaching.placement.is_missing
+    session.execution.controller.run_selected_task()
+    wait_for_message(qtbot, session, "Nothing is marked on this table")
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.execution.countdown.cancel() is False
+
+
 def test_object_placement_by_drag_and_touch_can_be_undone(qtbot: QtBot, session: Session) -> None:
     connect_arm(qtbot, session)
     assert session.state.snapshot.needs_placement
@@ -378,4 +389,22 @@ def test_overload_is_an_alarm_until_it_is_cleared(qtbot: QtBot, session: Session
     assert not servo.overloaded
     until(qtbot, lambda: session.state.snapshot.alarm == "")
     assert not session.state.snapshot.overloaded
+    assert all(usb_port.read_torque())
+
+
+def test_soft_hand_guiding_starts_without_a_countdown(
+    qtbot: QtBot, session: Session, usb_port: EmulatedUsbPort
+) -> None:
+    """A limp arm is counted down for; one that its motors carry cannot drop."""
+    connect_arm(qtbot, session)
+    modes = session.teaching.modes
+    modes.choose_stiffness("medium")
+    modes.choose(HAND_MODE)
+    modes.toggle_torque()
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.state.snapshot.torque_off
+    assert not session.state.snapshot.limp
+    assert all(usb_port.read_torque())
+    session.stop()
+    until(qtbot, lambda: not session.state.snapshot.torque_off)
     assert all(usb_port.read_torque())

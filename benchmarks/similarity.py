@@ -37,7 +37,7 @@ from metagui.demonstrations.programs.splits import TRAINED_COMPOSITIONS, has_onl
 from metagui.demonstrations.programs.task_distribution import draw_program
 from metagui.learning.similarity.embeddings import Distances, Embeddings, concatenate_embeddings, measure_distances
 from metagui.learning.similarity.encoder_file import CalibratedEncoder, load_encoder, load_shipped_encoder
-from metagui.learning.similarity.labelled_takes import PEOPLE, SCRIPT, LabelledTakes, label_program
+from metagui.learning.similarity.encoder_training import PEOPLE, SCRIPT, LabelledTakes, label_program
 from metagui.learning.similarity.siamese import embed
 from metagui.learning.similarity.trajectory import Trajectories, resample_takes
 from metagui.learning.similarity.verdicts import measure_takes_against_tasks

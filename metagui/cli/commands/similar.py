@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,14 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import load_encoder, load_intact_takes, load_prior, load_takes, open_library
+from metagui.cli.library import (
+    load_encoder,
+    load_intact_takes,
+    load_prior,
+    load_takes,
+    load_takes_of_motion,
+    open_library,
+)
 from metagui.cli.options import (
     AsJson,
     EncoderFile,
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     from metagui.learning.adaptation.behaviour_distance import BehaviourStep
     from metagui.learning.prior import Prior
     from metagui.learning.similarity.encoder_file import CalibratedEncoder
-    from metagui.learning.similarity.labelled_takes import LabelledTakes, TakeSettings
+    from metagui.learning.similarity.encoder_training import LabelledTakes, TakeSettings
     from metagui.learning.similarity.siamese import SiameseStep
     from metagui.learning.similarity.similarity import Neighbour
 
@@ -55,6 +62,9 @@ def similar(
 ) -> None:
     """Rank the tasks of the library by the similarity of their takes to those of one task."""
     opened = open_library(library)
+    if of_motion := load_takes_of_motion(opened, task):
+        _print_by_motion(of_motion, task, as_json)
+        return
     found = load_encoder(encoder, opened)
     takes = {task: load_takes(opened, task)}
     others = {name: load_intact_takes(opened, name) for name in opened.list_tasks() if name != task}
@@ -87,7 +97,7 @@ def train_encoder(
     as_json: AsJson = False,
 ) -> None:
     """Train the encoder of similar tasks: generate takes, train on most tasks, calibrate on the others."""
-    from metagui.learning.similarity.labelled_takes import TakeSettings
+    from metagui.learning.similarity.encoder_training import TakeSettings
 
     path = programs or resources_dir() / "programs" / "train.json"
     settings = TakeSettings(takes, people, random_starts, seed, workers)
@@ -114,7 +124,7 @@ def train_encoder(
 def _generate_takes(path: Path, settings: "TakeSettings") -> "list[LabelledTakes]":
     """Return the takes of all programs, generated with a progress bar."""
     from metagui.demonstrations.programs.program import load_programs
-    from metagui.learning.similarity.labelled_takes import generate_labelled_takes
+    from metagui.learning.similarity.encoder_training import generate_labelled_takes
 
     programs = load_programs(path)
     found: list[LabelledTakes] = []
@@ -173,6 +183,18 @@ def _describe(neighbour: "Neighbour") -> dict[str, Any]:
         "probability": verdict.same if is_known else None,
         "probabilities": probabilities if is_known else None,
     }
+
+
+def _print_by_motion(takes: "dict[str, list[Demonstration]]", task: str, as_json: bool) -> None:
+    """Rank the tasks by their motion alone, because the takes of ``task`` have no objects."""
+    from metagui.learning.similarity.motion import rank_by_motion
+
+    found = rank_by_motion(takes, task)
+    note = "Compared by motion alone, because its takes have no objects; the distance is not calibrated."
+    neighbours = [asdict(each) for each in found]
+    document = {"task": task, "neighbours": neighbours, "calibration": note}
+    rows = [(each.task, f"{1000 * each.distance:.0f} mm", each.take) for each in found]
+    print_result(document, ("task", "distance", "nearest take"), rows, as_json, f"Similar to {task}. {note}")
 
 
 def _compute_behaviour_distances(

@@ -1,25 +1,92 @@
-"""Trains the encoder that ships with the program, and calibrates its verdicts on tasks that it was not trained on."""
+"""Trains the encoder that ships with the program, on takes by the script and by people, and calibrates its verdicts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import itertools
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.demonstrations.people.training_takes import PeopleSettings, generate_people_takes
+from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.similarity import siamese
 from metagui.learning.similarity.encoder_file import CalibratedEncoder
-from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories
+from metagui.learning.similarity.task_labels import TaskLabels, label_instructions
+from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories, resample_takes
 from metagui.learning.similarity.verdicts import LabelledDistances, calibrate, join_pairs, measure_takes_against_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from metagui.learning.similarity.labelled_takes import LabelledTakes
+    from metagui.demonstrations.programs.program import TaskProgram
     from metagui.learning.similarity.siamese import SiameseSettings, SiameseStep
 
 HELD_OUT_FRACTION = 0.12
 """Fraction of the tasks on which the verdicts are calibrated."""
+SCRIPT, PEOPLE = "script", "people"
+"""Kinds of demonstrators."""
+
+
+@dataclass(frozen=True)
+class LabelledTakes:
+    """Takes of one task by one kind of demonstrator."""
+
+    labels: TaskLabels
+    demonstrator: str
+    takes: Trajectories
+
+
+@dataclass(frozen=True)
+class TakeSettings:
+    """What is generated for every program."""
+
+    takes: int = 4
+    """Number of takes by the script."""
+    people: int = 3
+    """Number of takes by a simulated person."""
+    prefix_fraction: float = 0.5
+    """Fraction of the takes that start after unrecorded random motion."""
+    seed: int = 0
+    workers: int | None = None
+    """Number of processes; None for one per core."""
+
+
+def generate_labelled_takes(
+    programs: Sequence[TaskProgram], settings: TakeSettings
+) -> Iterator[tuple[LabelledTakes, ...]]:
+    """Yield the takes of every program, in order. Raises ImpossibleProgramError."""
+    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
+    if workers <= 1:
+        yield from map(_generate, programs, itertools.repeat(settings))
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(_generate, programs, itertools.repeat(settings))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def label_program(program: TaskProgram) -> TaskLabels:
+    """Return the labels of a program for the simulated scene."""
+    return label_instructions(program.instructions, {each.name: each.kind for each in SCENE_OBJECTS})
+
+
+def _generate(program: TaskProgram, settings: TakeSettings) -> tuple[LabelledTakes, ...]:
+    """Return the takes of one program by every kind of demonstrator that achieved it."""
+    by_script = generate_takes(program, GenerationSettings(settings.takes, settings.seed, settings.prefix_fraction))
+    by_people = generate_people_takes(
+        program, PeopleSettings(settings.people, settings.seed, settings.prefix_fraction, slow_script_fraction=0.1)
+    )
+    labels = label_program(program)
+    return tuple(
+        LabelledTakes(labels, name, resample_takes(takes))
+        for name, takes in ((SCRIPT, by_script), (PEOPLE, by_people))
+        if takes
+    )
 
 
 def train_calibrated_encoder(

@@ -29,8 +29,7 @@ from metagui.arms.so101.calibration_checks import import_calibration
 from metagui.arms.so101.motors import open_for_setup
 from metagui.arms.so101.range_of_motion import run_sweep
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import Stops, choose_stops
-from metagui.arms.so101.zeros import find_middle
+from metagui.arms.so101.stops import Stops, choose_stops, find_middle
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder

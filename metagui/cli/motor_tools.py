@@ -1,17 +1,22 @@
-"""Motors of an arm on a port, for the commands that inspect and relax an arm, calibrated or not."""
+"""Motors of an arm on a port, for the commands that inspect, relax, trim or emulate an arm."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import typer
 
 from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.motors import ServoChain
@@ -32,7 +37,7 @@ def inspect_port(registry: ArmRegistry, device: str) -> list[MotorDetails]:
         return inspect_motors(ServoBus(port), SERVO_IDS)
 
 
-def _make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
+def make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
     """Return the row of ``DETAIL_COLUMNS`` for a motor."""
     from metagui.arms.kinematics import JOINTS
     from metagui.arms.so101.motors import SERVO_IDS
@@ -50,26 +55,6 @@ def _make_detail_row(motor: MotorDetails) -> tuple[object, ...]:
         "on" if motor.torque else "off",
         motor.status,
     )
-
-
-def print_motors(registry: ArmRegistry, devices: Sequence[str], as_json: bool) -> dict[str, object]:
-    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
-    from metagui.arms.arm import ArmError
-
-    found: dict[str, object] = {}
-    for device in devices:
-        try:
-            motors = inspect_port(registry, device)
-        except ArmError as error:
-            found[device] = {"problem": str(error)}
-            print_note(str(error))
-            continue
-        found[device] = [asdict(motor) for motor in motors]
-        if not as_json:
-            print_result(None, DETAIL_COLUMNS, map(_make_detail_row, motors), False, f"Motors on {device}")
-        if not motors:
-            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
-    return found
 
 
 def relax_arm(registry: ArmRegistry, address: str, seconds: int) -> None:
@@ -109,3 +94,41 @@ def _find_motors(port: Port, device: str) -> ServoChain:
         missing = ", ".join(str(servo_id) for servo_id in SERVO_IDS if servo_id not in found)
         print_note(f"Servo {missing} on {device} does not answer and stays as it is.")
     return ServoChain(bus, found)
+
+
+def make_emulated_arm(seed: int, faults: FaultInjector, is_ideal: bool, motors: int, hand_guided: bool) -> EmulatedArm:
+    """Return a new emulated arm, whose servos were mounted at random."""
+    import itertools
+
+    import numpy as np
+
+    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.guided_sweep import sweep_by_hand
+    from metagui.arms.simulation.simulated_arm import SimulatedArm
+
+    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
+    make_arm = EmulatedArm.make_ideal if is_ideal else EmulatedArm
+    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
+    if hand_guided:
+        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
+    return arm
+
+
+def trim_zeros(name: str | None, trims: Sequence[str], as_json: bool) -> None:
+    """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
+    from metagui.arms.kinematics import JOINTS
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.arms.so101.stops import change_trims
+
+    registry = ArmRegistry()
+    if name is None or (calibration := registry.load_calibration(name)) is None:
+        raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
+    try:
+        pairs = [text.split("=") for text in trims]
+        found = change_trims(calibration.trims, {joint: math.radians(float(angle)) for joint, angle in pairs})
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write for example elbow_flex=-1.5", param_hint="--trim") from None
+    registry.save_calibration(name, replace(calibration, trims=found))
+    rows = [(joint.name, f"{math.degrees(each):+.1f}") for joint, each in zip(JOINTS, found, strict=True)]
+    document = {joint.name: math.degrees(each) for joint, each in zip(JOINTS, found, strict=True)}
+    print_result(document, ("joint", "correction, degrees"), rows, as_json, f"Stored for “{name}”")

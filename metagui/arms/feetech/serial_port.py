@@ -199,8 +199,8 @@ class SerialPort:
 
     def _make_lost_error(self) -> ConnectionLostError:
         return ConnectionLostError(
-            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. The servos "
-            "hold their last position while they have power. Plug it in again."
+            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. "
+            "Plug it in again."
         )
 
 

@@ -110,6 +110,14 @@ class SimulatedArm:
         self._ticks_since_contact = [RELEASE_TICKS] * len(self.objects)
         self._touched: set[int] = set()
 
+    def set_joint_positions(self, positions: FloatArray) -> None:
+        """Put the joints at ``positions`` (J,), rad, at rest; the objects stay."""
+        self._positions[:], self._velocities[:] = positions, 0.0
+        self._targets[:] = self._clip_to_limits(positions)
+        mujoco.mj_forward(self.model, self._data)
+        self._clear_contacts()
+        self._update_contacts()
+
     def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Place an object on the table at x and y, m, with ``yaw``, rad. Raises PlacementError."""
         placed, position = scene.find_placement(object_name, x, y, self._data.xpos[self._object_bodies])

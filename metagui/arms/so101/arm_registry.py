@@ -19,7 +19,7 @@ from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, lis
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.zeros import load_trims, trims_to_json
+from metagui.arms.so101.stops import load_trims, trims_to_json
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.stops import choose_stops
-from metagui.arms.so101.zeros import find_middle
+from metagui.arms.so101.stops import choose_stops, find_middle
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from metagui.arms.so101.calibration import (
     NotCalibratedError,
     load,
 )
-from metagui.arms.so101.stops import choose_stops
-from metagui.arms.so101.zeros import complete_ranges, describe_completed
+from metagui.arms.so101.stops import choose_stops, complete_ranges, describe_completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

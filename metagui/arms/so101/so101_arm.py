@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from metagui.arms.so101.calibration import ArmCalibration
 
 
+HOLDS_TEXT = "The servos hold their last position while they have power."
+SINKS_TEXT = "The torque was off: support the arm, or it sinks."
+
+
 class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
@@ -205,11 +209,13 @@ class SO101Arm:
                 raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")
             try:
                 yield self._servos
-            except ServosLostError:
-                raise
-            except ConnectionLostError:
-                self._close()
-                raise
+            except ConnectionLostError as error:
+                torque_off = self._servos is not None and self._servos.hand_guiding
+                if not isinstance(error, ServosLostError):
+                    self._close()
+                if str(error).endswith((SINKS_TEXT, HOLDS_TEXT)):  # of a nested call
+                    raise
+                raise type(error)(f"{error} {SINKS_TEXT if torque_off else HOLDS_TEXT}") from error
 
     def _close(self) -> None:
         servos, self._servos = self._servos, None

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from metagui.arms.emulator.emulated_arm import EmulatedArm
-    from metagui.arms.emulator.emulated_bus import FaultInjector
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -70,9 +69,7 @@ def arms(
     rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
     document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
     if details or port:
-        from metagui.cli.motor_tools import print_motors
-
-        document["motors"] = print_motors(registry, port or [entry["device"] for entry in found], as_json)
+        document["motors"] = _print_motors(registry, port or [entry["device"] for entry in found], as_json)
     if as_json or not port:
         print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
@@ -109,9 +106,10 @@ def calibrate(
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
     from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
     from metagui.arms.so101.motors import open_for_setup
+    from metagui.cli.motor_tools import trim_zeros
 
     if trim:
-        _trim_zeros(name, trim, as_json)
+        trim_zeros(name, trim, as_json)
         return
     if port is None:
         raise typer.BadParameter("give the port of the arm", param_hint="--port")
@@ -190,9 +188,10 @@ def emulate_arm(
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.emulated_port import serve
     from metagui.arms.emulator.latency import LATENCY_PROFILES
+    from metagui.cli.motor_tools import make_emulated_arm
 
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    arm = _make_emulated_arm(seed, faults, ideal, motors, hand_guided)
+    arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided)
     arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
@@ -203,47 +202,25 @@ def emulate_arm(
     serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
 
 
-def _make_emulated_arm(
-    seed: int, faults: "FaultInjector", is_ideal: bool, motors: int, hand_guided: bool
-) -> "EmulatedArm":
-    """Return a new emulated arm, whose servos were mounted at random."""
-    import itertools
+def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:
+    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
+    from metagui.arms.arm import ArmError
+    from metagui.cli.motor_tools import DETAIL_COLUMNS, inspect_port, make_detail_row
 
-    import numpy as np
-
-    from metagui.arms.emulator.emulated_arm import EmulatedArm
-    from metagui.arms.emulator.guided_sweep import sweep_by_hand
-    from metagui.arms.simulation.simulated_arm import SimulatedArm
-
-    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
-    make_arm = EmulatedArm.make_ideal if is_ideal else EmulatedArm
-    arm = make_arm(SimulatedArm(seed), mount_offsets, faults=faults, motors=motors)
-    if hand_guided:
-        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand(arm.stops) for _ in itertools.count()))
-    return arm
-
-
-def _trim_zeros(name: str | None, trims: "Sequence[str]", as_json: bool) -> None:
-    """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
-    import math
-    from dataclasses import replace
-
-    from metagui.arms.kinematics import JOINTS
-    from metagui.arms.so101.arm_registry import ArmRegistry
-    from metagui.arms.so101.zeros import change_trims
-
-    registry = ArmRegistry()
-    if name is None or (calibration := registry.load_calibration(name)) is None:
-        raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
-    try:
-        pairs = [text.split("=") for text in trims]
-        found = change_trims(calibration.trims, {joint: math.radians(float(angle)) for joint, angle in pairs})
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}; write for example elbow_flex=-1.5", param_hint="--trim") from None
-    registry.save_calibration(name, replace(calibration, trims=found))
-    rows = [(joint.name, f"{math.degrees(each):+.1f}") for joint, each in zip(JOINTS, found, strict=True)]
-    document = {joint.name: math.degrees(each) for joint, each in zip(JOINTS, found, strict=True)}
-    print_result(document, ("joint", "correction, degrees"), rows, as_json, f"Stored for “{name}”")
+    found: dict[str, object] = {}
+    for device in devices:
+        try:
+            motors = inspect_port(registry, device)
+        except ArmError as error:
+            found[device] = {"problem": str(error)}
+            print_note(str(error))
+            continue
+        found[device] = [asdict(motor) for motor in motors]
+        if not as_json:
+            print_result(None, DETAIL_COLUMNS, map(make_detail_row, motors), False, f"Motors on {device}")
+        if not motors:
+            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
+    return found
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -136,7 +136,8 @@ def _retreat(state: PrimitiveState) -> ToolMotion:
     relative = state.tool_position - state.get_object_position(nearest)
     rise = RETREAT_HEIGHT_M - float(relative[2])
     aside = -FINGER_CLEARANCE_M - float(relative @ state.jaw_direction)
-    clear = state.observation.gripper > 0.3 and aside > -0.003
+    # With 3 mm left to go, the finger still dragged the cube along and tipped it over in a fifth of all scenes.
+    clear = state.observation.gripper > 0.3 and aside > -0.001
     if relative[2] > 0.02 or math.hypot(relative[0], relative[1]) > 0.03:
         clear = True
     if clear:

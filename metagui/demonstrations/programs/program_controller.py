@@ -77,8 +77,8 @@ class ProgramController:
 
     @property
     def pending_count(self) -> int:
-        """Number of instructions that wait or run."""
-        return len(self._queue) + (self.current_instruction is not None)
+        """Number of instructions that wait or run, or have ended and are not judged yet."""
+        return len(self._queue) + (self.current_instruction is not None or self._monitor is not None)
 
     def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the next motion, None if the queue is empty; a move home from a pose where no tool motion starts."""
@@ -170,7 +170,7 @@ class ProgramController:
         waiting = list(self._queue)
         self._queue.clear()
         self.current_instruction = self._monitor = None
-        self.results += [InstructionResult(each, False, problem) for each in (*current, *waiting)]
+        self.results += [InstructionResult(each, False, problem, is_finished=False) for each in (*current, *waiting)]
 
 
 def _is_out_of_reach(observation: Observation, motion: ToolMotion) -> bool:

@@ -82,6 +82,18 @@ class ScriptedDemonstrator:
         """Index of the instruction that was started last."""
         return self._controller.instruction_index
 
+    @property
+    def failure_reason(self) -> str:
+        """Why the program was given up; empty if it was not."""
+        return self._controller.failure_reason
+
+    def describe_failure(self) -> str:
+        """Return which instruction was not achieved, and why, as a sentence."""
+        failed = next((result for result in self._controller.results if not result.achieved), None)
+        if self.failure_reason or failed is None:
+            return self.failure_reason or "The program was not carried out to its end."
+        return f"{failed.describe()}."
+
     def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the next motion, or None if the program is done or was given up."""
         before = self.instruction_index

@@ -48,6 +48,8 @@ class InstructionResult:
     achieved: bool
     problem: str = ""
     """Why it was not achieved, as a part of a sentence; empty if it was."""
+    is_finished: bool = True
+    """True if it ran to its end; False if it was given up or stopped, or never started."""
 
     def describe(self) -> str:
         """Return the instruction and its problem as text."""

@@ -150,6 +150,8 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "success": (_not_recording, _take_selected),
     "failure": (_not_recording, _take_selected),
     "replay": (_take_selected,),
+    "import": (_not_recording, _not_running),
+    "export": (_not_recording, _not_running),
     "train": (_enough_tasks, _not_learning),
     "compare": (_encoder_ready, _enough_tasks, _not_learning),
     "stop_learning": (_is_learning,),

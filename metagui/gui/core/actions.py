@@ -68,6 +68,8 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("replay_arm", "Replay on the arm", "run", "Repeat the selected take with the arm, slowly at first."),
     ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
     ActionInfo("folder", "Open folder", "folder", "Open the folder of the recordings."),
+    ActionInfo("import", "Import …", "import", "Add the takes of a file or data set of another program."),
+    ActionInfo("export", "Export …", "export", "Write takes for another program."),
     ActionInfo("train", "Train the encoder", "compare", "Train the similarity encoder on your tasks."),
     ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
     ActionInfo("randomise", "New scene", "shuffle", "Place the cubes and zones at random.", "Ctrl+R"),

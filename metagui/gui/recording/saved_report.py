@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.recording.recorder import CUT_OFF_NOTE
 from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
@@ -19,8 +18,9 @@ def describe_saved(take: Demonstration, distance: float | None) -> tuple[str, Me
     timing are in the list of takes.
     """
     timing, saved = summarise_timing(take), f"Saved “{take.task}” take {take.name}"
-    if take.notes == CUT_OFF_NOTE:
-        return f"{saved}. The recording was cut off, so the take is marked as failed.", "warning", "undo"
+    if take.success is False:
+        text = f"{saved}, marked as failed: {take.notes.rstrip('.')}. It is not learnt from unless you mark it as a"
+        return f"{text} success; Take again records another.", "warning", "again"
     if timing.is_rate_missed:
         missing = timing.missed / timing.rate_requested
         text = f"{saved}, but the computer was busy: {missing:.1f} s are missing in {take.duration:.1f} s"

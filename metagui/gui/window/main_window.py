@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
 from metagui.gui.help.about_page import AboutPage
+from metagui.gui.help.hint_bar import HintBar
 from metagui.gui.help.shortcuts_page import ShortcutsPage
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_list import TaskList
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         self.resize(choose_first_size(self.screen().availableGeometry().size()))
         self.actions_ = Actions(self, theme)
         self.top_bar = TopBar(theme, self.actions_)
+        self.hint_bar = HintBar(theme, settings)
         self.recovery_bar = OfferBar(theme, "Keep it", "Throw it away")
         self.outlier_bar = OfferBar(theme, "Leave it out and adapt again", "Keep it")
         self.task_list = TaskList(theme, self.actions_, get_sparkline)
@@ -103,7 +105,7 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for widget in (self.top_bar, self.recovery_bar, self.outlier_bar):
+        for widget in (self.top_bar, self.hint_bar, self.recovery_bar, self.outlier_bar):
             outer.addWidget(widget)
         outer.addWidget(self.wizard_host, 1)
         outer.addWidget(self.status_bar)

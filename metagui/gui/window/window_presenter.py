@@ -13,6 +13,7 @@ from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
+from metagui.gui.exchange.exchange_controller import ExchangeController
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -51,6 +52,9 @@ class WindowPresenter(QObject):
         self._action_slots = ActionSlots(window, session)
         self._arm_presenter = ArmPresenter(window, session)
         self._learning_presenter = LearningPresenter(session, window.loss_panel, window.similarity_panel)
+        self._exchange = ExchangeController(
+            window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
+        )
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -103,6 +107,7 @@ class WindowPresenter(QObject):
         """Store the choices, and end all threads."""
         self._save_choices(self.session.arm, self.session.recording)
         self._arm_presenter.close()
+        self._exchange.close()
         self.session.close()
         self._unexpected_errors.remove()
 
@@ -137,6 +142,7 @@ class WindowPresenter(QObject):
         is_recording, is_ready = snapshot.state is ArmActivity.RECORDING, snapshot.state is ArmActivity.READY
         window.actions_.refresh(snapshot)
         window.status_bar.show_snapshot(snapshot)
+        window.hint_bar.show_snapshot(snapshot)
         window.top_bar.show_next_step(snapshot.has_policy)
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)

@@ -17,8 +17,7 @@ from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, TickConversion, load
 from metagui.arms.so101.calibration_checks import import_calibration
-from metagui.arms.so101.stops import REAL_STOPS
-from metagui.arms.so101.zeros import MAX_TRIM_RAD, change_trims, complete_ranges, find_middle, load_trims
+from metagui.arms.so101.stops import MAX_TRIM_RAD, REAL_STOPS, change_trims, complete_ranges, find_middle, load_trims
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibrations"
 WRIST = 3

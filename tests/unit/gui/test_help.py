@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication
 
 from metagui import __version__
+from metagui.demonstrations.demonstration import TakeKey
+from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.messages import Messages
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
+from metagui.gui.help.hints import choose_hint
 from metagui.log_file import describe_program, read_log_tail, start_log
 from tests.helpers.qt import until
 from tests.helpers.user import wait_until_ready
@@ -121,3 +125,51 @@ def test_selected_task_returns_at_the_next_start(make_window: Callable[..., Main
     person = wait_until_ready(second)
     person.wait_until(lambda: second.task_list.current_selection()[0] == "press red", "the task of the last time")
     assert second.arm_panel.task_name_field.text() == "press red"
+
+
+@pytest.mark.parametrize(
+    ("changes", "done", "expected"),
+    [
+        ({}, (), "record"),
+        ({"take_count": 2}, (), "adapt"),
+        ({"take_count": 2, "has_policy": True}, (), "run"),
+        ({"take_count": 2, "has_policy": True}, ("run",), "record"),
+        ({}, ("record",), None),
+    ],
+)
+def test_hint_fits_the_state(changes: dict[str, Any], done: tuple[str, ...], expected: str | None) -> None:
+    hint = choose_hint(replace(AppSnapshot(state=ArmActivity.READY), **changes), done)
+    assert (hint.key if hint else None) == expected
+
+
+def test_hints_are_dismissed_and_stay_so(make_window: Callable[..., MainWindow]) -> None:
+    first = make_window(("above red", "press red"))
+    person = wait_until_ready(first)
+    person.wait_until(lambda: person.can_read("Teach a task of your own"), "the first hint")
+    person.press_button("Got it")
+    assert not person.can_see("Hint")
+    person.select_task("press red")
+    person.wait_until(lambda: person.can_read("Press Adapt"), "the second hint")
+    first.close()
+    second = make_window()
+    person = wait_until_ready(second)
+    person.wait_until(lambda: person.can_read("Press Adapt"), "the hint for the selected task")
+    person.press_button("No hints")
+    second.close()
+    third = make_window()
+    person = wait_until_ready(third)
+    assert not person.can_see("Hint")
+
+
+def test_followed_hint_goes(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window()
+    wait_until_ready(window)
+    bar, ready = window.hint_bar, AppSnapshot(state=ArmActivity.READY)
+    bar.show_snapshot(ready)
+    assert bar.isVisible()
+    bar.show_snapshot(replace(ready, newest_take=TakeKey("mine", "001"), task="mine", take_count=1))
+    assert "Press Adapt" in bar.accessibleDescription()
+    bar.show_snapshot(replace(ready, learning=LearningActivity.ADAPTING))
+    assert bar.isVisible(), "the window must not move while something is going on"
+    bar.show_snapshot(ready)
+    assert not bar.isVisible()

@@ -29,7 +29,7 @@ def test_take_of_a_busy_computer_offers_to_record_again() -> None:
 
 
 def test_take_that_was_cut_off_is_not_called_good() -> None:
-    take = replace(generate_example_takes()["press red"][0], notes=CUT_OFF_NOTE)
+    take = replace(generate_example_takes()["press red"][0], notes=CUT_OFF_NOTE, success=False)
     text, kind, _ = describe_saved(take, 0.12)
     assert "marked as failed" in text
     assert "good" not in text

@@ -235,6 +235,17 @@ def test_replay_that_the_arm_cannot_follow_is_ended(
     assert session.state.snapshot.state is ArmActivity.READY
 
 
+def test_run_does_not_start_while_nothing_is_marked(qtbot: QtBot, session: Session) -> None:
+    connect_arm(qtbot, session)
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
+    session.state.select("above red", None)
+    assert session.teaching.placement.is_missing
+    session.execution.controller.run_selected_task()
+    wait_for_message(qtbot, session, "Nothing is marked on this table")
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.execution.countdown.cancel() is False
+
+
 def test_object_placement_by_drag_and_touch_can_be_undone(qtbot: QtBot, session: Session) -> None:
     connect_arm(qtbot, session)
     assert session.state.snapshot.needs_placement

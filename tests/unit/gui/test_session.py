@@ -236,6 +236,26 @@ def test_adapt_saves_policy_and_run_moves_arm_until_stop(qtbot: QtBot, session: 
     assert was_posted(session, "the arm holds")
 
 
+def test_run_with_a_policy_that_is_older_than_its_takes_says_so(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    session.state.select("above red", None)
+    session.learning.adaptation.adapt_selected_task()
+    until(qtbot, lambda: session.state.snapshot.has_policy and session.state.snapshot.learning is LearningActivity.IDLE)
+    record(qtbot, session, Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}))
+    session.execution.controller.run_selected_task()
+    until(qtbot, lambda: was_posted(session, "is older than its takes: take 003 is newer"))
+    session.stop()
+
+
+def test_single_take_next_to_a_cube_is_said_to_have_two_readings(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    beside = Instruction("reach", "red cube", None, {"offset": (0.03, 0.0, 0.06)})
+    session.recording.controller.new_task_name = "beside red"
+    record(qtbot, session, beside)
+    until(qtbot, lambda: was_posted(session, "“beside red” is read as: the gripper ends"))
+    until(qtbot, lambda: was_posted(session, "It could also be"))
+
+
 def test_replay_and_instruction_right_after_stop_are_done(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", "001")

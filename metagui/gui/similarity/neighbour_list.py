@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Theme
 
-ROW_HEIGHT_PX, BAR_HEIGHT_PX, ICON_PX = 26, 8, 16
+ROW_HEIGHT_PX, SIMILARITY_BAR_HEIGHT_PX, ICON_PX = 26, 8, 16
 SIMILARITY_WIDTH_PX = 132
 PERCENTAGE_WIDTH_PX = 46
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -93,7 +93,9 @@ class RankingDelegate(QStyledItemDelegate):
     def _paint_similarity(self, painter: QPainter, area: QRectF, row: RankedRow) -> None:
         colours = self._theme.colours
         width = area.width() - PERCENTAGE_WIDTH_PX
-        bar = QRectF(area.x(), area.center().y() - BAR_HEIGHT_PX / 2, max(width, 0.0), BAR_HEIGHT_PX)
+        bar = QRectF(
+            area.x(), area.center().y() - SIMILARITY_BAR_HEIGHT_PX / 2, max(width, 0.0), SIMILARITY_BAR_HEIGHT_PX
+        )
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colours.border))
         painter.drawRoundedRect(bar, 4, 4)

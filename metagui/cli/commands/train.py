@@ -239,7 +239,8 @@ def make_settings(inputs: TrainingInputs) -> "TrainingSettings":
         for name in ("encoder", "dagger", "inner", "baseline", "siamese")
         if (phase := getattr(default, name))
     }
-    return replace(default, **shortened)
+    settings = replace(default, **shortened)
+    return settings.for_continuation() if inputs.start else settings
 
 
 def describe_step(step: "TrainingStep") -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +82,11 @@ class TrainingSettings:
     """Fraction of the tasks held out for validation."""
     validate_every: int = 1_000
     """Number of outer steps between two validations."""
+
+    def for_continuation(self) -> TrainingSettings:
+        """Return the settings to continue from a prior: one round of corrections, at half the rates."""
+        slower = replace(self.dagger, lr=self.dagger.lr / 2, muon_lr=self.dagger.muon_lr / 2)
+        return replace(self, dagger=slower, dagger_rounds=self.dagger_rounds[:1])
 
 
 @dataclass(frozen=True)

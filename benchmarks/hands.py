@@ -61,7 +61,7 @@ class HandGuidance:
 
     def sweep(self) -> str:
         """Move every joint from stop to stop."""
-        self.arm.follow_hand_path(sweep_by_hand())
+        self.arm.follow_hand_path(sweep_by_hand(self.arm.stops))
         while self.arm.is_hand_guided:
             time.sleep(0.1)
         return "swept"

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from metagui.arms.arm import Observation
-    from metagui.arms.control.tick import Tick
+    from metagui.arms.control.tick import JointMove, Tick
     from metagui.arms.kinematics import ToolMotion
 
 LOOP_RATE_HZ = 100.0
@@ -56,7 +56,7 @@ class OscillatingController:
     def __init__(self) -> None:
         self._velocity_controller = VelocityController()
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the next motion."""
         self._velocity_controller.set_velocity(0.0, 0.05 * math.sin(2.0 * observation.time), 0.0, 0.0, True)
         return self._velocity_controller.decide(observation)

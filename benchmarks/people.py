@@ -237,7 +237,7 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
             if candidate == Candidate.OBJECT_REPLAY:
                 policy = make_replay_policy(takes[:shots])
             elif candidate != "chosen":
-                if not all(candidate in skill.candidate_params for skill in adapted.skills):
+                if candidate not in adapted.candidate_names:
                     continue
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]

@@ -39,10 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme, parse_theme_choice
+    from metagui.log_file import start_log
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
     app.setApplicationName(APPLICATION_NAME)
     app.setOrganizationName(APPLICATION_NAME)
+    start_log()
     settings = QSettings()
     theme = Theme(parse_theme_choice(settings.value("window/colours")))
     theme.apply()
@@ -198,7 +200,7 @@ def _make_execution_parts(
     from metagui.gui.execution.policy_run import PolicyRunner
     from metagui.gui.window.session_parts import ExecutionParts
 
-    runner = PolicyRunner(arm.controller, library_model, queue)
+    runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
         runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
     )
@@ -215,12 +217,14 @@ def _make_recording_parts(
     messages: Messages,
 ) -> RecordingParts:
     from metagui.gui.recording.crash_recovery import CrashRecovery
+    from metagui.gui.recording.reading_report import ReadingReport
     from metagui.gui.recording.recording_controller import RecordingController
     from metagui.gui.window.session_parts import RecordingParts
 
     controller = RecordingController(
         arm.controller, library_model, teaching.modes, teaching.clicks, countdown, state, messages
     )
+    controller.take_saved.connect(ReadingReport(library_model, queue, messages, controller).report_take)
     return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,41 @@ def open_atomically(path: Path, replace: bool = False) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+class DeferredErrorFile(io.FileIO):
+    """New file to which every write seems to succeed; ``raise_deferred`` raises the first error that occurred.
+
+    For libraries such as HDF5 that may crash the process if a disk is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "x+")
+        self._error: OSError | None = None
+
+    def raise_deferred(self) -> None:
+        """Raise the first OSError of a write; do nothing if there was none."""
+        if self._error is not None:
+            raise self._error
+
+    def write(self, data: Any, /) -> int:
+        """Write all of ``data``, or note why that is impossible."""
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while self._error is None and written < len(view):
+                written += super().write(view[written:])
+        except OSError as error:
+            self._error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the file's size, or note why that is impossible."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size or 0
+
+
 def flush_to_disk(path: Path) -> None:
     """Wait until a file or folder is on the disk.
 
@@ -64,3 +101,26 @@ def _link_exclusively(temporary: Path, path: Path) -> None:
         if path.exists():
             raise FileExistsError(str(path)) from None
         temporary.rename(path)
+
+
+@contextlib.contextmanager
+def open_folder_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder to fill; flush its files and rename it to ``path`` at the end.
+
+    If the block raises, nothing is left. Raises FileExistsError if ``path`` exists, and OSError.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(str(path))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for found in temporary.rglob("*"):
+            flush_to_disk(found)
+        if os.path.lexists(path):
+            raise FileExistsError(str(path))
+        temporary.rename(path)
+        flush_to_disk(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""Folders of the shipped resources, the example tasks and the default library."""
+"""Folders of the shipped resources, the example tasks, the default library and the cache."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from platformdirs import user_documents_path
+from platformdirs import user_cache_path, user_documents_path, user_log_path
 
 _PACKAGE_DIR = Path(__file__).resolve().parent
 _CHECKOUT_DIR = _PACKAGE_DIR.parent
@@ -36,3 +36,15 @@ def examples_dir() -> Path | None:
     """Return the folder of the shipped example tasks, or None if there is none (in a source checkout)."""
     found = resources_dir() / "examples"
     return found if found.is_dir() else None
+
+
+def cache_dir() -> Path:
+    """Return the folder of files that can be deleted at any time: ``METAGUI_CACHE``, or the user's cache folder."""
+    chosen = os.environ.get("METAGUI_CACHE")
+    return Path(chosen).expanduser() if chosen else user_cache_path("metagui", appauthor=False)
+
+
+def log_path() -> Path:
+    """Return the path of the log file: ``METAGUI_LOG``, or in the folder of the system for logs."""
+    chosen = os.environ.get("METAGUI_LOG")
+    return Path(chosen).expanduser() if chosen else user_log_path("metagui", appauthor=False) / "metagui.log"

@@ -65,6 +65,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def isolate_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use empty folders instead of the recordings, arms and settings of the person who runs the tests."""
     monkeypatch.setenv("METAGUI_RECORDINGS", str(tmp_path / "recordings"))
+    monkeypatch.setenv("METAGUI_CACHE", str(tmp_path / ".cache"))
     monkeypatch.setattr("metagui.arms.so101.arm_registry.user_config_path", lambda _name: tmp_path / "config")
     for form in (QSettings.Format.NativeFormat, QSettings.Format.IniFormat):
         for scope in (QSettings.Scope.UserScope, QSettings.Scope.SystemScope):

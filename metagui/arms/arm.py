@@ -7,6 +7,7 @@ Units are metres, radians and seconds throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -172,16 +173,31 @@ class Arm(Protocol):
         """Hold, then close; never drops the arm."""
 
 
+class GuidingStiffness(StrEnum):
+    """How firmly an arm that is guided by hand stays where it is let go."""
+
+    LIMP = "limp"
+    """The torque is off: the arm sinks unless a person holds it."""
+    SOFT = "soft"
+    """The motors carry the arm, which follows a light push."""
+    MEDIUM = "medium"
+    FIRM = "firm"
+
+
 @runtime_checkable
 class HandGuidable(Protocol):
     """An arm that a person can guide by hand; ``Arm.hold`` ends hand guiding."""
 
     @property
     def hand_guiding(self) -> bool:
-        """Return whether the torque is off for hand guiding."""
+        """Return whether a person guides the arm by hand."""
 
-    def start_hand_guiding(self) -> None:
-        """Switch the torque off. Raises ArmError."""
+    @property
+    def limp(self) -> bool:
+        """Return whether the torque is off."""
+
+    def start_hand_guiding(self, stiffness: GuidingStiffness = GuidingStiffness.LIMP) -> None:
+        """Let a hand move the arm: with the torque off, or with motors that carry its weight. Raises ArmError."""
 
 
 @runtime_checkable
@@ -210,6 +226,11 @@ class Scene(Protocol):
 def read_only_copy(array: ArrayLike) -> FloatArray:
     """Return a read-only float copy of an array, which may be passed between threads."""
     return make_read_only(np.array(array, dtype=np.float64))
+
+
+def make_read_only_floats(array: ArrayLike) -> FloatArray:
+    """Return a read-only float array, the array itself if it is one; only for new arrays without other references."""
+    return make_read_only(np.asarray(array, dtype=np.float64))
 
 
 def read_only_bool_copy(array: ArrayLike) -> BoolArray:

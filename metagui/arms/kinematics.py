@@ -1,4 +1,4 @@
-"""Forward and inverse kinematics of the SO-101 in closed form, and the servo that follows Cartesian motions.
+"""Forward and inverse kinematics of the SO-101 in closed form.
 
 The arm has a shoulder pan (axis pointing down), three parallel joints in the plane that the pan turns, and a wrist
 roll along the hand. Lengths are those of TheRobotStudio's SO-101; zero is the middle of every joint's travel: upper
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from metagui.arms.arm import Command, FloatArray, Joint, UnreachableError
+from metagui.arms.arm import FloatArray, Joint, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from metagui.arms.arm import Observation
 
-_Angles = tuple[float, float, float, float, float]
+JointAngles = tuple[float, float, float, float, float]
 """Five joint angles as Python floats, rad."""
 
 JOINTS: tuple[Joint, ...] = (
@@ -43,6 +42,9 @@ MAX_DISPLACEMENT_M = 0.010
 """Largest displacement of the tool in one decision, m."""
 MAX_YAW_CHANGE_RAD = 0.12
 """Largest yaw change of the tool in one decision, rad."""
+
+MAX_POSTURE_ERROR_RAD = 0.25
+"""Largest difference of a joint from the inverse kinematics of the tool's pose at which lines start there, rad."""
 
 PAN_AXIS_X_M = 0.0388353
 _LIFT_AXIS_RADIUS_M, _LIFT_AXIS_HEIGHT_M = 0.0303992, 0.1166
@@ -117,7 +119,7 @@ def inverse_kinematics(position: FloatArray, yaw: float) -> FloatArray:
     necessary. Raises UnreachableError, whose message states the reach.
     """
     x, y, z = target = [float(v) for v in position]
-    angles = _solve_joint_angles(target, yaw)
+    angles = solve_joint_angles(target, yaw)
     if angles is not None:
         return np.array(angles)
     if not all(map(math.isfinite, (*target, yaw))):
@@ -129,7 +131,7 @@ def inverse_kinematics(position: FloatArray, yaw: float) -> FloatArray:
     )
 
 
-def _solve_joint_angles(position: Sequence[float], yaw: float) -> _Angles | None:
+def solve_joint_angles(position: Sequence[float], yaw: float) -> JointAngles | None:
     """Return the angles of ``inverse_kinematics``, or None; fast enough for every tick."""
     if not all(map(math.isfinite, (*position, yaw))):
         return None
@@ -150,8 +152,8 @@ def _solve_joint_angles(position: Sequence[float], yaw: float) -> _Angles | None
 
 
 def _find_steepest_pitch(
-    plane: _ArmPlane, z: float, reachable_pitch: float, unreachable_pitch: float, solution: _Angles
-) -> _Angles:
+    plane: _ArmPlane, z: float, reachable_pitch: float, unreachable_pitch: float, solution: JointAngles
+) -> JointAngles:
     """Bisect for the steepest pitch with a solution, so that the tilt is continuous in the position."""
     for _ in range(8):
         middle = (reachable_pitch + unreachable_pitch) / 2
@@ -194,7 +196,7 @@ def _solve_arm_plane(x: float, y: float, yaw: float) -> _ArmPlane | None:
     return _ArmPlane(pan, roll, math.sqrt(distance * distance - left * left), _JAW_OFFSET_M * math.cos(roll))
 
 
-def _solve_planar_chain(plane: _ArmPlane, z: float, pitch: float) -> _Angles | None:
+def _solve_planar_chain(plane: _ArmPlane, z: float, pitch: float) -> JointAngles | None:
     """Solve the two links in the plane for one pitch; return None if the limits allow no solution."""
     pan, roll, radius, across = plane
     sine, cosine = math.sin(pitch), math.cos(pitch)
@@ -238,61 +240,11 @@ def compute_tool_pose(positions: FloatArray) -> tuple[FloatArray, float]:
     return np.array(position), yaw
 
 
-class CartesianServo:
-    """Follows tool motions: integrates the commanded tool pose and converts it to joint commands.
+def has_cartesian_way(positions: FloatArray) -> bool:
+    """Return whether the gripper can move in a line from a reading (J,), rad: the hand points down as far as it can.
 
-    The commanded position stays within ``max_tracking_error``, m, of the real one, so that a blocked arm is not pushed
-    harder and harder, and above ``min_height``, m, so that it does not hit the table.
+    Else the first step of such a line would turn the hand by more than ``MAX_POSTURE_ERROR_RAD``.
     """
-
-    def __init__(self, max_tracking_error: float = 0.015, min_height: float = 0.006) -> None:
-        self.max_tracking_error = max_tracking_error
-        self.min_height = min_height
-        self._position = HOME_POSITION_M.copy()
-        self._yaw = 0.0
-        self._last_targets = HOME_ANGLES_RAD.copy()
-
-    @property
-    def target(self) -> ToolPose:
-        """Return the commanded tool pose."""
-        return ToolPose(self._position.copy(), np.float64(self._yaw))  # type: ignore[arg-type]
-
-    def reset(self, observation: Observation, sent: FloatArray | None = None) -> None:
-        """Start at the last sent joint targets (J,) if they are close to the present pose, else at that pose."""
-        start = observation.joints.positions
-        if sent is not None and float(np.abs(sent[:5] - start[:5]).max()) < 0.15:
-            start = sent
-        self._position, self._yaw = compute_tool_pose(start)
-        self._last_targets = np.array(start, dtype=np.float64)
-
-    def step(self, observation: Observation, motion: ToolMotion, fraction: float = 0.5) -> Command:
-        """Move the commanded pose by a fraction of ``motion`` and return the joint targets for it.
-
-        At the limit of its reach the arm slides along the limit; if that is impossible too, it stays.
-        """
-        wanted = self._position + fraction * motion.displacement
-        offset = wanted - observation.tool_position
-        stretch = math.sqrt(float(offset @ offset))
-        if stretch > self.max_tracking_error:
-            wanted = observation.tool_position + offset * (self.max_tracking_error / stretch)
-        wanted[2] = max(wanted[2], self.min_height)
-        yaw = self._yaw + fraction * motion.yaw_change
-        angles = _solve_joint_angles(wanted.tolist(), yaw)
-        if angles is None:
-            wanted = _slide_along_reach_limit(self._position, wanted)
-            angles = _solve_joint_angles(wanted.tolist(), yaw)
-        if angles is not None:
-            self._position, self._yaw = wanted, yaw
-        self._last_targets = np.array([*(angles or self._last_targets[:5]), motion.gripper])
-        return Command(self._last_targets)
-
-
-def _slide_along_reach_limit(present: FloatArray, target: FloatArray) -> FloatArray:
-    """Return ``target`` (3,) at the present height and distance from the pan axis, 0.5 mm off the limit.
-
-    A straight path that passes too close to the arm thus goes around it.
-    """
-    x, y = target[0] - PAN_AXIS_X_M, target[1]
-    distance, here = max(math.hypot(x, y), 1e-9), math.hypot(present[0] - PAN_AXIS_X_M, present[1])
-    scale = (here + math.copysign(0.0005, here - distance)) / distance
-    return np.array([PAN_AXIS_X_M + x * scale, y * scale, present[2]])
+    position, yaw = compute_tool_pose(positions)
+    angles = solve_joint_angles(position.tolist(), yaw)
+    return angles is not None and float(np.abs(np.array(angles) - positions[:5]).max()) < MAX_POSTURE_ERROR_RAD

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metagui.cli.output import CommandError
+from metagui.cli.output import CommandError, print_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,19 +39,22 @@ def connect_arm(
     Raises ArmError, CommandError.
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
+    from metagui.arms.simulation.twinned_arm import TwinnedArm
     from metagui.arms.so101.arm_registry import make_twinned_arm
 
     arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else make_twinned_arm(address)
     for placement in placements or ():
-        arm.place_object(*_parse_placement(placement))
+        arm.place_object(*parse_placement(placement))
     arm.connect()
     try:
+        for warning in arm.list_warnings() if isinstance(arm, TwinnedArm) else ():
+            print_note(warning)
         yield arm
     finally:
         arm.disconnect()
 
 
-def _parse_placement(text: str) -> tuple[str, float, float, float]:
+def parse_placement(text: str) -> tuple[str, float, float, float]:
     """Parse ``name=x,y[,degrees]`` into name, x and y in m and yaw in rad. Raises CommandError."""
     name, _, numbers = text.partition("=")
     try:

@@ -27,7 +27,10 @@ def choose_program(programs: tuple[TaskProgram, ...], task: str, path: Path) -> 
 
 
 def execute_setup(loop: ControlLoop, program: TaskProgram) -> None:
-    """Execute the unrecorded instructions at the start of a program; without waiting on the simulated arm."""
+    """Execute the unrecorded instructions at the start of a program; without waiting on the simulated arm.
+
+    Raises CommandError if they are not achieved.
+    """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
     from metagui.cli.realtime import run_controller
     from metagui.demonstrations.primitives.primitive import MotionStyle
@@ -37,6 +40,12 @@ def execute_setup(loop: ControlLoop, program: TaskProgram) -> None:
         return
     demonstrator = ScriptedDemonstrator(replace(program, instructions=program.setup), loop.scene, MotionStyle())
     if isinstance(loop.arm, SimulatedArm):
-        execute(loop, demonstrator)
+        achieved = execute(loop, demonstrator)
     else:
-        run_controller(loop, demonstrator, MAX_SETUP_S)
+        last = run_controller(loop, demonstrator, MAX_SETUP_S)
+        achieved = demonstrator.success_monitor.is_successful(last.observation)
+    if not achieved:
+        raise CommandError(
+            f"The setup of {program.name!r} was not achieved: {demonstrator.describe_failure()} Nothing was recorded; "
+            "choose another scene with --seed, or move the object with --object."
+        )

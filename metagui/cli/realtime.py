@@ -6,14 +6,14 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from metagui.cli.output import CommandError
+from metagui.cli.output import CommandError, print_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metagui.arms.arm import Command, Observation
     from metagui.arms.control.loop import ControlLoop
-    from metagui.arms.control.tick import Controller, Tick
+    from metagui.arms.control.tick import Controller, JointMove, Tick
     from metagui.arms.kinematics import ToolMotion
 
 POLL_PERIOD_S = 0.05
@@ -37,7 +37,7 @@ class OneShotController:
         """Index of the current instruction, -1 before the first."""
         return int(getattr(self._controller, "instruction_index", -1))
 
-    def decide(self, observation: Observation) -> ToolMotion | Command | None:
+    def decide(self, observation: Observation) -> ToolMotion | Command | JointMove | None:
         """Return the controller's motion; None from its end on."""
         motion = None if self.finished else self._controller.decide(observation)
         self.finished = motion is None
@@ -62,8 +62,12 @@ def run_controller(
     for sink in sinks:
         loop.add_sink(sink)
     loop.start()
+    alarm: str | None = None
+    announced: JointMove | None = None
     try:
         while loop.running and loop.error is None and time.monotonic() < deadline:
+            alarm = _report_alarm(loop, alarm)
+            announced = _announce_joint_move(loop.latest, announced)
             if (wrapped is not None and wrapped.finished) or is_interrupted():
                 break
             time.sleep(POLL_PERIOD_S)
@@ -76,6 +80,22 @@ def run_controller(
     if loop.latest is None:
         raise CommandError("The control loop ended before its first tick; the arm did not move. Try again.")
     return loop.latest
+
+
+def _announce_joint_move(tick: Tick | None, announced: JointMove | None) -> JointMove | None:
+    """Print why the arm moves by itself, once for every move; return the move."""
+    move = None if tick is None else tick.joint_move
+    if move is not None and move is not announced:
+        print_note(move.reason)
+    return move
+
+
+def _report_alarm(loop: ControlLoop, reported: str | None) -> str | None:
+    """Print the loop's alarm unless it is the one that was reported; return it."""
+    alarm = None if loop.latest is None else loop.latest.alarm
+    if alarm is not None and alarm != reported:
+        print_note(alarm)
+    return alarm
 
 
 def draw_seed() -> int:

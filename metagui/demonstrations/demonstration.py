@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metagui.arms.arm import BoolArray, FloatArray, SceneObject
+    from metagui.demonstrations.health import ServoHealth
 
 TeachingMethod = Literal["clicks", "hand", "leader", "velocity"]
 """Input with which a take was recorded: instructions, hand guiding, a leader arm, or keyboard or gamepad."""
@@ -113,6 +114,8 @@ class Demonstration:
     """(N, J) rad, after the safety gate; with hand guiding the positions of the next sample."""
     segments: tuple[Segment, ...]
     timing: Timing
+    health: ServoHealth | None = None
+    """Status, load, current, voltage and temperature of a real arm's servos."""
     states: FloatArray | None = None
     """(N, D) full state of the simulator, from which a take replays exactly."""
     model_xml: str | None = None

@@ -23,8 +23,8 @@ BENCH_MOUNT_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 
 
 def make_emulated_arm(mount_offsets: tuple[int, ...] = BENCH_MOUNT_OFFSETS) -> EmulatedArm:
-    """Return a calibrated emulated arm."""
-    arm = EmulatedArm(mount_offsets=mount_offsets)
+    """Return a calibrated emulated arm, ideal so that angles are exact."""
+    arm = EmulatedArm.make_ideal(mount_offsets=mount_offsets)
     arm.calibrate()
     return arm
 

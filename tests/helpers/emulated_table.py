@@ -9,6 +9,7 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.serial_port import PortError
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES, DriveSettings
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -17,21 +18,35 @@ from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers.clocks import SteppedClock
 from tests.helpers.in_process_port import InProcessPort
+from tests.helpers.poses import set_joint_positions
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import SceneState
+    from metagui.arms.arm import FloatArray, SceneState
     from metagui.arms.so101.stops import Stops
-    from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.demonstration import Demonstration, Instruction
+    from metagui.demonstrations.recording.recorder import Recorder
 
 MOUNTING_OFFSETS = (100, 3000, 4000, 2048, 1500, 10)
 """Encoder steps by which the emulated servos are mounted off their middle."""
 
 
 class EmulatedTable:
-    """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed."""
+    """Emulated SO-101 in the scene of a seed, and the twinned arm on its cable, with all objects placed.
 
-    def __init__(self, seed: int = 0, stops: tuple[Stops, ...] = MODEL_STOPS) -> None:
-        self.emulated_arm = EmulatedArm(SimulatedArm(seed), MOUNTING_OFFSETS, stops=stops)
+    The arm stands in ``pose`` (6,), rad, by default at home.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        stops: tuple[Stops, ...] = MODEL_STOPS,
+        drives: DriveSettings = STIFF_DRIVES,
+        pose: FloatArray | None = None,
+    ) -> None:
+        simulated = SimulatedArm(seed)
+        if pose is not None:
+            set_joint_positions(simulated, pose)
+        self.emulated_arm = EmulatedArm(simulated, MOUNTING_OFFSETS, stops=stops, drives=drives)
         self.emulated_arm.calibrate()
         clock = SteppedClock()
         self.port = InProcessPort(self.emulated_arm, clock=clock)
@@ -71,3 +86,15 @@ class EmulatedTable:
         assert rest
         assert not controller.failure_reason
         return found
+
+
+def record_overload(recorder: Recorder) -> Demonstration:
+    """Return a take of a real arm in whose second half the gripper is overloaded."""
+    table = EmulatedTable(3)
+    recorder.start("lift", table.arm, table.arm)
+    table.loop.add_sink(recorder.on_tick)
+    for index in range(40):
+        table.emulated_arm.servos[5].overloaded = index >= 20
+        table.loop.step_once()
+    table.loop.remove_sink(recorder.on_tick)
+    return recorder.stop()

@@ -7,37 +7,21 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metagui.arms.emulator.latency import LATENCY_PROFILES, LatencyProfile
 from metagui.arms.feetech.serial_port import BYTE_TIME_S, REPLY_TIMEOUT_S
 
 if TYPE_CHECKING:
     from metagui.arms.emulator.emulated_arm import EmulatedArm
 
 
-@dataclass(frozen=True)
-class LatencyProfile:
-    """Latency of an adapter."""
-
-    name: str
-    """Name of the adapter or the case."""
-    shortest: float
-    """Smallest delay of a reply, s."""
-    longest: float
-    """Largest delay of a reply, s."""
-
-
-LATENCY_PROFILES = (
-    LatencyProfile("CH343", 0.0, 0.0005),
-    LatencyProfile("CP210x", 0.001, 0.004),
-    LatencyProfile("FTDI at 16 ms", 0.016, 0.016),
-    LatencyProfile("FTDI, not aligned", 0.001, 0.016),
+SLOW_LINES = (
+    *LATENCY_PROFILES.values(),
     LatencyProfile("around the timeout", 0.008, 0.013),
-    LatencyProfile("hub", 0.0, 0.03),
-    LatencyProfile("network", 0.02, 0.06),
     LatencyProfile("0 to 60 ms", 0.0, 0.06),
 )
+"""Latencies of adapters, and two that are difficult."""
 
 
 class SlowPort:

@@ -27,6 +27,8 @@ PROGRAMS = (
 SHORT = ("--takes", 2, "--length", 0.002)
 """Options for a useless prior that is made in two seconds."""
 
+FAR_OFFSET = {"offset": (1.0, 0.0, 0.1)}
+
 
 def run_command(*arguments):
     """Run the command in this process."""
@@ -166,10 +168,24 @@ def test_record_unknown_task_lists_programs(programs, tmp_path):
 
 
 def test_record_unreachable_leaves_nothing(tmp_path):
-    far = TaskProgram("far", (Instruction("reach", "table", None, {"offset": (1.0, 0.0, 0.1)}),))
+    far = TaskProgram("far", (Instruction("reach", "table", None, FAR_OFFSET),))
     save_programs(tmp_path / "far.json", [far])
     assert "cannot be done" in run_failing("record", "far", "--program", tmp_path / "far.json", "--library", tmp_path)
     assert Library(tmp_path).list_tasks() == []
+
+
+def test_record_of_a_program_that_is_not_done_says_why_and_is_no_success(programs, tmp_path):
+    arguments = ("record", "press blue", "--program", programs, "--seed", 3, "--library", tmp_path)
+    message = run_command(*arguments, "--seconds", 0.5).stderr
+    assert "not carried out to its end" in message
+    assert "marked as failed" in message
+    assert Library(tmp_path).load_take("press blue", "001").success is False
+    half = TaskProgram("half", (Instruction("press", "blue cube"), Instruction("reach", "table", None, FAR_OFFSET)))
+    save_programs(tmp_path / "half.json", [half])
+    half_arguments = ("record", "half", "--program", tmp_path / "half.json", "--seed", 3, "--library", tmp_path)
+    message = run_command(*half_arguments).stderr
+    assert "cannot reach" in message
+    assert Library(tmp_path).load_take("half", "001").success is False
 
 
 def test_train_continues_only_with_same_inputs(prior, programs, folder, tmp_path):
@@ -217,7 +233,8 @@ def test_adapt_then_run(library, prior, programs):
     document = run_json("adapt", "hover", "--library", library, "--prior", prior)
     assert document["takes"] == ["001", "002"]
     assert Path(document["file"]).parent == Library(library).get_task_folder("hover")
-    assert document["segments"][0]["choice"] in document["segments"][0]["held_out_losses"]
+    assert document["segments"][0]["choice"] in document["rehearsal"]["scores"]
+    assert document["segments"][0]["held_out_losses"]
     for how in (("--fast",), ("--fast", "--program", programs)):
         result = run_command("run", "hover", "--seed", 5, "--library", library, *how, "--json")
         outcome = json.loads(result.stdout)

@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
+from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.arms.so101.calibration import TickConversion
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.cli import app
+from metagui.cli import app, motor_tools
 from tests.helpers.clocks import PATIENCE_S
 from tests.helpers.in_process_port import Cable
 from tests.helpers.terminals import open_patiently
@@ -49,7 +51,7 @@ def cable(monkeypatch: pytest.MonkeyPatch) -> Cable:
 
 
 def test_calibrate_by_hand_new_arm_moves(cable: Cable) -> None:
-    cable.arm.follow_hand_path(sweep_by_hand())
+    cable.arm.follow_hand_path(sweep_by_hand(cable.arm.stops))
     result = run_command("calibrate", "--port", cable.device, "--name", "mine", "--json")
     assert result.exit_code == 0, result.stderr
     assert "Move every joint by hand from stop to stop" in result.stderr
@@ -58,6 +60,40 @@ def test_calibrate_by_hand_new_arm_moves(cable: Cable) -> None:
     assert ArmRegistry().find_device("mine") == cable.device
     with SO101Arm(cable.device, calibration, open_port=cable.open_port) as driver:
         np.testing.assert_allclose(driver.observe().positions, cable.arm.read_joint_angles(), atol=0.015)
+
+
+def test_calibrate_trim_corrects_zero_of_named_arm(cable: Cable) -> None:
+    """Nothing moves and nothing is written to the servos: the correction belongs to the arm's name."""
+    cable.arm.calibrate()
+    registry = ArmRegistry()
+    registry.register("mine", cable.device)
+    registry.save_calibration("mine", cable.arm.compute_calibration())
+    before = [bytes(servo.memory) for servo in cable.arm.servos]
+    plain = TickConversion(cable.arm.compute_calibration()).to_angles(np.full(6, 2048.0))
+    assert run_command("calibrate", "--name", "mine", "--trim", "elbow_flex=-2").exit_code == 0
+    result = run_command("calibrate", "--name", "mine", "--trim", "wrist_roll=1.5", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["elbow_flex"] == pytest.approx(-2.0)
+    calibration = registry.load_calibration("mine")
+    assert calibration is not None
+    moved = TickConversion(calibration).to_angles(np.full(6, 2048.0)) - plain
+    np.testing.assert_allclose(np.degrees(moved), [0, 0, -2.0, 0, 1.5, 0], atol=1e-3)
+    assert [bytes(servo.memory) for servo in cable.arm.servos] == before
+
+
+@pytest.mark.parametrize("trim", ["elbow=1", "elbow_flex", "elbow_flex=much", "elbow_flex=50"])
+def test_calibrate_trim_invalid_fails(cable: Cable, trim: str) -> None:
+    ArmRegistry().register("mine", cable.device)
+    ArmRegistry().save_calibration("mine", cable.arm.compute_calibration())
+    assert run_command("calibrate", "--name", "mine", "--trim", trim).exit_code == 2
+    assert run_command("calibrate", "--name", "mine").exit_code == 2, "a port is needed"
+    assert ArmRegistry().load_calibration("mine") == cable.arm.compute_calibration()
+
+
+def test_calibrate_completes_short_range_with_a_note(cable: Cable) -> None:
+    result = run_command("calibrate", "--port", cable.device, "--import", CALIBRATIONS / "follower-b.json")
+    assert result.exit_code == 0, result.stderr
+    assert "wrist_flex stopped short of an end" in result.stderr
 
 
 def test_calibrate_imports_lerobot_file(tmp_path: Path, cable: Cable) -> None:
@@ -121,3 +157,90 @@ def test_emulate_arm_serves_until_interrupted() -> None:
             assert process.stderr.read() == ""
         finally:
             process.kill()
+
+
+def test_arms_details_lists_every_motor(cable: Cable) -> None:
+    cable.arm.servos[2].set_register(reg.MODEL_NUMBER, 999)
+    cable.arm.servos[4].set_register(reg.BAUD_RATE, 1)
+    cable.arm.servos[5].overloaded = True
+    cable.arm.advance()
+    before = [bytes(servo.memory[:56]) for servo in cable.arm.servos]
+    result = run_command("arms", "--details", "--port", cable.device, "--json")
+    assert result.exit_code == 0, result.stderr
+    motors = json.loads(result.stdout)["motors"][cable.device]
+    assert [motor["id"] for motor in motors] == [1, 2, 3, 4, 5, 6]
+    assert [motor["baud"] for motor in motors] == [1_000_000] * 4 + [500_000, 1_000_000]
+    assert [motor["model"] for motor in motors][:3] == ["777 (STS3215)", "777 (STS3215)", "999"]
+    assert motors[5]["status"] == "overload"
+    assert motors[0]["status"] == "ok"
+    assert motors[0]["voltage"] == pytest.approx(7.4)
+    assert [bytes(servo.memory[:56]) for servo in cable.arm.servos] == before, "an inspection writes nothing"
+    table = run_command("arms", "--port", cable.device)
+    assert "elbow_flex" in table.stdout
+    assert "overload" in table.stdout
+
+
+def test_arms_details_two_motors_with_one_id(cable: Cable) -> None:
+    cable.arm.servos[5].set_register(reg.ID, 1)
+    result = run_command("arms", "--port", cable.device, "--json")
+    motors = json.loads(result.stdout)["motors"][cable.device]
+    assert "two motors have this id" in motors[0]["status"]
+
+
+def connect_and_leave(cable: Cable) -> list[list[int]]:
+    """Let an arm hold; return its torque limits and goals."""
+    cable.arm.calibrate()
+    with SO101Arm(cable.device, open_port=cable.open_port):
+        pass
+    return [[servo.get_register(register) for servo in cable.arm.servos] for register in (reg.TORQUE_LIMIT, reg.LOCK)]
+
+
+def test_relax_lets_go_gently_and_leaves_registers(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = connect_and_leave(cable)
+    limits: list[int] = []
+
+    def sleep(_seconds: float) -> None:
+        limits.append(cable.arm.servos[1].get_register(reg.TORQUE_LIMIT))
+        assert cable.arm.servos[1].torque_enabled
+
+    monkeypatch.setattr(motor_tools.time, "sleep", sleep)
+    result = run_command("relax", "--arm", cable.device, "--seconds", "2")
+    assert result.exit_code == 0, result.stderr
+    assert "2 …\n1 …\n" in result.stderr
+    assert limits[:3] == [1000, 1000, 975]
+    assert limits[2:] == sorted(limits[2:], reverse=True)
+    assert limits[-1] == 0
+    assert not any(servo.torque_enabled for servo in cable.arm.servos)
+    assert [[servo.get_register(r) for servo in cable.arm.servos] for r in (reg.TORQUE_LIMIT, reg.LOCK)] == before
+
+
+@pytest.mark.parametrize("at", [1, 20])
+def test_relax_cancelled_holds(cable: Cable, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """In the countdown nothing was changed; while the torque falls, the arm holds where it is then."""
+    before = connect_and_leave(cable)
+    count = 0
+
+    def sleep(_seconds: float) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(motor_tools.time, "sleep", sleep)
+    result = run_command("relax", "--arm", cable.device)
+    assert result.exit_code == 1
+    assert "Cancelled. The arm holds where it is." in str(result.exception) + result.stderr
+    assert all(servo.torque_enabled for servo in cable.arm.servos)
+    assert [[servo.get_register(r) for servo in cable.arm.servos] for r in (reg.TORQUE_LIMIT, reg.LOCK)] == before
+    for servo in cable.arm.servos:
+        assert abs(servo.get_register(reg.GOAL_POSITION) - servo.get_register(reg.PRESENT_POSITION)) <= 2
+
+
+def test_relax_with_a_silent_motor_relaxes_the_others(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_and_leave(cable)
+    cable.arm.faults.silent_ids.add(3)
+    monkeypatch.setattr(motor_tools.time, "sleep", lambda _: None)
+    result = run_command("relax", "--arm", cable.device)
+    assert result.exit_code == 0, result.stderr
+    assert "Servo 3" in result.stderr
+    assert [servo.torque_enabled for servo in cable.arm.servos] == [False, False, True, False, False, False]

@@ -14,7 +14,12 @@ import pytest
 from safetensors import safe_open
 from typer.testing import CliRunner
 
+from metagui.arms.feetech.protocol import ServoStatus
 from metagui.cli import app
+from metagui.demonstrations.health import HEALTH_TYPES
+from metagui.demonstrations.recording.recorder import Recorder
+from metagui.demonstrations.storage.library import Library
+from tests.helpers.emulated_table import record_overload
 from tests.helpers.markdown import DOCS, find_tables, match_shape, read_keys, read_table, split_shape
 
 if TYPE_CHECKING:
@@ -24,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 OLD = ROOT / "tests" / "data" / "version_0_1"
 REACH = {"verb": "reach", "anchor": "red cube", "offset": [0.0, 0.0, 0.06]}
 PROGRAMS = {"format": 1, "programs": [{"name": "hover", "family": "reach", "clicks": [REACH]}]}
+JOURNAL_HEADING = "## Journal of a take being recorded"
 FILE_FORMAT, POLICY = "file-format.md", "policy.md"
 
 # Takes
@@ -102,6 +108,16 @@ def test_file_format_fits_a_fresh_take(fresh_take: Path) -> None:
         assert "states" in file["data/demo_0"]
 
 
+def test_file_format_fits_a_take_of_a_real_arm(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    path = library.add_take(record_overload(Recorder(tmp_path))).path
+    check_take(path)
+    with h5py.File(path) as file:
+        assert set(json.loads(file.attrs["faults"])) <= read_keys(FILE_FORMAT, "#### Faults")
+        assert "health" in file["data/demo_0"]
+    assert {str(fault.name).lower() for fault in ServoStatus} == read_keys(FILE_FORMAT, "#### Faults")
+
+
 @pytest.mark.parametrize("path", find_stored_takes(), ids=lambda path: f"{path.parent.name} {path.stem}")
 def test_file_format_fits_stored_takes(path: Path) -> None:
     check_take(path)
@@ -128,11 +144,32 @@ def test_file_format_fits_the_values(fresh_take: Path) -> None:
 def test_file_format_fits_a_journal() -> None:
     """A reader written from the specification alone finds the samples."""
     (path,) = (OLD / "library" / ".scratch").glob("*.journal")
+    header, instructions, samples = read_journal_as_specified(path)
+    assert set(header) == read_keys(FILE_FORMAT, JOURNAL_HEADING) - {"health"}
+    expected = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))["journal"]
+    assert len(samples) == expected["samples"]
+    assert samples["time"][-1] - samples["time"][0] == pytest.approx(expected["duration"])
+    assert set(samples["instruction"].tolist()) <= set(range(-1, len(instructions)))
+
+
+def test_file_format_fits_a_journal_of_a_real_arm(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path)
+    take = record_overload(recorder)
+    assert recorder.journal_path is not None
+    header, _, samples = read_journal_as_specified(recorder.journal_path)
+    assert set(header) == read_keys(FILE_FORMAT, JOURNAL_HEADING)
+    np.testing.assert_array_equal(samples["joint positions"], take.joint_positions)
+    assert take.health is not None
+    np.testing.assert_array_equal(samples["statuses"], take.health.statuses)
+    np.testing.assert_array_equal(samples["state"], take.states)
+
+
+def read_journal_as_specified(path: Path) -> tuple[dict[str, Any], list[Any], Any]:
+    """Return header, instructions and rows of a journal, read by the tables of the specification."""
     first, _, data = path.read_bytes().partition(b"\n")
-    header = json.loads(first)
-    assert set(header) == read_keys(FILE_FORMAT, "## Journal of a take being recorded")
+    header = json.loads(first.partition(b"\t")[0])
     sizes = {"J": len(header["joint_names"]), "K": len(header["anchors"]), "D": header["state_size"]}
-    row = np.dtype(list(_make_row_fields(sizes)))
+    row = np.dtype(list(_make_row_fields(sizes, header.get("health", False))))
     instructions, rows = [], []
     for kind, payload in _read_frames(data):
         if kind == b"C":
@@ -140,18 +177,15 @@ def test_file_format_fits_a_journal() -> None:
             assert set(instructions[-1]) == read_keys(FILE_FORMAT, "#### Instruction")
         else:
             rows.append(np.frombuffer(payload, row))
-    samples = np.concatenate(rows)
-    expected = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))["journal"]
-    assert len(samples) == expected["samples"]
-    assert samples["time"][-1] - samples["time"][0] == pytest.approx(expected["duration"])
-    assert set(samples["instruction"].tolist()) <= set(range(-1, len(instructions)))
+    return header, instructions, np.concatenate(rows)
 
 
-def _make_row_fields(sizes: dict[str, int]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def _make_row_fields(sizes: dict[str, int], has_health: bool) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     text = (DOCS / FILE_FORMAT).read_text(encoding="utf-8")
     (table,) = [table for table in find_tables(text) if {"Field", "Shape"} <= set(table[0])]
     for row in table:
-        if row["Field"] != "state" or sizes["D"]:
+        is_present = has_health if row["Field"] in HEALTH_TYPES else row["Field"] != "state" or sizes["D"]
+        if is_present:
             names = split_shape(row["Shape"])
             shape = tuple(int(name) if name.isdecimal() else sizes[name] for name in names)
             yield row["Field"], np.dtype(row["Type"]).str, shape

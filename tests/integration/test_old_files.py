@@ -30,7 +30,6 @@ from metagui.demonstrations.programs.program import load_programs, save_programs
 from metagui.demonstrations.recording.recorder import find_recoverable_takes, recover_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
-from metagui.demonstrations.storage.robomimic_export import import_robomimic
 from metagui.generators import run_to_end
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning import prior as priors
@@ -50,6 +49,7 @@ from metagui.learning.training.fine_tuning_data import FineTuningData, build_fin
 from metagui.learning.training.phases import PhaseRunner, TrainingSettings, TrainingStep
 from metagui.learning.training.training_data import TrainingData
 from metagui.paths import recordings_dir, resources_dir
+from tests.helpers.exchange import read_demonstrations
 from tests.helpers.qt import session_of
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ def test_a_take_that_a_crash_left_is_recovered(library: Library) -> None:
 
 
 def test_an_export_comes_back(tmp_path: Path) -> None:
-    for take, wanted in zip(import_robomimic(OLD / "takes.hdf5"), EXPECTED["export"], strict=True):
+    for take, wanted in zip(read_demonstrations(OLD / "takes.hdf5"), EXPECTED["export"], strict=True):
         _check_take(take, wanted)
     words = ["import", str(OLD / "takes.hdf5"), "--library", str(tmp_path / "new"), "--json"]
     result = CliRunner().invoke(app, words)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from metagui.arms.control.loop import ControlLoop
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES, DriveSettings
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS
+from metagui.arms.so101.stops import REAL_STOPS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import TaskProgram
 from metagui.demonstrations.programs.program_controller import ProgramController
@@ -30,7 +32,6 @@ from tests.helpers.emulated_table import EmulatedTable
 if TYPE_CHECKING:
     from metagui.arms.arm import Observation
     from metagui.arms.control.tick import Tick
-    from metagui.arms.so101.stops import Stops
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
@@ -114,15 +115,21 @@ def test_takes_over_bus_adapt_and_run(takes: tuple[Demonstration, ...]) -> None:
     assert np.linalg.norm(table.real().positions[0] - before) > 0.05
 
 
-@pytest.mark.parametrize("stops", [MODEL_STOPS, REAL_STOPS], ids=["model", "real"])
-@pytest.mark.parametrize("seed", TAUGHT_SEEDS)
-def test_grasp_and_place_with_stops_of_a_real_arm(seed: int, stops: tuple[Stops, ...]) -> None:
-    """Calibrated from stop to stop, an arm with asymmetric stops grasps and places as one with the model's."""
-    table = EmulatedTable(seed, stops)
+@pytest.mark.parametrize("seed", [*TAUGHT_SEEDS, 10, 11])
+@pytest.mark.parametrize("is_ideal", [True, False], ids=["ideal", "steel"])
+def test_grasp_and_place_with_stops_of_a_real_arm(seed: int, is_ideal: bool) -> None:
+    """Calibrated from stop to stop, an arm with asymmetric stops, play and sag places as an ideal one does."""
+    table = EmulatedTable(seed, REAL_STOPS, STIFF_DRIVES if is_ideal else DriveSettings())
+    ticks: list[Tick] = []
+    table.loop.add_sink(ticks.append)
     table.do(*PROGRAM.instructions)
     placed = table.real().positions
     assert np.linalg.norm(placed[0, :2] - placed[3, :2]) < 0.012
-    np.testing.assert_allclose(table.arm.observe().positions, table.emulated_arm.read_joint_angles(), atol=2e-3)
+    # While it closes, the cube moves by millimetres; opening again left it turned, and 26 mm from the zone.
+    grasping = [float(t.requested.positions[5]) for t in ticks if "grasp" in str(t.instruction)]
+    assert set(grasping[grasping.index(GRIPPER_CLOSED_RAD) :]) == {GRIPPER_CLOSED_RAD}
+    error = table.arm.observe().positions - table.emulated_arm.read_joint_angles()
+    assert np.abs(error).max() < (0.004 if is_ideal else 0.012)
 
 
 def record_by_hand(seed: int) -> Demonstration:

@@ -5,30 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metagui.arms.arm import ArmError, Command, read_only_copy
-from metagui.arms.control.tick import TICKS_PER_DECISION, Controller, ControllerError
+from metagui.arms.control.tick import TICKS_PER_DECISION, Controller, ControllerError, JointMove
 from metagui.arms.kinematics import ToolMotion
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, Observation
-    from metagui.arms.kinematics import CartesianServo
+    from metagui.arms.control.cartesian_servo import CartesianServo
+    from metagui.arms.control.joint_mover import JointMover
 
 ActiveInstruction = tuple[object | None, int]
 """The instruction being executed and its index; (None, -1) if there is none."""
 
 
 class CommandInterpolator:
-    """Calls a controller at every second tick and splits its motion over the ticks of the decision."""
+    """Calls a controller at every second tick and splits its motion over the ticks of the decision.
 
-    def __init__(self, servo: CartesianServo) -> None:
-        self._servo = servo
+    While a JointMove of the controller is being carried out, ``mover`` decides instead of the controller.
+    """
+
+    def __init__(self, servo: CartesianServo, mover: JointMover) -> None:
+        self._servo, self._mover = servo, mover
         self._controller: Controller | None = None
         self.decision: ToolMotion | Command | None = None
         """The last decision."""
         self._start_positions: FloatArray | None = None
         self.active_instruction: ActiveInstruction = (None, -1)
 
+    @property
+    def joint_move(self) -> JointMove | None:
+        """The planned move that is being carried out, None if there is none."""
+        return self._mover.move
+
     def reset(self) -> None:
-        """Discard the last decision; the next motion starts at the arm's present position."""
+        """Discard the last decision and move; the next motion starts at the arm's present position."""
+        self._mover.cancel()
         self._controller, self.decision, self.active_instruction = None, None, (None, -1)
 
     def compute_command(
@@ -53,13 +63,15 @@ class CommandInterpolator:
         self, controller: Controller | None, observation: Observation, sent: FloatArray | None
     ) -> None:
         """Get the next decision. Raises ControllerError."""
-        moving = controller is self._controller and isinstance(self.decision, ToolMotion)
-        self.reset()
+        if controller is not self._controller or controller is None:
+            self.reset()
         if controller is None:
             return
+        moving = isinstance(self.decision, ToolMotion)
+        self.decision, self.active_instruction = None, (None, -1)
         before = _read_active_instruction(controller)
         try:
-            decision = controller.decide(observation)
+            decision = self._decide(controller, observation, sent)
         except ArmError as error:
             raise ControllerError(str(error)) from error
         except Exception as error:
@@ -68,8 +80,29 @@ class CommandInterpolator:
             self._servo.reset(observation, sent)
         self._controller, self.decision, self._start_positions = controller, decision, sent
         self.active_instruction = _read_active_instruction(controller)
-        if decision is not None and self.active_instruction[0] is None:
+        if decision is not None and self.active_instruction[0] is None and self.joint_move is None:
             self.active_instruction = before  # the decision that ends an instruction still belongs to it
+
+    def _decide(
+        self, controller: Controller, observation: Observation, sent: FloatArray | None
+    ) -> ToolMotion | Command | None:
+        """Return the next motion of the planned move if there is one, else of the controller. Raises ArmError."""
+        arrived = False
+        if self._mover.move is not None:
+            command = self._mover.decide(observation)
+            if command is not None:
+                return command
+            arrived = True
+        decision = controller.decide(observation)
+        if not isinstance(decision, JointMove):
+            return decision
+        if arrived:
+            raise ControllerError(
+                "The arm went to a pose to start from, but cannot start there either. It holds its position. "
+                "Check its calibration, then try again."
+            )
+        self._mover.begin(decision, observation, sent)
+        return self._mover.decide(observation)
 
 
 def _read_active_instruction(controller: Controller) -> ActiveInstruction:

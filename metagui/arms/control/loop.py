@@ -22,7 +22,9 @@ from metagui.arms.arm import (
     make_read_only,
     read_only_copy,
 )
+from metagui.arms.control.cartesian_servo import CartesianServo
 from metagui.arms.control.interpolator import CommandInterpolator
+from metagui.arms.control.joint_mover import JointMover
 from metagui.arms.control.safety_gate import SafetyGate
 from metagui.arms.control.tick import (
     Controller,
@@ -34,7 +36,7 @@ from metagui.arms.control.tick import (
     Tick,
 )
 from metagui.arms.control.tick_timer import TickTimer, tune_interpreter
-from metagui.arms.kinematics import CartesianServo, compute_tool_pose
+from metagui.arms.kinematics import compute_tool_pose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,7 +76,7 @@ class ControlLoop:
         self._read_state = arm.get_state if isinstance(arm, StatefulArm) else None
         self._sinks: tuple[Callable[[Tick], None], ...] = ()
         self._controller: Controller | None = None
-        self._interpolator = CommandInterpolator(servo or CartesianServo())
+        self._interpolator = CommandInterpolator(servo or CartesianServo(), JointMover(arm, scene))
         self._tick_lock = threading.RLock()
         self._controller_lock = threading.Lock()
         self._hold_requested = threading.Event()
@@ -208,6 +210,7 @@ class ControlLoop:
         tick = Tick(
             self._index, started, lateness, self._timer.missed_deadlines, observation, requested, sent, state,
             *self._interpolator.active_instruction, self.gate.alarm or observation.joints.alarm or None,
+            self._interpolator.joint_move,
         )  # fmt: skip
         self._index += 1
         self._publish(tick)

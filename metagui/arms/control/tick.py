@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from metagui.arms.arm import ArmError
+from metagui.arms.kinematics import HOME_ANGLES_RAD
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Command, FloatArray, Observation
@@ -27,6 +28,23 @@ class LoopStuckError(ArmError):
     """The control thread did not end in time."""
 
 
+@dataclass(frozen=True)
+class JointMove:
+    """Decision of a controller to move all joints to a pose, on a planned path, before it is asked again."""
+
+    goal: FloatArray
+    """(J,) joint angles, the gripper last, rad; a gripper that holds an object keeps it."""
+    reason: str
+    """Why, as a sentence for the user."""
+
+
+GO_HOME_FIRST = JointMove(
+    HOME_ANGLES_RAD,
+    "The gripper cannot start from this pose, so the arm goes home first, around everything that it knows of.",
+)
+"""Decision of a controller that cannot move the tool from the present pose."""
+
+
 class Controller(Protocol):
     """Decides how the arm moves: by instructions, a script, a person or a policy.
 
@@ -34,8 +52,11 @@ class Controller(Protocol):
     when an instruction starts); the loop copies both into every tick, so that a recording can be segmented.
     """
 
-    def decide(self, observation: Observation) -> ToolMotion | Command | None:
-        """Return what to do until the next decision; None holds, a Command sets joint targets directly."""
+    def decide(self, observation: Observation) -> ToolMotion | Command | JointMove | None:
+        """Return what to do until the next decision; None holds, a Command sets joint targets directly.
+
+        After a JointMove the controller is asked again when the arm has arrived.
+        """
 
 
 @runtime_checkable
@@ -72,6 +93,8 @@ class Tick:
     """Index of the instruction, -1 before the first."""
     alarm: str | None
     """Reason why the arm holds or gave way, for the user."""
+    joint_move: JointMove | None = None
+    """The planned move that is being carried out, None if there is none."""
 
     @property
     def is_decision(self) -> bool:

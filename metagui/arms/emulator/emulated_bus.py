@@ -132,7 +132,7 @@ class EmulatedBus:
             self._sync_write(params)
             return []
         servos = self._find_addressed(packet.id)
-        answers = [(servo, self._execute_on_servo(servo, instruction, params)) for servo in servos]
+        answers = [(servo, servo.id, self._execute_on_servo(servo, instruction, params)) for servo in servos]
         if instruction is InstructionCode.PING:
             pings = [self._make_reply(servo, b"") for servo in servos]
             return pings if packet.id == BROADCAST_ID else _mix(pings)
@@ -141,8 +141,8 @@ class EmulatedBus:
         wanted = instruction is InstructionCode.READ
         return _mix(
             [
-                self._make_reply(servo, data)
-                for servo, data in answers
+                self._make_reply(servo, data, asked_id)  # a new id is acknowledged under the old one
+                for servo, asked_id, data in answers
                 if wanted or servo.get_register(reg.RESPONSE_STATUS_LEVEL)
             ]
         )
@@ -166,6 +166,10 @@ class EmulatedBus:
             servo.defer_write(params[0], params[1:])
         elif instruction is InstructionCode.ACTION:
             servo.execute_deferred_write()
+        elif instruction is InstructionCode.RESET:
+            servo.restore_factory_settings()
+        elif instruction is InstructionCode.REBOOT:
+            servo.power_up()
         return b""
 
     def _sync_write(self, params: bytes) -> None:
@@ -174,10 +178,9 @@ class EmulatedBus:
             for servo in self._find_addressed(params[start]):
                 servo.write(address, params[start + 1 : start + 1 + size])
 
-    def _make_reply(self, servo: EmulatedServo, data: bytes) -> TimedReply:
-        return TimedReply(
-            servo.get_register(reg.RETURN_DELAY_TIME) * 2e-6, encode(Packet(servo.id, servo.status, data))
-        )
+    def _make_reply(self, servo: EmulatedServo, data: bytes, servo_id: int | None = None) -> TimedReply:
+        sender = servo.id if servo_id is None else servo_id
+        return TimedReply(servo.get_register(reg.RETURN_DELAY_TIME) * 2e-6, encode(Packet(sender, servo.status, data)))
 
 
 def _mix(replies: list[TimedReply]) -> list[TimedReply]:

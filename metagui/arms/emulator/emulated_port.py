@@ -1,13 +1,17 @@
 """A pseudo-terminal that serves the emulated arm in real time; any program can open it as a serial port.
 
-Replies are sent no earlier than they would arrive on a wire with the given baud rate.
+Replies are sent no earlier than they would arrive on a wire with the given baud rate, through an adapter with the given
+latency. Servos that are set to another baud rate than the client's port do not understand it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import random
 import select
+import struct
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -19,7 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.arms.emulator.emulated_arm import EmulatedArm
+    from metagui.arms.emulator.latency import LatencyProfile
 
+_LINUX_TCGETS2, _TERMIOS2_BYTES = 0x802C542A, 44
+"""Request for the settings of a terminal, which end with its speed in bits per second, and their size, bytes."""
 _STOP_POLL_S = 0.05
 """Longest time after which the server checks whether it should stop, s."""
 
@@ -28,14 +35,23 @@ class EmulatedPort:
     """Serves one emulated arm from the pseudo-terminal ``name``; a context manager, which unplugs the arm at its end.
 
     ``baud`` None means no limit of the speed. With ``physics`` False, time passes only when ``arm.advance()`` is
-    called. Raises ArmError on systems without pseudo-terminals.
+    called. ``latency`` None means an adapter without a latency. Raises ArmError on systems without pseudo-terminals.
     """
 
-    def __init__(self, arm: EmulatedArm, baud: int | None = SERVO_BUS_BAUD, physics: bool = True) -> None:
+    def __init__(
+        self,
+        arm: EmulatedArm,
+        baud: int | None = SERVO_BUS_BAUD,
+        physics: bool = True,
+        latency: LatencyProfile | None = None,
+    ) -> None:
         self.arm = arm
+        self._latency = latency
+        self._random = random.Random(0)
         self._byte_time = BITS_PER_BYTE / baud if baud else 0.0
         self._stopping = threading.Event()
         self._pending_replies: list[tuple[float, bytes]] = []
+        self._delivered_at = 0.0
         self._server_end, self._client_end, self.name = _open_terminal()
         jobs = (self._serve_bus, self._run_physics) if physics else (self._serve_bus,)
         self._threads = [threading.Thread(target=job, name=f"emulated arm {job.__name__}") for job in jobs]
@@ -72,15 +88,25 @@ class EmulatedPort:
     def _queue_replies(self, data: bytes) -> None:
         """Queue the replies: prompt ones in one burst, as an adapter delivers them, late ones separately."""
         now = time.perf_counter() + len(data) * self._byte_time
+        self.arm.bus.baud = _read_baud(self._server_end) or self.arm.bus.baud
         replies = self.arm.feed(data)
         lateness = self.arm.faults.late_delay
         prompt = [reply for reply in replies if reply.delay < lateness]
         burst = b"".join(reply.data for reply in prompt)
         if burst:
             delay = max(reply.delay for reply in prompt)
-            self._pending_replies.append((now + delay + len(burst) * self._byte_time, burst))
-        self._pending_replies += [(now + reply.delay, reply.data) for reply in replies if reply.delay >= lateness]
-        self._pending_replies.sort()
+            self._pending_replies.append((self._delay(now + delay + len(burst) * self._byte_time), burst))
+        self._pending_replies += [
+            (self._delay(now + reply.delay), reply.data) for reply in replies if reply.delay >= lateness
+        ]
+        self._pending_replies.sort(key=lambda pending: pending[0])
+
+    def _delay(self, sent_at: float) -> float:
+        """Return when the adapter delivers bytes; it keeps their order."""
+        if self._latency is None:
+            return sent_at
+        self._delivered_at = max(self._delivered_at, sent_at + self._latency.draw_delay(self._random))
+        return self._delivered_at
 
     def _run_physics(self) -> None:
         """Advance in real time; on a slow machine the emulated time falls behind and is not caught up."""
@@ -92,10 +118,14 @@ class EmulatedPort:
 
 
 def serve(
-    arm: EmulatedArm, on_ready: Callable[[str], None], stop: threading.Event, baud: int | None = SERVO_BUS_BAUD
+    arm: EmulatedArm,
+    on_ready: Callable[[str], None],
+    stop: threading.Event,
+    baud: int | None = SERVO_BUS_BAUD,
+    latency: LatencyProfile | None = None,
 ) -> None:
     """Serve ``arm`` until ``stop`` is set; call ``on_ready`` with the port's name. Raises ArmError."""
-    with EmulatedPort(arm, baud) as port:
+    with EmulatedPort(arm, baud, latency=latency) as port:
         on_ready(port.name)
         stop.wait()
 
@@ -113,3 +143,13 @@ def _open_terminal() -> tuple[int, int, str]:
     tty.setraw(client_end)
     os.set_blocking(server_end, False)
     return server_end, client_end, os.ttyname(client_end)
+
+
+def _read_baud(terminal: int) -> int | None:
+    """Return the baud rate that the client has set; None if the system does not tell it."""
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    settings = fcntl.ioctl(terminal, _LINUX_TCGETS2, bytes(_TERMIOS2_BYTES))
+    return int(struct.unpack_from("I", settings, _TERMIOS2_BYTES - 4)[0])

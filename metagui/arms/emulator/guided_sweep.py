@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import HOME_ANGLES_RAD
-from metagui.arms.so101.stops import MODEL_STOPS
+from metagui.arms.so101.stops import REAL_STOPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ _CLEARANCE_ANGLES_RAD = {2: -1.6, 3: -0.8, 1: -0.8}
 _JOINT_ORDER = (2, 3, 0, 4, 5, 1)
 
 
-def sweep_by_hand(stops: Sequence[Stops] = MODEL_STOPS) -> Iterator[tuple[int, float]]:
+def sweep_by_hand(stops: Sequence[Stops] = REAL_STOPS) -> Iterator[tuple[int, float]]:
     """Yield (joint index, angle in rad), one per control period, from stop to stop of every joint."""
     present = HOME_ANGLES_RAD.copy()
     for joint, angle in chain(

@@ -29,6 +29,8 @@ EEPROM_END_ADDRESS = 40
 """First address after the EEPROM."""
 READ_ONLY_START_ADDRESS = 56
 """First read-only address."""
+FACTORY_PARAMETERS_ADDRESS = 80
+"""First address of the factory parameters, which can be written."""
 MULTI_TURN_BIT = 0x10
 """Bit of ``PHASE`` that allows positions outside 0 … 4095."""
 
@@ -103,6 +105,8 @@ OVERLOAD_TORQUE = Register("overload torque", 36)
 TORQUE_ENABLE = Register("torque enable", 40)
 ACCELERATION = Register("acceleration", 41)
 GOAL_POSITION = Register("goal position", 42, 2, 15)
+GOAL_PWM = Register("goal duty cycle", 44, 2, 10)
+"""Duty cycle of the open-loop mode, in thousandths."""
 GOAL_VELOCITY = Register("goal velocity", 46, 2, 15)
 TORQUE_LIMIT = Register("torque limit", 48, 2)
 LOCK = Register("lock", 55)

@@ -26,6 +26,6 @@ def describe_silence(servo_ids: Iterable[int], latency: float = 0.0) -> str:
     """Return the message for servos that do not answer."""
     names = ", ".join(str(servo_id) for servo_id in sorted(servo_ids))
     return (
-        f"No answer from servo {names} after several requests. The others hold their position. "
+        f"No answer from servo {names} after several requests. "
         f"Check the arm's power supply and the cable to that servo, then connect again. {describe_latency(latency)}"
     ).rstrip()

@@ -31,6 +31,9 @@ class InstructionCode(IntEnum):
     WRITE = 0x03
     REG_WRITE = 0x04
     ACTION = 0x05
+    RESET = 0x06
+    """Restores the factory settings, except the id."""
+    REBOOT = 0x08
     SYNC_READ = 0x82
     SYNC_WRITE = 0x83
 

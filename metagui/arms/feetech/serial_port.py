@@ -15,6 +15,7 @@ from serial.tools import list_ports
 
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.feetech import port_permissions
+from metagui.arms.feetech.port_users import find_port_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +124,7 @@ class SerialPort:
     def __init__(self, device: str, reply_timeout: float = REPLY_TIMEOUT_S) -> None:
         self.device = device
         self._sent_at = 0.0
+        require_unused(device)
         try:
             self._serial = _open_serial(device, reply_timeout)
         except _PORT_OPEN_ERRORS as error:
@@ -197,8 +199,8 @@ class SerialPort:
 
     def _make_lost_error(self) -> ConnectionLostError:
         return ConnectionLostError(
-            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. The servos "
-            "hold their last position while they have power. Plug it in again."
+            f"The port {self.device} has vanished: the cable was pulled or the adapter lost its power. "
+            "Plug it in again."
         )
 
 
@@ -213,6 +215,16 @@ def _open_serial(device: str, reply_timeout: float) -> serial.Serial:
             raise
         # A pseudo-terminal on macOS does not have this baud rate and does not need it.
         return serial.serial_for_url(device, 9600, timeout=reply_timeout, write_timeout=0.5, exclusive=exclusive)
+
+
+def require_unused(device: str) -> None:
+    """Raise PortError if another program has a port open, as far as the system tells it."""
+    users = find_port_users(device)
+    if users:
+        raise PortError(
+            f"Another program uses {device}: {', '.join(map(str, users))}. Each would read the other's answers, so "
+            "the arm was not touched. Close that program and connect again."
+        )
 
 
 def set_low_latency(port: serial.Serial) -> bool:

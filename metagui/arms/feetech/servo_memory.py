@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.arms.feetech.bus import ServoBus, ServoSilentError
+from metagui.arms.feetech.bus import SYNC_SIZES, ServoBus, ServoSilentError
 from metagui.arms.feetech.line_messages import describe_silence
 
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def read_block(bus: ServoBus, servo_ids: Sequence[int], address: int, size: int) -> dict[int, bytes]:
-    """Return ``size`` bytes of all servos, by id. Raises ServoSilentError."""
+    """Return ``size`` bytes of all servos, by id; not one of ``SYNC_SIZES``. Raises ServoSilentError."""
+    if size in SYNC_SIZES:
+        raise ValueError(f"A reply of {size} bytes would be taken for one that synchronises the line.")
     replies = bus.sync_read(servo_ids, address, size)
     missing = set(servo_ids) - set(replies)
     if missing:

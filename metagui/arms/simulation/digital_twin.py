@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MAX_JOINT_JUMP_RAD = 0.5
 """Largest motion of a joint between two readings that is simulated, rad; after a larger one the joints are set."""
+CLOSING_STEP_RAD = 0.006
+"""Angle per control period above which a gripper is still closing, rad."""
+CUBE_GRIP_RAD = 0.115
+"""Angle above which a gripper is wider than a cube that it holds by two sides, rad."""
 MAX_PENETRATION_M = 0.002
 """Largest penetration of a finger into a cube, m, above which their positions contradict each other."""
 
@@ -67,7 +71,10 @@ class DigitalTwin(SimulatedArm):
             self._data.ctrl[:] = np.clip(before + change * (step / steps) + lead, *self._limits)
             mujoco.mj_step(self.model, self._data)
         self._hold_overlapping_cubes()
+        held_before = self._find_held()
         self._update_contacts()
+        if float(change[-1]) < -CLOSING_STEP_RAD * periods and positions[-1] > CUBE_GRIP_RAD:
+            self._doubt_grips(self._find_held() - held_before)
         if positions[-1] < EMPTY_GRIPPER_RAD:
             self._drop_held_cubes()
 
@@ -78,6 +85,15 @@ class DigitalTwin(SimulatedArm):
         self._data.ctrl[:] = np.clip(positions, *self._limits)
         self._grip = GripTracker(float(positions[-1]))
         mujoco.mj_forward(self.model, self._data)
+
+    def _find_held(self) -> set[int]:
+        """Return the indices of the cubes that count as held."""
+        return {index for index, ticks in enumerate(self._ticks_since_contact) if ticks < RELEASE_TICKS}
+
+    def _doubt_grips(self, indices: set[int]) -> None:
+        """Do not count cubes as held yet: fingers that still close push the real cube, or miss it."""
+        for index in indices:
+            self._ticks_since_contact[index] = RELEASE_TICKS
 
     def _drop_held_cubes(self) -> None:
         """Put held cubes on the table: the real fingers are closed, so the real cube was missed or lost."""

@@ -6,9 +6,11 @@ loop with one runs in real time. While one thread steps the arm, other threads m
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import time
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
@@ -29,6 +31,9 @@ from metagui.arms.arm import (
 from metagui.arms.gripper import EMPTY_GRIPPER_RAD
 from metagui.arms.kinematics import JOINTS, compute_tool_pose
 from metagui.arms.simulation import scene
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NOISE_DECAY = 0.93
 """Factor of the target noise from one tick to the next; the noise decays in a quarter of a second."""
@@ -53,8 +58,10 @@ class SimulatedArm:
         self.model = scene.load_model()
         self._data = mujoco.MjData(self.model)
         count = len(JOINTS)  # the following arrays are views of the physics
-        self._positions, self._velocities = self._data.qpos[:count], self._data.qvel[:count]
-        self._forces, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._positions, self._velocities = self._data.qpos[:count], np.zeros(count)
+        self._force_now, self._targets = self._data.actuator_force[:count], self._data.ctrl
+        self._forces = np.zeros(count)
+        """(J,) lasting force over the last control period, N·m: a servo that moves freely pushes hard for moments."""
         self._substeps = round(CONTROL_PERIOD_S / self.model.opt.timestep)
         movable = [each for each in self.objects if each.kind != "table"]
         self._object_bodies = np.array([self.model.body(each.name).id for each in movable])
@@ -95,12 +102,21 @@ class SimulatedArm:
     def reset(self, layout: scene.SceneLayout) -> None:
         """Reset the physics to ``layout``."""
         scene.apply_layout(self.model, self._data, layout)
+        self._velocities[:] = 0.0
         self._clear_contacts()
 
     def _clear_contacts(self) -> None:
         """Forget all contacts: nothing is held or touched."""
         self._ticks_since_contact = [RELEASE_TICKS] * len(self.objects)
         self._touched: set[int] = set()
+
+    def set_joint_positions(self, positions: FloatArray) -> None:
+        """Put the joints at ``positions`` (J,), rad, at rest; the objects stay."""
+        self._positions[:], self._velocities[:] = positions, 0.0
+        self._targets[:] = self._clip_to_limits(positions)
+        mujoco.mj_forward(self.model, self._data)
+        self._clear_contacts()
+        self._update_contacts()
 
     def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Place an object on the table at x and y, m, with ``yaw``, rad. Raises PlacementError."""
@@ -153,10 +169,25 @@ class SimulatedArm:
         sent = read_only_copy(self._targets)
         if self._target_noise:
             self._targets += self._step_noise()
-        mujoco.mj_step(self.model, self._data, self._substeps)
+        self.simulate_period()
         self._targets[:] = sent
-        self._update_contacts()
         return Command(sent)
+
+    def simulate_period(self, set_controls: Callable[[mujoco.MjData, int], None] | None = None) -> None:
+        """Simulate one control period; ``set_controls`` gets the data and the index of every step before it."""
+        before = self._positions.copy()
+        self._forces[:] = 0.0
+        for step in range(self._substeps):
+            if set_controls is not None:
+                set_controls(self._data, step)
+            mujoco.mj_step(self.model, self._data)
+            self._forces += self._force_now
+        self._forces /= self._substeps
+        smaller = np.abs(self._force_now) < np.abs(self._forces)
+        self._forces[smaller] = self._force_now[smaller]
+        # At the end of a period, a joint that follows targets in steps is almost at rest, hence the mean velocity.
+        self._velocities[:] = (self._positions - before) / CONTROL_PERIOD_S
+        self._update_contacts()
 
     def _step_noise(self) -> FloatArray:
         """Return the (J,) noise on the joint targets, rad: a stationary first-order autoregressive process."""
@@ -187,8 +218,9 @@ class SimulatedArm:
         self._targets[:] = self._clip_to_limits(self._positions)
 
     def set_limits(self, lower: FloatArray, upper: FloatArray) -> None:
-        """Set the angles (J,), rad, at which the joints stop."""
+        """Set the angles (J,), rad, at which the joints stop; the model becomes this arm's own."""
         limits = np.stack([lower, upper], axis=1)
+        self.model = copy.deepcopy(self.model)
         self.model.jnt_range[: len(JOINTS)] = limits
         self.model.actuator_ctrlrange[: len(JOINTS)] = limits
         self._limits = (np.array(lower), np.array(upper))
@@ -211,6 +243,7 @@ class SimulatedArm:
     def set_state(self, state: FloatArray) -> None:
         """Set a stored state (D,). Raises ArmError if it belongs to another model."""
         scene.set_state(self.model, self._data, state)
+        self._velocities[:] = self._data.qvel[: len(JOINTS)]
         self._clear_contacts()
         self._update_contacts()
 

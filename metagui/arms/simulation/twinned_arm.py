@@ -8,7 +8,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, HandGuidable, NotConnectedError, OverloadClearable
+from metagui.arms.arm import (
+    CONTROL_PERIOD_S,
+    ArmError,
+    GuidingStiffness,
+    HandGuidable,
+    NotConnectedError,
+    OverloadClearable,
+)
 from metagui.arms.kinematics import forward_kinematics
 from metagui.arms.simulation.digital_twin import DigitalTwin
 
@@ -113,11 +120,16 @@ class TwinnedArm:
         """Hold the present position with torque, which ends hand guiding. Raises ArmError."""
         self.arm.hold()
 
-    def start_hand_guiding(self) -> None:
-        """Switch the torque off for hand guiding; the arm sinks unless a person holds it. Raises ArmError."""
+    @property
+    def limp(self) -> bool:
+        """Return whether the real arm's torque is off for hand guiding."""
+        return self._guidable is not None and self._guidable.limp
+
+    def start_hand_guiding(self, stiffness: GuidingStiffness = GuidingStiffness.LIMP) -> None:
+        """Let a hand move the real arm; a limp one sinks unless a person holds it. Raises ArmError."""
         if self._guidable is None:
             raise ArmError(f"{self.name} cannot be guided by hand; it holds its position. Click objects instead.")
-        self._guidable.start_hand_guiding()
+        self._guidable.start_hand_guiding(stiffness)
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm. Raises ArmError."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, lis
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.so101.stops import load_trims, trims_to_json
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _REGISTRY_FILE = Path("arms.json")
 REGISTER_FOLDER = "changed-registers"
 """Name of the folder, next to the registry's, for registers of arms that a connection has changed."""
+_TRIMS_FOLDER = "trims"
 _NAME_PATTERN = re.compile(r"\w[\w .+-]{0,59}")
 
 
@@ -170,7 +172,19 @@ class ArmRegistry:
     def load_calibration(self, name: str) -> ArmCalibration | None:
         """Return a named arm's calibration; None if it has none. Raises PortError, CalibrationError."""
         path = self.calibration_path(name)
-        return load(path) if path.exists() else None
+        return replace(load(path), trims=load_trims(self._trims_path(name))) if path.exists() else None
+
+    def save_calibration(self, name: str, calibration: ArmCalibration) -> None:
+        """Store a named arm's calibration and its trims. Raises PortError, OSError."""
+        calibration.save(self.calibration_path(name))
+        self._trims_path(name).unlink(missing_ok=True)
+        if any(calibration.trims):
+            self._trims_path(name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._trims_path(name), trims_to_json(calibration.trims).encode("utf-8"), replace=True)
+
+    def _trims_path(self, name: str) -> Path:
+        """Return the path of a named arm's corrections of its zeros, which LeRobot's format does not have."""
+        return self.folder / _TRIMS_FOLDER / self.calibration_path(name).name
 
     def _find_registered(self, name: str) -> RegisteredArm:
         """Return the arm with a name. Raises PortError, which lists the names."""

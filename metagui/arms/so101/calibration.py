@@ -16,7 +16,7 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.stops import choose_stops
+from metagui.arms.so101.stops import choose_stops, find_middle
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class ArmCalibration:
 
     joints: tuple[JointCalibration, ...]
     """The joints in bus order."""
+    trims: tuple[float, ...] = ()
+    """Corrections that are added to the joint angles, rad, by eye; empty for none. Not part of LeRobot's file."""
 
     def find_unlimited(self) -> list[str]:
         """Return the names of the joints that have stops but no range; LeRobot does not limit the wrist roll."""
@@ -176,7 +178,7 @@ def _parse_joint(name: str, values: Any) -> JointCalibration:
 
 
 def _mid_angle(values: JointCalibration, name: str, stops: Stops) -> float:
-    """Return the angle at the middle of a calibrated range, rad.
+    """Return the angle in the middle between the stops, rad, for the gripper in the middle of its range.
 
     A gripper counts from its closed end, because jaws differ in how far they open: 1418 to 1590 ticks on real arms.
     """
@@ -185,6 +187,11 @@ def _mid_angle(values: JointCalibration, name: str, stops: Stops) -> float:
     if name == _GRIPPER:
         return stops.lower + values.travel * RAD_PER_TICK / 2
     return (stops.lower + stops.upper) / 2
+
+
+def _mid_ticks(values: JointCalibration, name: str, stops: Stops) -> float:
+    """Return the position that has the angle of ``_mid_angle``, ticks."""
+    return (values.range_min + values.range_max) / 2 if name == _GRIPPER else find_middle(values, stops)
 
 
 class TickConversion:
@@ -199,10 +206,13 @@ class TickConversion:
         values = calibration.joints
         stops = choose_stops([v.travel for v in values])
         self.signs = np.array([-1.0 if v.drive_mode else 1.0 for v in values])
-        self.mid_ticks = np.array([(v.range_min + v.range_max) / 2 for v in values])
-        self.mid_angles = np.array(
-            [_mid_angle(v, joint.name, stop) for v, joint, stop in zip(values, joints, stops, strict=True)]
+        self.mid_ticks = np.array(
+            [_mid_ticks(v, j.name, stop) for v, j, stop in zip(values, joints, stops, strict=True)]
         )
+        self.mid_angles = np.array(
+            [_mid_angle(v, j.name, stop) for v, j, stop in zip(values, joints, stops, strict=True)]
+        )
+        self.mid_angles += calibration.trims or 0.0
         self._is_continuous = np.array([v.is_unlimited for v in values])
         ends = self.to_angles(np.array([[v.range_min for v in values], [v.range_max for v in values]]))
         lower = np.maximum(ends.min(axis=0), [joint.lower for joint in joints])

@@ -11,10 +11,13 @@ from metagui.arms.so101.calibration import (
     ArmCalibration,
     CalibrationError,
     NotCalibratedError,
+    load,
 )
+from metagui.arms.so101.stops import choose_stops, complete_ranges, describe_completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 TRAVEL_FRACTION_RANGE = (0.7, 1.4)
 """Smallest and largest plausible travel of a joint as a fraction of the model's."""
@@ -54,6 +57,17 @@ def describe_doubts(calibration: ArmCalibration) -> list[str]:
                 "from stop to stop."
             )
     return doubts
+
+
+def import_calibration(path: Path) -> tuple[ArmCalibration, list[str]]:
+    """Return a calibration file of another program, with its ranges completed, and texts on what to check.
+
+    Raises CalibrationError.
+    """
+    read = load(path)
+    completed, changed = complete_ranges(read, choose_stops([joint.travel for joint in read.joints]))
+    message = describe_completed(changed)
+    return completed, [*([message] if message else []), *describe_doubts(completed)]
 
 
 def require_own_servos(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import ArmError, Command, JointState, read_only_copy
+from metagui.arms.arm import ArmError, Command, GuidingStiffness, JointState, read_only_copy
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.line_messages import describe_latency
@@ -25,6 +25,7 @@ from metagui.arms.so101.protection.alarms import CURRENT_UNIT_A, AlarmMonitor
 from metagui.arms.so101.protection.grip import GripLimiter, GripSettings
 from metagui.arms.so101.protection.supply import describe_weak_supply, require_safe_supply
 from metagui.arms.so101.protection.temporary_registers import CONNECTED_ACCELERATION, TemporaryRegisters
+from metagui.arms.so101.soft_guiding import SoftGuiding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +88,12 @@ class LiveServos:
         self.warnings: list[str] = []
         """Texts on what is wrong with the arm, but does not keep it from being used."""
         self.hand_guiding = False
-        """True while the torque is off for hand guiding."""
+        """True while a person guides the arm by hand."""
         self._clock = clock
         self._registers = TemporaryRegisters(chain.bus, chain.ids, register_file)
         self._reading_count = 0
         self._angles: FloatArray = np.zeros(len(self.joints))
+        self._guiding: SoftGuiding | None = None
         self.alarms = AlarmMonitor([joint.name for joint in self.joints])
 
     # Torque
@@ -137,12 +139,46 @@ class LiveServos:
         for index, each in enumerate(feedback.list_feedback()):
             if each.status & ServoStatus.OVERLOAD:
                 self.chain.restart_torque(self.chain.ids[index], goals[index])
-        self.hand_guiding = False
+        self.hand_guiding, self._guiding = False, None
 
-    def disable_torque(self) -> None:
-        """Switch the torque off; the arm sinks unless a person holds it. Raises ArmError."""
-        self.hand_guiding = True
-        self.chain.disable_torque()
+    @property
+    def limp(self) -> bool:
+        """Return whether the torque is off for hand guiding."""
+        return self.hand_guiding and self._guiding is None
+
+    def start_guiding(self, stiffness: GuidingStiffness) -> None:
+        """Switch the torque off, or let the motors carry the arm and follow the hand. Raises ArmError."""
+        from metagui.arms.simulation.gravity import GravityModel
+
+        if stiffness is GuidingStiffness.LIMP:
+            was_soft, self.hand_guiding, self._guiding = self._guiding is not None, True, None
+            self.chain.disable_torque()
+            if was_soft:
+                self._registers.reset(reg.TORQUE_LIMIT)
+            return
+        if self.limp:
+            self.enable_torque()
+        self._feedback.read_now()
+        angles = self.conversion.to_angles(np.array(self._feedback.get_positions()))
+        guiding = SoftGuiding(angles, stiffness, GravityModel().compute_torques)
+        originals = self._registers.originals[reg.TORQUE_LIMIT]
+        limits = [round(1000 * limit) for limit in guiding.compute_torque_limits()]
+        self._registers.set(
+            reg.TORQUE_LIMIT,
+            {i: min(originals[i], limit) for i, limit in zip(self.chain.ids, limits, strict=True)},
+        )
+        self.hand_guiding, self._guiding = True, guiding
+
+    def hold(self) -> None:
+        """Hold the present position with full torque, which ends hand guiding. Raises ArmError."""
+        if self.limp:
+            self.enable_torque()
+        elif self._guiding is None:
+            self.hold_position()
+            return
+        self.hand_guiding, self._guiding = False, None  # a softly guided arm keeps its goals, which carry its weight
+        self._registers.reset(reg.TORQUE_LIMIT)
+        self._grip.begin()
 
     def clear_overload(self) -> None:
         """End the overloads: the torque of these servos is switched off and on at their present positions.
@@ -153,11 +189,12 @@ class LiveServos:
         overloaded = self.alarms.overloaded
         present = self.conversion.clip(self._feedback.get_positions())
         for index in sorted(overloaded):
-            if not self.hand_guiding:
+            if not self.limp:
                 self.chain.restart_torque(self.chain.ids[index], present[index])
                 self._goals.note_goal(self.chain.ids[index], present[index])
         self.alarms.forget_overload(overloaded)
-        self._grip.begin()
+        if not self.hand_guiding:
+            self._grip.begin()
 
     def release(self) -> None:
         """Write back the registers that were changed. Raises ArmError."""
@@ -175,6 +212,8 @@ class LiveServos:
         feedback = self._feedback.as_array()
         self.alarms.observe(self._feedback.list_feedback(), now)
         self._angles = self.conversion.unwrap(self.conversion.to_angles(feedback[:, 0]), self._angles)
+        if self._guiding is not None:
+            self._follow_hand(self._guiding, feedback)
         return JointState(
             time=now,
             positions=read_only_copy(self._angles),
@@ -197,6 +236,15 @@ class LiveServos:
             self.hold_position()
         self._grip.update(self._goals.last_goals[-1], self._feedback.list_feedback()[-1], self._clock())
         return self._as_command(self._goals.last_goals)
+
+    def _follow_hand(self, guiding: SoftGuiding, feedback: FloatArray) -> None:
+        """Send the goals that follow the hand, if they differ from the last ones."""
+        velocities, loads = self.conversion.to_velocities(feedback[:, 1]), self.conversion.signs * feedback[:, 2] / 1000
+        last = self._goals.last_goals
+        goals = guiding.follow(self._angles, velocities, loads, self.conversion.to_angles(np.array(last)))
+        ticks = self.conversion.to_ticks(goals)
+        if ticks != last:
+            self._goals.move_towards(ticks)
 
     def get_present_command(self) -> Command:
         """Return the last reported positions, within the limits, as a command."""
@@ -230,7 +278,7 @@ class LiveServos:
         """Check at intervals, or at once if a servo is too hot, that all servos hold. Raises TorqueLostError."""
         self._reading_count += 1
         overheated = self._feedback.find_overheated()
-        if self.hand_guiding or (
+        if self.limp or (
             self._reading_count % self.settings.torque_check_interval and overheated <= self._goals.torque_lost
         ):
             return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnectedError
+from metagui.arms.arm import Command, ConnectionLostError, GuidingStiffness, JointState, NotConnectedError
 from metagui.arms.feetech.bus import BusCounters, ServoBus
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.kinematics import JOINTS
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Joint
     from metagui.arms.feetech.serial_port import Port
     from metagui.arms.so101.calibration import ArmCalibration
+
+
+HOLDS_TEXT = "The servos hold their last position while they have power."
+SINKS_TEXT = "The torque was off: support the arm, or it sinks."
 
 
 class SO101Arm:
@@ -79,6 +83,12 @@ class SO101Arm:
         servos = self._servos
         return servos is not None and servos.hand_guiding
 
+    @property
+    def limp(self) -> bool:
+        """Return whether the torque is off for hand guiding."""
+        servos = self._servos
+        return servos is not None and servos.limp
+
     def connect(self) -> None:
         """Open the port, check the servos and switch the torque on at their present positions.
 
@@ -122,15 +132,15 @@ class SO101Arm:
     def hold(self) -> None:
         """Hold the present position with torque, which ends hand guiding. Raises ArmError if that is impossible."""
         with self._connection() as servos:
-            if servos.hand_guiding:
-                servos.enable_torque()
-            else:
-                servos.hold_position()
+            servos.hold()
 
-    def start_hand_guiding(self) -> None:
-        """Switch the torque off for hand guiding; the arm sinks unless a person holds it. Raises ArmError."""
+    def start_hand_guiding(self, stiffness: GuidingStiffness = GuidingStiffness.LIMP) -> None:
+        """Switch the torque off, or let the motors carry the arm and follow the hand at every reading.
+
+        A limp arm sinks unless a person holds it. Raises ArmError.
+        """
         with self._connection() as servos:
-            servos.disable_torque()
+            servos.start_guiding(stiffness)
 
     def disconnect(self, disable_torque: bool = False) -> None:
         """Hold, then close; the servos continue to hold unless ``disable_torque`` is set. Raises ArmError."""
@@ -139,7 +149,7 @@ class SO101Arm:
         try:
             with self._connection() as servos:
                 if disable_torque:
-                    servos.disable_torque()
+                    servos.start_guiding(GuidingStiffness.LIMP)
                 else:
                     self.hold()
                 servos.release()
@@ -198,11 +208,13 @@ class SO101Arm:
                 raise NotConnectedError(f"{self.name} is not connected; nothing moved. Press Connect first.")
             try:
                 yield self._servos
-            except ServosLostError:
-                raise
-            except ConnectionLostError:
-                self._close()
-                raise
+            except ConnectionLostError as error:
+                torque_off = self._servos is not None and self._servos.hand_guiding
+                if not isinstance(error, ServosLostError):
+                    self._close()
+                if str(error).endswith((SINKS_TEXT, HOLDS_TEXT)):  # of a nested call
+                    raise
+                raise type(error)(f"{error} {SINKS_TEXT if torque_off else HOLDS_TEXT}") from error
 
     def _close(self) -> None:
         servos, self._servos = self._servos, None

@@ -1,19 +1,26 @@
-"""The stops of an SO-101's joints: at which angles they are, for calibrations and the emulated arm.
+"""The stops of an SO-101's joints, and the zeros that follow from them and from corrections by eye.
 
-Real stops are not symmetric about the model's zero. An emulated arm has the limits of the model, unless it is given
-the real ones; a calibration shows which, because the travels differ.
+Real stops are not symmetric about the model's zero. An ideal emulated arm has the limits of the model; a calibration
+shows which, because the travels differ. A range that was recorded by hand may not reach one of the stops. LeRobot's
+calibration begins with the arm held near its zero pose, which becomes position 2047, so the end is known at which the
+stop was reached.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from metagui.arms.so101.calibration import ArmCalibration, JointCalibration
 
 
 class Stops(NamedTuple):
@@ -42,6 +49,16 @@ REAL_STOPS = tuple(
 """Stops of a real arm. The wrist roll has none that is known, and keeps the model's limits."""
 MAX_TRAVEL_DIFFERENCE = 0.02
 """Largest difference of every travel from the model's at which an arm has the model's stops, as a fraction."""
+HELD_TICKS = TICKS_PER_TURN // 2 - 1
+"""Position, ticks, of the pose in which LeRobot's calibration begins."""
+SHORT_RANGE_TICKS = round(math.radians(3.0) / RAD_PER_TICK)
+"""Missing travel from which on a range does not reach both stops, ticks."""
+DECISIVE_TICKS = round(math.radians(2.0) / RAD_PER_TICK)
+"""Smallest difference between the two ends' distances that tells which stop was reached, ticks."""
+CENTRED_TICKS = 4
+"""Distance from position 2047 at which a range was centred by a program, and tells nothing, ticks."""
+MAX_TRIM_RAD = math.radians(15.0)
+"""Largest correction of a zero by eye, rad."""
 
 
 def choose_stops(travels: Sequence[int]) -> tuple[Stops, ...]:
@@ -52,3 +69,77 @@ def choose_stops(travels: Sequence[int]) -> tuple[Stops, ...]:
         if joint.name in _REAL_STOPS_DEG
     )
     return MODEL_STOPS if is_model else REAL_STOPS
+
+
+def find_middle(values: JointCalibration, stops: Stops) -> float:
+    """Return the position in the middle between a joint's stops, ticks."""
+    middle = (values.range_min + values.range_max) / 2
+    travel = (stops.upper - stops.lower) / RAD_PER_TICK
+    if values.is_unlimited or travel - values.travel < SHORT_RANGE_TICKS or abs(middle - HELD_TICKS) <= CENTRED_TICKS:
+        return middle
+    lower = -stops.upper if values.drive_mode else stops.lower
+    low_middle, high_middle = values.range_min + travel / 2, values.range_max - travel / 2
+    to_zero = -(lower / RAD_PER_TICK + travel / 2)
+    low_distance, high_distance = (abs(each + to_zero - HELD_TICKS) for each in (low_middle, high_middle))
+    if abs(low_distance - high_distance) < DECISIVE_TICKS:
+        return middle
+    return low_middle if low_distance < high_distance else high_middle
+
+
+def complete_ranges(calibration: ArmCalibration, stops: Sequence[Stops]) -> tuple[ArmCalibration, tuple[str, ...]]:
+    """Return a calibration whose ranges reach the stops, and the names of the joints that were changed.
+
+    The gripper is left: jaws differ in how far they open.
+    """
+    joints, changed = [], []
+    for joint, values, stop in zip(JOINTS, calibration.joints, stops, strict=True):
+        middle = find_middle(values, stop)
+        if joint.name != JOINTS[-1].name and middle != (values.range_min + values.range_max) / 2:
+            half = (stop.upper - stop.lower) / RAD_PER_TICK / 2
+            lowest, highest = max(math.ceil(middle - half), 0), min(math.floor(middle + half), TICKS_PER_TURN - 1)
+            values = replace(values, range_min=lowest, range_max=highest)
+            changed.append(joint.name)
+        joints.append(values)
+    return replace(calibration, joints=tuple(joints)), tuple(changed)
+
+
+def describe_completed(names: Sequence[str]) -> str:
+    """Return the message on joints whose ranges were completed; empty if there are none."""
+    if not names:
+        return ""
+    return (
+        f"{', '.join(names)} stopped short of an end when this calibration was made. The missing part was added from "
+        "the arm's real stops. Compare the arm with the model in a pose, and trim a zero that differs."
+    )
+
+
+def load_trims(path: Path) -> tuple[float, ...]:
+    """Load corrections of the zeros (J,), rad; none if there is no valid file, whose loss is harmless."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        trims = tuple(math.radians(float(document.get(joint.name, 0.0))) for joint in JOINTS)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return ()
+    return trims if all(abs(trim) <= MAX_TRIM_RAD for trim in trims) else ()
+
+
+def trims_to_json(trims: Sequence[float]) -> str:
+    """Return the JSON text of corrections (J,), rad; the file is in degrees."""
+    degrees = {joint.name: round(math.degrees(trim), 2) for joint, trim in zip(JOINTS, trims, strict=True)}
+    return json.dumps(degrees, indent=4)
+
+
+def change_trims(trims: Sequence[float], changes: Mapping[str, float]) -> tuple[float, ...]:
+    """Return trims (J,), rad, with those of some joints, by name, replaced. Raises ValueError."""
+    unknown = set(changes) - {joint.name for joint in JOINTS}
+    if unknown:
+        raise ValueError(
+            f"there is no {', '.join(sorted(unknown))}; the joints are {', '.join(j.name for j in JOINTS)}"
+        )
+    too_large = [name for name, trim in changes.items() if not abs(trim) <= MAX_TRIM_RAD]
+    if too_large:
+        raise ValueError(
+            f"{', '.join(too_large)} would be trimmed by more than {math.degrees(MAX_TRIM_RAD):.0f}°; calibrate again"
+        )
+    before = trims or (0.0,) * len(JOINTS)
+    return tuple(changes.get(joint.name, trim) for joint, trim in zip(JOINTS, before, strict=True))

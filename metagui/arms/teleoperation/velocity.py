@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S
-from metagui.arms.control.tick import TICKS_PER_DECISION
+from metagui.arms.control.tick import GO_HOME_FIRST, TICKS_PER_DECISION, JointMove
 from metagui.arms.kinematics import (
     GRIPPER_CLOSED_RAD,
     GRIPPER_OPEN_RAD,
     MAX_DISPLACEMENT_M,
     MAX_YAW_CHANGE_RAD,
     ToolMotion,
+    has_cartesian_way,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class VelocityController:
         self._clock = clock
         self._lock = threading.Lock()
         self._request: _VelocityRequest | None = None
+        self._moving = False
 
     def set_velocity(self, vx: float, vy: float, vz: float, turn_rate: float, gripper_open: bool) -> None:
         """Request a velocity, m/s forward, left, up, rad/s about the vertical; it expires unless repeated.
@@ -76,12 +78,20 @@ class VelocityController:
         with self._lock:
             self._request = _VelocityRequest(velocity[:3], clipped, gripper_open, self._clock())
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the motion until the next decision: zero after expiry, None before the first velocity."""
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
+        """Return the motion until the next decision: zero after expiry, None before the first velocity.
+
+        From a pose where the tool cannot move in a line, the first motion is the way home.
+        """
         with self._lock:
             request = self._request
         if request is None:
             return None
         duration = DECISION_PERIOD_S if self._clock() - request.received_at <= VELOCITY_TIMEOUT_S else 0.0
+        moves = duration > 0.0 and bool(request.turn_rate or request.velocity.any())
+        was_moving, self._moving = self._moving, moves
+        if moves and not was_moving and not has_cartesian_way(observation.joints.positions):
+            self._moving = False
+            return GO_HOME_FIRST
         gripper = GRIPPER_OPEN_RAD if request.gripper_open else GRIPPER_CLOSED_RAD
         return ToolMotion(request.velocity * duration, request.turn_rate * duration, gripper)

@@ -28,36 +28,46 @@ def adapt(
     task: Annotated[str, typer.Argument(help="The task to adapt to.")],
     take: Annotated[list[str] | None, typer.Option(help="Name of a take to adapt to; repeat for more.")] = None,
     prior: PriorFile = None,
+    rehearsal: Annotated[
+        bool, typer.Option("--rehearsal/--no-rehearsal", help="Choose among the candidates by runs in simulation.")
+    ] = True,
     library: LibraryFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Adapt a policy to the takes of a task and save it with them for metagui run."""
+    """Adapt a policy to the takes of a task and save it with them for metagui run.
+
+    The policy is saved before the rehearsal begins: Ctrl+C then keeps it.
+    """
     opened = open_library(library)
     takes = load_takes(opened, task, take)
     started = time.perf_counter()
     start = load_prior(prior, opened)
     warm_start = _find_warm_start(start, opened, takes)
-    adapted = _adapt(start, takes, warm_start)
     path = adapted_policy_path(opened, task)
     path.parent.mkdir(parents=True, exist_ok=True)
+    adapted = _adapt(start, takes, warm_start, path, rehearsal)
     adapted.save(path)
     document: dict[str, Any] = {"task": task, "file": str(path), "takes": [each.name for each in takes]}
     document |= _describe_policy(adapted)
     document |= {"seconds": round(time.perf_counter() - started, 3), "nearest": next(iter(warm_start), None)}
     _print_notes(document)
-    rows = [(index + 1, skill.choice, skill.reason) for index, skill in enumerate(adapted.skills)]
+    rows = [(i + 1, *row) for i, row in enumerate(zip(adapted.choices, adapted.reasons, strict=True))]
     print_result(document, ("segment", "policy", "why"), rows, as_json, f"{task}, adapted to {len(takes)} takes")
 
 
 def _describe_policy(adapted: "TaskPolicy") -> dict[str, Any]:
     """Return adapted policies as JSON; ``clicks`` and ``odd_takes`` are the keys of version 0.1."""
     segments = [
-        {"choice": skill.choice, "reason": skill.reason, "held_out_losses": dict(skill.held_out)}
-        for skill in adapted.skills
+        {"choice": choice, "reason": reason, "held_out_losses": dict(skill.held_out)}
+        for choice, reason, skill in zip(adapted.choices, adapted.reasons, adapted.skills, strict=True)
     ]
+    rehearsal = adapted.provenance.rehearsal
     notes = list(adapted.provenance.notes)
     outliers = [outlier.to_dict() for outlier in adapted.provenance.outlier_takes]
-    return {"segments": segments, "clicks": segments, "notes": notes, "outlier_takes": outliers, "odd_takes": outliers}
+    return {
+        "segments": segments, "clicks": segments, "notes": notes, "outlier_takes": outliers, "odd_takes": outliers,
+        "rehearsal": None if rehearsal is None else rehearsal.to_dict(),
+    }  # fmt: skip
 
 
 def _print_notes(document: dict[str, Any]) -> None:
@@ -91,16 +101,27 @@ def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstrat
     return find_warm_start(neighbours, lambda name: adapted_policy_path(library, name))
 
 
-def _adapt(prior: "Prior", takes: "list[Demonstration]", neighbours: "dict[str, Path]") -> "TaskPolicy":
-    """Run the adaptation with a progress bar."""
+def _adapt(
+    prior: "Prior", takes: "list[Demonstration]", neighbours: "dict[str, Path]", path: "Path", rehearse: bool
+) -> "TaskPolicy":
+    """Run adaptation and rehearsal with a progress bar; save the policy at ``path`` before the rehearsal."""
     from metagui.learning.adaptation.adaptation import adapt_task
     from metagui.learning.adaptation.task_policy import load_readable_policies
+    from metagui.learning.rehearsal.rehearsal import RehearsalStep
+    from metagui.learning.rehearsal.rehearsed_adaptation import PolicyReady, adapt_and_rehearse
 
     with make_progress_bar() as bar:
         job = bar.add_task("adapting", total=None, status="")
 
-        def show(step: "AdaptationStep") -> None:
-            status = f"{step.candidate}: held-out loss {step.query_loss:.3f}, {step.zero_step_loss:.3f} before"
-            bar.update(job, total=step.segment_count, completed=step.segment_index, status=status)
+        def show(step: "AdaptationStep | PolicyReady | RehearsalStep") -> None:
+            if isinstance(step, PolicyReady):
+                step.policy.save(path)
+            elif isinstance(step, RehearsalStep):
+                status = f"{step.candidate}: {step.successes} of {step.runs}"
+                bar.update(job, description="rehearsing", total=step.scenes, completed=step.scene, status=status)
+            else:
+                status = f"{step.candidate}: held-out loss {step.query_loss:.3f}, {step.zero_step_loss:.3f} before"
+                bar.update(job, total=step.segment_count, completed=step.segment_index, status=status)
 
-        return run_to_end(adapt_task(prior, takes, neighbours=load_readable_policies(neighbours)), show)
+        adapt = adapt_and_rehearse if rehearse else adapt_task
+        return run_to_end(adapt(prior, takes, neighbours=load_readable_policies(neighbours)), show)

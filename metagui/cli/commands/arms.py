@@ -1,11 +1,12 @@
-"""Commands for the real and the emulated arm: ``arms``, ``calibrate``, ``setup-motors`` and ``emulate-arm``."""
+"""Commands for the real and the emulated arm: ``arms``, ``relax``, ``calibrate``, ``setup-motors``, ``emulate-arm``."""
 
 import json
 import signal
 import threading
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -27,8 +29,35 @@ BAR_WIDTH_CHARACTERS = 24
 """Width of a joint's bar, characters."""
 
 
+class LatencyName(StrEnum):
+    """Adapters with a known latency; the keys of ``LATENCY_PROFILES``."""
+
+    CH343 = "ch343"
+    CP210X = "cp210x"
+    FTDI = "ftdi"
+    FTDI_UNALIGNED = "ftdi-unaligned"
+    FTDI_1MS = "ftdi-1ms"
+    HUB = "hub"
+    NETWORK = "network"
+
+
+class MotorVoltage(StrEnum):
+    """Voltages for which motors are made, V."""
+
+    LOW = "7.4"
+    HIGH = "12"
+
+
 @app.command(cls=CommandWithAliases)
-def arms(as_json: AsJson = False) -> None:
+def arms(
+    details: Annotated[
+        bool, typer.Option("--details", help="List the motors too: model, supply, temperature, load, faults.")
+    ] = False,
+    port: Annotated[
+        list[str] | None, typer.Option(help="Port whose motors are listed; all USB ports if not given. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the USB serial ports with the arms on them, and the named arms that are not plugged in."""
     from metagui.arms.feetech.serial_port import list_usb_ports
     from metagui.arms.so101.arm_registry import ArmRegistry
@@ -38,39 +67,64 @@ def arms(as_json: AsJson = False) -> None:
     rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
     elsewhere = [arm for arm in registry.list_arms() if arm.name not in {port["name"] for port in found}]
     rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
-    document = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
-    print_result(document, ("port", "arm", "adapter"), rows, as_json)
+    document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
+    if details or port:
+        document["motors"] = _print_motors(registry, port or [entry["device"] for entry in found], as_json)
+    if as_json or not port:
+        print_result(document, ("port", "arm", "adapter"), rows, as_json)
     if not found:
         print_note("No arm is plugged in. `metagui emulate-arm` makes one to try things on.")
 
 
 @app.command(cls=CommandWithAliases)
+def relax(
+    arm: Annotated[str, typer.Option(help="Name or port of the arm; `metagui arms` lists them.")],
+    seconds: Annotated[int, typer.Option(min=0, max=60, help="Length of the countdown, s.")] = 5,
+) -> None:
+    """Let an arm go gently: after a countdown its torque falls over three seconds, then it is limp. Ctrl+C cancels."""
+    from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.cli.motor_tools import relax_arm
+
+    relax_arm(ArmRegistry(), arm, seconds)
+    print_note("The arm is limp.")
+
+
+@app.command(cls=CommandWithAliases)
 def calibrate(
-    port: Annotated[str, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")],
+    port: Annotated[str | None, typer.Option(help="Port of the arm; `metagui arms` lists the ports.")] = None,
     name: Annotated[str | None, typer.Option(help="Name the arm, and store a copy of the calibration.")] = None,
     file: Annotated[
         Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
+    ] = None,
+    trim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
-    from metagui.arms.so101.calibration import load
-    from metagui.arms.so101.calibration_checks import describe_doubts
+    from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
     from metagui.arms.so101.motors import open_for_setup
+    from metagui.cli.motor_tools import trim_zeros
 
+    if trim:
+        trim_zeros(name, trim, as_json)
+        return
+    if port is None:
+        raise typer.BadParameter("give the port of the arm", param_hint="--port")
     if name is not None:
         check_name(name)
-    imported = None if file is None else load(file)
+    imported, doubts = (None, []) if file is None else import_calibration(file)
     registry = ArmRegistry()
     with open_for_setup(port, registry.open_port) as chain:
         calibration = imported or _run_sweep(chain)
         chain.write_calibration(calibration)
     if name is not None:
         registry.register(name, port)
-        calibration.save(registry.calibration_path(name))
+        registry.save_calibration(name, calibration)
     _print_calibration(calibration, as_json)
-    for doubt in describe_doubts(calibration):
+    for doubt in doubts or describe_doubts(calibration):
         print_note(doubt)
 
 
@@ -118,30 +172,55 @@ def emulate_arm(
     lost: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies that are lost.")] = 0.0,
     corrupted: Annotated[float, typer.Option(min=0.0, max=1.0, help="Fraction of replies with a wrong bit.")] = 0.0,
     echo: Annotated[bool, typer.Option("--echo", help="Repeat what is sent, as some adapters do.")] = False,
+    ideal: Annotated[
+        bool, typer.Option("--ideal", help="Stops of the model, no play and no sag, instead of those of a real arm.")
+    ] = False,
+    motors: Annotated[int, typer.Option(min=1, max=12, help="Number of motors, with the ids from 1 on.")] = 6,
+    latency: Annotated[
+        LatencyName | None, typer.Option(help="Latency of this adapter; a pseudo-terminal has none.")
+    ] = None,
+    motor_voltage: Annotated[
+        MotorVoltage, typer.Option(help="Voltage for which the motors are made, V.")
+    ] = MotorVoltage.LOW,
+    supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
 ) -> None:
-    """Emulate an SO-101 on a serial port in real time, until Ctrl+C."""
-    import itertools
-
-    import numpy as np
-
-    from metagui.arms.emulator.emulated_arm import EmulatedArm
+    """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.emulated_port import serve
-    from metagui.arms.emulator.guided_sweep import sweep_by_hand
-    from metagui.arms.simulation.simulated_arm import SimulatedArm
+    from metagui.arms.emulator.latency import LATENCY_PROFILES
+    from metagui.cli.motor_tools import make_emulated_arm
 
-    mount_offsets = np.random.default_rng(seed).integers(0, 4096, 6).tolist()
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    arm = EmulatedArm(SimulatedArm(seed), mount_offsets, faults)
+    arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided)
+    arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
-    if hand_guided:
-        arm.follow_hand_path(itertools.chain.from_iterable(sweep_by_hand() for _ in itertools.count()))
     stop = threading.Event()
     # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve(arm, typer.echo, stop)
+    serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
+
+
+def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:
+    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
+    from metagui.arms.arm import ArmError
+    from metagui.cli.motor_tools import DETAIL_COLUMNS, inspect_port, make_detail_row
+
+    found: dict[str, object] = {}
+    for device in devices:
+        try:
+            motors = inspect_port(registry, device)
+        except ArmError as error:
+            found[device] = {"problem": str(error)}
+            print_note(str(error))
+            continue
+        found[device] = [asdict(motor) for motor in motors]
+        if not as_json:
+            print_result(None, DETAIL_COLUMNS, map(make_detail_row, motors), False, f"Motors on {device}")
+        if not motors:
+            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
+    return found
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -47,6 +47,9 @@ def evaluate(
     scenes: Annotated[int, typer.Option(min=1, help="Number of unseen scenes of each program.")] = 5,
     families: Families = "",
     candidates: CandidateNames = "",
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Choose candidates by rehearsal, as metagui adapt does; slower.")
+    ] = False,
     workers: WorkerCount = None,
     seed: Seed = 0,
     prior: PriorFiles = None,
@@ -62,7 +65,7 @@ def evaluate(
 
     path = programs or resources_dir() / "programs" / "test.json"
     chosen = parse_choices(EVALUATED_CANDIDATES, candidates, "candidate") or EVALUATED_CANDIDATES
-    settings = EvaluationSettings(parse_counts(shots), scenes, seed, chosen, workers=workers)
+    settings = EvaluationSettings(parse_counts(shots), scenes, seed, chosen, workers=workers, rehearse=rehearse)
     tasks = filter_families(load_programs(path), families)
     priors = [load_prior(file) for file in prior] if prior else [load_prior(None)]
     document: dict[str, Any] = {"programs": path.name, "priors": [each.id for each in priors]}

@@ -103,6 +103,8 @@ def record(
         raise CommandError(
             f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."
         )
+    if take.success is False:
+        raise CommandError(f"{take.notes} The take is stored as {take.task} {name}, marked as failed.")
 
 
 @contextlib.contextmanager
@@ -165,10 +167,11 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
     if demonstrator.instruction_index < 0:
         recorder.abort()
         raise CommandError(
-            f"The first instruction of {chosen.name!r} cannot be done in this scene. Nothing was recorded; "
-            "choose another scene with --seed, or move the object with --object."
+            f"The first instruction of {chosen.name!r} cannot be done in this scene: {demonstrator.failure_reason} "
+            "Nothing was recorded; choose another scene with --seed, or move the object with --object."
         )
-    return replace(recorder.stop(), success=demonstrator.success_monitor.is_successful(last.observation))
+    success = demonstrator.success_monitor.is_successful(last.observation)
+    return replace(recorder.stop(), success=success, notes="" if success else demonstrator.describe_failure())
 
 
 def _record_hand_guiding(loop: "ControlLoop", recorder: "Recorder", request: RecordingRequest) -> "Demonstration":
@@ -219,11 +222,13 @@ def _record_until_interrupted(
     from metagui.demonstrations.recording.segmentation import ensure_segmented
 
     recorder.start(request.task, loop.arm, loop.scene, method)
+    failure = ""
     try:
         with interruptible():
             run_controller(loop, controller, request.seconds, (recorder.on_tick,), lambda: _has_failed(recorder))
     except KeyboardInterrupt:
         print_note("Stopped; the arm holds.")
     except CommandError as error:
-        print_note(f"{error} The recording up to that moment is saved.")
-    return ensure_segmented(recorder.stop())
+        failure = str(error)
+    take = ensure_segmented(recorder.stop())
+    return replace(take, success=False, notes=failure) if failure else take

@@ -8,13 +8,16 @@ import typer
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
-from metagui.cli.library import adapted_policy_path, open_library
+from metagui.cli.library import adapted_policy_path, is_usable, load_intact_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, SceneSeed
 from metagui.cli.output import CommandError, print_note, print_result
 from metagui.cli.programs import choose_program, execute_setup
 
 if TYPE_CHECKING:
     from metagui.arms.control.loop import ControlLoop
+    from metagui.arms.control.tick import Controller, Tick
+    from metagui.demonstrations.storage.library import Library
+    from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.adaptation.task_policy import TaskPolicy
 
 MAX_RUN_S = 120.0
@@ -26,7 +29,8 @@ def run(
     task: Annotated[str, typer.Argument(help="The task to run; adapt it first.")],
     seed: SceneSeed = None,
     program: Annotated[
-        Path | None, typer.Option(help="File of task programs (JSON): the task's program judges the success.")
+        Path | None,
+        typer.Option(help="File of task programs (JSON): the task's program judges the success, instead of its takes."),
     ] = None,
     arm: ArmAddress = None,
     objects: ObjectPlacements = None,
@@ -44,41 +48,69 @@ def run(
     scene = draw_seed() if seed is None else seed
     with connect_arm(arm, objects, scene) as connected:
         print_note(f"Running {task!r} {f'in scene {scene}' if arm is None else f'on {connected.name}'} …")
-        outcome, success = _run_policies(ControlLoop(connected, connected), adapted, task, program, fast)
+        loop = ControlLoop(connected, connected)
+        if program is None:
+            outcome, failure = _run_judged_by_takes(loop, adapted, open_library(library), task, fast)
+        else:
+            outcome, failure = _run_judged_by_program(loop, adapted, program, task, fast)
+    success = None if failure is None else outcome == "done" and not failure
     done = outcome == "done" and success is not False
     where = scene if arm is None else arm
-    document = {"task": task, "scene": where, "outcome": outcome, "achieved": success, "done": done}
-    verdict = {None: "not judged: name its --program", True: "yes", False: "no"}[success]
+    document = {
+        "task": task, "scene": where, "outcome": outcome, "achieved": success, "failure": failure or "", "done": done
+    }  # fmt: skip
+    verdict = {None: "not judged", True: "yes", False: "no"}[success]
     print_result(document, ("task", "scene", "outcome", "achieved"), [(task, where, outcome, verdict)], as_json)
     if not done:
+        why = [f"it {outcome}"] if outcome != "done" else []
+        print_note(f"{task!r} was not done: {'; '.join(why + ([failure] if failure else []))}. The arm holds.")
         raise typer.Exit(1)
 
 
-def _run_policies(
-    loop: "ControlLoop", adapted: "TaskPolicy", task: str, program: Path | None, fast: bool
-) -> tuple[str, bool | None]:
-    """Run the policies; return their outcome and whether the task succeeded, None if it was not judged."""
-    from metagui.cli.realtime import run_controller
+def _run_judged_by_takes(
+    loop: "ControlLoop", adapted: "TaskPolicy", library: "Library", task: str, fast: bool
+) -> tuple[str, str | None]:
+    """Run the policies; return their outcome and what the takes show but was not achieved, None if not judged."""
+    from metagui.learning.adaptation.replay_rollout import make_rollout_controller
+    from metagui.learning.rehearsal.judged_run import make_judged_run
+
+    policy = make_rollout_controller(adapted, loop.scene.objects)
+    names = [take.name for take in library.list_takes(task) if is_usable(take)]
+    judged = make_judged_run(policy, load_intact_takes(library, task, names), loop.scene.objects)
+    _run_to_end(loop, judged or policy, policy, fast)
+    return policy.outcome, None if judged is None else "; ".join(judged.failures)
+
+
+def _run_judged_by_program(
+    loop: "ControlLoop", adapted: "TaskPolicy", program: Path, task: str, fast: bool
+) -> tuple[str, str | None]:
+    """Run the policies after a program's setup; return their outcome and what of the program was not achieved."""
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.success import SuccessMonitor
     from metagui.learning.adaptation.replay_rollout import make_rollout_controller
     from metagui.learning.evaluation.episodes import EvaluatedPolicyController
 
     policy = make_rollout_controller(adapted, loop.scene.objects)
-    judged = None
-    if program is not None:
-        chosen = choose_program(load_programs(program), task, program)
-        execute_setup(loop, chosen)
-        judged = EvaluatedPolicyController(policy, SuccessMonitor(chosen, loop.scene.objects))
+    chosen = choose_program(load_programs(program), task, program)
+    execute_setup(loop, chosen)
+    judged = EvaluatedPolicyController(policy, SuccessMonitor(chosen, loop.scene.objects))
+    last = _run_to_end(loop, judged, policy, fast)
+    achieved = last is not None and judged.success_monitor.is_successful(last.observation)
+    return policy.outcome, "" if achieved else "its program was not achieved"
+
+
+def _run_to_end(
+    loop: "ControlLoop", controller: "Controller", policy: "RolloutController", fast: bool
+) -> "Tick | None":
+    """Run a controller until it ends or the time is over, then stop the policy; return the last tick."""
+    from metagui.cli.realtime import run_controller
+
     try:
         if fast:
-            last = loop.run_inline(judged or policy, round(MAX_RUN_S / loop.period))
-        else:
-            last = run_controller(loop, judged or policy, MAX_RUN_S)
+            return loop.run_inline(controller, round(MAX_RUN_S / loop.period))
+        return run_controller(loop, controller, MAX_RUN_S)
     finally:
         policy.stop()
-    success = None if judged is None or last is None else judged.success_monitor.is_successful(last.observation)
-    return policy.outcome, success
 
 
 def _load_adapted_task(library: Path | None, task: str) -> "TaskPolicy":

@@ -1,6 +1,5 @@
-"""``metagui export``, ``metagui import`` and ``metagui recover``: takes as one robomimic file, and from journals."""
+"""``metagui export``, ``metagui import`` and ``metagui recover``: takes in other formats, and from journals."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,78 +7,130 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import is_usable, open_library
+from metagui.cli.arm_option import ObjectPlacements, parse_placement
+from metagui.cli.exchange import choose_takes, get_picture_size, load_calibration, print_report, run_exchange
+from metagui.cli.library import open_library
 from metagui.cli.options import AsJson, LibraryFolder
-from metagui.cli.output import print_note, print_result
+from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.formats.exchange import PlacedObject
     from metagui.demonstrations.storage.library import Library
+
+Calibration = Annotated[
+    Path | None,
+    typer.Option(help="Calibration file of the arm, to which LeRobot's units refer; the model's range if not given."),
+]
+Unit = Annotated[str | None, typer.Option(help="Unit of joint angles: degrees, normalized (-100 to 100) or radians.")]
+Format = Annotated[str, typer.Option("--format", help="robomimic, lerobot, act or mcap.")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="A task to export; repeat for more. Default: all.")]
+TakeNames = Annotated[list[str] | None, typer.Option("--take", help="A take to export; repeat for more. Default: all.")]
+IncludeFailed = Annotated[
+    bool, typer.Option("--include-failed", "--failed", help="Also export takes that are marked as failed.")
+]
+ValidationFraction = Annotated[
+    float,
+    typer.Option(
+        "--validation-fraction",
+        "--valid",
+        min=0.0,
+        max=0.9,
+        help="Fraction of each task's takes for validation (robomimic).",
+    ),
+]
+Camera = Annotated[bool, typer.Option("--camera", help="Render pictures of the scene (lerobot; act always does).")]
+PictureSize = Annotated[str, typer.Option(help="Width and height of pictures, pixels.")]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Make takes equally long by resampling instead of padding (act).")
+]
 
 
 @app.command("export", cls=CommandWithAliases)
 def export_takes(
-    out: Annotated[Path, typer.Argument(help="The new file, such as takes.hdf5.")],
-    task: Annotated[list[str] | None, typer.Option(help="A task to export; repeat for more. Default: all.")] = None,
-    include_failed: Annotated[
-        bool, typer.Option("--include-failed", "--failed", help="Also export takes that are marked as failed.")
-    ] = False,
-    validation_fraction: Annotated[
-        float,
-        typer.Option(
-            "--validation-fraction", "--valid", min=0.0, max=0.9, help="Fraction of each task's takes for validation."
-        ),
-    ] = 0.1,
+    out: Annotated[Path, typer.Argument(help="The new file or folder, such as takes.hdf5.")],
+    format_key: Format = "robomimic",
+    task: Tasks = None,
+    take: TakeNames = None,
+    include_failed: IncludeFailed = False,
+    validation_fraction: ValidationFraction = 0.1,
+    unit: Unit = None,
+    calibration: Calibration = None,
+    camera: Camera = False,
+    picture_size: PictureSize = "320x240",
+    resample: Resample = False,
     library: LibraryFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write takes to one file with which robomimic can train."""
-    from metagui.demonstrations.storage.robomimic_export import export_robomimic
+    """Write takes in the format of another program: robomimic, LeRobot, ACT or MCAP."""
+    from metagui.arms.simulation.opengl import choose_backend
 
-    opened = open_library(library)
-    found = [take for name in task or opened.list_tasks() for take in opened.list_takes(name)]
-    takes = [take for take in found if is_usable(take) or (include_failed and not take.error)]
-    damaged = [take for take in found if take.error]
-    if failed := len(found) - len(takes) - len(damaged):
-        print_note(f"Left out: {failed} takes that are marked as failed.")
-    for take in damaged:
-        print_note(f"Left out: {take.error}")
-    left_out: list[TakeInfo] = []
+    choose_backend()  # before MuJoCo is imported
+    from metagui.demonstrations.formats import registry
+    from metagui.demonstrations.formats.exchange import ExportOptions
+    from metagui.demonstrations.formats.joint_units import parse_unit
 
-    def leave_out(take: "TakeInfo", error: Exception) -> None:
-        left_out.append(take)
-        print_note(f"Left out: {error}")
-
-    samples = export_robomimic(takes, out, validation_fraction, leave_out)
-    counts = Counter(take.task for take in takes if take not in left_out)
-    document = {"file": str(out), "samples": samples, "tasks": dict(counts)}
-    title = f"{out}: {counts.total()} takes, {samples} samples"
-    print_result(document, ("task", "takes"), counts.items(), as_json, title)
+    registry.get_export_format(format_key)
+    options = ExportOptions(
+        validation_fraction=validation_fraction,
+        unit=parse_unit(unit or "degrees"),
+        calibration=load_calibration(calibration),
+        with_camera=camera,
+        picture_size=get_picture_size(picture_size),
+        equal_length="resample" if resample else "pad",
+    )
+    takes = choose_takes(open_library(library), task, take, include_failed)
+    print_report(run_exchange(registry.export_takes(takes, out, format_key, options)), as_json)
 
 
 @app.command("import", cls=CommandWithAliases)
 def import_takes(
-    file: Annotated[Path, typer.Argument(help="A file that metagui exported, or the file of one take.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A file of metagui, robomimic, robosuite or Isaac Lab, or a LeRobot folder."),
+    ],
     task: Annotated[str | None, typer.Option(help="Add all takes to this task.")] = None,
+    unit: Unit = None,
+    calibration: Calibration = None,
+    objects: ObjectPlacements = None,
+    no_objects: Annotated[bool, typer.Option("--no-objects", help="There is nothing on the table.")] = False,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, max=100_000.0, help="Samples per second, if the file does not say it.")
+    ] = None,
     library: LibraryFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the takes of an exported file to the library; existing takes are not replaced."""
-    from dataclasses import replace
+    """Add the takes of a file or data set to the library; those that it has already are left out."""
+    from metagui.demonstrations.formats import registry
+    from metagui.demonstrations.formats.exchange import ImportOptions
+    from metagui.demonstrations.formats.joint_units import parse_unit
 
-    from metagui.demonstrations.storage.robomimic_export import import_robomimic
-    from metagui.demonstrations.storage.validation import find_equal_take
+    options = ImportOptions(
+        task=task,
+        unit=None if unit is None else parse_unit(unit),
+        calibration=load_calibration(calibration),
+        placement=_parse_placements(objects, no_objects),
+        rate=rate,
+    )
+    report = run_exchange(registry.import_takes(file, open_library(library), options))
+    for left in report.left_out:
+        print_note(f"Left out: {left.reason}")
+    for note in report.notes:
+        print_note(note)
+    rows = [{"task": info.task, "take": info.name, "samples": info.sample_count} for info in report.added]
+    left_out = [{"name": left.name, "reason": left.reason} for left in report.left_out]
+    document = {"takes": rows, "notes": report.notes, "left_out": left_out}
+    print_result(document, ("task", "take", "samples"), [tuple(row.values()) for row in rows], as_json)
 
-    opened, added = open_library(library), []
-    for found in import_robomimic(file):
-        if stored := find_equal_take(opened, found, task or found.task):
-            print_note(
-                f"Left out: {file.name}, {found.name} is in the library already, as {stored.task} {stored.name}."
-            )
-        else:
-            added.append(opened.add_take(replace(found, task=task or found.task)))
-    document = {"takes": [{"task": info.task, "take": info.name, "samples": info.sample_count} for info in added]}
-    print_result(document, ("task", "take", "samples"), [(i.task, i.name, i.sample_count) for i in added], as_json)
+
+def _parse_placements(texts: list[str] | None, no_objects: bool) -> "tuple[PlacedObject, ...] | None":
+    """Return what stands on the table; None if nothing was said. Raises CommandError."""
+    from metagui.demonstrations.formats.exchange import PlacedObject
+
+    if no_objects and texts:
+        raise CommandError("--object and --no-objects contradict each other. Nothing was imported; leave one out.")
+    if no_objects:
+        return ()
+    return tuple(PlacedObject(*parse_placement(text)) for text in texts) if texts else None
 
 
 @app.command("recover", cls=CommandWithAliases)

@@ -22,7 +22,7 @@ from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.people.habits import HumanStyle, draw_training_style
 from metagui.demonstrations.people.human_demonstrator import MAX_HAND_GUIDED_TICKS, HumanDemonstrator
 from metagui.demonstrations.programs.ambiguity import is_unambiguous
-from metagui.demonstrations.programs.program_controller import make_primitive_state
+from metagui.demonstrations.programs.instruction_state import make_primitive_state
 from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, demonstrate, execute
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style

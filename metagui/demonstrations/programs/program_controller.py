@@ -10,72 +10,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, UnreachableError
-from metagui.arms.control.tick import TICKS_PER_DECISION
-from metagui.arms.kinematics import ToolMotion, inverse_kinematics
+from metagui.arms.control.tick import GO_HOME_FIRST, TICKS_PER_DECISION, JointMove
+from metagui.arms.kinematics import HOME_ANGLES_RAD, ToolMotion, has_cartesian_way, solve_joint_angles
 from metagui.demonstrations.json_codec import ProgramError
-from metagui.demonstrations.primitives.primitive import MotionStyle, PrimitiveMemory, PrimitiveState
-from metagui.demonstrations.primitives.registry import PRIMITIVES, compute_goals
+from metagui.demonstrations.primitives.primitive import MotionStyle, PrimitiveMemory
+from metagui.demonstrations.primitives.registry import PRIMITIVES
+from metagui.demonstrations.programs.instruction_state import check_reachable, make_primitive_state
 from metagui.demonstrations.programs.program import describe_instruction
-from metagui.demonstrations.suggestions import suggest_closest
+from metagui.demonstrations.programs.success import InstructionResult, judge_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metagui.arms.arm import Observation, SceneObject
+    from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.programs.success import SuccessMonitor
 
+_DECISION_S = CONTROL_PERIOD_S * TICKS_PER_DECISION
 MAX_INSTRUCTION_DURATION_S = 20.0
 """Time after which an instruction that is not done is given up, s."""
-MAX_INSTRUCTION_DECISIONS = round(MAX_INSTRUCTION_DURATION_S / (CONTROL_PERIOD_S * TICKS_PER_DECISION))
+MAX_INSTRUCTION_DECISIONS = round(MAX_INSTRUCTION_DURATION_S / _DECISION_S)
 """The same as a number of decisions."""
-
-
-def find_object_index(object_name: str, objects: Sequence[SceneObject]) -> int:
-    """Return the index of an object. Raises ProgramError with the valid names."""
-    names = [each.name for each in objects]
-    if object_name in names:
-        return names.index(object_name)
-    raise ProgramError(
-        f"There is no {object_name!r} here; there is {', '.join(names)}.{suggest_closest(object_name, names)}"
-    )
-
-
-def make_primitive_state(
-    instruction: Instruction,
-    objects: Sequence[SceneObject],
-    observation: Observation,
-    memory: PrimitiveMemory | None = None,
-    style: MotionStyle | None = None,
-) -> PrimitiveState:
-    """Resolve an instruction's names in a scene; return the state for its law. Raises ProgramError."""
-    first = find_object_index(instruction.object_name, objects)
-    target = first if instruction.target_name is None else find_object_index(instruction.target_name, objects)
-    cubes = tuple(index for index, each in enumerate(objects) if each.kind == "cube")
-    if instruction.action in ("grasp", "push", "press") and first not in cubes:
-        raise ProgramError(
-            f"Only a cube can be the object of {instruction.action}, not the {instruction.object_name}. The arm stays "
-            "where it is; choose a cube."
-        )
-    return PrimitiveState(
-        instruction,
-        observation,
-        memory or PrimitiveMemory.from_observation(observation),
-        style or MotionStyle(),
-        first,
-        target,
-        cubes,
-    )
-
-
-def check_reachable(instruction: Instruction, objects: Sequence[SceneObject], observation: Observation) -> None:
-    """Raise UnreachableError or ProgramError if an instruction cannot be carried out now."""
-    state = make_primitive_state(instruction, objects, observation)
-    for goal in compute_goals(state):
-        if goal[2] < 0.0:
-            raise UnreachableError("That point is below the table. The arm stays where it is; choose a higher one.")
-        inverse_kinematics(goal, 0.0)
-    if instruction.action in ("place", "slide") and not observation.scene.held.any():
-        raise ProgramError("Nothing is held that could be put there. The arm stays where it is; grasp a cube first.")
+MAX_STANDSTILL_S = 4.0
+"""Time after which an instruction is given up if the tool does not get any further, s."""
+STANDSTILL_M = 0.008
+"""Motion of the tool in that time below which it does not get any further, m: a blocked tool trembles."""
+PLANNED_HOME = JointMove(HOME_ANGLES_RAD, "Something blocks the line to the home pose, so the arm goes around.")
+"""Way home of an arm that does not get there in a line."""
 
 
 @dataclass
@@ -93,11 +54,17 @@ class ProgramController:
     """Index of the instruction that was started last."""
     failure_reason: str = ""
     """Why the last instruction was given up; empty if it was not."""
+    results: list[InstructionResult] = field(default_factory=list)
+    """How every instruction ended, in order; also of those that were given up, stopped or never started."""
 
     def __post_init__(self) -> None:
         self._queue: deque[Instruction] = deque()
         self._memory: PrimitiveMemory | None = None
         self._noise_rng = np.random.default_rng(self.style.noise_seed)
+        self._monitor: SuccessMonitor | None = None
+        self._last_started: Instruction | None = None
+        self._restarted = False  # at most once, from the home pose
+        self._tool_positions: deque[FloatArray] = deque(maxlen=round(MAX_STANDSTILL_S / _DECISION_S))
 
     def add_instructions(self, *instructions: Instruction) -> None:
         """Append instructions to the queue."""
@@ -105,32 +72,58 @@ class ProgramController:
 
     def clear(self) -> None:
         """Empty the queue and stop the current instruction."""
-        self._queue.clear()
-        self.current_instruction = None
+        stopped = [self.current_instruction] if self.current_instruction is not None else []
+        self._end_unfinished("it was stopped", *stopped)
 
     @property
     def pending_count(self) -> int:
-        """Number of instructions that wait or run."""
-        return len(self._queue) + (self.current_instruction is not None)
+        """Number of instructions that wait or run, or have ended and are not judged yet."""
+        return len(self._queue) + (self.current_instruction is not None or self._monitor is not None)
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the queue is empty."""
-        if self.current_instruction is None and not self._start_next(observation):
-            return None
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
+        """Return the next motion, None if the queue is empty; a move home from a pose where no tool motion starts."""
+        if self.current_instruction is None:
+            self._judge_last(observation)
+            if self._queue and not has_cartesian_way(observation.joints.positions):
+                return GO_HOME_FIRST
+            if not self._start_next(observation):
+                return None
         instruction, memory = self.current_instruction, self._memory
         if instruction is None or memory is None:  # another thread has called clear()
             return None
         memory.update(observation)
+        if (monitor := self._monitor) is not None:
+            monitor.update(observation)
         state = make_primitive_state(instruction, self.objects, observation, memory, self.style)
         motion = PRIMITIVES[instruction.action].law(state)
         if motion.done:
             self.current_instruction = None
-        elif memory.decision_count > MAX_INSTRUCTION_DECISIONS:
+            return motion
+        problem = self._find_problem(observation, memory)
+        if problem and instruction.action == "home":
+            self.current_instruction = None
+            return PLANNED_HOME
+        if problem and not self._restarted and _is_out_of_reach(observation, motion):
+            self._queue.appendleft(instruction)
+            self.current_instruction, self._monitor, self._restarted = None, None, True
+            return GO_HOME_FIRST
+        if problem:
             self._abort(
-                f"Gave up on '{describe_instruction(instruction)}' after {MAX_INSTRUCTION_DURATION_S:.0f} s; the arm "
-                "holds its position. Move what blocks it, then try again."
+                f"Gave up on “{describe_instruction(instruction)}”: {problem}. The arm holds its position. Move what "
+                "blocks it, then try again.",
+                problem,
             )
         return motion if self.style.step_noise == 0.0 else self._add_step_noise(motion)
+
+    def _find_problem(self, observation: Observation, memory: PrimitiveMemory) -> str:
+        """Return why the current instruction must be given up; empty if it goes on."""
+        self._tool_positions.append(observation.tool_position)
+        if memory.decision_count > MAX_INSTRUCTION_DECISIONS:
+            return f"it was not done after {MAX_INSTRUCTION_DURATION_S:.0f} s"
+        if len(self._tool_positions) < (self._tool_positions.maxlen or 0):
+            return ""
+        moved = float(np.ptp(np.array(self._tool_positions), axis=0).max())
+        return f"the gripper got no further for {MAX_STANDSTILL_S:.0f} s" if moved < STANDSTILL_M else ""
 
     def _add_step_noise(self, motion: ToolMotion) -> ToolMotion:
         """Return the motion with noise, so that takes also show how to come back to a path."""
@@ -146,15 +139,41 @@ class ProgramController:
         try:
             check_reachable(instruction, self.objects, observation)
         except (UnreachableError, ProgramError) as error:
-            self._abort(str(error))
+            self._queue.appendleft(instruction)
+            self._abort(str(error), "it cannot be done here")
             return False
         self.failure_reason = ""
         self._memory = PrimitiveMemory.from_observation(observation)
+        self._monitor = judge_instruction(instruction, self.objects, observation)
+        self._tool_positions.clear()
+        self._restarted = self._restarted and instruction is self._last_started
+        self._last_started = instruction
         self.instruction_index += 1
         self.current_instruction = instruction
         return True
 
-    def _abort(self, reason: str) -> None:
+    def _judge_last(self, observation: Observation) -> None:
+        """Test whether the instruction that has just ended was achieved."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            achieved = monitor.end_instruction(observation)
+            problem = "" if achieved else monitor.describe_shortfall(observation)
+            self.results.append(InstructionResult(monitor.program.instructions[0], achieved, problem))
+
+    def _abort(self, reason: str, problem: str) -> None:
         """Empty the queue, because the next instructions would start from a wrong state."""
-        self.clear()
+        self._end_unfinished(problem, *([] if self.current_instruction is None else [self.current_instruction]))
         self.failure_reason = reason
+
+    def _end_unfinished(self, problem: str, *current: Instruction) -> None:
+        """Note that the current and the waiting instructions were not done, and forget them."""
+        waiting = list(self._queue)
+        self._queue.clear()
+        self.current_instruction = self._monitor = None
+        self.results += [InstructionResult(each, False, problem, is_finished=False) for each in (*current, *waiting)]
+
+
+def _is_out_of_reach(observation: Observation, motion: ToolMotion) -> bool:
+    """Return whether a motion leads out of the arm's reach, so that nothing blocks the arm but its own limits."""
+    position = observation.tool_position + motion.displacement
+    return solve_joint_angles(position.tolist(), observation.tool_yaw + motion.yaw_change) is None

@@ -20,7 +20,8 @@ import numpy as np
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.programs.ambiguity import is_unambiguous
-from metagui.demonstrations.programs.program_controller import ProgramController, make_primitive_state
+from metagui.demonstrations.programs.instruction_state import make_primitive_state
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metagui.arms.arm import Observation, Scene
+    from metagui.arms.control.tick import JointMove
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.primitives.primitive import MotionStyle
@@ -80,7 +82,19 @@ class ScriptedDemonstrator:
         """Index of the instruction that was started last."""
         return self._controller.instruction_index
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    @property
+    def failure_reason(self) -> str:
+        """Why the program was given up; empty if it was not."""
+        return self._controller.failure_reason
+
+    def describe_failure(self) -> str:
+        """Return which instruction was not achieved, and why, as a sentence."""
+        failed = next((result for result in self._controller.results if not result.achieved), None)
+        if self.failure_reason or failed is None:
+            return self.failure_reason or "The program was not carried out to its end."
+        return f"{failed.describe()}."
+
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the next motion, or None if the program is done or was given up."""
         before = self.instruction_index
         if self.current_instruction is None and len(self.success_monitor.achieved) == before:
@@ -95,7 +109,7 @@ class ScriptedDemonstrator:
         if self.is_ambiguous:
             self._controller.clear()
             return None
-        if motion is not None:
+        if motion is not None and self.instruction_index >= 0:
             self.success_monitor.update(observation)
         return motion
 

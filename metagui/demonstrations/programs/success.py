@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +13,14 @@ from metagui.demonstrations.primitives.primitive import PrimitiveMemory, Primiti
 from metagui.demonstrations.primitives.pushing import compute_push_goal
 from metagui.demonstrations.primitives.registry import compute_move_goal, compute_reach_goal
 from metagui.demonstrations.primitives.tracing import compute_corners, compute_ellipse, is_polyline
-from metagui.demonstrations.programs.program_controller import make_primitive_state
+from metagui.demonstrations.programs.instruction_state import make_primitive_state
+from metagui.demonstrations.programs.program import TaskProgram, describe_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.arms.arm import FloatArray, Observation, SceneObject
-    from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.demonstrations.demonstration import Instruction
 
 REACH_TOLERANCE_M = 0.012
 """Maximum distance of the tool from its goal, m."""
@@ -36,6 +38,22 @@ CURVE_TOLERANCE_M = 0.008
 """Maximum distance of the tool from a traced curve, m."""
 MIN_CURVE_FRACTION = 0.9
 """Minimum fraction of a traced curve that the tool must pass within the tolerance."""
+
+
+@dataclass(frozen=True)
+class InstructionResult:
+    """How one instruction ended."""
+
+    instruction: Instruction
+    achieved: bool
+    problem: str = ""
+    """Why it was not achieved, as a part of a sentence; empty if it was."""
+    is_finished: bool = True
+    """True if it ran to its end; False if it was given up or stopped, or never started."""
+
+    def describe(self) -> str:
+        """Return the instruction and its problem as text."""
+        return f"“{describe_instruction(self.instruction)}” was not achieved: {self.problem}"
 
 
 class SuccessMonitor:
@@ -81,6 +99,24 @@ class SuccessMonitor:
         achieved = bool(CHECKS[instruction.action](self, state))
         self.achieved.append(achieved)
         return achieved
+
+    def describe_shortfall(self, observation: Observation) -> str:
+        """Return how far the result of the instruction that ended last is from its goal, as a part of a sentence."""
+        if self._start_state is None:
+            return "it was not started"
+        instruction = self._start_state.instruction
+        state = make_primitive_state(instruction, self.objects, observation, self._start_state.memory)
+        moved = state.object_index if instruction.action == "push" else self._cube_index
+        goals = {"push": compute_push_goal, "slide": compute_slide_goal, "reach": compute_reach_goal}
+        if instruction.action == "place":
+            goal = self._final_goals.get(moved)
+        else:
+            goal = goals[instruction.action](state) if instruction.action in goals else None
+        if goal is None or (instruction.action != "reach" and moved < 0):
+            return "the scene does not show it"
+        name = "gripper" if instruction.action == "reach" else self.objects[moved].name
+        position = state.tool_position if instruction.action == "reach" else state.get_object_position(moved)
+        return f"the {name} is {1000 * _compute_distance(position, goal):.0f} mm from its goal"
 
     def is_successful(self, observation: Observation) -> bool:
         """Whether every instruction was achieved and every moved cube is still at its goal."""
@@ -139,6 +175,15 @@ class SuccessMonitor:
         path = np.array(self._tool_path)
         distance = np.linalg.norm(curve[:, None] - path[None], axis=2).min(axis=1)
         return float(np.mean(distance < CURVE_TOLERANCE_M)) >= MIN_CURVE_FRACTION
+
+
+def judge_instruction(
+    instruction: Instruction, objects: Sequence[SceneObject], observation: Observation
+) -> SuccessMonitor:
+    """Return a monitor of one instruction that starts at ``observation``."""
+    monitor = SuccessMonitor(TaskProgram("", (instruction,)), objects)
+    monitor.begin_instruction(observation)
+    return monitor
 
 
 CHECKS = {

@@ -13,18 +13,20 @@ import errno
 import json
 import os
 import struct
-import sys
+import threading
 import zlib
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from metagui.atomic_write import flush_to_disk
 from metagui.demonstrations.json_codec import instruction_from_dict, instruction_to_dict
 from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
+from metagui.file_lock import lock_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,11 +38,11 @@ JOURNAL_FOLDER = ".scratch"
 JOURNAL_SUFFIX = ".journal"
 _FRAME = struct.Struct("<cII")
 """Kind (``R`` rows, ``C`` an instruction as JSON), length and CRC-32 of the payload."""
+SYNC_INTERVAL_S = 0.5
+"""Time between two flushes to the disk, s; a power cut loses at most the samples since then."""
 _MAX_BYTES = 1 << 30
 """Maximum size of a journal that is read back; five hours of the simulated arm are below it."""
 _DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
-_LOCKED_BYTE = 1 << 40
-"""Position of the byte that is locked on Windows; it is never written."""
 
 
 class EmptyJournalError(RecordingError):
@@ -55,13 +57,19 @@ class Journal:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         self.path = library / JOURNAL_FOLDER / f"{stamp}{JOURNAL_SUFFIX}"
         try:
+            is_new = not self.path.parent.is_dir()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
             raise _make_start_error(library, error) from error
         try:
-            _lock(self._file)
+            lock_file(self._file)
             self._write(_encode_header(header))
+            flush_to_disk(self.path)
+            flush_to_disk(self.path.parent)
+            if is_new:
+                flush_to_disk(library)
+            self._syncer = _Syncer(self._file)
         except OSError as error:
             self._file.close()
             with contextlib.suppress(OSError):
@@ -75,6 +83,7 @@ class Journal:
 
     def close(self) -> None:
         """Close and unlock the file, which stays on disk."""
+        self._syncer.stop()
         self._file.close()
 
     def _write(self, data: bytes) -> None:
@@ -83,11 +92,36 @@ class Journal:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+class _Syncer:
+    """Thread that flushes an open file to the disk again and again: the control thread must not wait for the disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._handle, self._stopped = os.dup(file.fileno()), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after a last flush, without waiting for it."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        flush = getattr(os, "fdatasync", os.fsync)
+        try:
+            while True:
+                is_last = self._stopped.wait(SYNC_INTERVAL_S)
+                with contextlib.suppress(OSError):  # the recorder meets the same fault when it writes
+                    flush(self._handle)
+                if is_last:
+                    return
+        finally:
+            os.close(self._handle)
+
+
 def is_locked_by_writer(path: Path) -> bool:
     """Whether a running process records to the journal."""
     try:
         with path.open("rb") as file:
-            _lock(file)
+            lock_file(file)
     except BlockingIOError:
         return True
     except OSError:
@@ -108,9 +142,10 @@ def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruc
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _make_read_error(path, f"it is larger than {_MAX_BYTES >> 20} MiB")
-        first, end, data = path.read_bytes().partition(b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise _make_read_error(path, error.strerror or "the disk refuses") from error
+    first, end, _ = data[: data.find(b"\n") + 1 or len(data)].partition(b"\n")
     if not end and (not first or first.startswith(b"{")):
         raise EmptyJournalError(f"{path.name} holds no samples: the recording ended before it began.")
     try:
@@ -119,13 +154,9 @@ def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruc
     except _DECODING_ERRORS as error:
         raise _make_read_error(path, "its header is damaged") from error
     try:
-        instructions, blocks = [], [np.zeros(0, dtype)]
-        for kind, payload in _decode_frames(data):
-            if kind == b"C":
-                instructions.append(instruction_from_dict(json.loads(payload)))
-            else:
-                blocks.append(np.frombuffer(payload, dtype))
-        rows = np.concatenate(blocks)
+        blocks, texts = _decode_frames(data, dtype, len(first) + 1)
+        rows = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, dtype), *blocks])
+        instructions = [instruction_from_dict(json.loads(text)) for text in texts]
     except _DECODING_ERRORS as error:
         raise _make_read_error(path, "its samples do not fit its header") from error
     return header, rows, instructions
@@ -162,41 +193,38 @@ def _encode_frame(kind: bytes, payload: bytes) -> bytes:
     return _FRAME.pack(kind, len(payload), zlib.crc32(payload)) + payload
 
 
-def _decode_frames(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and payload of every frame before the first incomplete one."""
-    position = 0
+def _decode_frames(data: bytes, dtype: np.dtype[np.void], position: int) -> tuple[list[NDArray[np.void]], list[bytes]]:
+    """Return blocks of rows and the texts of instructions from ``position`` up to the first incomplete frame.
+
+    Raises ValueError.
+    """
+    blocks, texts = [], []
     while position + _FRAME.size <= len(data):
+        if len(rows := _decode_single_rows(data, dtype, position)):
+            blocks.append(rows)
+            position += len(rows) * (_FRAME.size + dtype.itemsize)
+            continue
         kind, length, checksum = _FRAME.unpack_from(data, position)
         position += _FRAME.size
         payload = data[position : position + length]
         if kind not in (b"R", b"C") or len(payload) < length or zlib.crc32(payload) != checksum:
-            return
-        yield kind, payload
-        position += length
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Lock an open file until it is closed or the process ends. Raises BlockingIOError if it is locked already.
-
-    Does nothing on a file system without locks: an unlocked recording is better than none.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            position = file.seek(0, os.SEEK_CUR)
-            file.seek(_LOCKED_BYTE)
-            try:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            except PermissionError as error:
-                raise BlockingIOError(str(error)) from error
-            finally:
-                file.seek(position)
+            break
+        if kind == b"C":
+            texts.append(payload)
         else:
-            import fcntl
+            blocks.append(np.frombuffer(payload, dtype))
+        position += length
+    return blocks, texts
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return
+
+def _decode_single_rows(data: bytes, dtype: np.dtype[np.void], start: int) -> NDArray[np.void]:
+    """Return the rows of the intact frames of one row each that follow each other from ``start``, without a copy."""
+    frame = np.dtype([("kind", "S1"), ("length", "<u4"), ("checksum", "<u4"), ("row", dtype)])
+    frames = np.frombuffer(data, frame, (len(data) - start) // frame.itemsize, start)
+    is_row = (frames["kind"] == b"R") & (frames["length"] == dtype.itemsize)
+    frames = frames[: len(frames) if is_row.all() else int(is_row.argmin())]
+    first, last = start + _FRAME.size, start + _FRAME.size + len(frames) * frame.itemsize
+    view, size = memoryview(data), dtype.itemsize
+    found = np.array([zlib.crc32(view[at : at + size]) for at in range(first, last, frame.itemsize)], np.uint32)
+    is_intact = found == frames["checksum"]
+    return frames["row"][: len(frames) if is_intact.all() else int(is_intact.argmin())]

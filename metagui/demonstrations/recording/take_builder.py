@@ -15,6 +15,7 @@ from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_bool_copy, r
 from metagui.arms.gripper import GripTracker
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
+from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
 from metagui.demonstrations.json_codec import object_from_dict
 
 if TYPE_CHECKING:
@@ -36,7 +37,13 @@ class RecordingError(Exception):
     """A take cannot be recorded; the message gives the cause, what is safe, and what to do."""
 
 
-_JOURNAL_KEYS = {"objects": "anchors", "rate_requested": "rate", "model_xml": "model", "teaching_method": "led_by"}
+_JOURNAL_KEYS = {
+    "objects": "anchors",
+    "rate_requested": "rate",
+    "model_xml": "model",
+    "teaching_method": "led_by",
+    "measures_health": "health",
+}
 """Key in a journal's header by field name, where the two differ."""
 
 
@@ -55,6 +62,8 @@ class TakeHeader:
     model_xml: str | None = None
     """MJCF text of the simulated arm."""
     teaching_method: TeachingMethod = "clicks"
+    measures_health: bool = False
+    """True if the arm's servos report their status."""
 
     @classmethod
     def from_arm(
@@ -76,6 +85,7 @@ class TakeHeader:
             state_size=len(get_state()) if callable(get_state) else 0,
             model_xml=getattr(arm, "model_xml", None),
             teaching_method=teaching_method,
+            measures_health=bool(getattr(arm, "measures_health", False)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +115,7 @@ class TakeHeader:
         """Return the data type of one sample's row, with the field names of version 0.1."""
         joints, objects = (len(self.joint_names),), len(self.objects)
         state = [("state", "f8", (self.state_size,))] if self.state_size else []
+        health = [(name, kind, joints) for name, kind in HEALTH_TYPES.items()] if self.measures_health else []
         return np.dtype(
             [
                 ("time", "f8"),
@@ -123,6 +134,7 @@ class TakeHeader:
                 ("touched", "u1", (objects,)),
                 ("asked", "f8", joints),
                 ("sent", "f8", joints),
+                *health,
                 *state,
             ]
         )
@@ -144,8 +156,8 @@ class TakeBuilder:
         return self._count
 
     def append(self, tick: Tick) -> bool:
-        """Add one tick; return False for a tick before the first decision, which is skipped."""
-        if self._count == 0 and not tick.is_decision:
+        """Add one tick; return False for a tick before the first decision, or of a move to the start: it is skipped."""
+        if self._count == 0 and (tick.joint_move is not None or not tick.is_decision):
             return False
         if self._count == len(self._blocks) * _BLOCK_ROWS:
             self._blocks.append(np.zeros(_BLOCK_ROWS, self._row_dtype))
@@ -170,13 +182,15 @@ class TakeBuilder:
         """Return one sample in the order of ``TakeHeader.row_dtype``; assigning whole rows is the fastest in numpy."""
         observation, joints, scene = tick.observation, tick.observation.joints, tick.observation.scene
         requested = tick.requested.positions
-        row = (
+        row: tuple[Any, ...] = (
             tick.time, tick.lateness, joints.latency, joints.retries, tick.missed_deadlines,
             self._find_instruction_index(tick), joints.positions, joints.velocities,
             observation.tool_position, observation.tool_yaw,
             scene.positions, scene.yaws, scene.held, scene.touched,
             requested if requested.shape == (len(self.header.joint_names),) else np.nan, tick.sent.positions,
         )  # fmt: skip
+        if self.header.measures_health:
+            row = (*row, joints.statuses, joints.loads, joints.currents, joints.voltages, joints.temperatures)
         if tick.state is not None:
             return *row, tick.state
         return (*row, 0.0) if self.header.state_size else row
@@ -253,6 +267,7 @@ def build_take(
         command_sent=columns["sent"],
         segments=split_by_instruction(rows["click"], instructions),
         timing=timing,
+        health=ServoHealth(**{key: columns[key] for key in HEALTH_TYPES}) if header.measures_health else None,
         states=columns["state"] if header.state_size else None,
         model_xml=header.model_xml,
         teaching_method=header.teaching_method,

@@ -36,6 +36,8 @@ _MAX_CHUNK_BYTES = 32 << 20
 _MAX_CHUNKS = 100_000
 _MAX_ENTRIES = 100_000
 """Maximum number of entries of a group."""
+_MAX_DEPTH = 8
+"""Maximum number of groups within each other."""
 _MAX_FILTER_OVERHEAD = 4096
 """Maximum number of bytes by which a compressed block exceeds its plain size."""
 READ_ERRORS = (
@@ -74,6 +76,24 @@ class CheckedGroup:
         if len(self._group) > _MAX_ENTRIES:
             raise ContentError(f"a group has {len(self._group)} entries")
         return [str(name) for name in self._group]
+
+    def list_paths(self) -> list[str]:
+        """Return the relative paths of all data sets below the group, without following links."""
+        found, pending, count = [], [("", self._group)], 0
+        while pending:
+            prefix, group = pending.pop()
+            count += len(group)
+            if count > _MAX_ENTRIES:
+                raise ContentError(f"it has more than {_MAX_ENTRIES} entries")
+            for name in group:
+                if group.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+                    continue
+                item = group[name]
+                if isinstance(item, h5py.Dataset):
+                    found.append(prefix + name)
+                elif isinstance(item, h5py.Group) and prefix.count("/") < _MAX_DEPTH:
+                    pending.append((f"{prefix}{name}/", item))
+        return sorted(found)
 
     def __contains__(self, name: str) -> bool:
         return bool(self._group.id.links.exists(name.encode()))
@@ -137,6 +157,19 @@ class CheckedGroup:
             raise ContentError(f"{path!r} needs {size >> 20} MiB of memory, more than takes may have")
         self._state.bytes_left -= size
         return _read_chunks(dataset, path) if dataset.chunks else _read_plain(dataset, path)
+
+    def read_any_array(self, path: str) -> NDArray[Any]:
+        """Return a data set of numbers of any shape."""
+        shape = getattr(self._open(path), "shape", None)
+        return self.read_array(path, [None] * len(shape or ()))
+
+    def read_attributes(self, at: str = "") -> dict[str, Any]:
+        """Return all attributes that are texts or numbers, of the group or of what is ``at`` a relative path."""
+        found = {}
+        for key in self._open(at).attrs if at else self._attributes:
+            with contextlib.suppress(ContentError):
+                found[str(key)] = self._read_attribute(key, at)
+        return found
 
     def _open(self, path: str) -> Any:
         """Return what is at a relative path, without following links."""

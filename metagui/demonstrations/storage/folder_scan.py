@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 from metagui.demonstrations.storage import task_names
 from metagui.demonstrations.storage.errors import InvalidNameError, StorageError
+from metagui.demonstrations.storage.index.file_version import get_version, is_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from metagui.demonstrations.storage.index.file_version import FileVersion
 
 TAKE_SUFFIX = ".hdf5"
 STALE_AGE_S = 24 * 3600
@@ -42,9 +45,25 @@ class FolderScan:
     problems: list[LibraryProblem] = field(default_factory=list)
 
 
-def scan_tasks(root: Path) -> FolderScan:
-    """Return the task folders of a library; whatever else it contains does no harm. Raises StorageError."""
-    found = FolderScan()
+@dataclass(frozen=True)
+class CheckedFolder:
+    """Entry of a library's root folder, whose name and permissions were checked."""
+
+    version: FileVersion | None
+    """Version that was checked; None for an entry that cannot be seen."""
+    path: Path
+    task: str
+    """Name of the task; empty for an entry that is not a task."""
+    problem: LibraryProblem | None
+
+
+def scan_tasks(root: Path, checked: dict[str, CheckedFolder] | None = None) -> FolderScan:
+    """Return the task folders of a library; whatever else it contains does no harm. Raises StorageError.
+
+    ``checked`` has the entries of an earlier scan by their names, which are not checked again unless they changed; it
+    is brought up to date.
+    """
+    known, found = {} if checked is None else checked, FolderScan()
     folders: dict[str, list[Path]] = {}
     try:
         names = sorted(os.listdir(root))
@@ -54,15 +73,18 @@ def scan_tasks(root: Path) -> FolderScan:
         raise StorageError(
             f"The folder {root} cannot be read: {describe_os_error(error)}. Nothing was changed. Choose another folder."
         ) from error
-    for name in names:
-        if name.startswith("."):
-            continue
-        path = root / name
-        if reason := _find_problem(path):
-            found.problems.append(LibraryProblem(path, f"{quote_name(path)} is not a task: {reason}."))
-        elif path.is_dir():
-            folders.setdefault(task_names.normalise_task_name(task_names.from_folder_name(name)), []).append(path)
+    current = {name: _check_entry(root, name, known.get(name)) for name in names if not name.startswith(".")}
+    known.clear()
+    known.update(current)
+    for entry in current.values():
+        if entry.problem is not None:
+            found.problems.append(entry.problem)
+        elif entry.task:
+            folders.setdefault(entry.task, []).append(entry.path)
     for task, candidates in folders.items():
+        found.tasks[task] = candidates[0]
+        if len(candidates) == 1:
+            continue
         usual = task_names.to_folder_name(task)
         chosen, *others = sorted(candidates, key=lambda path: (path.name != usual, path.name))
         found.tasks[task] = chosen
@@ -77,17 +99,26 @@ def scan_tasks(root: Path) -> FolderScan:
     return found
 
 
-def list_take_files(folder: Path) -> list[Path]:
-    """Return the take files of a task folder, also those that cannot be read. Raises StorageError."""
+def list_file_names(folder: Path) -> list[str]:
+    """Return the names of all files in a task folder, sorted. Raises StorageError."""
     try:
-        names = sorted(os.listdir(folder))
+        return sorted(os.listdir(folder))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise StorageError(
             f"The folder {quote_name(folder)} cannot be read: {describe_os_error(error)}. Nothing was changed."
         ) from error
-    return [folder / name for name in names if name.endswith(TAKE_SUFFIX) and name[0] != "." and _is_text(name)]
+
+
+def is_take_name(name: str) -> bool:
+    """Whether a file of that name in a task folder is a take, readable or not."""
+    return name.endswith(TAKE_SUFFIX) and name[0] != "." and _is_text(name)
+
+
+def list_take_files(folder: Path) -> list[Path]:
+    """Return the take files of a task folder, also those that cannot be read. Raises StorageError."""
+    return [folder / name for name in list_file_names(folder) if is_take_name(name)]
 
 
 def find_misnamed_takes(folder: Path) -> Iterator[LibraryProblem]:
@@ -133,6 +164,20 @@ def quote_name(path: Path) -> str:
     """Return the name of a file or folder in quotes, printable whatever its bytes are."""
     name = os.fsencode(path.name).decode("utf-8", "backslashreplace")
     return f"'{name}'" if name.isprintable() else repr(name)
+
+
+def _check_entry(root: Path, name: str, known: CheckedFolder | None) -> CheckedFolder:
+    """Return what an entry of the root folder is, as ``known`` from before if it has not changed."""
+    location = f"{root}{os.sep}{name}"
+    if known is not None and known.version is not None and is_version(location, known.version):
+        return known
+    version = get_version(location)
+    path = root / name
+    if reason := _find_problem(path):
+        problem = LibraryProblem(path, f"{quote_name(path)} is not a task: {reason}.")
+        return known if known is not None and known.problem == problem else CheckedFolder(None, path, "", problem)
+    task = task_names.normalise_task_name(task_names.from_folder_name(name)) if path.is_dir() else ""
+    return CheckedFolder(version, path if known is None else known.path, task, None)
 
 
 def _find_problem(path: Path) -> str:

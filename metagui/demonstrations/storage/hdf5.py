@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from metagui.atomic_write import write_atomically
+from metagui.atomic_write import DeferredErrorFile, open_atomically, write_atomically
+from metagui.demonstrations.health import HEALTH_TYPES, find_faults
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
+from metagui.demonstrations.storage.extra_data import write_extra_data
 from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import TimingSummary, summarise_timing
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.checked_file import CheckedGroup
+    from metagui.demonstrations.storage.extra_data import ExtraData
 
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
@@ -34,6 +37,10 @@ STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 MAX_EDITED_FILE_BYTES = 512 << 20
 """Maximum size of a file that is changed, which happens in memory."""
 _MIN_COMPRESSED_BYTES = 4096
+_CHUNK_BYTES = 1 << 20
+_MOSTLY_CONSTANT = {"object_positions", "object_yaws", "held", "touched", "dones", "rewards", "retries"}
+"""Data sets that gzip makes 10 to 100 times smaller. Measured motions become a quarter smaller, at 60 MB/s: saving a
+long take would last eight times as long as writing it."""
 _ROBOMIMIC_GYM_TYPE = 2
 """The most similar environment type of robomimic."""
 
@@ -53,7 +60,11 @@ class TakeInfo:
     arm: str = ""
     success: bool | None = None
     notes: str = ""
+    tags: tuple[str, ...] = ()
+    """Words by which the user finds the take again, sorted."""
     trim: tuple[int, int] | None = None
+    faults: str = ""
+    """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
     error: str = ""
     """Why the file cannot be read; empty if it can."""
@@ -64,13 +75,15 @@ class TakeInfo:
         if self.error:
             return self.error
         is_rate_missed = self.timing is not None and self.timing.is_rate_missed
-        return f"Rate missed by more than 1 %: {self.timing}" if is_rate_missed else ""
+        problems = [f"Rate missed by more than 1 %: {self.timing}"] if is_rate_missed else []
+        return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration) -> None:
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
     """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
-    write_atomically(path, _encode_take(demonstration))
+    with open_atomically(path) as temporary:
+        _write_file(temporary, demonstration, extra)
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -94,7 +107,9 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 arm=file.read_text("arm"),
                 success=decode_success(file),
                 notes=file.read_text("notes"),
+                tags=file.read_texts("tags") if file.has_attribute("tags") else (),
                 trim=decode_trim(file, samples),
+                faults=_read_faults(file),
                 timing=_read_timing(file),
             )
     except (CorruptFileError, NewerFormatError) as error:
@@ -104,8 +119,8 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 def update_take(path: Path, **changes: Any) -> None:
     """Change attributes or segments of a stored take, never its samples.
 
-    Changes are ``success``, ``trim``, ``notes``, ``segments`` and ``manually_segmented``. Raises CorruptFileError,
-    NewerFormatError, OSError.
+    Changes are ``success``, ``trim``, ``notes``, ``tags``, ``segments`` and ``manually_segmented``.
+    Raises CorruptFileError, NewerFormatError, OSError.
     """
     with open_take(path):
         if path.stat().st_size > MAX_EDITED_FILE_BYTES:
@@ -121,6 +136,10 @@ def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
             file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
+        if "tags" in changes:
+            file.attrs.pop("tags", None)
+            if changes["tags"]:
+                file.attrs["tags"] = list(changes["tags"])
         if "manually_segmented" in changes:
             file.attrs["recut"] = changes["manually_segmented"]
         if "trim" in changes:
@@ -163,15 +182,19 @@ def check_format_version(attributes: CheckedGroup, label: str) -> None:
         )
 
 
-def _encode_take(demonstration: Demonstration) -> bytes:
-    """Return the bytes of the file, which is made in memory: HDF5 may crash the process if a disk is full."""
-    with h5py.File("take", "w", libver="v110", driver="core", backing_store=False) as file:
-        write_attributes(file, demonstration)
-        data = file.create_group("data")
-        data.attrs["total"] = len(demonstration)
-        data.attrs["env_args"] = make_environment(demonstration)
-        write_demo(data.create_group("demo_0"), demonstration)
-        return get_file_image(file)
+def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | None) -> None:
+    """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
+    with DeferredErrorFile(path) as target:
+        with h5py.File(target, "w", libver="v110") as file:
+            write_attributes(file, demonstration)
+            data = file.create_group("data")
+            data.attrs["total"] = len(demonstration)
+            data.attrs["env_args"] = make_environment(demonstration)
+            demo = data.create_group("demo_0")
+            write_demo(demo, demonstration)
+            if extra is not None:
+                write_extra_data(demo, file.attrs, extra)
+        target.raise_deferred()
 
 
 def make_environment(demonstration: Demonstration) -> str:
@@ -201,6 +224,8 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
         file.attrs["recut"] = True
+    if demonstration.health is not None and (faults := find_faults(demonstration.health, demonstration.joint_names)):
+        file.attrs["faults"] = json.dumps(faults)
     _write_trim(file, demonstration.trim)
 
 
@@ -224,15 +249,21 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     for name in ("lateness", "latency", "retries"):
         _write_dataset(demo, f"timing/{name}", getattr(demonstration.timing, name))
     _write_dataset(demo, "timing/time", demonstration.time)
+    if demonstration.health is not None:
+        for name, kind in HEALTH_TYPES.items():
+            _write_dataset(demo, f"health/{name}", np.asarray(getattr(demonstration.health, name), dtype=kind))
     if demonstration.states is not None:
         _write_dataset(demo, "states", demonstration.states)
     _write_segments(demo, demonstration.segments)
 
 
 def _write_dataset(group: Any, name: str, values: Any) -> None:
-    """Write one array, compressed unless it is too small to gain or so large that readers would refuse the ratio."""
-    is_compressed = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
-    options = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if is_compressed else {}
+    """Write one array, compressed unless that gains little or is so much that readers would refuse the ratio."""
+    is_large = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
+    options: dict[str, Any] = {}
+    if is_large and name.rpartition("/")[2] in _MOSTLY_CONSTANT:
+        rows = max(1, min(len(values), _CHUNK_BYTES // (values.nbytes // len(values))))
+        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "chunks": (rows, *values.shape[1:])}
     group.create_dataset(name, data=values, **options)
 
 
@@ -248,6 +279,17 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
+
+
+def _read_faults(file: CheckedGroup) -> str:
+    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
+    if not file.has_attribute("faults"):
+        return ""
+    try:
+        found = json.loads(file.read_text("faults"))
+        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
 
 
 def _read_timing(file: CheckedGroup) -> TimingSummary:

@@ -5,180 +5,83 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from metagui import atomic_write
 from metagui.demonstrations.storage import folder_scan, hdf5, task_names
-from metagui.demonstrations.storage.errors import (
-    CorruptFileError,
-    NameCollisionError,
-    NewerFormatError,
-    ReadOnlyError,
-    StorageError,
-    UnknownTakeError,
-    UnknownTaskError,
-    suggest_names,
-)
-from metagui.demonstrations.storage.folder_scan import FolderScan, LibraryProblem, list_take_files, scan_tasks
+from metagui.demonstrations.storage.errors import NameCollisionError, ReadOnlyError, StorageError
+from metagui.demonstrations.storage.folder_scan import list_take_files
+from metagui.demonstrations.storage.index.library_reader import LibraryReader
 from metagui.demonstrations.storage.trash import Trash, TrashEntry
-from metagui.demonstrations.storage.validation import find_non_finite, validate_demonstration, validate_range
+from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
+from metagui.file_lock import hold_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
+DATA_FOLDER = ".metagui"
+"""Name of the folder in a library with files that are not takes."""
+_LOCK_FILE = "lock"
+_LOCK_PATIENCE_S = 20.0
+"""Time to wait for another process that changes the library, s."""
 
-_MTIME_RESOLUTION_S = 3.0
-"""Time in which a folder may change without another modification time; FAT counts in steps of two seconds."""
 
+class Library(LibraryReader):
+    """Tasks in the folder ``root``, which can be changed, and read-only ones in ``examples``.
 
-class Library:
-    """Tasks in the folder ``root``, and read-only ones in ``examples``.
-
-    Files may come and go at any time; the listing of an unchanged file or folder is cached.
-    May be used by several threads.
+    Processes and threads that change a library take turns, so that no change is lost.
     """
 
     def __init__(self, root: Path, examples: Path | None = None) -> None:
-        self.root = root
-        self.examples = None if examples is None or examples.resolve() == root.resolve() else examples
+        super().__init__(root, examples)
         self._trash = Trash(root)
-        self._info_cache: dict[Path, tuple[tuple[int, int], TakeInfo]] = {}
-        self._scan_cache: dict[Path, tuple[float, FolderScan]] = {}
         self._lock = threading.Lock()
         folder_scan.delete_stale_files(root)
 
-    # Reading
-
-    def list_tasks(self) -> list[str]:
-        """Return the names of all tasks, sorted. Raises StorageError."""
-        found = {task for root in self._roots() for task in self._scan(root).tasks}
-        return sorted(found, key=lambda task: (task_names.to_collision_key(task), task))
-
-    def list_folder_problems(self) -> list[LibraryProblem]:
-        """Return all folders that are no tasks, with reasons. Raises StorageError."""
-        return [problem for root in self._roots() for problem in self._scan(root).problems]
-
-    def list_problems(self) -> list[LibraryProblem]:
-        """Return all folders and files that cannot be used, with reasons. Raises StorageError."""
-        problems = self.list_folder_problems()
-        for task, folder in itertools.chain(*(self._get_cached_scan(root).tasks.items() for root in self._roots())):
-            problems += folder_scan.find_misnamed_takes(folder)
-            with contextlib.suppress(StorageError):
-                infos = (self._get_cached_info(path, task) for path in list_take_files(folder))
-                problems += [LibraryProblem(info.path, info.error) for info in infos if info.error]
-        return problems
-
-    def list_takes(self, task: str) -> list[TakeInfo]:
-        """Return the listing of a task's takes, oldest first; corrupt files have an ``error``.
-
-        Raises UnknownTaskError, StorageError.
-        """
-        found: dict[str, TakeInfo] = {}
-        for folder in self._find_task_folders(task):
-            for path in list_take_files(folder):
-                found.setdefault(path.stem, self._get_cached_info(path, task))
-        return sorted(found.values(), key=lambda info: (len(info.name), info.name))
-
-    def get_take_info(self, task: str, take: str) -> TakeInfo:
-        """Return the listing of one take. Raises UnknownTaskError, UnknownTakeError."""
-        takes = {info.name: info for info in self.list_takes(task)}
-        if take not in takes:
-            raise UnknownTakeError(f"The task {task!r} has no take {take!r}. {suggest_names(take, takes)}")
-        return takes[take]
-
-    def load_take(self, task: str, take: str) -> Demonstration:
-        """Read one take. Raises UnknownTaskError, UnknownTakeError, CorruptFileError, NewerFormatError."""
-        info = self.get_take_info(task, take)
-        try:
-            return replace(hdf5.read_take(info.path, task), task=task, name=take)
-        except CorruptFileError as error:
-            if cached := self._info_cache.get(info.path):  # from now on the listing names the damage
-                self._info_cache[info.path] = (cached[0], replace(info, sample_count=0, error=str(error)))
-            raise
-
-    def load_takes(self, task: str) -> list[Demonstration]:
-        """Read every intact take of a task, oldest first. Raises UnknownTaskError."""
-        return [self.load_take(task, info.name) for info in self.list_takes(task) if not info.error]
-
-    def load_intact_takes(
-        self, task: str, on_left_out: Callable[[str], None], names: Iterable[str] | None = None
-    ) -> list[Demonstration]:
-        """Read the takes of a task, or those with ``names``, that are intact and whose numbers are all finite.
-
-        ``on_left_out`` is called with the reason for every other take. Raises UnknownTaskError, UnknownTakeError.
-        """
-        intact = []
-        for name in [info.name for info in self.list_takes(task)] if names is None else names:
-            try:
-                take = self.load_take(task, name)
-            except (CorruptFileError, NewerFormatError) as error:
-                on_left_out(str(error))
-                continue
-            if found := find_non_finite(take):
-                on_left_out(f"Task {task!r}, take {name} contains numbers that are not finite ({found}).")
-            else:
-                intact.append(take)
-        return intact
-
-    def get_task_folder(self, task: str) -> Path:
-        """Return the folder of a task in ``root``, whether it exists or not. Raises InvalidNameError, StorageError."""
-        name = task_names.to_folder_name(task)
-        return self._get_cached_scan(self.root).tasks.get(task_names.normalise_task_name(task), self.root / name)
-
-    # Writing
-
     def create_task(self, task: str) -> None:
         """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""
-        self._check_collision(task)
-        with folder_scan.translate_disk_errors(self.root):
-            self.get_task_folder(task).mkdir(parents=True, exist_ok=True)
+        with self._changing():
+            self._create_folder(task)
 
-    def add_take(self, demonstration: Demonstration) -> TakeInfo:
-        """Store a take under the next free name of its task; return its listing.
+    def add_take(self, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+        """Store a take, and data that came with it, under the next free name of its task; return its listing.
 
         The file is complete and on the disk when this returns. Raises InvalidTakeError, InvalidNameError,
         NameCollisionError, StorageError; then nothing was stored.
         """
         validate_demonstration(demonstration)
         task = task_names.normalise_task_name(demonstration.task)
-        with self._lock:
-            self.create_task(task)
-            for number in itertools.count(self._find_highest_number(task) + 1):
-                path = self.get_task_folder(task) / f"{number:03}{folder_scan.TAKE_SUFFIX}"
-                with folder_scan.translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
-                    hdf5.write_take(path, replace(demonstration, task=task))
-                    break
-        return self._get_cached_info(path, task)
+        with self._changing():
+            name = self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task), extra))
+        return self.get_take_info(task, name)
 
     def remove_take(self, task: str, take: str) -> TrashEntry:
         """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
-        path = self._find_writable_take(task, take)
-        with self._lock, folder_scan.translate_disk_errors(self.root):
-            return TrashEntry(task, take, self._trash.move_file(path))
+        with self._changing():
+            return TrashEntry(task, take, self._trash.move_file(self._find_writable_take(task, take)))
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""
-        folder = self._find_own_folder(task)
-        with self._lock, folder_scan.translate_disk_errors(self.root):
-            return TrashEntry(task, None, self._trash.move_folder(folder))
+        with self._changing():
+            return TrashEntry(task, None, self._trash.move_folder(self._find_own_folder(task)))
 
     def restore_trashed(self, entry: TrashEntry) -> None:
         """Undo a removal. Raises NameCollisionError, StorageError."""
         folder = self.get_task_folder(entry.task)
-        with self._lock, folder_scan.translate_disk_errors(self.root):
+        with self._changing():
             self._trash.restore(entry, folder)
 
     def rename_task(self, task: str, new_name: str) -> None:
         """Rename a task. Raises UnknownTaskError, InvalidNameError, NameCollisionError, ReadOnlyError, StorageError."""
-        folder = self._find_own_folder(task)
-        self._check_collision(new_name, excluded=task)
-        with self._lock, folder_scan.translate_disk_errors(self.root):
+        with self._changing():
+            folder = self._find_own_folder(task)
+            self._check_collision(new_name, excluded=task)
             if task_names.normalise_task_name(new_name) in self.list_tasks():
                 reason = f"There is a task {new_name!r} already. Nothing was renamed; choose another name."
                 raise NameCollisionError(reason)
@@ -192,6 +95,40 @@ class Library:
     def set_notes(self, task: str, take: str, notes: str) -> TakeInfo:
         """Store a comment with a take. Raises the errors of ``remove_take``."""
         return self._update_take(task, take, notes=notes)
+
+    def set_tags(self, task: str, take: str, tags: Iterable[str]) -> TakeInfo:
+        """Replace the tags of a take; blanks at their ends and empty ones are dropped. Raises as ``remove_take``."""
+        return self._update_take(task, take, tags=tuple(sorted({tag.strip() for tag in tags} - {""})))
+
+    def move_take(
+        self, task: str, take: str, new_task: str, new_name: str | None = None, drop_empty: bool = False
+    ) -> TakeInfo:
+        """Move a take to another task, which may be new, under the next free name or ``new_name``.
+
+        With ``drop_empty``, the folder that the take was in is deleted if nothing is left in it.
+        Raises NameCollisionError if ``new_name`` is taken, and the errors of ``remove_take`` and ``create_task``.
+        """
+        with self._changing():
+            path = self._find_writable_take(task, take)
+            if new_name is None:
+                name = self._place(new_task, lambda target: _rename_exclusively(path, target))
+            else:
+                name = new_name
+                self._give_name(path, new_task, name)
+            atomic_write.flush_to_disk(self.get_task_folder(new_task))
+            atomic_write.flush_to_disk(path.parent)
+            if drop_empty:
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
+        return self.get_take_info(new_task, name)
+
+    def copy_take(self, task: str, take: str, new_task: str | None = None) -> TakeInfo:
+        """Copy a take, to another task if one is given. Raises as ``move_take``; examples can be copied."""
+        path, target_task = self.get_take_info(task, take).path, new_task or task
+        with self._changing():
+            content = path.read_bytes()
+            name = self._place(target_task, lambda target: atomic_write.write_atomically(target, content))
+        return self.get_take_info(target_task, name)
 
     def set_trim(self, task: str, take: str, trim: tuple[int, int] | None) -> TakeInfo:
         """Set the samples [start, stop) to use; the others remain stored.
@@ -210,45 +147,18 @@ class Library:
         validate_demonstration(replace(self.load_take(task, take), segments=segments))
         return self._update_take(task, take, segments=segments, manually_segmented=True)
 
-    def _roots(self) -> tuple[Path, ...]:
-        return (self.root,) if self.examples is None else (self.root, self.examples)
-
-    def _scan(self, root: Path) -> FolderScan:
-        """Read a root folder. Raises StorageError."""
-        changed, found = root.stat().st_mtime if root.is_dir() else 0.0, scan_tasks(root)
-        if time.time() - changed > _MTIME_RESOLUTION_S:
-            self._scan_cache[root] = (changed, found)
-        return found
-
-    def _get_cached_scan(self, root: Path) -> FolderScan:
-        """Return the last reading of a root folder if no entry came or went since then. Raises StorageError."""
-        cached = self._scan_cache.get(root)
-        with contextlib.suppress(OSError):
-            if cached is not None and root.stat().st_mtime == cached[0]:
-                return cached[1]
-        return self._scan(root)
-
-    def _find_task_folders(self, task: str) -> list[Path]:
-        """Return the folders that hold takes of a task. Raises UnknownTaskError."""
-        name = task_names.normalise_task_name(task)
-        scans = [self._get_cached_scan(root).tasks for root in self._roots()]
-        found = [tasks[name] for tasks in scans if name in tasks]
-        if not found:
-            raise UnknownTaskError(f"There is no task {task!r}. {suggest_names(task, self.list_tasks())}")
-        return found
-
-    def _get_cached_info(self, path: Path, task: str) -> TakeInfo:
-        read_only = self.root not in path.parents
-        try:
-            status = path.stat()
-        except OSError:
-            return hdf5.read_take_info(path, task, read_only)  # with the reason
-        version = (status.st_mtime_ns, status.st_size)
-        cached = self._info_cache.get(path)
-        if cached is None or cached[0] != version or cached[1].task != task:
-            cached = (version, hdf5.read_take_info(path, task, read_only))
-            self._info_cache[path] = cached
-        return cached[1]
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keep other threads and processes from changing the library during a block. Raises StorageError."""
+        with self._lock, folder_scan.translate_disk_errors(self.root):
+            try:
+                with hold_lock(self.root / DATA_FOLDER / _LOCK_FILE, _LOCK_PATIENCE_S):
+                    yield
+            except BlockingIOError as error:
+                raise StorageError(
+                    f"Another program has been changing {self.root} for {_LOCK_PATIENCE_S:.0f} s. Nothing was changed "
+                    "here; wait for it or end it, then try again."
+                ) from error
 
     def _find_writable_take(self, task: str, take: str) -> Path:
         """Return the file of a take. Raises ReadOnlyError and the errors of ``get_take_info``."""
@@ -271,23 +181,51 @@ class Library:
         return folders[0]
 
     def _update_take(self, task: str, take: str, **changes: Any) -> TakeInfo:
-        path = self._find_writable_take(task, take)
-        with self._lock, folder_scan.translate_disk_errors(self.root):
-            hdf5.update_take(path, **changes)
-        self._info_cache.pop(path, None)
-        return self._get_cached_info(path, task)
+        with self._changing():
+            hdf5.update_take(self._find_writable_take(task, take), **changes)
+        return self.get_take_info(task, take)
 
     def _check_collision(self, task: str, excluded: str = "") -> None:
         """Raise NameCollisionError if another task's folder could be the same on some file system."""
         task = task_names.normalise_task_name(task)
         key = task_names.to_collision_key(task)
-        others = self.list_tasks()
-        for other in [] if task in others else others:
+        others = {other for listing in self._listings for other in listing.get_scan().tasks}
+        for other in set() if task in others else others:
             if other != excluded and task_names.to_collision_key(other) == key:
                 raise NameCollisionError(
                     f"{task!r} is too similar to the task {other!r}: some file systems treat the two names as equal. "
                     "Nothing was stored; use that name, or one that differs in more than case."
                 )
+
+    def _create_folder(self, task: str) -> Path:
+        """Return the folder of a task, created if necessary. Raises InvalidNameError, NameCollisionError, OSError."""
+        self._check_collision(task)
+        folder = self.get_task_folder(task)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            atomic_write.flush_to_disk(self.root)
+        return folder
+
+    def _place(self, task: str, write: Callable[[Path], None]) -> str:
+        """Let ``write`` create the file of the next take of a task; return the take's name.
+
+        ``write`` raises FileExistsError if a program that ignores the lock has taken the number meanwhile.
+        """
+        folder = self._create_folder(task)
+        for number in itertools.count(self._find_highest_number(task) + 1):
+            path = folder / f"{number:03}{folder_scan.TAKE_SUFFIX}"
+            with contextlib.suppress(FileExistsError):
+                write(path)
+                return path.stem
+        raise AssertionError("unreachable")
+
+    def _give_name(self, path: Path, task: str, name: str) -> None:
+        """Move a take's file to a task under a name. Raises NameCollisionError."""
+        try:
+            _rename_exclusively(path, self._create_folder(task) / f"{name}{folder_scan.TAKE_SUFFIX}")
+        except FileExistsError as error:
+            reason = f"{task!r} has another take {name!r} by now. Nothing was moved; move that one, then try again."
+            raise NameCollisionError(reason) from error
 
     def _find_highest_number(self, task: str) -> int:
         """Return the highest number of the task's takes, including those in the trash."""
@@ -296,3 +234,10 @@ class Library:
         folders = own + [folder for name in names for folder in self._trash.list_task_folders(name)]
         stems = [path.stem for folder in folders for path in list_take_files(folder)]
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
+
+
+def _rename_exclusively(path: Path, target: Path) -> None:
+    """Rename a file under the lock of the library. Raises FileExistsError."""
+    if target.exists():
+        raise FileExistsError(str(target))
+    path.rename(target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import read_only_bool_copy, read_only_copy
+from metagui.arms.arm import make_read_only_floats, read_only_bool_copy, read_only_copy
 from metagui.arms.kinematics import JOINTS
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ OBSERVATION_FIELDS = {
     "touched": "touched",
 }
 """Field of a Demonstration by its key in ``obs``."""
+OBSERVATION_KEYS = (*OBSERVATION_FIELDS, "gripper", "ee_yaw", "ee_quaternion", "flat")
+"""All keys of ``obs``; exported files have ``flat`` for robomimic's environments."""
 COMMAND_FIELDS = {"command_asked": "command_requested", "command_sent": "command_sent"}
 """Field of a Demonstration by the name of its float64 data set."""
 
@@ -51,7 +53,7 @@ def shift_to_next(array: NDArray[Any]) -> NDArray[Any]:
 def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """Return the read-only fields of a Demonstration that ``obs`` holds. Raises KeyError for a missing one."""
     fields: dict[str, Any] = {
-        name: (read_only_bool_copy if key in ("held", "touched") else read_only_copy)(stored_observations[key])
+        name: (read_only_bool_copy if key in ("held", "touched") else make_read_only_floats)(stored_observations[key])
         for key, name in OBSERVATION_FIELDS.items()
     }
     return fields | {"tool_yaws": read_only_copy(stored_observations["ee_yaw"][:, 0])}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from metagui.arms.arm import read_only_copy
+from metagui.arms.arm import make_read_only_floats
 from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
+from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
 from metagui.demonstrations.json_codec import instruction_from_dict, object_from_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
@@ -42,7 +43,8 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         objects=objects,
         segments=_decode_segments(demo),
         timing=timing,
-        states=read_only_copy(demo.read_array("states", (samples, None))) if "states" in demo else None,
+        health=_decode_health(demo, (samples, len(joints))),
+        states=make_read_only_floats(demo.read_array("states", (samples, None))) if "states" in demo else None,
         model_xml=demo.read_text("model_file") if demo.has_attribute("model_file") else None,
         success=decode_success(attributes),
         notes=attributes.read_text("notes"),
@@ -65,10 +67,19 @@ def _decode_arrays(demo: CheckedGroup, samples: int, joints: int, objects: int) 
         {key: demo.read_array(f"obs/{key}", shape) for key, shape in shapes.items()}
     )
     for key, field in robomimic_layout.COMMAND_FIELDS.items():
-        arrays[field] = read_only_copy(demo.read_array(key, (samples, joints)))
+        arrays[field] = make_read_only_floats(demo.read_array(key, (samples, joints)))
     for key in ("time", *_TIMING_FIELDS):
-        arrays[key] = read_only_copy(demo.read_array(f"timing/{key}", (samples,)))
+        arrays[key] = make_read_only_floats(demo.read_array(f"timing/{key}", (samples,)))
     return arrays
+
+
+def _decode_health(demo: CheckedGroup, shape: tuple[int, int]) -> ServoHealth | None:
+    """Return the health of the servos; None for a simulated arm, and in takes of version 0.1."""
+    if "health" not in demo:
+        return None
+    return ServoHealth(
+        **{name: make_read_only_floats(demo.read_array(f"health/{name}", shape)) for name in HEALTH_TYPES}
+    )
 
 
 def decode_success(attributes: CheckedGroup) -> bool | None:

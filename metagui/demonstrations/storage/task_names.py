@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import unicodedata
 from urllib.parse import unquote
 
@@ -48,6 +49,7 @@ def normalise_task_name(task: str) -> str:
     return task
 
 
+@functools.lru_cache(1 << 16)
 def to_collision_key(task: str) -> str:
     """Return a key that is equal for names that some file systems treat as equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", task).casefold())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.demonstrations.health import HEALTH_TYPES
 from metagui.demonstrations.storage.errors import InvalidTakeError, LibraryError
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def _validate_shapes(demonstration: Demonstration) -> None:
     shapes = {name: np.shape(getattr(demonstration, name)) for name in expected}
     for name in ("lateness", "latency", "retries"):
         expected[name], shapes[name] = (samples,), np.shape(getattr(demonstration.timing, name))
+    if demonstration.health is not None:
+        for name in HEALTH_TYPES:
+            expected[name], shapes[name] = (samples, joints), np.shape(getattr(demonstration.health, name))
     for name, shape in expected.items():
         if shapes[name] != shape:
             raise InvalidTakeError(f"The take's {name} have shape {shapes[name]} where {shape} is expected.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from metagui.arms.arm import CONTROL_RATE_HZ, ArmError, HandGuidable
+from metagui.arms.arm import CONTROL_RATE_HZ, ArmError, HandGuidable, OverloadClearable
 from metagui.arms.control.loop import ControlLoop
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.arms.control.tick import Controller, Tick
+    from metagui.arms.control.tick import Controller, JointMove, Tick
     from metagui.demonstrations.demonstration import Demonstration, Instruction, TeachingMethod
     from metagui.gui.arm.capabilities import SceneArm
     from metagui.gui.core.messages import Messages
@@ -64,7 +64,9 @@ class ArmController(QObject):
         """Controller while a policy or a replay runs."""
         self._held_at: int | None = None
         self._last_tick_index = -1
-        self._reported_alarm = ""
+        self._reported_move: JointMove | None = None
+        self.alarm = ""
+        """Alarm of the newest tick; empty if there is none."""
         self._timer = QTimer(self, interval=POLL_PERIOD_MS)
         self._timer.timeout.connect(self.poll)
 
@@ -95,7 +97,7 @@ class ArmController(QObject):
     def detach(self) -> Callable[[], None] | None:
         """Stop polling, and return a function that ends the loop and disconnects the arm; it raises ArmError."""
         self._timer.stop()
-        self._run = None
+        self._run, self.alarm = None, ""
         loop, arm, self.loop = self.loop, self.arm, None
         if loop is None:
             return None
@@ -136,6 +138,20 @@ class ArmController(QObject):
             else:
                 self.arm.hold()
             self._activate_teaching_controller()
+
+    @property
+    def is_overloaded(self) -> bool:
+        """True if motors of the connected arm have reduced their torque because of an overload."""
+        return self.loop is not None and isinstance(self.arm, OverloadClearable) and bool(self.arm.overloaded)
+
+    def clear_overload(self) -> None:
+        """Give overloaded motors their torque back, at their present positions; errors are posted."""
+        if self.loop is not None and isinstance(self.arm, OverloadClearable):
+            try:
+                with self.loop.between_ticks():
+                    self.arm.clear_overload()
+            except ArmError as error:
+                self._messages.post_error(error)
 
     def add_instructions(self, *instructions: Instruction) -> None:
         """Queue instructions for the control loop."""
@@ -235,8 +251,9 @@ class ArmController(QObject):
         if tick is not None and tick.index != self._last_tick_index:
             self._last_tick_index = tick.index
             self._end_emergency_hold(tick)
-            self.ticked.emit(tick)
             self._report_alarm(tick.alarm or "")
+            self._report_joint_move(tick.joint_move)
+            self.ticked.emit(tick)
         self._report_run_end()
 
     def _on_error(self, message: str, fatal: bool) -> None:
@@ -254,10 +271,16 @@ class ArmController(QObject):
             )
 
     def _report_alarm(self, alarm: str) -> None:
-        if alarm != self._reported_alarm:
-            self._reported_alarm = alarm
+        if alarm != self.alarm:
+            self.alarm = alarm
             if alarm and self._held_at is None:
-                self._messages.post(alarm, "warning")
+                self._messages.post(alarm, "warning", "clear_overload" if self.is_overloaded else "")
+
+    def _report_joint_move(self, move: JointMove | None) -> None:
+        """Say why the arm moves by itself, once for every move."""
+        if move is not None and move is not self._reported_move:
+            self._messages.post(move.reason)
+        self._reported_move = move
 
     def _report_run_end(self) -> None:
         if self._run is not None and self._run.finished:

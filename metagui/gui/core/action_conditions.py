@@ -119,6 +119,10 @@ def _is_learning(snapshot: AppSnapshot) -> str | None:
     return "Nothing is being learnt." if snapshot.learning is LearningActivity.IDLE else None
 
 
+def _overloaded(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.overloaded else "No motor is overloaded."
+
+
 _TEACHABLE = (_connected, _not_running)
 _IDLE_ARM = (_connected, _not_recording, _not_running)
 
@@ -126,6 +130,7 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
     "name_arm": (_on_port, _not_calibrating),
+    "clear_overload": (_connected, _overloaded),
     "record": (*_TEACHABLE, _chosen_arm_or_recording),
     "again": (_connected, _not_running, _chosen_arm_connected, _just_saved),
     "discard": (_not_recording, _just_saved),

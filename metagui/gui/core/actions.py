@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QIcon, QKeySequence
 
+from metagui.arms.so101.protection.alarms import CLEAR_OVERLOAD_TEXT
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity
 from metagui.gui.theme.colours import disabled_colour
@@ -40,6 +41,12 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Measure the range of motion of each joint."),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
+    ActionInfo(
+        "clear_overload",
+        CLEAR_OVERLOAD_TEXT,
+        "again",
+        "Give the overloaded motors their torque back; they hold where they are.",
+    ),
     ActionInfo(
         "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
     ),
@@ -94,6 +101,8 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
     ActionInfo("system", "As the desktop", "view", "Follow the colours of the desktop.", checkable=True),
     ActionInfo("keys", "Keys", "keys", "Show all shortcuts.", "F1"),
+    ActionInfo("about", "About metagui", "info", "Show the version, and where recordings and log are."),
+    ActionInfo("copy_details", "Copy details", "info", "Copy the version and the end of the log, for a report."),
     ActionInfo("tasks_region", "Go to the tasks", "folder", "Move the focus to the list of tasks.", "Ctrl+1"),
     ActionInfo("arm_region", "Go to the arm", "arm", "Move the focus to the 3-D view.", "Ctrl+2"),
     ActionInfo("plots_region", "Go to the plots", "adapt", "Move the focus to curves and similarity.", "Ctrl+3"),
@@ -103,7 +112,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Checkable entries of the menu; a tick replaces their icon."""
-ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "quit")
+ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "about", "copy_details", "quit")
 
 
 class Actions(QObject):
@@ -113,12 +122,18 @@ class Actions(QObject):
         super().__init__(window)
         self._theme = theme
         self._recording = False
+        self._colour_names = {info.key: info.colour_name for info in ACTION_INFOS}
         self._actions = {info.key: self._make_action(info, window) for info in ACTION_INFOS}
         theme.changed.connect(self._update_icons)
         self._update_icons()
 
     def __getitem__(self, key: str) -> QAction:
         return self._actions[key]
+
+    def set_icon_colour(self, key: str, colour_name: str) -> None:
+        """Draw the icon of an action in another colour of the theme."""
+        self._colour_names[key] = colour_name
+        self._update_icons()
 
     def _make_action(self, info: ActionInfo, window: QWidget) -> QAction:
         action = QAction(info.text, self)
@@ -134,7 +149,7 @@ class Actions(QObject):
     def _update_icons(self) -> None:
         colours = self._theme.colours
         for info in ACTION_INFOS:
-            tint, dull = getattr(colours, info.colour_name), disabled_colour(colours).name()
+            tint, dull = getattr(colours, self._colour_names[info.key]), disabled_colour(colours).name()
             name = "finish" if info.key == "record" and self._recording else info.icon
             self._actions[info.key].setIcon(make_icon(name, tint, dull))
         self._update_check_icons()

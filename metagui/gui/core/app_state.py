@@ -134,6 +134,10 @@ class AppSnapshot:
     """True if the selected arm is the connected one."""
     reconnecting: bool = False
     """True while the program tries to reconnect a lost arm."""
+    alarm: str = ""
+    """Fault of the connected arm or reason why it gave way; empty if there is none."""
+    overloaded: bool = False
+    """True if motors of the arm have reduced their torque until their overload is cleared."""
     counts_down: bool = False
     """True if a countdown precedes each recording."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
 
+_log = logging.getLogger(__name__)
 MessageKind = Literal["info", "success", "warning", "error"]
 
 
@@ -20,5 +22,6 @@ class Messages(QObject):
         self.posted.emit(text, kind, action)
 
     def post_error(self, error: Exception, action: str = "") -> None:
-        """Show the text of an exception, or its type if it has no text."""
+        """Show the text of an exception, or its type if it has no text; its traceback goes to the log."""
+        _log.warning("Reported error", exc_info=error)
         self.post(str(error) or type(error).__name__, "error", action)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.mode_controller import ModeController
 
 OBJECTS_UNPLACED_TEXT = (
-    "Nothing is marked on this table, so the policy does not know where the objects are. Stop, and mark them."
+    "Nothing is marked on this table, so the policy does not know where the objects are. The arm did not move; mark "
+    "them, then press Run again."
 )
 
 
@@ -54,6 +55,7 @@ class ExecutionController(QObject):
             return
         if self._placement.is_missing:
             self._messages.post(OBJECTS_UNPLACED_TEXT, "warning", "mark")
+            return
         self._click_dispatcher.randomise_scene()
         self._begin(f"“{task}” begins", partial(self._runner.run_task, task, self._on_failure))
 

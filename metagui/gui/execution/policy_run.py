@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
-from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
-from metagui.gui.execution.run_outcome import describe_outcome, program_from_take
+from metagui.gui.execution.run_outcome import describe_outcome, describe_stale_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.background_queue import BackgroundQueue
-    from metagui.gui.core.messages import MessageKind
+    from metagui.gui.core.messages import MessageKind, Messages
     from metagui.gui.library.library_model import LibraryModel
     from metagui.learning.adaptation.rollout import RolloutController
-    from metagui.learning.evaluation.episodes import EvaluatedPolicyController
+    from metagui.learning.rehearsal.judged_run import JudgedRun
 
 
 class PolicyRunner(QObject):
@@ -34,12 +34,17 @@ class PolicyRunner(QObject):
     """Fraction of a take that has been replayed, from 0 to 1."""
 
     def __init__(
-        self, controller: ArmController, library_model: LibraryModel, background_queue: BackgroundQueue
+        self,
+        controller: ArmController,
+        library_model: LibraryModel,
+        background_queue: BackgroundQueue,
+        messages: Messages,
     ) -> None:
         super().__init__()
+        self._messages = messages
         self._controller, self._library_model, self._background_queue = controller, library_model, background_queue
         self._policy_controller: RolloutController | None = None
-        self._success_monitor: SuccessMonitor | None = None
+        self._judged_run: JudgedRun | None = None
         self._replay_controller: ReplayController | None = None
         controller.run_ended.connect(self._on_end)
         controller.ticked.connect(self._on_tick)
@@ -48,25 +53,26 @@ class PolicyRunner(QObject):
         """Load the policies of a task in the background and run them."""
         library = self._library_model.library
         path, keys = self._library_model.adapted_path(task), self._library_model.usable_takes(task)
-        objects = self._controller.arm.objects
+        objects, names = self._controller.arm.objects, [key.take for key in keys]
 
-        def prepare() -> tuple[RolloutController, EvaluatedPolicyController | None]:
+        def prepare() -> tuple[RolloutController, JudgedRun | None]:
             from metagui.learning.adaptation.replay_rollout import make_rollout_controller
             from metagui.learning.adaptation.task_policy import TaskPolicy
-            from metagui.learning.evaluation.episodes import EvaluatedPolicyController
+            from metagui.learning.rehearsal.judged_run import make_judged_run
 
             policy = make_rollout_controller(TaskPolicy.load(path), objects)
-            program = program_from_take(library.load_take(*keys[0])) if keys else None
-            if program is None or len(program.instructions) != policy.task_policy.segment_count:
-                return policy, None
-            return policy, EvaluatedPolicyController(policy, SuccessMonitor(program, objects))
+            takes = library.load_intact_takes(task, _ignore, names)
+            return policy, make_judged_run(policy, takes, objects)
 
-        self._background_queue.submit(prepare, self._start_run, on_failure)
+        self._background_queue.submit(prepare, partial(self._start_run, names), on_failure)
 
-    def _start_run(self, prepared: tuple[RolloutController, EvaluatedPolicyController | None]) -> None:
-        self._policy_controller, evaluated = prepared
-        self._success_monitor = evaluated.success_monitor if evaluated is not None else None
-        run = evaluated or self._policy_controller
+    def _start_run(self, takes: list[str], prepared: tuple[RolloutController, JudgedRun | None]) -> None:
+        self._policy_controller, self._judged_run = prepared
+        policy = self._policy_controller.task_policy
+        stale = describe_stale_policy(policy.task, policy.provenance.takes, takes)
+        if stale:
+            self._messages.post(stale, "warning", "adapt")
+        run = self._judged_run or self._policy_controller
         self._controller.start_run(run, run)
 
     def replay_take(self, take: Demonstration, on_failure: Callable[[Exception], None]) -> None:
@@ -120,6 +126,9 @@ class PolicyRunner(QObject):
             return f"Repeated take {take.name} of “{take.task}”; the arm holds.", "success"
         if policy is None:
             return "Stopped; the arm holds.", "info"
-        tick, monitor = self._controller.latest_tick, self._success_monitor
-        is_success = tick is not None and monitor is not None and monitor.is_successful(tick.observation)
-        return describe_outcome(policy.task_policy.task, policy.outcome, monitor, is_success)
+        failures = None if self._judged_run is None else self._judged_run.failures
+        return describe_outcome(policy.task_policy.task, policy.outcome, failures)
+
+
+def _ignore(_reason: str) -> None:
+    """Pass over a damaged take: the list of tasks shows why."""

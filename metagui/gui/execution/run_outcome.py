@@ -1,40 +1,43 @@
-"""Outcome of a policy run: what success means for a task, and the message at the end of the run. Qt-free."""
+"""Outcome of a policy run: the message at its end, judged by what the takes of the task show. Qt-free."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program import TaskProgram
-
 if TYPE_CHECKING:
-    from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.programs.success import SuccessMonitor
+    from collections.abc import Collection, Sequence
+
     from metagui.gui.core.messages import MessageKind
 
 
-def describe_outcome(
-    task: str, outcome: str, success_monitor: SuccessMonitor | None, is_success: bool
-) -> tuple[str, MessageKind]:
-    """Return the text and the kind of the message at the end of a run."""
+def describe_outcome(task: str, outcome: str, failures: Sequence[str] | None) -> tuple[str, MessageKind]:
+    """Return the text and the kind of the message at the end of a run.
+
+    ``failures`` is what the takes show and the run did not achieve; None if the run could not be judged.
+    """
     if outcome == "stopped":
         return f"Stopped “{task}”; the arm holds.", "info"
     if outcome != "done":
         return f"“{task}” {outcome}; the arm holds. More takes, or takes from other scenes, usually help.", "warning"
-    if success_monitor is None:
+    if failures is None:
         return (
             f"“{task}” has ended. Look at the scene: its success cannot be judged automatically.",
             "info",
         )
-    if is_success:
-        return f"Done: “{task}” succeeded in a new scene.", "success"
-    done, total = sum(success_monitor.achieved), len(success_monitor.program.instructions)
-    return f"“{task}” has ended, but only {done} of {total} instructions were achieved.", "warning"
+    if not failures:
+        return f"Done: “{task}” achieved in a new scene what its takes show.", "success"
+    return (
+        f"“{task}” has ended, but not as in its takes: {failures[0]}. The arm holds; another take from a scene like "
+        "this one usually helps.",
+        "warning",
+    )
 
 
-def program_from_take(take: Demonstration) -> TaskProgram | None:
-    """Return the task program of a take, or None if a segment has no instruction."""
-    instructions = tuple(s.instruction for s in take.segments if isinstance(s.instruction, Instruction))
-    if not instructions or len(instructions) != len(take.segments):
-        return None
-    return TaskProgram(take.task, instructions)
+def describe_stale_policy(task: str, adapted: Collection[str], present: Collection[str]) -> str:
+    """Return a message if a policy was adapted to other takes than the task has now; empty if it was not."""
+    added, removed = sorted(set(present) - set(adapted)), sorted(set(adapted) - set(present))
+    if not adapted or not (added or removed):
+        return ""
+    changes = [f"take {name} is newer" for name in added] + [f"take {name} is not used any more" for name in removed]
+    shown = ", ".join(changes[:3]) + (" …" if len(changes) > 3 else "")
+    return f"The policy of “{task}” is older than its takes: {shown}. It runs as it is; press Adapt to renew it."

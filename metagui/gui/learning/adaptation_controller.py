@@ -1,4 +1,4 @@
-"""Adaptation of tasks for the window: runs the job, saves its policies, and offers to exclude an outlier take."""
+"""Adaptation of tasks for the window: adapts, saves a policy that can run, rehearses, and saves the better one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.learning_queue import LearningQueue
-    from metagui.gui.core.messages import Messages
+    from metagui.gui.core.messages import MessageKind, Messages
     from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.similarity.similarity_controller import SimilarityController
@@ -40,7 +40,7 @@ class AdaptationController(QObject):
     """Adapts one task at a time; a comparison of takes is cancelled for it and repeated afterwards."""
 
     adaptation_progressed = Signal(list)
-    """New AdaptationSteps."""
+    """New AdaptationSteps and RehearsalSteps."""
     policy_adapted = Signal(object)
     """A TaskPolicy that was just made and saved."""
     outlier_found = Signal(str)
@@ -65,6 +65,7 @@ class AdaptationController(QObject):
         self._prior_store, self._similarity, self._state, self._messages = prior_store, similarity, state, messages
         self._adapt_next: str | None = None
         self._compare_next = False
+        self._ready_policy: TaskPolicy | None = None
         self._outlier: TakeKey | None = None
         self._excluded_take: TakeKey | None = None
         library_model.tasks_changed.connect(self._on_tasks_changed)
@@ -72,6 +73,11 @@ class AdaptationController(QObject):
         self.policy_adapted.connect(self._on_adapted)
 
     # Adapting
+
+    @property
+    def is_rehearsing(self) -> bool:
+        """True from when the policy that is being rehearsed could run until the end of the job."""
+        return self._ready_policy is not None
 
     def adapt_selected_task(self) -> None:
         """Adapt to the takes of the selected task."""
@@ -106,13 +112,16 @@ class AdaptationController(QObject):
             return False
         warm_start, unrelated = self._nearest_policy_path(task), self._unrelated_takes(task)
 
+        self._ready_policy = None
+
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, TaskPolicy]:
-            from metagui.learning.adaptation.adaptation import adapt_task
             from metagui.learning.adaptation.memorization import is_memorizing
             from metagui.learning.adaptation.task_policy import load_readable_policies
+            from metagui.learning.rehearsal.rehearsed_adaptation import adapt_and_rehearse
 
             takes = align_segmentation([model.library.load_take(*key) for key in keys])
-            adapted = yield from adapt_task(prior, takes, None, should_stop, load_readable_policies(warm_start))
+            neighbours = load_readable_policies(warm_start)
+            adapted = yield from adapt_and_rehearse(prior, takes, None, should_stop, neighbours)
             others = [[take] for take in model.load_intact_takes(unrelated, [])]
             ignored = is_memorizing(prior, takes, others)
             return replace(adapted, provenance=replace(adapted.provenance, ignores_demonstrations=ignored))
@@ -121,8 +130,8 @@ class AdaptationController(QObject):
             LearningJob(
                 LearningActivity.ADAPTING,
                 work,
-                self.adaptation_progressed.emit,
-                self._save,
+                self._on_progress,
+                self._save_final,
                 self._on_failure,
                 self._on_cancelled,
                 _compute_fraction_done,
@@ -139,7 +148,28 @@ class AdaptationController(QObject):
         names = dissimilar or [row.name for row in self._library_model.tasks if row.name != task]
         return [keys[0] for name in names if (keys := self._library_model.usable_takes(name))][:_UNRELATED_TASK_COUNT]
 
-    def _save(self, adapted: TaskPolicy) -> None:
+    def _on_progress(self, batch: list[Any]) -> None:
+        """Save a policy that can run already, and pass the steps on."""
+        from metagui.learning.rehearsal.rehearsed_adaptation import PolicyReady
+
+        for ready in (step for step in batch if isinstance(step, PolicyReady)):
+            self._ready_policy = ready.policy
+            self._save(ready.policy, self._on_ready)
+        if steps := [step for step in batch if not isinstance(step, PolicyReady)]:
+            self.adaptation_progressed.emit(steps)
+
+    def _on_ready(self, adapted: TaskPolicy) -> None:
+        self._library_model.refresh()
+        if self.is_rehearsing:
+            self._messages.post(
+                f"“{adapted.task}” can run. Its candidates are being rehearsed in simulation.", "info", "run"
+            )
+
+    def _save_final(self, adapted: TaskPolicy) -> None:
+        self._ready_policy = None
+        self._save(adapted, self.policy_adapted.emit)
+
+    def _save(self, adapted: TaskPolicy, on_saved: Callable[[TaskPolicy], None]) -> None:
         path = self._library_model.adapted_path(adapted.task)
 
         def write() -> TaskPolicy:
@@ -147,10 +177,14 @@ class AdaptationController(QObject):
             adapted.save(path)
             return adapted
 
-        self._background_queue.submit(write, self.policy_adapted.emit, self._on_failure)
+        self._background_queue.submit(write, on_saved, self._on_failure)
 
     def _on_cancelled(self) -> None:
-        self._messages.post(f"{LearningActivity.ADAPTING.value} was cancelled; nothing was changed.")
+        ready, self._ready_policy = self._ready_policy, None
+        if ready is None:
+            self._messages.post(f"{LearningActivity.ADAPTING.value} was cancelled; nothing was changed.")
+            return
+        self._messages.post(f"The rehearsal was cancelled; “{ready.task}” keeps the policy chosen by its losses.")
 
     def _on_failure(self, error: Exception) -> None:
         self._messages.post_error(error, choose_error_action(error))
@@ -161,7 +195,7 @@ class AdaptationController(QObject):
         if adapted.provenance.ignores_demonstrations:
             self._messages.post(f"Adapted “{adapted.task}”. {IGNORES_DEMONSTRATIONS_TEXT}", "warning", "run")
         else:
-            self._messages.post(f"Adapted “{adapted.task}”. Press Run to see it.", "success", "run")
+            self._messages.post(*describe_adaptation(adapted), "run")
 
     def load_policy(
         self, task: str, on_loaded: Callable[[TaskPolicy], None], on_failure: Callable[[str], None]
@@ -207,6 +241,18 @@ class AdaptationController(QObject):
         if excluded is not None and excluded not in self._library_model.usable_takes(excluded.task):
             self._excluded_take = None
             self.adapt(excluded.task)
+
+
+def describe_adaptation(adapted: TaskPolicy) -> tuple[str, MessageKind]:
+    """Return the message at the end of an adaptation, with the number of rehearsed successes, and its kind."""
+    rehearsal = adapted.provenance.rehearsal
+    if rehearsal is None:
+        return f"Adapted “{adapted.task}”. Press Run to see it.", "success"
+    score = rehearsal.score
+    text = f"Adapted “{adapted.task}”: it succeeded in {score} rehearsed scenes."
+    if 2 * score.successes >= score.runs:
+        return f"{text} Press Run to see it.", "success"
+    return f"{text} Record more takes, in scenes that differ, or check their segments.", "warning"
 
 
 def choose_error_action(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Loss curves of an adaptation, by segment and candidate, for the loss panel. Qt-free."""
+"""Loss curves and rehearsed successes of an adaptation, by candidate, for the loss panel. Qt-free."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from typing_extensions import TypeIs
+
     from metagui.arms.arm import FloatArray
     from metagui.learning.adaptation.adaptation import AdaptationStep
+    from metagui.learning.adaptation.rehearsal_score import Rehearsal
+    from metagui.learning.rehearsal.rehearsal import RehearsalStep
 
 SMOOTHING_MIN_POINTS = 12
 """A curve with more points than this is smoothed, and its raw points are drawn faint."""
@@ -19,7 +23,23 @@ SHORT_PATH_STEPS = 5
 """A candidate with at most this number of steps counts with its last loss; MAML's inner loop has five."""
 
 
-def compute_fraction_done(step: AdaptationStep) -> float:
+ADAPTATION_FRACTION = 0.25
+"""Fraction of the whole work that adaptation takes; the rest is the rehearsal."""
+
+
+def compute_fraction_done(step: AdaptationStep | RehearsalStep) -> float:
+    """Return the fraction of adaptation and rehearsal that is done, from 0 to 1."""
+    if is_rehearsal(step):
+        return ADAPTATION_FRACTION + (1.0 - ADAPTATION_FRACTION) * step.scene / max(step.scenes, 1)
+    return ADAPTATION_FRACTION * _compute_fraction_adapted(step)
+
+
+def is_rehearsal(step: AdaptationStep | RehearsalStep) -> TypeIs[RehearsalStep]:
+    """Return whether a progress record is of the rehearsal."""
+    return hasattr(step, "scenes")
+
+
+def _compute_fraction_adapted(step: AdaptationStep) -> float:
     """Return the fraction of an adaptation that is done, from 0 to 1.
 
     For each segment the adapted candidates come first, then the baselines. A candidate may end before its last step;
@@ -73,12 +93,15 @@ class LossCurves:
     zero_step_losses: dict[int, float] = field(default_factory=dict)
     segment_count: int = 0
     newest_segment: int = 0
-    fraction_done: float = 0.0
-    """Fraction of the work that is done, from 0 to 1."""
+    rehearsed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Numbers of successes and runs of every rehearsed candidate."""
 
-    def extend(self, steps: Iterable[AdaptationStep]) -> None:
+    def extend(self, steps: Iterable[AdaptationStep | RehearsalStep]) -> None:
         """Append a batch of steps."""
         for step in steps:
+            if is_rehearsal(step):
+                self.rehearsed[step.candidate] = (step.successes, step.runs)
+                continue
             self.segment_count = max(self.segment_count, step.segment_count)
             self.newest_segment = step.segment_index
             if np.isfinite(step.zero_step_loss):
@@ -86,12 +109,16 @@ class LossCurves:
             self.by_segment.setdefault(step.segment_index, {}).setdefault(step.candidate, LossCurve()).append(step)
 
     @classmethod
-    def from_provenance(cls, stored: Sequence[dict[str, list[list[float]]]]) -> LossCurves:
-        """Return the curves stored with a task policy.
+    def from_provenance(
+        cls, stored: Sequence[dict[str, list[list[float]]]], rehearsal: Rehearsal | None = None
+    ) -> LossCurves:
+        """Return the curves and the rehearsal stored with a task policy.
 
         ``stored`` has rows of [step, support loss, query loss] by candidate, for each segment.
         """
         out = cls(segment_count=len(stored))
+        if rehearsal is not None:
+            out.rehearsed = {name: (score.successes, score.runs) for name, score in rehearsal.scores.items()}
         for segment, candidates in enumerate(stored):
             for name, rows in candidates.items():
                 columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], []]

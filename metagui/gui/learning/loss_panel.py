@@ -1,4 +1,4 @@
-"""Panel with the loss against gradient steps, live: chosen candidate bold, baselines thin, zero-step loss dashed."""
+"""Panel of an adaptation, live: loss against gradient steps, and how often each candidate succeeded in rehearsal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from metagui.gui.learning.loss_curves import SMOOTHING_MIN_POINTS, LossCurve, LossCurves, smooth
-from metagui.gui.theme.theme import scaled_font
+from metagui.gui.learning.loss_legend import DEFAULT_CANDIDATE, LossLegend, sort_candidates
 from metagui.gui.widgets.eliding_label import ElidingLabel
-from metagui.gui.widgets.panel import GRID_PX, EmptyState, EmptyStateStack, Panel, SegmentedControl, make_muted_label
-from metagui.gui.widgets.plot import PLOT_SYMBOLS, LineSwatch, Plot, add_curve, make_pen
+from metagui.gui.widgets.panel import GRID_PX, EmptyState, EmptyStateStack, Panel, SegmentedControl
+from metagui.gui.widgets.plot import PLOT_SYMBOLS, Plot, add_curve, make_pen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from metagui.gui.theme.theme import Theme
     from metagui.learning.adaptation.adaptation import AdaptationStep
-
-DEFAULT_CANDIDATE = "adapted"
-"""The candidate that is drawn bold until one is chosen."""
+    from metagui.learning.rehearsal.rehearsal import RehearsalStep
 
 
 class LossAxes(Plot):
@@ -58,7 +56,7 @@ class LossAxes(Plot):
         self._highlighted = chosen or DEFAULT_CANDIDATE
         for key in [k for k in self._lines if k[0] not in curves]:
             self.removeItem(self._lines.pop(key))
-        self._order = sorted(curves, key=lambda name: (name != DEFAULT_CANDIDATE, list(curves).index(name)))
+        self._order = sort_candidates(curves)
         for name in self._order:
             self._show_curve(name, "support", curves[name].steps, smooth(curves[name].support))
             self._show_curve(name, "held-out", curves[name].steps, smooth(curves[name].query))
@@ -91,6 +89,10 @@ class LossAxes(Plot):
         if self._zero_step_line is not None:
             self._zero_step_line.setPen(make_pen(self.theme.colours.muted, 1.0, 1))
 
+    def has_curve(self, name: str) -> bool:
+        """Return whether a candidate has a curve."""
+        return name in self._order
+
     def candidate_colour(self, name: str) -> str:
         """Return a candidate's colour."""
         series = self.theme.colours.series
@@ -102,61 +104,6 @@ class LossAxes(Plot):
             return make_pen(self.candidate_colour(name), 1.0, 0, 0.25)
         bold = name == self._highlighted
         return make_pen(self.candidate_colour(name), 2.0 if bold else 1.0, kind == "held-out", 1.0 if bold else 0.85)
-
-
-class LossLegend(QWidget):
-    """Legend of the candidates with their held-out losses, and of solid and dashed lines."""
-
-    def __init__(self, axes: LossAxes) -> None:
-        super().__init__()
-        self._axes = axes
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._rows = QWidget()
-        self._grid = QGridLayout()
-        self._signature: tuple[object, ...] = ()
-        self._values: dict[str, QLabel] = {}
-
-    def show_curves(self, curves: dict[str, LossCurve], zero_step_loss: float, chosen: str) -> None:
-        """List the candidates, with a tick at the chosen one."""
-        names = sorted(curves, key=lambda name: (name != DEFAULT_CANDIDATE, list(curves).index(name)))
-        signature = (tuple(names), chosen, self._axes.theme.is_dark)
-        if signature != self._signature:
-            self._signature = signature
-            self._build(names, chosen)
-        for name in names:
-            self._values[name].setText(_format_loss(curves[name].final_loss))
-        self._values["before"].setText(_format_loss(zero_step_loss))
-
-    def _build(self, names: list[str], chosen: str) -> None:
-        self._column.removeWidget(self._rows)
-        self._rows.deleteLater()
-        self._rows = QWidget()
-        self._grid = QGridLayout(self._rows)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(6)
-        self._grid.setVerticalSpacing(1)
-        self._column.addWidget(self._rows, 0, Qt.AlignmentFlag.AlignTop)
-        self._values = {}
-        muted_colour = self._axes.theme.colours.muted
-        heading = make_muted_label("held-out")
-        heading.setFont(scaled_font(0.88))
-        self._grid.addWidget(heading, 0, 2)
-        for name in names:
-            self._add_row(name, self._axes.make_candidate_pen(name, "support"), f"✓ {name}" if name == chosen else name)
-        self._add_row("before", make_pen(muted_colour, 1.0, 1), "before")
-        self._add_row("solid", make_pen(muted_colour), "support")
-        self._add_row("dashed", make_pen(muted_colour, 1.0, 1), "held-out")
-
-    def _add_row(self, key: str, line: object, text: str) -> None:
-        row = self._grid.rowCount()
-        name, value = QLabel(text), make_muted_label()
-        for label in (name, value):
-            label.setFont(scaled_font(0.9, bold=text.startswith("✓")))
-        self._grid.addWidget(LineSwatch(line), row, 0)  # type: ignore[arg-type]
-        self._grid.addWidget(name, row, 1)
-        self._grid.addWidget(value, row, 2)
-        self._values[key] = value
 
 
 class LossPanel(Panel):
@@ -175,6 +122,7 @@ class LossPanel(Panel):
         self._follow_button.hide()
         self._verdict = ElidingLabel(max_lines=2)
         self._reasons: dict[int, str] = {}
+        self._progress = ""
         sentence = "Record a few takes of a task, then press Adapt: its loss curves appear here."
         self.content = EmptyStateStack(self._make_content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
         self.body.addWidget(self.content)
@@ -201,7 +149,7 @@ class LossPanel(Panel):
     def begin(self, segment_labels: Sequence[str]) -> None:
         """Clear the panel for a new adaptation, with the labels of the segments."""
         self.curves = LossCurves()
-        self._chosen, self._reasons = {}, {}
+        self._chosen, self._reasons, self._progress = {}, {}, ""
         self._verdict.set_full_text("")
         self._segment_selector.set_labels(
             [short_segment_label(i, label) for i, label in enumerate(segment_labels)], list(segment_labels)
@@ -210,9 +158,11 @@ class LossPanel(Panel):
         self.content.set_filled(False)
         self.content.empty_state.set_sentence("Adapting: the first point is on its way.")
 
-    def append_steps(self, steps: Iterable[AdaptationStep]) -> None:
+    def append_steps(self, steps: Iterable[AdaptationStep | RehearsalStep]) -> None:
         """Add a batch of steps, and show the segment that is being learnt."""
         self.curves.extend(steps)
+        if self.curves.rehearsed:
+            self._progress = "Rehearsing in simulation: each candidate runs in the same fresh scenes."
         self._segment_selector.select(self.curves.newest_segment)
         self.content.set_filled(True)
         self._draw()
@@ -245,9 +195,9 @@ class LossPanel(Panel):
         found, baseline = self.curves.curves_of(segment), self.curves.zero_step_losses.get(segment, float("nan"))
         if found:
             self.axes.show_curves(found, baseline, self._chosen.get(segment, ""))
-            self.legend.show_curves(found, baseline, self._chosen.get(segment, ""))
+            self.legend.show_curves(found, self.curves.rehearsed, baseline, self._chosen.get(segment, ""))
         choice = self._chosen.get(segment)
-        self._verdict.set_full_text(f"Chosen: {choice}. {self._reasons.get(segment, '')}" if choice else "")
+        self._verdict.set_full_text(f"Chosen: {choice}. {self._reasons.get(segment, '')}" if choice else self._progress)
 
 
 def short_segment_label(index: int, label: str) -> str:
@@ -256,7 +206,3 @@ def short_segment_label(index: int, label: str) -> str:
     The label of a segment without an instruction already is its number.
     """
     return label if label.startswith("segment ") else f"{index + 1} {label.split(' ')[0]}"
-
-
-def _format_loss(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "–"

@@ -19,6 +19,7 @@ from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.library.undo import describe_saving
 from metagui.gui.recording.saved_report import describe_saved
+from metagui.gui.recording.take_marks import TakeWatch
 from metagui.gui.teaching.click_teacher import name_from_instructions
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
 
@@ -77,6 +78,7 @@ class RecordingController(QObject):
         self._task: str | None = None
         self._instructions: list[Instruction] = []
         self._teaching_method: TeachingMethod = "clicks"
+        self._watch = TakeWatch(controller.program_controller)
         self._finishing = False
         self._saving = False
         self._record_when_saved = False
@@ -167,6 +169,7 @@ class RecordingController(QObject):
         except (ArmError, RecordingError, OSError) as error:
             self._messages.post_error(error)
             return
+        self._watch = TakeWatch(self._controller.program_controller)
         self.is_recording = True
         self._state.request(ArmActivity.RECORDING)
 
@@ -212,17 +215,17 @@ class RecordingController(QObject):
             self._messages.post(reason, "error")
             self.finish_take()
 
-    def finish_take(self) -> None:
-        """End the take and save it in the background."""
-        take = self._end_take()
+    def finish_take(self, interrupted: bool = False) -> None:
+        """End the take and save it in the background; ``interrupted`` if an error of the arm ends it."""
+        take = self._end_take(interrupted)
         if take is not None:
             self._saving = True
             self._library_model.save_take(
                 take, self._controller.clear_journal, partial(self._on_saved, take), self._on_save_failed
             )
 
-    def _end_take(self) -> Demonstration | None:
-        """End the take; return it with its segments, or None if there is nothing to save."""
+    def _end_take(self, interrupted: bool) -> Demonstration | None:
+        """End the take; return it with its segments and marks, or None if there is nothing to save."""
         self.is_recording = self._finishing = False
         take, problem = None, None
         try:
@@ -232,12 +235,16 @@ class RecordingController(QObject):
         self._leave_recording()
         if problem is not None:
             self._messages.post_error(problem)
-        elif not self._instructions and self._teaching_method == "clicks":
+        elif take is not None and self._teaching_method == "clicks" and not take.segments:
             self._controller.clear_journal()
-            text = "Nothing was clicked, so there was nothing to save. Press Record, then click in the view."
+            nothing = "No click was carried out" if self._instructions else "Nothing was clicked"
+            text = f"{nothing}, so there was nothing to save. Press Record, then click in the view."
             self._messages.post(text, "info", "record")
             return None
-        return None if take is None else ensure_segmented(replace(take, task=self._task_name()))
+        if take is None:
+            return None
+        marked = self._watch.mark(replace(take, task=self._task_name()), interrupted)
+        return ensure_segmented(marked)
 
     def _leave_recording(self) -> None:
         self._click_dispatcher.scene_used = True
@@ -258,10 +265,10 @@ class RecordingController(QObject):
             self.start_take(info.task)
 
     def report_saved(self, take: Demonstration, distance: float | None) -> None:
-        """Post the timing of a saved take and its mean distance to the other takes of its task, if known."""
-        text, kind = describe_saved(take, distance)
+        """Post whether a saved take is good, and its mean distance to the other takes of its task, if known."""
+        text, kind, action = describe_saved(take, distance)
         is_newest_change = self._library_model.undo_stack.undoText() == describe_saving(take.task, take.name)
-        self._messages.post(text, kind, "undo" if is_newest_change else "")
+        self._messages.post(text, kind, action if is_newest_change else "")
 
     def _on_save_failed(self, error: Exception) -> None:
         self._saving = self._record_when_saved = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metagui.demonstrations.recording.recorder import CUT_OFF_NOTE
 from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
@@ -12,19 +11,19 @@ if TYPE_CHECKING:
     from metagui.gui.core.messages import MessageKind
 
 
-def describe_saved(take: Demonstration, distance: float | None) -> tuple[str, MessageKind]:
-    """Return the text and kind of the message about a saved take.
+def describe_saved(take: Demonstration, distance: float | None) -> tuple[str, MessageKind, str]:
+    """Return the text, the kind and the action of the message about a saved take: is it good, and if not, what to do.
 
-    ``distance`` is its mean distance to the other takes of its task, or None if that is unknown.
+    ``distance`` is its mean distance to the other takes of its task, or None if that is unknown. The numbers of the
+    timing are in the list of takes.
     """
-    timing = summarise_timing(take)
-    text = f"Saved “{take.task}” take {take.name} ({take.duration:.1f} s, {timing.rate_reached:.1f} Hz"
-    text += f", {timing.missed} missed)" if timing.missed else ")"
-    if distance is not None:
-        text += f" · {distance:.2f} from your other takes"
+    timing, saved = summarise_timing(take), f"Saved “{take.task}” take {take.name}"
+    if take.success is False:
+        text = f"{saved}, marked as failed: {take.notes.rstrip('.')}. It is not learnt from unless you mark it as a"
+        return f"{text} success; Take again records another.", "warning", "again"
     if timing.is_rate_missed:
-        text += f". Marked: {timing}"
-    is_cut_off = take.notes == CUT_OFF_NOTE
-    if is_cut_off:
-        text += ". The recording was cut off, so the take is marked as failed"
-    return text, "warning" if timing.is_rate_missed or is_cut_off else "success"
+        missing = timing.missed / timing.rate_requested
+        text = f"{saved}, but the computer was busy: {missing:.1f} s are missing in {take.duration:.1f} s"
+        return f"{text}. It can be used; Take again records a better one.", "warning", "again"
+    compared = "" if distance is None else f", {distance:.2f} from your other takes"
+    return f"{saved}: a good take of {take.duration:.1f} s{compared}.", "success", "undo"

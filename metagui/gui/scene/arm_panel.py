@@ -36,7 +36,7 @@ class ArmPanel(Panel):
         super().__init__("Arm")
         self.view = SceneView(theme, click_teacher)
         self.countdown_overlay = CountdownOverlay(theme, self.view)
-        self.notice_bar = NoticeBar(theme, actions, ("mark",))
+        self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
         self.placement_bar = PlacementBar(theme, actions)

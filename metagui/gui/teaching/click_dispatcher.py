@@ -12,6 +12,7 @@ from metagui.gui.teaching.click_teacher import ClickTeacher, ExpectedGrasp, make
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.programs.success import InstructionResult
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.capabilities import SceneArm
     from metagui.gui.core.messages import Messages
@@ -32,6 +33,7 @@ class ClickDispatcher(QObject):
         self._controller, self._messages = controller, messages
         self._rng = np.random.default_rng(seed)
         self._reported_problem = ""
+        self._reported_result: InstructionResult | None = None
         self.click_teacher = ClickTeacher(controller.arm.objects)
         self.scene_used = False
         """True once anything was done in the present scene."""
@@ -99,8 +101,22 @@ class ClickDispatcher(QObject):
                 next((scene_object.name for scene_object, is_held in held if is_held), None)
             )
             self.queue_finished.emit()
+        self._report_result()
         problem = self._controller.instruction_problem
         if problem and problem != self._reported_problem:
             self._reported_problem = problem
             self.click_teacher.expected_grasp = ExpectedGrasp()
             self._messages.post(problem, "warning")
+
+    def _report_result(self) -> None:
+        """Report an instruction that ran to its end but was not achieved."""
+        results = self._controller.program_controller.results
+        newest = results[-1] if results else None
+        if newest is self._reported_result:
+            return
+        self._reported_result = newest
+        if newest is not None and newest.is_finished and not newest.achieved:
+            text = newest.describe()
+            self._messages.post(
+                f"{text}. The arm holds; put it right with more clicks, or record the take again.", "warning"
+            )

@@ -16,8 +16,8 @@ from metagui.arms.simulation.scene import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.json_codec import ProgramError
 from metagui.demonstrations.primitives.registry import compute_goals
+from metagui.demonstrations.programs.instruction_state import make_primitive_state
 from metagui.demonstrations.programs.program import describe_instruction
-from metagui.demonstrations.programs.program_controller import make_primitive_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

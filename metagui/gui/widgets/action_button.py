@@ -26,6 +26,12 @@ class ActionButton(QPushButton):
         action.changed.connect(self._update_from_action)
         self._update_from_action()
 
+    def set_style(self, style_name: str) -> None:
+        """Draw the button in another style of the style sheet."""
+        self.setObjectName(style_name)
+        self.style().unpolish(self)
+        self.style().polish(self)
+
     def set_short_text(self, text: str) -> None:
         """Show a shorter text than the action's; an empty one restores the action's."""
         self._short_text = text

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -97,10 +98,14 @@ class EmptyStateStack(QWidget):
         self._stack = QStackedLayout(self)
         self._stack.addWidget(empty)
         self._stack.addWidget(content)
+        self._policies = {empty: empty.sizePolicy(), content: content.sizePolicy()}
 
     def set_filled(self, filled: bool) -> None:
-        """Show the content if ``filled``, else the empty state."""
+        """Show the content if ``filled``, else the empty state; the hidden one takes no room."""
         self._stack.setCurrentIndex(int(filled))
+        hidden = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        for page, policy in self._policies.items():
+            page.setSizePolicy(policy if page is self._stack.currentWidget() else hidden)
 
     @property
     def is_filled(self) -> bool:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from metagui.gui.theme.icons import make_icon, make_pixmap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from PySide6.QtGui import QAction
+    from PySide6.QtGui import QAction, QResizeEvent
 
     from metagui.gui.core.messages import MessageKind
     from metagui.gui.theme.theme import Theme
@@ -25,6 +25,8 @@ _TINTS = {"info": "accent", "success": "success", "warning": "warning", "error":
 _DURATIONS_S = {"info": 10, "success": 20, "warning": 30, "error": 0}
 """Time after which each kind disappears, s; 0: errors stay until the user dismisses them."""
 _MAX_TOASTS = 3
+MAX_WINDOW_FRACTION = 0.5
+"""Fraction of the window's height above which messages are scrolled."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Toast(QFrame):
     """One message with a button for its action and a button to dismiss it."""
 
     def __init__(self, area: ToastArea, message: ToastMessage, theme: Theme) -> None:
-        super().__init__(area)
+        super().__init__()
         self.message = message
         self._area, self._theme = area, theme
         self.setObjectName("panel")
@@ -95,6 +97,12 @@ class Toast(QFrame):
         self._picture.setPixmap(make_pixmap(self.message.kind, tint, 20, self.devicePixelRatioF()))
         self._close_button.setIcon(make_icon("close", colours.muted))
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Make room for all lines of the text at the new width, which the layout alone would cut."""
+        super().resizeEvent(event)
+        self._label.setMinimumHeight(self._label.heightForWidth(self._label.width()))
+        self._area.updateGeometry()
+
     def withdraw_action(self) -> None:
         """Remove the button; the text stays until it is dismissed."""
         if self._action_button is not None:
@@ -106,19 +114,38 @@ class Toast(QFrame):
         self._area.remove_toast(self)
 
 
-class ToastArea(QWidget):
-    """The current messages, newest at the bottom; hidden while there are none."""
+class ToastArea(QScrollArea):
+    """The current messages, newest at the bottom; hidden while there are none, scrolled where there is little room."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._rows = QVBoxLayout(self)
+        self._content = QWidget()
+        self._rows = QVBoxLayout(self._content)
         self._rows.setContentsMargins(0, 8, 0, 0)
         self._rows.setSpacing(8)
         self.toasts: list[Toast] = []
+        self.setWidget(self._content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Messages")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.verticalScrollBar().rangeChanged.connect(self._scroll_to_newest)
         self.hide()
+
+    def sizeHint(self) -> QSize:
+        """Return the height of all messages at the present width."""
+        return QSize(super().sizeHint().width(), self._rows.totalHeightForWidth(self.width()))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the height of all messages, but leave half of the window to the tasks above them."""
+        height = min(self._rows.totalHeightForWidth(self.width()), int(MAX_WINDOW_FRACTION * self.window().height()))
+        return QSize(super().minimumSizeHint().width(), height)
+
+    def _scroll_to_newest(self, _minimum: int, maximum: int) -> None:
+        self.verticalScrollBar().setValue(maximum)
 
     def show_message(self, message: ToastMessage) -> None:
         """Show a message in place of all others except errors with another text, which stay until dismissed."""
@@ -130,6 +157,7 @@ class ToastArea(QWidget):
         self.toasts.append(toast)
         self._rows.addWidget(toast)
         self.show()
+        self.updateGeometry()
 
     def dismiss_resolved(self, actions: Sequence[QAction]) -> None:
         """Dismiss the errors whose action is one of ``actions``, because their cause is resolved."""
@@ -154,3 +182,4 @@ class ToastArea(QWidget):
             toast.hide()
             toast.deleteLater()
         self.setVisible(bool(self.toasts))
+        self.updateGeometry()

@@ -68,6 +68,7 @@ class ActionSlots(QObject):
                 "connect": arm.flow.toggle_connection,
                 "copy_command": arm.flow.copy_command,
                 "calibrate": self._open_calibration,
+                "clear_overload": arm.controller.clear_overload,
                 "name_arm": self._edit_arm_name,
             }
         )

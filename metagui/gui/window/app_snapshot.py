@@ -44,5 +44,7 @@ def take_snapshot(
         on_port=not connection.chosen.is_simulated,
         same_arm=current is None or current.key == connection.chosen.key,
         reconnecting=connection.reconnecting,
+        alarm=controller.alarm,
+        overloaded=controller.is_overloaded,
         counts_down=recording.controller.countdown_enabled[simulated],
     )

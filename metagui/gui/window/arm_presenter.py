@@ -93,6 +93,8 @@ class ArmPresenter(QObject):
             window.actions_["mark"].setChecked(False)
         if snapshot.state is ArmActivity.READY and self._activity in (ArmActivity.CONNECTING, ArmActivity.ERROR):
             window.toast_area.dismiss_resolved([window.actions_[key] for key in ARM_ERROR_ACTIONS])
+        if not snapshot.overloaded:
+            window.toast_area.dismiss_resolved([window.actions_["clear_overload"]])
         self._activity = snapshot.state
         window.top_bar.arm_picker.setEnabled(snapshot.state is not ArmActivity.CALIBRATING)
         busy = snapshot.state in (
@@ -150,6 +152,8 @@ class ArmPresenter(QObject):
         if connection.reconnecting:
             text = f"Looking for {connection.chosen.display_name}. {connection.reconnect_problem}".strip()
             return NoticeContent(text, "disconnect", "danger")
+        if snapshot.alarm:
+            return NoticeContent(snapshot.alarm, "warning", "danger", "clear_overload" if snapshot.overloaded else "")
         if snapshot.torque_off:
             return TORQUE_OFF_NOTICE
         if snapshot.state is ArmActivity.RECORDING and snapshot.mode == HAND_MODE:

@@ -65,15 +65,14 @@ class LearningPresenter(QObject):
     # Curves
 
     def _show_adapted(self, adapted: TaskPolicy) -> None:
-        skills = dict(enumerate(adapted.skills))
         warning = f"{IGNORES_DEMONSTRATIONS_TEXT} " if adapted.provenance.ignores_demonstrations else ""
-        reasons = {i: warning + skill.reason for i, skill in skills.items()}
-        self._losses.show_choices({i: skill.choice for i, skill in skills.items()}, reasons)
+        reasons = {index: warning + reason for index, reason in enumerate(adapted.reasons)}
+        self._losses.show_choices(dict(enumerate(adapted.choices)), reasons)
 
     def _show_stored(self, adapted: TaskPolicy) -> None:
         """Show the curves of an earlier adaptation of the selected task."""
         if self._snapshot.learning is not LearningActivity.ADAPTING and adapted.task == self._snapshot.task:
-            curves = LossCurves.from_provenance(adapted.provenance.curves)
+            curves = LossCurves.from_provenance(adapted.provenance.curves, adapted.provenance.rehearsal)
             self._losses.show_stored_curves(self._library.describe_segments(adapted.task), curves)
             self._show_adapted(adapted)
 
@@ -99,6 +98,7 @@ class LearningPresenter(QObject):
     def _show_cancelled(self, activity: LearningActivity) -> None:
         if activity is LearningActivity.ADAPTING:
             self._losses.show_empty("Cancelled; nothing was changed. Press Adapt to start again.")
+            self._show_task_curves()
 
     # Similarity
 

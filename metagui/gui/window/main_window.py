@@ -10,6 +10,9 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
+from metagui.gui.help.about_page import AboutPage
+from metagui.gui.help.hint_bar import HintBar
+from metagui.gui.help.shortcuts_page import ShortcutsPage
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.gui.library.task_list import TaskList
 from metagui.gui.recording.joint_plot import JointPlot
@@ -19,7 +22,6 @@ from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.offer_bar import OfferBar
 from metagui.gui.widgets.panel import Panel, make_muted_label
 from metagui.gui.widgets.toast import ToastArea
-from metagui.gui.window.shortcuts_page import ShortcutsPage
 from metagui.gui.window.status_bar import StatusBar
 from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
 
@@ -71,6 +73,7 @@ class MainWindow(QMainWindow):
         self.resize(choose_first_size(self.screen().availableGeometry().size()))
         self.actions_ = Actions(self, theme)
         self.top_bar = TopBar(theme, self.actions_)
+        self.hint_bar = HintBar(theme, settings)
         self.recovery_bar = OfferBar(theme, "Keep it", "Throw it away")
         self.outlier_bar = OfferBar(theme, "Leave it out and adapt again", "Keep it")
         self.task_list = TaskList(theme, self.actions_, get_sparkline)
@@ -82,7 +85,7 @@ class MainWindow(QMainWindow):
         self.toast_area = ToastArea(theme)
         self.wizard_host = WizardHost(theme)
         self._splitters = self._lay_out()
-        self.shortcuts_page = ShortcutsPage(self)
+        self.shortcuts_page, self.about_page = ShortcutsPage(self), AboutPage(self, self.actions_)
         self._connect_actions()
         self._restore_geometry()
 
@@ -102,7 +105,7 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for widget in (self.top_bar, self.recovery_bar, self.outlier_bar):
+        for widget in (self.top_bar, self.hint_bar, self.recovery_bar, self.outlier_bar):
             outer.addWidget(widget)
         outer.addWidget(self.wizard_host, 1)
         outer.addWidget(self.status_bar)
@@ -142,6 +145,8 @@ class MainWindow(QMainWindow):
         actions["arm_region"].triggered.connect(self._focus_arm)
         actions["plots_region"].triggered.connect(self.loss_panel.axes.setFocus)
         actions["keys"].triggered.connect(self.shortcuts_page.open)
+        actions["about"].triggered.connect(self.about_page.open)
+        actions["copy_details"].triggered.connect(self.about_page.copy_details)
         actions["view"].triggered.connect(self.arm_panel.view.reset_camera)
         actions["rename"].triggered.connect(self.task_list.edit_name)
         actions["quit"].triggered.connect(self.close)

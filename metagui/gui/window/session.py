@@ -101,11 +101,11 @@ class Session(QObject):
         elif self.state.activity is ArmActivity.READY:
             self.messages.post("Stopped; the arm holds.")
 
-    def _finish_take(self, recording: RecordingParts) -> bool:
+    def _finish_take(self, recording: RecordingParts, interrupted: bool = False) -> bool:
         """Save the take being recorded; return False if there is none."""
         was_recording = recording.controller.is_recording
         if was_recording:
-            recording.controller.finish_take()
+            recording.controller.finish_take(interrupted)
         return was_recording
 
     def selected_take(self) -> Demonstration | None:
@@ -132,13 +132,15 @@ class Session(QObject):
 
     def _on_tick(self, _tick: object) -> None:
         snapshot, arm = self.state.snapshot, self.arm
-        if (snapshot.arm_busy, snapshot.torque_off) != (arm.controller.pending_count > 0, arm.controller.torque_off):
+        controller = arm.controller
+        shown = (snapshot.arm_busy, snapshot.torque_off, snapshot.alarm)
+        if shown != (controller.pending_count > 0, controller.torque_off, controller.alarm):
             self.state.refresh()
 
     def _on_interruption(self, lost: bool) -> None:
         """End what the arm was doing after an error; a take is saved."""
         execution, teaching = self.execution, self.teaching
-        self._finish_take(self.recording)
+        self._finish_take(self.recording, interrupted=True)
         execution.controller.interrupt()
         if lost:
             teaching.modes.reset()

@@ -52,6 +52,8 @@ class StatusBar(QFrame):
             ElidingLabel(),
             ElidingLabel(Qt.TextElideMode.ElideMiddle),
         )
+        self.alarm_label = ElidingLabel()
+        self.alarm_label.setObjectName("alarm")
         self.progress_bar = QProgressBar()
         self.progress_bar.setAccessibleName("Progress")
         self.progress_bar.setTextVisible(False)
@@ -81,6 +83,7 @@ class StatusBar(QFrame):
         row.setSpacing(8)
         for widget in (self._picture, self.state_label, make_separator(), self.rate_label, make_separator()):
             row.addWidget(widget)
+        row.addWidget(self.alarm_label, 3)
         row.addWidget(self.message_label, 3)
         row.addWidget(self._progress_widget)
         row.addWidget(self.folder_label, 1)
@@ -96,6 +99,10 @@ class StatusBar(QFrame):
         self.state_label.setAccessibleName(f"State: {text}")
         if snapshot.state in STATE_HINTS:
             self.rate_label.setText("Looking for the arm" if snapshot.reconnecting else STATE_HINTS[snapshot.state])
+        self.alarm_label.set_full_text(snapshot.alarm)
+        self.alarm_label.setAccessibleName(f"Alarm: {snapshot.alarm}" if snapshot.alarm else "")
+        self.alarm_label.setVisible(bool(snapshot.alarm))
+        self.message_label.setVisible(not snapshot.alarm)
         self._tint()
 
     def show_rate(self, text: str) -> None:
@@ -114,5 +121,7 @@ class StatusBar(QFrame):
 
     def _tint(self) -> None:
         name, tint = ("hand", "warning") if self._snapshot.torque_off else _STATE_ICONS[self._snapshot.state]
+        if self._snapshot.alarm:
+            name, tint = "warning", "danger"
         colour = getattr(self._theme.colours, tint)
         self._picture.setPixmap(make_pixmap(name, colour, 18, self.devicePixelRatioF()))

@@ -35,6 +35,7 @@ class TopBar(QFrame):
         self.record_button = make_button(actions["record"], "record", icon_size=20)
         self.adapt_button = make_button(actions["adapt"], "primary", icon_size=20)
         self.run_button = make_button(actions["run"], "big", icon_size=20)
+        self._has_policy = False
         self.stop_button = make_button(actions["stop"], "stop", icon_size=20)
         self.stop_button.setMinimumWidth(96)
         self._menu_button = self._make_menu_button()
@@ -59,6 +60,16 @@ class TopBar(QFrame):
         row.addWidget(make_separator())
         row.addWidget(self.stop_button)
 
+    def show_next_step(self, has_policy: bool) -> None:
+        """Colour Adapt, or Run once the selected task has a policy, as the step that follows."""
+        if has_policy is self._has_policy:
+            return
+        self._has_policy = has_policy
+        self.adapt_button.set_style("big" if has_policy else "primary")
+        self.run_button.set_style("primary" if has_policy else "big")
+        self._actions.set_icon_colour("adapt", "text" if has_policy else "on_accent")
+        self._actions.set_icon_colour("run", "on_accent" if has_policy else "text")
+
     def set_compact(self, compact: bool) -> None:
         """Shorten the longest text where there is little room."""
         self.adapt_button.set_short_text("Adapt" if compact else "")
@@ -71,7 +82,8 @@ class TopBar(QFrame):
         for key in THEME_CHOICES:
             looks.addAction(self._actions[key])
         menu.addSeparator()
-        menu.addAction(self._actions["quit"])
+        for key in ("keys", "about", "quit"):
+            menu.addAction(self._actions[key])
         out = QToolButton()
         out.setObjectName("flat")
         out.setAccessibleName("Menu")

@@ -11,6 +11,7 @@ from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
+from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
+SELECTED_TASK_SETTING = "library/task"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
@@ -42,7 +44,7 @@ class WindowPresenter(QObject):
         self._window = window
         self._snapshot = AppSnapshot()
         self._is_open = False
-        self._rate_meter = RateMeter()
+        self._rate_meter, self._unexpected_errors = RateMeter(), UnexpectedErrors(session.messages)
         self._task_to_select: str | None = None
         self._action_slots = ActionSlots(window, session)
         self._arm_presenter = ArmPresenter(window, session)
@@ -86,6 +88,7 @@ class WindowPresenter(QObject):
         if self._is_open:
             return
         self._is_open = True
+        self._unexpected_errors.install()
         view, arm = self._window.arm_panel.view, self.session.arm
         view.open_renderer()
         view.setFocus()
@@ -99,15 +102,18 @@ class WindowPresenter(QObject):
         self._save_choices(self.session.arm, self.session.recording)
         self._arm_presenter.close()
         self.session.close()
+        self._unexpected_errors.remove()
 
     def _save_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         settings = self._window.settings
         for simulated, enabled in recording.controller.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
+        settings.setValue(SELECTED_TASK_SETTING, self.session.state.snapshot.task or "")
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        """Restore the countdowns and the selected arm of the last time."""
+        """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
+        self._select_when_listed(str(self._window.settings.value(SELECTED_TASK_SETTING, "")))
         settings = self._window.settings
         for simulated, key in COUNTDOWN_SETTINGS.items():
             if settings.contains(key):
@@ -125,6 +131,8 @@ class WindowPresenter(QObject):
         is_recording, is_ready = snapshot.state is ArmActivity.RECORDING, snapshot.state is ArmActivity.READY
         window.actions_.refresh(snapshot)
         window.status_bar.show_snapshot(snapshot)
+        window.hint_bar.show_snapshot(snapshot)
+        window.top_bar.show_next_step(snapshot.has_policy)
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)

@@ -70,7 +70,7 @@ class CandidateSettings:
     baselines: bool = True
     """True if candidates that cannot be selected are trained too, for their curves."""
     keep_all_candidates: bool = False
-    """True if every candidate's policy is returned, not only the selected one; they are not saved."""
+    """True if every candidate's policy can be made afterwards, not only the selected one; they are not saved."""
 
 
 def make_folds(takes: Sequence[SegmentArrays], settings: CandidateSettings) -> Folds:

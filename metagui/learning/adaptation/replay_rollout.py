@@ -30,8 +30,7 @@ class ObjectReplayController(RolloutController):
         self._segment: SegmentReplay | None = None
         self._tracker = Tracker(objects) if task_policy.skills else None
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the run is over."""
+    def _decide_next(self, observation: Observation) -> ToolMotion | None:
         while not self.finished:
             if self._segment is None:
                 takes = self._replay.segments[self.instruction_index]

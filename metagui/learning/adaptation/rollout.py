@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.arms.control.tick import GO_HOME_FIRST
+from metagui.arms.kinematics import has_cartesian_way
 from metagui.learning.adaptation.task_policy import TaskPolicyError
 from metagui.learning.policy.features import limit_displacement, motion_from_action
 from metagui.learning.policy.track import Tracker
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.arms.control.loop import ControlLoop
+    from metagui.arms.control.tick import JointMove
     from metagui.arms.kinematics import ToolMotion
     from metagui.learning.adaptation.task_policy import SkillPolicy, TaskPolicy
     from metagui.learning.policy.feature_layout import Array
@@ -69,6 +72,7 @@ class RolloutController(ABC):
         self.instruction_index = 0
         """Index of the current segment."""
         self.outcome = ""
+        self._started = False
         self._present: tuple[SkillPolicy, Array, Array] | None = None
         """The skill policy and the features of the present state."""
 
@@ -92,8 +96,15 @@ class RolloutController(ABC):
         """End the run; the arm holds from its next decision on."""
         self.outcome = self.outcome or "stopped"
 
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
+        """Return the next motion, None if the run is over; first the way home if the tool cannot start here."""
+        if not self._started and not self.finished and not has_cartesian_way(observation.joints.positions):
+            return GO_HOME_FIRST
+        self._started = True
+        return self._decide_next(observation)
+
     @abstractmethod
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def _decide_next(self, observation: Observation) -> ToolMotion | None:
         """Return the next motion, or None if the run is over."""
 
     def _end_segment(self) -> None:
@@ -118,8 +129,7 @@ class PolicyController(RolloutController):
         self._decision_count = self._done_count = self._settled_count = 0
         self._stuck_recovery = StuckRecovery(self.settings)
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
-        """Return the next motion, or None if the run is over."""
+    def _decide_next(self, observation: Observation) -> ToolMotion | None:
         while not self.finished:
             skill = self.task_policy.skills[self.instruction_index]
             features = self._tracker.observe(observation)

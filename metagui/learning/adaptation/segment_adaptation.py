@@ -184,13 +184,20 @@ class SegmentAdaptation:
         if self.forced_attention is not None and name == Candidate.FIVE_STEP:
             attended = self._describe_attention()
             reason += f" It attends to {attended}, which explains the takes better than what the encoder inferred."
-        policy = self.best_steps[name].to_numpy()
-        reference, scale = build_reference(policy, self.takes)
-        keep = self.settings.keep_all_candidates
-        params = {str(n): best.to_numpy() for n, best in self.best_steps.items()} if keep else {}
         mean_losses = {str(n): fmean(losses) for n, losses in held_out.items()}
+        skill = self._build_skill(name, reason, mean_losses)
+        if not self.settings.keep_all_candidates:
+            return skill
+        return replace(
+            skill, candidates={str(n): partial(self._build_skill, n, reason, mean_losses) for n in self.best_steps}
+        )
+
+    def _build_skill(self, name: str, reason: str, mean_losses: Mapping[str, float]) -> SkillPolicy:
+        """Return the policy of a candidate, made from all takes."""
+        params = self.best_steps[name].to_numpy()
+        reference, scale = build_reference(params, self.takes)
         decisions = max(len(take) for take in self.takes)
-        return SkillPolicy(policy, str(name), reason, mean_losses, decisions, reference, scale, params)
+        return SkillPolicy(params, str(name), reason, mean_losses, decisions, reference, scale)
 
     def _describe_attention(self) -> str:
         """Return the names of the two objects attended to."""

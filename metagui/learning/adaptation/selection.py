@@ -4,7 +4,8 @@ A lower loss on held-out decisions does not mean higher success: on hand-led tak
 held-out takes twice as well as the encoder's zero-step policy, and fail where it succeeds. The absolute loss means
 nothing either: it is ten times larger for hand-led takes than for scripted ones whose policies do equally well.
 Therefore only candidates that stay close to the prior can be selected, by their loss relative to the zero-step loss on
-the same takes, each at its best pace; long training is only shown.
+the same takes, each at its best pace; long training is only shown. A rehearsal (``metagui.learning.rehearsal``) may
+then replace the selected candidate by one that succeeds more often in simulation.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ class Candidate(StrEnum):
     """Repeats the most similar demonstrated state; in evaluations only."""
     OBJECT_REPLAY = "object replay"
     """Repeats a take's motion relative to the objects; learns nothing."""
+    MIXED = "lowest losses"
+    """For every segment the candidate that ``select_candidate`` returns, if they differ; in rehearsals only."""
     CHOSEN = "chosen"
-    """The candidate that ``select_candidate`` returns; in evaluations only."""
+    """The candidate that adaptation returns; in evaluations only."""
 
 
 BASELINES = (Candidate.FIVE_STEP_ADAM, Candidate.FINE_TUNE, Candidate.FROM_SCRATCH)
-"""Candidates that are trained for their curves and never selected. Adam may be once it is better in closed loop, which
-is not measured here; a few simulated runs of each candidate could."""
+"""Candidates that are trained for their curves and never selected by their losses."""
 SELECTION_MARGIN = 0.15
 """Minimum improvement over the best candidate so far, relative to its loss."""
 _NEIGHBOUR_PREFIX = "nearest: "
@@ -48,6 +50,14 @@ _NEIGHBOUR_PREFIX = "nearest: "
 def neighbour_name(task: str) -> str:
     """Return the name of the candidate that starts from the policy of a similar task."""
     return f"{_NEIGHBOUR_PREFIX}{task}"
+
+
+def is_runnable(name: str) -> bool:
+    """Return whether a candidate may become the policy by its successes in rehearsal.
+
+    Policies that do not start from the prior hardly ever succeed, and take long to fail.
+    """
+    return name not in (Candidate.FINE_TUNE, Candidate.FROM_SCRATCH)
 
 
 def is_selectable(name: str, take_count: int) -> bool:

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from metagui.learning.adaptation.outlier_takes import OutlierTake
+from metagui.learning.adaptation.rehearsal_score import Rehearsal
 from metagui.learning.adaptation.selection import Candidate
 from metagui.learning.object_replay.replay_storage import pack_replay, unpack_replay
 from metagui.learning.policy import feature_layout, numpy_policy
@@ -20,7 +21,7 @@ from metagui.learning.policy.numpy_policy import softmax
 from metagui.learning.torch_utils.safetensors_io import save_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from metagui.learning.object_replay.object_replay import ObjectReplay
@@ -62,8 +63,8 @@ class SkillPolicy:
     """(n, 9) demonstrated states, see ``reference_features``."""
     scale: float
     """Maximum distance of a demonstrated state from the other takes, in 0.1 m."""
-    candidate_params: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
-    """Tensors of all candidates, if they were requested; never saved."""
+    candidates: Mapping[str, Callable[[], SkillPolicy]] = field(default_factory=dict)
+    """Makes the policy of every candidate, if that was requested; never saved."""
 
     def act(self, object_features: Array, global_features: Array) -> tuple[Array, float]:
         """Return the action (ACTION_SIZE,) and the done probability for one state.
@@ -96,12 +97,14 @@ class Provenance:
     """What was held out for validation, for users."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """``CandidateSettings`` as JSON values."""
+    rehearsal: Rehearsal | None = None
+    """Runs of the candidates in simulation, None if they were not rehearsed."""
     ignores_demonstrations: bool | None = None
     """True if the policy ignores its support set, None if that was not checked."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, as in files."""
-        values = {
+        values: dict[str, Any] = {
             "prior": self.prior,
             "takes": list(self.takes),
             "notes": list(self.notes),
@@ -110,12 +113,15 @@ class Provenance:
             "held_out_by": self.held_out_by,
             "settings": dict(self.settings),
         }
+        if self.rehearsal is not None:
+            values["rehearsal"] = self.rehearsal.to_dict()
         checked = self.ignores_demonstrations is not None
         return values | ({"ignores demonstrations": self.ignores_demonstrations} if checked else {})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
         """Return the provenance of JSON values; missing ones get their defaults."""
+        rehearsal = values.get("rehearsal")
         return cls(
             values.get("prior", ""),
             tuple(values.get("takes", ())),
@@ -124,6 +130,7 @@ class Provenance:
             tuple(values.get("curves", ())),
             values.get("held_out_by", ""),
             values.get("settings", {}),
+            None if rehearsal is None else Rehearsal.from_dict(rehearsal),
             values.get("ignores demonstrations"),
         )
 
@@ -154,8 +161,25 @@ class TaskPolicy:
 
     def with_candidate(self, name: str) -> TaskPolicy:
         """Return the same task with another candidate's policies, which must have been requested."""
-        skills = tuple(replace(skill, params=skill.candidate_params[name], choice=name) for skill in self.skills)
-        return replace(self, skills=skills)
+        return replace(self, skills=tuple(skill.candidates[name]() for skill in self.skills))
+
+    @property
+    def candidate_names(self) -> tuple[str, ...]:
+        """Names of the candidates that were requested and have a policy for every segment."""
+        names = self.skills[0].candidates if self.skills else ()
+        return tuple(name for name in names if all(name in skill.candidates for skill in self.skills))
+
+    def without_candidates(self) -> TaskPolicy:
+        """Return the task policy with nothing but numbers and texts, to store it or to pass it between threads."""
+        return replace(self, skills=tuple(replace(skill, candidates={}) for skill in self.skills))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why each segment has its candidate, for users."""
+        rehearsal = self.provenance.rehearsal
+        if rehearsal is not None:
+            return (rehearsal.explain(),) * self.segment_count
+        return tuple(skill.reason for skill in self.skills)
 
     def save(self, path: Path) -> None:
         """Write the tensors with a JSON header, atomically. Raises OSError."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
+from metagui.arms.control.tick import JointMove
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.programs.scripted import ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.success import SuccessMonitor
@@ -44,9 +45,11 @@ class EvaluatedPolicyController:
         """Index of the current instruction."""
         return self.policy.instruction_index
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the policy's motion; begin and end the check of every instruction."""
         motion = self.policy.decide(observation)
+        if isinstance(motion, JointMove):
+            return motion
         watched = self._watched_segment
         if watched >= 0 and (self.policy.instruction_index != watched or self.policy.outcome == "done"):
             self._watched_segment = -1  # a further call after the end checks nothing twice

@@ -21,6 +21,7 @@ from metagui.learning.adaptation.selection import BASELINES, Candidate
 from metagui.learning.evaluation.episodes import run_policy_episode, run_scripted_episode
 from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
+from metagui.learning.rehearsal.rehearsed_adaptation import rehearse_adapted
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class EvaluationSettings:
     """True if scenes that the scripted demonstrator does not solve are left out."""
     workers: int | None = 1
     """Number of processes, each with whole programs; None for one per core."""
+    rehearse: bool = False
+    """True if adaptation chooses by rehearsal, as for users, and not by held-out losses."""
 
 
 def evaluate(
@@ -154,10 +157,12 @@ def _adapt_policies(
         return
     for prior in priors:
         adapted = adapt_all_candidates(prior, takes, settings)
+        is_rehearsed = settings.rehearse and Candidate.CHOSEN in settings.candidates
+        chosen = run_to_end(rehearse_adapted(adapted, takes)) if is_rehearsed else adapted
         for name in settings.candidates:
             if name == Candidate.CHOSEN:
-                yield prior.id, name, adapted
-            elif all(name in skill.candidate_params for skill in adapted.skills):
+                yield prior.id, name, chosen
+            elif name in adapted.candidate_names:
                 yield prior.id, name, adapted.with_candidate(name)
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.recording.segmentation import align_segmentation
+from metagui.learning.object_replay.reference_choice import NO_OBJECT
 from metagui.learning.object_replay.replay_motion import ReplaySettings, StageMotion
 from metagui.learning.object_replay.replay_push import PushMotion
-from metagui.learning.object_replay.replay_stages import NO_OBJECT, ReplaySegment, divide_into_stages, extract_segments
+from metagui.learning.object_replay.replay_stages import ReplaySegment, divide_into_stages, extract_segments
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 
 from metagui.arms.kinematics import MAX_YAW_CHANGE_RAD, ToolMotion
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
-from metagui.learning.object_replay.replay_stages import NO_OBJECT
+from metagui.learning.object_replay.reference_choice import NO_OBJECT
 from metagui.learning.policy.features import limit_displacement
 
 if TYPE_CHECKING:
@@ -73,6 +73,9 @@ class StageMotion:
         self._start_turn = wrap_turn(observation.tool_yaw - take.tool_yaws[self._row])
         self._origin, self._origin_yaw = np.zeros(3), 0.0
         self._observe_reference(observation, first=True)
+        if stage.is_retreat:  # relative to the tool: the object, just let go of, may still drop
+            offset = self._path[self._row] - take.object_positions[self._row, stage.reference]
+            self._origin = observation.tool_position - rotate(offset, self._start_turn)
         self._waiting = Waiting(settings)
 
     def decide(self, observation: Observation) -> ToolMotion | None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn
+from metagui.learning.object_replay.reference_choice import NO_OBJECT
 from metagui.learning.object_replay.replay_motion import Waiting, compute_blend_weights, make_motion, rotate, wrap_turn
-from metagui.learning.object_replay.replay_stages import NO_OBJECT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

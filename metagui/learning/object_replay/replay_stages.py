@@ -17,6 +17,7 @@ import numpy as np
 
 from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
+from metagui.learning.object_replay.reference_choice import NO_OBJECT, choose_reference
 from metagui.learning.policy import features
 from metagui.learning.policy.feature_layout import ACTION_LAYOUT, DISPLACEMENT_SCALE_M
 
@@ -26,14 +27,10 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, FloatArray
     from metagui.demonstrations.demonstration import Demonstration
 
-NO_OBJECT = -1
-"""Index that stands for no object; as a reference, the pose in which the stage began."""
 MIN_HOLD_DECISIONS = 3
 """Minimum number of decisions of a hold, and maximum interruption of one."""
 MIN_PUSH_M, MIN_CARRY_M = 0.008, 0.015
 """Minimum horizontal displacement of an object that is pushed, and of one that is carried and not only lifted, m."""
-DISTANCE_WEIGHT, START_PENALTY_M = 0.1, 0.004
-"""Weight of the distance to an object against the spread between takes, and the handicap of the stage's start, m."""
 ALIGNED_RAD = 0.12
 """Maximum angle between a released object and the reference for their yaws to be aligned, rad."""
 ARRIVAL_RADIUS_M = 0.04
@@ -226,27 +223,11 @@ def _is_lift(take: DemonstratedSegment, stage: Stage) -> bool:
 
 
 def _choose_reference(peers: Sequence[ReplaySegment], index: int, moving: int, at_end: bool) -> int:
-    """Return the object relative to which the path of ``moving`` ends equally in all takes, and near.
-
-    Distances are those at the end, or means in which later decisions count more.
-    """
-    ends, distances = [], []
-    for take, stages in peers:
-        rows = slice(stages[index].start, stages[index].stop)
-        path = take.get_path(moving)[rows]
-        starts = np.repeat(path[:1, None], len(path), axis=0)
-        offsets = path[:, None] - np.concatenate([take.object_positions[rows], starts], axis=1)
-        horizontal = np.hypot(offsets[..., 0], offsets[..., 1])
-        weights = np.eye(len(path))[-1] if at_end else np.arange(1.0, len(path) + 1.0) ** 2
-        distances.append(weights @ horizontal / weights.sum())
-        ends.append(offsets[-1])
-    spread = np.std(ends, axis=0)[:, :2].max(axis=1)
-    scores = spread + DISTANCE_WEIGHT * np.mean(distances, axis=0)
-    scores[-1] += START_PENALTY_M
-    if moving != NO_OBJECT:
-        scores[moving] = np.inf
-    best = int(scores.argmin())
-    return NO_OBJECT if best == len(scores) - 1 else best
+    """Return the object relative to which the path of ``moving`` ends equally in all takes, and near."""
+    rows = [slice(stages[index].start, stages[index].stop) for _, stages in peers]
+    paths = [take.get_path(moving)[own] for (take, _), own in zip(peers, rows, strict=True)]
+    objects = [take.object_positions[own] for (take, _), own in zip(peers, rows, strict=True)]
+    return choose_reference(paths, objects, () if moving == NO_OBJECT else (moving,), at_end)
 
 
 def find_arrival(take: DemonstratedSegment, stage: Stage) -> int:

@@ -16,6 +16,7 @@ from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.arms.kinematics import (
     GRIPPER_CLOSED_RAD,
     GRIPPER_OPEN_RAD,
+    JOINTS,
     MAX_DISPLACEMENT_M,
     MAX_YAW_CHANGE_RAD,
     ToolMotion,
@@ -85,6 +86,7 @@ def encode(demonstration: Demonstration) -> tuple[SegmentArrays, ...]:
     A take without boundaries is one segment. A segment may be empty if it was trimmed away.
     """
     check_finite(demonstration)
+    _check_scene(demonstration)
     tool = forward_kinematics(demonstration.command_requested)
     first, last = demonstration.trim or (0, len(demonstration))
     return tuple(
@@ -128,6 +130,20 @@ def check_finite(take: Demonstration) -> None:
         raise FeatureError(
             f"Take '{take.name}' of '{take.task}' contains numbers that are not finite ({found}). Nothing was changed; "
             "leave the take out, or trim that sample away."
+        )
+
+
+def _check_scene(take: Demonstration) -> None:
+    """Raise FeatureError for a take of another arm, or without objects, from which no policy can be learnt."""
+    if take.joint_names != tuple(joint.name for joint in JOINTS):
+        raise FeatureError(
+            f"Take '{take.name}' of '{take.task}' was recorded with the joints {', '.join(take.joint_names)}, and "
+            "policies move an SO-101. Nothing was changed; leave the take out."
+        )
+    if not take.objects:
+        raise FeatureError(
+            f"Take '{take.name}' of '{take.task}' has no objects, so nothing says what its motion is relative to. "
+            "Nothing was changed; replay the take, or import it again with the objects that stood on the table."
         )
 
 

@@ -21,7 +21,7 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.primitives.primitive import PrimitiveMemory
 from metagui.demonstrations.primitives.registry import PRIMITIVES
-from metagui.demonstrations.programs.program_controller import make_primitive_state
+from metagui.demonstrations.programs.instruction_state import make_primitive_state
 from metagui.demonstrations.programs.scripted import MAX_EXECUTION_TICKS, ScriptedDemonstrator, execute
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.learning.adaptation.rollout import PolicyController, RolloutSettings
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from metagui.arms.arm import Observation, SceneObject
+    from metagui.arms.control.tick import JointMove
     from metagui.arms.kinematics import ToolMotion
     from metagui.demonstrations.primitives.primitive import MotionStyle
     from metagui.demonstrations.programs.program import TaskProgram
@@ -82,7 +83,7 @@ class DaggerController:
         self._tracker = Tracker(objects)
         self._memory: PrimitiveMemory | None = None
 
-    def decide(self, observation: Observation) -> ToolMotion | None:
+    def decide(self, observation: Observation) -> ToolMotion | JointMove | None:
         """Return the policy's motion; store the expert's."""
         if self.policy.finished:
             return None

@@ -14,6 +14,7 @@ from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS, forward_kinematics
+from metagui.arms.simulation.joint_drives import DriveSettings
 from metagui.arms.so101.calibration import (
     ArmCalibration,
     CalibrationError,
@@ -24,7 +25,7 @@ from metagui.arms.so101.calibration import (
 )
 from metagui.arms.so101.motors import ServoChain, open_for_setup
 from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, run_sweep
-from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, Stops
+from metagui.arms.so101.stops import REAL_STOPS
 from tests.helpers.in_process_port import InProcessPort
 
 # As LeRobot writes it: the wrist roll has no stops and gets a whole turn.
@@ -105,11 +106,9 @@ def test_sweep_progress_is_relative_to_model() -> None:
     assert joint.problem
 
 
-def sweep_arm_by_hand(
-    arm: EmulatedArm, chain: ServoChain, stops: tuple[Stops, ...] = MODEL_STOPS
-) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
+def sweep_arm_by_hand(arm: EmulatedArm, chain: ServoChain) -> tuple[ArmCalibration, list[tuple[JointSweep, ...]]]:
     """Sweep the whole arm by hand; return the calibration and the progress at every reading."""
-    arm.follow_hand_path(sweep_by_hand(stops))
+    arm.follow_hand_path(sweep_by_hand(arm.stops))
     progress = []
     steps = run_sweep(chain, sleep=lambda _: arm.advance())
     while True:
@@ -121,7 +120,7 @@ def sweep_arm_by_hand(
 
 @pytest.mark.parametrize("mount_offsets", [(2048,) * 6, (100, 3000, 4000, 2048, 1500, 10)])
 def test_run_sweep_full_travel_calibrates_angles(mount_offsets: tuple[int, ...]) -> None:
-    arm = EmulatedArm(mount_offsets=mount_offsets)
+    arm = EmulatedArm.make_ideal(mount_offsets=mount_offsets)
     with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
         calibration, progress = sweep_arm_by_hand(arm, chain)
         assert all(joint.problem for joint in progress[0])
@@ -139,25 +138,28 @@ def test_run_sweep_full_travel_calibrates_angles(mount_offsets: tuple[int, ...])
 
 def test_run_sweep_real_stops_calibrates_angles() -> None:
     """With the middle of the travel as zero, the tool of such an arm would be 3 cm off."""
-    arm = EmulatedArm(mount_offsets=(100, 3000, 4000, 2048, 1500, 10), stops=REAL_STOPS)
+    arm = EmulatedArm(mount_offsets=(100, 3000, 4000, 2048, 1500, 10))
     with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
-        calibration, _ = sweep_arm_by_hand(arm, chain, REAL_STOPS)
-        chain.write_calibration(calibration)
-    conversion = TickConversion(calibration)
-    ticks = np.array([servo.get_register(reg.PRESENT_POSITION) for servo in arm.servos])
-    angles, true_angles = conversion.to_angles(ticks), np.array(arm.read_joint_angles())
-    np.testing.assert_allclose(angles, true_angles, atol=0.015)
-    error = forward_kinematics(angles).position - forward_kinematics(true_angles).position
-    assert np.linalg.norm(error) < 0.004
+        calibration, _ = sweep_arm_by_hand(arm, chain)
+    conversion, exact = TickConversion(calibration), TickConversion(arm.compute_calibration())
+    encoders = np.array([values.homing_offset + 2048 for values in arm.compute_calibration().joints])
+    angles, exact_angles = (
+        each.to_angles((encoders - [values.homing_offset for values in calibration.joints]) % 4096)
+        for each, calibration in ((conversion, calibration), (exact, arm.compute_calibration()))
+    )
+    play = DriveSettings().play
+    np.testing.assert_allclose(angles, exact_angles, atol=play / 2 + 0.003)
+    error = forward_kinematics(angles).position - forward_kinematics(exact_angles).position
+    assert np.linalg.norm(error) < 0.003
     assert conversion.joints[2].upper == pytest.approx(REAL_STOPS[2].upper, abs=0.03)
     assert conversion.joints[0].upper == JOINTS[0].upper
 
 
 def test_run_sweep_cancelled_changes_nothing() -> None:
-    arm = EmulatedArm(mount_offsets=(900,) * 6)
+    arm = EmulatedArm.make_ideal(mount_offsets=(900,) * 6)
     arm.calibrate()
     with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
-        arm.follow_hand_path(sweep_by_hand())
+        arm.follow_hand_path(sweep_by_hand(arm.stops))
         steps = run_sweep(chain, sleep=lambda _: arm.advance())
         for _ in range(80):
             next(steps)

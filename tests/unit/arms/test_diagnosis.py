@@ -14,12 +14,13 @@ from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.so101_arm import SO101Arm
 from tests.helpers.emulated_bench import EmulatedBench
 from tests.helpers.in_process_port import InProcessPort
-from tests.helpers.slow_line import LATENCY_PROFILES, LatencyProfile, SlowPort
+from tests.helpers.slow_line import SLOW_LINES, SlowPort
 
 if TYPE_CHECKING:
+    from metagui.arms.emulator.latency import LatencyProfile
     from metagui.arms.feetech.protocol import Packet
 
-profiles = pytest.mark.parametrize("profile", LATENCY_PROFILES, ids=lambda profile: profile.name)
+profiles = pytest.mark.parametrize("profile", SLOW_LINES, ids=lambda profile: profile.name)
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_connect_two_servos_answer_one_after_the_other_names_id(bench: EmulatedB
     second.set_register(reg.RETURN_DELAY_TIME, 200)
     move_shafts_apart(bench, second)
     with pytest.raises(SharedIdError, match="id 2"):
-        connect_slowly(bench, LATENCY_PROFILES[0])
+        connect_slowly(bench, SLOW_LINES[0])
 
 
 @profiles
@@ -85,25 +86,25 @@ def test_connect_silent_servo_names_it_and_the_adapter(bench: EmulatedBench, pro
 def test_connect_no_servo_answers_names_supply(bench: EmulatedBench) -> None:
     bench.emulated_arm.faults.silent_ids.update(range(1, 7))
     with pytest.raises(ServoSilentError, match=r"1, 2, 3, 4, 5, 6.*power supply"):
-        connect_slowly(bench, LATENCY_PROFILES[0])
+        connect_slowly(bench, SLOW_LINES[0])
 
 
 @pytest.mark.parametrize(("number", "name"), [(1284, r"1284 \(SCS0009\)"), (11272, r"SM8512BL"), (999, "999;")])
 def test_connect_other_model_is_named(bench: EmulatedBench, number: int, name: str) -> None:
     bench.emulated_arm.servos[1].set_register(reg.MODEL_NUMBER, number)
     with pytest.raises(WrongServoError, match=f"Servo 2 is of model .*{name}"):
-        connect_slowly(bench, LATENCY_PROFILES[0])
+        connect_slowly(bench, SLOW_LINES[0])
 
 
 def test_connect_sts3250_is_driven(bench: EmulatedBench) -> None:
     for servo in bench.emulated_arm.servos:
         servo.set_register(reg.MODEL_NUMBER, reg.STS3250_MODEL_NUMBER)
-    connect_slowly(bench, LATENCY_PROFILES[0])
+    connect_slowly(bench, SLOW_LINES[0])
     assert bench.arm.list_warnings() == []
 
 
 def test_connect_slow_adapter_is_described(bench: EmulatedBench) -> None:
-    connect_slowly(bench, LATENCY_PROFILES[2])
+    connect_slowly(bench, SLOW_LINES[2])
     (warning,) = bench.arm.list_warnings()
     assert warning.startswith("The adapter delivers replies 16 ms late")
 

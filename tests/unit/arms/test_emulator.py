@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def arm() -> EmulatedArm:
-    return EmulatedArm()
+    return EmulatedArm.make_ideal()
 
 
 @pytest.fixture

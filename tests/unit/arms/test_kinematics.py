@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metagui.arms.arm import UnreachableError
+from metagui.arms.control.cartesian_servo import CartesianServo
 from metagui.arms.kinematics import (
     HOME_ANGLES_RAD,
     JOINTS,
     PAN_AXIS_X_M,
-    CartesianServo,
     ToolMotion,
     compute_tool_pose,
     forward_kinematics,

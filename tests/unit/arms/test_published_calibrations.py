@@ -13,6 +13,7 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.kinematics import JOINTS
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES
 from metagui.arms.so101.calibration import CalibrationError, NotCalibratedError, TickConversion, load
 from metagui.arms.so101.calibration_checks import describe_doubts, is_so100
 from metagui.arms.so101.motors import open_for_setup
@@ -127,7 +128,7 @@ def test_choose_stops_published_arm_has_real_ones(name: str) -> None:
 
 @pytest.mark.parametrize("stops", [MODEL_STOPS, REAL_STOPS])
 def test_choose_stops_emulated_arm_has_its_own(stops: tuple[Stops, ...]) -> None:
-    arm = EmulatedArm(stops=stops)
+    arm = EmulatedArm(stops=stops, drives=STIFF_DRIVES)
     arm.calibrate()
     assert choose_stops([joint.travel for joint in arm.compute_calibration().joints]) == stops
     with SO101Arm("emulated", open_port=lambda _: InProcessPort(arm)) as driver:

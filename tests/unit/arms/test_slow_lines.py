@@ -8,13 +8,14 @@ import pytest
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_bus import FaultInjector
+from metagui.arms.emulator.latency import LatencyProfile
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import MAX_REPLY_TIMEOUT_S, ServoBus
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101.motors import SERVO_IDS
 from metagui.arms.so101.so101_arm import SO101Arm
 from tests.helpers.emulated_bench import BENCH_MOUNT_OFFSETS
-from tests.helpers.slow_line import LATENCY_PROFILES, LatencyProfile, SlowPort
+from tests.helpers.slow_line import SLOW_LINES, SlowPort
 
 TRANSACTION_COUNT = 1500
 """Number of transactions per profile."""
@@ -22,7 +23,7 @@ CONNECTION_COUNT = 25
 """Number of connections per profile."""
 WRITTEN_REGISTERS = (reg.P_COEFFICIENT, reg.MAX_POSITION_LIMIT, reg.HOMING_OFFSET, reg.TORQUE_LIMIT, reg.ACCELERATION)
 
-profiles = pytest.mark.parametrize("profile", LATENCY_PROFILES, ids=lambda profile: profile.name)
+profiles = pytest.mark.parametrize("profile", SLOW_LINES, ids=lambda profile: profile.name)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_bus_late_replies_raise_timeout(simulated: SimulatedArm) -> None:
 
 
 def test_bus_replies_that_become_late_raise_timeout(simulated: SimulatedArm) -> None:
-    port = SlowPort(make_arm(simulated), LATENCY_PROFILES[0])
+    port = SlowPort(make_arm(simulated), SLOW_LINES[0])
     bus = ServoBus(port)
     bus.probe(SERVO_IDS)
     port.profile = LatencyProfile("later", 0.03, 0.03)
@@ -110,7 +111,7 @@ def test_bus_replies_that_become_late_raise_timeout(simulated: SimulatedArm) -> 
         assert set(bus.sync_read(SERVO_IDS, reg.ID.address, 1)) == set(SERVO_IDS) or number < 4
     assert 0.03 < bus.port.reply_timeout <= MAX_REPLY_TIMEOUT_S
     assert bus.counters.late > 0
-    port.profile = LATENCY_PROFILES[0]
+    port.profile = SLOW_LINES[0]
     for _ in range(20):
         port.arm.faults.scripted_faults.append("lost")
         bus.read(1, reg.ID)

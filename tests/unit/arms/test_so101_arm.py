@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metagui.arms.arm import Arm, Command, NotConnectedError
+from metagui.arms.arm import Arm, Command, ConnectionLostError, NotConnectedError
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoSilentError
@@ -238,3 +238,31 @@ def test_so101_supply_dip_is_detected_and_held(connected: EmulatedBench) -> None
     arm.disconnect()
     arm.connect()
     loop.run_inline(None, 2 * arm.settings.torque_check_interval)
+
+
+@pytest.mark.parametrize(("torque_off", "text"), [(False, "hold their last position"), (True, "support the arm")])
+def test_so101_unplugged_says_what_the_arm_does(connected: EmulatedBench, torque_off: bool, text: str) -> None:
+    if torque_off:
+        connected.arm.start_hand_guiding()
+    connected.port.unplugged = True
+    with pytest.raises(ConnectionLostError) as lost:
+        connected.arm.observe()
+    assert text in str(lost.value)
+    assert ("hold" in str(lost.value)) is not torque_off
+    assert str(lost.value).count("torque") <= 1
+
+
+@pytest.mark.parametrize("torque_off", [False, True])
+def test_so101_silent_servo_says_what_the_arm_does(connected: EmulatedBench, torque_off: bool) -> None:
+    if torque_off:
+        connected.arm.start_hand_guiding()
+    connected.emulated_arm.faults.silent_ids |= {3}
+    with pytest.raises(ConnectionLostError) as lost:
+        _observe_often(connected)
+    assert ("hold" in str(lost.value)) is not torque_off
+    connected.emulated_arm.faults.silent_ids.clear()
+
+
+def _observe_often(bench: EmulatedBench) -> None:
+    for _ in range(200):
+        bench.arm.observe()

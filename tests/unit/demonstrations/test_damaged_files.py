@@ -18,7 +18,7 @@ import pytest
 from metagui.demonstrations.storage import checked_file, hdf5
 from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.library import Library
-from metagui.demonstrations.storage.robomimic_export import ExchangeError, export_robomimic, import_robomimic
+from tests.helpers.exchange import export, read_demonstrations
 from tests.helpers.takes import record_fake_take
 
 if TYPE_CHECKING:
@@ -82,15 +82,13 @@ def assert_refused(library: Library) -> str:
 def test_damaged_take_is_named_and_others_are_read(library: Library, take_path: Path, name: str, reason: str) -> None:
     shutil.copy(DATA / f"{name}.hdf5", take_path)
     assert reason in assert_refused(library)
-    out, left_out = library.root.parent / "all.hdf5", []
+    out = library.root.parent / "all.hdf5"
     takes = [*library.list_takes("t"), *library.list_takes("u")]
-    samples = export_robomimic(takes, out, on_left_out=lambda take, error: left_out.append((take.task, str(error))))
-    assert samples == len(library.load_take("u", "001"))
-    assert [(task, reason in words) for task, words in left_out] == [("t", True)]
-    with pytest.raises(CorruptFileError, match="Task 't', take 001"):
-        export_robomimic(takes, out.with_name("other.hdf5"))
+    report = export(takes, out)
+    assert report.samples == len(library.load_take("u", "001"))
+    assert [(left.name, reason in left.reason) for left in report.left_out] == [("t 001", True)]
     with pytest.raises(CorruptFileError, match=reason):
-        list(import_robomimic(take_path))
+        read_demonstrations(take_path)
 
 
 # Files that are no take, and data that belong to other files or have absurd sizes
@@ -128,7 +126,7 @@ def test_file_of_another_kind_is_named(
     assert library.list_takes("t")[0].error == message
     if take_path.is_file():
         with pytest.raises(CorruptFileError, match="Nothing was imported"):
-            list(import_robomimic(take_path))
+            read_demonstrations(take_path)
 
 
 def test_list_of_texts_without_end_is_refused(library: Library, take_path: Path) -> None:
@@ -281,17 +279,16 @@ def test_change_of_damaged_take_is_refused(library: Library, take_path: Path) ->
 
 def test_export_of_newer_format_is_not_imported() -> None:
     with pytest.raises(NewerFormatError, match=r"newer_format.hdf5, demo_0 was written by a newer metagui"):
-        list(import_robomimic(DATA / "newer_format.hdf5"))
+        read_demonstrations(DATA / "newer_format.hdf5")
 
 
 def test_takes_with_other_objects_are_not_exported_together(library: Library, tmp_path: Path) -> None:
-    for take in import_robomimic(DATA / "mixed_objects.hdf5"):
+    for take in read_demonstrations(DATA / "mixed_objects.hdf5"):
         library.add_take(take)
-    takes = library.list_takes("t")
-    with pytest.raises(ExchangeError, match=r"Task 't', take 002 has other objects than the first take \(red cube"):
-        export_robomimic(takes, tmp_path / "all.hdf5")
-    assert not (tmp_path / "all.hdf5").exists()
-    assert export_robomimic(takes[1:], tmp_path / "one.hdf5") == 29
+    report = export(library.list_takes("t"), tmp_path / "all.hdf5")
+    assert [path.name for path in report.files] == ["all.hdf5", "all-2.hdf5"]
+    assert [len(read_demonstrations(path)) for path in report.files] == [1, 1]
+    assert [len(read_demonstrations(path)[0].objects) for path in report.files] == [6, 2]
 
 
 def test_export_masks_suit_any_task_name(tmp_path: Path) -> None:
@@ -299,7 +296,7 @@ def test_export_masks_suit_any_task_name(tmp_path: Path) -> None:
     for task in ("train", "valid", "a/b", "a_b", "."):
         library.add_take(record_fake_take(task))
     takes = [info for task in library.list_tasks() for info in library.list_takes(task)]
-    export_robomimic(takes, tmp_path / "all.hdf5")
+    export(takes, tmp_path / "all.hdf5")
     with h5py.File(tmp_path / "all.hdf5") as file:
         masks = {key: [name.decode() for name in names[()]] for key, names in file["mask"].items()}
     assert masks.pop("train") == [f"demo_{i}" for i in range(5)]

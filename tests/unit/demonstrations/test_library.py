@@ -330,12 +330,14 @@ def test_library_unusable_folder_raises_storage_error(tmp_path):
         Library(tmp_path / "file" / "deeper").add_take(record_fake_take())
 
 
-def test_list_takes_opens_unchanged_files_once(library, monkeypatch):
+def test_list_takes_opens_unchanged_files_once(library, monkeypatch, tmp_path):
     shown = record_fake_take()
     for _ in range(5):
         library.add_take(shown)
     opened, real = [], h5py.File
     monkeypatch.setattr(h5py, "File", lambda path, *rest, **more: (opened.append(path), real(path, *rest, **more))[1])
+    sleep(0.1)  # until a change would give another time stamp
+    monkeypatch.setenv("METAGUI_CACHE", str(tmp_path / "empty"))
     fresh = Library(library.root)
     for _ in range(3):
         assert len(fresh.list_takes("reach red")) == 5

@@ -121,7 +121,7 @@ def test_takes_with_instructions_are_unchanged() -> None:
 def test_align_segmentation_drops_boundary_of_one_take() -> None:
     rng = np.random.default_rng(3)
     takes = [make_hand_guided(take, rng)[0] for take in generate_example_takes()["lift blue"]]
-    stop = int(np.flatnonzero(takes[0].held.any(axis=1))[0]) * 2 // 3  # on the way to the cube the person hesitates
+    stop = int(np.flatnonzero(takes[0].held.any(axis=1))[0]) * 3 // 5  # on the way to the cube the person hesitates
     samples = np.concatenate([np.arange(stop), np.full(60, stop), np.arange(stop, len(takes[0]))])
     hesitant = _resampled(takes[0], samples)
     assert len(segment_take(hesitant)) == 2

@@ -65,9 +65,9 @@ def test_every_condition_belongs_to_an_action() -> None:
     assert set(CONDITIONS) <= keys
 
 
-def test_complete_snapshot_enables_all_but_three_actions() -> None:
+def test_complete_snapshot_enables_all_but_four_actions() -> None:
     disabled = {key for key in CONDITIONS if explain_disabled(key, FULL)}
-    assert disabled == {"stop_learning", "cancel_learning", "mark"}
+    assert disabled == {"stop_learning", "cancel_learning", "mark", "clear_overload"}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,8 @@ def test_snapshot_is_read_from_the_parts() -> None:
     )
     connection = SimpleNamespace(current=simulated, chosen=mine, reconnecting=False)
     arm: Any = SimpleNamespace(
-        connection=connection, controller=SimpleNamespace(pending_count=1, torque_off=False, arm=object())
+        connection=connection,
+        controller=SimpleNamespace(pending_count=1, torque_off=False, arm=object(), alarm="hot", is_overloaded=True),
     )
     teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"))
     recording: Any = SimpleNamespace(
@@ -185,6 +186,7 @@ def test_snapshot_is_read_from_the_parts() -> None:
     assert (found.has_policy, found.learning, found.mode) == (True, LearningActivity.TRAINING, "keys")
     assert (found.undo_text, found.redo_text, found.just_saved, found.arm_busy) == ("recording", None, False, True)
     assert (found.simulated, found.same_arm, found.on_port, found.counts_down) == (True, False, True, False)
+    assert (found.alarm, found.overloaded) == ("hot", True)
     connection.current = mine
     found = take_snapshot(before, library, arm, teaching, recording, learning)
     assert (found.simulated, found.same_arm, found.counts_down, found.needs_placement) == (False, True, True, False)

@@ -46,7 +46,7 @@ class WizardBench:
 
     def __init__(self, qtbot: QtBot, folder: Path) -> None:
         self.qtbot = qtbot
-        self.arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
+        self.arm = EmulatedArm.make_ideal(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
         self.arm.servos[0].write(reg.TORQUE_ENABLE.address, b"\x01")
         self.packets: list[object] = []
         self.arm.bus.on_packet = self.packets.append
@@ -85,7 +85,7 @@ class WizardBench:
     def make_hand_path(self) -> Iterator[tuple[int, float]]:
         """Sweep whole ranges: stopping at the required 93 % would shift the middle by a degree or more."""
         while not self.is_complete():
-            yield from sweep_by_hand()
+            yield from sweep_by_hand(self.arm.stops)
 
     def is_complete(self) -> bool:
         return not describe_shortcomings(self.page.travels or make_unmoved_travels())

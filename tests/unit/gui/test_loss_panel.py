@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLabel
 
+from metagui.gui.learning.loss_curves import compute_fraction_done
+from metagui.gui.learning.loss_legend import SuccessBar
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.learning.adaptation.adaptation import AdaptationStep
+from metagui.learning.rehearsal.rehearsal import RehearsalStep
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -51,3 +55,20 @@ def test_loss_panel_panned_stops_following_until_resumed(qtbot: QtBot, theme: Th
     assert button.isVisible()
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     assert not button.isVisible()
+
+
+def test_rehearsed_successes_are_bars_beside_the_losses(qtbot: QtBot, theme: Theme) -> None:
+    panel = LossPanel(theme, QAction("Adapt"))
+    qtbot.addWidget(panel)
+    panel.begin(["press red"])
+    rehearsed = [RehearsalStep("adapted", 3, 4, 4, 20), RehearsalStep("object replay", 4, 4, 4, 20)]
+    panel.append_steps([*make_steps(), *rehearsed])
+    texts = [label.text() for label in panel.legend.findChildren(QLabel)]
+    assert "rehearsed" in texts
+    assert "3 of 4" in texts
+    assert texts[texts.index("object replay") + 1] == "–", "it has no loss"
+    bars = {bar.accessibleName(): bar.fraction for bar in panel.legend.findChildren(SuccessBar)}
+    assert bars == {"Successes of adapted in rehearsal": 0.75, "Successes of object replay in rehearsal": 1.0}
+    assert compute_fraction_done(RehearsalStep("adapted", 3, 4, 20, 20)) == 1.0
+    panel.show_choices({0: "object replay"}, {0: "It succeeded in 4 of 4 rehearsed scenes."})
+    assert "✓ object replay" in [label.text() for label in panel.legend.findChildren(QLabel)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -18,11 +19,13 @@ from PySide6.QtWidgets import (
 )
 
 from metagui.gui.widgets.eliding_label import ElidingLabel
+from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.main_window import choose_first_size
 from tests.helpers.user import wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
@@ -73,6 +76,39 @@ def test_no_text_is_clipped(make_window: Callable[..., MainWindow], size: tuple[
 def test_first_window_fits_the_screen(screen: tuple[int, int], expected: tuple[int, int]) -> None:
     """1280 × 720 is also a screen of 1920 × 1080 at 150 %."""
     assert choose_first_size(QSize(*screen)) == QSize(*expected)
+
+
+@pytest.mark.parametrize("size", [(1024, 680), (1600, 1000)])
+def test_long_messages_show_all_lines(make_window: Callable[..., MainWindow], size: tuple[int, int]) -> None:
+    window = make_window(size=size)
+    person = wait_until_ready(window)
+    for number in range(3):
+        text = f"Message {number} says what happened, what is safe and what to do. " * (2 + number)
+        window.toast_area.show_message(ToastMessage(text, "error", window.actions_["undo"]))
+    person.pause(0.2)
+    for toast in window.toast_area.toasts:
+        assert toast._label.height() >= toast._label.heightForWidth(toast._label.width())
+        assert toast.rect().contains(toast._label.geometry())
+    area, newest = window.toast_area.viewport(), window.toast_area.toasts[-1]
+    assert area.rect().contains(newest.mapTo(area, newest.rect().bottomLeft()))
+    assert window.rect().contains(window.toast_area.mapTo(window, window.toast_area.rect().bottomLeft()))
+
+
+def test_blue_button_is_the_next_step(make_window: Callable[..., MainWindow], tmp_path: Path) -> None:
+    window = make_window(("above red", "press red"))
+    (tmp_path / "library" / "press red" / "adapted.safetensors").touch()
+    person = wait_until_ready(window)
+    accent = QColor(window.theme.colours.accent)
+
+    def find_blue() -> list[str]:
+        buttons = (window.top_bar.adapt_button, window.top_bar.run_button)
+        images = [(button, button.grab().toImage()) for button in buttons if button.isEnabled()]
+        return [b.text().split(" ")[0] for b, image in images if image.pixelColor(image.width() // 2, 4) == accent]
+
+    person.select_task("above red")
+    person.wait_until(lambda: find_blue() == ["Adapt"])
+    person.select_task("press red")
+    person.wait_until(lambda: find_blue() == ["Run"])
 
 
 def test_tooltip_of_disabled_button_gives_the_reason(make_window: Callable[..., MainWindow]) -> None:

@@ -16,7 +16,7 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.learning.adaptation.outlier_takes import OutlierTake
-from metagui.learning.adaptation.task_policy import Provenance
+from metagui.learning.adaptation.task_policy import Provenance, TaskPolicy
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
@@ -134,6 +134,30 @@ def test_finish_waits_for_instructions_and_stop_does_not(qtbot: QtBot, session: 
     session.stop()
     assert session.state.snapshot.state is ArmActivity.READY
     until(qtbot, lambda: len(session.library.library.list_takes("two ways")) == 2)
+    whole, half = session.library.library.list_takes("two ways")
+    assert (whole.success, half.success) == (None, False), "half a take is not learnt from"
+    until(qtbot, lambda: was_posted(session, "marked as failed: “go to table” was not achieved: it was stopped"))
+
+
+def test_take_with_a_refused_click_is_not_kept_as_good(qtbot: QtBot, session: Session, library: Library) -> None:
+    """A click out of reach is refused after it was queued: what was recorded until then is no example."""
+    ready(qtbot, session)
+    far = Instruction("reach", "table", None, {"offset": (0.5, 0.0, 0.06)})
+    session.recording.controller.new_task_name = "too far"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(far)
+    until(qtbot, lambda: was_posted(session, "cannot reach"))
+    session.recording.controller.toggle_recording()
+    until(qtbot, lambda: was_posted(session, "No click was carried out"))
+    assert "too far" not in library.list_tasks()
+    session.recording.controller.new_task_name = "half way"
+    session.recording.controller.toggle_recording()
+    session.teaching.clicks.add_instruction(REACH)
+    session.teaching.clicks.add_instruction(far)
+    until(qtbot, lambda: session.arm.controller.pending_count == 0)
+    session.recording.controller.toggle_recording()
+    until(qtbot, lambda: "half way" in library.list_tasks() and bool(library.list_takes("half way")))
+    assert library.list_takes("half way")[0].success is False
 
 
 def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
@@ -151,7 +175,7 @@ def test_take_cut_off_by_a_failing_disk_is_marked_as_failed(
     until(qtbot, lambda: session.arm.controller.recorder.sample_count > 10)
     monkeypatch.setattr("metagui.demonstrations.recording.journal.Journal.append", refuse)
     until(qtbot, lambda: was_posted(session, "Recording stopped: No space left on device"))
-    until(qtbot, lambda: was_posted(session, "The recording was cut off, so the take is marked as failed"))
+    until(qtbot, lambda: was_posted(session, "marked as failed: Cut off: the recording failed"))
     assert session.arm.controller.pending_count == 0
     (info,) = library.list_takes("full disk")
     assert info.success is False
@@ -212,6 +236,26 @@ def test_adapt_saves_policy_and_run_moves_arm_until_stop(qtbot: QtBot, session: 
     assert was_posted(session, "the arm holds")
 
 
+def test_run_with_a_policy_that_is_older_than_its_takes_says_so(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    session.state.select("above red", None)
+    session.learning.adaptation.adapt_selected_task()
+    until(qtbot, lambda: session.state.snapshot.has_policy and session.state.snapshot.learning is LearningActivity.IDLE)
+    record(qtbot, session, Instruction("reach", "red cube", None, {"offset": (0.0, 0.0, 0.06)}))
+    session.execution.controller.run_selected_task()
+    until(qtbot, lambda: was_posted(session, "is older than its takes: take 003 is newer"))
+    session.stop()
+
+
+def test_single_take_next_to_a_cube_is_said_to_have_two_readings(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    beside = Instruction("reach", "red cube", None, {"offset": (0.03, 0.0, 0.06)})
+    session.recording.controller.new_task_name = "beside red"
+    record(qtbot, session, beside)
+    until(qtbot, lambda: was_posted(session, "“beside red” is read as: the gripper ends"))
+    until(qtbot, lambda: was_posted(session, "It could also be"))
+
+
 def test_replay_and_instruction_right_after_stop_are_done(qtbot: QtBot, session: Session) -> None:
     ready(qtbot, session)
     session.state.select("above red", "001")
@@ -243,6 +287,22 @@ def test_cancelled_adaptation_changes_nothing(qtbot: QtBot, session: Session) ->
     until(qtbot, lambda: session.state.snapshot.learning is LearningActivity.IDLE)
     assert ended == [LearningActivity.ADAPTING]
     assert not session.library.adapted_path("press red").exists()
+
+
+def test_cancelled_rehearsal_keeps_the_policy(qtbot: QtBot, session: Session) -> None:
+    ready(qtbot, session)
+    session.state.select("press red", None)
+    ended: list[LearningActivity] = []
+    session.learning.queue.job_cancelled.connect(ended.append)
+    session.learning.adaptation.adapt_selected_task()
+    until(qtbot, lambda: session.learning.adaptation.is_rehearsing)
+    session.learning.queue.cancel()
+    until(qtbot, lambda: session.state.snapshot.learning is LearningActivity.IDLE)
+    assert ended == [LearningActivity.ADAPTING]
+    until(qtbot, lambda: session.state.snapshot.has_policy)
+    assert was_posted(session, "The rehearsal was cancelled")
+    assert TaskPolicy.load(session.library.adapted_path("press red")).provenance.rehearsal is None
+    assert not session.learning.adaptation.is_rehearsing
 
 
 def test_impossible_instructions_are_explained(qtbot: QtBot, session: Session) -> None:

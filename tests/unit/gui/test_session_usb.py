@@ -235,6 +235,17 @@ def test_replay_that_the_arm_cannot_follow_is_ended(
     assert session.state.snapshot.state is ArmActivity.READY
 
 
+def test_run_does_not_start_while_nothing_is_marked(qtbot: QtBot, session: Session) -> None:
+    connect_arm(qtbot, session)
+    until(qtbot, lambda: session.state.snapshot.task_count == 1)
+    session.state.select("above red", None)
+    assert session.teaching.placement.is_missing
+    session.execution.controller.run_selected_task()
+    wait_for_message(qtbot, session, "Nothing is marked on this table")
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.execution.countdown.cancel() is False
+
+
 def test_object_placement_by_drag_and_touch_can_be_undone(qtbot: QtBot, session: Session) -> None:
     connect_arm(qtbot, session)
     assert session.state.snapshot.needs_placement
@@ -363,3 +374,19 @@ def test_gamepad_moves_arm_and_its_loss_is_reported(qtbot: QtBot, session: Sessi
     pad.pull_out()
     wait_for_message(qtbot, session, "gamepad was unplugged")
     assert session.teaching.modes.mode == CLICK_MODE
+
+
+def test_overload_is_an_alarm_until_it_is_cleared(qtbot: QtBot, session: Session, usb_port: EmulatedUsbPort) -> None:
+    connect_arm(qtbot, session)
+    servo = usb_port.arm.servos[5]
+    servo.overloaded = True
+    until(qtbot, lambda: session.state.snapshot.overloaded)
+    assert session.state.snapshot.alarm.startswith("The gripper is overloaded")
+    (posted,) = [posted for posted in session.posted if "overloaded" in posted[1]]  # type: ignore[attr-defined]
+    assert posted[0] == "warning"
+    assert posted[2] == "clear_overload"
+    session.arm.controller.clear_overload()
+    assert not servo.overloaded
+    until(qtbot, lambda: session.state.snapshot.alarm == "")
+    assert not session.state.snapshot.overloaded
+    assert all(usb_port.read_torque())

@@ -29,3 +29,23 @@ def test_status_bar_shows_state_and_progress(qtbot: QtBot, theme: Theme) -> None
     assert bar.progress_bar.isVisible()
     bar.show_progress(None)
     assert not bar.progress_bar.isVisible()
+
+
+def test_status_bar_shows_an_alarm_instead_of_messages(qtbot: QtBot, theme: Theme) -> None:
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.core.app_state import AppSnapshot, ArmActivity
+    from metagui.gui.widgets.panel import Panel
+
+    window = Panel("window")
+    bar = StatusBar(theme, Actions(window, theme))
+    window.body.addWidget(bar)
+    qtbot.addWidget(window)
+    window.show()
+    assert bar.alarm_label.isHidden()
+    bar.show_snapshot(AppSnapshot(ArmActivity.RUNNING, alarm="The gripper is overloaded."))
+    assert bar.alarm_label.isVisible()
+    assert bar.alarm_label.accessibleName() == "Alarm: The gripper is overloaded."
+    assert bar.message_label.isHidden()
+    bar.show_snapshot(AppSnapshot(ArmActivity.RUNNING))
+    assert bar.alarm_label.isHidden()
+    assert bar.message_label.isVisible()

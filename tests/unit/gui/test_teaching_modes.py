@@ -17,7 +17,7 @@ from metagui.arms.control.tick import ControllerError
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.protocol import InstructionCode, Packet
 from metagui.arms.gripper import GRIPPER_BACKLASH_RAD, SQUEEZE_RAD, GripTracker
-from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, HOME_ANGLES_RAD, JOINTS
+from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, HOME_ANGLES_RAD, JOINTS, ToolMotion
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.teleoperation.leader import LeaderController
@@ -265,8 +265,10 @@ number = st.one_of(st.floats(-1, 1), st.floats(), st.sampled_from([math.nan, mat
 def test_any_velocity_is_limited(vx: float, vy: float, vz: float, turn: float) -> None:
     velocity = VelocityController()
     velocity.set_velocity(vx, vy, vz, turn, True)
-    motion = velocity.decide(None)  # type: ignore[arg-type]
-    assert motion is not None
+    arm = SimulatedArm()
+    arm.connect()
+    motion = velocity.decide(arm.observe_all())
+    assert isinstance(motion, ToolMotion)
     assert np.linalg.norm(motion.displacement) <= MAX_TOOL_SPEED_M_S * 2 * CONTROL_PERIOD_S + 1e-12
     assert math.isfinite(motion.yaw_change)
 

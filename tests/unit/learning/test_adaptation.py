@@ -113,7 +113,8 @@ def test_adapt_task_stores_every_candidates_own_policy() -> None:
     takes = generate_example_takes()["circle"]
     untrained = replace(QUICK_SETTINGS, max_adam_steps=0, keep_all_candidates=True)
     adapted = run_to_end(adapt_task(load_shipped(), takes, untrained))
-    stored, prior, folds = adapted.skills[0].candidate_params, load_shipped(), _folds("circle")
+    stored = {name: make().params for name, make in adapted.skills[0].candidates.items()}
+    prior, folds = load_shipped(), _folds("circle")
     starts = {
         "fine-tune": candidates.start_baseline(prior.baseline, folds),
         "from scratch": candidates.start_from_scratch(prior.model, folds, QUICK_SETTINGS.seed),

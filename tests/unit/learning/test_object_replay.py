@@ -23,9 +23,9 @@ from metagui.learning.adaptation.selection import Candidate
 from metagui.learning.adaptation.task_policy import TaskPolicy, TaskPolicyError
 from metagui.learning.evaluation.episodes import run_policy_episode
 from metagui.learning.evaluation.evaluation import EvaluationSettings, evaluate
+from metagui.learning.object_replay.reference_choice import NO_OBJECT
 from metagui.learning.object_replay.replay_motion import ReplaySettings, Waiting
 from metagui.learning.object_replay.replay_stages import (
-    NO_OBJECT,
     DemonstratedSegment,
     divide_into_stages,
     extract_segments,

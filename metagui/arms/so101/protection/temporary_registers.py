@@ -25,7 +25,7 @@ CONNECTED_ACCELERATION = 254
 """Value of ``ACCELERATION`` during a connection; a servo that restarts has another one."""
 TEMPORARY_REGISTERS = (reg.ACCELERATION, reg.GOAL_VELOCITY, reg.TORQUE_LIMIT)
 """Registers that a connection may change; all are in the RAM of a servo."""
-_FIRST, _LAST = reg.ACCELERATION, reg.TORQUE_LIMIT
+_FIRST, _LAST = reg.TORQUE_ENABLE, reg.LOCK
 _SIZE = _LAST.address + _LAST.size - _FIRST.address
 Values = dict[int, int]
 """Value of a register by servo id."""

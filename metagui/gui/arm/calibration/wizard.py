@@ -14,8 +14,8 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.so101.arm_registry import RegisteredArm, check_name
-from metagui.arms.so101.calibration import CalibrationError, load
-from metagui.arms.so101.calibration_checks import describe_doubts
+from metagui.arms.so101.calibration import CalibrationError
+from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
 from metagui.arms.so101.range_of_motion import Sweep
 from metagui.gui.arm.calibration.joint_travel import (
     JointTravel,
@@ -29,7 +29,7 @@ from metagui.gui.arm.calibration.wizard_worker import make_sweep_job, make_write
 from metagui.gui.core.generator_job import GeneratorJob, JobFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from PySide6.QtGui import QKeyEvent
 
@@ -100,7 +100,8 @@ class CalibrationWizard(CalibrationPage):
     def import_file(self, path: str) -> None:
         """Load a LeRobot calibration in place of a sweep."""
         try:
-            self._show_calibration(load(Path(path)), Path(path).name)
+            calibration, doubts = import_calibration(Path(path))
+            self._show_calibration(calibration, Path(path).name, doubts)
         except CalibrationError as error:
             self.show_problem(str(error))
 
@@ -175,13 +176,14 @@ class CalibrationWizard(CalibrationPage):
 
     # Check and write
 
-    def _show_calibration(self, calibration: ArmCalibration, file_name: str = "") -> None:
+    def _show_calibration(self, calibration: ArmCalibration, file_name: str = "", doubts: Sequence[str] = ()) -> None:
         """Show a calibration compared with the model, and the field for the arm's name."""
         self.calibration, self._imported_file = calibration, file_name
         joints = compare_with_model(calibration)
         self.bars.show_travels(joints)
         is_doubtful = any(joint.status == "wrong" for joint in joints)
-        self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful, " ".join(describe_doubts(calibration)))
+        doubt_text = " ".join(doubts or describe_doubts(calibration))
+        self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful, doubt_text)
         self._check_name()
 
     def _check_name(self) -> None:

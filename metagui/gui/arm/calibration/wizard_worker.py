@@ -37,7 +37,7 @@ def make_write_job(registry: ArmRegistry, arm: RegisteredArm, calibration: ArmCa
             calibration.require_same_in_servos(chain.read_calibration())
         try:
             registry.register(name, device)
-            calibration.save(registry.calibration_path(name))
+            registry.save_calibration(name, calibration)
         except OSError as error:
             raise CalibrationError(
                 f"The servos have the calibration, but its copy cannot be written to {registry.folder}: "

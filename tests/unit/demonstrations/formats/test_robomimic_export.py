@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from metagui.cli import app
+from metagui.demonstrations.formats.exchange import ExchangeError
 from metagui.demonstrations.storage.errors import CorruptFileError
 from metagui.demonstrations.storage.library import Library
-from metagui.demonstrations.storage.robomimic_export import ExchangeError, export_robomimic, import_robomimic
+from tests.helpers.exchange import export, import_into, read_demonstrations
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def metagui(*words: object) -> Result:
 def test_export_suits_robomimic_loader(library: Library, tmp_path: Path) -> None:
     """Reads the file as SequenceDataset does: filter key, demonstrations in order, keys of equal length."""
     out = tmp_path / "all.hdf5"
-    total = export_robomimic(takes_of(library), out)
+    total = export(takes_of(library), out).samples
     with h5py.File(out) as file:
         names = sorted(file["data"], key=lambda name: int(name[5:]))
         assert names == [f"demo_{i}" for i in range(6)]
@@ -64,8 +65,8 @@ def test_export_suits_robomimic_loader(library: Library, tmp_path: Path) -> None
 def test_export_import_round_trip(library: Library, tmp_path: Path) -> None:
     library.set_success("above red", "002", True)
     library.set_notes("above red", "002", "läuft")
-    export_robomimic(takes_of(library), tmp_path / "all.hdf5")
-    imported = list(import_robomimic(tmp_path / "all.hdf5"))
+    export(takes_of(library), tmp_path / "all.hdf5")
+    imported = list(read_demonstrations(tmp_path / "all.hdf5"))
     exported = [library.load_take(info.task, info.name) for info in takes_of(library)]
     assert [take.notes for take in imported] == ["", "läuft", "", "", "", ""]
     for there, back in zip(exported, imported, strict=True):
@@ -79,8 +80,8 @@ def test_export_leaves_out_trimmed_samples(library: Library, tmp_path: Path) -> 
     whole = library.load_take("above red", "001")
     start, stop = 10, len(whole) - 5
     library.set_trim("above red", "001", (start, stop))
-    export_robomimic(library.list_takes("above red")[:1], tmp_path / "one.hdf5")
-    (take,) = import_robomimic(tmp_path / "one.hdf5")
+    export(library.list_takes("above red")[:1], tmp_path / "one.hdf5")
+    (take,) = read_demonstrations(tmp_path / "one.hdf5")
     assert take.trim is None
     assert len(take) == stop - start
     np.testing.assert_array_equal(take.command_sent, whole.command_sent[start:stop])
@@ -94,23 +95,25 @@ def test_export_leaves_out_trimmed_samples(library: Library, tmp_path: Path) -> 
 
 def test_export_and_import_errors_give_reason(library: Library, tmp_path: Path) -> None:
     out = tmp_path / "all.hdf5"
-    with pytest.raises(ExchangeError, match="no takes were chosen"):
-        export_robomimic([], out)
+    with pytest.raises(ExchangeError, match="no intact takes were chosen"):
+        export([], out)
     other = replace(generate_example_takes()["above red"][0], joint_names=("a", "b", "c", "d", "e", "f"), task="other")
     library.add_take(other)
-    with pytest.raises(ExchangeError, match="other joints"):
-        export_robomimic([*takes_of(library), *library.list_takes("other")], out)
-    assert not out.exists()
+    report = export([*takes_of(library), *library.list_takes("other")], out)
+    assert [path.name for path in report.files] == ["all.hdf5", "all-2.hdf5"]
+    assert report.takes.total() == 7
+    assert "they were split: all.hdf5: 6 joints" in report.notes[0]
+    out.unlink()
     out.write_text("mine")
     with pytest.raises(ExchangeError, match="exists already"):
-        export_robomimic(takes_of(library), out)
+        export(takes_of(library), out)
     assert out.read_text() == "mine"
     with pytest.raises(CorruptFileError, match="Nothing was imported"):
-        list(import_robomimic(out))
+        list(read_demonstrations(out))
     with h5py.File(tmp_path / "foreign.hdf5", "w") as file:
         file.create_group("data/demo_0").attrs["num_samples"] = 0
-    with pytest.raises(ExchangeError, match="not exported by metagui"):
-        list(import_robomimic(tmp_path / "foreign.hdf5"))
+    with pytest.raises(ExchangeError, match=r"foreign.hdf5, demo_0: it carries no joint angles"):
+        import_into(library, tmp_path / "foreign.hdf5")
 
 
 def test_export_and_import_commands(library: Library, tmp_path: Path) -> None:

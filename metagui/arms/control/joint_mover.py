@@ -111,7 +111,7 @@ class JointMover:
         """Plan with ever smaller clearance; at last, parts that touch may come closer while they separate."""
         measured = np.append(start[:-1], observation.joints.positions[-1])
         for clearance, leaves_contacts in [*((each, False) for each in CLEARANCES_M), (CLEARANCES_M[-1], True)]:
-            checker = self._checkers.setdefault(clearance, CollisionChecker(clearance))
+            checker = self._get_checker(clearance)
             checker.begin(measured, self._scene.objects, observation.scene, leaves_contacts)
             path = yield from plan_path(checker, measured, goal, *limits)
             if path is not None:
@@ -120,6 +120,12 @@ class JointMover:
                 return corners if holds else [*corners, np.append(goal[:-1], goal[-1])]
             yield
         return None
+
+    def _get_checker(self, clearance: float) -> CollisionChecker:
+        """Return the checker with a clearance, m; each compiles its model once, which takes some ticks."""
+        if clearance not in self._checkers:
+            self._checkers[clearance] = CollisionChecker(clearance)
+        return self._checkers[clearance]
 
     def _continue_planning(self) -> None:
         """Plan on for one decision. Raises JointMoveError if there is no way."""

@@ -151,6 +151,23 @@ def test_pose_without_a_way_is_refused_and_nothing_moves() -> None:
     assert np.abs(arm.observe().positions - before).max() < 0.01
 
 
+def test_models_of_the_planner_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes longer than a tick."""
+    made = []
+
+    class CountedChecker(CollisionChecker):
+        def __init__(self, clearance: float) -> None:
+            made.append(clearance)
+            super().__init__(clearance)
+
+    monkeypatch.setattr("metagui.arms.control.joint_mover.CollisionChecker", CountedChecker)
+    _, loop, _ = _place_arm(1)
+    assert poses.go_home(loop)
+    loop.run_inline(ScriptedController(JointMove(poses.CALIBRATION_POSE_RAD, "a test")), 1000)
+    assert poses.go_home(loop)
+    assert len(made) == len(set(made))
+
+
 def test_joint_move_is_in_the_ticks_and_ends_on_halt() -> None:
     _, loop, _ = _place_arm(3)
     controller = ProgramController(loop.scene.objects)

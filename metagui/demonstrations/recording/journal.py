@@ -13,12 +13,14 @@ import errno
 import json
 import os
 import struct
+import threading
 import zlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from metagui.atomic_write import flush_to_disk
 from metagui.demonstrations.json_codec import instruction_from_dict, instruction_to_dict
 from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
 from metagui.file_lock import lock_file
@@ -36,6 +38,8 @@ JOURNAL_FOLDER = ".scratch"
 JOURNAL_SUFFIX = ".journal"
 _FRAME = struct.Struct("<cII")
 """Kind (``R`` rows, ``C`` an instruction as JSON), length and CRC-32 of the payload."""
+SYNC_INTERVAL_S = 0.5
+"""Time between two flushes to the disk, s; a power cut loses at most the samples since then."""
 _MAX_BYTES = 1 << 30
 """Maximum size of a journal that is read back; five hours of the simulated arm are below it."""
 _DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
@@ -53,6 +57,7 @@ class Journal:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         self.path = library / JOURNAL_FOLDER / f"{stamp}{JOURNAL_SUFFIX}"
         try:
+            is_new = not self.path.parent.is_dir()
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
@@ -60,6 +65,11 @@ class Journal:
         try:
             lock_file(self._file)
             self._write(_encode_header(header))
+            flush_to_disk(self.path)
+            flush_to_disk(self.path.parent)
+            if is_new:
+                flush_to_disk(library)
+            self._syncer = _Syncer(self._file)
         except OSError as error:
             self._file.close()
             with contextlib.suppress(OSError):
@@ -73,12 +83,38 @@ class Journal:
 
     def close(self) -> None:
         """Close and unlock the file, which stays on disk."""
+        self._syncer.stop()
         self._file.close()
 
     def _write(self, data: bytes) -> None:
         written = self._file.write(data)
         if written != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class _Syncer:
+    """Thread that flushes an open file to the disk again and again: the control thread must not wait for the disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._handle, self._stopped = os.dup(file.fileno()), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after a last flush, without waiting for it."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        flush = getattr(os, "fdatasync", os.fsync)
+        try:
+            while True:
+                is_last = self._stopped.wait(SYNC_INTERVAL_S)
+                with contextlib.suppress(OSError):  # the recorder meets the same fault when it writes
+                    flush(self._handle)
+                if is_last:
+                    return
+        finally:
+            os.close(self._handle)
 
 
 def is_locked_by_writer(path: Path) -> bool:

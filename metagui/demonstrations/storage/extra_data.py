@@ -30,7 +30,7 @@ _KNOWN_DATASETS = frozenset(
 _KNOWN_ATTRIBUTES = frozenset(
     {
         "format_version", "task", "arm", "notes", "led_by", "joint_names", "units", "anchors", "rate_asked",
-        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "trim", "faults",
+        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "tags", "trim", "faults",
         "num_samples", "model_file",
     }
 )  # fmt: skip

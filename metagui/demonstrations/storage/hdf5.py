@@ -60,6 +60,8 @@ class TakeInfo:
     arm: str = ""
     success: bool | None = None
     notes: str = ""
+    tags: tuple[str, ...] = ()
+    """Words by which the user finds the take again, sorted."""
     trim: tuple[int, int] | None = None
     faults: str = ""
     """Faults that the arm's motors reported during the take; empty if there were none."""
@@ -105,6 +107,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 arm=file.read_text("arm"),
                 success=decode_success(file),
                 notes=file.read_text("notes"),
+                tags=file.read_texts("tags") if file.has_attribute("tags") else (),
                 trim=decode_trim(file, samples),
                 faults=_read_faults(file),
                 timing=_read_timing(file),
@@ -116,8 +119,8 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
 def update_take(path: Path, **changes: Any) -> None:
     """Change attributes or segments of a stored take, never its samples.
 
-    Changes are ``success``, ``trim``, ``notes``, ``segments`` and ``manually_segmented``. Raises CorruptFileError,
-    NewerFormatError, OSError.
+    Changes are ``success``, ``trim``, ``notes``, ``tags``, ``segments`` and ``manually_segmented``.
+    Raises CorruptFileError, NewerFormatError, OSError.
     """
     with open_take(path):
         if path.stat().st_size > MAX_EDITED_FILE_BYTES:
@@ -133,6 +136,10 @@ def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
             file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
+        if "tags" in changes:
+            file.attrs.pop("tags", None)
+            if changes["tags"]:
+                file.attrs["tags"] = list(changes["tags"])
         if "manually_segmented" in changes:
             file.attrs["recut"] = changes["manually_segmented"]
         if "trim" in changes:

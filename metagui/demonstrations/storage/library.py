@@ -18,7 +18,7 @@ from metagui.demonstrations.storage.validation import validate_demonstration, va
 from metagui.file_lock import hold_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from metagui.demonstrations.demonstration import Demonstration, Segment
@@ -95,6 +95,40 @@ class Library(LibraryReader):
     def set_notes(self, task: str, take: str, notes: str) -> TakeInfo:
         """Store a comment with a take. Raises the errors of ``remove_take``."""
         return self._update_take(task, take, notes=notes)
+
+    def set_tags(self, task: str, take: str, tags: Iterable[str]) -> TakeInfo:
+        """Replace the tags of a take; blanks at their ends and empty ones are dropped. Raises as ``remove_take``."""
+        return self._update_take(task, take, tags=tuple(sorted({tag.strip() for tag in tags} - {""})))
+
+    def move_take(
+        self, task: str, take: str, new_task: str, new_name: str | None = None, drop_empty: bool = False
+    ) -> TakeInfo:
+        """Move a take to another task, which may be new, under the next free name or ``new_name``.
+
+        With ``drop_empty``, the folder that the take was in is deleted if nothing is left in it.
+        Raises NameCollisionError if ``new_name`` is taken, and the errors of ``remove_take`` and ``create_task``.
+        """
+        with self._changing():
+            path = self._find_writable_take(task, take)
+            if new_name is None:
+                name = self._place(new_task, lambda target: _rename_exclusively(path, target))
+            else:
+                name = new_name
+                self._give_name(path, new_task, name)
+            atomic_write.flush_to_disk(self.get_task_folder(new_task))
+            atomic_write.flush_to_disk(path.parent)
+            if drop_empty:
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
+        return self.get_take_info(new_task, name)
+
+    def copy_take(self, task: str, take: str, new_task: str | None = None) -> TakeInfo:
+        """Copy a take, to another task if one is given. Raises as ``move_take``; examples can be copied."""
+        path, target_task = self.get_take_info(task, take).path, new_task or task
+        with self._changing():
+            content = path.read_bytes()
+            name = self._place(target_task, lambda target: atomic_write.write_atomically(target, content))
+        return self.get_take_info(target_task, name)
 
     def set_trim(self, task: str, take: str, trim: tuple[int, int] | None) -> TakeInfo:
         """Set the samples [start, stop) to use; the others remain stored.
@@ -185,6 +219,14 @@ class Library(LibraryReader):
                 return path.stem
         raise AssertionError("unreachable")
 
+    def _give_name(self, path: Path, task: str, name: str) -> None:
+        """Move a take's file to a task under a name. Raises NameCollisionError."""
+        try:
+            _rename_exclusively(path, self._create_folder(task) / f"{name}{folder_scan.TAKE_SUFFIX}")
+        except FileExistsError as error:
+            reason = f"{task!r} has another take {name!r} by now. Nothing was moved; move that one, then try again."
+            raise NameCollisionError(reason) from error
+
     def _find_highest_number(self, task: str) -> int:
         """Return the highest number of the task's takes, including those in the trash."""
         own = self._find_task_folders(task)
@@ -192,3 +234,10 @@ class Library(LibraryReader):
         folders = own + [folder for name in names for folder in self._trash.list_task_folders(name)]
         stems = [path.stem for folder in folders for path in list_take_files(folder)]
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
+
+
+def _rename_exclusively(path: Path, target: Path) -> None:
+    """Rename a file under the lock of the library. Raises FileExistsError."""
+    if target.exists():
+        raise FileExistsError(str(target))
+    path.rename(target)

@@ -37,20 +37,25 @@ class Trash:
         """Move a file to the trash; return the folder that holds it now."""
         folder = self._create_folder() / path.parent.name
         folder.mkdir()
+        atomic_write.flush_to_disk(folder.parent)
         path.rename(folder / path.name)
-        atomic_write.flush_to_disk(path.parent)
+        self._flush(folder, path.parent)
         return folder
 
     def move_folder(self, path: Path) -> Path:
         """Move a folder to the trash; return where it is now."""
         folder = self._create_folder() / path.name
         path.rename(folder)
-        atomic_write.flush_to_disk(path.parent)
+        self._flush(folder.parent, path.parent)
         return folder
 
     def restore(self, entry: TrashEntry, folder: Path) -> None:
         """Move the files of an entry to a task folder. Raises NameCollisionError; then nothing was moved."""
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():  # at once, so that a power cut leaves no half of a task
+            entry.path.rename(folder)
+            self._flush(folder.parent, entry.path.parent)
+            entry.path.parent.rmdir()
+            return
         removed = sorted(entry.path.iterdir())
         for path in removed:
             if (folder / path.name).exists():
@@ -60,9 +65,14 @@ class Trash:
                 )
         for path in removed:
             path.rename(folder / path.name)
-        atomic_write.flush_to_disk(folder)
+        self._flush(folder, entry.path)
         entry.path.rmdir()
         entry.path.parent.rmdir()
+
+    def _flush(self, target: Path, source: Path) -> None:
+        """Wait until files that were moved from one folder to another are on the disk."""
+        atomic_write.flush_to_disk(target)
+        atomic_write.flush_to_disk(source)
 
     def list_task_folders(self, name: str) -> list[Path]:
         """Return the removed folders with a name, and those that hold single takes of it."""
@@ -73,6 +83,8 @@ class Trash:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         path = self.folder / stamp
         path.mkdir(parents=True)
+        atomic_write.flush_to_disk(self.folder)
+        atomic_write.flush_to_disk(self.folder.parent)
         return path
 
 

@@ -5,6 +5,7 @@ Takes are read and written in the background. Moving files is fast and is done a
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from metagui.demonstrations.curation import changes
+from metagui.demonstrations.curation.history import ChangeHistory
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import LibraryError, UnknownTakeError, UnknownTaskError
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.index.library_listing import TaskListing
     from metagui.demonstrations.storage.library import Library
-    from metagui.demonstrations.storage.trash import TrashEntry
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.messages import Messages
 
@@ -53,7 +55,8 @@ class LibraryModel(QObject):
         super().__init__()
         self.library = library
         self.tasks: tuple[TaskRow, ...] = ()
-        self.undo_stack = LibraryHistory(messages.post_error, self.refresh, self)
+        self.undo_stack = LibraryHistory(messages.post_error, self._on_changed, self)
+        self.undo_stack.load(ChangeHistory(library))
         self.undo_stack.indexChanged.connect(self.undo_changed)
         self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
@@ -212,21 +215,9 @@ class LibraryModel(QObject):
 
     def _push_saved(self, info: TakeInfo) -> None:
         """Add a saved take to the history; undoing the first take of a new task removes the task."""
-        trashed: list[TrashEntry] = []
         is_new_task = self.find_task(info.task) is None
-
-        def redo() -> None:
-            self.library.restore_trashed(trashed.pop())
-
-        def undo() -> None:
-            remove_all = is_new_task and len(self.library.list_takes(info.task)) == 1
-            trashed.append(self._remove(info.task, None if remove_all else info.name))
-
-        text = describe_saving(info.task, info.name)
-        self.undo_stack.apply(text, (info.task, info.task), redo, undo, already_done=True)
-
-    def _remove(self, task: str, take: str | None) -> TrashEntry:
-        return self.library.remove_task(task) if take is None else self.library.remove_take(task, take)
+        undoing = changes.trash(info.task, None if is_new_task else info.name)
+        self.undo_stack.add_change(describe_saving(info.task, info.name), (info.task, info.task), undoing)
 
     def _add_row(self, info: TakeInfo) -> None:
         """Add a take to ``tasks`` without reading the library again."""
@@ -239,31 +230,23 @@ class LibraryModel(QObject):
 
     def move_to_trash(self, task: str, take: str | None) -> None:
         """Move a take or a whole task to the trash; a task without policy goes with its last take."""
-        trashed: list[TrashEntry] = []
         row = self.find_task(task)
         remove_all = take is None or (row is not None and len(row.takes) == 1 and not row.has_policy)
-
-        def do() -> None:
-            trashed.append(self._remove(task, None if remove_all else take))
-
-        def undo() -> None:
-            self.library.restore_trashed(trashed.pop())
-
-        self.undo_stack.apply(f"deleting {describe_selection(task, take)}", (task, task), do, undo)
+        change = changes.trash(task, None if remove_all else take)
+        self.undo_stack.apply_change(f"deleting {describe_selection(task, take)}", (task, task), change)
 
     def rename_task(self, task: str, new_name: str) -> bool:
         """Rename a task; return False if that failed."""
-        return self.undo_stack.apply(
-            f"renaming “{task}” to “{new_name}”",
-            (task, new_name),
-            lambda: self._rename_on_disk(task, new_name),
-            lambda: self._rename_on_disk(new_name, task),
-        )
+        change = changes.rename_task(task, new_name)
+        return self.undo_stack.apply_change(f"renaming “{task}” to “{new_name}”", (task, new_name), change)
 
-    def _rename_on_disk(self, old: str, new: str) -> None:
-        self.library.rename_task(old, new)
-        for key in [k for k in self._takes if k.task == old]:
-            self._takes.pop(key)
+    def _on_changed(self) -> None:
+        """Read the list again, and forget the takes of tasks that were renamed: others may get their names."""
+        with contextlib.suppress(LibraryError):
+            tasks = set(self.library.list_tasks())
+            for key in [key for key in self._takes if key.task not in tasks]:
+                self._takes.pop(key)
+        self.refresh()
 
     def set_success(self, key: TakeKey, success: bool) -> None:
         """Mark a take as successful or failed; the same mark a second time removes it."""
@@ -273,12 +256,8 @@ class LibraryModel(QObject):
             self._messages.post_error(error)
             return
         wanted = None if before is success else success
-        self.undo_stack.apply(
-            f"marking {describe_selection(*key)}",
-            (key.task, key.task),
-            lambda: self.library.set_success(*key, wanted),
-            lambda: self.library.set_success(*key, before),
-        )
+        change = changes.set_fields(*key, success=wanted)
+        self.undo_stack.apply_change(f"marking {describe_selection(*key)}", (key.task, key.task), change)
 
     def set_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
         """Replace the segments of a take that is in memory."""

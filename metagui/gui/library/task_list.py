@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemDelegate,
     QAbstractItemView,
@@ -16,7 +16,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from metagui.demonstrations.curation.search import QUERY_HELP
 from metagui.gui.library.task_delegate import TaskDelegate
+from metagui.gui.library.task_filter import TaskFilter
 from metagui.gui.library.task_model import ROW_ROLE, TakeRow, TaskModel, TaskRow
 from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.action_button import make_button
@@ -43,11 +45,7 @@ class TaskTree(QTreeView):
     def __init__(self, model: TaskModel) -> None:
         super().__init__()
         self.tasks = model
-        self.filtered = QSortFilterProxyModel(self)
-        self.filtered.setSourceModel(model)
-        self.filtered.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.filtered.setRecursiveFilteringEnabled(True)
-        self.filtered.setAutoAcceptChildRows(True)
+        self.filtered = TaskFilter(model, self)
         self.setModel(self.filtered)
         self.setHeaderHidden(True)
         self.setIndentation(14)
@@ -106,6 +104,7 @@ class TaskList(Panel):
         self.search.setPlaceholderText("Search")
         self.search.setAccessibleName("Search tasks")
         self.search.setClearButtonEnabled(True)
+        self.search.setToolTip(QUERY_HELP)
         self._search_icon = self.search.addAction(
             make_icon("search", "#888888"), QLineEdit.ActionPosition.LeadingPosition
         )
@@ -114,7 +113,7 @@ class TaskList(Panel):
         self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", EMPTY_TEXT, actions["record"]))
         self.body.addWidget(self._make_top_row())
         self.body.addWidget(self.content, 1)
-        self.search.textChanged.connect(self.tree.filtered.setFilterFixedString)
+        self.search.textChanged.connect(self.tree.filtered.set_query)
         self.tree.selectionModel().currentChanged.connect(self._on_current_changed)
         self.tree.customContextMenuRequested.connect(self._show_context_menu)
         theme.changed.connect(self._update_icons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
@@ -27,13 +27,17 @@ class TakeRow:
     success: bool | None = None
     quality_problem: str = ""
     """Why the quality of the take is doubtful; empty if it is good."""
+    info: TakeInfo | None = field(default=None, repr=False)
+    """Listing of the take, which is searched."""
 
     @property
     def summary(self) -> str:
         """All facts of the row as text, for screen readers and the tooltip."""
         result = {True: "succeeded", False: "failed", None: ""}[self.success]
-        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", result, self.quality_problem]
-        return ", ".join(p for p in parts if p)
+        parts = [f"Take {self.name}", f"{self.duration:.1f} s", f"{self.samples} samples", result]
+        if self.info is not None:
+            parts += [f"tags: {', '.join(self.info.tags)}" * bool(self.info.tags), self.info.notes]
+        return ", ".join(p for p in [*parts, self.quality_problem] if p)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class TaskRow:
 
 def make_take_row(info: TakeInfo) -> TakeRow:
     """Return the row of a take from its listing."""
-    return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem)
+    return TakeRow(info.task, info.name, info.sample_count, info.duration, info.success, info.problem, info)
 
 
 def make_task_row(task: str, takes: Iterable[TakeInfo], has_policy: bool) -> TaskRow:

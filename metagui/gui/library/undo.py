@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -11,6 +12,9 @@ from metagui.demonstrations.storage.errors import LibraryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from metagui.demonstrations.curation.changes import Change
+    from metagui.demonstrations.curation.history import ChangeHistory
 
 
 class LibraryCommand(QUndoCommand):
@@ -70,6 +74,7 @@ class LibraryHistory(QUndoStack):
         super().__init__(parent)
         self._on_failure, self._on_finished = on_failure, on_finished
         self._has_failed = False
+        self._stored: ChangeHistory | None = None
 
     def apply(
         self,
@@ -79,15 +84,53 @@ class LibraryHistory(QUndoStack):
         undo: Callable[[], Any],
         already_done: bool = False,
     ) -> bool:
-        """Apply a change and add it to the history; return False if it failed.
+        """Apply a change of this session and add it to the history; return False if it failed.
 
         ``tasks`` are the names before and after the change of the task that it concerns.
         """
+        return self._push(text, tasks, do, undo, already_done)
+
+    def _push(
+        self,
+        text: str,
+        tasks: tuple[str, str],
+        do: Callable[[], Any],
+        undo: Callable[[], Any],
+        already_done: bool = False,
+    ) -> bool:
         command = LibraryCommand(text, do, undo, self._report_failure, self._on_finished, already_done)
         command.tasks = tasks
         self._has_failed = False
         self.push(command)
         return not self._has_failed
+
+    def load(self, history: ChangeHistory) -> None:
+        """Add the changes of earlier sessions, and keep those of this one in the same file."""
+        self._stored = history
+        for text in reversed(history.list_undo_texts()):
+            self._push(text, ("", ""), partial(history.redo, text), partial(history.undo, text), already_done=True)
+
+    def apply_change(self, text: str, tasks: tuple[str, str], change: Change) -> bool:
+        """Apply a change that can still be undone after a restart; return False if it failed."""
+        stored = self._stored
+        assert stored is not None
+        first = [partial(stored.apply, text, change)]
+
+        def do() -> None:
+            first.pop()() if first else stored.redo(text)
+
+        return self._push(text, tasks, do, partial(stored.undo, text))
+
+    def add_change(self, text: str, tasks: tuple[str, str], undoing: Change) -> None:
+        """Add a change that was made already and is undone by ``undoing``."""
+        stored = self._stored
+        assert stored is not None
+        try:
+            stored.add(text, undoing)
+        except LibraryError as error:
+            self._report_failure(error)
+            return
+        self._push(text, tasks, partial(stored.redo, text), partial(stored.undo, text), already_done=True)
 
     def undo(self) -> None:
         """Undo the newest change; ``undone`` follows if that was possible."""

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from metagui.demonstrations.curation import changes
+from metagui.demonstrations.curation.history import ChangeHistory
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.index import library_listing
 from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
+from metagui.gui.library.task_filter import TaskFilter
+from metagui.gui.library.task_model import TaskModel
 from tests.helpers.clocks import sleep
 from tests.helpers.qt import until
 from tests.helpers.takes import generate_example_takes
@@ -150,3 +155,56 @@ def test_change_during_a_scan_is_scanned_again(
     model.refresh()
     until(qtbot, lambda: any(row.name == "renamed" for row in model.tasks))
     assert errors == []
+
+
+def test_undo_survives_a_restart(qtbot: QtBot, model: CountingModel, messages: Messages) -> None:
+    """What one window changed, the next one undoes, and a command line sees both."""
+    model.library.add_take(generate_example_takes()["press red"][0])
+    model.set_success(TakeKey("press red", "001"), False)
+    assert model.rename_task("press red", "renamed")
+    later = LibraryModel(Library(model.folder), BackgroundQueue(messages.post_error), messages)
+    assert later.undo_stack.undoText() == "renaming “press red” to “renamed”"
+    later.undo_stack.undo()
+    later.undo_stack.undo()
+    assert later.library.get_take_info("press red", "001").success is not False
+    assert not later.undo_stack.canUndo()
+    later.undo_stack.redo()
+    assert later.library.get_take_info("press red", "001").success is False
+    assert ChangeHistory(model.library).list_undo_texts() == ["marking take 001 of “press red”"]
+    later.close()
+
+
+def test_undo_stops_where_another_program_went_on(qtbot: QtBot, model: CountingModel, messages: Messages) -> None:
+    errors: list[str] = []
+    messages.posted.connect(lambda text, kind, _action: errors.append(text) if kind == "error" else None)
+    model.library.add_take(generate_example_takes()["press red"][0])
+    model.set_success(TakeKey("press red", "001"), False)
+    ChangeHistory(Library(model.folder)).apply("noting", changes.set_fields("press red", "001", notes="other"))
+    model.undo_stack.undo()
+    assert "Another program has changed the library" in errors[0]
+    info = model.library.get_take_info("press red", "001")
+    assert (info.success, info.notes) == (False, "other")
+
+
+def test_search_finds_tags_notes_and_marks(qtbot: QtBot, model: CountingModel) -> None:
+    for take in generate_example_takes()["press red"]:
+        model.library.add_take(take)
+    model.library.add_take(generate_example_takes()["above red"][0])
+    model.library.set_tags("press red", "002", ["demo"])
+    model.library.set_notes("press red", "003", "slow start")
+    model.refresh()
+    until(qtbot, lambda: len(model.tasks) == 2)
+    rows = TaskModel()
+    rows.set_tasks(model.tasks)
+    shown = TaskFilter(rows)
+
+    def find(query: str) -> dict[str, list[str]]:
+        shown.set_query(query)
+        tasks = [shown.index(i, 0) for i in range(shown.rowCount())]
+        return {task.data(): [shown.index(i, 0, task).data() for i in range(shown.rowCount(task))] for task in tasks}
+
+    assert find("") == {"above red": ["001"], "press red": ["001", "002", "003"]}
+    assert find("PRESS") == {"press red": ["001", "002", "003"]}
+    assert find("tag:demo") == {"press red": ["002"]}
+    assert find("slow -tag:demo") == {"press red": ["003"]}
+    assert find("is:failure") == {}

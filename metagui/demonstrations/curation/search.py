@@ -1,0 +1,60 @@
+"""Search for takes by words, tags, notes, success and more."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+
+STATES: dict[str, Callable[[TakeInfo], bool]] = {
+    "success": lambda info: info.success is True,
+    "failure": lambda info: info.success is False,
+    "unmarked": lambda info: info.success is None,
+    "damaged": lambda info: bool(info.error),
+    "doubtful": lambda info: bool(info.problem),
+    "trimmed": lambda info: info.trim is not None,
+    "example": lambda info: info.read_only,
+    "tagged": lambda info: bool(info.tags),
+    "noted": lambda info: bool(info.notes),
+}
+"""What can follow ``is:`` in a query."""
+QUERY_HELP = (
+    "Words are searched in names, notes and tags; tag:WORD, note:WORD and arm:WORD in one of them; "
+    f"is: is followed by {', '.join(STATES)}. A minus or not: before a term excludes."
+)
+
+
+def matches(info: TakeInfo, query: str) -> bool:
+    """Whether a take fits every term of a query; see ``QUERY_HELP``. Case does not matter."""
+    return all(_matches_term(info, term) for term in split_query(query))
+
+
+def matches_task(task: str, query: str) -> bool:
+    """Whether the name of a task alone fits a query, which then consists of words that it contains."""
+    return all(term in task.casefold() for term in split_query(query))
+
+
+def split_query(query: str) -> list[str]:
+    """Return the terms of a query; quotes hold words together, and an open quote ends with the query."""
+    try:
+        return shlex.split(query.casefold())
+    except ValueError:
+        return query.casefold().replace('"', " ").replace("'", " ").split()
+
+
+def _matches_term(info: TakeInfo, term: str) -> bool:
+    for prefix in ("-", "not:"):
+        if term.startswith(prefix) and len(term) > len(prefix):
+            return not _matches_term(info, term.removeprefix(prefix))
+    key, _, word = term.partition(":")
+    tags = [tag.casefold() for tag in info.tags]
+    if key == "is" and word in STATES:
+        return STATES[word](info)
+    texts = {"tag": tags, "note": [info.notes.casefold()], "arm": [info.arm.casefold()]}
+    if word and key in texts:
+        return any(word in text for text in texts[key])
+    return any(term in text for text in (info.task.casefold(), info.name, info.notes.casefold(), *tags))

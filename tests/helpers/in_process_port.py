@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from metagui.arms.arm import CONTROL_PERIOD_S, ConnectionLostError
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.protocol import InstructionCode
-from metagui.arms.feetech.serial_port import BYTE_TIME_S, REPLY_TIMEOUT_S, PortError, UsbPort, explain_open_error
+from metagui.arms.feetech.serial_port import BYTE_TIME_S, PortError, UsbPort, explain_open_error
 from tests.helpers.clocks import SteppedClock
+from tests.helpers.emulated_line import EmulatedLine
 
 if TYPE_CHECKING:
     from metagui.arms.emulator.emulated_arm import EmulatedArm
@@ -22,7 +23,7 @@ _CODE_INDEX, _ADDRESS_INDEX = 4, 5
 """Indices of the instruction and of the first register in a packet to the servos."""
 
 
-class InProcessPort:
+class InProcessPort(EmulatedLine):
     """A port that replies at once; a late reply arrives after the next timeout. Implements Port.
 
     With ``lockstep``, every goal for the arm advances it by one control period, as in the simulated arm;
@@ -33,14 +34,11 @@ class InProcessPort:
     def __init__(
         self, arm: EmulatedArm, lockstep: bool = True, hand_periods: int = 0, clock: SteppedClock | None = None
     ) -> None:
-        self.arm = arm
+        super().__init__(arm)
         self.lockstep = lockstep
         self.hand_periods = hand_periods
         self.clock = clock or SteppedClock()
         self.unplugged = False
-        self.closed = False
-        self.reply_timeout = REPLY_TIMEOUT_S
-        self._received = bytearray()
         self._late_replies: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -61,27 +59,14 @@ class InProcessPort:
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, fewer after a timeout. Raises ConnectionLostError."""
         self._require_plugged_in()
-        data = bytes(self._received[:size])
-        del self._received[:size]
+        data = self._take(size)
         self.clock.advance(len(data) * BYTE_TIME_S if len(data) == size else self.reply_timeout)
         if len(data) < size and self._late_replies:
             self._received += self._late_replies.pop(0)
         return data
 
-    def discard(self) -> int:
-        """Discard received bytes; return their number. Raises ConnectionLostError."""
+    def _receive(self) -> None:
         self._require_plugged_in()
-        count = len(self._received)
-        self._received.clear()
-        return count
-
-    def set_baud(self, baud: int) -> None:
-        """Change the baud rate of the host."""
-        self.arm.bus.baud = baud
-
-    def close(self) -> None:
-        """Close the port."""
-        self.closed = True
 
     def _advance(self, periods: int) -> None:
         self.arm.advance(periods)

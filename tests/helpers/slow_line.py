@@ -10,7 +10,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from metagui.arms.emulator.latency import LATENCY_PROFILES, LatencyProfile
-from metagui.arms.feetech.serial_port import BYTE_TIME_S, REPLY_TIMEOUT_S
+from metagui.arms.feetech.serial_port import BYTE_TIME_S
+from tests.helpers.emulated_line import EmulatedLine
 
 if TYPE_CHECKING:
     from metagui.arms.emulator.emulated_arm import EmulatedArm
@@ -24,18 +25,15 @@ SLOW_LINES = (
 """Latencies of adapters, and two that are difficult."""
 
 
-class SlowPort:
+class SlowPort(EmulatedLine):
     """The line to an emulated arm through an adapter with a latency. Implements Port."""
 
     def __init__(self, arm: EmulatedArm, profile: LatencyProfile, seed: int = 0) -> None:
-        self.arm = arm
+        super().__init__(arm)
         self.profile = profile
-        self.reply_timeout = REPLY_TIMEOUT_S
         self.now = 0.0
-        self.closed = False
         self._random = random.Random(seed)
         self._arriving: deque[tuple[float, bytes]] = deque()
-        self._received = bytearray()
 
     def clock(self) -> float:
         """Return the time, s."""
@@ -60,24 +58,7 @@ class SlowPort:
             self._receive()
         if len(self._received) < size:
             self.now = end
-        data = bytes(self._received[:size])
-        del self._received[:size]
-        return data
-
-    def discard(self) -> int:
-        """Discard received bytes; return their number."""
-        self._receive()
-        count = len(self._received)
-        self._received.clear()
-        return count
-
-    def set_baud(self, baud: int) -> None:
-        """Change the baud rate."""
-        self.arm.bus.baud = baud
-
-    def close(self) -> None:
-        """Close the port."""
-        self.closed = True
+        return self._take(size)
 
     def _receive(self) -> None:
         while self._arriving and self._arriving[0][0] <= self.now:

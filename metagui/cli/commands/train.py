@@ -20,7 +20,7 @@ from metagui.generators import run_to_end
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.progress import Progress
 
@@ -209,24 +209,35 @@ def meta_train(
     data_folder: Path | None,
     start: "Prior | None" = None,
 ) -> "Prior":
-    """Run or continue the meta-training with a progress bar per phase; return the prior."""
+    """Run or continue the meta-training; return the prior: on the script's takes, then also on those of people."""
     from metagui.learning.training.pretraining import train_prior
 
+    settings, folder = make_settings(inputs), data_folder or checkpoint / "data"
     with until_interrupted() as should_stop, make_progress_bar() as bar:
-        jobs: dict[str, Any] = {}
-
-        def show(step: "TrainingStep") -> None:
-            if step.phase not in jobs:
-                jobs[step.phase] = bar.add_task(step.phase, total=step.steps, status="")
-            status = f"loss {step.loss:.3f}" if step.loss == step.loss else ""
-            bar.update(jobs[step.phase], completed=step.step, status=status)
-            if step.validation is not None:
-                print_note(describe_step(step))
-
-        folder = data_folder or checkpoint / "data"
-        settings = make_settings(inputs)
+        if start is None:
+            scripted = replace(data, people=None)
+            steps = train_prior(scripted, settings, checkpoint, should_stop, provenance, programs, workers, folder)
+            start = run_to_end(steps, _make_step_display(bar, ""))
+            if data.people is None or should_stop():
+                return start
+        checkpoint, settings = checkpoint / "people", settings.for_continuation()
         steps = train_prior(data, settings, checkpoint, should_stop, provenance, programs, workers, folder, start)
-        return run_to_end(steps, show)
+        return run_to_end(steps, _make_step_display(bar, "people, "))
+
+
+def _make_step_display(bar: "Progress", prefix: str) -> "Callable[[TrainingStep], None]":
+    """Return a function that shows a step in the progress bar of its phase, after ``prefix``."""
+    jobs: dict[str, Any] = {}
+
+    def show(step: "TrainingStep") -> None:
+        if step.phase not in jobs:
+            jobs[step.phase] = bar.add_task(prefix + step.phase, total=step.steps, status="")
+        status = f"loss {step.loss:.3f}" if step.loss == step.loss else ""
+        bar.update(jobs[step.phase], completed=step.step, status=status)
+        if step.validation is not None:
+            print_note(prefix + describe_step(step))
+
+    return show
 
 
 def make_settings(inputs: TrainingInputs) -> "TrainingSettings":

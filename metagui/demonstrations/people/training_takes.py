@@ -100,7 +100,8 @@ class MonitoredHuman:
 
     def get_segments(self, length: int) -> tuple[Segment, ...]:
         """Return the true segments of the take with ``length`` samples, each with the pause after it."""
-        return tuple(itertools.starmap(Segment, itertools.pairwise([*self._starts, length])))
+        spans = itertools.pairwise([*self._starts, length])
+        return tuple(Segment(*span, each) for span, each in zip(spans, self._program.instructions, strict=True))
 
 
 def generate_people_takes(program: TaskProgram, settings: PeopleSettings) -> list[Demonstration]:
@@ -149,10 +150,15 @@ def demonstrate_program_by_hand(
 def segment_as_recorded(takes: Sequence[Demonstration]) -> list[Demonstration]:
     """Return takes with the segments that are found in them, as a user's are; with the true ones where these differ."""
     found = align_segmentation([replace(take, segments=()) for take in takes])
-    return [
-        each if is_segmentation_right(each.segments, take.segments) else take
-        for each, take in zip(found, takes, strict=True)
-    ]
+    return [_take_right_segments(each, take) for each, take in zip(found, takes, strict=True)]
+
+
+def _take_right_segments(found: Demonstration, true: Demonstration) -> Demonstration:
+    """Return the take with the segments that were found, if they are right, else with the true ones."""
+    if not is_segmentation_right(found.segments, true.segments):
+        return true
+    pairs = zip(found.segments, true.segments, strict=True)
+    return replace(found, segments=tuple(replace(one, instruction=other.instruction) for one, other in pairs))
 
 
 def is_segmentation_right(found: Sequence[Segment], true: Sequence[Segment]) -> bool:

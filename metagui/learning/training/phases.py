@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +45,7 @@ class TrainingSettings:
         )
     )
     """Phase 2, once per round: no inner steps, with corrections; skipped if there are no programs to run."""
-    dagger_rounds: tuple[tuple[int, ...], ...] = ((1, 3), (1, 3))
+    dagger_rounds: tuple[tuple[int, ...], ...] = ((1, 3),)
     """For every round of phase 2: numbers of support takes, used in turn, of the policies that are corrected."""
     inner: MetaSettings = field(
         default_factory=lambda: MetaSettings(
@@ -82,6 +82,15 @@ class TrainingSettings:
     """Fraction of the tasks held out for validation."""
     validate_every: int = 1_000
     """Number of outer steps between two validations."""
+    continued_weight: float = 0.4
+    """Weight of the trained parameters in a prior that continues another, which has the rest (Wortsman et al. 2022,
+    Robust fine-tuning of zero-shot models). With all of it, the script's lines were begun at their end."""
+
+    def for_continuation(self) -> TrainingSettings:
+        """Return the settings to continue from a prior: fewer steps, at half the rates."""
+        steps = {name: max(1, round(0.8 * getattr(self, name).steps)) for name in ("dagger", "inner")}
+        dagger = replace(self.dagger, lr=self.dagger.lr / 2, muon_lr=self.dagger.muon_lr / 2, steps=steps["dagger"])
+        return replace(self, dagger=dagger, inner=replace(self.inner, steps=steps["inner"]))
 
 
 @dataclass(frozen=True)

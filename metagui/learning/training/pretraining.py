@@ -123,7 +123,9 @@ class _PolicyTraining:
 
     def build_prior(self, final: MetaState, auxiliary: AuxiliaryModels, metadata: dict[str, Any]) -> Prior:
         """Return the prior with its metadata."""
-        calibration = auxiliary.calibration
+        calibration, meta = auxiliary.calibration, final.meta.detached_copy()
+        if self.start is not None:
+            meta = self.start.meta.interpolate(meta, self.settings.continued_weight)
         about = {
             "joints": [joint.name for joint in JOINTS],
             "kinds": list(OBJECT_KINDS),
@@ -137,7 +139,7 @@ class _PolicyTraining:
         }
         return Prior(
             self._finished_model(),
-            final.meta.detached_copy(),
+            meta,
             auxiliary.baseline,
             auxiliary.encoder,
             about | metadata,

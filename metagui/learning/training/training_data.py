@@ -78,15 +78,17 @@ def encode_takes(demonstrations: Iterable[Demonstration]) -> TrainingData:
 def encode_people(demonstrations: Iterable[Demonstration], task_names: Sequence[str]) -> MetaDataset | None:
     """Encode takes by people of the tasks in ``task_names``; None if there are none. Raises FeatureError.
 
-    Segments too short to learn from and takes of other tasks are left out.
+    Segments too short to learn from, curves and takes of other tasks are left out: from curves of people, or slow ones,
+    policies learn to go to the end directly, also in curves of the script.
     """
     index = {name: task for task, name in enumerate(task_names)}
     segments: list[features.SegmentArrays] = []
     tasks: list[int] = []
     for take in demonstrations:
-        for number, segment in enumerate(features.encode(take)):
+        for number, (segment, span) in enumerate(zip(features.encode(take), take.segments, strict=True)):
             task = index.get(dataset.meta_task_name(take.task, number))
-            if task is not None and len(segment) >= dataset.MIN_SEGMENT_DECISIONS:
+            is_curve = span.instruction is not None and span.instruction.action == "trace"
+            if task is not None and not is_curve and len(segment) >= dataset.MIN_SEGMENT_DECISIONS:
                 segments.append(segment)
                 tasks.append(task)
     return dataset.concatenate_segments(segments, tasks, tuple(task_names)) if segments else None

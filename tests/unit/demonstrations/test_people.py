@@ -146,7 +146,8 @@ def test_takes_to_train_on_are_by_one_person_and_repeatable() -> None:
     program, settings = _program("place"), PeopleSettings(3, 1, slow_script_fraction=0.0)
     first, again = generate_people_takes(program, settings), generate_people_takes(program, settings)
     assert [take.name for take in first] == ["001", "002", "003"]
-    assert all(len(take.segments) == 2 and take.teaching_method == "hand" for take in first)
+    assert all(take.teaching_method == "hand" for take in first)
+    assert all(tuple(each.instruction for each in take.segments) == program.instructions for take in first)
     np.testing.assert_array_equal(first[-1].tool_positions, again[-1].tool_positions)
     other = generate_people_takes(program, replace(settings, seed=2))
     assert len(other[0]) != len(first[0])

@@ -2,6 +2,8 @@
 
 The emulated arm replies from a separate process, no earlier than a wire of 1 Mbaud would. Both clients alternate in
 short bursts, so that other load on the machine affects both. The wire's limit is the number of bytes times 10 bits.
+With ``--check`` it fails unless metagui reaches 85 % of that limit on an idle machine, and its slowest readings are no
+slower than the SDK's, idle and beside a learner. That needs a quiet machine.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 FEEDBACK_BYTES = FRAME_OVERHEAD_BYTES + 2 + len(SERVO_IDS) + len(SERVO_IDS) * (FRAME_OVERHEAD_BYTES + reg.FEEDBACK_SIZE)
 """Bytes on the wire for one complete reading: a sync read and its six replies."""
+MIN_WIRE_FRACTION = 0.85
+"""Smallest median rate on an idle machine, as a fraction of the wire's limit."""
 IDLE_TITLE, BUSY_TITLE = "1 Mbaud", "1 Mbaud, learner busy"
 WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / SERVO_BUS_BAUD
 """Time on the wire for one complete reading, s."""
@@ -150,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bursts", type=int, default=40)
     parser.add_argument("--length", type=int, default=50, help="readings per burst")
+    parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--physics", action="store_true", help="also simulate the arm's motion")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
@@ -161,7 +166,28 @@ def main() -> None:
     for title, busy in ((IDLE_TITLE, False), (BUSY_TITLE, True)):
         with run_server_process(options.physics) as name, run_busy_learner(busy):
             results[title] = measure(name, options.bursts, options.length)
-    if options.json:
+    print_results(results, options.json)
+    missed = find_missed_goals(results)
+    if options.check and missed:
+        raise SystemExit(f"Missed: {', '.join(missed)}.")
+
+
+def find_missed_goals(results: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    """Return the goals that were missed, as texts."""
+    missed = []
+    fraction = results[IDLE_TITLE]["metagui"]["wire_fraction"]
+    if fraction < MIN_WIRE_FRACTION:
+        missed.append(f"{fraction:.0%} of the wire's limit instead of {MIN_WIRE_FRACTION:.0%}")
+    for title, clients in results.items():
+        own, other = clients["metagui"]["p99_ms"], clients["feetech-servo-sdk"]["p99_ms"]
+        if own > other:
+            missed.append(f"p99 of {own:.2f} ms, the SDK's is {other:.2f} ms ({title})")
+    return missed
+
+
+def print_results(results: dict[str, dict[str, dict[str, float]]], as_json: bool) -> None:
+    """Print the results as JSON, or one line for each client and load."""
+    if as_json:
         print(json.dumps({"bytes": FEEDBACK_BYTES, "wire_ms": WIRE_TIME_S * 1e3, "results": results}, indent=2))
         return
     limit = f"{WIRE_TIME_S * 1e3:.2f} ms, {1 / WIRE_TIME_S:.0f} Hz"

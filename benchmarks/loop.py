@@ -1,4 +1,6 @@
-"""Benchmark of the control loop at 100 Hz over the servo bus during an adaptation: ``python -m benchmarks.loop``.
+"""Benchmark of the control loop over the servo bus during an adaptation: ``python -m benchmarks.loop``.
+
+With ``--check`` it fails if a deadline was missed: ``--rate 50 --seconds 600 --check`` is the rate of the program.
 
 The emulated arm replies from a separate process at the speed of 1 Mbaud, and moves. In this process the loop drives
 it through the digital twin and the safety gate; a second thread adapts a policy repeatedly, with one torch thread,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from metagui.arms.kinematics import ToolMotion
 
 LOOP_RATE_HZ = 100.0
-"""Rate of the loop, Hz."""
+"""Usual rate of the loop, Hz: twice that of the program."""
 WARM_UP_S = 1.0
 """Time before the measurement starts, s."""
 ADAPTED_PROGRAM = TaskProgram(
@@ -87,12 +89,12 @@ def run_learner(busy: bool) -> Iterator[list[int]]:
             thread.join()
 
 
-def measure(port: str, seconds: float, busy: bool) -> dict[str, float]:
+def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -> dict[str, float]:
     """Run the loop for ``seconds``; return its rate, missed deadlines and lateness."""
     arm = TwinnedArm(SO101Arm(port))
     ticks: list[Tick] = []
     with run_learner(busy) as steps, arm:
-        loop = ControlLoop(arm, arm, period=1.0 / LOOP_RATE_HZ)
+        loop = ControlLoop(arm, arm, period=1.0 / rate)
         loop.set_controller(OscillatingController())
         loop.start()
         time.sleep(WARM_UP_S)
@@ -128,6 +130,8 @@ def main() -> None:
     """Measure with the learner idle and busy, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=LOOP_RATE_HZ, help="rate of the loop, Hz")
+    parser.add_argument("--check", action="store_true", help="fail if a deadline was missed")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--switch-interval", type=float, help="let the interpreter switch threads this often, s")
     options = parser.parse_args()
@@ -136,8 +140,15 @@ def main() -> None:
     results = {}
     for title, busy in (("learner idle", False), ("learner busy", True)):
         with run_server_process(physics=True) as port:
-            results[title] = measure(port, options.seconds, busy)
-    if options.json:
+            results[title] = measure(port, options.seconds, busy, options.rate)
+    print_results(results, options.json)
+    if options.check and any(r["missed"] for r in results.values()):
+        raise SystemExit("Deadlines were missed.")
+
+
+def print_results(results: dict[str, dict[str, float]], as_json: bool) -> None:
+    """Print the results as JSON, or one line for each."""
+    if as_json:
         print(json.dumps(results, indent=2))
         return
     for title, r in results.items():

@@ -7,11 +7,12 @@ Units are metres, radians and seconds throughout.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from metagui.arms.guiding import GuidingStiffness
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -171,17 +172,6 @@ class Arm(Protocol):
 
     def disconnect(self) -> None:
         """Hold, then close; never drops the arm."""
-
-
-class GuidingStiffness(StrEnum):
-    """How firmly an arm that is guided by hand stays where it is let go."""
-
-    LIMP = "limp"
-    """The torque is off: the arm sinks unless a person holds it."""
-    SOFT = "soft"
-    """The motors carry the arm, which follows a light push."""
-    MEDIUM = "medium"
-    FIRM = "firm"
 
 
 @runtime_checkable

@@ -187,6 +187,10 @@ def test_arms_details_two_motors_with_one_id(cable: Cable) -> None:
     assert "two motors have this id" in motors[0]["status"]
 
 
+SAG_TICKS = 15
+"""Distance by which a joint may sag from its goal, ticks."""
+
+
 def connect_and_leave(cable: Cable) -> list[list[int]]:
     """Let an arm hold; return its torque limits and goals."""
     cable.arm.calibrate()
@@ -233,7 +237,7 @@ def test_relax_cancelled_holds(cable: Cable, monkeypatch: pytest.MonkeyPatch, at
     assert all(servo.torque_enabled for servo in cable.arm.servos)
     assert [[servo.get_register(r) for servo in cable.arm.servos] for r in (reg.TORQUE_LIMIT, reg.LOCK)] == before
     for servo in cable.arm.servos:
-        assert abs(servo.get_register(reg.GOAL_POSITION) - servo.get_register(reg.PRESENT_POSITION)) <= 2
+        assert abs(servo.get_register(reg.GOAL_POSITION) - servo.get_register(reg.PRESENT_POSITION)) <= SAG_TICKS
 
 
 def test_relax_with_a_silent_motor_relaxes_the_others(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,8 @@ class EmulatedServo:
         self.voltage = voltage_class
         self.temperature = AMBIENT_TEMPERATURE_C
         self.overloaded = False
+        self.reported_faults = ServoStatus(0)
+        """Faults that are reported besides those of voltage, temperature and load; set by tests."""
         self.goal_count = 0
         """Number of goals that were written."""
         self._pending_write: tuple[int, bytes] | None = None
@@ -149,7 +151,7 @@ class EmulatedServo:
     def status(self) -> ServoStatus:
         """Status bits of the present faults."""
         voltage = round(self.voltage * 10)
-        status = ServoStatus(0)
+        status = self.reported_faults
         if not self.get_register(reg.MIN_VOLTAGE_LIMIT) <= voltage <= self.get_register(reg.MAX_VOLTAGE_LIMIT):
             status |= ServoStatus.VOLTAGE
         if self.temperature > self.get_register(reg.MAX_TEMPERATURE_LIMIT):

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from metagui.arms.feetech.bus import ServoBus
 
-REPEAT_COUNT = 3
-"""Number of questions from which two servos with one id are found; noise does not spoil every reply."""
+SHARED_ANSWERS = 3
+"""Number of questions that must be answered by two servos, and of those by one, for a decision: any single reply may
+be lost or damaged."""
 SETUP_FIX = "Unplug the cable between them, connect the wrong one alone, and run `metagui setup-motors`."
 
 
@@ -51,12 +52,19 @@ def describe_model(number: int) -> str:
 
 def find_shared_ids(bus: ServoBus, servo_ids: Sequence[int]) -> list[int]:
     """Return the ids that several servos have: their replies come twice, or spoil each other where they differ."""
-    return [servo_id for servo_id in servo_ids if all(_is_shared(bus, servo_id) for _ in range(REPEAT_COUNT))]
+    return [servo_id for servo_id in servo_ids if _is_shared(bus, servo_id)]
 
 
 def _is_shared(bus: ServoBus, servo_id: int) -> bool:
-    replies, is_damaged = bus.count_replies(servo_id, reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
-    return replies > 1 or (is_damaged and not replies)
+    """Return whether two servos answer most of a few questions."""
+    by_two = by_one = 0
+    while max(by_two, by_one) < SHARED_ANSWERS:
+        replies, is_damaged = bus.count_replies(servo_id, reg.FEEDBACK_ADDRESS, reg.FEEDBACK_SIZE)
+        if replies > 1 or (is_damaged and not replies):
+            by_two += 1
+        else:
+            by_one += 1
+    return by_two > by_one
 
 
 def require_unshared(bus: ServoBus, servo_ids: Sequence[int]) -> None:

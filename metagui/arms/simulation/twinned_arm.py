@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Self
 from metagui.arms.arm import (
     CONTROL_PERIOD_S,
     ArmError,
-    GuidingStiffness,
     HandGuidable,
     NotConnectedError,
     OverloadClearable,
 )
+from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.kinematics import forward_kinematics
 from metagui.arms.simulation.digital_twin import DigitalTwin
 

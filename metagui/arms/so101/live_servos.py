@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import ArmError, Command, GuidingStiffness, JointState, read_only_copy
+from metagui.arms.arm import ArmError, Command, JointState, read_only_copy
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.line_messages import describe_latency
 from metagui.arms.feetech.protocol import ServoStatus
+from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.so101.calibration import CalibrationError, TickConversion
 from metagui.arms.so101.feedback import LatestFeedback
 from metagui.arms.so101.goals import ServoGoals
 from metagui.arms.so101.protection.alarms import CURRENT_UNIT_A, AlarmMonitor
 from metagui.arms.so101.protection.grip import GripLimiter, GripSettings
+from metagui.arms.so101.protection.soft_guiding import SoftGuiding
 from metagui.arms.so101.protection.supply import describe_weak_supply, require_safe_supply
 from metagui.arms.so101.protection.temporary_registers import CONNECTED_ACCELERATION, TemporaryRegisters
-from metagui.arms.so101.soft_guiding import SoftGuiding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ class LiveServos:
         max_voltages, voltages = self.chain.read_supply()
         require_safe_supply(max_voltages, voltages)
         self.chain.configure()
-        self._require_safe_pose()
+        self._require_safe_pose()  # after the settings, which determine the meaning of a position
         try:
             had_leftovers = self._registers.begin()
             self._registers.set(reg.GOAL_VELOCITY, dict.fromkeys(self.chain.ids, 0))

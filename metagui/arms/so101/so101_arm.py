@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from metagui.arms.arm import Command, ConnectionLostError, GuidingStiffness, JointState, NotConnectedError
+from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnectedError
 from metagui.arms.feetech.bus import BusCounters, ServoBus
 from metagui.arms.feetech.serial_port import SerialPort
+from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import TickConversion
 from metagui.arms.so101.calibration_checks import require_own_servos

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metagui.arms.guiding import GuidingStiffness
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
@@ -67,6 +68,7 @@ class RecordingRequest:
     program: Path | None
     leader: str | None
     seconds: float
+    stiffness: GuidingStiffness = GuidingStiffness.LIMP
 
 
 @app.command(cls=CommandWithAliases)
@@ -77,6 +79,9 @@ def record(
     objects: ObjectPlacements = None,
     method: MethodOption = RecordingMethod.PROGRAM,
     leader: Annotated[str | None, typer.Option(help="Name or port of the leader arm.")] = None,
+    stiffness: Annotated[
+        GuidingStiffness, typer.Option(help="By hand: limp, or how firmly the arm stays where it is let go.")
+    ] = GuidingStiffness.LIMP,
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest duration, s; Ctrl+C ends it earlier.")] = (
         MAX_RECORDING_S
     ),
@@ -92,7 +97,7 @@ def record(
     opened = open_library(library)
     scene = draw_seed() if seed is None else seed
     recorder = Recorder(opened.root)
-    request = RecordingRequest(task, program, leader, seconds)
+    request = RecordingRequest(task, program, leader, seconds, stiffness)
     with _explain_recovery(recorder):
         with connect_arm(arm, objects, scene) as connected:
             take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
@@ -180,8 +185,10 @@ def _record_hand_guiding(loop: "ControlLoop", recorder: "Recorder", request: Rec
 
     if not isinstance(loop.arm, HandGuidable):
         raise CommandError("Only a real arm can be guided by hand. Name it with --arm; `metagui arms` lists them.")
-    print_note("The torque is switched off now: hold the arm. Do the task; Ctrl+C ends the take, and the arm holds.")
-    loop.arm.start_hand_guiding()
+    is_limp = request.stiffness is GuidingStiffness.LIMP
+    start = "The torque is switched off now: hold the arm." if is_limp else "The arm follows your hand now."
+    print_note(f"{start} Do the task; Ctrl+C ends the take, and the arm holds.")
+    loop.arm.start_hand_guiding(request.stiffness)
     return _record_until_interrupted(loop, recorder, request, None, "hand")
 
 

@@ -8,7 +8,7 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import load_intact_takes, load_prior, load_takes, open_library
+from metagui.cli.library import load_intact_takes, load_prior, load_takes, load_takes_of_motion, open_library
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
 from metagui.cli.output import CommandError, make_progress_bar, print_result
 from metagui.generators import run_to_end
@@ -32,6 +32,9 @@ def similar(
 ) -> None:
     """Rank the tasks of the library by the similarity of their takes to those of one task."""
     opened = open_library(library)
+    if of_motion := load_takes_of_motion(opened, task):
+        _print_by_motion(of_motion, task, as_json)
+        return
     start = load_prior(prior, opened)
     if not start.siamese_encoder.is_trained:
         raise CommandError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
@@ -66,6 +69,18 @@ def _rank(prior: "Prior", takes: "dict[str, list[Demonstration]]", task: str) ->
     for neighbour in neighbours:
         neighbour["probability"] = None if math.isnan(neighbour["probability"]) else neighbour["probability"]
     return neighbours, explanation
+
+
+def _print_by_motion(takes: "dict[str, list[Demonstration]]", task: str, as_json: bool) -> None:
+    """Rank the tasks by their motion alone, because the takes of ``task`` have no objects."""
+    from metagui.learning.similarity.motion import rank_by_motion
+
+    found = rank_by_motion(takes, task)
+    note = "Compared by motion alone, because its takes have no objects; the distance is not calibrated."
+    neighbours = [asdict(each) for each in found]
+    document = {"task": task, "neighbours": neighbours, "calibration": note}
+    rows = [(each.task, f"{1000 * each.distance:.0f} mm", each.take) for each in found]
+    print_result(document, ("task", "distance", "nearest take"), rows, as_json, f"Similar to {task}. {note}")
 
 
 def _compute_behaviour_distances(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 UNIT_DESCRIPTIONS = {
     "degrees": "degrees about the middle of the range; the gripper from 0 (closed) to 100 (open)",
     "normalized": "-100 to 100 over the range; the gripper from 0 (closed) to 100 (open)",
-    "radians": "radians",
+    "radians": "radians from the model's zero",
 }
 """Text on every unit."""
 JOINT_NAMES = tuple(joint.name for joint in JOINTS)
@@ -99,7 +99,8 @@ def _make_calibrated_scale(unit: JointUnit, calibration: ArmCalibration) -> Join
     if unit == "degrees":
         scale = conversion.signs * 360.0 / (TICKS_PER_TURN - 1) / RAD_PER_TICK
     scale[-1], zero[-1] = 100.0 / travel[-1] / RAD_PER_TICK, 50.0
-    return JointScale(unit, conversion.mid_angles, scale, zero)
+    middle = np.array([(joint.range_min + joint.range_max) / 2 for joint in calibration.joints])
+    return JointScale(unit, conversion.to_angles(middle), scale, zero)
 
 
 def parse_unit(text: str) -> JointUnit:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from metagui.arms.arm import CONTROL_RATE_HZ, ArmError, HandGuidable, OverloadClearable
 from metagui.arms.control.loop import ControlLoop
+from metagui.arms.guiding import GuidingStiffness
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.recorder import Recorder
 from metagui.gui.arm.capabilities import Randomisable, Restorable
@@ -128,13 +129,18 @@ class ArmController(QObject):
         """True while the arm can be guided by hand."""
         return isinstance(self.arm, HandGuidable) and self.arm.hand_guiding
 
-    def set_torque_off(self, torque_off: bool) -> None:
-        """Switch the torque off for hand guiding, or hold the present position. Raises ArmError."""
+    @property
+    def is_limp(self) -> bool:
+        """True while the torque of the arm is off."""
+        return isinstance(self.arm, HandGuidable) and self.arm.limp
+
+    def set_torque_off(self, torque_off: bool, stiffness: GuidingStiffness = GuidingStiffness.LIMP) -> None:
+        """Start hand guiding with a stiffness, or hold the present position. Raises ArmError."""
         if self.loop is None or not isinstance(self.arm, HandGuidable):
             raise ArmError(f"{self.arm.name} cannot be guided by hand. Nothing was changed.")
         with self.loop.between_ticks():
             if torque_off:
-                self.arm.start_hand_guiding()
+                self.arm.start_hand_guiding(stiffness)
             else:
                 self.arm.hold()
             self._activate_teaching_controller()

@@ -46,7 +46,9 @@ def _not_calibrating(snapshot: AppSnapshot) -> str | None:
 
 
 def _torque_on(snapshot: AppSnapshot) -> str | None:
-    return "The torque is off; press Hold first." if snapshot.torque_off else None
+    if not snapshot.torque_off:
+        return None
+    return "The torque is off; press Hold first." if snapshot.limp else "The arm follows your hand; press Hold first."
 
 
 def _teaching_by_clicks(snapshot: AppSnapshot) -> str | None:
@@ -149,6 +151,8 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "success": (_not_recording, _take_selected),
     "failure": (_not_recording, _take_selected),
     "replay": (_take_selected,),
+    "import": (_not_recording, _not_running),
+    "export": (_not_recording, _not_running),
     "train": (_enough_tasks, _not_learning),
     "compare": (_encoder_ready, _enough_tasks, _not_learning),
     "stop_learning": (_is_learning,),

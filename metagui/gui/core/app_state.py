@@ -124,6 +124,8 @@ class AppSnapshot:
     """Key of the teaching mode; see ``modes.TEACHING_MODES``."""
     torque_off: bool = False
     """True while the arm can be guided by hand."""
+    limp: bool = False
+    """True while its torque is off; otherwise it follows a hand and stays where it is let go."""
     simulated: bool = True
     """True if the connected arm is the simulated one, whose scene can be randomised."""
     needs_placement: bool = False

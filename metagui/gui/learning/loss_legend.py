@@ -87,6 +87,7 @@ class LossLegend(QWidget):
 
     def _build(self, names: list[str], rehearsed: Iterable[str], chosen: str) -> None:
         self._column.removeWidget(self._rows)
+        self._rows.hide()
         self._rows.deleteLater()
         self._rows = QWidget()
         self._grid = QGridLayout(self._rows)

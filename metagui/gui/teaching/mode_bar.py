@@ -15,6 +15,7 @@ from metagui.gui.teaching.modes import (
     HAND_MODE,
     KEYBOARD_MODE,
     LEADER_MODE,
+    STIFFNESS_CHOICES,
     TEACHING_MODES,
     ModeAvailability,
     TeachingMode,
@@ -29,6 +30,7 @@ from metagui.gui.widgets.eliding_label import ElidingLabel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from metagui.arms.guiding import GuidingStiffness
     from metagui.gui.arm.arm_choices import ArmChoice
     from metagui.gui.core.actions import Actions
     from metagui.gui.teaching.tool_bar import TeachingToolBar
@@ -45,6 +47,8 @@ class ModeBar(QWidget):
     """Key of the chosen ``TeachingMode``."""
     leader_chosen = Signal(str)
     """Key of the leader arm to follow; empty to stop following."""
+    stiffness_chosen = Signal(str)
+    """Value of the chosen ``GuidingStiffness``."""
     menu_opened = Signal()
     """Emitted before the menu is shown."""
 
@@ -60,10 +64,13 @@ class ModeBar(QWidget):
         self._tools = tools
         self.leader_box = QComboBox()
         self.follow_button = QPushButton("Follow")
+        self.stiffness_box = self._make_stiffness_box()
         self._pages = QStackedWidget()
         self._rows = {
             CLICK_MODE: tools,
-            HAND_MODE: _make_row(make_button(actions["limp"], "big", icon_size=18), _make_hint_label(HAND_HINT)),
+            HAND_MODE: _make_row(
+                make_button(actions["limp"], "big", icon_size=18), self.stiffness_box, _make_hint_label(HAND_HINT)
+            ),
             LEADER_MODE: self._make_leader_row(),
             KEYBOARD_MODE: _make_row(_make_hint_label(KEYBOARD_HINT)),
             GAMEPAD_MODE: _make_row(_make_hint_label(GAMEPAD_HINT)),
@@ -99,6 +106,26 @@ class ModeBar(QWidget):
         self._menu.aboutToShow.connect(self.menu_opened)
         self._group.triggered.connect(self._on_mode_triggered)
         return out
+
+    def _make_stiffness_box(self) -> QComboBox:
+        out = QComboBox()
+        out.setAccessibleName("Stiffness of hand guiding")
+        for index, choice in enumerate(STIFFNESS_CHOICES):
+            out.addItem(choice.text, choice.stiffness.value)
+            out.setItemData(index, choice.tooltip, Qt.ItemDataRole.ToolTipRole)
+        out.activated.connect(self._on_stiffness_activated)
+        return out
+
+    def _on_stiffness_activated(self, index: int) -> None:
+        self.stiffness_chosen.emit(self.stiffness_box.itemData(index))
+
+    def show_stiffness(self, stiffness: GuidingStiffness, guiding: bool) -> None:
+        """Show the stiffness of hand guiding, which cannot be changed while the arm is guided."""
+        index = next(i for i, choice in enumerate(STIFFNESS_CHOICES) if choice.stiffness is stiffness)
+        self.stiffness_box.setCurrentIndex(index)
+        self.stiffness_box.setEnabled(not guiding)
+        tooltip = "Press Hold first to change the stiffness." if guiding else STIFFNESS_CHOICES[index].tooltip
+        self.stiffness_box.setToolTip(tooltip)
 
     def _make_leader_row(self) -> QWidget:
         self.leader_box.setAccessibleName("Leader arm")

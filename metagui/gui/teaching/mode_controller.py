@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError, HandGuidable
+from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.so101 import arm_registry
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.arms.teleoperation.velocity import VelocityController
@@ -54,6 +55,8 @@ class ModeController(QObject):
     ) -> None:
         super().__init__()
         self.mode = CLICK_MODE
+        self.stiffness = GuidingStiffness.LIMP
+        """Stiffness of hand guiding."""
         self.following = False
         """True while the arm follows a leader."""
         self.velocity_controller: VelocityController | None = None
@@ -139,9 +142,15 @@ class ModeController(QObject):
 
     # Hand guiding
 
+    def choose_stiffness(self, stiffness: str) -> None:
+        """Choose the stiffness of the next hand guiding."""
+        self.stiffness = GuidingStiffness(stiffness)
+        self.changed.emit()
+
     def toggle_torque(self) -> None:
-        """Hold the arm, or switch its torque off; when idle, a countdown gives time to take hold of it."""
-        if self._controller.torque_off or self._state.activity is not ArmActivity.READY:
+        """Hold the arm, or let it be guided; when idle, a countdown gives time to take hold of one that gets limp."""
+        is_idle = self._state.activity is ArmActivity.READY
+        if self._controller.torque_off or not is_idle or self.stiffness is not GuidingStiffness.LIMP:
             self.switch_torque()
         else:
             self.choose(HAND_MODE)
@@ -152,7 +161,7 @@ class ModeController(QObject):
         self.switch_torque()
 
     def switch_torque(self) -> None:
-        """Switch the torque off or on at once, in the mode of hand guiding."""
+        """Start or end hand guiding at once, in its mode."""
         if self.mode != HAND_MODE:
             self.choose(HAND_MODE)
         if self.mode == HAND_MODE:
@@ -161,7 +170,7 @@ class ModeController(QObject):
 
     def _set_torque_off(self, torque_off: bool) -> None:
         try:
-            self._controller.set_torque_off(torque_off)
+            self._controller.set_torque_off(torque_off, self.stiffness)
         except ArmError as error:
             self._messages.post_error(error)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from metagui.arms.guiding import GuidingStiffness
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,28 @@ CLICK_MODE, HAND_MODE, LEADER_MODE, KEYBOARD_MODE, GAMEPAD_MODE = "click", "hand
 
 TEACHING_MODES: tuple[TeachingMode, ...] = (
     TeachingMode(CLICK_MODE, "Clicks", "goto", "Click in the view where the gripper should go."),
-    TeachingMode(HAND_MODE, "Hand guiding", "hand", "Switch the torque off and move the arm by hand."),
+    TeachingMode(HAND_MODE, "Hand guiding", "hand", "Move the arm by hand: limp, or staying where you let it go."),
     TeachingMode(LEADER_MODE, "Leader", "leader", "Move a second arm by hand; this one follows it."),
     TeachingMode(
         KEYBOARD_MODE, "Keyboard", "keys", "Steer the gripper with the keyboard while the 3-D view has the focus."
     ),
     TeachingMode(GAMEPAD_MODE, "Gamepad", "gamepad", "Steer the gripper with a gamepad."),
+)
+
+
+class StiffnessChoice(NamedTuple):
+    """A stiffness of hand guiding, with its text and its tooltip."""
+
+    stiffness: GuidingStiffness
+    text: str
+    tooltip: str
+
+
+STIFFNESS_CHOICES = (
+    StiffnessChoice(GuidingStiffness.LIMP, "Limp", "The torque is off: hold the arm all the time."),
+    StiffnessChoice(GuidingStiffness.SOFT, "Soft", "The arm stays where you let it go; a light push moves it."),
+    StiffnessChoice(GuidingStiffness.MEDIUM, "Medium", "The arm stays where you let it go."),
+    StiffnessChoice(GuidingStiffness.FIRM, "Firm", "The arm stays where you let it go, also with a heavier object."),
 )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _TEMPLATE = Template("""
 QToolTip { background: $raised; color: $text; border: 1px solid $border; padding: 4px 6px; }
-QMainWindow, QWidget#canvas { background: $window; }
+QMainWindow, QDialog, QWidget#canvas { background: $window; }
 QSplitter::handle { background: transparent; }
 QFrame#panel { background: $panel; border: 1px solid $border; border-radius: 10px; }
 QFrame#topBar { background: $panel; border: none; border-bottom: 1px solid $border; }
@@ -65,9 +65,13 @@ QPushButton#segment:checked { background: $panel; color: $text; border-color: $b
 QPushButton#segment:focus { border: 2px solid $accent; padding: 1px 4px; }
 QFrame#segments { background: $raised; border: none; border-radius: 7px; }
 
-QLineEdit, QComboBox, QSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px; padding: 4px 8px;
-  color: $text; selection-background-color: $accent; selection-color: $on_accent; min-height: 20px; }
-QLineEdit:focus, QComboBox:focus, QSpinBox:focus { border: 2px solid $accent; padding: 3px 7px; }
+QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox { background: $raised; border: 1px solid $border; border-radius: 6px;
+  padding: 4px 8px; color: $text; selection-background-color: $accent; selection-color: $on_accent;
+  min-height: 20px; }
+QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus { border: 2px solid $accent; padding: 3px 7px; }
+QPlainTextEdit { background: $panel; border: 1px solid $border; border-radius: 6px; padding: 4px; color: $text;
+  selection-background-color: $accent; selection-color: $on_accent; }
+QPlainTextEdit:focus { border: 2px solid $accent; padding: 3px; }
 QLineEdit#editor { padding: 0px 4px; border-radius: 4px; }
 QComboBox { combobox-popup: 0; }
 QComboBox::drop-down { border: none; width: 20px; }

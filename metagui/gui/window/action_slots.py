@@ -100,6 +100,7 @@ class ActionSlots(QObject):
         panel.mode_bar.mode_chosen.connect(modes.choose)
         panel.mode_bar.menu_opened.connect(modes.find_gamepad)
         panel.mode_bar.leader_chosen.connect(self._follow)
+        panel.mode_bar.stiffness_chosen.connect(modes.choose_stiffness)
 
     def _connect_recording(self, recording: RecordingParts) -> None:
         self._connect_actions(

@@ -39,6 +39,7 @@ def take_snapshot(
         arm_busy=controller.pending_count > 0,
         mode=teaching.modes.mode,
         torque_off=controller.torque_off,
+        limp=controller.is_limp,
         simulated=simulated,
         needs_placement=current is not None and isinstance(controller.arm, ObjectPlaceable),
         on_port=not connection.chosen.is_simulated,

@@ -47,6 +47,9 @@ DRAGGING_NOTICE = NoticeContent(
 TORQUE_OFF_NOTICE = NoticeContent(
     "Torque off: guide the arm by hand. Stop, Esc or Hold makes it hold its position.", "hand", "warning"
 )
+FOLLOWING_NOTICE = NoticeContent(
+    "The arm follows your hand and stays where you let it go. Stop, Esc or Hold makes it hold its position.", "hand"
+)
 STILL_HOLDING_NOTICE = NoticeContent(
     "The take is being recorded, but the arm still holds: press Guide by hand, and hold it.", "hand", "warning"
 )
@@ -121,6 +124,7 @@ class ArmPresenter(QObject):
         self._window.arm_panel.mode_bar.show_mode(
             modes.mode, modes.availability(), modes.available_leaders(), modes.following
         )
+        self._window.arm_panel.mode_bar.show_stiffness(modes.stiffness, self._arm.controller.torque_off)
         target = modes.velocity_controller if modes.mode == KEYBOARD_MODE else None
         if target is not self._keyboard_target:
             self._keyboard_target = target
@@ -155,7 +159,7 @@ class ArmPresenter(QObject):
         if snapshot.alarm:
             return NoticeContent(snapshot.alarm, "warning", "danger", "clear_overload" if snapshot.overloaded else "")
         if snapshot.torque_off:
-            return TORQUE_OFF_NOTICE
+            return TORQUE_OFF_NOTICE if snapshot.limp else FOLLOWING_NOTICE
         if snapshot.state is ArmActivity.RECORDING and snapshot.mode == HAND_MODE:
             return STILL_HOLDING_NOTICE
         if self._window.actions_["mark"].isChecked():

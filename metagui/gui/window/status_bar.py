@@ -34,6 +34,7 @@ STATE_HINTS = {
     ArmActivity.ERROR: "Press Connect to try again",
 }
 TORQUE_OFF_TEXT = "torque off: guide it by hand"
+FOLLOWING_TEXT = "follows your hand"
 
 
 class StatusBar(QFrame):
@@ -92,7 +93,8 @@ class StatusBar(QFrame):
     def show_snapshot(self, snapshot: AppSnapshot) -> None:
         """Show what the arm and the learner are doing."""
         self._snapshot = snapshot
-        text = f"{snapshot.state.value} · {TORQUE_OFF_TEXT}" if snapshot.torque_off else snapshot.state.value
+        guiding = f" · {TORQUE_OFF_TEXT if snapshot.limp else FOLLOWING_TEXT}" if snapshot.torque_off else ""
+        text = f"{snapshot.state.value}{guiding}"
         if snapshot.learning is not LearningActivity.IDLE:
             text = f"{text} · {snapshot.learning.value.lower()}"
         self.state_label.setText(text)

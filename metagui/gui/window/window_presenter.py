@@ -8,10 +8,12 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
+from metagui.arms.guiding import GuidingStiffness
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
+from metagui.gui.exchange.exchange_controller import ExchangeController
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
+STIFFNESS_SETTING = "teaching/stiffness"
 SELECTED_TASK_SETTING = "library/task"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
@@ -49,6 +52,9 @@ class WindowPresenter(QObject):
         self._action_slots = ActionSlots(window, session)
         self._arm_presenter = ArmPresenter(window, session)
         self._learning_presenter = LearningPresenter(session, window.loss_panel, window.similarity_panel)
+        self._exchange = ExchangeController(
+            window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
+        )
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -101,6 +107,7 @@ class WindowPresenter(QObject):
         """Store the choices, and end all threads."""
         self._save_choices(self.session.arm, self.session.recording)
         self._arm_presenter.close()
+        self._exchange.close()
         self.session.close()
         self._unexpected_errors.remove()
 
@@ -110,6 +117,7 @@ class WindowPresenter(QObject):
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
         settings.setValue(SELECTED_TASK_SETTING, self.session.state.snapshot.task or "")
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
+        settings.setValue(STIFFNESS_SETTING, self.session.teaching.modes.stiffness.value)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
@@ -119,6 +127,9 @@ class WindowPresenter(QObject):
             if settings.contains(key):
                 recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
         arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
+        stiffness = str(settings.value(STIFFNESS_SETTING, ""))
+        if stiffness in tuple(GuidingStiffness):
+            self.session.teaching.modes.choose_stiffness(stiffness)
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))

@@ -43,6 +43,8 @@ class ReplaySettings:
     """Number of decisions in a row without progress after which the phase advances in spite of an error."""
     blend_fraction: float = 0.8
     """Fraction of the approach in which the path is blended from where the tool is."""
+    contact_step_m: float = 0.001
+    """Downward step in a decision in which a contact is missing, m; the gain limits the sum of such steps."""
     progress_m: float = 0.001
     """Minimum decrease of the error that counts as progress, m."""
     push_tolerance_m: float = 0.005
@@ -90,6 +92,8 @@ class StageMotion:
         error = self._compute_target(row, turn) - self._locate(observation)
         yaw_error = wrap_turn(self._take.tool_yaws[row] + turn - observation.tool_yaw)
         correction = self._settings.gain * error
+        if self._lacks_contact(observation):
+            correction = correction - (0.0, 0.0, self._settings.contact_step_m)
         if self._may_advance(error, yaw_error, observation):
             self._row += 1
             following = min(self._row, self._stage.stop - 1)
@@ -146,12 +150,14 @@ class StageMotion:
         """Return whether the tool follows closely enough, has the contact, or has waited for too long."""
         stage, settings = self._stage, self._settings
         distance = float(np.linalg.norm(error))
-        lacks_contact = stage.contact == self._row and not observation.scene.touched[stage.reference]
-        critical = stage.stop if stage.contact is None else stage.contact
-        is_fine = 0 <= critical - self._row <= settings.fine_decisions
+        is_fine = any(0 <= row - self._row <= settings.fine_decisions for row in stage.contacts or [stage.stop])
         tolerance = settings.fine_tolerance_m if is_fine else settings.tolerance_m
         follows = distance < tolerance and not (is_fine and abs(yaw_error) > settings.fine_yaw_tolerance_rad)
-        return self._waiting.update(follows and not lacks_contact, distance + 0.05 * abs(yaw_error))
+        return self._waiting.update(follows and not self._lacks_contact(observation), distance + 0.05 * abs(yaw_error))
+
+    def _lacks_contact(self, observation: Observation) -> bool:
+        """Return whether the reference was touched at this row of the demonstration and is not touched now."""
+        return self._row in self._stage.contacts and not observation.scene.touched[self._stage.reference]
 
 
 class Waiting:

@@ -84,8 +84,15 @@ class Stage:
     """True if positions relative to the reference turn with the tool."""
     contact: int | None = None
     """Decision at which the reference is first touched; None if it is not."""
+    later_contacts: tuple[int, ...] = ()
+    """Decisions at which it is touched again."""
     arrival: int = 0
     """First decision near the reference; before it, the path is blended from where the tool is."""
+
+    @property
+    def contacts(self) -> tuple[int, ...]:
+        """Decisions at which a contact with the reference begins."""
+        return () if self.contact is None else (self.contact, *self.later_contacts)
 
     @property
     def is_retreat(self) -> bool:
@@ -196,11 +203,21 @@ def _complete_stage(
         return replace(stage, reference=stages[index - 1].carried, rotates=True, arrival=stage.start)
     elif touched.any():
         pressed = int(touched.sum(axis=0).argmax())
-        contact = stage.start + int(touched[:, pressed].argmax())
-        stage = replace(stage, reference=pressed, contact=contact)
+        contact, *later = (stage.start + row for row in _find_contacts(touched[:, pressed]))
+        stage = replace(stage, reference=pressed, contact=contact, later_contacts=tuple(later))
     else:
         stage = replace(stage, reference=_choose_reference(peers, index, NO_OBJECT, at_end=False))
     return replace(stage, arrival=find_arrival(take, stage))
+
+
+def _find_contacts(touched: BoolArray) -> list[int]:
+    """Return the decisions at which contacts begin, from flags (T,) of which one at least is set."""
+    rows = np.flatnonzero(touched).tolist()
+    return [
+        row
+        for before, row in zip([-MIN_HOLD_DECISIONS - 1, *rows], rows, strict=False)
+        if row - before > MIN_HOLD_DECISIONS
+    ]
 
 
 def _complete_carry(take: DemonstratedSegment, stage: Stage, index: int, peers: Sequence[ReplaySegment]) -> Stage:

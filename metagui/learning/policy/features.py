@@ -86,7 +86,7 @@ def encode(demonstration: Demonstration) -> tuple[SegmentArrays, ...]:
     A take without boundaries is one segment. A segment may be empty if it was trimmed away.
     """
     check_finite(demonstration)
-    _check_scene(demonstration)
+    _check_joints(demonstration)
     tool = forward_kinematics(demonstration.command_requested)
     first, last = demonstration.trim or (0, len(demonstration))
     return tuple(
@@ -125,7 +125,12 @@ def action_from_motion(motion: ToolMotion) -> Array:
 
 
 def check_finite(take: Demonstration) -> None:
-    """Raise FeatureError with the take, the quantity and the sample if a number is not finite."""
+    """Raise FeatureError if a number of a take is not finite, with its place, or if the take has no objects."""
+    if not take.objects:
+        raise FeatureError(
+            f"Take '{take.name}' of '{take.task}' has no objects, so nothing says what its motion is relative to. "
+            "Nothing was changed; replay the take, or import it again with the objects that stood on the table."
+        )
     if found := find_non_finite(take):
         raise FeatureError(
             f"Take '{take.name}' of '{take.task}' contains numbers that are not finite ({found}). Nothing was changed; "
@@ -133,17 +138,12 @@ def check_finite(take: Demonstration) -> None:
         )
 
 
-def _check_scene(take: Demonstration) -> None:
-    """Raise FeatureError for a take of another arm, or without objects, from which no policy can be learnt."""
+def _check_joints(take: Demonstration) -> None:
+    """Raise FeatureError for a take of another arm, from which no policy can be learnt."""
     if take.joint_names != tuple(joint.name for joint in JOINTS):
         raise FeatureError(
             f"Take '{take.name}' of '{take.task}' was recorded with the joints {', '.join(take.joint_names)}, and "
             "policies move an SO-101. Nothing was changed; leave the take out."
-        )
-    if not take.objects:
-        raise FeatureError(
-            f"Take '{take.name}' of '{take.task}' has no objects, so nothing says what its motion is relative to. "
-            "Nothing was changed; replay the take, or import it again with the objects that stood on the table."
         )
 
 

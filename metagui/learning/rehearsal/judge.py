@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
 from metagui.learning.rehearsal import paths
 from metagui.learning.rehearsal.goals import (
@@ -47,7 +48,8 @@ def infer_goals(takes: Sequence[Demonstration]) -> list[SegmentGoal]:
     The takes must have equal objects and equal numbers of segments. Raises FeatureError.
     """
     split = [split_take(take) for take in takes]
-    columns = [[take[i] for take in split if len(take[i]) >= 2 * MIN_SEGMENT_DECISIONS] for i in range(len(split[0]))]
+    shortest = TICKS_PER_DECISION * (MIN_SEGMENT_DECISIONS - 1) + 1
+    columns = [[take[i] for take in split if len(take[i]) >= shortest] for i in range(len(split[0]))]
     return [infer_goal(column, takes[0].objects) for column in columns if column]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from metagui.arms.emulator.emulated_bus import FaultInjector
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.bus import ServoSilentError
@@ -117,3 +118,13 @@ def test_assign_id_two_servos_with_one_id_raises(bench: EmulatedBench) -> None:
     with pytest.raises(NotSingleServoError, match="Several servos answer as id 1"):
         assign_id(InProcessPort(bench.emulated_arm), 4)
     assert [servo.id for servo in servos] == [1, 1]
+
+
+def test_connect_shared_id_is_named_although_a_reply_is_lost() -> None:
+    """Of every two replies that mix, one is lost now and then; then one servo alone answers."""
+    for seed in range(40):
+        fresh = EmulatedBench()
+        fresh.emulated_arm.bus.faults = FaultInjector(lost=0.02, seed=seed)
+        fresh.emulated_arm.servos[5].set_register(reg.ID, 1)
+        with pytest.raises(SharedIdError, match="id 1"):
+            connect_slowly(fresh, SLOW_LINES[0])

@@ -87,7 +87,8 @@ def test_complete_snapshot_enables_all_but_four_actions() -> None:
         ("record", {"state": ArmActivity.CALIBRATING}, "being calibrated"),
         ("connect", {"state": ArmActivity.CALIBRATING}, "cancel it first"),
         ("record", {"state": ArmActivity.COUNTDOWN}, "about to move"),
-        ("run", {"torque_off": True}, "press Hold"),
+        ("run", {"torque_off": True, "limp": True}, "The torque is off; press Hold"),
+        ("run", {"torque_off": True}, "follows your hand; press Hold"),
         ("replay_arm", {"take": None}, "Choose a take"),
         ("replay_arm", {"torque_off": True}, "press Hold"),
         ("motion", {"mode": "hand"}, "by clicks first"),
@@ -170,7 +171,9 @@ def test_snapshot_is_read_from_the_parts() -> None:
     connection = SimpleNamespace(current=simulated, chosen=mine, reconnecting=False)
     arm: Any = SimpleNamespace(
         connection=connection,
-        controller=SimpleNamespace(pending_count=1, torque_off=False, arm=object(), alarm="hot", is_overloaded=True),
+        controller=SimpleNamespace(
+            pending_count=1, torque_off=False, is_limp=False, arm=object(), alarm="hot", is_overloaded=True
+        ),
     )
     teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"))
     recording: Any = SimpleNamespace(

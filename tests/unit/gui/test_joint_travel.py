@@ -42,11 +42,11 @@ def test_describe_shortcomings_names_every_incomplete_joint() -> None:
     ("range_min", "range_max", "text"),
     [
         (0, 4095, "full turn: model limits used"),
-        (1000, 2252, "same as the model"),
-        (1000, 2200, "5° less: own limits used"),
-        (1000, 2400, "13° more: model limits used"),
-        (1000, 1500, "66° less: angles will be off"),
-        (1000, 3000, "66° more: angles will be off"),
+        (1000, 2430, "as expected"),
+        (1000, 2300, "11° less: own limits used"),
+        (1000, 2590, "14° more: model limits used"),
+        (1000, 1900, "47° less: angles will be off"),
+        (1000, 3100, "59° more: angles will be off"),
     ],
 )
 def test_compare_with_model_describes_difference(range_min: int, range_max: int, text: str) -> None:

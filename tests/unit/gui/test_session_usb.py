@@ -390,3 +390,21 @@ def test_overload_is_an_alarm_until_it_is_cleared(qtbot: QtBot, session: Session
     until(qtbot, lambda: session.state.snapshot.alarm == "")
     assert not session.state.snapshot.overloaded
     assert all(usb_port.read_torque())
+
+
+def test_soft_hand_guiding_starts_without_a_countdown(
+    qtbot: QtBot, session: Session, usb_port: EmulatedUsbPort
+) -> None:
+    """A limp arm is counted down for; one that its motors carry cannot drop."""
+    connect_arm(qtbot, session)
+    modes = session.teaching.modes
+    modes.choose_stiffness("medium")
+    modes.choose(HAND_MODE)
+    modes.toggle_torque()
+    assert session.state.snapshot.state is ArmActivity.READY
+    assert session.state.snapshot.torque_off
+    assert not session.state.snapshot.limp
+    assert all(usb_port.read_torque())
+    session.stop()
+    until(qtbot, lambda: not session.state.snapshot.torque_off)
+    assert all(usb_port.read_torque())

@@ -49,3 +49,18 @@ def test_status_bar_shows_an_alarm_instead_of_messages(qtbot: QtBot, theme: Them
     bar.show_snapshot(AppSnapshot(ArmActivity.RUNNING))
     assert bar.alarm_label.isHidden()
     assert bar.message_label.isVisible()
+
+
+def test_status_bar_tells_limp_from_soft_guiding(qtbot: QtBot, theme: Theme) -> None:
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.core.app_state import AppSnapshot, ArmActivity
+    from metagui.gui.widgets.panel import Panel
+
+    window = Panel("window")
+    bar = StatusBar(theme, Actions(window, theme))
+    window.body.addWidget(bar)
+    qtbot.addWidget(window)
+    bar.show_snapshot(AppSnapshot(ArmActivity.READY, torque_off=True, limp=True))
+    assert "torque off" in bar.state_label.text()
+    bar.show_snapshot(AppSnapshot(ArmActivity.READY, torque_off=True))
+    assert bar.state_label.text() == "Ready · follows your hand"

@@ -1,1 +1,1 @@
-"""Protection of motors and people: alarms, supply, grip force, registers left as found, letting go gently."""
+"""Protection of motors and people: alarms, supply, grip, registers left as found, an arm that does not drop."""

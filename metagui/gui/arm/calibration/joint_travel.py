@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import CONTINUOUS_RANGE_TICKS, ArmCalibration, JointCalibration
+from metagui.arms.so101.calibration_checks import TRAVEL_FRACTION_RANGE
 from metagui.arms.so101.range_of_motion import SweepSettings
+from metagui.arms.so101.stops import choose_stops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,25 +90,27 @@ def describe_shortcomings(joints: Sequence[JointTravel]) -> str:
 
 
 def compare_with_model(calibration: ArmCalibration) -> tuple[JointTravel, ...]:
-    """Return the calibrated travel of every joint, compared with the model's."""
+    """Return the calibrated travel of every joint, compared with that of the model or of a usual real arm."""
+    stops = choose_stops([values.travel for values in calibration.joints])
     return tuple(
-        _compare_joint_with_model(joint, values) for joint, values in zip(JOINTS, calibration.joints, strict=True)
+        _compare_joint_with_stops(joint, values, math.degrees(stop.upper - stop.lower))
+        for joint, values, stop in zip(JOINTS, calibration.joints, stops, strict=True)
     )
 
 
-def _compare_joint_with_model(joint: Joint, values: JointCalibration) -> JointTravel:
+def _compare_joint_with_stops(joint: Joint, values: JointCalibration, expected: float) -> JointTravel:
     ticks = values.range_max - values.range_min
-    travel, expected = _ticks_to_degrees(ticks), _model_travel_deg(joint)
+    travel = _ticks_to_degrees(ticks)
     excess = travel - expected
     status: TravelStatus = "done"
     if ticks >= CONTINUOUS_RANGE_TICKS:
         text = "full turn: model limits used"
-    elif travel < _SWEEP_SETTINGS.min_fraction * expected:
+    elif travel < TRAVEL_FRACTION_RANGE[0] * expected:
         status, text = "wrong", f"{-excess:.0f}° less: angles will be off"
-    elif travel > _SWEEP_SETTINGS.max_fraction * expected:
+    elif travel > TRAVEL_FRACTION_RANGE[1] * expected:
         status, text = "wrong", f"{excess:.0f}° more: angles will be off"
     elif abs(excess) <= EQUAL_TRAVEL_FRACTION * expected:
-        text = "same as the model"
+        text = "as expected"
     elif excess < 0:
         text = f"{-excess:.0f}° less: own limits used"
     else:

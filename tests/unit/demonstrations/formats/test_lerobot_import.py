@@ -274,5 +274,5 @@ def test_take_without_objects_is_not_adapted_but_replayed(tmp_path: Path) -> Non
     with pytest.raises(FeatureError, match="has no objects"):
         encode(take)
     with pytest.raises(FeatureError, match="recorded with the joints a, b"):
-        encode(replace(take, joint_names=tuple("abcdef")))
+        encode(replace(generate_example_takes()["above red"][0], joint_names=tuple("abcdef")))
     assert ReplayController(take).approaching

@@ -8,12 +8,13 @@ How stiff that spring is depends on motor and supply, so it is estimated from lo
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.arm import GuidingStiffness
 from metagui.arms.feetech.control_table import RAD_PER_TICK
+from metagui.arms.guiding import GuidingStiffness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,13 +35,22 @@ STIFFNESS_RANGE_NM = (10.0, 80.0)
 """Smallest and largest plausible stiffness, N·m/rad."""
 MIN_DRAG_RAD = 1.5 * RAD_PER_TICK
 """Smallest drag angle, rad: below it the encoder's rounding would drag the anchor."""
-MAX_DRAG_RAD = np.radians(1.2)
+MAX_DRAG_RAD = math.radians(1.0)
 """Largest drag angle, rad, by which a joint springs back when it is let go."""
+VISCOSITY_NM = 0.3
+"""Torque per velocity that a hand feels in addition, N·m·s/rad, so that a joint that is let go in motion stops."""
+WEIGHT_MARGIN = 0.25
+"""Fraction of the weight by which the drag torque is larger downwards, so that an object in the gripper, or parts that
+are heavier than the model's, do not make the arm sink."""
+SETTLING_READINGS = 15
+"""Number of readings at the start in which anchors stay, until it is known how stiff the motors are."""
 WEIGHT_TORQUES_NM = (0.1, 1.1, 0.6, 0.25, 0.1, 0.1)
 """Largest torques of the weight at the joints anywhere in reach, with a small object in the gripper, N·m."""
 _MIN_ESTIMATE_ERROR_RAD, _MAX_ESTIMATE_VELOCITY = 4 * RAD_PER_TICK, 0.2
 """Smallest distance from the goal, rad, and largest velocity, rad/s, of a reading that says how stiff a motor is."""
 _FORGETTING = 0.99
+_PRIOR_WEIGHT = (4 * RAD_PER_TICK) ** 2
+"""Weight of the first estimate: that of one reading, rad²."""
 
 
 class SoftGuiding:
@@ -56,14 +66,13 @@ class SoftGuiding:
         """Angles at which the joints rest, rad."""
         self._drag_torque = DRAG_TORQUES_NM[stiffness]
         self._compute_weight = compute_weight
-        prior = (5 * MIN_DRAG_RAD) ** 2 * np.ones(len(self.anchors))
-        self._products, self._squares = USUAL_STIFFNESS_NM * prior, prior
+        self._products, self._squares = USUAL_STIFFNESS_NM * _PRIOR_WEIGHT, _PRIOR_WEIGHT
+        self._reading_count = 0
 
     @property
-    def motor_stiffness(self) -> FloatArray:
-        """The estimated stiffness of the motors, N·m/rad."""
-        estimate: FloatArray = np.clip(self._products / self._squares, *STIFFNESS_RANGE_NM)
-        return estimate
+    def motor_stiffness(self) -> float:
+        """The estimated stiffness of the motors, which are all alike, N·m/rad."""
+        return min(max(self._products / self._squares, STIFFNESS_RANGE_NM[0]), STIFFNESS_RANGE_NM[1])
 
     def compute_torque_limits(self) -> list[float]:
         """Return the greatest torques that the motors need, as fractions of theirs."""
@@ -72,10 +81,17 @@ class SoftGuiding:
     def follow(self, angles: FloatArray, velocities: FloatArray, loads: FloatArray, goals: FloatArray) -> FloatArray:
         """Return the new goals, rad, for measured angles, rad, velocities, rad/s, loads, and the last goals, rad."""
         self._estimate_stiffness(goals - angles, velocities, loads)
+        self._reading_count += 1
         stiffness = self.motor_stiffness
-        drag = np.clip(self._drag_torque / stiffness, MIN_DRAG_RAD, MAX_DRAG_RAD)
-        self.anchors = np.clip(self.anchors, angles - drag, angles + drag)
-        return self.anchors + self._compute_weight(self.anchors) / stiffness
+        weight = self._compute_weight(self.anchors) / stiffness
+        if self._reading_count > SETTLING_READINGS:
+            torques = self._drag_torque + VISCOSITY_NM * np.abs(velocities)
+            drag = np.clip(torques / stiffness, MIN_DRAG_RAD, MAX_DRAG_RAD)
+            above = drag + WEIGHT_MARGIN * np.maximum(weight, 0.0)
+            below = drag + WEIGHT_MARGIN * np.maximum(-weight, 0.0)
+            self.anchors = np.clip(self.anchors, angles - below, angles + above)
+        goals = self.anchors + weight
+        return goals
 
     def _estimate_stiffness(self, distances: FloatArray, velocities: FloatArray, loads: FloatArray) -> None:
         """Update the estimate by least squares, from joints that are at rest under a load within their limits."""
@@ -86,7 +102,8 @@ class SoftGuiding:
             & (np.abs(loads) <= limits)
             & (loads * distances > 0)
         )
-        self._products = np.where(
-            usable, _FORGETTING * self._products + loads * MOTOR_TORQUE_NM * distances, self._products
-        )
-        self._squares = np.where(usable, _FORGETTING * self._squares + distances**2, self._squares)
+        usable[-1] = False  # the gripper's gear differs
+        if usable.any():
+            torques = loads[usable] * MOTOR_TORQUE_NM
+            self._products = _FORGETTING * self._products + float(torques @ distances[usable])
+            self._squares = _FORGETTING * self._squares + float(distances[usable] @ distances[usable])

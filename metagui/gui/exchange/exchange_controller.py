@@ -1,0 +1,83 @@
+"""Opens the export and import dialogs, imports dropped files, and refreshes the library after an import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QSettings, QStandardPaths
+
+from metagui.demonstrations.formats.exchange import ImportReport
+from metagui.gui.exchange.drop_target import DropTarget
+from metagui.gui.exchange.export_dialog import ExportDialog
+from metagui.gui.exchange.import_dialog import ImportDialog
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QWidget
+
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.library.task_list import TaskList
+
+EXPORT_FOLDER_SETTING = "exchange/folder"
+
+
+class ExchangeController(QObject):
+    """Export and import of one window; close it before the library."""
+
+    def __init__(
+        self,
+        window: QWidget,
+        actions: Actions,
+        task_list: TaskList,
+        library: LibraryModel,
+        state: AppState,
+        messages: Messages,
+        settings: QSettings,
+    ) -> None:
+        """Connect the actions ``export`` and ``import``."""
+        super().__init__(window)
+        self._library, self._state, self._messages, self._settings = library, state, messages, settings
+        self._import_action = actions["import"]
+        self.export_dialog = ExportDialog(library.library, actions["stop"], window)
+        self.import_dialog = ImportDialog(library.library, actions["stop"], window)
+        self._drop_target = DropTarget(task_list, task_list.tree.viewport())
+        actions["export"].triggered.connect(self._open_export)
+        actions["import"].triggered.connect(self._open_import)
+        self._drop_target.dropped.connect(self._import_dropped)
+        self.import_dialog.finished_job.connect(self._refresh)
+        self.export_dialog.finished_job.connect(self._store_folder)
+
+    def close(self) -> None:
+        """Abandon what runs, and close the dialogs."""
+        for dialog in (self.export_dialog, self.import_dialog):
+            dialog.end()
+            dialog.close()
+
+    def _open_export(self) -> None:
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        folder = Path(str(self._settings.value(EXPORT_FOLDER_SETTING, documents)))
+        if not folder.is_dir():
+            folder = Path.home()
+        self.export_dialog.open_for([row.name for row in self._library.tasks], self._state.snapshot.task, folder)
+
+    def _open_import(self) -> None:
+        self.import_dialog.open_for()
+
+    def _import_dropped(self, paths: list[Path]) -> None:
+        """Import files that were dropped, unless the arm is busy."""
+        if self._import_action.isEnabled():
+            self.import_dialog.open_for(paths)
+        else:
+            self._messages.post(f"{self._import_action.toolTip()} Nothing was imported; drop it again then.", "warning")
+
+    def _refresh(self, report: Any) -> None:
+        """Show what an import has added, also after it was cancelled."""
+        if report is None or (isinstance(report, ImportReport) and report.added):
+            self._library.refresh()
+
+    def _store_folder(self, report: Any) -> None:
+        if report is not None:
+            self._settings.setValue(EXPORT_FOLDER_SETTING, str(report.files[0].parent))

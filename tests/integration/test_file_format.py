@@ -108,6 +108,31 @@ def test_file_format_fits_a_fresh_take(fresh_take: Path) -> None:
         assert "states" in file["data/demo_0"]
 
 
+def test_file_format_names_every_number_of_a_state(fresh_take: Path) -> None:
+    """The parts of the table, one after the other, are the whole state, and hold what the observations hold."""
+    with h5py.File(fresh_take) as file:
+        objects, demo = json.loads(file.attrs["anchors"]), file["data/demo_0"]
+        kinds = [each["kind"] for each in objects]
+        sizes = {"J": len(file.attrs["joint_names"]), "C": kinds.count("cube"), "Z": kinds.count("zone")}
+        states, observed = demo["states"][()], {key: demo[f"obs/{key}"][()] for key in demo["obs"]}
+    parts, start = {}, 0
+    for row in read_table(FILE_FORMAT, "#### Simulator state"):
+        number, _, letter = row["Numbers"].rpartition(" ")
+        count = int(letter) if letter.isdecimal() else int(number or 1) * sizes[letter]
+        parts[row["Part"]], start = states[:, start : start + count], start + count
+    assert start == states.shape[1]
+    cubes, zones = ([i for i, kind in enumerate(kinds) if kind == wanted] for wanted in ("cube", "zone"))
+    assert np.all(np.diff(parts["time"][:, 0]) > 0)
+    np.testing.assert_allclose(parts["joint angles"], observed["joint_positions"], atol=0.02)
+    poses = parts["cube poses"].reshape(len(states), -1, 7)
+    np.testing.assert_allclose(poses[..., :3], observed["object_positions"][:, cubes], atol=2e-3)
+    np.testing.assert_allclose(np.linalg.norm(poses[..., 3:], axis=-1), 1.0, atol=1e-6)
+    places = parts["zone positions"].reshape(len(states), -1, 3)
+    np.testing.assert_allclose(places[..., :2], observed["object_positions"][:, zones, :2], atol=2e-3)
+    turns = parts["zone orientations"].reshape(len(states), -1, 4)
+    np.testing.assert_allclose(np.linalg.norm(turns, axis=-1), 1.0, atol=1e-6)
+
+
 def test_file_format_fits_a_take_of_a_real_arm(tmp_path: Path) -> None:
     library = Library(tmp_path)
     path = library.add_take(record_overload(Recorder(tmp_path))).path

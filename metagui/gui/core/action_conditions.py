@@ -151,6 +151,7 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "redo": (_not_recording, _can_redo),
     "rename": (_not_recording, _task_selected, _not_learning),
     "delete": (_not_recording, _task_selected, _not_learning),
+    "duplicate": (_not_recording, _take_selected),
     "success": (_not_recording, _take_selected),
     "failure": (_not_recording, _take_selected),
     "replay": (_take_selected,),

@@ -62,6 +62,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
     ActionInfo("rename", "Rename", "rename", "Rename the selected task.", "F2"),
     ActionInfo("delete", "Delete", "delete", "Move the selection to the trash; undo restores it.", "Del"),
+    ActionInfo("duplicate", "Duplicate", "plus", "Copy the selected take; an example can be changed in its copy."),
     ActionInfo("success", "Mark as success", "success", "Mark that this take succeeded."),
     ActionInfo("failure", "Mark as failure", "failure", "Mark that this take failed."),
     ActionInfo("replay", "Replay in the view", "view", "Replay the selected take in the 3-D view.", "Ctrl+P"),

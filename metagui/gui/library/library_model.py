@@ -249,6 +249,17 @@ class LibraryModel(QObject):
                 self._takes.pop(key)
         self.refresh()
 
+    def copy_take(self, key: TakeKey) -> None:
+        """Copy a take within its task."""
+        try:
+            name, undoing = changes.copy_take(self.library, *key)
+        except LibraryError as error:
+            self._messages.post_error(error)
+            return
+        self.undo_stack.add_change(f"copying {describe_selection(*key)}", (key.task, key.task), undoing)
+        self._messages.post(f"Copied {describe_selection(*key)} as take {name}", "success", "undo")
+        self.refresh()
+
     def set_success(self, key: TakeKey, success: bool) -> None:
         """Mark a take as successful or failed; the same mark a second time removes it."""
         try:

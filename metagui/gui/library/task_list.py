@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 TASK_MENU_ACTIONS = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
-TAKE_MENU_ACTIONS = ("replay", "replay_arm", "", "success", "failure", "", "delete", "", "folder")
+TAKE_MENU_ACTIONS = ("replay", "replay_arm", "", "success", "failure", "duplicate", "", "delete", "", "folder")
 EMPTY_TEXT = "No tasks yet. Press Record, then click in the 3-D view what the gripper should do."
 FIRST_TAKE_TEXT = "Recording the first take. Press Finish to save it."
 

@@ -51,6 +51,7 @@ class ActionSlots(QObject):
                 "redo": undo_stack.redo,
                 "new_task": self._new_task,
                 "delete": self._delete,
+                "duplicate": self._duplicate,
                 "success": self._mark_success,
                 "failure": self._mark_failure,
             }
@@ -222,6 +223,11 @@ class ActionSlots(QObject):
         if snapshot.task:
             self._library.move_to_trash(snapshot.task, snapshot.take)
             self._session.messages.post(f"Moved {describe_selection(snapshot)} to the trash", "info", "undo")
+
+    def _duplicate(self) -> None:
+        key = self._state.snapshot.take_key
+        if key is not None:
+            self._library.copy_take(key)
 
     def _mark_success(self) -> None:
         self._set_success(True)

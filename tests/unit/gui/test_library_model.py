@@ -208,3 +208,11 @@ def test_search_finds_tags_notes_and_marks(qtbot: QtBot, model: CountingModel) -
     assert find("tag:demo") == {"press red": ["002"]}
     assert find("slow -tag:demo") == {"press red": ["003"]}
     assert find("is:failure") == {}
+
+
+def test_copy_is_listed_and_can_be_undone(qtbot: QtBot, model: CountingModel) -> None:
+    model.library.add_take(generate_example_takes()["press red"][0])
+    model.copy_take(TakeKey("press red", "001"))
+    until(qtbot, lambda: bool(model.tasks) and [take.name for take in model.tasks[0].takes] == ["001", "002"])
+    model.undo_stack.undo()
+    until(qtbot, lambda: [take.name for take in model.tasks[0].takes] == ["001"])

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from metagui.gui.learning.loss_axes import sort_candidates
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.panel import make_muted_label
 from metagui.gui.widgets.plot import LineSwatch, make_pen
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QPaintEvent
 
+    from metagui.gui.learning.loss_axes import LossAxes
     from metagui.gui.learning.loss_curves import LossCurve
-    from metagui.gui.learning.loss_panel import LossAxes
 
-DEFAULT_CANDIDATE = "adapted"
-"""The candidate that is drawn bold until one is chosen."""
 BAR_WIDTH_PX, BAR_HEIGHT_PX = 44, 6
 """Size of a success bar, pixels."""
 
@@ -138,12 +137,6 @@ class LossLegend(QWidget):
         self._grid.addWidget(bar, row, 3, Qt.AlignmentFlag.AlignVCenter)
         self._grid.addWidget(label, row, 4)
         self._scores[name] = bar, label
-
-
-def sort_candidates(curves: Iterable[str]) -> list[str]:
-    """Return the names of candidates, the one that is drawn bold by default first."""
-    names = list(curves)
-    return sorted(names, key=lambda name: (name != DEFAULT_CANDIDATE, names.index(name)))
 
 
 def _format_loss(value: float) -> str:

@@ -62,6 +62,7 @@ class WindowPresenter(QObject):
         self._connect_learning(session.learning)
         self._show_snapshot(session.state.snapshot)
         self._restore_choices(session.arm, session.recording)
+        self._restore_stiffness(session.teaching)
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
@@ -106,6 +107,7 @@ class WindowPresenter(QObject):
     def _close(self) -> None:
         """Store the choices, and end all threads."""
         self._save_choices(self.session.arm, self.session.recording)
+        self._save_stiffness(self.session.teaching)
         self._arm_presenter.close()
         self._exchange.close()
         self.session.close()
@@ -115,9 +117,16 @@ class WindowPresenter(QObject):
         settings = self._window.settings
         for simulated, enabled in recording.controller.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
-        settings.setValue(SELECTED_TASK_SETTING, self.session.state.snapshot.task or "")
+        settings.setValue(SELECTED_TASK_SETTING, self._snapshot.task or "")
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
-        settings.setValue(STIFFNESS_SETTING, self.session.teaching.modes.stiffness.value)
+
+    def _save_stiffness(self, teaching: TeachingParts) -> None:
+        self._window.settings.setValue(STIFFNESS_SETTING, teaching.modes.stiffness.value)
+
+    def _restore_stiffness(self, teaching: TeachingParts) -> None:
+        stored = str(self._window.settings.value(STIFFNESS_SETTING, ""))
+        if stored in tuple(GuidingStiffness):
+            teaching.modes.choose_stiffness(stored)
 
     def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
         """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
@@ -127,9 +136,6 @@ class WindowPresenter(QObject):
             if settings.contains(key):
                 recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
         arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
-        stiffness = str(settings.value(STIFFNESS_SETTING, ""))
-        if stiffness in tuple(GuidingStiffness):
-            self.session.teaching.modes.choose_stiffness(stiffness)
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))

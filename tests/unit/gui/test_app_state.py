@@ -38,6 +38,7 @@ FULL = AppSnapshot(
     redo_text="y",
     newest_take=TakeKey("press red", "001"),
     on_port=True,
+    own_encoder=True,
 )
 
 
@@ -181,7 +182,9 @@ def test_snapshot_is_read_from_the_parts() -> None:
     )
     learning: Any = SimpleNamespace(
         queue=SimpleNamespace(state=LearningActivity.TRAINING),
-        prior=SimpleNamespace(problem=None, encoder_problem="the encoder is not trained yet"),
+        prior=SimpleNamespace(
+            problem=None, encoder_problem="the encoder is not trained yet", encoder=SimpleNamespace(is_own=True)
+        ),
     )
     before = AppSnapshot(ArmActivity.READY, task="lift")
     found = take_snapshot(before, library, arm, teaching, recording, learning)

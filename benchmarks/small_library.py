@@ -61,7 +61,6 @@ def train_small_prior(programs: tuple[TaskProgram, ...], seed: int, step_fractio
         ),
         inner_sampling=replace(defaults.inner_sampling, position_noise_fraction=POSITION_NOISE_FRACTION),
         baseline=replace(defaults.baseline, steps=1),
-        siamese=replace(defaults.siamese, steps=1),
         held_out_fraction=0.0,
     )
     return run_to_end(train_prior(data, settings), print_progress)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from metagui.gui.window.session import Session
     from metagui.gui.window.session_parts import ArmParts, ExecutionParts, LearningParts, RecordingParts, TeachingParts
     from metagui.learning.prior import Prior
+    from metagui.learning.similarity.encoder_file import CalibratedEncoder
 
 APPLICATION_NAME = "metagui"
 
@@ -176,15 +177,19 @@ def _make_learning_parts(
     from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.learning.adaptation_controller import AdaptationController
     from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
+    from metagui.gui.similarity.encoder_training import EncoderTraining
     from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.gui.window.session_parts import LearningParts
 
     jobs = LearningQueue()
-    prior = PriorStore(load_prior, [joint.name for joint in simulated.joints], simulated.objects, messages)
-    similarity = SimilarityController(library_model, queue, jobs, prior, messages)
+    joints = [joint.name for joint in simulated.joints]
+    encoder = partial(load_encoder, library_model.folder)
+    prior = PriorStore(load_prior, encoder, joints, simulated.objects, messages)
+    similarity = SimilarityController(library_model, queue, prior, messages)
+    training = EncoderTraining(library_model, queue, jobs, prior, messages)
     behaviours = BehaviourComparisonController(library_model, jobs, prior, messages)
     adaptation = AdaptationController(library_model, queue, jobs, prior, similarity, state, messages)
-    return LearningParts(jobs, prior, similarity, behaviours, adaptation)
+    return LearningParts(jobs, prior, similarity, training, behaviours, adaptation)
 
 
 def _make_execution_parts(
@@ -237,3 +242,13 @@ def load_prior(path: Path | None = None) -> Prior:
     from metagui.paths import recordings_dir
 
     return prior.load_for_library(recordings_dir()) if path is None else prior.load(path)
+
+
+def load_encoder(library: Path) -> CalibratedEncoder:
+    """Load the encoder of similar tasks: the library's own or the shipped one. Raises EncoderFileError.
+
+    Imports torch, as ``load_prior`` does.
+    """
+    from metagui.learning.similarity.encoder_file import load_encoder_for_library
+
+    return load_encoder_for_library(library)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_documents_path, user_log_path
 
+LIBRARY_MODELS_FOLDER = ".metagui"
+"""Folder of a library's own prior and encoder, inside the library; it contains no tasks."""
 _PACKAGE_DIR = Path(__file__).resolve().parent
 _CHECKOUT_DIR = _PACKAGE_DIR.parent
 

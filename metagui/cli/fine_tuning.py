@@ -13,7 +13,7 @@ from metagui.cli.library import load_intact_takes
 from metagui.cli.output import make_progress_bar, print_note, print_result
 from metagui.cli.signals import until_interrupted
 from metagui.generators import run_to_end
-from metagui.paths import resources_dir
+from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ def fine_tune_on_library(folder: Path, length: float, seed: int, workers: int | 
     for note in own.notes:
         print_note(note)
     check_enough_data(own)
-    checkpoint = _claim_checkpoint(folder / priors.LIBRARY_MODELS_FOLDER / "training", own, start, seed, length)
+    checkpoint = _claim_checkpoint(folder / LIBRARY_MODELS_FOLDER / "training", own, start, seed, length)
     generated = _generate_shipped_data(start, seed, workers)
     result = _run_fine_tuning(start, in_use, own, generated, _make_settings(length, seed), checkpoint)
     out = priors.library_prior_path(folder) if result.is_better else None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.library import Library
     from metagui.learning.prior import Prior
+    from metagui.learning.similarity.encoder_file import CalibratedEncoder
 
 ADAPTED_POLICY_FILE = "adapted.safetensors"
 """Name of the file of adapted policies in a task's folder."""
@@ -40,6 +41,18 @@ def load_prior(path: Path | None, library: Library | None = None) -> Prior:
         return load(path)
     found = load_shipped() if library is None else load_for_library(library.root)
     if problem := found.metadata.get("problem"):
+        print_note(problem)
+    return found
+
+
+def load_encoder(path: Path | None, library: Library) -> CalibratedEncoder:
+    """Load the encoder at ``path``, else the library's own, else the shipped one. Raises EncoderFileError."""
+    from metagui.learning.similarity import encoder_file
+
+    if path is not None:
+        return encoder_file.load_encoder(path)
+    found = encoder_file.load_encoder_for_library(library.root)
+    if problem := found.about.get("problem"):
         print_note(problem)
     return found
 

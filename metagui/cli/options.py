@@ -19,6 +19,14 @@ PriorFile = Annotated[
         "--prior", help="Prior to adapt, made by metagui train; the library's own or the shipped one if not given."
     ),
 ]
+EncoderFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--encoder",
+        help="Encoder of similar tasks, made by metagui train-encoder; the library's own or the shipped one if not "
+        "given.",
+    ),
+]
 WorkerCount = Annotated[
     int | None, typer.Option("--workers", min=1, help="Number of processes; one per core if not given.")
 ]

@@ -1,7 +1,8 @@
-"""The prior: meta-learnt policy, multi-task baseline, Siamese encoder and calibration; one safetensors file.
+"""The prior: meta-learnt policy and multi-task baseline, in one safetensors file.
 
 The file has a JSON header with the command, seeds and data it was made from, and no pickle. A library may have its own
-prior and encoder, trained on its tasks; they are stored in a hidden folder of the library.
+prior, trained on its tasks; it is stored in a hidden folder of the library. Files of version 0.1 also have an encoder
+of similar tasks, which is ignored: the encoder has a file of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from safetensors import SafetensorError, safe_open
 from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.policy import feature_layout
 from metagui.learning.policy.policy import TASK_TENSORS, PolicyModel
-from metagui.learning.similarity.siamese import SiameseEncoder
 from metagui.learning.torch_utils.safetensors_io import save_tensors
-from metagui.paths import resources_dir
+from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PRIOR_FORMAT = 1
 """Version of the file format."""
-LIBRARY_MODELS_FOLDER = ".metagui"
-"""Folder of a library's own prior and encoder, inside the library; it contains no tasks."""
 _MODEL_KEYS = {
     "via_point_end_bias": "ending",
     "attention_repulsion": "apart",
@@ -61,10 +59,8 @@ class Prior:
     """Starting point and learnt inner rates."""
     baseline: Params
     """Multi-task baseline: the same policy trained on all tasks at once without demonstrations, for fine-tuning."""
-    siamese_encoder: SiameseEncoder
-    """Encoder for task similarity; untrained in a prior without one."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """``joints``, ``kinds``, ``command``, ``seed``, ``date``, ``data``, ``validation``, ``calibration`` ..."""
+    """``joints``, ``kinds``, ``command``, ``seed``, ``date``, ``data``, ``validation`` ..."""
 
     @property
     def id(self) -> str:
@@ -93,21 +89,18 @@ class Prior:
     def to_half_precision(self) -> Prior:
         """Return the prior with its tensors rounded to half precision; its file is half as large."""
         meta = MetaParameters(_round_to_half(self.meta.params), self.meta.log_rates)
-        encoder = replace(self.siamese_encoder, params=_round_to_half(self.siamese_encoder.params))
-        return replace(self, meta=meta, baseline=_round_to_half(self.baseline), siamese_encoder=encoder)
+        return replace(self, meta=meta, baseline=_round_to_half(self.baseline))
 
     def save(self, path: Path) -> None:
         """Write the prior; tensors that half precision represents exactly are stored in it. Raises OSError."""
         tensors = {f"params/{n}": t for n, t in self.meta.params.items()}
         tensors |= {f"rates/{n}": t for n, t in self.meta.log_rates.items()}
         tensors |= {f"rival/{n}": t for n, t in self.baseline.items()}
-        tensors |= {f"encoder/{n}": t for n, t in self.siamese_encoder.params.items()}
         tensors = {name: t.half() if torch.equal(t.half().float(), t) else t for name, t in tensors.items()}
         header = {
             "format": PRIOR_FORMAT,
             "features": feature_layout.VERSION,
             "model": {_MODEL_KEYS.get(name, name): value for name, value in asdict(self.model).items()},
-            "encoder": _encoder_sizes(self.siamese_encoder),
             "rates": list(self.meta.log_rates),
             "metadata": self.metadata,
         }
@@ -139,8 +132,7 @@ def load(path: Path) -> Prior:
     # The inner loop of an earlier version adapted more tensors; those that retrieval uses stay as inferred now.
     adapted = model.initial_inner_rates()
     rates = {name: groups["rates"][name] for name in header["rates"] if name in adapted}
-    encoder = SiameseEncoder(groups["encoder"], *header["encoder"])
-    return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], encoder, header["metadata"])
+    return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], header["metadata"])
 
 
 def shipped_path() -> Path:
@@ -163,31 +155,18 @@ def library_prior_path(library: Path) -> Path:
 def load_for_library(library: Path) -> Prior:
     """Return the prior for a library's tasks: its own if there is one, else the shipped one.
 
-    Raises PriorError.
-
-    The library's own encoder replaces the prior's, without the shipped calibration, which does not apply to it. If own
-    files cannot be read, the shipped ones are used and ``metadata["problem"]`` gives the reason.
+    Raises PriorError. If the own file cannot be read, the shipped one is used, and ``metadata["problem"]`` gives the
+    reason.
     """
-    prior, problems = load_shipped(), []
-    for path, read in (
-        (library_prior_path(library), _load_instead),
-        (_library_encoder_path(library), _load_encoder_into),
-    ):
-        if path.is_file():
-            try:
-                prior = read(prior, path)
-            except PriorError as error:
-                problems.append(str(error))
-    if not problems:
-        return prior
-    problem = " ".join([*problems, "The shipped files are used instead."])
-    return replace(prior, metadata=prior.metadata | {"problem": problem})
-
-
-def save_library_encoder(library: Path, encoder: SiameseEncoder) -> None:
-    """Store an encoder trained on a library's takes in the library. Raises OSError."""
-    sizes = json.dumps(_encoder_sizes(encoder))
-    save_tensors(_library_encoder_path(library), encoder.params, {"encoder": sizes, "format": str(PRIOR_FORMAT)})
+    path = library_prior_path(library)
+    if not path.is_file():
+        return load_shipped()
+    try:
+        return load(path)
+    except PriorError as error:
+        shipped = load_shipped()
+        problem = f"{error} The shipped prior is used instead."
+        return replace(shipped, metadata=shipped.metadata | {"problem": problem})
 
 
 def _round_to_half(params: Params) -> Params:
@@ -206,28 +185,3 @@ def _check_shapes(path: Path, model: PolicyModel, groups: Mapping[str, Params]) 
         raise PriorMismatchError(
             f"{path} adapts {', '.join(sorted(unknown))}, unknown to this program. {_RETRAIN_HINT}"
         )
-
-
-def _encoder_sizes(encoder: SiameseEncoder) -> list[int]:
-    return [encoder.width, encoder.object_summary_size, encoder.embedding_size]
-
-
-def _library_encoder_path(library: Path) -> Path:
-    return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
-
-
-def _load_instead(_shipped: Prior, path: Path) -> Prior:
-    return load(path)
-
-
-def _load_encoder_into(prior: Prior, path: Path) -> Prior:
-    """Return the prior with the encoder of a file. Raises PriorError."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            sizes = json.loads(file.metadata()["encoder"])
-            encoder = SiameseEncoder({name: file.get_tensor(name) for name in file.keys()}, *sizes)  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PriorError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
-    if {n: t.shape for n, t in encoder.params.items()} != {n: t.shape for n, t in prior.siamese_encoder.params.items()}:
-        raise PriorMismatchError(f"{path} was made for another network than this program's. Train it again.")
-    return replace(prior, siamese_encoder=encoder, metadata=prior.metadata | {"calibration": None})

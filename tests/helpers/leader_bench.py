@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metagui.arms.arm import Command, FloatArray, Observation
+    from metagui.arms.control.tick import JointMove
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.people.habits import HumanStyle
 
@@ -38,7 +39,7 @@ class LeaderPerson:
         self.follower = LeaderController(self.bench.arm)
         self._shafts: FloatArray = np.array(self.bench.emulated_arm.read_joint_angles())
 
-    def decide(self, observation: Observation) -> Command | None:
+    def decide(self, observation: Observation) -> Command | JointMove | None:
         """Move the leader by one decision; return the command that its reading makes, None at the end."""
         wanted = self.person.decide(observation)
         if wanted is None:

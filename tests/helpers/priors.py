@@ -9,7 +9,6 @@ from metagui.learning.adaptation.candidates import CandidateSettings
 from metagui.learning.maml import maml
 from metagui.learning.policy.policy import PolicyModel
 from metagui.learning.prior import Prior
-from metagui.learning.similarity.siamese import SiameseEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +25,7 @@ def make_small_prior() -> Prior:
     """Return an untrained prior for tests of the window, whose predictions do not matter."""
     model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
     meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 5).detached_copy()
-    encoder = SiameseEncoder(width=8, object_summary_size=4).initialise(6, 0)
-    return Prior(model, meta, PolicyModel(16, 16, 8, 4, unconditioned=True).initialise(1), encoder)
+    return Prior(model, meta, PolicyModel(16, 16, 8, 4, unconditioned=True).initialise(1))
 
 
 def make_untrained_prior(**metadata: object) -> Prior:
@@ -35,7 +33,7 @@ def make_untrained_prior(**metadata: object) -> Prior:
     model = UNTRAINED_MODEL
     meta = maml.initialise(model.initialise(0), model.initial_inner_rates(), 5).detached_copy()
     baseline = PolicyModel(32, 32, 16, 8, unconditioned=True).initialise(1)
-    return Prior(model, meta, baseline, SiameseEncoder(), dict(metadata))
+    return Prior(model, meta, baseline, dict(metadata))
 
 
 def adapt_untrained_prior(

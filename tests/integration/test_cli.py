@@ -81,7 +81,7 @@ def prior(folder, programs):
     return folder / "prior.safetensors"
 
 
-COMMANDS = ("generate", "record", "train", "adapt", "similar", "run", "evaluate", "check")
+COMMANDS = ("generate", "record", "train", "train-encoder", "adapt", "similar", "run", "evaluate", "check")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -298,18 +298,18 @@ def test_command_unknown_task_lists_tasks(library, prior, command):
 
 
 def test_command_invalid_prior_is_named(library, programs):
-    for arguments in (("adapt", "hover", "--library", library), ("similar", "hover", "--library", library)):
-        assert "programs.json" in run_failing(*arguments, "--prior", programs)
+    assert "programs.json" in run_failing("adapt", "hover", "--library", library, "--prior", programs)
+    assert "programs.json" in run_failing("similar", "hover", "--library", library, "--encoder", programs)
 
 
-def test_similar_invalid_library_prior_uses_shipped(library, tmp_path):
+def test_similar_invalid_library_encoder_uses_shipped(library, tmp_path):
     shutil.copytree(library, tmp_path / "own")
     (tmp_path / "own" / ".metagui").mkdir()
-    (tmp_path / "own" / ".metagui" / "prior.safetensors").write_bytes(b"of another version")
+    (tmp_path / "own" / ".metagui" / "encoder.safetensors").write_bytes(b"of another version")
     result = run_command("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0
-    assert "is not a prior" in result.stderr
-    assert "The shipped files are used instead" in result.stderr
+    assert "is not an encoder" in result.stderr
+    assert "The shipped encoder is used until then" in result.stderr
     assert json.loads(result.stdout)
 
 
@@ -319,8 +319,24 @@ def test_similar_ranks_all_other_tasks(library, prior):
     assert {neighbour["task"] for neighbour in document["neighbours"]} == {"hover", "press twice"}
     assert distances == sorted(distances)
     assert all(neighbour["behaviour_distance"] >= 0.0 for neighbour in document["neighbours"])
-    shown = run_command("similar", "press blue", "--library", library, "--prior", prior).stdout
+    for neighbour in document["neighbours"]:
+        assert neighbour["verdict"] in ("same", "kind", "different")
+        assert sum(neighbour["probabilities"].values()) == pytest.approx(1.0)
+        assert neighbour["similarity"] == pytest.approx(1.0 - neighbour["distance"] / 2.0)
+    shown = run_command("similar", "press blue", "--library", library).stdout
     assert "press twice" in shown
+    assert all(neighbour["words"].split(",")[0] in shown for neighbour in document["neighbours"])
+
+
+def test_train_encoder_writes_an_encoder_for_similar(library, programs, tmp_path):
+    out = tmp_path / "encoder.safetensors"
+    arguments = ("--programs", programs, "--takes", 2, "--people", 2, "--length", 0.002, "--workers", 1, "--out", out)
+    document = run_json("train-encoder", *arguments)
+    assert document["tasks"] >= 3
+    assert document["calibration"] is None, "too few tasks for verdicts"
+    ranked = run_json("similar", "press blue", "--library", library, "--encoder", out)
+    assert {neighbour["words"] for neighbour in ranked["neighbours"]} == {""}
+    assert "only ranked" in ranked["calibration"]
 
 
 def test_evaluate_counts_every_episode(prior, tmp_path):

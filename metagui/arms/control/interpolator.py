@@ -87,22 +87,25 @@ class CommandInterpolator:
         self, controller: Controller, observation: Observation, sent: FloatArray | None
     ) -> ToolMotion | Command | None:
         """Return the next motion of the planned move if there is one, else of the controller. Raises ArmError."""
-        arrived = False
+        has_ended = False
         if self._mover.move is not None:
             command = self._mover.decide(observation)
             if command is not None:
                 return command
-            arrived = True
+            has_ended = True
         decision = controller.decide(observation)
-        if not isinstance(decision, JointMove):
-            return decision
-        if arrived:
+        if isinstance(decision, JointMove) and not has_ended:
+            self._mover.begin(decision, observation, sent)
+            command = self._mover.decide(observation)
+            if command is not None:
+                return command
+            decision = controller.decide(observation)
+        if isinstance(decision, JointMove):
             raise ControllerError(
                 "The arm went to a pose to start from, but cannot start there either. It holds its position. "
                 "Check its calibration, then try again."
             )
-        self._mover.begin(decision, observation, sent)
-        return self._mover.decide(observation)
+        return decision
 
 
 def _read_active_instruction(controller: Controller) -> ActiveInstruction:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from metagui.arms.control.tick import JointMove
     from metagui.arms.simulation.path_planner import Path
 
-PEAK_SPEED_RAD_S = 1.2
-"""Highest speed of the fastest joint, rad/s."""
 CLEARANCES_M = (0.012, 0.005)
 """Distances to keep from everything, m; a smaller one is tried if there is no path with a larger one."""
 PLANNING_STEPS = 20
@@ -89,10 +87,12 @@ class JointMover:
         self.move = self._plan = self._path = None
 
     def decide(self, observation: Observation) -> Command | None:
-        """Return the next joint targets, None on arrival. Raises JointMoveError."""
+        """Return the next joint targets, None at the end of the move. Raises JointMoveError."""
         present = observation.joints.positions
         if self._plan is not None:
             self._continue_planning()
+            if self.move is None:
+                return None
         elif self._path is not None and not self._is_lagging(present):
             self._target = self._path.advance(_DECISION_S)
             if self._path.finished and self._has_arrived(present):
@@ -111,7 +111,7 @@ class JointMover:
         """Plan with ever smaller clearance; at last, parts that touch may come closer while they separate."""
         measured = np.append(start[:-1], observation.joints.positions[-1])
         for clearance, leaves_contacts in [*((each, False) for each in CLEARANCES_M), (CLEARANCES_M[-1], True)]:
-            checker = self._checkers.setdefault(clearance, CollisionChecker(clearance))
+            checker = self._get_checker(clearance)
             checker.begin(measured, self._scene.objects, observation.scene, leaves_contacts)
             path = yield from plan_path(checker, measured, goal, *limits)
             if path is not None:
@@ -121,21 +121,29 @@ class JointMover:
             yield
         return None
 
+    def _get_checker(self, clearance: float) -> CollisionChecker:
+        """Return the checker with a clearance, m; each compiles its model once, which takes some ticks."""
+        if clearance not in self._checkers:
+            self._checkers[clearance] = CollisionChecker(clearance)
+        return self._checkers[clearance]
+
     def _continue_planning(self) -> None:
-        """Plan on for one decision. Raises JointMoveError if there is no way."""
+        """Plan on for one decision; without a way, end the move. Raises JointMoveError if it is required."""
         assert self._plan is not None
         try:
             for _ in range(PLANNING_STEPS):
                 next(self._plan)
         except StopIteration as end:
             self._plan = None
+            move = self.move
             if end.value is None:
                 self.cancel()
+            if end.value is None and (move is None or move.is_required):
                 raise JointMoveError(
                     "No way was found on which the arm touches neither the table nor an object nor itself. It holds "
                     "its position. Move what surrounds it, or guide it out by hand, then try again."
                 ) from None
-            self._path = EasedPath(end.value)
+            self._path = None if end.value is None or move is None else EasedPath(end.value, move.peak_speed)
 
     def _is_lagging(self, present: FloatArray) -> bool:
         """Return whether the path must wait for a joint. Raises JointMoveError if it waited too long."""
@@ -166,13 +174,16 @@ class JointMover:
 
 
 class EasedPath:
-    """Follows a path (corners of joint angles) and comes to rest at every corner, with minimum jerk."""
+    """Follows a path and comes to rest at every corner, with minimum jerk.
 
-    def __init__(self, corners: Path) -> None:
+    ``corners`` are joint angles (J,) each, rad; ``peak_speed`` is the highest speed of the fastest joint, rad/s.
+    """
+
+    def __init__(self, corners: Path, peak_speed: float) -> None:
         self._corners = corners
         peak_ratio = 1.875  # of a minimum-jerk motion: the peak speed relative to the mean speed
         changes = [float(np.abs(after - before).max()) for before, after in itertools.pairwise(corners)]
-        self._durations = [max(peak_ratio * change / PEAK_SPEED_RAD_S, _DECISION_S) for change in changes]
+        self._durations = [max(peak_ratio * change / peak_speed, _DECISION_S) for change in changes]
         self._edge, self._time = 0, 0.0
 
     @property

@@ -16,6 +16,10 @@ TICKS_PER_DECISION = 2
 """Ticks per decision of a controller; its motion is split over them."""
 
 
+PEAK_SPEED_RAD_S = 1.2
+"""Highest speed of the fastest joint in a planned move, unless it asks for another, rad/s."""
+
+
 class ControllerError(Exception):
     """The controller failed; the arm holds and the loop continues without it."""
 
@@ -36,6 +40,10 @@ class JointMove:
     """(J,) joint angles, the gripper last, rad; a gripper that holds an object keeps it."""
     reason: str
     """Why, as a sentence for the user."""
+    peak_speed: float = PEAK_SPEED_RAD_S
+    """Highest speed of the fastest joint, rad/s."""
+    is_required: bool = True
+    """False if the controller goes on from the present pose when there is no free path, instead of an error."""
 
 
 GO_HOME_FIRST = JointMove(

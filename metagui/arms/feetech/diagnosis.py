@@ -81,10 +81,11 @@ def find_other_baud_rates(bus: ServoBus, servo_ids: Sequence[int]) -> dict[int, 
     """Return the baud rates of servos that answer at another one than the bus's, by id."""
     found: dict[int, int] = {}
     try:
-        for baud in reg.BAUD_RATES:
-            if baud != SERVO_BUS_BAUD:
+        for baud in (*reg.BAUD_RATES, *reg.BAUD_RATES):  # twice, as the first reply may be lost
+            missing = [servo_id for servo_id in servo_ids if servo_id not in found]
+            if baud != SERVO_BUS_BAUD and missing:
                 bus.port.set_baud(baud)
-                found |= dict.fromkeys(set(bus.scan(servo_ids)) - set(found), baud)
+                found |= dict.fromkeys(set(bus.scan(missing)) & set(missing), baud)
     finally:
         bus.port.set_baud(SERVO_BUS_BAUD)
     return found

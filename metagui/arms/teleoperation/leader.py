@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, Command, read_only_copy
-from metagui.arms.control.tick import TICKS_PER_DECISION
+from metagui.arms.control.tick import TICKS_PER_DECISION, JointMove
 
 if TYPE_CHECKING:
     from metagui.arms.arm import Arm, FloatArray, Observation
@@ -20,6 +20,11 @@ LEADER_APPROACH_SPEED_RAD_S = 0.6
 """Speed at which the follower first approaches the leader's pose, rad/s."""
 SYNCHRONISED_RAD = 0.05
 """Largest distance of a joint from the leader's at which the approach is complete, rad."""
+
+
+FAR_RAD = 0.3
+"""Distance of a joint from the leader's above which the follower plans its path to it, rad."""
+APPROACH_LEADER_REASON = "The arm moves to the leader's pose, around everything that it knows of."
 
 
 class LeaderLostError(ArmError):
@@ -37,9 +42,13 @@ class LeaderController:
         self.synchronised = False
         """True once the follower has reached the leader's pose."""
         self._target: FloatArray | None = None
+        self._planned = False
 
-    def decide(self, observation: Observation) -> Command:
-        """Return the leader's pose, or a step towards it. Raises LeaderLostError."""
+    def decide(self, observation: Observation) -> Command | JointMove:
+        """Return the leader's pose, or a step towards it; a far one is reached on a planned path first.
+
+        Raises LeaderLostError.
+        """
         target = self._read_leader()
         present = observation.joints.positions
         if target.shape != present.shape:
@@ -47,6 +56,10 @@ class LeaderController:
                 f"{self.leader.name} has {len(target)} joints and the arm that should follow has {len(present)}; it "
                 "holds its position. Choose a leader of the same kind."
             )
+        if not self._planned and float(np.abs(target - present)[:-1].max()) > FAR_RAD:
+            self._planned = True
+            return JointMove(target, APPROACH_LEADER_REASON, LEADER_APPROACH_SPEED_RAD_S, is_required=False)
+        self._planned = True
         if not self.synchronised:
             target = self._step_towards(target, present)
         return Command(read_only_copy(target))

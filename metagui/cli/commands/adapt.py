@@ -8,7 +8,14 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import adapted_policy_path, load_intact_takes, load_prior, load_takes, open_library
+from metagui.cli.library import (
+    adapted_policy_path,
+    load_encoder,
+    load_intact_takes,
+    load_prior,
+    load_takes,
+    open_library,
+)
 from metagui.cli.options import AsJson, LibraryFolder, PriorFile
 from metagui.cli.output import make_progress_bar, print_note, print_result
 from metagui.generators import run_to_end
@@ -42,7 +49,7 @@ def adapt(
     takes = load_takes(opened, task, take)
     started = time.perf_counter()
     start = load_prior(prior, opened)
-    warm_start = _find_warm_start(start, opened, takes)
+    warm_start = _find_warm_start(opened, takes)
     path = adapted_policy_path(opened, task)
     path.parent.mkdir(parents=True, exist_ok=True)
     adapted = _adapt(start, takes, warm_start, path, rehearsal)
@@ -79,9 +86,10 @@ def _print_notes(document: dict[str, Any]) -> None:
         print_note(f"To adapt without them: metagui adapt '{document['task']}' {others}")
 
 
-def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstration]") -> "dict[str, Path]":
+def _find_warm_start(library: "Library", takes: "list[Demonstration]") -> "dict[str, Path]":
     """Return name and policy file of the most similar adapted task, if it is similar enough."""
     from metagui.learning.policy.features import FeatureError
+    from metagui.learning.similarity.encoder_file import EncoderFileError
     from metagui.learning.similarity.siamese import embed
     from metagui.learning.similarity.similarity import find_warm_start, rank
 
@@ -90,14 +98,18 @@ def _find_warm_start(prior: "Prior", library: "Library", takes: "list[Demonstrat
         for name in library.list_tasks()
         if name != takes[0].task and adapted_policy_path(library, name).is_file() and library.list_takes(name)
     ]
-    if not learnt or not prior.siamese_encoder.is_trained:
+    if not learnt:
         return {}
+    try:
+        encoder = load_encoder(None, library).encoder
+    except EncoderFileError:
+        return {}  # without an encoder no task is known to be near, which is no reason not to adapt
     embeddings = {}
     for name in learnt:
         with contextlib.suppress(FeatureError):  # a broken take of another task is no reason not to adapt
             if found := load_intact_takes(library, name):
-                embeddings[name] = embed(prior.siamese_encoder, found)
-    neighbours = rank(embed(prior.siamese_encoder, takes), embeddings, None)
+                embeddings[name] = embed(encoder, found)
+    neighbours = rank(embed(encoder, takes), embeddings, None)
     return find_warm_start(neighbours, lambda name: adapted_policy_path(library, name))
 
 

@@ -1,22 +1,51 @@
-"""``metagui similar``: rank the tasks of a library by their similarity to one task."""
+"""``metagui similar``: rank the tasks of a library by similarity; ``metagui train-encoder``: make its encoder."""
 
 import math
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import load_intact_takes, load_prior, load_takes, load_takes_of_motion, open_library
-from metagui.cli.options import AsJson, LibraryFolder, PriorFile
-from metagui.cli.output import CommandError, make_progress_bar, print_result
+from metagui.cli.library import (
+    load_encoder,
+    load_intact_takes,
+    load_prior,
+    load_takes,
+    load_takes_of_motion,
+    open_library,
+)
+from metagui.cli.options import (
+    AsJson,
+    EncoderFile,
+    LibraryFolder,
+    PriorFile,
+    RandomStartFraction,
+    Seed,
+    TrainingLength,
+    WorkerCount,
+)
+from metagui.cli.output import make_progress_bar, print_result
+from metagui.cli.signals import until_interrupted
 from metagui.generators import run_to_end
+from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.adaptation.behaviour_distance import BehaviourStep
     from metagui.learning.prior import Prior
+    from metagui.learning.similarity.encoder_file import CalibratedEncoder
+    from metagui.learning.similarity.encoder_training import LabelledTakes, TakeSettings
+    from metagui.learning.similarity.siamese import SiameseStep
+    from metagui.learning.similarity.similarity import Neighbour
+
+TrainingPrograms = Annotated[
+    Path | None, typer.Option(help="File of task programs (JSON); the shipped training programs if not given.")
+]
 
 
 @app.command(cls=CommandWithAliases)
@@ -26,6 +55,7 @@ def similar(
         bool,
         typer.Option("--behaviour", "--acts", help="Also compare the actions of the adapted policies, not only takes."),
     ] = False,
+    encoder: EncoderFile = None,
     prior: PriorFile = None,
     library: LibraryFolder = None,
     as_json: AsJson = False,
@@ -35,40 +65,124 @@ def similar(
     if of_motion := load_takes_of_motion(opened, task):
         _print_by_motion(of_motion, task, as_json)
         return
-    start = load_prior(prior, opened)
-    if not start.siamese_encoder.is_trained:
-        raise CommandError("This prior has no trained encoder, so distances mean nothing. Make one with metagui train.")
+    found = load_encoder(encoder, opened)
     takes = {task: load_takes(opened, task)}
     others = {name: load_intact_takes(opened, name) for name in opened.list_tasks() if name != task}
-    takes |= {name: found for name, found in others.items() if found}
-    neighbours, calibration = _rank(start, takes, task)
+    takes |= {name: each for name, each in others.items() if each}
+    neighbours = _rank(found, takes, task)
     if behaviour:
-        distances = _compute_behaviour_distances(start, takes, task)
+        distances = _compute_behaviour_distances(load_prior(prior, opened), takes, task)
         for row in neighbours:  # "acts" is the key of version 0.1
             row["behaviour_distance"] = row["acts"] = distances[row["task"]]
-    document = {"task": task, "neighbours": neighbours, "calibration": calibration}
-    columns = ("task", "distance", "verdict", "nearest take", *(["behaviour distance"] if behaviour else []))
+    basis = found.describe_calibration()
+    document = {"task": task, "neighbours": neighbours, "calibration": basis}
+    columns = ("task", "similarity", "verdict", "nearest take", *(["behaviour distance"] if behaviour else []))
     rows = [
-        (n["task"], f"{n['distance']:.3f}", n["verdict"], n["take"], *([f"{n['acts']:.3f}"] if behaviour else []))
+        (n["task"], f"{n['similarity']:.0%}", n["words"], n["take"], *([f"{n['acts']:.3f}"] if behaviour else []))
         for n in neighbours
     ]
-    print_result(document, columns, rows, as_json, f"Similar to {task}. {calibration}")
+    print_result(document, columns, rows, as_json, f"Similar to {task}. {basis}")
 
 
-def _rank(prior: "Prior", takes: "dict[str, list[Demonstration]]", task: str) -> "tuple[list[dict[str, Any]], str]":
-    """Return the other tasks as JSON objects, most similar first, and how distances were calibrated."""
-    from metagui.learning.similarity import similarity
+@app.command()
+def train_encoder(
+    programs: TrainingPrograms = None,
+    takes: Annotated[int, typer.Option(min=2, help="Number of takes of each program by the script.")] = 4,
+    people: Annotated[int, typer.Option(min=0, help="Number of takes of each program by a simulated person.")] = 3,
+    random_starts: RandomStartFraction = 0.5,
+    length: TrainingLength = 1.0,
+    seed: Seed = 0,
+    workers: WorkerCount = None,
+    out: Annotated[Path, typer.Option(help="File to write the encoder to.")] = Path("encoder.safetensors"),
+    as_json: AsJson = False,
+) -> None:
+    """Train the encoder of similar tasks: generate takes, train on most tasks, calibrate on the others."""
+    from metagui.learning.similarity.encoder_training import TakeSettings
+
+    path = programs or resources_dir() / "programs" / "train.json"
+    settings = TakeSettings(takes, people, random_starts, seed, workers)
+    started, used = time.perf_counter(), time.process_time()
+    generated = _generate_takes(path, settings)
+    generation_s, used = time.perf_counter() - started, time.process_time()
+    found = _train_on_takes(generated, length, seed)
+    training_cpu_s = time.process_time() - used
+    command = (
+        f"metagui train-encoder --programs {path.name} --takes {takes} --people {people} --random-starts "
+        f"{random_starts} --length {length} --seed {seed}"
+    )
+    count = len({each.labels.task for each in generated})
+    about = {"command": command, "date": datetime.now(UTC).date().isoformat(), "tasks": count, "seed": seed}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    replace(found, about=about).save(out)
+    document = {"encoder": str(out), "tasks": count, "takes": sum(len(each.takes) for each in generated)}
+    document |= {"generation_seconds": round(generation_s, 1), "training_cpu_seconds": round(training_cpu_s, 1)}
+    document |= {"calibration": found.calibration.as_dict() if found.calibration else None}
+    rows = [(name.replace("_", " "), str(value)) for name, value in document.items() if name != "calibration"]
+    print_result(document, ("", "value"), rows, as_json, f"{out}. {found.describe_calibration()}")
+
+
+def _generate_takes(path: Path, settings: "TakeSettings") -> "list[LabelledTakes]":
+    """Return the takes of all programs, generated with a progress bar."""
+    from metagui.demonstrations.programs.program import load_programs
+    from metagui.learning.similarity.encoder_training import generate_labelled_takes
+
+    programs = load_programs(path)
+    found: list[LabelledTakes] = []
+    with make_progress_bar() as bar:
+        job = bar.add_task("takes", total=len(programs), status="")
+        for each in generate_labelled_takes(programs, settings):
+            found += each
+            bar.update(job, advance=1)
+    return found
+
+
+def _train_on_takes(takes: "list[LabelledTakes]", length: float, seed: int) -> "CalibratedEncoder":
+    """Train and calibrate with a progress bar; Ctrl+C stops early and keeps what was reached."""
+    from metagui.learning.similarity.encoder_training import train_calibrated_encoder
+    from metagui.learning.similarity.siamese import SiameseSettings
+
+    default = SiameseSettings()
+    settings = replace(default, steps=max(1, round(default.steps * length)), seed=seed)
+    with make_progress_bar() as bar, until_interrupted() as should_stop:
+        job = bar.add_task("encoder", total=settings.steps, status="")
+
+        def show(step: "SiameseStep") -> None:
+            bar.update(job, completed=step.step, status=f"loss {step.loss:.3f}")
+
+        return run_to_end(train_calibrated_encoder(takes, settings, should_stop), show)
+
+
+def _rank(encoder: "CalibratedEncoder", takes: "dict[str, list[Demonstration]]", task: str) -> list[dict[str, Any]]:
+    """Return the other tasks as JSON objects, most similar first."""
     from metagui.learning.similarity.siamese import embed
+    from metagui.learning.similarity.similarity import rank
 
-    embeddings = {name: embed(prior.siamese_encoder, found) for name, found in takes.items()}
-    own = similarity.DistanceCalibration.from_dict(prior.metadata.get("calibration"))
-    calibration, explanation = similarity.choose_calibration(embeddings, own)
-    others = {name: vectors for name, vectors in embeddings.items() if name != task}
+    embeddings = {name: embed(encoder.encoder, found) for name, found in takes.items()}
+    query = embeddings.pop(task)
     names = {name: [take.name for take in found] for name, found in takes.items()}
-    neighbours = [asdict(found) for found in similarity.rank(embeddings[task], others, calibration, names)]
-    for neighbour in neighbours:
-        neighbour["probability"] = None if math.isnan(neighbour["probability"]) else neighbour["probability"]
-    return neighbours, explanation
+    return [_describe(each) for each in rank(query, embeddings, encoder.calibration, names)]
+
+
+def _describe(neighbour: "Neighbour") -> dict[str, Any]:
+    """Return a neighbour as a JSON object; ``probability``, that of the same task, is the key of version 0.1."""
+    from metagui.learning.similarity.similarity import describe_verdict
+
+    verdict = neighbour.verdict
+    probabilities = {"same": verdict.same, "kind": verdict.kind, "different": verdict.different}
+    is_known = not math.isnan(verdict.same)
+    return {
+        "task": neighbour.task,
+        "take": neighbour.take,
+        "similarity": neighbour.similarity,
+        "distance": neighbour.distance,
+        "motion_distance": neighbour.motion_distance,
+        "objects_distance": neighbour.objects_distance,
+        "verdict": verdict.grade,
+        "differs": verdict.differs or None,
+        "words": describe_verdict(verdict),
+        "probability": verdict.same if is_known else None,
+        "probabilities": probabilities if is_known else None,
+    }
 
 
 def _print_by_motion(takes: "dict[str, list[Demonstration]]", task: str, as_json: bool) -> None:

@@ -79,7 +79,7 @@ def train(
     data: DataFolder = None,
     start: Annotated[
         Path | None,
-        typer.Option(help="Prior to continue from; its encoder of similar tasks is kept."),
+        typer.Option(help="Prior to continue from."),
     ] = None,
     library: Annotated[Path | None, typer.Option(hidden=True, help="Old form of metagui fine-tune.")] = None,
     as_json: AsJson = False,
@@ -247,7 +247,7 @@ def make_settings(inputs: TrainingInputs) -> "TrainingSettings":
     default = TrainingSettings(seed=inputs.seed)
     shortened = {
         name: replace(phase, steps=max(1, round(phase.steps * inputs.length)))
-        for name in ("encoder", "dagger", "inner", "baseline", "siamese")
+        for name in ("encoder", "dagger", "inner", "baseline")
         if (phase := getattr(default, name))
     }
     return replace(default, **shortened)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, Command, FloatArray, read_only_copy
-from metagui.arms.control.tick import TICKS_PER_DECISION
+from metagui.arms.control.tick import TICKS_PER_DECISION, JointMove
 from metagui.arms.gripper import GripTracker
 from metagui.arms.kinematics import JOINTS
 
@@ -25,6 +25,7 @@ MAX_REPLAY_LAG_RAD = 0.3
 """Maximum joint error, rad; while a joint exceeds it, the replay waits."""
 REPLAY_BLOCKED_TIMEOUT_S = 3.0
 """Time of waiting after which the arm counts as blocked and the replay is given up, s."""
+APPROACH_REASON = "The arm moves to the first pose of the take, around everything that it knows of."
 MAX_REPLAY_STEP_S = 0.1
 """Maximum advance in the take per decision, s, also if the decision is late."""
 
@@ -55,6 +56,7 @@ class ReplayController:
         """Why the replay was given up; empty if it was not."""
         self.approaching = True
         """True while the arm is on its way to the first pose."""
+        self._planned = False
         self._speed = min(speed, 1.0)
         self._times = demonstration.time[start:stop] - demonstration.time[start]
         self._targets = _compute_targets(demonstration)[start:stop]
@@ -70,13 +72,17 @@ class ReplayController:
         duration = float(self._times[-1])
         return min(self._take_time / duration, 1.0) if duration > 0 else float(not self.approaching)
 
-    def decide(self, observation: Observation) -> Command | None:
-        """Return the next joint targets; None if the take is over."""
+    def decide(self, observation: Observation) -> Command | JointMove | None:
+        """Return the next joint targets; None if the take is over. A far first pose is reached on a planned path."""
         elapsed = min(observation.time - self._last_time, MAX_REPLAY_STEP_S) if self._last_time is not None else 0.0
         self._last_time = observation.time
         if self.finished:
             return None
         positions = observation.joints.positions
+        if not self._planned and float(np.abs(self._targets[0] - positions)[:-1].max()) > MAX_REPLAY_LAG_RAD:
+            self._planned = True
+            return JointMove(self._targets[0], APPROACH_REASON, REPLAY_APPROACH_SPEED_RAD_S, is_required=False)
+        self._planned = True
         if self.approaching:
             return self._approach(positions)
         if self._take_time >= self._times[-1]:

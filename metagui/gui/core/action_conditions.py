@@ -97,6 +97,10 @@ def _encoder_ready(snapshot: AppSnapshot) -> str | None:
     return f"Takes cannot be compared: {snapshot.encoder_problem}." if snapshot.encoder_problem else None
 
 
+def _own_encoder(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.own_encoder else "The shipped encoder is in use."
+
+
 def _has_policy(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.has_policy else "This task has no policy yet; press Adapt first."
 
@@ -150,9 +154,10 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "success": (_not_recording, _take_selected),
     "failure": (_not_recording, _take_selected),
     "replay": (_take_selected,),
+    "train": (_encoder_ready, _enough_tasks, _not_learning),
+    "shipped_encoder": (_own_encoder, _not_learning),
     "import": (_not_recording, _not_running),
     "export": (_not_recording, _not_running),
-    "train": (_enough_tasks, _not_learning),
     "compare": (_encoder_ready, _enough_tasks, _not_learning),
     "stop_learning": (_is_learning,),
     "cancel_learning": (_is_learning,),

@@ -71,6 +71,12 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("import", "Import …", "import", "Add the takes of a file or data set of another program."),
     ActionInfo("export", "Export …", "export", "Write takes for another program."),
     ActionInfo("train", "Train the encoder", "compare", "Train the similarity encoder on your tasks."),
+    ActionInfo(
+        "shipped_encoder",
+        "Use the shipped encoder",
+        "back",
+        "Go back from the encoder that was trained on your tasks to the one that ships with the program.",
+    ),
     ActionInfo("compare", "Compare again", "again", "Embed every take again and rank the tasks."),
     ActionInfo("randomise", "New scene", "shuffle", "Place the cubes and zones at random.", "Ctrl+R"),
     ActionInfo("mark", "Mark objects", "place", "Drag cubes and zones to their real positions.", checkable=True),

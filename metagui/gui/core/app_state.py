@@ -114,6 +114,8 @@ class AppSnapshot:
     """Reason why there is no prior, or None."""
     encoder_problem: str | None = "the encoder is still loading"
     """Reason why takes cannot be compared, or None."""
+    own_encoder: bool = False
+    """True if takes are compared by an encoder that was trained on the library."""
     undo_text: str | None = None
     redo_text: str | None = None
     newest_take: TakeKey | None = None

@@ -1,11 +1,10 @@
-"""The prior that all learning starts from: loads it in the background and holds it for the learning controllers.
+"""The prior and the encoder of similar tasks: loads them in the background and holds them for the controllers.
 
 torch is imported in the loading thread: the import takes seconds, and the window has to be visible first.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -18,11 +17,14 @@ if TYPE_CHECKING:
     from metagui.arms.arm import SceneObject
     from metagui.gui.core.messages import Messages
     from metagui.learning.prior import Prior
-    from metagui.learning.similarity.siamese import SiameseEncoder
+    from metagui.learning.similarity.encoder_file import CalibratedEncoder
+
+
+_LOADING = "the encoder is still loading"
 
 
 class PriorStore(QObject):
-    """Holds the prior, or the reason why there is none."""
+    """Holds the prior and the encoder, or the reasons why there are none."""
 
     loaded = Signal()
     """The prior has been loaded, or loading has failed and ``problem`` gives the reason."""
@@ -30,6 +32,7 @@ class PriorStore(QObject):
     def __init__(
         self,
         load_prior: Callable[[], Prior],
+        load_encoder: Callable[[], CalibratedEncoder],
         joint_names: Sequence[str],
         objects: Sequence[SceneObject],
         messages: Messages,
@@ -39,9 +42,11 @@ class PriorStore(QObject):
         self.prior: Prior | None = None
         self.problem: str | None = "the prior is still loading"
         """Why there is no prior, as the second half of a sentence; None if there is one."""
-        self.encoder_problem: str | None = "the encoder is still loading"
+        self.encoder: CalibratedEncoder | None = None
+        self.encoder_problem: str | None = _LOADING
         """Why takes cannot be compared, as the second half of a sentence; None if they can."""
-        self._load_prior, self._joint_names, self._objects = load_prior, list(joint_names), objects
+        self._load_prior, self._load_encoder = load_prior, load_encoder
+        self._joint_names, self._objects = list(joint_names), objects
         self._messages = messages
         self._job: GeneratorJob | None = None
         self._closed = False
@@ -55,9 +60,14 @@ class PriorStore(QObject):
 
     def _load_and_warm_up(self, _should_stop: Callable[[], bool]) -> Generator[None, None, Prior]:
         from metagui.learning.adaptation.adaptation import warm_up
+        from metagui.learning.similarity.encoder_file import EncoderFileError
 
         warm_up()
         yield
+        try:
+            self.encoder, self.encoder_problem = self._load_encoder(), None
+        except EncoderFileError as error:
+            self.encoder_problem = _to_clause(str(error))
         prior = self._load_prior()
         prior.check_compatible(self._joint_names, self._objects)
         return prior
@@ -66,24 +76,23 @@ class PriorStore(QObject):
         if self._closed:
             return
         self.prior, self.problem = prior, None
-        if prior.metadata.get("problem"):
-            self._messages.post(str(prior.metadata["problem"]))
-        self.encoder_problem = None if prior.siamese_encoder.is_trained else "the encoder is not trained yet"
+        for about in (prior.metadata, self.encoder.about if self.encoder else {}):
+            if about.get("problem"):
+                self._messages.post(str(about["problem"]))
         self.loaded.emit()
 
     def _on_failure(self, error: Exception) -> None:
         if self._closed:
             return
-        self.problem = self.encoder_problem = _to_clause(str(error))
+        self.problem = _to_clause(str(error))
+        if self.encoder is None and self.encoder_problem == _LOADING:
+            self.encoder_problem = self.problem
         self._messages.post_error(error)
         self.loaded.emit()
 
-    def replace_encoder(self, encoder: SiameseEncoder) -> None:
-        """Use an encoder that was trained here; the calibration shipped with the prior does not apply to it."""
-        if self.prior is not None:
-            metadata = self.prior.metadata | {"calibration": None}
-            self.prior = replace(self.prior, siamese_encoder=encoder, metadata=metadata)
-            self.encoder_problem = None
+    def replace_encoder(self, encoder: CalibratedEncoder) -> None:
+        """Use another encoder, such as one that was trained here."""
+        self.encoder, self.encoder_problem = encoder, None
 
     def close(self) -> None:
         """Wait for the loading thread and ignore its result."""

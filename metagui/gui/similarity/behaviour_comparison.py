@@ -11,7 +11,7 @@ from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.learning_queue import LearningJob
 from metagui.gui.similarity.comparison import BehaviourComparison
-from metagui.gui.similarity.similarity_controller import compute_step_fraction
+from metagui.gui.similarity.encoder_training import compute_step_fraction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -81,14 +81,18 @@ class BehaviourComparisonController(QObject):
                 work,
                 _ignore_progress,
                 store,
-                self._messages.post_error,
+                self._on_failure,
                 self._on_cancelled,
                 compute_step_fraction,
             )
         )
 
+    def _on_failure(self, error: Exception) -> None:
+        self._messages.post_error(error)
+        self.comparison_unavailable.emit(f"What the policies do could not be compared: {error}")
+
     def _on_cancelled(self) -> None:
-        self.comparison_unavailable.emit("What the policies do was not compared. Choose Acts again to start over.")
+        self.comparison_unavailable.emit("What the policies do was not compared. Choose Policies again to start over.")
 
 
 def _ignore_progress(_batch: list[Any]) -> None:

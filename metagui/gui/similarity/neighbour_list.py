@@ -1,166 +1,218 @@
-"""Ranked list of the tasks most similar to the selected one, with distances and verdicts."""
+"""Ranked list of the tasks most similar to the selected one: a table with a bar, a percentage and a verdict."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
+from metagui.gui.similarity.ranking_model import (
+    SIMILARITY_COLUMN,
+    TASK_COLUMN,
+    VERDICT_COLUMN,
+    RankedRow,
+    RankingModel,
+)
 from metagui.gui.theme.icons import make_pixmap
-from metagui.gui.theme.theme import scaled_font
-from metagui.gui.widgets.panel import make_muted_label
+from metagui.gui.widgets.eliding_label import ElidingLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
+    from PySide6.QtGui import QFocusEvent, QKeyEvent
+    from PySide6.QtWidgets import QStyleOptionViewItem
 
-    from metagui.gui.theme.colours import Colours
     from metagui.gui.theme.theme import Theme
 
-EMPTY_BAR_DISTANCE = 2.0
-"""Distance at which a bar is empty: the diameter of the unit sphere of embeddings."""
+ROW_HEIGHT_PX, SIMILARITY_BAR_HEIGHT_PX, ICON_PX = 26, 8, 16
+SIMILARITY_WIDTH_PX = 132
+PERCENTAGE_WIDTH_PX = 46
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-_VERDICT_WIDTH_PX = 84
-_VERDICTS = {"similar": ("success", "success"), "unsure": ("warning", "warning"), "new": ("info", "muted")}
+_GRADES = {"same": ("success", "success"), "kind": ("compare", "accent"), "different": ("info", "muted")}
+"""Icon and colour of every grade."""
 
 
-class RankedTask(Protocol):
-    """A task of the list, such as ``learning.similarity.similarity.Neighbour``."""
+class RankingDelegate(QStyledItemDelegate):
+    """Paints the cells: the task's name, a bar that grows with similarity beside its percentage, the verdict."""
 
-    @property
-    def task(self) -> str:
-        """Name of the task."""
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._theme = theme
 
-    @property
-    def distance(self) -> float:
-        """Distance to the selected task."""
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        """Return the size of a cell."""
+        return QSize(80, max(ROW_HEIGHT_PX, option.fontMetrics.height() + 8))
 
-    @property
-    def verdict(self) -> str:
-        """Verdict in one word (similar, unsure, new); empty if there is none."""
-
-
-class NeighbourRow(QWidget):
-    """One row: the task's name, a bar that grows with similarity, the distance and the verdict."""
-
-    clicked = Signal(str)
-    """Name of the task."""
-
-    def __init__(self, theme: Theme, neighbour: RankedTask, empty_bar_distance: float = EMPTY_BAR_DISTANCE) -> None:
-        super().__init__()
-        self._theme, self._neighbour, self._empty_bar_distance = theme, neighbour, empty_bar_distance
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setFixedHeight(28)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        text = ", ".join(filter(None, (neighbour.task, f"distance {neighbour.distance:.2f}", neighbour.verdict)))
-        self.setAccessibleName(text)
-        self.setToolTip(f"{text}. Click to see both demonstrations.")
-
-    def sizeHint(self) -> QSize:
-        """Return the size of one row."""
-        return QSize(320, 28)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Report the click."""
-        self.clicked.emit(self._neighbour.task)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Report Return as a click."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.clicked.emit(self._neighbour.task)
-        else:
-            super().keyPressEvent(event)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Paint name, bar, distance and verdict."""
-        painter = QPainter(self)
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Paint one cell."""
+        colours, area = self._theme.colours, QRectF(option.rect)
+        state = option.state
+        model = index.model()
+        assert isinstance(model, RankingModel)
+        row = model.rows[index.row()]
+        painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours, width = self._theme.colours, self.width()
-        if self.underMouse() or self.hasFocus():
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(colours.raised))
-            painter.drawRoundedRect(self.rect(), 6, 6)
-        bar_left = round((width - _VERDICT_WIDTH_PX) * 0.52)
-        self._paint_name(painter, QRectF(8, 0, bar_left - 16, 28), colours)
-        self._paint_bar(painter, QRectF(bar_left, 10, width - _VERDICT_WIDTH_PX - bar_left - 48, 8), colours)
-        painter.setPen(QColor(colours.muted))
-        left = width - _VERDICT_WIDTH_PX
-        painter.drawText(QRectF(left - 44, 0, 40, 28), _RIGHT, f"{self._neighbour.distance:.2f}")
-        self._paint_verdict(painter, QRectF(left + 4, 0, _VERDICT_WIDTH_PX - 8, 28), colours)
+        painter.setFont(option.font)
+        if state & QStyle.StateFlag.State_Selected:
+            painter.fillRect(area, QColor(colours.selection))
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.fillRect(area, QColor(colours.raised))
+        inside = area.adjusted(8, 0, -4, 0)
+        if index.column() == TASK_COLUMN:
+            self._paint_text(painter, inside, row.task, colours.text)
+        elif index.column() == SIMILARITY_COLUMN:
+            self._paint_similarity(painter, inside, row)
+        elif row.grade:
+            name, tint = _GRADES[row.grade]
+            colour = getattr(colours, tint)
+            top = round(area.center().y() - ICON_PX / 2)
+            painter.drawPixmap(
+                round(inside.x()), top, make_pixmap(name, colour, ICON_PX, painter.device().devicePixelRatioF())
+            )
+            self._paint_text(painter, inside.adjusted(ICON_PX + 6, 0, 0, 0), row.words, colours.text)
+        painter.restore()
 
-    def _paint_name(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
-        painter.setPen(QColor(colours.text))
-        shown = painter.fontMetrics().elidedText(self._neighbour.task, Qt.TextElideMode.ElideRight, int(area.width()))
+    def _paint_text(self, painter: QPainter, area: QRectF, text: str, colour: str) -> None:
+        painter.setPen(QColor(colour))
+        shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, int(area.width()))
         painter.drawText(area, _LEFT, shown)
 
-    def _paint_bar(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
+    def _paint_similarity(self, painter: QPainter, area: QRectF, row: RankedRow) -> None:
+        colours = self._theme.colours
+        width = area.width() - PERCENTAGE_WIDTH_PX
+        bar = QRectF(
+            area.x(), area.center().y() - SIMILARITY_BAR_HEIGHT_PX / 2, max(width, 0.0), SIMILARITY_BAR_HEIGHT_PX
+        )
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(colours.raised))
-        painter.drawRoundedRect(area, 4, 4)
-        similarity = max(0.0, 1.0 - self._neighbour.distance / self._empty_bar_distance)
+        painter.setBrush(QColor(colours.border))
+        painter.drawRoundedRect(bar, 4, 4)
         painter.setBrush(QColor(colours.accent))
-        painter.drawRoundedRect(QRectF(area.x(), area.y(), max(8.0, area.width() * similarity), area.height()), 4, 4)
-
-    def _paint_verdict(self, painter: QPainter, area: QRectF, colours: Colours) -> None:
-        verdict = self._neighbour.verdict
-        if verdict not in _VERDICTS:
-            return
-        name, tint = _VERDICTS[verdict]
-        colour = getattr(colours, tint)
-        painter.drawPixmap(round(area.x()), 6, make_pixmap(name, colour, 16, self.devicePixelRatioF()))
-        painter.setPen(QColor(colour))
-        painter.setFont(scaled_font(0.92))
-        painter.drawText(area.adjusted(20, 0, 0, 0), _LEFT, verdict)
+        painter.drawRoundedRect(QRectF(bar.x(), bar.y(), bar.width() * row.similarity, bar.height()), 4, 4)
+        painter.setPen(QColor(colours.muted))
+        painter.drawText(area, _RIGHT, f"{row.similarity:.0%}")
 
 
-class NeighbourList(QScrollArea):
-    """The rows, nearest first, under a sentence with the name of the selected task."""
+class RankingTable(QTableView):
+    """The table; Return and a click choose a row, the arrow keys mark one."""
 
-    task_chosen = Signal(str)
-    """Name of a clicked task."""
+    row_chosen = Signal(str)
+    """Name of the task of a row that was clicked, or on which Return was pressed."""
+    row_marked = Signal(str)
+    """Name of the task of the current row."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self._theme = theme
-        self.setWidgetResizable(True)
-        self.setAccessibleName("Ranked neighbours")
+        self.ranking = RankingModel()
+        self.setModel(self.ranking)
+        self.setItemDelegate(RankingDelegate(theme, self))
+        self.setAccessibleName("Tasks ranked by similarity")
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setTabKeyNavigation(False)
+        self.setMouseTracking(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        inside = QWidget()
-        self._rows = QVBoxLayout(inside)
-        self._rows.setContentsMargins(0, 0, 8, 0)
-        self._rows.setSpacing(2)
-        self.setWidget(inside)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT_PX)
+        self._set_columns(self.horizontalHeader())
+        self.clicked.connect(self._on_clicked)
 
-    def show_neighbours(
-        self,
-        sentence: str,
-        neighbours: Sequence[RankedTask],
-        footnote: str = "",
-        empty_bar_distance: float = EMPTY_BAR_DISTANCE,
+    def _set_columns(self, header: QHeaderView) -> None:
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(_LEFT)
+        header.setSectionsClickable(False)
+        header.setSectionResizeMode(TASK_COLUMN, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(SIMILARITY_COLUMN, QHeaderView.ResizeMode.Fixed)
+        header.setSectionResizeMode(VERDICT_COLUMN, QHeaderView.ResizeMode.Stretch)
+        header.resizeSection(SIMILARITY_COLUMN, SIMILARITY_WIDTH_PX)
+
+    def currentChanged(
+        self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex
     ) -> None:
-        """Replace the list; a bar is empty at the distance ``empty_bar_distance``."""
-        while self._rows.count():
-            item = self._rows.takeAt(0)
-            widget = item.widget() if item is not None else None
-            if widget is not None:
-                widget.deleteLater()
-        self._rows.addWidget(_make_sentence_label(sentence))
-        for neighbour in neighbours:
-            row = NeighbourRow(self._theme, neighbour, empty_bar_distance)
-            row.clicked.connect(self.task_chosen)
-            self._rows.addWidget(row)
-        if footnote:
-            self._rows.addWidget(_make_sentence_label(footnote))
-        self._rows.addStretch(1)
+        """Report the row that became the current one."""
+        super().currentChanged(current, previous)
+        if current.isValid():
+            self.row_marked.emit(self.ranking.rows[current.row()].task)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Make the first row the current one when the focus arrives by the keyboard."""
+        super().focusInEvent(event)
+        if not self.currentIndex().isValid() and event.reason() != Qt.FocusReason.MouseFocusReason:
+            self.setCurrentIndex(self.ranking.index(0, 0))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Choose the current row by Return."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            self._on_clicked(self.currentIndex())
+        else:
+            super().keyPressEvent(event)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        self.row_chosen.emit(self.ranking.rows[index.row()].task)
+
+    def mark(self, task: str | None) -> None:
+        """Make a task's row the current one, without a signal; None and unknown tasks clear it."""
+        row = self.ranking.find_row(task)
+        blocked = self.blockSignals(True)
+        flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        if row < 0:
+            self.clearSelection()
+            self.setCurrentIndex(QModelIndex())
+        else:
+            self.selectionModel().setCurrentIndex(self.ranking.index(row, 0), flags)
+            self.scrollTo(self.ranking.index(row, 0))
+        self.blockSignals(blocked)
 
 
-def _make_sentence_label(text: str) -> QWidget:
-    out = make_muted_label(text)
-    out.setWordWrap(True)
-    out.setContentsMargins(8, 0, 0, 4)
-    return out
+class NeighbourList(QWidget):
+    """The table under a sentence with the name of the selected task, and a footnote."""
+
+    task_chosen = Signal(str)
+    """Name of a chosen task."""
+    task_marked = Signal(str)
+    """Name of the task of the current row."""
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.table = RankingTable(theme)
+        self._sentence, self._footnote = ElidingLabel(), ElidingLabel()
+        for label in (self._sentence, self._footnote):
+            label.setObjectName("muted")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self._sentence)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self._footnote)
+        self.table.row_chosen.connect(self.task_chosen)
+        self.table.row_marked.connect(self.task_marked)
+        theme.changed.connect(self.table.viewport().update)
+
+    def show_rows(self, sentence: str, rows: Sequence[RankedRow], footnote: str = "") -> None:
+        """Replace the list; the marked task stays marked."""
+        current = self.table.currentIndex()
+        marked = self.table.ranking.rows[current.row()].task if current.isValid() else None
+        self._sentence.set_full_text(sentence)
+        self._footnote.set_full_text(footnote)
+        self._footnote.setVisible(bool(footnote))
+        has_verdicts = any(row.words for row in rows)
+        self.table.setColumnHidden(VERDICT_COLUMN, not has_verdicts)
+        self.table.horizontalHeader().setVisible(bool(rows))
+        self.table.ranking.show_rows(rows)
+        self.table.mark(marked)

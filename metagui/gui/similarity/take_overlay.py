@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from metagui.gui.theme.icons import make_icon
+from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.plot import LineSwatch, Plot, add_curve, make_pen
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class TakeOverlay(QWidget):
         self._swatches = (LineSwatch(make_pen("#000000")), LineSwatch(make_pen("#000000")))
         self._top_view = PathPlot(theme, "Paths seen from above", "to the right, cm", "forward, cm", True)
         self._height_plot = PathPlot(theme, "Height against progress", "progress, %", "height, cm", False)
+        self.verdict_label = ElidingLabel(max_lines=2)
         self._back_button = QPushButton()
         self._back_button.setObjectName("flat")
         self._back_button.setText("Back")
@@ -78,6 +80,7 @@ class TakeOverlay(QWidget):
         top = QHBoxLayout()
         top.addWidget(self._back_button)
         top.addLayout(names, 1)
+        top.addWidget(self.verdict_label, 1)
         plots = QHBoxLayout()
         plots.addWidget(self._top_view, 1)
         plots.addWidget(self._height_plot, 1)
@@ -87,8 +90,9 @@ class TakeOverlay(QWidget):
         layout.addLayout(top)
         layout.addLayout(plots, 1)
 
-    def show_pair(self, first: Demonstration, second: Demonstration) -> None:
-        """Overlay two takes."""
+    def show_pair(self, first: Demonstration, second: Demonstration, verdict: str = "") -> None:
+        """Overlay two takes, with the verdict on their tasks in words."""
+        self.verdict_label.set_full_text(verdict[:1].upper() + verdict[1:])
         for label, take in zip(self._name_labels, (first, second), strict=True):
             label.setText(f"{take.task}, take {take.name}")
         pair = (first, second)

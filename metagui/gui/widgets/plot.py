@@ -58,8 +58,8 @@ def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
 class Plot(pg.PlotWidget):  # type: ignore[misc]
     """A plot that follows the theme; subclasses recolour their curves in ``recolour``."""
 
-    def __init__(self, theme: Theme, name: str, log: bool = False) -> None:
-        super().__init__(axisItems={"left": LogAxis("left")} if log else None)
+    def __init__(self, theme: Theme, name: str, log: bool = False, axes: dict[str, pg.AxisItem] | None = None) -> None:
+        super().__init__(axisItems={"left": LogAxis("left")} if log else axes)
         self.theme = theme
         self._labels: dict[str, str] = {}
         self.setAccessibleName(name)

@@ -119,7 +119,8 @@ class ActionSlots(QObject):
             {
                 "adapt": learning.adaptation.adapt_selected_task,
                 "compare": learning.similarity.compare_takes,
-                "train": learning.similarity.train_encoder,
+                "train": learning.encoder_training.train,
+                "shipped_encoder": learning.encoder_training.use_shipped_encoder,
                 "stop_learning": learning.queue.stop,
                 "cancel_learning": learning.queue.cancel,
             }

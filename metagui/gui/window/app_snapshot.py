@@ -33,6 +33,7 @@ def take_snapshot(
         has_policy=row is not None and row.has_policy,
         prior_problem=prior.problem,
         encoder_problem=prior.encoder_problem,
+        own_encoder=prior.encoder is not None and prior.encoder.is_own,
         undo_text=undo_stack.undoText() or None,
         redo_text=undo_stack.redoText() or None,
         newest_take=recording.controller.newest_take,

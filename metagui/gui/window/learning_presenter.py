@@ -9,6 +9,8 @@ from PySide6.QtCore import QObject
 from metagui.gui.core.app_state import AppSnapshot, LearningActivity
 from metagui.gui.learning.adaptation_controller import IGNORES_DEMONSTRATIONS_TEXT
 from metagui.gui.learning.loss_curves import LossCurves
+from metagui.gui.similarity.ranking_model import RankedRow
+from metagui.learning.similarity.similarity import describe_verdict
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import TakeKey
@@ -33,6 +35,7 @@ class LearningPresenter(QObject):
         self._wanted_pair: tuple[TakeKey, TakeKey] | None = None
         similarity.pair_chosen.connect(self._show_pair)
         similarity.measure_chosen.connect(self._show_measure)
+        similarity.take_chosen.connect(session.state.select)
         self._connect_learning(session.learning)
         session.library.take_loaded.connect(self._on_take_loaded)
         session.library.tasks_changed.connect(self._show_neighbours)
@@ -43,7 +46,8 @@ class LearningPresenter(QObject):
         learning.adaptation.adaptation_progressed.connect(self._losses.append_steps)
         learning.adaptation.policy_adapted.connect(self._show_adapted)
         learning.similarity.comparison_changed.connect(self._show_comparison)
-        learning.similarity.training_progressed.connect(self._show_training)
+        learning.similarity.progressed.connect(self._show_progress)
+        learning.encoder_training.training_progressed.connect(self._show_training)
         learning.behaviours.comparison_changed.connect(self._show_behaviour)
         learning.behaviours.comparison_unavailable.connect(self._similarity.show_empty)
 
@@ -111,6 +115,11 @@ class LearningPresenter(QObject):
         elif s.task_count < 2:
             self._similarity.show_empty("Similarity compares tasks: record a second one.")
 
+    def _show_progress(self, done: int, count: int) -> None:
+        """Show how many takes have been read, until there is something to compare."""
+        if done < count and not len(self._learning.similarity.comparison) and not self._similarity.shows_behaviour:
+            self._similarity.show_empty(f"Comparing your takes: {done} of {count}.")
+
     def _show_comparison(self, newest: TakeKey | None) -> None:
         self._similarity.show_comparison(self._learning.similarity.comparison, newest)
         self._show_neighbours()
@@ -132,7 +141,8 @@ class LearningPresenter(QObject):
         if self._similarity.shows_behaviour:
             self._show_behaviour()
             return
-        found, basis = self._learning.similarity.rank_neighbours(task) if task else ([], "")
+        ranked, basis = self._learning.similarity.rank_neighbours(task) if task else ([], "")
+        found = [RankedRow.from_neighbour(each) for each in ranked]
         prompt = "Choose a task in the list to see which others are similar."
         if task and not found:
             task, prompt = None, f"“{task}” has no take that could be compared yet."
@@ -157,4 +167,5 @@ class LearningPresenter(QObject):
         first, second = (self._library.request_take(key) for key in self._wanted_pair)
         if first is not None and second is not None:
             self._wanted_pair = None
-            self._similarity.show_pair(first, second)
+            judged = self._learning.similarity.comparison.judge_pair(first.task, second.task)
+            self._similarity.show_pair(first, second, describe_verdict(judged.verdict) if judged else "")

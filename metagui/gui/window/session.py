@@ -58,6 +58,7 @@ class Session(QObject):
         library.take_loaded.connect(self.state.report_take_loaded)
         learning.queue.state_changed.connect(self.state.refresh)
         learning.prior.loaded.connect(self._on_prior_loaded)
+        learning.encoder_training.encoder_changed.connect(self._on_encoder_changed)
         recording.controller.take_saved.connect(self._on_take_saved)
         recording.controller.save_failed.connect(recording.recovery.find_recordings)
 
@@ -123,6 +124,10 @@ class Session(QObject):
         self.state.refresh()
         learning.similarity.compare_takes()
 
+    def _on_encoder_changed(self) -> None:
+        self.state.refresh()
+        self.learning.similarity.compare_takes()
+
     def _on_arm_activity_changed(self, activity: ArmActivity) -> None:
         arm, teaching = self.arm, self.teaching
         if activity is not self.state.activity:
@@ -148,14 +153,11 @@ class Session(QObject):
     # Library
 
     def _on_tasks_changed(self) -> None:
-        recording, learning, snapshot = self.recording, self.learning, self.state.snapshot
+        recording, snapshot = self.recording, self.state.snapshot
         if snapshot.task and self.library.find_task(snapshot.task) is None:
             self.state.select(None, None)
         recording.controller.forget_removed_take()
-        learning.similarity.remove_missing_takes()
         self.state.refresh()
-        if not len(learning.similarity.comparison):  # the prior may have been loaded before the list of takes
-            learning.similarity.compare_takes()
 
     def _on_take_saved(self, take: Demonstration) -> None:
         """Embed a saved take, then report how it compares with the others of its task."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metagui.gui.recording.recording_controller import RecordingController
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
+    from metagui.gui.similarity.encoder_training import EncoderTraining
     from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
@@ -57,6 +58,7 @@ class LearningParts:
     queue: LearningQueue
     prior: PriorStore
     similarity: SimilarityController
+    encoder_training: EncoderTraining
     behaviours: BehaviourComparisonController
     adaptation: AdaptationController
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MENU_ACTIONS = (
-    "undo", "redo", "", "new_task", "rename", "delete", "folder", "import", "export", "", "train", "compare", "",
+    "undo", "redo", "", "new_task", "rename", "delete", "folder", "import", "export", "",
+    "train", "shipped_encoder", "compare", "",
     "calibrate", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
 THEME_CHOICES = ("system", "light", "dark")

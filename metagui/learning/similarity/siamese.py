@@ -3,53 +3,39 @@
     L = y d² + (1 − y) max(0, m − d)²,     d = ‖f(a) − f(b)‖,   y = 1 for two takes of one task, else 0
 
 f is one network, applied to both takes; its outputs are scaled to length one, so that d is in [0, 2]; m = 1. All pairs
-of a batch of P tasks x K takes are used; negative pairs are averaged over those within the margin. One convolution over
-time is shared by all objects, and the objects' summaries are concatenated in the scene's order. A second small network
-reads every pair of objects as they are at the end: where an object was put distinguishes many tasks, to the millimetre,
-and by then the tool has left.
+of a batch of P tasks x K takes are used; negative pairs are averaged over those within the margin. The loss is applied
+three times: to the task embedding, with y = 1 for the same task; to the embedding of motion, with y = 1 for the same
+motion, whatever the objects; and to that of objects, with y = 1 for the same objects, whatever the motion.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from metagui.learning.policy.feature_layout import COARSE_SCALE_M, FINE_SCALE_M, FINEST_SCALE_M
-from metagui.learning.similarity.batch_sampler import BatchSampler, BatchSettings, augment, group_by_label
-from metagui.learning.similarity.trajectory import (
-    CONTACT_CHANNELS,
-    GLOBAL_CHANNELS,
-    HEIGHT_CHANNEL,
-    MOVED_CHANNELS,
-    OBJECT_CHANNELS,
-    OFFSET_CHANNELS,
-    Trajectories,
-    concatenate_trajectories,
-    resample_takes,
-)
-from metagui.learning.torch_utils.functional_mlp import Params, init_mlp, linear, mlp
+from metagui.learning.similarity.batch_sampler import BatchSampler, BatchSettings, augment
+from metagui.learning.similarity.embeddings import Embeddings
+from metagui.learning.similarity.siamese_network import SiameseEncoder, forward, make_codes
+from metagui.learning.similarity.task_labels import TaskLabels
+from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories, resample_takes
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.learning.policy.feature_layout import Array
 
 CONTRASTIVE_MARGIN = 1.0
 """Margin m of the loss."""
-PAIR_FEATURES, PAIR_SUMMARY_SIZE = 21, 8
-"""Number of input features of a pair of objects, and the size of its summary."""
-PLACEMENT_FEATURES, MOVED_OBJECT_SHARPNESS = 13, 20.0
-"""Number of features of the object that was put somewhere, and the gain of its softmax selection, per 0.1 m."""
-FINE_GAIN, FINEST_GAIN = COARSE_SCALE_M / FINE_SCALE_M, COARSE_SCALE_M / FINEST_SCALE_M
-"""Gains for the finer scales of lengths in 0.1 m."""
-END_POINTS = 2
-"""Number of points averaged for the end of a take."""
+UNKNOWN = -1
+"""Number of a label that is not known."""
 
 
 class SiameseError(Exception):
@@ -60,14 +46,20 @@ class SiameseError(Exception):
 class SiameseSettings(BatchSettings):
     """Hyperparameters of training, with the composition of a batch."""
 
-    steps: int = 3000
+    steps: int = 2400
     """Number of gradient steps."""
     lr: float = 1.5e-3
     """Initial step size of Adam; a cosine schedule lowers it to 0."""
+    factor_weight: float = 0.5
+    """Weight of the losses of motion and of objects; the weight of the task's is 1."""
     seed: int = 0
     """Seed of the initial weights and the batches."""
     report_every: int = 20
     """Number of steps between two progress records."""
+
+    def compute_lr(self, step: int) -> float:
+        """Return the step size at a step."""
+        return self.lr * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
 @dataclass(frozen=True)
@@ -83,68 +75,16 @@ class SiameseStep:
     """(n,) distances of pairs of different tasks."""
 
 
-@dataclass(frozen=True)
-class SiameseEncoder:
-    """The network f: sizes and parameters."""
-
-    params: Params = field(default_factory=dict)
-    """Parameters by name; empty if untrained."""
-    width: int = 48
-    """Number of channels of the convolutions."""
-    object_summary_size: int = 24
-    """Size of the summary of one object."""
-    embedding_size: int = 24
-    """Size of an embedding."""
-
-    def initialise(self, object_count: int, seed: int) -> SiameseEncoder:
-        """Return an untrained network for a number of objects."""
-        generator = torch.Generator().manual_seed(seed)
-        channels, w = OBJECT_CHANNELS + GLOBAL_CHANNELS, self.width
-        params = init_mlp("conv", (5 * channels, w), generator) | init_mlp("deep", (5 * w, w), generator)
-        params |= init_mlp("anchor", (2 * w + 2 * channels, 2 * w, self.object_summary_size), generator)
-        params |= init_mlp("pair", (PAIR_FEATURES, 2 * PAIR_SUMMARY_SIZE, PAIR_SUMMARY_SIZE), generator)
-        summaries = (
-            object_count * self.object_summary_size
-            + object_count * object_count * PAIR_SUMMARY_SIZE
-            + PLACEMENT_FEATURES
-        )
-        params |= init_mlp("head", (summaries + 1, 2 * w, self.embedding_size), generator)
-        return SiameseEncoder(params, w, self.object_summary_size, self.embedding_size)
-
-    @property
-    def is_trained(self) -> bool:
-        """True if there are parameters."""
-        return bool(self.params)
-
-
-def forward(
-    params: Params, object_channels: torch.Tensor, global_channels: torch.Tensor, log_durations: torch.Tensor
-) -> torch.Tensor:
-    """Return embeddings (n, embedding_size) of length one; shapes as in ``Trajectories``."""
-    takes, points, count, _ = object_channels.shape
-    shared = global_channels.unsqueeze(2).expand(-1, -1, count, -1)
-    x = torch.cat([object_channels, shared], -1).permute(0, 2, 1, 3).reshape(takes * count, points, -1)
-    ends = torch.cat([x[:, 0], x[:, -1]], -1)
-    x = torch.relu(_convolve(params, "conv", x))
-    x = torch.relu(_convolve(params, "deep", x))
-    pooled = torch.cat([x.mean(1), x.amax(1), ends], -1)
-    objects = torch.relu(mlp(params, "anchor", pooled, 2)).reshape(takes, -1)
-    pairs = torch.relu(mlp(params, "pair", _pair_features(object_channels, global_channels), 2)).flatten(1)
-    summaries = torch.cat([objects, pairs, _placement_features(object_channels)], -1)
-    out = mlp(params, "head", torch.cat([summaries, log_durations.unsqueeze(-1) * 0.3], -1), 2)
-    return torch.nn.functional.normalize(out, dim=-1)
-
-
 def contrastive_loss(
     distances: torch.Tensor, is_positive: torch.Tensor, margin: float = CONTRASTIVE_MARGIN
 ) -> torch.Tensor:
     """Return mean d² of positive pairs plus mean max(0, m − d)² of negative pairs within the margin.
 
-    ``distances`` (n,) and ``is_positive`` (n,), true for pairs of the same task.
+    ``distances`` (n,) and ``is_positive`` (n,), true for pairs of the same task. A kind of pair that is missing adds 0.
     """
     within_margin = torch.relu(margin - distances[~is_positive])
     negative_loss = within_margin.square().sum() / (within_margin > 0).sum().clamp_min(1)
-    return distances[is_positive].square().mean() + negative_loss
+    return distances[is_positive].square().sum() / is_positive.sum().clamp_min(1) + negative_loss
 
 
 def train(
@@ -152,50 +92,68 @@ def train(
     settings: SiameseSettings | None = None,
     initial_encoder: SiameseEncoder | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    group_labels: Mapping[str, str] | None = None,
+    labels: Mapping[str, TaskLabels] | None = None,
 ) -> Generator[SiameseStep, None, SiameseEncoder]:
     """Train on every task's takes, from ``initial_encoder`` if it is trained.
 
-    Tasks with one take are negatives only. Tasks with the same label in ``group_labels`` are drawn into batches
-    together. Raises SiameseError if there are not
-    two tasks, or no task has two takes.
+    Tasks with one take are negatives only. Motion and objects are learnt from tasks with ``labels``. Raises
+    SiameseError if there are not two tasks, or no task has two takes.
     """
     use_single_thread()
     settings = settings or SiameseSettings()
-    data, sampler, encoder = _prepare_training(takes, settings, initial_encoder, group_labels or {})
+    tasks = {name: each for name, each in takes.items() if len(each)}
+    _check_tasks(tasks)
+    numbers = _number_labels([(labels or {}).get(name, TaskLabels(name, None, None)) for name in tasks])
+    data = concatenate_trajectories(list(tasks.values()))
+    start = initial_encoder or SiameseEncoder()
+    encoder = start if start.is_trained else SiameseEncoder().initialise(settings.seed)
+    sampler = BatchSampler([len(each) for each in tasks.values()], numbers[:, 1:], settings)
     params = {name: tensor.clone().requires_grad_() for name, tensor in encoder.params.items()}
-    optimiser = torch.optim.Adam(params.values(), lr=settings.lr)
-    rng = np.random.default_rng(settings.seed)
+    optimiser, rng = torch.optim.Adam(params.values(), lr=settings.lr), np.random.default_rng(settings.seed)
     for step in range(settings.steps):
         if should_stop():
             break
-        rows, labels = sampler.sample(rng)
-        embeddings = forward(params, *_to_tensors(augment(data[rows], rng)))
-        sampler.update(embeddings.detach().numpy(), labels)
-        distances, is_positive = pair_distances(embeddings, torch.from_numpy(labels))
-        loss = contrastive_loss(distances, is_positive)
-        optimiser.param_groups[0]["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
+        rows, drawn = sampler.sample(rng)
+        batch = augment(data[rows], rng)
+        factors = forward(params, *_to_tensors(batch, rng))
+        sampler.update(factors, drawn)
+        loss, distances, is_positive = _compute_loss(factors, torch.from_numpy(numbers[drawn]), settings.factor_weight)
+        optimiser.param_groups[0]["lr"] = settings.compute_lr(step)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(params.values(), 1.0)
         optimiser.step()
         if (step + 1) % settings.report_every == 0 or step + 1 == settings.steps:
-            d = distances.detach()
-            positive, negative = d[is_positive].numpy(), d[~is_positive].numpy()
-            yield SiameseStep(step + 1, settings.steps, float(loss.detach()), positive, negative)
-    frozen = {name: tensor.detach() for name, tensor in params.items()}
-    return SiameseEncoder(frozen, encoder.width, encoder.object_summary_size, encoder.embedding_size)
+            d, y = distances.detach().numpy(), is_positive.numpy()
+            yield SiameseStep(step + 1, settings.steps, float(loss.detach()), d[y], d[~y])
+    return SiameseEncoder({name: tensor.detach() for name, tensor in params.items()}, *encoder.sizes)
 
 
-def pair_distances(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the distances of all pairs (n,), and whether each pair is of the same task (n,)."""
+def _compute_loss(
+    factors: tuple[torch.Tensor, torch.Tensor, torch.Tensor], labels: torch.Tensor, factor_weight: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the loss, and the distances (n,) of all pairs of takes with whether they show the same task (n,).
+
+    ``labels`` (takes, 3) are the numbers of task, motion and objects.
+    """
+    motion, numbers, objects = factors
     i, j = torch.triu_indices(len(labels), len(labels), 1)
-    squared = (embeddings[i] - embeddings[j]).square().sum(-1)
-    return torch.sqrt(squared + 1e-8), labels[i] == labels[j]
+    same = labels[i] == labels[j]
+    known = (labels[i] != UNKNOWN) & (labels[j] != UNKNOWN) | same[:, :1]
+    same = same | same[:, :1]
+    squared = [(each[i] - each[j]).square().sum(-1) for each in (motion, numbers, objects)]
+    task, of_motion, of_objects = (
+        torch.sqrt(each + 1e-8) for each in ((squared[1] + squared[2]) / 2, squared[0], squared[2])
+    )
+    loss = contrastive_loss(task, same[:, 0])
+    for column, distances in ((1, of_motion), (2, of_objects)):
+        kept = known[:, column]
+        loss = loss + factor_weight * contrastive_loss(distances[kept], same[kept, column])
+    return loss, task, same[:, 0]
 
 
-def embed(encoder: SiameseEncoder, takes: Sequence[Demonstration] | Trajectories) -> Array:
-    """Return the embeddings (n, embedding_size) of takes.
+def embed(encoder: SiameseEncoder, takes: Sequence[Demonstration] | Trajectories) -> Embeddings:
+    """Return the embeddings of takes.
 
     Raises SiameseError if the encoder is not trained.
     """
@@ -203,80 +161,34 @@ def embed(encoder: SiameseEncoder, takes: Sequence[Demonstration] | Trajectories
         raise SiameseError("The encoder is not trained yet, so distances have no meaning. Train it first.")
     trajectories = takes if isinstance(takes, Trajectories) else resample_takes(takes)
     with torch.no_grad():
-        return np.asarray(forward(encoder.params, *_to_tensors(trajectories)).numpy())
+        factors = forward(encoder.params, *_to_tensors(trajectories))
+    return Embeddings(*(each.numpy() for each in factors))
 
 
-def _prepare_training(
-    takes: Mapping[str, Trajectories],
-    settings: SiameseSettings,
-    initial_encoder: SiameseEncoder | None,
-    group_labels: Mapping[str, str],
-) -> tuple[Trajectories, BatchSampler, SiameseEncoder]:
-    """Return all takes, the sampler of their batches and the encoder to start from. Raises SiameseError."""
-    tasks = [task for task in takes.values() if len(task)]
-    if len(tasks) < 2 or all(len(task) < 2 for task in tasks):
+def _check_tasks(tasks: Mapping[str, Trajectories]) -> None:
+    """Raise SiameseError if nothing can be learnt from these tasks."""
+    if len(tasks) < 2 or all(len(task) < 2 for task in tasks.values()):
         raise SiameseError(
             "An encoder needs two tasks or more, at least one of them with two takes. Nothing was changed; record more."
         )
-    groups = group_by_label([group_labels.get(name, name) for name, task in takes.items() if len(task)])
-    data = concatenate_trajectories(tasks)
-    encoder = (
-        initial_encoder
-        if initial_encoder and initial_encoder.is_trained
-        else SiameseEncoder().initialise(data.object_channels.shape[2], settings.seed)
-    )
-    return data, BatchSampler([len(task) for task in tasks], groups, settings, encoder.embedding_size), encoder
 
 
-def _pair_features(object_channels: torch.Tensor, global_channels: torch.Tensor) -> torch.Tensor:
-    """Return the features of every pair of objects at the end, (n, A, A, PAIR_FEATURES).
-
-    Position of the second relative to the first (of an object and itself: of the object relative to the tool) at three
-    scales; displacement, held and touched of each; height of the tool; whether both are the same object.
-    """
-    count = object_channels.shape[2]
-    last = object_channels[:, -END_POINTS:].mean(1)
-    offset, moved = last[..., OFFSET_CHANNELS], last[..., MOVED_CHANNELS] * FINE_GAIN
-    same = torch.eye(count).view(1, count, count, 1)
-    between = offset.unsqueeze(1) - offset.unsqueeze(2) * (1 - same)
-    contact = object_channels[..., CONTACT_CHANNELS].amax(1)
-    each = torch.cat([moved, contact], -1)
-    first, second = each.unsqueeze(2).expand(-1, -1, count, -1), each.unsqueeze(1).expand(-1, count, -1, -1)
-    height = (global_channels[:, -END_POINTS:, HEIGHT_CHANNEL].mean(1) * FINE_GAIN).view(-1, 1, 1, 1)
-    is_same = same.expand(len(object_channels), -1, -1, -1)
-    scales = (between, (between * FINE_GAIN).clamp(-3.0, 3.0), torch.tanh(between * FINEST_GAIN))
-    return torch.cat([*scales, first, second, height.expand(-1, count, count, -1), is_same], -1)
+def _number_labels(labels: Sequence[TaskLabels]) -> NDArray[np.int64]:
+    """Return the labels of the tasks as numbers, (tasks, 3); UNKNOWN where a label is None."""
+    columns = []
+    for column in zip(*labels, strict=True):
+        known = sorted({label for label in column if label is not None})
+        number = {label: index for index, label in enumerate(known)}
+        columns.append([UNKNOWN if label is None else number[label] for label in column])
+    return np.array(columns, dtype=np.int64).T
 
 
-def _placement_features(object_channels: torch.Tensor) -> torch.Tensor:
-    """Return the final placement of the object that moved most, (n, PLACEMENT_FEATURES).
-
-    Its position is relative to the nearest object. The features are the same for all objects, so that all tasks teach
-    what a millimetre means.
-    """
-    count = object_channels.shape[2]
-    last = object_channels[:, -END_POINTS:].mean(1)
-    offset, moved = last[..., OFFSET_CHANNELS], last[..., MOVED_CHANNELS]
-    distance = moved.norm(dim=-1)
-    subject = torch.softmax(MOVED_OBJECT_SHARPNESS * distance, -1)
-    between = offset.unsqueeze(1) - offset.unsqueeze(2)  # (n, A, A, 3): the second relative to the first
-    near = torch.softmax(-MOVED_OBJECT_SHARPNESS * between.norm(dim=-1) - 1e3 * torch.eye(count), -1)
-    placement = torch.einsum("na,nab,nabf->nf", subject, near, between)
-    displacement = torch.einsum("na,naf->nf", subject, moved) * FINE_GAIN
-    gate = torch.tanh(distance.amax(-1, keepdim=True) * FINE_GAIN)
-    scales = (placement, (placement * FINE_GAIN).clamp(-3.0, 3.0), torch.tanh(placement * FINEST_GAIN), displacement)
-    return torch.cat([torch.cat(scales, -1) * gate, gate], -1)
-
-
-def _convolve(params: Params, name: str, x: torch.Tensor) -> torch.Tensor:
-    """Convolve (n, T, channels) over windows of five points with stride two."""
-    windows = x.unfold(1, 5, 2).flatten(2)
-    return linear(windows, params[f"{name}.0.weight"], params[f"{name}.0.bias"])
-
-
-def _to_tensors(trajectories: Trajectories) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _to_tensors(
+    trajectories: Trajectories, rng: np.random.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return channels and codes; with ``rng``, the codes are new ones."""
     return (
         torch.from_numpy(trajectories.object_channels),
         torch.from_numpy(trajectories.global_channels),
-        torch.from_numpy(trajectories.log_durations),
+        torch.from_numpy(make_codes(trajectories.identities, rng)),
     )

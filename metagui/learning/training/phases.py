@@ -15,7 +15,6 @@ from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaState
 from metagui.learning.policy.dataset import program_name
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
-from metagui.learning.similarity.siamese import SiameseSettings
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 
 if TYPE_CHECKING:
@@ -62,8 +61,6 @@ class TrainingSettings:
         default_factory=lambda: MetaSettings(steps=2_500, inner_steps=0, lr=1.5e-3, report_every=50)
     )
     """Multi-task pretraining of the baseline."""
-    siamese: SiameseSettings = field(default_factory=SiameseSettings)
-    """Training of the encoder for task similarity."""
     encoder_sampling: SamplingSettings = field(
         default_factory=lambda: SamplingSettings(
             8, support=128, encoder_points=64, query=160, conditioning_dropout=0.25, zone_as_cube_fraction=0.2

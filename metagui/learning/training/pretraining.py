@@ -1,4 +1,4 @@
-"""Makes a prior: meta-trains the policy, and trains the multi-task baseline and the Siamese encoder.
+"""Makes a prior: meta-trains the policy, and trains the multi-task baseline.
 
 The policy's phases are sequential: encoder and policy without inner steps; the same again, round by round, with
 corrections of policies' errors (DAgger); then inner steps on all data. With a checkpoint folder, a killed run continues
@@ -54,9 +54,9 @@ def train_prior(
 
     ``checkpoint`` is a folder from which a killed run continues. On ``programs``, those that the takes show, policies
     run to be corrected. ``workers`` processes run them and compute the gradients, one per core if None. If
-    ``data_folder`` contains the ``data`` and there is more than one worker, baseline and Siamese encoder are trained in
-    a process of their own; the prior depends on neither. From a ``start``, the first phase is left out, and both are
-    taken from it. Raises DatasetError, StateFileError, WorkerProcessError.
+    ``data_folder`` contains the ``data`` and there is more than one worker, the baseline is trained in a process of its
+    own; the policy does not depend on it. From a ``start``, the first phase is left out, and the baseline is taken from
+    it. Raises DatasetError, StateFileError, WorkerProcessError.
     """
     settings, workers = settings or TrainingSettings(), workers or os.cpu_count() or 1
     phases = PhaseRunner(data.decisions, settings, checkpoint, should_stop, workers, data.people)
@@ -123,7 +123,7 @@ class _PolicyTraining:
 
     def build_prior(self, final: MetaState, auxiliary: AuxiliaryModels, metadata: dict[str, Any]) -> Prior:
         """Return the prior with its metadata."""
-        calibration, meta = auxiliary.calibration, final.meta.detached_copy()
+        meta = final.meta.detached_copy()
         if self.start is not None:
             meta = self.start.meta.interpolate(meta, self.settings.continued_weight)
         about = {
@@ -135,13 +135,11 @@ class _PolicyTraining:
             "tasks": len(self.phases.data.task_names),
             "corrected": sum(len(found.segments) for found in self.corrections),
             "validation": self.phases.validations + auxiliary.validations,
-            "calibration": calibration.as_dict() if calibration else None,
         }
         return Prior(
             self._finished_model(),
             meta,
             auxiliary.baseline,
-            auxiliary.encoder,
             about | metadata,
         ).to_half_precision()
 

@@ -128,3 +128,12 @@ def test_connect_shared_id_is_named_although_a_reply_is_lost() -> None:
         fresh.emulated_arm.servos[5].set_register(reg.ID, 1)
         with pytest.raises(SharedIdError, match="id 1"):
             connect_slowly(fresh, SLOW_LINES[0])
+
+
+def test_connect_other_baud_rate_is_named_although_a_reply_is_lost() -> None:
+    for seed in range(12):
+        fresh = EmulatedBench()
+        fresh.emulated_arm.bus.faults = FaultInjector(lost=0.1, seed=seed)
+        fresh.emulated_arm.servos[2].set_register(reg.BAUD_RATE, 1)
+        with pytest.raises(BaudRateError, match="servo 3 answers at 500000 baud"):
+            connect_slowly(fresh, SLOW_LINES[0])

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
-from metagui.arms.control.joint_mover import PEAK_SPEED_RAD_S
+from metagui.arms.arm import Command
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.control.tick import GO_HOME_FIRST, ControllerError, JointMove
+from metagui.arms.control.tick import GO_HOME_FIRST, PEAK_SPEED_RAD_S, ControllerError, JointMove
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, HOME_ANGLES_RAD, has_cartesian_way
 from metagui.arms.simulation.collision_checker import CollisionChecker
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.teleoperation.leader import LeaderController
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers import poses
 from tests.helpers.emulated_table import EmulatedTable
 from tests.helpers.fakes import FakeArm, ScriptedController
-
-if TYPE_CHECKING:
-    from metagui.arms.arm import Command
 
 SAMPLE = 12
 """Number of seeded poses in each test; ``python -m benchmarks.poses`` tries 1,000."""
@@ -149,6 +145,48 @@ def test_pose_without_a_way_is_refused_and_nothing_moves() -> None:
     with pytest.raises(ControllerError, match="No way was found"):
         loop.run_inline(ScriptedController(goal), 4000)
     assert np.abs(arm.observe().positions - before).max() < 0.01
+
+
+def test_move_that_is_not_required_leaves_the_rest_to_the_controller() -> None:
+    """As a replay or a leader whose first pose lies on the table: the controller goes on from where the arm is."""
+    arm = SimulatedArm(0)
+    arm.connect()
+    on_table = np.array([0.0, 1.7, 0.0, 0.5, 0.0, GRIPPER_CLOSED_RAD])
+    goes_on = Command(HOME_ANGLES_RAD - 0.05)
+    loop = ControlLoop(arm, arm)
+    loop.run_inline(ScriptedController(JointMove(on_table, "a test", is_required=False), *[goes_on] * 30), 4000)
+    assert np.abs(arm.observe().positions - goes_on.positions).max() < 0.02
+
+
+@pytest.mark.parametrize("seed", range(300, 304))
+def test_replay_and_leader_reach_their_first_pose_around_everything(seed: int) -> None:
+    arm, loop, audit = _place_arm(seed)
+    leader = FakeArm(poses.draw_legal_pose(np.random.default_rng(seed + 1), arm))
+    controller = LeaderController(leader)
+    loop.set_controller(controller)
+    for _ in range(3000):
+        loop.step_once()
+        if controller.synchronised:
+            break
+    assert np.abs(arm.observe().positions - leader.positions)[:-1].max() < 0.06
+    _assert_nothing_touched(audit)
+
+
+def test_models_of_the_planner_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes longer than a tick."""
+    made = []
+
+    class CountedChecker(CollisionChecker):
+        def __init__(self, clearance: float) -> None:
+            made.append(clearance)
+            super().__init__(clearance)
+
+    monkeypatch.setattr("metagui.arms.control.joint_mover.CollisionChecker", CountedChecker)
+    _, loop, _ = _place_arm(1)
+    assert poses.go_home(loop)
+    loop.run_inline(ScriptedController(JointMove(poses.CALIBRATION_POSE_RAD, "a test")), 1000)
+    assert poses.go_home(loop)
+    assert len(made) == len(set(made))
 
 
 def test_joint_move_is_in_the_ticks_and_ends_on_halt() -> None:

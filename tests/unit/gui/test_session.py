@@ -17,7 +17,6 @@ from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.learning.adaptation.outlier_takes import OutlierTake
 from metagui.learning.adaptation.task_policy import Provenance, TaskPolicy
-from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
@@ -456,7 +455,7 @@ def test_behaviours_are_compared_and_outlier_take_is_excluded(qtbot: QtBot, sess
     session.learning.behaviours.compare()
     until(qtbot, lambda: len(session.learning.behaviours.comparison) == 2)
     assert session.learning.behaviours.comparison.task_matrix.shape == (2, 2)
-    assert [other.task for other in session.learning.behaviours.comparison.rank_tasks("above red")] == ["press red"]
+    assert [task for task, _ in session.learning.behaviours.comparison.rank_tasks("above red")] == ["press red"]
     until(qtbot, lambda: session.state.snapshot.learning is LearningActivity.IDLE)
     session.state.select("above red", None)
     offers: list[str] = []
@@ -476,17 +475,3 @@ def test_behaviours_are_compared_and_outlier_take_is_excluded(qtbot: QtBot, sess
     assert found[-1].provenance.takes == ("001",)  # type: ignore[attr-defined]
     session.library.undo_stack.undo()
     assert session.library.library.get_take_info("above red", "002").success is True
-
-
-def test_trained_encoder_is_saved_in_the_library(qtbot: QtBot, session: Session, library: Library) -> None:
-    from metagui.learning.similarity.siamese import SiameseEncoder
-
-    ready(qtbot, session)
-    assert session.learning.similarity.train_encoder()
-    session.learning.queue.stop()
-    with qtbot.waitSignal(session.learning.similarity.encoder_trained, timeout=PATIENCE_MS):
-        pass
-    until(qtbot, lambda: not session.library.is_busy)
-    assert (library.root / ".metagui" / "encoder.safetensors").is_file()
-    assert isinstance(session.learning.prior.prior.siamese_encoder, SiameseEncoder)  # type: ignore[union-attr]
-    assert library.list_tasks() == ["above red", "press red"], "the folder of the encoder is no task"

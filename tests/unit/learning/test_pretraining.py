@@ -14,7 +14,6 @@ from metagui.generators import run_to_end
 from metagui.learning import prior as priors
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset
-from metagui.learning.similarity.siamese import SiameseSettings
 from metagui.learning.training import dagger
 from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, split_tasks, train_prior
 from metagui.learning.training.training_data import TrainingData, encode_takes
@@ -40,7 +39,6 @@ def _settings() -> TrainingSettings:
         dagger=MetaSettings(steps=4, inner_steps=0, report_every=2),
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         baseline=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        siamese=SiameseSettings(steps=4, tasks_per_batch=4, takes_per_task=2, report_every=2),
         dagger_rounds=((1,), (1, 3)),
         held_out_fraction=0.3,
         validate_every=2,
@@ -57,7 +55,7 @@ def _train(
 
 def test_train_prior_runs_all_phases_and_saves_the_prior(data: TrainingData, tmp_path: Path) -> None:
     steps, prior = _train(data)
-    assert list(dict.fromkeys(s.phase for s in steps)) == ["encoder", "inner steps", "multi-task rival", "similarity"]
+    assert list(dict.fromkeys(s.phase for s in steps)) == ["encoder", "inner steps", "multi-task rival"]
     assert all(np.isfinite(s.loss) for s in steps)
     validation = next(s.validation for s in steps if s.validation)
     assert np.isfinite([validation.before, validation.after, validation.other]).all()
@@ -68,8 +66,7 @@ def test_train_prior_runs_all_phases_and_saves_the_prior(data: TrainingData, tmp
     back = priors.load(tmp_path / "prior.safetensors")
     assert back.id == prior.id
     assert (back.model, back.metadata["validation"]) == (prior.model, prior.metadata["validation"])
-    for group, other in ((prior.baseline, back.baseline), (prior.siamese_encoder.params, back.siamese_encoder.params)):
-        assert all(torch.equal(group[name], other[name]) for name in group)
+    assert all(torch.equal(tensor, back.baseline[name]) for name, tensor in prior.baseline.items())
 
 
 def test_train_prior_killed_and_resumed_ends_the_same(data: TrainingData, tmp_path: Path) -> None:
@@ -101,7 +98,7 @@ def test_train_prior_with_programs_runs_dagger_and_resumes(
 
     phases, whole = finished(train(tmp_path / "whole"))
     rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
-    assert phases == ["encoder", *rounds, "inner steps", "multi-task rival", "similarity"]
+    assert phases == ["encoder", *rounds, "inner steps", "multi-task rival"]
     training, _ = split_tasks(data.decisions, _settings().held_out_fraction, _settings().seed)
     ran = [MetaDataset.load(tmp_path / "whole" / f"corrections-{turn}.npz") for turn in (1, 2)]
     assert all(set(found.task_indices.tolist()) <= set(training) for found in ran), "held-out tasks stay held out"
@@ -140,7 +137,7 @@ def test_train_prior_with_worker_process_ends_the_same(data: TrainingData, tmp_p
     parallel = run_to_end(training, lambda step: phases.append(step.phase))
     assert parallel.id == alone.id
     assert parallel.metadata == alone.metadata
-    assert set(phases) == {"encoder", "inner steps", "multi-task rival", "similarity"}
+    assert set(phases) == {"encoder", "inner steps", "multi-task rival"}
     assert not multiprocessing.active_children()
 
 
@@ -154,7 +151,6 @@ def test_training_data_saved_and_loaded_is_equal(data: TrainingData, tmp_path: P
     data.save(tmp_path)
     back = TrainingData.load(tmp_path)
     assert back.decisions.fingerprint() == data.decisions.fingerprint()
-    assert list(back.trajectories) == list(data.trajectories)
     with pytest.raises(DatasetError, match="Make it again"):
         TrainingData.load(tmp_path / "nowhere")
 
@@ -186,11 +182,7 @@ def test_train_prior_continues_from_a_prior_with_people(
     prior = train(cached)
     rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
     assert list(dict.fromkeys(phases)) == [*rounds, "inner steps"]
-    for group, other in (
-        (start.baseline, prior.baseline), (start.siamese_encoder.params, prior.siamese_encoder.params),
-    ):  # fmt: skip
-        assert all(torch.equal(group[name], other[name]) for name in group)
-    assert prior.metadata["calibration"] == start.metadata["calibration"]
+    assert all(torch.equal(tensor, prior.baseline[name]) for name, tensor in start.baseline.items())
     assert prior.metadata["start"] == start.id != prior.id
     assert prior.metadata["people"] == cached.people.fingerprint()
     assert train(replace(cached, people=None)).id != prior.id

@@ -14,7 +14,6 @@ from metagui.learning import prior as priors
 from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.prior import Prior, PriorError, PriorMismatchError
-from metagui.learning.similarity.siamese import SiameseEncoder, SiameseSettings
 from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, train_prior
 from metagui.learning.training.training_data import TrainingData, encode_takes
 from tests.helpers.priors import make_untrained_prior
@@ -36,7 +35,6 @@ def _settings() -> TrainingSettings:
         dagger=MetaSettings(steps=4, inner_steps=0, report_every=2),
         inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
         baseline=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        siamese=SiameseSettings(steps=4, tasks_per_batch=4, takes_per_task=2, report_every=2),
         dagger_rounds=((1,), (1, 3)),
         held_out_fraction=0.3,
         validate_every=2,
@@ -51,11 +49,8 @@ def _train(
     return steps, run_to_end(training, steps.append)
 
 
-def test_load_for_library_uses_its_own_prior_and_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    objects = len(generate_example_takes()["circle"][0].objects)
-    shipped = replace(
-        make_untrained_prior(calibration={"slope": 1.0}), siamese_encoder=SiameseEncoder().initialise(objects, 0)
-    )
+def test_load_for_library_uses_its_own_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = make_untrained_prior()
     shipped.save(tmp_path / "shipped")
     monkeypatch.setattr(priors, "shipped_path", lambda: tmp_path / "shipped")
     library = tmp_path / "library"
@@ -63,18 +58,14 @@ def test_load_for_library_uses_its_own_prior_and_encoder(tmp_path: Path, monkeyp
     moved = {name: tensor + 1.0 for name, tensor in shipped.meta.params.items()}
     own: Prior = replace(shipped, meta=replace(shipped.meta, params=moved))
     own.save(priors.library_prior_path(library))
-    trained = SiameseEncoder().initialise(objects, 1)
-    priors.save_library_encoder(library, trained)
     found = priors.load_for_library(library)
     assert found.id == own.id != shipped.id
-    assert torch.equal(found.siamese_encoder.params["head.0.weight"], trained.params["head.0.weight"])
-    assert found.metadata["calibration"] is None
     assert "problem" not in found.metadata
     priors.library_prior_path(library).write_bytes(b"no prior")
     fallen = priors.load_for_library(library)
     assert fallen.id == shipped.id
     assert "is not a prior" in fallen.metadata["problem"]
-    assert "The shipped files are used" in fallen.metadata["problem"]
+    assert "The shipped prior is used" in fallen.metadata["problem"]
 
 
 def test_prior_save_stores_half_precision_where_exact(data: TrainingData, tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""Files of the Siamese encoder with its calibration: the shipped one, and one that a library's own takes trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from metagui.learning.similarity.siamese_network import SiameseEncoder
+from metagui.learning.similarity.verdicts import MIN_CALIBRATION_TASKS, VerdictCalibration
+from metagui.learning.torch_utils.safetensors_io import save_tensors
+from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENCODER_FORMAT = 2
+"""Version of the file format; the encoder of format 1 had one input per object of its scene."""
+
+
+OWN_KEY = "trained on"
+"""Key in ``about`` of an encoder that was trained further on a library's takes."""
+
+
+class EncoderFileError(Exception):
+    """An encoder cannot be read."""
+
+
+@dataclass(frozen=True)
+class CalibratedEncoder:
+    """An encoder and the calibration of its verdicts."""
+
+    encoder: SiameseEncoder = field(default_factory=SiameseEncoder)
+    """Untrained if there is none."""
+    calibration: VerdictCalibration | None = None
+    """None if there were too few tasks."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """JSON values about how it was made: command, seed, tasks, takes, date."""
+
+    @property
+    def is_own(self) -> bool:
+        """True if it was trained further on a library's takes."""
+        return OWN_KEY in self.about
+
+    def with_about(self, about: dict[str, Any]) -> CalibratedEncoder:
+        """Return the encoder with other values about how it was made."""
+        return replace(self, about=about)
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically, in half precision where that is exact. Raises OSError."""
+        calibration = self.calibration.as_dict() if self.calibration else None
+        header = {"sizes": list(self.encoder.sizes), "calibration": calibration, "about": self.about}
+        tensors = {n: t.half() if (t.half().float() == t).all() else t for n, t in self.encoder.params.items()}
+        save_tensors(path, tensors, {"format": str(ENCODER_FORMAT), "encoder": json.dumps(header)})
+
+    def describe_calibration(self) -> str:
+        """Return a sentence for users about what the verdicts are based on."""
+        if self.calibration is None:
+            return f"Fewer than {MIN_CALIBRATION_TASKS} tasks, too few for verdicts: neighbours are only ranked."
+        return f"Verdicts are calibrated on {self.calibration.tasks} tasks that the encoder was not trained on."
+
+    def to_half_precision(self) -> CalibratedEncoder:
+        """Return the encoder with its tensors rounded to half precision; its file is half as large."""
+        rounded = {name: tensor.half().float() for name, tensor in self.encoder.params.items()}
+        return CalibratedEncoder(SiameseEncoder(rounded, *self.encoder.sizes), self.calibration, self.about)
+
+
+def load_encoder(path: Path) -> CalibratedEncoder:
+    """Read an encoder. Raises EncoderFileError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            params = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no dictionary
+        version = int(metadata["format"])
+        if version != ENCODER_FORMAT:
+            raise EncoderFileError(
+                f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this "
+                "program, whose encoder saw takes in another form. Your takes are unchanged. Train it again."
+            )
+        header = json.loads(metadata["encoder"])
+        calibration = VerdictCalibration.from_dict(header["calibration"])
+        found = CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), calibration, dict(header["about"]))
+        wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise EncoderFileError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
+    if {name: tensor.shape for name, tensor in params.items()} != wanted:
+        raise EncoderFileError(f"{path} was made for another network than this program's. Train it again.")
+    return found
+
+
+def load_shipped_encoder() -> CalibratedEncoder:
+    """Read the encoder that is installed with the program. Raises EncoderFileError."""
+    path = shipped_encoder_path()
+    if not path.is_file():
+        raise EncoderFileError(
+            f"The shipped encoder is missing: {path}. Your takes are unchanged. Reinstall metagui, or run 'metagui "
+            "train-encoder'."
+        )
+    return load_encoder(path)
+
+
+def shipped_encoder_path() -> Path:
+    """Return the path of the shipped encoder."""
+    return resources_dir() / "prior" / "encoder.safetensors"
+
+
+def library_encoder_path(library: Path) -> Path:
+    """Return the path of the encoder trained on a library's takes; the file need not exist."""
+    return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
+
+
+def load_encoder_for_library(library: Path) -> CalibratedEncoder:
+    """Return the library's own encoder if there is one, else the shipped one.
+
+    Raises EncoderFileError. If the own file cannot be read, the shipped one is used, and ``about["problem"]`` gives the
+    reason.
+    """
+    path = library_encoder_path(library)
+    if not path.is_file():
+        return load_shipped_encoder()
+    try:
+        return load_encoder(path)
+    except EncoderFileError as error:
+        shipped = load_shipped_encoder()
+        problem = f"{error} The shipped encoder is used until then."
+        return replace(shipped, about=shipped.about | {"problem": problem})

@@ -77,8 +77,9 @@ class LibraryModel(QObject):
         return self._background_queue.is_busy
 
     def close(self) -> None:
-        """Finish all reading and writing."""
+        """Finish all reading and writing, and end the history of this session."""
         self._background_queue.close()
+        self.undo_stack.close()
 
     # Reading
 

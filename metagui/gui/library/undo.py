@@ -26,16 +26,15 @@ class LibraryCommand(QUndoCommand):
         do: Callable[[], Any],
         undo: Callable[[], Any],
         on_failure: Callable[[Exception], None],
-        on_finished: Callable[[], None],
+        on_finished: Callable[[bool], None],
         already_done: bool = False,
     ) -> None:
         """Create a command; ``already_done`` skips ``do`` and ``on_finished`` when the command is pushed.
 
-        ``do`` and ``undo`` may raise LibraryError, which is passed to ``on_failure``; ``on_finished`` follows always.
+        ``do`` and ``undo`` may raise LibraryError, which is passed to ``on_failure``; ``on_finished`` follows always,
+        with True after ``do``.
         """
         super().__init__(text)
-        self.tasks = ("", "")
-        """Task that the change concerns: its name before and after."""
         self._do, self._undo, self._on_failure, self._on_finished = do, undo, on_failure, on_finished
         self._already_done = already_done
 
@@ -44,19 +43,19 @@ class LibraryCommand(QUndoCommand):
         if self._already_done:
             self._already_done = False
         else:
-            self._run(self._do)
+            self._run(self._do, True)
 
     def undo(self) -> None:
         """Revert the change."""
-        self._run(self._undo)
+        self._run(self._undo, False)
 
-    def _run(self, function: Callable[[], Any]) -> None:
+    def _run(self, function: Callable[[], Any], is_done: bool) -> None:
         try:
             function()
         except LibraryError as error:
             self.setObsolete(True)
             self._on_failure(error)
-        self._on_finished()
+        self._on_finished(is_done)
 
 
 class LibraryHistory(QUndoStack):
@@ -74,6 +73,8 @@ class LibraryHistory(QUndoStack):
         super().__init__(parent)
         self._on_failure, self._on_finished = on_failure, on_finished
         self._has_failed = False
+        self._task = ""
+        """Present name of the task that the last change concerned; empty for a change outside the library."""
         self._stored: ChangeHistory | None = None
 
     def apply(
@@ -98,10 +99,9 @@ class LibraryHistory(QUndoStack):
         undo: Callable[[], Any],
         already_done: bool = False,
     ) -> bool:
-        command = LibraryCommand(text, do, undo, self._report_failure, self._on_finished, already_done)
-        command.tasks = tasks
+        finish = partial(self._finish, tasks)
         self._has_failed = False
-        self.push(command)
+        self.push(LibraryCommand(text, do, undo, self._report_failure, finish, already_done))
         return not self._has_failed
 
     def load(self, history: ChangeHistory) -> None:
@@ -134,23 +134,32 @@ class LibraryHistory(QUndoStack):
 
     def undo(self) -> None:
         """Undo the newest change; ``undone`` follows if that was possible."""
-        text, task = self.undoText(), self._task_of(self.index() - 1, 0)
-        self._has_failed = False
+        text = self.undoText()
+        self._has_failed, self._task = False, ""
         super().undo()
         if text and not self._has_failed:
-            self.undone.emit(text, task)
+            self.undone.emit(text, self._task)
 
     def redo(self) -> None:
         """Do the change again that was undone last; ``redone`` follows if that was possible."""
-        text, task = self.redoText(), self._task_of(self.index(), 1)
-        self._has_failed = False
+        text = self.redoText()
+        self._has_failed, self._task = False, ""
         super().redo()
         if text and not self._has_failed:
-            self.redone.emit(text, task)
+            self.redone.emit(text, self._task)
 
-    def _task_of(self, index: int, side: int) -> str:
-        command = self.command(index)
-        return command.tasks[side] if isinstance(command, LibraryCommand) else ""
+    def close(self) -> None:
+        """Delete all commands, silently; stored changes stay on the disk.
+
+        Commands and library refer to each other: left to the garbage collector, which may delete a command before its
+        stack, Qt would delete it twice.
+        """
+        self.blockSignals(True)
+        self.clear()
+
+    def _finish(self, tasks: tuple[str, str], is_done: bool) -> None:
+        self._task = tasks[is_done]
+        self._on_finished()
 
     def _report_failure(self, error: Exception) -> None:
         self._has_failed = True

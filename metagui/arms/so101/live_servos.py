@@ -22,6 +22,7 @@ from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.so101.calibration import CalibrationError, TickConversion
 from metagui.arms.so101.feedback import LatestFeedback
 from metagui.arms.so101.goals import ServoGoals
+from metagui.arms.so101.motors import SETUP_RETRIES
 from metagui.arms.so101.protection.alarms import CURRENT_UNIT_A, AlarmMonitor
 from metagui.arms.so101.protection.grip import GripLimiter, GripSettings
 from metagui.arms.so101.protection.soft_guiding import SoftGuiding
@@ -199,6 +200,7 @@ class LiveServos:
 
     def release(self) -> None:
         """Write back the registers that were changed. Raises ArmError."""
+        self.chain.bus.retries = SETUP_RETRIES  # this is no tick of a loop: slower is better than incomplete
         self._registers.restore()
 
     # Reading and moving

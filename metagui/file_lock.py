@@ -44,6 +44,24 @@ def lock_file(file: IO[bytes]) -> None:
         return
 
 
+def unlock_file(file: IO[bytes]) -> None:
+    """Unlock an open file, also for its duplicated descriptors, of which an open one would keep the lock."""
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            position = file.seek(0, os.SEEK_CUR)
+            file.seek(_LOCKED_BYTE)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+            finally:
+                file.seek(position)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
 @contextlib.contextmanager
 def hold_lock(path: Path, patience_s: float) -> Iterator[None]:
     """Hold the lock of ``path``, a file that is created for it, during a block; processes take turns.

@@ -23,7 +23,7 @@ import numpy as np
 from metagui.atomic_write import flush_to_disk
 from metagui.demonstrations.json_codec import instruction_from_dict, instruction_to_dict
 from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
-from metagui.file_lock import lock_file
+from metagui.file_lock import lock_file, unlock_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +84,8 @@ class Journal:
     def close(self) -> None:
         """Close and unlock the file, which stays on disk."""
         self._syncer.stop()
+        if not self._file.closed:
+            unlock_file(self._file)  # the thread flushes a last time with a descriptor of its own
         self._file.close()
 
     def _write(self, data: bytes) -> None:

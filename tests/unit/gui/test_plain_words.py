@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metagui.gui.arm.rate_meter import RateMeter
-from metagui.gui.learning.loss_curves import LossCurves, compute_fraction_done, smooth
+from metagui.gui.learning.loss_curves import ADAPTATION_FRACTION, LossCurves, compute_fraction_done, smooth
 from metagui.learning.adaptation.adaptation import AdaptationStep
 
 
@@ -44,9 +44,12 @@ def test_fraction_done_never_decreases() -> None:
     steps = [AdaptationStep(click, 2, at, of, name, 1.0, 1.0, 1.0) for click in (0, 1) for name, at, of in candidates]
     fractions = [compute_fraction_done(step) for step in steps]
     assert fractions == sorted(fractions)
-    assert (fractions[0], fractions[len(candidates) - 1], fractions[-1]) == (0.0, 0.5, 1.0)
+    done = [
+        fraction / ADAPTATION_FRACTION for fraction in (fractions[0], fractions[len(candidates) - 1], fractions[-1])
+    ]
+    assert done == [0.0, 0.5, 1.0]
     early = next(step for step in steps if step.candidate == "fine-tune")
-    assert compute_fraction_done(early) == 0.25, "also if the candidate before it ended early"
+    assert compute_fraction_done(early) == 0.25 * ADAPTATION_FRACTION, "also if the candidate before it ended early"
 
 
 def test_stored_curves_are_restored() -> None:

@@ -151,15 +151,14 @@ class LibraryModel(QObject):
             return self._takes[key]
         if key not in self._requested:
             self._requested.add(key)
-            load, on_failure = partial(self.library.load_take, *key), partial(self._on_load_failed, key)
-            self._background_queue.submit(load, self._on_take_loaded, on_failure)
+            self._background_queue.submit(partial(self._load_if_present, key), partial(self._on_take_loaded, key))
         return None
 
-    def _on_load_failed(self, key: TakeKey, error: Exception) -> None:
-        if isinstance(error, (UnknownTaskError, UnknownTakeError)):  # it was moved since the list was read
-            self._requested.discard(key)
-        else:
-            self._messages.post_error(error)
+    def _load_if_present(self, key: TakeKey) -> Demonstration | None:
+        """Return a take; None if it was renamed or removed since the list was read."""
+        with contextlib.suppress(UnknownTaskError, UnknownTakeError):
+            return self.library.load_take(*key)
+        return None
 
     def cache_take(self, take: Demonstration) -> None:
         """Hold a take in memory that was read or made elsewhere."""
@@ -169,10 +168,11 @@ class LibraryModel(QObject):
         while len(self._takes) > _MAX_CACHED_TAKES:
             self._takes.popitem(last=False)
 
-    def _on_take_loaded(self, take: Demonstration) -> None:
-        self.cache_take(take)
-        self._requested.discard(TakeKey(take.task, take.name))
-        self.take_loaded.emit(TakeKey(take.task, take.name))
+    def _on_take_loaded(self, key: TakeKey, take: Demonstration | None) -> None:
+        self._requested.discard(key)
+        if take is not None:
+            self.cache_take(take)
+            self.take_loaded.emit(key)
 
     def describe_segments(self, task: str | None) -> list[str]:
         """Return a description of each segment of the first take of a task; empty until that has been read."""

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import pytest
 
 from metagui.demonstrations.storage import hdf5
+from metagui.demonstrations.storage.errors import CorruptFileError
 from metagui.demonstrations.storage.index import library_listing
 from metagui.demonstrations.storage.index.record_store import RecordStore
 from metagui.demonstrations.storage.library import Library
@@ -191,3 +193,16 @@ def test_store_is_shared_by_threads(tmp_path):
         thread.join()
     assert len(store.read()) == 80
     assert RecordStore(store.path, "two").read() == {}
+
+
+def test_damage_noted_before_the_file_settles_stays_noted(tmp_path):
+    """The version of a file that was just written is not trusted, but what reading it has shown is."""
+    damaged = Path(__file__).parents[2] / "data" / "damaged" / "bad_gzip.hdf5"
+    library = Library(tmp_path)
+    library.create_task("damaged")
+    shutil.copy(damaged, library.get_task_folder("damaged") / "001.hdf5")
+    with pytest.raises(CorruptFileError):
+        library.load_take("damaged", "001")
+    assert library.list_takes("damaged")[0].error
+    sleep(SETTLING_S)
+    assert library.list_takes("damaged")[0].error

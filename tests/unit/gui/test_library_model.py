@@ -134,6 +134,15 @@ def test_folder_that_is_no_task_is_reported_once(model: CountingModel, messages:
     assert len(texts) == 1
 
 
+def test_take_that_was_removed_is_not_read_at_the_end(qtbot: QtBot, model: CountingModel) -> None:
+    """A request that waits when the window closes is no error, although the take is gone."""
+    model.library.add_take(generate_example_takes()["press red"][0])
+    model._background_queue.submit(lambda: sleep(0.05))
+    model.request_take(TakeKey("press red", "001"))
+    model.library.remove_task("press red")
+    model.close()
+
+
 def test_change_during_a_scan_is_scanned_again(
     qtbot: QtBot, model: CountingModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

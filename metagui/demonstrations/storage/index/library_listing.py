@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.storage import hdf5
-from metagui.demonstrations.storage.errors import StorageError
+from metagui.demonstrations.storage.errors import CorruptFileError, StorageError
 from metagui.demonstrations.storage.folder_scan import (
     CheckedFolder,
     FolderScan,
@@ -165,6 +165,8 @@ class LibraryListing:
             info = hdf5.read_take_info(folder / name, task, self._read_only)
             if settled and version is not None and not info.error:
                 self._unsaved[self._make_key(path)] = (version.to_text(), encode_info(info))
+        if known is not None and known.version == version and known.info.error and _is_damaged(info):
+            info = known.info  # its damage was noted before its version had settled
         if known is not None and known.info == info:
             info = known.info
         return _ListedFile(version, settled, info)
@@ -191,3 +193,12 @@ class LibraryListing:
             self._is_index_pruned = True
             keys = {self._make_key(path) for folder in self._folders.values() for path in folder.files}
             self._store.write({}, [key for key in self._stored if key not in keys])
+
+
+def _is_damaged(info: TakeInfo) -> bool:
+    """Return whether a take cannot be read completely."""
+    try:
+        hdf5.read_take(info.path, info.task)
+    except CorruptFileError:
+        return True
+    return False

@@ -241,7 +241,7 @@ def test_adapt_then_run(library, prior, programs):
         assert outcome["scene"] == 5
         assert outcome["outcome"] == "done" or outcome["outcome"].startswith("timed out")
         assert result.exit_code == (0 if outcome["done"] else 1)
-        assert (outcome["achieved"] is None) == (how == ("--fast",))
+        assert outcome["achieved"] in (True, False), "judged by the program, else by what the takes show"
 
 
 def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
@@ -265,7 +265,8 @@ def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
 
 
 def test_adapt_starts_from_nearest_task(library, prior):
-    run_json("adapt", "hover", "--library", library, "--prior", prior)
+    for task in ("hover", "press twice"):
+        run_json("adapt", task, "--library", library, "--prior", prior)
     document = run_json("adapt", "press blue", "--library", library, "--prior", prior)
     assert document["nearest"] in ("hover", "press twice")
     assert f"nearest: {document['nearest']}" in document["segments"][0]["held_out_losses"]
@@ -304,7 +305,7 @@ def test_command_invalid_prior_is_named(library, programs):
 
 def test_similar_invalid_library_encoder_uses_shipped(library, tmp_path):
     shutil.copytree(library, tmp_path / "own")
-    (tmp_path / "own" / ".metagui").mkdir()
+    (tmp_path / "own" / ".metagui").mkdir(exist_ok=True)
     (tmp_path / "own" / ".metagui" / "encoder.safetensors").write_bytes(b"of another version")
     result = run_command("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0

@@ -494,9 +494,9 @@ def test_every_verb_takes_the_options_that_it_took(verb: str) -> None:
         assert (bool(now.is_flag), bool(now.multiple)) == (wanted["flag"], wanted["repeated"]), word
         assert now.required <= wanted["required"], word
     arguments = [each for each in command.params if not any(word.startswith("-") for word in each.opts)]
-    assert [(each.nargs, each.required) for each in arguments] == [
-        (nargs, required) for _, nargs, required in VERBS[verb]["arguments"]
-    ]
+    old = [(nargs, required) for _, nargs, required in VERBS[verb]["arguments"]]
+    assert [(each.nargs, each.required) for each in arguments[: len(old)]] == old
+    assert not any(each.required for each in arguments[len(old) :]), "an argument that scripts of 0.1 do not give"
     new = {word for word, each in options.items() if word.startswith("-") and each.required}
     assert new <= set(VERBS[verb]["options"]), "an option of today that scripts of version 0.1 do not give"
 
@@ -578,6 +578,7 @@ def test_the_window_opens_as_it_was_closed(tmp_path: Path, qtbot: QtBot, named_a
     assert seen["size"] == wanted["size"]
     assert set(seen["splitters"]) == set(wanted["splitters"]) == {"above", "below", "centre", "main"}
     for name, sizes in wanted["splitters"].items():
-        assert seen["splitters"][name] == pytest.approx(sizes, abs=40), name
+        tolerance = 130 if name == "above" else 40  # the panel of joint angles has a minimum width since then
+        assert seen["splitters"][name] == pytest.approx(sizes, abs=tolerance), name
     now = {line.partition("=")[0] for line in file.read_text(encoding="utf-8").splitlines()}
-    assert now == {line.partition("=")[0] for line in (OLD / "settings.ini").read_text(encoding="utf-8").splitlines()}
+    assert now >= {line.partition("=")[0] for line in (OLD / "settings.ini").read_text(encoding="utf-8").splitlines()}

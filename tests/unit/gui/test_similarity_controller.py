@@ -17,6 +17,7 @@ from metagui.gui.core.prior_store import PriorStore
 from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.similarity.encoder_training import EncoderTraining
 from metagui.gui.similarity.similarity_controller import SimilarityController
+from metagui.gui.similarity.take_embedder import embed_takes, stamp_takes
 from metagui.learning.similarity.encoder_file import OWN_KEY, load_encoder_for_library, load_shipped_encoder
 from metagui.learning.similarity.library_training import HeldOutScore, LibraryTraining
 from tests.helpers.clocks import PATIENCE_MS
@@ -186,3 +187,14 @@ def test_saved_take_is_compared_before_its_file_is_listed(bench: Bench) -> None:
     assert reported == [None], "there is no other take of its task"
     assert TakeKey("circle", take.name) in bench.similarity.comparison.keys
     assert np.isfinite(bench.similarity.comparison.task_matrix).all()
+
+
+def test_task_that_is_gone_is_left_out_of_a_batch(tmp_path: Path) -> None:
+    """It may be renamed between the listing and the reading, also when the window closes."""
+    library = Library(tmp_path)
+    library.add_take(generate_example_takes()["press red"][0])
+    stamps = stamp_takes(library, ["press red", "gone"])
+    assert list(stamps) == [TakeKey("press red", "001")]
+    library.rename_task("press red", "renamed")
+    found = embed_takes(load_shipped_encoder(), library, stamps.items())
+    assert (found.embeddings, found.takes) == ({}, [])

@@ -264,11 +264,15 @@ def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
     assert "record more" in run_failing("fine-tune", "--library", tmp_path / "nothing")
 
 
-def test_adapt_starts_from_nearest_task(library, prior):
-    run_json("adapt", "hover", "--library", library, "--prior", prior)
-    document = run_json("adapt", "press blue", "--library", library, "--prior", prior)
-    assert document["nearest"] in ("hover", "press twice")
-    assert f"nearest: {document['nearest']}" in document["segments"][0]["held_out_losses"]
+def test_adapt_starts_from_nearest_task(library, prior, tmp_path):
+    shutil.copytree(library, tmp_path / "own")
+    shutil.copytree(tmp_path / "own" / "press blue", tmp_path / "own" / "press it")
+    run_json("adapt", "press it", "--library", tmp_path / "own", "--prior", prior)
+    document = run_json("adapt", "press blue", "--library", tmp_path / "own", "--prior", prior)
+    assert document["nearest"] == "press it"
+    assert "nearest: press it" in document["segments"][0]["held_out_losses"]
+    unrelated = run_json("adapt", "hover", "--library", tmp_path / "own", "--prior", prior)
+    assert unrelated["nearest"] is None, "a press is no start for a reach"
 
 
 def test_adapt_uses_named_takes_only(library, prior):
@@ -304,7 +308,7 @@ def test_command_invalid_prior_is_named(library, programs):
 
 def test_similar_invalid_library_encoder_uses_shipped(library, tmp_path):
     shutil.copytree(library, tmp_path / "own")
-    (tmp_path / "own" / ".metagui").mkdir()
+    (tmp_path / "own" / ".metagui").mkdir(exist_ok=True)
     (tmp_path / "own" / ".metagui" / "encoder.safetensors").write_bytes(b"of another version")
     result = run_command("similar", "press blue", "--library", tmp_path / "own", "--json")
     assert result.exit_code == 0

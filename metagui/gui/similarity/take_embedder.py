@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.demonstration import TakeKey
-from metagui.demonstrations.storage.errors import StorageError
+from metagui.demonstrations.storage.errors import LibraryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ def stamp_takes(library: Library, tasks: Iterable[str]) -> dict[TakeKey, FileSta
     """Return the stamps of all takes of these tasks that can be read."""
     stamps: dict[TakeKey, FileStamp] = {}
     for task in tasks:
-        with contextlib.suppress(StorageError):  # the task has gone since it was listed
+        with contextlib.suppress(LibraryError):  # the task has gone since it was listed
             for info in library.list_takes(task):
                 with contextlib.suppress(OSError):
                     status = info.path.stat()
@@ -60,7 +60,7 @@ def embed_takes(
             if takes:
                 found.embeddings[stamp] = embed(encoder.encoder, takes)
                 found.takes.append(takes[0])
-        except StorageError:
+        except LibraryError:
             continue  # the take has gone since it was listed
         except FeatureError as error:
             found.left_out.append(str(error))

@@ -264,12 +264,15 @@ def test_fine_tune_saves_prior_only_if_better(tmp_path, monkeypatch):
     assert "record more" in run_failing("fine-tune", "--library", tmp_path / "nothing")
 
 
-def test_adapt_starts_from_nearest_task(library, prior):
-    for task in ("hover", "press twice"):
-        run_json("adapt", task, "--library", library, "--prior", prior)
-    document = run_json("adapt", "press blue", "--library", library, "--prior", prior)
-    assert document["nearest"] in ("hover", "press twice")
-    assert f"nearest: {document['nearest']}" in document["segments"][0]["held_out_losses"]
+def test_adapt_starts_from_nearest_task(library, prior, tmp_path):
+    shutil.copytree(library, tmp_path / "own")
+    shutil.copytree(tmp_path / "own" / "press blue", tmp_path / "own" / "press it")
+    run_json("adapt", "press it", "--library", tmp_path / "own", "--prior", prior)
+    document = run_json("adapt", "press blue", "--library", tmp_path / "own", "--prior", prior)
+    assert document["nearest"] == "press it"
+    assert "nearest: press it" in document["segments"][0]["held_out_losses"]
+    unrelated = run_json("adapt", "hover", "--library", tmp_path / "own", "--prior", prior)
+    assert unrelated["nearest"] is None, "a press is no start for a reach"
 
 
 def test_adapt_uses_named_takes_only(library, prior):

@@ -80,13 +80,16 @@ def evaluate(
 
 
 def _open_log(path: Path | None, document: dict[str, Any], programs: "tuple[TaskProgram, ...]") -> "EpisodeLog | None":
-    """Open the episode log of these settings, except the number of processes. Raises CommandError."""
+    """Open the episode log of these settings, except the number of processes. Raises CommandError.
+
+    Without rehearsal, which version 0.1 did not have, the settings are those of its logs.
+    """
     from metagui.demonstrations.json_codec import instruction_to_flat_dict
     from metagui.learning.evaluation.episode_log import EpisodeLog, EpisodeLogError
 
     if path is None:
         return None
-    settings = {k: v for k, v in document["settings"].items() if k != "workers"}
+    settings = {k: v for k, v in document["settings"].items() if k != "workers" and (k != "rehearse" or v)}
     instructions = {p.name: [instruction_to_flat_dict(each) for each in (*p.setup, *p.instructions)] for p in programs}
     try:
         return EpisodeLog(path, document | {"settings": settings, "clicks": instructions})

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-MAX_WARM_START_DISTANCE = 1.25
-"""Maximum distance of a task whose policies are tried as a starting point: each example task has a neighbour below it.
-A starting point that does not help loses against the other candidates."""
+MAX_WARM_START_DISTANCE = 1.2
+"""Maximum distance of a task whose policies are used as a starting point: 1.0 for the same motion with another object,
+1.4 for unrelated tasks."""
 DIFFERENCE_WORDS = {
     "numbers": "same motion and objects, other place or size",
     "objects": "same motion, other object",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,14 @@ def test_take_that_came_from_outside_is_compared(bench: Bench) -> None:
         Library(bench.library.root).add_take(take)
     bench.model.refresh()
     bench.wait_for_tasks("above red", "circle", "press red")
+
+
+def test_task_that_went_since_it_was_listed_stops_nothing(bench: Bench) -> None:
+    """The list of tasks may be older than the disk: another program removed a task."""
+    shutil.rmtree(bench.library.get_task_folder("press red"))
+    assert bench.similarity.compare_takes()
+    bench.wait_for_tasks("above red")
+    assert not bench.was_posted("There is no task")
 
 
 def test_unchanged_takes_are_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

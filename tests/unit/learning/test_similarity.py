@@ -65,7 +65,7 @@ def test_distance_of_tasks_is_the_root_mean_square_over_takes() -> None:
 
 
 def test_find_warm_start_needs_a_near_task_with_policies(tmp_path: Path) -> None:
-    distances = (("far", 1.2), ("near", 0.4), ("nearest", 0.2))
+    distances = (("far", 1.3), ("near", 1.0), ("nearest", 0.2))
     ranked = [Neighbour(name, None, distance, distance, distance, UNRANKED) for name, distance in distances]
     (tmp_path / "far").touch()
     assert find_warm_start(ranked, lambda task: tmp_path / task) == {}

@@ -56,6 +56,8 @@ class ProgramController:
     """Why the last instruction was given up; empty if it was not."""
     results: list[InstructionResult] = field(default_factory=list)
     """How every instruction ended, in order; also of those that were given up, stopped or never started."""
+    may_restart: bool = True
+    """True if an instruction that leads out of reach is started a second time, from the home pose."""
 
     def __post_init__(self) -> None:
         self._queue: deque[Instruction] = deque()
@@ -103,7 +105,7 @@ class ProgramController:
         if problem and instruction.action == "home":
             self.current_instruction = None
             return PLANNED_HOME
-        if problem and not self._restarted and _is_out_of_reach(observation, motion):
+        if problem and self.may_restart and not self._restarted and _is_out_of_reach(observation, motion):
             self._queue.appendleft(instruction)
             self.current_instruction, self._monitor, self._restarted = None, None, True
             return GO_HOME_FIRST

@@ -68,7 +68,8 @@ class ScriptedDemonstrator:
 
     def __init__(self, program: TaskProgram, scene: Scene, style: MotionStyle, reject_ambiguous: bool = False) -> None:
         self._reject_ambiguous, self.is_ambiguous = reject_ambiguous, False
-        self._controller = ProgramController(scene.objects, style)
+        # A restarted instruction would leave a half segment in the take; such a scene is not achieved.
+        self._controller = ProgramController(scene.objects, style, may_restart=False)
         self._controller.add_instructions(*program.instructions)
         self.success_monitor = SuccessMonitor(program, scene.objects)
 
@@ -115,9 +116,16 @@ class ScriptedDemonstrator:
 
 
 def execute(loop: ControlLoop, demonstrator: ScriptedDemonstrator) -> bool:
-    """Run a demonstrator to its end in a loop without a clock; return whether it achieved its program."""
+    """Run a demonstrator to its end in a loop without a clock; return whether it achieved its program.
+
+    A program that was given up is not achieved, even if the object was near enough to its goal by then.
+    """
     last = loop.run_inline(demonstrator, MAX_EXECUTION_TICKS)
-    return last is not None and demonstrator.success_monitor.is_successful(last.observation)
+    return (
+        last is not None
+        and not demonstrator.failure_reason
+        and demonstrator.success_monitor.is_successful(last.observation)
+    )
 
 
 def demonstrate(

@@ -56,12 +56,17 @@ class MetaParameters:
         )
 
     def interpolate(self, other: MetaParameters, fraction: float) -> MetaParameters:
-        """Return (1 − fraction) self + fraction other, detached."""
+        """Return (1 − fraction) self + fraction other, detached.
+
+        If one has rates of fewer inner steps, its last rate is repeated, as adaptation does.
+        """
 
         def between(here: Params, there: Params) -> Params:
             return {name: torch.lerp(tensor, there[name], fraction).detach() for name, tensor in here.items()}
 
-        return MetaParameters(between(self.params, other.params), between(self.log_rates, other.log_rates))
+        steps = max((len(rate) for rate in (*self.log_rates.values(), *other.log_rates.values())), default=0)
+        rates = (_repeat_last_rate(self.log_rates, steps), _repeat_last_rate(other.log_rates, steps))
+        return MetaParameters(between(self.params, other.params), between(*rates))
 
     def trainable_copy(self) -> MetaParameters:
         """Return a copy whose tensors require gradients."""
@@ -141,3 +146,8 @@ class MetaState:
                 "Nothing was changed; start without it, or name another file."
             ) from error
         return state, header["notes"]
+
+
+def _repeat_last_rate(log_rates: Params, steps: int) -> Params:
+    """Return the rates of ``steps`` inner steps: those beyond the learnt ones repeat the last one."""
+    return {name: torch.cat([rate, rate[-1:].expand(steps - len(rate))]) for name, rate in log_rates.items()}

@@ -94,6 +94,18 @@ def test_demonstrator_after_its_end_is_tested_once() -> None:
     assert demonstrator.success_monitor.achieved == [True, True]
 
 
+def test_demonstrator_out_of_reach_gives_up_without_a_restart() -> None:
+    """A restart from the home pose would leave a half segment; given up near its goal, a push is not achieved."""
+    push = Instruction("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)})
+    arm = SimulatedArm(25)
+    arm.connect()
+    demonstrator = ScriptedDemonstrator(TaskProgram("push next to", (push,)), arm, MotionStyle())
+    assert not execute(ControlLoop(arm, arm), demonstrator)
+    assert demonstrator.instruction_index == 0
+    assert len(demonstrator.success_monitor.achieved) == 1
+    assert "got no further" in demonstrator.failure_reason
+
+
 def test_draw_prefix_sometimes_ends_above_object() -> None:
     rng, first = np.random.default_rng(0), Instruction("press", "red cube")
     ends = [draw_prefix(rng, first)[-1] for _ in range(1000)]

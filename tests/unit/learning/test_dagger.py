@@ -18,6 +18,7 @@ from metagui.generators import run_to_end
 from metagui.learning.adaptation.rollout import PolicyController
 from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import task_sampler
+from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS
 from metagui.learning.policy.feature_layout import COARSE_SCALE_M, DISPLACEMENT_SCALE_M
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.prior import load_shipped
@@ -106,7 +107,9 @@ def test_dagger_resets_features_and_expert_at_each_segment() -> None:
     assert second.actions[0, 1] > 0.5
 
 
-def test_collect_corrections_separates_segments(data: MetaDataset) -> None:
+def test_collect_corrections_separates_segments(data: MetaDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whether the expert finishes too depends on the shipped prior, which may end a lift some millimetres early.
+    monkeypatch.setattr(dagger, "is_usable", lambda segment: len(segment) >= MIN_SEGMENT_DECISIONS)
     found = collect(data, 1, ("put red on violet",))
     assert found is not None
     assert found.task_names == data.task_names

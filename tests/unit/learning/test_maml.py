@@ -231,3 +231,15 @@ def test_adapt_leaves_meta_parameters_unchanged() -> None:
 def test_maml_imports_no_qt() -> None:
     code = "import sys, metagui.learning.maml.maml; sys.exit(any('PySide' in name for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_interpolate_repeats_the_last_rate_of_fewer_inner_steps() -> None:
+    """A prior may be continued with another number of inner steps than it was trained with."""
+
+    def meta(value: float, rates: list[float]) -> MetaParameters:
+        return MetaParameters({"w": torch.tensor([value])}, {"w": torch.tensor(rates)})
+
+    few, many = meta(0.0, [1.0, 2.0]), meta(4.0, [3.0, 4.0, 6.0])
+    for found in (few.interpolate(many, 0.25), many.interpolate(few, 0.75)):
+        torch.testing.assert_close(found.params["w"], torch.tensor([1.0]))
+        torch.testing.assert_close(found.log_rates["w"], torch.tensor([1.5, 2.5, 3.0]))

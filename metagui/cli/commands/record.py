@@ -175,7 +175,7 @@ def _record_program(loop: "ControlLoop", recorder: "Recorder", request: Recordin
             f"The first instruction of {chosen.name!r} cannot be done in this scene: {demonstrator.failure_reason} "
             "Nothing was recorded; choose another scene with --seed, or move the object with --object."
         )
-    success = demonstrator.success_monitor.is_successful(last.observation)
+    success = demonstrator.is_successful(last.observation)
     return replace(recorder.stop(), success=success, notes="" if success else demonstrator.describe_failure())
 
 

@@ -88,6 +88,10 @@ class ScriptedDemonstrator:
         """Why the program was given up; empty if it was not."""
         return self._controller.failure_reason
 
+    def is_successful(self, observation: Observation) -> bool:
+        """Whether the program was achieved; not if it was given up, however near its goal an object was by then."""
+        return not self.failure_reason and self.success_monitor.is_successful(observation)
+
     def describe_failure(self) -> str:
         """Return which instruction was not achieved, and why, as a sentence."""
         failed = next((result for result in self._controller.results if not result.achieved), None)
@@ -116,16 +120,9 @@ class ScriptedDemonstrator:
 
 
 def execute(loop: ControlLoop, demonstrator: ScriptedDemonstrator) -> bool:
-    """Run a demonstrator to its end in a loop without a clock; return whether it achieved its program.
-
-    A program that was given up is not achieved, even if the object was near enough to its goal by then.
-    """
+    """Run a demonstrator to its end in a loop without a clock; return whether it achieved its program."""
     last = loop.run_inline(demonstrator, MAX_EXECUTION_TICKS)
-    return (
-        last is not None
-        and not demonstrator.failure_reason
-        and demonstrator.success_monitor.is_successful(last.observation)
-    )
+    return last is not None and demonstrator.is_successful(last.observation)
 
 
 def demonstrate(

@@ -1,4 +1,4 @@
-"""Bar under the top bar with one hint for the first minutes; it can be dismissed and never blocks anything."""
+"""Bar above the status bar with one hint for the first minutes; it can be dismissed and never blocks anything."""
 
 from __future__ import annotations
 

@@ -105,9 +105,10 @@ class MainWindow(QMainWindow):
         outer = QVBoxLayout(frame)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        for widget in (self.top_bar, self.hint_bar, self.recovery_bar, self.outlier_bar):
+        for widget in (self.top_bar, self.recovery_bar, self.outlier_bar):
             outer.addWidget(widget)
         outer.addWidget(self.wizard_host, 1)
+        outer.addWidget(self.hint_bar)  # below: when it comes or goes, no row of the list moves under the mouse
         outer.addWidget(self.status_bar)
         self.setCentralWidget(frame)
         return {s.objectName(): s for s in (above, below, centre, main)}

@@ -161,6 +161,17 @@ def test_hints_are_dismissed_and_stay_so(make_window: Callable[..., MainWindow])
     assert not person.can_see("Hint")
 
 
+def test_rows_of_the_list_stay_when_a_hint_goes(make_window: Callable[..., MainWindow]) -> None:
+    window = make_window(("above red", "press red"))
+    person = wait_until_ready(window)
+    person.wait_until(lambda: person.can_see("Hint"), "the first hint")
+    tree = window.task_list.tree.viewport()
+    before = tree.mapTo(window, tree.rect().topLeft())
+    person.press_button("No hints")
+    person.pause(0.1)
+    assert tree.mapTo(window, tree.rect().topLeft()) == before
+
+
 def test_followed_hint_goes(make_window: Callable[..., MainWindow]) -> None:
     window = make_window()
     wait_until_ready(window)

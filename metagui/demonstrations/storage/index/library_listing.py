@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.storage import hdf5
-from metagui.demonstrations.storage.errors import CorruptFileError, StorageError
+from metagui.demonstrations.storage.errors import LibraryError, StorageError
 from metagui.demonstrations.storage.folder_scan import (
     CheckedFolder,
     FolderScan,
@@ -165,7 +165,7 @@ class LibraryListing:
             info = hdf5.read_take_info(folder / name, task, self._read_only)
             if settled and version is not None and not info.error:
                 self._unsaved[self._make_key(path)] = (version.to_text(), encode_info(info))
-        if known is not None and known.version == version and known.info.error and _is_damaged(info):
+        if known is not None and known.version == version and known.info.error and not info.error and _is_damaged(info):
             info = known.info  # its damage was noted before its version had settled
         if known is not None and known.info == info:
             info = known.info
@@ -199,6 +199,6 @@ def _is_damaged(info: TakeInfo) -> bool:
     """Return whether a take cannot be read completely."""
     try:
         hdf5.read_take(info.path, info.task)
-    except CorruptFileError:
+    except LibraryError:
         return True
     return False

@@ -23,5 +23,5 @@ class Messages(QObject):
 
     def post_error(self, error: Exception, action: str = "") -> None:
         """Show the text of an exception, or its type if it has no text; its traceback goes to the log."""
-        _log.warning("Reported error", exc_info=error)
+        _log.info("Reported error", exc_info=error)  # not on a terminal: the message is in the window
         self.post(str(error) or type(error).__name__, "error", action)

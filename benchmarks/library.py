@@ -22,17 +22,14 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from metagui.arms.control.loop import ControlLoop
-from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.atomic_write import flush_to_disk
-from metagui.demonstrations.demonstration import Instruction
-from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.journal import Journal
 from metagui.demonstrations.recording.recorder import recover_take
-from metagui.demonstrations.recording.take_builder import InMemoryRecorder, TakeHeader
+from metagui.demonstrations.recording.take_builder import TakeHeader
 from metagui.demonstrations.storage import hdf5
 from metagui.demonstrations.storage.library import Library
 from metagui.paths import cache_dir
+from tests.helpers.takes import record_simulated_take
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,18 +41,6 @@ SHORT_TAKE_SAMPLES = 40
 _MEASURE_PROCESSOR_TIME = False
 OBJECT_FIELDS = ("object_positions", "object_yaws", "held", "touched")
 """Fields that stay the same for most of a take."""
-
-
-def record_take() -> Demonstration:
-    """Return a take in which the simulated arm puts the red cube on the yellow zone."""
-    arm = SimulatedArm(1)
-    arm.connect()
-    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder("put", arm)
-    loop.add_sink(recorder.on_tick)
-    controller = ProgramController(arm.objects)
-    controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
-    loop.run_inline(controller, 1000)
-    return recorder.stop()
 
 
 def resize_take(take: Demonstration, samples: int, seed: int = 0) -> Demonstration:
@@ -201,7 +186,7 @@ def main() -> None:
     parser.add_argument("--processor-time", action="store_true", help="leave out waiting, on a busy machine")
     given = parser.parse_args()
     globals()["_MEASURE_PROCESSOR_TIME"] = given.processor_time
-    recorded = record_take()
+    recorded = record_simulated_take()
     libraries, takes = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["METAGUI_CACHE"] = str(Path(folder) / "cache")

@@ -3,6 +3,7 @@
 from metagui.cli.commands import (
     adapt,
     arms,
+    cameras,
     check,
     evaluate,
     fine_tune,
@@ -18,6 +19,7 @@ from metagui.cli.commands import (
 __all__ = [
     "adapt",
     "arms",
+    "cameras",
     "check",
     "evaluate",
     "fine_tune",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from typing import TYPE_CHECKING
 
@@ -37,18 +38,24 @@ def matches(info: TakeInfo, query: str, is_adapted: bool = False) -> bool:
 
     ``is_adapted`` says whether its task has a policy.
     """
-    return all(_matches_term(info, term, is_adapted) for term in split_query(query))
+    return all(_matches_term(info, term, is_adapted) for term in _parse(query))
 
 
 def matches_task(task: str, query: str, is_adapted: bool = False) -> bool:
     """Whether a task fits a query by itself, which then consists of words in its name and ``is:adapted``."""
-    return all(_matches_task_term(task, term, is_adapted) for term in split_query(query))
+    return all(_matches_task_term(task, term, is_adapted) for term in _parse(query))
 
 
 def _matches_task_term(task: str, term: str, is_adapted: bool) -> bool:
     if term.removeprefix("not:").removeprefix("-") == f"is:{ADAPTED_STATE}":
         return is_adapted is (term == f"is:{ADAPTED_STATE}")
     return term in task.casefold()
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(query: str) -> tuple[str, ...]:
+    """Return the terms of a query; a library has thousands of takes to compare with it."""
+    return tuple(split_query(query))
 
 
 def split_query(query: str) -> list[str]:

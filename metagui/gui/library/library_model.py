@@ -12,20 +12,19 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Signal
 
 from metagui.demonstrations.curation import changes
-from metagui.demonstrations.curation.changes import Change
 from metagui.demonstrations.curation.history import ChangeHistory
-from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.task_names import to_collision_key
-from metagui.gui.library.listed_library import ListedLibrary
 from metagui.gui.core.selection import describe_takes
-from metagui.gui.library.task_rows import make_take_row
+from metagui.gui.library.listed_library import ListedLibrary
+from metagui.gui.library.task_rows import TaskRow, make_take_row
 from metagui.gui.library.undo import LibraryHistory, describe_saving, describe_selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.curation.changes import Change
+    from metagui.demonstrations.demonstration import Demonstration, Segment, TakeKey
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.library import Library
     from metagui.gui.core.background_queue import BackgroundQueue
@@ -50,6 +49,10 @@ class LibraryModel(ListedLibrary):
         """Finish all reading and writing, and end the history of this session."""
         super().close()
         self.undo_stack.close()
+
+    def _on_looked(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
+        super()._on_looked(found)
+        self.undo_stack.follow()  # what another program undid may be nothing that is listed
 
     # New takes
 
@@ -149,6 +152,7 @@ class LibraryModel(ListedLibrary):
 
     def copy_takes(self, takes: Sequence[TakeKey], to: str | None = None) -> bool:
         """Copy takes within their tasks, or to another one, as one change."""
+        is_new_task = to is not None and self.find_task(to) is None
         undoing: list[Change] = []
         copies: list[str] = []
         try:
@@ -162,7 +166,8 @@ class LibraryModel(ListedLibrary):
             return False
         text = f"copying {describe_takes(takes[: len(undoing)])}"
         task = to or takes[0].task
-        self.undo_stack.add_change(text, (task, task), changes.several(undoing))
+        undo_all = changes.trash(task) if is_new_task else changes.several(undoing)
+        self.undo_stack.add_change(text, (task, task), undo_all)
         where = f" to “{to}”" if to else f" as take {', '.join(copies)}"
         self._messages.post(f"Copied {describe_takes(takes[: len(undoing)])}{where}", "success", "undo")
         self.refresh()
@@ -185,29 +190,30 @@ class LibraryModel(ListedLibrary):
         except LibraryError as error:
             self._messages.post_error(error)
             return False
-        return self._set_fields(f"marking {describe_takes(takes)}", takes, success=None if is_marked else success)
+        wanted = None if is_marked else success
+        change = changes.several([changes.set_fields(*key, success=wanted) for key in takes])
+        return self._apply(f"marking {describe_takes(takes)}", (takes[0].task, takes[0].task), change)
 
-    def set_notes(self, takes: Sequence[TakeKey], notes: str) -> bool:
-        """Replace the notes of takes."""
-        return self._set_fields(f"editing the notes of {describe_takes(takes)}", takes, notes=notes)
-
-    def change_tags(self, takes: Sequence[TakeKey], added: Iterable[str], removed: Iterable[str]) -> bool:
-        """Add tags to takes, and remove others; takes keep their other tags."""
+    def edit_details(
+        self, takes: Sequence[TakeKey], added: Iterable[str], removed: Iterable[str], notes: str | None = None
+    ) -> bool:
+        """Add and remove tags of takes, which keep their other tags, and replace their notes unless None."""
+        changed: list[Change] = []
         try:
-            before = {key: set(self.library.get_take_info(*key).tags) for key in takes}
+            for key in takes:
+                info = self.library.get_take_info(*key)
+                tags = sorted((set(info.tags) - set(removed)) | set(added))
+                fields: dict[str, Any] = {} if tags == sorted(info.tags) else {"tags": tags}
+                if notes not in (None, info.notes):
+                    fields["notes"] = notes
+                if fields:
+                    changed.append(changes.set_fields(*key, **fields))
         except LibraryError as error:
             self._messages.post_error(error)
             return False
-        wanted = {key: sorted((tags - set(removed)) | set(added)) for key, tags in before.items()}
-        setting = [changes.set_fields(*key, tags=tags) for key, tags in wanted.items() if set(tags) != before[key]]
-        if not setting:
-            return False
         task = takes[0].task
-        return self._apply(f"tagging {describe_takes(takes)}", (task, task), changes.several(setting))
-
-    def _set_fields(self, text: str, takes: Sequence[TakeKey], **fields: Any) -> bool:
-        change = changes.several([changes.set_fields(*key, **fields) for key in takes])
-        return self._apply(text, (takes[0].task, takes[0].task), change)
+        text = f"editing tags and notes of {describe_takes(takes)}"
+        return bool(changed) and self._apply(text, (task, task), changes.several(changed))
 
     def _apply(self, text: str, tasks: tuple[str, str], change: Change) -> bool:
         """Apply a change and add it to the history; return False if it failed."""

@@ -14,7 +14,7 @@ from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.storage.errors import UnknownTakeError, UnknownTaskError
 from metagui.demonstrations.storage.task_names import to_collision_key
 from metagui.gui.library.sparkline import compute_sparkline
-from metagui.gui.library.task_model import TakeRow, TaskRow, make_task_row
+from metagui.gui.library.task_rows import TakeRow, TaskRow, make_task_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -32,7 +32,7 @@ class Arrangement:
     is_filtered: bool = False
 
     @property
-    def found_takes(self) -> set[str]:
+    def found_tasks(self) -> set[str]:
         """Names of the tasks of which only some takes fit the search."""
         return {row.name for row in self.tasks if row.hidden_takes}
 

@@ -11,7 +11,7 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.library.task_rows import TakeRow, TaskRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 ModelIndex = QModelIndex | QPersistentModelIndex
 ROW_ROLE = Qt.ItemDataRole.UserRole
@@ -171,9 +171,7 @@ class TaskModel(QAbstractItemModel):
         out.setData(TAKES_MIME_TYPE, json.dumps(keys).encode())
         return out
 
-    def dropMimeData(
-        self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: ModelIndex
-    ) -> bool:
+    def dropMimeData(self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: ModelIndex) -> bool:
         """Emit ``takes_dropped``; return False, so that the view removes no rows by itself."""
         if data.hasFormat(TAKES_MIME_TYPE):
             keys = [TakeKey(*pair) for pair in json.loads(data.data(TAKES_MIME_TYPE).toStdString())]

@@ -123,7 +123,12 @@ class LibraryHistory(QUndoStack):
         undone = history.list_redo_texts()
         for text in [*reversed(history.list_undo_texts()), *undone]:
             self._push(
-                text, ("", ""), partial(history.redo, text), partial(history.undo, text), already_done=True, is_stored=True
+                text,
+                ("", ""),
+                partial(history.redo, text),
+                partial(history.undo, text),
+                already_done=True,
+                is_stored=True,
             )
         for _ in undone:
             command = self.command(self.index() - 1)

@@ -44,6 +44,7 @@ class TargetDialog(QDialog):
         self.list.setModel(self._filter)
         self.list.setEditTriggers(QListView.EditTrigger.NoEditTriggers)
         self.list.setUniformItemSizes(True)
+        self.list.setSpacing(3)
         self.start_button, cancel_button = QPushButton(), QPushButton("Cancel")
         self.start_button.setObjectName("primary")
         self.start_button.setDefault(True)

@@ -16,6 +16,8 @@ from metagui.gui.widgets.eliding_label import ElidingLabel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from PySide6.QtGui import QResizeEvent
+
     from metagui.gui.core.actions import Actions
     from metagui.gui.theme.theme import Theme
 
@@ -34,6 +36,10 @@ FILTERS = (
 """Entries of the menu, and the terms that they put into the search field."""
 ORDERS = (("By name", "name"), ("Newest first", "date"), ("Most takes first", "takes"))
 """Entries of the menu, and keys of ``SORT_KEYS``."""
+
+
+MIN_WIDTH_WITH_TEXT_PX = 300
+"""Width of the row below which its buttons show icons only."""
 
 
 class SearchRow(QWidget):
@@ -72,7 +78,8 @@ class SearchRow(QWidget):
         above.setSpacing(6)
         above.addWidget(self.field, 1)
         above.addWidget(self.menu_button)
-        above.addWidget(make_button(actions["new_task"]))
+        self._new_button = make_button(actions["new_task"])
+        above.addWidget(self._new_button)
         self._result = QWidget()
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(self.result_label, 1)
@@ -119,6 +126,11 @@ class SearchRow(QWidget):
         out.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         out.setMenu(menu)
         return out
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Leave the room to the search where there is little."""
+        super().resizeEvent(event)
+        self._new_button.set_text_shown(event.size().width() >= MIN_WIDTH_WITH_TEXT_PX)
 
     @property
     def order(self) -> str:

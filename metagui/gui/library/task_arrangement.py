@@ -43,8 +43,7 @@ class Arrangement:
         takes = sum(len(row.takes) for row in self.tasks)
         if not self.tasks:
             return f"Nothing fits; {_count(self.task_count, 'task')} hidden"
-        found = f"{len(self.tasks)} of {_count(self.task_count, 'task')}"
-        return f"{found} and {takes} of {_count(self.take_count, 'take')} fit"
+        return f"{len(self.tasks)} of {_count(self.task_count, 'task')}, {takes} of {_count(self.take_count, 'take')}"
 
 
 def arrange(tasks: Iterable[TaskRow], query: str = "", order: str = "name") -> Arrangement:

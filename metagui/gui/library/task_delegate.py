@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metagui.gui.library.task_model import ModelIndex
     from metagui.gui.theme.theme import Theme
 
-ROW_HEIGHT_PX = 40
+LIST_ROW_HEIGHT_PX = 40
 """Height of all rows, pixels: equal ones are laid out quickly."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _ELIDE_MODE = Qt.TextElideMode.ElideRight
@@ -38,7 +38,7 @@ class TaskDelegate(QStyledItemDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: ModelIndex) -> QSize:
         """Return the size of a row."""
-        return QSize(160, ROW_HEIGHT_PX)
+        return QSize(160, LIST_ROW_HEIGHT_PX)
 
     def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: ModelIndex) -> QWidget:
         """Return the text field that edits a task's name in place."""

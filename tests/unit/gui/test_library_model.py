@@ -214,7 +214,7 @@ def test_search_finds_tags_notes_and_marks(qtbot: QtBot, model: CountingModel) -
     assert find("is:hand") == {}
     assert find("is:adapted") == {}
     assert find("not:is:adapted tag:demo") == {"press red": ["002"]}
-    assert arrange(model.tasks, "tag:demo").describe() == "1 of 2 tasks and 1 of 4 takes fit"
+    assert arrange(model.tasks, "tag:demo").describe() == "1 of 2 tasks, 1 of 4 takes"
     assert arrange(model.tasks, "no such word").describe() == "Nothing fits; 2 tasks hidden"
     assert [row.name for row in arrange(model.tasks, order="takes").tasks] == ["press red", "above red"]
     assert [row.name for row in arrange(model.tasks, order="date").tasks] == ["above red", "press red"]

@@ -279,7 +279,7 @@ def test_filters_say_what_fits_and_what_does_not(person: Tender) -> None:
     assert person.window.task_list.search.text() == "is:failure"
     assert person.shown() == {"press red": ["001"]}
     assert person.window.task_list.model.tasks[0].count_text == "1 of 2 takes"
-    assert person.window.task_list.search_row.result_label.toolTip() == "1 of 2 tasks and 1 of 4 takes fit"
+    assert person.window.task_list.search_row.result_label.toolTip() == "1 of 2 tasks, 1 of 4 takes"
     person.press_button("Show all tasks")
     assert person.shown() == BEFORE
     choose_in_menu(person, "Not adapted")

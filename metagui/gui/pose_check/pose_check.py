@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,15 +9,16 @@ import numpy as np
 from PySide6.QtCore import QObject, Qt
 
 from metagui.arms.arm import ArmError
-from metagui.arms.control.tick import JointMove
 from metagui.arms.simulation.posed_model import PosedModel
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.core.background_queue import BackgroundQueue
+from metagui.gui.pose_check.pose_move import MOVING_SENTENCE, PoseMove
 from metagui.gui.pose_check.pose_page import PosePage
-from metagui.gui.pose_check.zero_draft import CHECK_POSES, CheckPose, ZeroDraft
+from metagui.gui.pose_check.zero_draft import CHECK_POSES, ZeroDraft
+from metagui.gui.pose_check.zero_store import load_trims, store_trims
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import FloatArray, Observation
+    from metagui.arms.arm import FloatArray
     from metagui.arms.control.tick import Tick
     from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.gui.arm.arm_connection import ArmConnection
@@ -30,26 +30,11 @@ if TYPE_CHECKING:
     from metagui.gui.scene.scene_canvas import SceneCanvas
     from metagui.gui.theme.theme import Theme
 
-MOVE_SPEED_RAD_S = 0.4
-"""Highest speed of a joint on the way to a pose, rad/s: slow enough to see what goes wrong."""
 DRAWN_STEP_RAD = 0.002
 """Smallest change of a joint that needs a new picture, rad: more than the noise of a resting arm."""
 _LIMP_SENTENCE = "The motors are off: put the arm into the pose by hand. Hold or Stop makes it hold."
-_MOVING_SENTENCE = "The arm moves slowly to the pose. Stop or Esc makes it hold where it is."
 _HOLDING_SENTENCE = "The arm holds its position."
 _TOO_FAR_TEXT = "{joint} differs by too much for a correction. Nothing was changed; calibrate the arm again."
-
-
-class PoseMove:
-    """Controller that moves the arm to a pose once, and then holds."""
-
-    def __init__(self, pose: CheckPose) -> None:
-        self._move: JointMove | None = JointMove(pose.positions, _MOVING_SENTENCE, MOVE_SPEED_RAD_S)
-
-    def decide(self, observation: Observation) -> JointMove | None:
-        """Return the move the first time, then None."""
-        move, self._move = self._move, None
-        return move
 
 
 class PoseCheck(QObject):
@@ -120,13 +105,7 @@ class PoseCheck(QObject):
 
     def _load_draft(self, name: str, registry: ArmRegistry) -> None:
         """Make the draft of an arm from its stored zeros; keep one that was not saved. Raises ArmError."""
-        calibration = registry.load_calibration(name) if name else None
-        if calibration is None:
-            raise ArmError(
-                "This arm has no calibration of its own on this computer, so its zeros cannot be corrected. It is used "
-                "as its servos are set. Calibrate it, or use its file, then check its pose."
-            )
-        fresh, before = ZeroDraft(calibration.trims), self._drafts.get(name)
+        fresh, before = ZeroDraft(load_trims(registry, name)), self._drafts.get(name)
         if before is not None and (before.applied == fresh.applied).all():
             fresh = before
         self._name, self._drafts[name] = name, fresh
@@ -226,7 +205,7 @@ class PoseCheck(QObject):
             return
         moving = tick.joint_move is not None
         page.show_arm_text(
-            _LIMP_SENTENCE if controller.torque_off else _MOVING_SENTENCE if moving else _HOLDING_SENTENCE
+            _LIMP_SENTENCE if controller.torque_off else MOVING_SENTENCE if moving else _HOLDING_SENTENCE
         )
         page.show_torque(controller.torque_off)
         page.move_button.setEnabled(not moving)
@@ -292,7 +271,7 @@ class PoseCheck(QObject):
             self.page.save_button.setEnabled(False)
             trims, registry = tuple(map(float, self.draft.trims)), self._connection.registry
             self._queue.submit(
-                partial(_store_trims, registry, self._name, trims), partial(self._on_saved, self._name, trims)
+                partial(store_trims, registry, self._name, trims), partial(self._on_saved, self._name, trims)
             )
 
     def _on_saved(self, name: str, trims: tuple[float, ...], _result: object) -> None:
@@ -312,11 +291,3 @@ class PoseCheck(QObject):
             "error",
         )
         self._show_draft()
-
-
-def _store_trims(registry: ArmRegistry, name: str, trims: tuple[float, ...]) -> None:
-    """Store the corrections of a named arm, rad. Raises ArmError, OSError."""
-    calibration = registry.load_calibration(name)
-    if calibration is None:
-        raise ArmError(f"the calibration of “{name}” is gone")
-    registry.save_calibration(name, replace(calibration, trims=trims))

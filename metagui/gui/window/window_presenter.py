@@ -16,6 +16,7 @@ from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.curation.curation_controller import CurationController
 from metagui.gui.exchange.exchange_controller import ExchangeController
 from metagui.gui.library.library_watcher import LibraryWatcher
+from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -61,6 +62,7 @@ class WindowPresenter(QObject):
             window, window.actions_, window.task_list, session.library, session.state, session.messages
         )
         self._watcher = LibraryWatcher(session.library)
+        self.pose_check = self._make_pose_check(session.arm)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -69,6 +71,21 @@ class WindowPresenter(QObject):
         self._show_snapshot(session.state.snapshot)
         self._restore_choices(session.arm, session.recording)
         self._restore_stiffness(session.teaching)
+
+    def _make_pose_check(self, arm: ArmParts) -> PoseCheck:
+        window, session = self._window, self.session
+        out = PoseCheck(
+            window.wizard_host,
+            window.theme,
+            window.arm_panel.view,
+            arm.controller,
+            arm.connection,
+            arm.flow,
+            session.state,
+            session.messages,
+        )
+        window.actions_["check_pose"].triggered.connect(out.open)
+        return out
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
@@ -120,6 +137,7 @@ class WindowPresenter(QObject):
         self._exchange.close()
         self._curation.close()
         self._watcher.close()
+        self.pose_check.close()
         self.session.close()
         self._unexpected_errors.remove()
 

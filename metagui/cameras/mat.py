@@ -26,7 +26,7 @@ CORNER_NAMES = ("far left", "far right", "near right", "near left")
 """Where the mat's tags 0 to 3 are, as seen from the arm."""
 MAT_EDGE_X_M = 0.063
 """Nominal x of the mat's near edge in the arm's base frame, m: the front of the base."""
-PAN_AXIS_X_M = 0.0388353
+ARM_AXIS_X_M = 0.0388353
 """x of the arm's pan axis in its base frame, m."""
 REACH_M = (0.115, 0.280)
 """Nearest and farthest distance from the pan axis that the gripper reaches on the table, m."""
@@ -77,7 +77,7 @@ class Mat:
         """(4, 3) crosses that the finger tips touch, one near each tag and within reach, m."""
         towards = np.array([[0.0, -1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
         points = self.tag_centres + _CROSS_DISTANCE_M * towards
-        axis = np.array([PAN_AXIS_X_M, 0.0, 0.0]) - self.nominal_position
+        axis = np.array([ARM_AXIS_X_M, 0.0, 0.0]) - self.nominal_position
         radii = np.linalg.norm(points - axis, axis=1, keepdims=True)
         within: FloatArray = axis + (points - axis) * np.minimum(1.0, _MAX_CROSS_RADIUS_M / radii)
         return within

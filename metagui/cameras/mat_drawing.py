@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 
 from metagui.cameras.mat import (
+    ARM_AXIS_X_M,
     CORNER_NAMES,
     FIRST_OBJECT_TAG,
     MAT_TAG_SIZE_M,
     OBJECT_TAG_EDGE_M,
     OBJECT_TAG_SIZE_M,
-    PAN_AXIS_X_M,
     REACH_M,
     SCALE_BAR_M,
     Mat,
@@ -178,7 +178,7 @@ def _draw_cross(centre: FloatArray) -> Iterator[Polygon]:
 
 def _draw_arc(mat: Mat, radius: float) -> Iterator[Polygon]:
     """Yield the parts of a circle about the pan axis that are on the page and clear of the tags."""
-    axis = np.array([PAN_AXIS_X_M, 0.0]) - mat.nominal_position[:2]
+    axis = np.array([ARM_AXIS_X_M, 0.0]) - mat.nominal_position[:2]
     angles = np.radians(np.arange(-100.0, 100.0, 1.5))
     points = axis + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     keep_off = MAT_TAG_SIZE_M * 0.75

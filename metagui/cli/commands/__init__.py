@@ -3,7 +3,6 @@
 from metagui.cli.commands import (
     adapt,
     arms,
-    cameras,
     check,
     evaluate,
     fine_tune,
@@ -19,7 +18,6 @@ from metagui.cli.commands import (
 __all__ = [
     "adapt",
     "arms",
-    "cameras",
     "check",
     "evaluate",
     "fine_tune",

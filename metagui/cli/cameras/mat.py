@@ -1,4 +1,4 @@
-"""Commands for cameras: ``mat``."""
+"""``metagui mat``: write the pages to print."""
 
 from pathlib import Path
 from typing import Annotated

@@ -2,7 +2,7 @@
 
 Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. The prior is adapted to one
 and to three takes, a rehearsal chooses among the candidates as in the window, and the policy runs in unseen scenes;
-success depends on where the objects end, not on the motion. ``--without-rehearsal``: losses choose. ``--people held-out``
+success depends on where the objects end, not on the path. ``--without-rehearsal``: losses choose. ``--people held-out``
 are those on whom nothing was tuned; ``--people final`` have habits of their own, for one report on a finished prior.
 ``--with-leader``: the arm follows a leader that they move. ``--repeated``: tasks in which places are visited twice
 (wipe, stir, taps, figure eight, spiral). ``--candidates`` also runs candidates that were not chosen, and "object

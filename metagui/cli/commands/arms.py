@@ -1,8 +1,7 @@
 """Commands for the real and the emulated arm: ``arms``, ``relax``, ``calibrate``, ``setup-motors``, ``emulate-arm``."""
 
+import contextlib
 import json
-import signal
-import threading
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -183,23 +182,25 @@ def emulate_arm(
         MotorVoltage, typer.Option(help="Voltage for which the motors are made, V.")
     ] = MotorVoltage.LOW,
     supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
+    table_port: Annotated[
+        int | None, typer.Option(help="Port at which `metagui emulate-camera` sees the table.")
+    ] = None,
 ) -> None:
     """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.emulator.emulated_port import serve
     from metagui.arms.emulator.latency import LATENCY_PROFILES
+    from metagui.arms.emulator.table_server import TableServer
     from metagui.cli.motor_tools import make_emulated_arm
+    from metagui.cli.signals import stop_on_signals
 
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
     arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided)
     arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
-    stop = threading.Event()
-    # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
+    with contextlib.nullcontext() if table_port is None else TableServer(arm, table_port):
+        serve(arm, typer.echo, stop_on_signals(), latency=LATENCY_PROFILES[latency] if latency else None)
 
 
 def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:

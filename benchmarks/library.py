@@ -1,5 +1,7 @@
 """Cost of a library by its size, and of saving and reading long takes: ``python -m benchmarks.library``.
 
+``--similar`` measures ``metagui similar`` as a process of its own instead, the first time and with stored embeddings.
+
 A library of N takes in tasks of five is made of copies of one short take. Times are medians, s, by the wall clock or,
 with ``--processor-time``, of this process's processor; "open" is a new ``Library`` with the index of an earlier one,
 "first open" one without an index. Saving is compared with h5py writing the same data sets with the same filters, and
@@ -11,8 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import fields, replace
@@ -168,6 +173,21 @@ def measure_take(root: Path, take: Demonstration, repeats: int) -> dict[str, flo
     return found
 
 
+def measure_similar(root: Path, take: Demonstration, count: int, repeats: int) -> dict[str, float]:
+    """Return the time of ``metagui similar`` in a library of ``count`` takes, s, as a process of its own."""
+    fill_library(root, take, count)
+    command = [sys.executable, "-m", "metagui", "similar", "task 0000", "--library", str(root / "library"), "--json"]
+
+    def run() -> float:
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return used if _MEASURE_PROCESSOR_TIME else time.perf_counter() - started
+
+    return {"first similar": run(), "similar": statistics.median(run() for _ in range(repeats))}
+
+
 def print_table(title: str, columns: dict[str, dict[str, float]]) -> None:
     """Print one row a cost, one column a size."""
     print(f"\n{title:24}" + "".join(f"{name:>12}" for name in columns))
@@ -182,6 +202,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, nargs="+", default=[100, 1000, 10_000], help="sizes of the libraries")
     parser.add_argument("--samples", type=int, nargs="+", default=[1000, 60_000], help="lengths of the takes")
     parser.add_argument("--repeats", type=int, default=15, help="repetitions of each measurement")
+    parser.add_argument("--similar", action="store_true", help="measure only metagui similar, for the first of --takes")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--processor-time", action="store_true", help="leave out waiting, on a busy machine")
     given = parser.parse_args()
@@ -191,6 +212,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["METAGUI_CACHE"] = str(Path(folder) / "cache")
         short = resize_take(replace(recorded, states=None, model_xml=None), SHORT_TAKE_SAMPLES)
+        if given.similar:
+            count = given.takes[0]
+            found = measure_similar(Path(folder), short, count, given.repeats)
+            print(json.dumps(found, indent=2)) if given.json else print_table("takes", {f"{count}": found})
+            return
         for count in given.takes:
             root = Path(folder) / str(count)
             libraries[f"{count}"] = measure_library(root, short, count, given.repeats)

@@ -123,8 +123,7 @@ def read_datasets(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]
 
 
 def write_plainly(path: Path, values: dict[str, Any], options: dict[str, dict[str, Any]]) -> None:
-    """Write data sets with h5py and flush file and folder to the disk."""
-    path.unlink(missing_ok=True)
+    """Write data sets with h5py to a new file, and flush file and folder to the disk."""
     with h5py.File(path, "w") as file:
         for name, each in values.items():
             file.create_dataset(name, data=each, **options[name])
@@ -159,16 +158,24 @@ def measure_take(root: Path, take: Demonstration, repeats: int) -> dict[str, flo
     values, options = read_datasets(path)
     journal = write_journal(library.root, take)
     costs: dict[str, list[float]] = {}
+    plain = root / "plain.hdf5"
+    actions: dict[str, Callable[[], object]] = {
+        "plain write": lambda: write_plainly(plain, values, options),
+        "save": lambda: library.add_take(take),
+        "recover": lambda: recover_take(journal),
+        "recover and save": lambda: library.add_take(recover_take(journal)),
+        "plain read": lambda: read_datasets(path),
+        "read": lambda: hdf5.read_take(path),
+    }
     for _ in range(repeats):  # in turns, so that other load on the machine affects all of them
-        plain = measure(lambda: write_plainly(root / "plain.hdf5", values, options), 1)
-        costs.setdefault("plain write", []).append(plain)
-        costs.setdefault("save", []).append(measure(lambda: library.add_take(take), 1))
-        costs.setdefault("recover and save", []).append(measure(lambda: library.add_take(recover_take(journal)), 1))
-        costs.setdefault("plain read", []).append(measure(lambda: read_datasets(path), 1))
-        costs.setdefault("read", []).append(measure(lambda: hdf5.read_take(path), 1))
+        for name, action in actions.items():
+            costs.setdefault(name, []).append(measure(action, 1))
+            for written in {plain, *path.parent.glob("*.hdf5")} - {path}:  # every one is written to a new file
+                written.unlink(missing_ok=True)
     found = {name: statistics.median(times) for name, times in costs.items()}
     found["save / plain write"] = found["save"] / found["plain write"]
-    found["recover / plain write"] = found["recover and save"] / found["plain write"]
+    found["recover / plain write"] = found["recover"] / found["plain write"]
+    found["recover and save / plain"] = found["recover and save"] / found["plain write"]
     found["read / plain read"] = found["read"] / found["plain read"]
     return found
 

@@ -18,9 +18,17 @@ from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
-from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
+from metagui.demonstrations.storage.take_decoding import (
+    SUCCESS_VALUES,
+    decode_faults,
+    decode_success,
+    decode_take,
+    decode_timing,
+    decode_trim,
+    describe_faults,
+)
 from metagui.demonstrations.storage.validation import validate_demonstration
-from metagui.demonstrations.timing import TimingSummary, summarise_timing
+from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration, Segment
     from metagui.demonstrations.storage.checked_file import CheckedGroup
     from metagui.demonstrations.storage.extra_data import ExtraData
+    from metagui.demonstrations.timing import TimingSummary
 
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
@@ -79,11 +88,26 @@ class TakeInfo:
         return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
-    """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+    """Write a take to a new file, atomically; return its listing. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
+    timing = summarise_timing(demonstration)
     with open_atomically(path) as temporary:
-        _write_file(temporary, demonstration, extra)
+        _write_file(temporary, demonstration, timing, extra)
+    health, joints = demonstration.health, demonstration.joint_names
+    return TakeInfo(
+        task=demonstration.task,
+        name=path.stem,
+        path=path,
+        sample_count=len(demonstration),
+        duration=demonstration.duration,
+        arm=demonstration.arm,
+        success=demonstration.success,
+        notes=demonstration.notes,
+        trim=demonstration.trim,
+        faults="" if health is None else describe_faults(find_faults(health, joints)),
+        timing=timing,
+    )
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -109,8 +133,8 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 notes=file.read_text("notes"),
                 tags=file.read_texts("tags") if file.has_attribute("tags") else (),
                 trim=decode_trim(file, samples),
-                faults=_read_faults(file),
-                timing=_read_timing(file),
+                faults=decode_faults(file),
+                timing=decode_timing(file),
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -182,24 +206,20 @@ def check_format_version(attributes: CheckedGroup, label: str) -> None:
         )
 
 
-def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | None) -> None:
+def _write_file(path: Path, demonstration: Demonstration, timing: TimingSummary, extra: ExtraData | None) -> None:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
-            write_attributes(file, demonstration)
+            write_attributes(file, demonstration, timing)
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
-            data.attrs["env_args"] = make_environment(demonstration)
+            environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
+            data.attrs["env_args"] = json.dumps(environment)
             demo = data.create_group("demo_0")
             write_demo(demo, demonstration)
             if extra is not None:
                 write_extra_data(demo, file.attrs, extra)
         target.raise_deferred()
-
-
-def make_environment(demonstration: Demonstration) -> str:
-    """Return the attribute ``env_args`` for robomimic, JSON."""
-    return json.dumps({"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}})
 
 
 def get_file_image(file: Any) -> bytes:
@@ -208,9 +228,8 @@ def get_file_image(file: Any) -> bytes:
     return bytes(file.id.get_file_image())
 
 
-def write_attributes(file: Any, demonstration: Demonstration) -> None:
+def write_attributes(file: Any, demonstration: Demonstration, timing: TimingSummary) -> None:
     """Write the attributes of a take's file."""
-    timing = summarise_timing(demonstration)
     file.attrs["format_version"] = TAKE_FORMAT_VERSION
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
@@ -234,9 +253,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     demo.attrs["num_samples"] = len(demonstration)
     if demonstration.model_xml is not None:
         demo.attrs["model_file"] = demonstration.model_xml
-    for key, values in robomimic_layout.encode_observations(demonstration).items():
-        _write_dataset(demo, f"obs/{key}", values)
-        _write_dataset(demo, f"next_obs/{key}", robomimic_layout.shift_to_next(values))
+    for key, (current, following) in robomimic_layout.encode_observations(demonstration).items():
+        _write_dataset(demo, f"obs/{key}", current)
+        _write_dataset(demo, f"next_obs/{key}", following)
     demo["obs/ee_quaternion"].attrs["order"] = "x y z w"
     _write_dataset(demo, "actions", robomimic_layout.encode_actions(demonstration))
     scale, offset = robomimic_layout.compute_action_scaling(demonstration.joint_names)
@@ -279,21 +298,3 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
-
-
-def _read_faults(file: CheckedGroup) -> str:
-    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
-    if not file.has_attribute("faults"):
-        return ""
-    try:
-        found = json.loads(file.read_text("faults"))
-        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        return ""
-
-
-def _read_timing(file: CheckedGroup) -> TimingSummary:
-    try:
-        return TimingSummary.from_dict(json.loads(file.read_text("timing")))
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ContentError("its attribute 'timing' is damaged") from error

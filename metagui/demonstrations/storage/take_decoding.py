@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from metagui.arms.arm import make_read_only_floats
@@ -11,8 +12,11 @@ from metagui.demonstrations.json_codec import instruction_from_dict, object_from
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
+from metagui.demonstrations.timing import TimingSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from metagui.arms.arm import SceneObject
     from metagui.demonstrations.storage.checked_file import CheckedGroup
 
@@ -101,6 +105,27 @@ def decode_trim(attributes: CheckedGroup, samples: int) -> tuple[int, int] | Non
     except InvalidTakeError as error:
         raise ContentError(f"it contradicts itself ({str(error).rstrip('.')})") from error
     return start, stop
+
+
+def decode_faults(attributes: CheckedGroup) -> str:
+    """Return the faults as a text; an attribute that does not list any is left out."""
+    try:
+        return describe_faults(json.loads(attributes.read_text("faults"))) if attributes.has_attribute("faults") else ""
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
+
+
+def describe_faults(faults: Mapping[str, Sequence[str]]) -> str:
+    """Return faults and the joints that have them as a text, such as ``overload of gripper``."""
+    return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in faults.items())
+
+
+def decode_timing(attributes: CheckedGroup) -> TimingSummary:
+    """Return the summary of a take's timing. Raises ContentError."""
+    try:
+        return TimingSummary.from_dict(json.loads(attributes.read_text("timing")))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ContentError("its attribute 'timing' is damaged") from error
 
 
 def _decode_objects(attributes: CheckedGroup) -> tuple[SceneObject, ...]:

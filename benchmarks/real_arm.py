@@ -2,7 +2,8 @@
 
 The emulated arm has the stops of a real one, play and sag. It is calibrated by a sweep of the joints by hand, or by a
 published calibration, whose arm is emulated. A 25 mm cube is grasped and placed by clicks, by hand guiding and by a
-policy that was adapted to two takes; the true scene decides. ``--scenes 100`` runs all scenes.
+policy that was adapted to two takes; the true scene decides. ``--scenes 100`` runs all scenes; with ``--log FILE`` a
+run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -260,6 +261,23 @@ def run_episode(way: str, calibration: str, seed: int, policy: TaskPolicy | None
     return table.judge(way, calibration, seed, note)
 
 
+def run_all(ways: list[str], calibrations: list[str], seed: int, scenes: int, log: Path | None) -> list[Episode]:
+    """Run every scene in every way, except those that the log has already; append each to the log."""
+    logged = log.read_text(encoding="utf-8").splitlines() if log is not None and log.exists() else []
+    done = {(each.way, each.calibration, each.seed): each for each in (Episode(**json.loads(line)) for line in logged)}
+    jobs = [(way, calibrations[i % len(calibrations)], seed + i) for way in ways for i in range(scenes)]
+    missing = [job for job in jobs if job not in done]
+    policy = adapt_policy() if any(way == "policy" for way, _, _ in missing) else None
+    for way, calibration, scene in missing:
+        episode = done[way, calibration, scene] = run_episode(way, calibration, scene, policy)
+        if not episode.success:
+            print("missed:", episode, flush=True)
+        if log is not None:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(episode)) + "\n")
+    return [done[job] for job in jobs]
+
+
 def print_summary(episodes: Iterable[Episode], errors: dict[str, FloatArray]) -> None:
     """Print success and agreement by way and by calibration, and the tool errors."""
     episodes = list(episodes)
@@ -282,22 +300,13 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--calibrations", nargs="+", choices=(SWEEP, *PUBLISHED), default=[SWEEP, *PUBLISHED])
     parser.add_argument("--seed", type=int, default=0, help="seed of the first scene")
-    parser.add_argument("--log", type=Path, help="write one JSON object per episode")
+    parser.add_argument("--log", type=Path, help="append one JSON object per episode; those in it are not repeated")
     options = parser.parse_args()
-    policy = adapt_policy() if "policy" in options.ways else None
-    episodes = []
-    for way in options.ways:
-        for index in range(options.scenes):
-            calibration = options.calibrations[index % len(options.calibrations)]
-            episodes.append(run_episode(way, calibration, options.seed + index, policy))
-            if not episodes[-1].success:
-                print("missed:", episodes[-1], flush=True)
+    episodes = run_all(options.ways, options.calibrations, options.seed, options.scenes, options.log)
     errors = {
         name: np.concatenate([measure_tool_errors(seed, name) for seed in range(4)]) for name in options.calibrations
     }
     print_summary(episodes, errors)
-    if options.log is not None:
-        options.log.write_text("".join(json.dumps(asdict(each)) + "\n" for each in episodes), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ import pytest
 from safetensors import safe_open
 from typer.testing import CliRunner
 
+from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.feetech.protocol import ServoStatus
 from metagui.cli import app
 from metagui.demonstrations.health import HEALTH_TYPES
@@ -161,6 +165,45 @@ def test_file_format_fits_the_values(fresh_take: Path) -> None:
         assert (np.diff(demo["timing/time"][()]) > 0).all()
         assert file.attrs["samples"] == demo.attrs["num_samples"] == file["data"].attrs["total"] == len(demo["actions"])
         np.testing.assert_allclose(np.linalg.norm(demo["obs/ee_quaternion"][()], axis=1), 1.0, atol=1e-5)
+
+
+def check_velocities(path: Path) -> None:
+    """Compare the velocities in a take of the simulated arm with the mean ones since the sample before."""
+    with h5py.File(path) as file:
+        observed = file["data/demo_0/obs"]
+        means = np.diff(observed["joint_positions"][()].astype(np.float64), axis=0) / CONTROL_PERIOD_S
+        np.testing.assert_allclose(observed["joint_velocities"][1:], means, atol=1e-4)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """Return all data sets of a take by their paths."""
+    found: dict[str, Any] = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("task", sorted(path.name for path in (ROOT / "recordings").iterdir() if path.is_dir()))
+def test_velocities_of_the_examples_are_true(task: str) -> None:
+    for path in sorted((ROOT / "recordings" / task).glob("*.hdf5")):
+        check_velocities(path)
+
+
+def test_velocities_of_a_fresh_take_are_true(fresh_take: Path) -> None:
+    check_velocities(fresh_take)
+
+
+def test_correct_velocities_changes_nothing_else(tmp_path: Path) -> None:
+    old = next(path for path in sorted((OLD / "library").glob("*/*.hdf5")) if "data/demo_0/states" in read_arrays(path))
+    path = tmp_path / "001.hdf5"
+    shutil.copy(old, path)
+    with pytest.raises(AssertionError):
+        check_velocities(path)
+    subprocess.run([sys.executable, ROOT / "scripts" / "correct_velocities.py", tmp_path], check=True, cwd=ROOT)
+    check_velocities(path)
+    before, after = read_arrays(old), read_arrays(path)
+    changed = {name for name in before | after if not np.array_equal(before[name], after[name])}
+    assert changed == {"data/demo_0/next_obs/joint_velocities", "data/demo_0/obs/joint_velocities"}
 
 
 # Journals

@@ -57,7 +57,8 @@ class Controller(Protocol):
     """Decides how the arm moves: by instructions, a script, a person or a policy.
 
     It may have ``current_instruction`` (any object, None between instructions) and ``instruction_index`` (grows by one
-    when an instruction starts); the loop copies both into every tick, so that a recording can be segmented.
+    when an instruction starts, and stays when it starts again); the loop copies both into every tick, so that a
+    recording can be segmented.
     """
 
     def decide(self, observation: Observation) -> ToolMotion | Command | JointMove | None:

@@ -8,10 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PROCESS_FOLDER = Path("/proc")
 """Folder with a folder for each process on Linux."""
+MAX_NAMED_USERS = 3
+"""Largest number of programs that a message names."""
 _TERMINAL_MASTERS = ("/dev/ptmx", "/dev/pts/ptmx")
 """Names of the other end of a pseudo-terminal: a process that has it serves the port."""
 
@@ -37,6 +42,13 @@ def find_port_users(device: str, folder: Path = PROCESS_FOLDER) -> list[PortUser
         if int(process.name) != os.getpid() and _uses(process, target):
             found.append(PortUser(_read_name(process), int(process.name)))
     return sorted(found, key=lambda user: user.process_id)
+
+
+def describe_users(users: Sequence[PortUser]) -> str:
+    """Return the names of programs for a message; of many only the first, and how many more there are."""
+    named = [str(user) for user in users[:MAX_NAMED_USERS]]
+    more = len(users) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
 def _uses(process: Path, target: str) -> bool:

@@ -15,7 +15,7 @@ from serial.tools import list_ports
 
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.feetech import port_permissions
-from metagui.arms.feetech.port_users import find_port_users
+from metagui.arms.feetech.port_users import describe_users, find_port_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -222,8 +222,8 @@ def require_unused(device: str) -> None:
     users = find_port_users(device)
     if users:
         raise PortError(
-            f"Another program uses {device}: {', '.join(map(str, users))}. Each would read the other's answers, so "
-            "the arm was not touched. Close that program and connect again."
+            f"Another program uses {device}: {describe_users(users)}. Each would read the other's answers, so the arm "
+            "was not touched. Close that program and connect again."
         )
 
 

@@ -57,15 +57,15 @@ class ProgramController:
     results: list[InstructionResult] = field(default_factory=list)
     """How every instruction ended, in order; also of those that were given up, stopped or never started."""
     may_restart: bool = True
-    """True if an instruction that leads out of reach is started a second time, from the home pose."""
+    """True if an instruction that leads out of reach is started a second time, from the home pose, with its index."""
 
     def __post_init__(self) -> None:
         self._queue: deque[Instruction] = deque()
         self._memory: PrimitiveMemory | None = None
         self._noise_rng = np.random.default_rng(self.style.noise_seed)
         self._monitor: SuccessMonitor | None = None
-        self._last_started: Instruction | None = None
         self._restarted = False  # at most once, from the home pose
+        self._starts_again = False
         self._tool_positions: deque[FloatArray] = deque(maxlen=round(MAX_STANDSTILL_S / _DECISION_S))
 
     def add_instructions(self, *instructions: Instruction) -> None:
@@ -107,7 +107,7 @@ class ProgramController:
             return PLANNED_HOME
         if problem and self.may_restart and not self._restarted and _is_out_of_reach(observation, motion):
             self._queue.appendleft(instruction)
-            self.current_instruction, self._monitor, self._restarted = None, None, True
+            self.current_instruction, self._monitor, self._starts_again = None, None, True
             return GO_HOME_FIRST
         if problem:
             self._abort(
@@ -148,9 +148,8 @@ class ProgramController:
         self._memory = PrimitiveMemory.from_observation(observation)
         self._monitor = judge_instruction(instruction, self.objects, observation)
         self._tool_positions.clear()
-        self._restarted = self._restarted and instruction is self._last_started
-        self._last_started = instruction
-        self.instruction_index += 1
+        self._restarted, self._starts_again = self._starts_again, False
+        self.instruction_index += not self._restarted  # recorders then leave the first attempt out of the segments
         self.current_instruction = instruction
         return True
 
@@ -171,7 +170,7 @@ class ProgramController:
         """Note that the current and the waiting instructions were not done, and forget them."""
         waiting = list(self._queue)
         self._queue.clear()
-        self.current_instruction = self._monitor = None
+        self.current_instruction, self._monitor, self._starts_again = None, None, False
         self.results += [InstructionResult(each, False, problem, is_finished=False) for each in (*current, *waiting)]
 
 

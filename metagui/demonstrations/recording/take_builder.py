@@ -152,7 +152,7 @@ class TakeBuilder:
         self._row_dtype = header.row_dtype()
         self._blocks: list[NDArray[np.void]] = []
         self._count = 0
-        self._last_instruction: tuple[object | None, int] = (None, -1)
+        self._last_instruction: tuple[object, int] | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -200,13 +200,12 @@ class TakeBuilder:
         return (*row, 0.0) if self.header.state_size else row
 
     def _find_instruction_index(self, tick: Tick) -> int:
-        """Return the index of the tick's instruction, a new one if it has changed; -1 for none."""
-        current = (tick.instruction, tick.instruction_index)
+        """Return the index of the tick's instruction, the same if it starts a second time; -1 for none."""
         if not isinstance(tick.instruction, Instruction):
-            self._last_instruction = (None, -1)
             return -1
-        if self._last_instruction[0] is not current[0] or self._last_instruction[1] != current[1]:
-            self._last_instruction = current
+        last = self._last_instruction
+        if last is None or last[0] is not tick.instruction or last[1] != tick.instruction_index:
+            self._last_instruction = (tick.instruction, tick.instruction_index)
             self.instructions.append(tick.instruction)
         return len(self.instructions) - 1
 
@@ -292,11 +291,12 @@ def _derive_hand_guiding_commands(positions: FloatArray) -> dict[str, FloatArray
 def split_by_instruction(
     instruction_indices: NDArray[np.int64], instructions: Sequence[Instruction]
 ) -> tuple[Segment, ...]:
-    """Return one segment per run of equal ``instruction_indices`` (N,), except for -1, which means none."""
+    """Return the last run of each index in ``instruction_indices`` (N,) as a segment, except for -1, which is none."""
     edges = np.flatnonzero(np.diff(instruction_indices)) + 1
     bounds = [0, *edges.tolist(), len(instruction_indices)]
-    segments = []
+    segments: dict[int, Segment] = {}
     for start, stop in itertools.pairwise(bounds):
-        if start < stop and (index := instruction_indices[start]) >= 0:
-            segments.append(Segment(start, stop, instructions[index] if index < len(instructions) else None))
-    return tuple(segments)
+        if start < stop and (index := int(instruction_indices[start])) >= 0:
+            segments.pop(index, None)
+            segments[index] = Segment(start, stop, instructions[index] if index < len(instructions) else None)
+    return tuple(segments.values())

@@ -20,6 +20,8 @@ def _connected(snapshot: AppSnapshot) -> str | None:
         return "The arm is being connected."
     if snapshot.state is ArmActivity.CALIBRATING:
         return "The arm is being calibrated."
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
 
 
@@ -42,6 +44,8 @@ def _not_running(snapshot: AppSnapshot) -> str | None:
 
 
 def _not_calibrating(snapshot: AppSnapshot) -> str | None:
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Finish the calibration or cancel it first." if snapshot.state is ArmActivity.CALIBRATING else None
 
 
@@ -69,6 +73,12 @@ def _placeable(snapshot: AppSnapshot) -> str | None:
 
 def _on_port(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.on_port else "Choose an arm on a port first; the simulated one needs no calibration."
+
+
+def _real_arm_connected(snapshot: AppSnapshot) -> str | None:
+    if snapshot.simulated:
+        return "Connect an arm on a port first; the simulated one has exact zeros."
+    return None if snapshot.named_arm else "Name the arm first, so that its zeros can be stored."
 
 
 def _not_learning(snapshot: AppSnapshot) -> str | None:
@@ -135,6 +145,7 @@ _IDLE_ARM = (_connected, _not_recording, _not_running)
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
+    "check_pose": (*_IDLE_ARM, _chosen_arm_connected, _real_arm_connected, _torque_on),
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
     "record": (*_TEACHABLE, _chosen_arm_or_recording),

@@ -39,6 +39,12 @@ class ActionInfo:
 ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the selected arm, or disconnect it."),
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Measure the range of motion of each joint."),
+    ActionInfo(
+        "check_pose",
+        "Check the pose",
+        "view",
+        "Compare the arm with its model in three poses, and correct the zeros of its joints.",
+    ),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo(

@@ -22,6 +22,7 @@ class ArmActivity(Enum):
     NO_ARM = "No arm"
     CALIBRATING = "Calibrating"
     CONNECTING = "Connecting"
+    CHECKING_POSE = "Checking the pose"
     READY = "Ready"
     COUNTDOWN = "Starting"
     RECORDING = "Recording"
@@ -52,11 +53,15 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
         {
             ArmActivity.NO_ARM,
             ArmActivity.CONNECTING,
+            ArmActivity.CHECKING_POSE,
             ArmActivity.COUNTDOWN,
             ArmActivity.RECORDING,
             ArmActivity.RUNNING,
             ArmActivity.ERROR,
         }
+    ),
+    ArmActivity.CHECKING_POSE: frozenset(
+        {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
     ),
     ArmActivity.COUNTDOWN: frozenset(
         {ArmActivity.READY, ArmActivity.RECORDING, ArmActivity.RUNNING, ArmActivity.ERROR}
@@ -134,6 +139,8 @@ class AppSnapshot:
     """True if the arm has no camera, so that the positions of objects have to be marked."""
     on_port: bool = False
     """True if the selected arm is on a port."""
+    named_arm: bool = False
+    """True if the connected arm is a real one that has a name."""
     same_arm: bool = True
     """True if the selected arm is the connected one."""
     reconnecting: bool = False

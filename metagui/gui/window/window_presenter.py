@@ -14,6 +14,7 @@ from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.exchange.exchange_controller import ExchangeController
+from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.toast import ToastMessage
@@ -55,6 +56,7 @@ class WindowPresenter(QObject):
         self._exchange = ExchangeController(
             window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
         )
+        self.pose_check = self._make_pose_check(session.arm)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -63,6 +65,21 @@ class WindowPresenter(QObject):
         self._show_snapshot(session.state.snapshot)
         self._restore_choices(session.arm, session.recording)
         self._restore_stiffness(session.teaching)
+
+    def _make_pose_check(self, arm: ArmParts) -> PoseCheck:
+        window, session = self._window, self.session
+        out = PoseCheck(
+            window.wizard_host,
+            window.theme,
+            window.arm_panel.view,
+            arm.controller,
+            arm.connection,
+            arm.flow,
+            session.state,
+            session.messages,
+        )
+        window.actions_["check_pose"].triggered.connect(out.open)
+        return out
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
@@ -110,6 +127,7 @@ class WindowPresenter(QObject):
         self._save_stiffness(self.session.teaching)
         self._arm_presenter.close()
         self._exchange.close()
+        self.pose_check.close()
         self.session.close()
         self._unexpected_errors.remove()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metagui.arms.emulator.emulated_port import EmulatedPort
-from metagui.arms.feetech.port_users import PROCESS_FOLDER, find_port_users
+from metagui.arms.feetech.port_users import PROCESS_FOLDER, PortUser, describe_users, find_port_users
 from metagui.arms.feetech.serial_port import PortError, SerialPort
 from tests.helpers.emulated_bench import make_emulated_arm
 
@@ -54,3 +54,16 @@ def test_users_are_found_by_their_links(tmp_path: Path) -> None:
     found = find_port_users(str(device), tmp_path / "proc")
     assert [str(user) for user in found] == ["teleoperate.py (process 900001)", "screen (process 900002)"]
     assert find_port_users(str(device), tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "program0 (process 0)"),
+        (3, "program0 (process 0), program1 (process 1), program2 (process 2)"),
+        (40, "program0 (process 0), program1 (process 1), program2 (process 2) and 37 more"),
+    ],
+)
+def test_describe_users_names_the_first_of_many(count: int, text: str) -> None:
+    """A device such as /dev/null is open in most programs."""
+    assert describe_users([PortUser(f"program{i}", i) for i in range(count)]) == text

@@ -11,6 +11,7 @@ from metagui.demonstrations.demonstration import Demonstration, Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs import scripted as module
 from metagui.demonstrations.programs.program import TaskProgram
+from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.scripted import (
     GenerationSettings,
     ImpossibleProgramError,
@@ -21,6 +22,7 @@ from metagui.demonstrations.programs.scripted import (
     generate_takes,
 )
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_programs
+from metagui.demonstrations.recording.take_builder import InMemoryRecorder
 
 PUT = TaskProgram("put", (Instruction("grasp", "red cube"), Instruction("place", "yellow zone")))
 
@@ -104,6 +106,30 @@ def test_demonstrator_out_of_reach_gives_up_without_a_restart() -> None:
     assert demonstrator.instruction_index == 0
     assert len(demonstrator.success_monitor.achieved) == 1
     assert "got no further" in demonstrator.failure_reason
+
+
+def test_instruction_that_starts_again_from_home_is_one_segment() -> None:
+    """The first attempt led out of reach; in the take only the second one belongs to the instruction."""
+    push = Instruction("push", "red cube", "green cube", {"offset": (-0.0022, -0.054, 0.0)})
+    arm = SimulatedArm(25)
+    arm.connect()
+    loop, recorder = ControlLoop(arm, arm), InMemoryRecorder("push next to", arm)
+    started: list[float] = []
+    loop.add_sink(recorder.on_tick)
+    loop.add_sink(lambda tick: started.append(tick.time) if tick.joint_move is not None else None)
+    controller = ProgramController(arm.objects)
+    controller.add_instructions(push)
+    loop.set_controller(controller)
+    for _ in range(3000):
+        loop.step_once()
+        if not controller.pending_count:
+            break
+    take = recorder.stop()
+    assert started, "the instruction has not started again"
+    assert controller.instruction_index == 0
+    (segment,) = take.segments
+    assert segment.instruction == push
+    assert take.time[segment.start] > started[-1]
 
 
 def test_draw_prefix_sometimes_ends_above_object() -> None:

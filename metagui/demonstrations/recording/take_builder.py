@@ -170,17 +170,14 @@ class TakeBuilder:
     def rows(self, start: int = 0) -> NDArray[np.void]:
         """Return the rows from ``start`` to the end, (N - start,)."""
         first, offset = divmod(start, _BLOCK_ROWS)
-        blocks = self._blocks[first:]
-        if not blocks:
-            return np.zeros(0, self._row_dtype)
+        blocks = self._blocks[first:] or [np.zeros(0, self._row_dtype)]
         joined = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return joined[offset : offset + self._count - start]
 
     def build(self, name: str = "") -> Demonstration:
         """Return the take. Raises RecordingError if it has no samples."""
-        return build_take(
-            self.header, collect_columns(self._blocks, self._row_dtype, len(self)), self.instructions, name
-        )
+        samples = collect_columns(self._blocks, self._row_dtype, self._count)
+        return build_take(self.header, samples, self.instructions, name)
 
     def _make_row(self, tick: Tick) -> tuple[Any, ...]:
         """Return one sample in the order of ``TakeHeader.row_dtype``; assigning whole rows is the fastest in numpy."""

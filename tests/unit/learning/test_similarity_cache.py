@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def library(tmp_path: Path) -> Library:
     return filled
 
 
-def load(library: Library, path: Path | None = None) -> tuple[dict[TakeKey, object], int, list[str]]:
+def load(library: Library, path: Path | None = None) -> tuple[dict[TakeKey, Any], int, list[str]]:
     """Return the embeddings, how many were computed, and what was left out."""
     infos = [info for listing in Library(library.root).list_all().values() for info in listing.takes]
     reasons: list[str] = []
@@ -53,7 +53,7 @@ def load(library: Library, path: Path | None = None) -> tuple[dict[TakeKey, obje
     return dict(found.rows), len(steps), reasons
 
 
-def assert_equal(first: dict[TakeKey, object], second: dict[TakeKey, object]) -> None:
+def assert_equal(first: dict[TakeKey, Any], second: dict[TakeKey, Any]) -> None:
     assert first.keys() == second.keys()
     for key, row in first.items():
         other = second[key]
@@ -224,7 +224,7 @@ def test_stored_paths_give_the_same_ranking(library):
     infos = [info for listing in library.list_all().values() for info in listing.takes]
     for _ in range(2):
         found = run_to_end(LibraryValues(library, infos, print).load_paths())
-        paths: dict[str, dict[str, object]] = {}
+        paths: dict[str, dict[str, Any]] = {}
         for key, path in found.items():
             paths.setdefault(key.task, {})[key.take] = path
         assert rank_paths(paths, "circle") == rank_by_motion(takes, "circle")

@@ -18,8 +18,11 @@ from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
+from metagui.demonstrations.storage.index.equal_takes import compute_digest
 from metagui.demonstrations.storage.take_decoding import (
     SUCCESS_VALUES,
+    TAKE_FORMAT_VERSION,
+    check_format_version,
     decode_faults,
     decode_success,
     decode_take,
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.timing import TimingSummary
 
-TAKE_FORMAT_VERSION = 1
-"""Format version of take files; increased when older versions of metagui can no longer read them."""
 STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
@@ -75,6 +76,8 @@ class TakeInfo:
     faults: str = ""
     """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
+    digest: str = ""
+    """Digest of the samples, by which equal takes are found; empty in files of version 0.1."""
     error: str = ""
     """Why the file cannot be read; empty if it can."""
 
@@ -91,11 +94,8 @@ class TakeInfo:
 def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
     """Write a take to a new file, atomically; return its listing. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
-    timing = summarise_timing(demonstration)
-    with open_atomically(path) as temporary:
-        _write_file(temporary, demonstration, timing, extra)
     health, joints = demonstration.health, demonstration.joint_names
-    return TakeInfo(
+    info = TakeInfo(
         task=demonstration.task,
         name=path.stem,
         path=path,
@@ -106,8 +106,12 @@ def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None
         notes=demonstration.notes,
         trim=demonstration.trim,
         faults="" if health is None else describe_faults(find_faults(health, joints)),
-        timing=timing,
+        timing=summarise_timing(demonstration),
+        digest=compute_digest(demonstration),
     )
+    with open_atomically(path) as temporary:
+        _write_file(temporary, demonstration, info, extra)
+    return info
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -135,6 +139,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 trim=decode_trim(file, samples),
                 faults=decode_faults(file),
                 timing=decode_timing(file),
+                digest=file.read_text("digest") if file.has_attribute("digest") else "",
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -196,21 +201,12 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
         ) from error
 
 
-def check_format_version(attributes: CheckedGroup, label: str) -> None:
-    """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
-    version = attributes.read_integer("format_version")
-    if version > TAKE_FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{label} was written by a newer metagui (format {version}; this version reads up to "
-            f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
-        )
-
-
-def _write_file(path: Path, demonstration: Demonstration, timing: TimingSummary, extra: ExtraData | None) -> None:
+def _write_file(path: Path, demonstration: Demonstration, info: TakeInfo, extra: ExtraData | None) -> None:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
-            write_attributes(file, demonstration, timing)
+            write_attributes(file, demonstration)
+            file.attrs["digest"] = info.digest
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
             environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
@@ -228,8 +224,9 @@ def get_file_image(file: Any) -> bytes:
     return bytes(file.id.get_file_image())
 
 
-def write_attributes(file: Any, demonstration: Demonstration, timing: TimingSummary) -> None:
+def write_attributes(file: Any, demonstration: Demonstration) -> None:
     """Write the attributes of a take's file."""
+    timing = summarise_timing(demonstration)
     file.attrs["format_version"] = TAKE_FORMAT_VERSION
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method

@@ -26,6 +26,8 @@ SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
 """Value of the attribute ``success`` by the field of a Demonstration."""
 _TIMING_FIELDS = ("lateness", "latency", "retries")
 _MAX_JOINTS = 64
+_MAX_TIME = 1e11
+"""Later times, in the year 5138, are no dates, s since 1970."""
 _MAX_OBJECTS = 1000
 
 
@@ -66,7 +68,7 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         notes=attributes.read_text("notes"),
         manually_segmented=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
         trim=decode_trim(attributes, samples),
-        teaching_method=_decode_teaching_method(attributes),
+        teaching_method=decode_teaching_method(attributes),
         **arrays,
     )
     try:
@@ -158,7 +160,13 @@ def _decode_segments(demo: CheckedGroup) -> tuple[Segment, ...]:
         raise ContentError("the instructions of its segments are damaged") from error
 
 
-def _decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
+def decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
     """Return the teaching method; 'clicks' for older files without one, and for unknown methods of newer versions."""
     found: Any = attributes.read_text("led_by") if attributes.has_attribute("led_by") else None
     return found if found in get_args(TeachingMethod) else "clicks"
+
+
+def decode_recorded(attributes: CheckedGroup, modified: float) -> float:
+    """Return the time of the recording, s since 1970; ``modified``, that of the file, for takes that do not say."""
+    found = attributes.read_number("recorded") if attributes.has_attribute("recorded") else modified
+    return found if 0.0 < found < _MAX_TIME else modified

@@ -100,8 +100,9 @@ def import_takes(
     as_json: AsJson = False,
 ) -> None:
     """Add the takes of a file or data set to the library; those that it has already are left out."""
+    from metagui.demonstrations.curation.history import ChangeHistory
     from metagui.demonstrations.formats import registry
-    from metagui.demonstrations.formats.exchange import ImportOptions
+    from metagui.demonstrations.formats.exchange import ImportOptions, ImportReport
     from metagui.demonstrations.formats.joint_units import parse_unit
 
     options = ImportOptions(
@@ -111,7 +112,12 @@ def import_takes(
         placement=_parse_placements(objects, no_objects),
         rate=rate,
     )
-    report = run_exchange(registry.import_takes(file, open_library(library), options))
+    opened, report = open_library(library), ImportReport()
+    try:
+        run_exchange(registry.import_takes(file, opened, options, report))
+    finally:  # also what was added before an import was interrupted can be undone
+        if report.added:
+            ChangeHistory(opened).add(*registry.describe_import(file.name, report))
     for left in report.left_out:
         print_note(f"Left out: {left.reason}")
     for note in report.notes:
@@ -172,7 +178,7 @@ def _restore(library: "Library", path: Path, task: str | None) -> str:
 
     from metagui.demonstrations.recording.recorder import delete_journal, recover_take
     from metagui.demonstrations.recording.segmentation import ensure_segmented
-    from metagui.demonstrations.storage.validation import find_equal_take
+    from metagui.demonstrations.storage.index.equal_takes import find_equal_take
 
     take = ensure_segmented(recover_take(path))
     info = find_equal_take(library, take)

@@ -61,10 +61,18 @@ class Library(LibraryReader):
         with self._changing():
             return self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task), extra))
 
-    def remove_take(self, task: str, take: str) -> TrashEntry:
-        """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
+    def remove_take(self, task: str, take: str, drop_empty: bool = False) -> TrashEntry:
+        """Move a take to the trash; with ``drop_empty``, delete the folder that it was in if nothing is left in it.
+
+        Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError.
+        """
         with self._changing():
-            return TrashEntry(task, take, self._trash.move_file(self._find_writable_take(task, take)))
+            path = self._find_writable_take(task, take)
+            entry = TrashEntry(task, take, self._trash.move_file(path))
+            if drop_empty:
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
+            return entry
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""

@@ -24,7 +24,6 @@ from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatE
 from metagui.demonstrations.storage.extra_data import METAGUI_GROUP, ExtraData, read_extra_data, write_extra_data
 from metagui.demonstrations.storage.hdf5 import get_file_image, open_take, write_attributes, write_demo
 from metagui.demonstrations.storage.robomimic_layout import with_following
-from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Sequence
@@ -97,7 +96,7 @@ class _TakesFile:
         flat = encode_flat(found)
         demo["obs/flat"], demo["next_obs/flat"] = with_following(flat)
         own = demo.create_group(METAGUI_GROUP)
-        write_attributes(own, found, summarise_timing(found))
+        write_attributes(own, found)
         own.attrs["take"] = take.info.name
         extra = _read_extra(take.info)
         write_extra_data(demo, own.attrs, extra)

@@ -14,7 +14,7 @@ from metagui.cli.options import AsJson, LibraryFolder
 from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.formats.exchange import PlacedObject
+    from metagui.demonstrations.formats.exchange import ImportOptions, ImportReport, PlacedObject
     from metagui.demonstrations.storage.library import Library
 
 Calibration = Annotated[
@@ -100,9 +100,7 @@ def import_takes(
     as_json: AsJson = False,
 ) -> None:
     """Add the takes of a file or data set to the library; those that it has already are left out."""
-    from metagui.demonstrations.curation.history import ChangeHistory
-    from metagui.demonstrations.formats import registry
-    from metagui.demonstrations.formats.exchange import ImportOptions, ImportReport
+    from metagui.demonstrations.formats.exchange import ImportOptions
     from metagui.demonstrations.formats.joint_units import parse_unit
 
     options = ImportOptions(
@@ -112,12 +110,7 @@ def import_takes(
         placement=_parse_placements(objects, no_objects),
         rate=rate,
     )
-    opened, report = open_library(library), ImportReport()
-    try:
-        run_exchange(registry.import_takes(file, opened, options, report))
-    finally:  # also what was added before an import was interrupted can be undone
-        if report.added:
-            ChangeHistory(opened).add(*registry.describe_import(file.name, report))
+    report = _import_undoably(file, open_library(library), options)
     for left in report.left_out:
         print_note(f"Left out: {left.reason}")
     for note in report.notes:
@@ -126,6 +119,21 @@ def import_takes(
     left_out = [{"name": left.name, "reason": left.reason} for left in report.left_out]
     document = {"takes": rows, "notes": report.notes, "left_out": left_out}
     print_result(document, ("task", "take", "samples"), [tuple(row.values()) for row in rows], as_json)
+
+
+def _import_undoably(path: Path, library: "Library", options: "ImportOptions") -> "ImportReport":
+    """Import takes as one step to undo, also those that were added before an interruption."""
+    from metagui.demonstrations.curation.history import ChangeHistory
+    from metagui.demonstrations.formats import registry
+    from metagui.demonstrations.formats.exchange import ImportReport
+
+    report = ImportReport()
+    try:
+        run_exchange(registry.import_takes(path, library, options, report))
+    finally:
+        if report.added:
+            ChangeHistory(library).add(*registry.describe_import(path.name, report))
+    return report
 
 
 def _parse_placements(texts: list[str] | None, no_objects: bool) -> "tuple[PlacedObject, ...] | None":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-SCHEMA = "take_values_1"
+_SCHEMA = "take_values_1"
 """Name of the form of the records: digest of the file, checksum, value."""
 _FOLDER = "similarity"
 _DIGEST_BYTES, _CHECKSUM_BYTES = 32, 4
@@ -34,7 +34,7 @@ class TakeCache:
 
     def __init__(self, library: Path, kind: str) -> None:
         """Use the store of ``kind``, which names what the values are and what they were computed with."""
-        self._store = RecordStore.for_folder(library, f"{_FOLDER}/{kind}", SCHEMA)
+        self._store = RecordStore.for_folder(library, f"{_FOLDER}/{kind}", _SCHEMA)
         stored = self._store.read()
         self._records = {key: (version, *found) for key, (version, raw) in stored.items() if (found := _unpack(raw))}
         self._by_digest = {digest: value for _, digest, value in self._records.values()}

@@ -196,10 +196,7 @@ class TakeBuilder:
         return (*row, 0.0) if self.header.state_size else row
 
     def _find_instruction_index(self, tick: Tick) -> int:
-        """Return the index of the tick's instruction, a new one if it has changed; -1 for none.
-
-        An instruction that is started a second time keeps its index.
-        """
+        """Return the index of the tick's instruction, the same if it starts a second time; -1 for none."""
         if not isinstance(tick.instruction, Instruction):
             return -1
         last = self._last_instruction
@@ -292,10 +289,7 @@ def _derive_hand_guiding_commands(positions: FloatArray) -> dict[str, FloatArray
 def split_by_instruction(
     instruction_indices: NDArray[np.int64], instructions: Sequence[Instruction]
 ) -> tuple[Segment, ...]:
-    """Return one segment per index in ``instruction_indices`` (N,), except for -1, which means none.
-
-    Of an instruction that was started a second time, only the last run of its index is a segment.
-    """
+    """Return the last run of each index in ``instruction_indices`` (N,) as a segment, except for -1, which is none."""
     edges = np.flatnonzero(np.diff(instruction_indices)) + 1
     bounds = [0, *edges.tolist(), len(instruction_indices)]
     segments: dict[int, Segment] = {}

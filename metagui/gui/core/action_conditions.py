@@ -20,6 +20,8 @@ def _connected(snapshot: AppSnapshot) -> str | None:
         return "The arm is being connected."
     if snapshot.state is ArmActivity.CALIBRATING:
         return "The arm is being calibrated."
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
 
 
@@ -42,6 +44,8 @@ def _not_running(snapshot: AppSnapshot) -> str | None:
 
 
 def _not_calibrating(snapshot: AppSnapshot) -> str | None:
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Finish the calibration or cancel it first." if snapshot.state is ArmActivity.CALIBRATING else None
 
 
@@ -71,6 +75,12 @@ def _on_port(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.on_port else "Choose an arm on a port first; the simulated one needs no calibration."
 
 
+def _real_arm_connected(snapshot: AppSnapshot) -> str | None:
+    if snapshot.simulated:
+        return "Connect an arm on a port first; the simulated one has exact zeros."
+    return None if snapshot.named_arm else "Name the arm first, so that its zeros can be stored."
+
+
 def _not_learning(snapshot: AppSnapshot) -> str | None:
     if snapshot.learning in (LearningActivity.ADAPTING, LearningActivity.TRAINING):
         return f"{snapshot.learning.value} is still running; stop it first."
@@ -83,6 +93,18 @@ def _task_selected(snapshot: AppSnapshot) -> str | None:
 
 def _take_selected(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.take else "Choose a take in the list first."
+
+
+def _takes_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.takes else "Choose takes in the list first."
+
+
+def _tasks_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.tasks else "Choose a task in the list first."
+
+
+def _something_selected(snapshot: AppSnapshot) -> str | None:
+    return None if len(snapshot.selected) else "Choose takes or tasks in the list first."
 
 
 def _has_takes(snapshot: AppSnapshot) -> str | None:
@@ -135,6 +157,7 @@ _IDLE_ARM = (_connected, _not_recording, _not_running)
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
+    "check_pose": (*_IDLE_ARM, _chosen_arm_connected, _real_arm_connected, _torque_on),
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
     "record": (*_TEACHABLE, _chosen_arm_or_recording),
@@ -150,10 +173,14 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "undo": (_not_recording, _can_undo),
     "redo": (_not_recording, _can_redo),
     "rename": (_not_recording, _task_selected, _not_learning),
-    "delete": (_not_recording, _task_selected, _not_learning),
-    "duplicate": (_not_recording, _take_selected),
-    "success": (_not_recording, _take_selected),
-    "failure": (_not_recording, _take_selected),
+    "delete": (_not_recording, _something_selected, _not_learning),
+    "duplicate": (_not_recording, _something_selected),
+    "move": (_not_recording, _takes_selected, _not_learning),
+    "split": (_not_recording, _takes_selected, _not_learning),
+    "merge": (_not_recording, _tasks_selected, _not_learning),
+    "details": (_not_recording, _something_selected),
+    "success": (_not_recording, _takes_selected),
+    "failure": (_not_recording, _takes_selected),
     "replay": (_take_selected,),
     "train": (_encoder_ready, _enough_tasks, _not_learning),
     "shipped_encoder": (_own_encoder, _not_learning),

@@ -69,6 +69,12 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox { background: $raised; border: 1p
   padding: 4px 8px; color: $text; selection-background-color: $accent; selection-color: $on_accent;
   min-height: 20px; }
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus { border: 2px solid $accent; padding: 3px 7px; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { subcontrol-origin: border; width: 22px; border: none; }
+QAbstractSpinBox::up-button { subcontrol-position: top right; }
+QAbstractSpinBox::down-button { subcontrol-position: bottom right; }
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover { background: $selection; }
+QAbstractSpinBox::up-arrow { image: url($icons/chevron-up-$tone.svg); width: 12px; height: 12px; }
+QAbstractSpinBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 12px; height: 12px; }
 QPlainTextEdit { background: $panel; border: 1px solid $border; border-radius: 6px; padding: 4px; color: $text;
   selection-background-color: $accent; selection-color: $on_accent; }
 QPlainTextEdit:focus { border: 2px solid $accent; padding: 3px; }

@@ -44,6 +44,7 @@ def take_snapshot(
         simulated=simulated,
         needs_placement=current is not None and isinstance(controller.arm, ObjectPlaceable),
         on_port=not connection.chosen.is_simulated,
+        named_arm=current is not None and bool(current.name),
         same_arm=current is None or current.key == connection.chosen.key,
         reconnecting=connection.reconnecting,
         alarm=controller.alarm,

@@ -95,6 +95,9 @@ class Session(QObject):
 
     def _end_activity(self, execution: ExecutionParts, learning: LearningParts, torque_was_off: bool) -> None:
         """End the one activity that Stop is about: a run, else a take, else learning."""
+        if self.state.activity is ArmActivity.CHECKING_POSE:
+            self.messages.post("Stopped; the arm holds.")
+            return
         if execution.controller.stop() or self._finish_take(self.recording):
             return
         if learning.queue.state is not LearningActivity.IDLE and not torque_was_off:

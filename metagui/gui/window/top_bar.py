@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MENU_ACTIONS = (
-    "undo", "redo", "", "new_task", "rename", "delete", "folder", "import", "export", "",
+    "undo", "redo", "", "new_task", "rename", "merge", "move", "split", "details", "delete", "",
+    "folder", "import", "export", "",
     "train", "shipped_encoder", "compare", "",
-    "calibrate", "name_arm", "countdown", "replay_arm", "", "view",
+    "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
 THEME_CHOICES = ("system", "light", "dark")
 

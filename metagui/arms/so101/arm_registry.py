@@ -18,7 +18,7 @@ from metagui.arms.arm import ArmError
 from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, list_usb_ports
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
-from metagui.arms.so101.calibration_checks import describe_corrected_zeros
+from metagui.arms.so101.calibration_checks import describe_corrected_zeros, describe_doubts, guess_model
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.arms.so101.stops import ZeroOrigin, Zeros, load_zeros, zeros_to_json
 from metagui.atomic_write import write_atomically
@@ -174,7 +174,11 @@ class ArmRegistry:
     def load_calibration(self, name: str) -> ArmCalibration | None:
         """Return a named arm's calibration; None if it has none. Raises PortError, CalibrationError."""
         path, zeros = self.calibration_path(name), self.load_zeros(name)
-        return replace(load(path), trims=zeros.trims, model=zeros.model) if path.exists() else None
+        if not path.exists():
+            return None
+        found = load(path)
+        model = guess_model(found) if zeros.origin is ZeroOrigin.UNKNOWN else zeros.model
+        return replace(found, trims=zeros.trims, model=model)
 
     def save_calibration(self, name: str, calibration: ArmCalibration) -> None:
         """Store a named arm's calibration, its trims and its model. Raises PortError, OSError."""
@@ -186,7 +190,7 @@ class ArmRegistry:
         return load_zeros(self._zeros_path(name))
 
     def take_notes(self, name: str) -> list[str]:
-        """Return texts that a named arm's user must read once: its zeros changed since it was calibrated.
+        """Return texts to read once on an arm that was calibrated before: what has changed, and what is doubtful.
 
         Raises PortError, CalibrationError.
         """
@@ -194,9 +198,10 @@ class ArmRegistry:
         if calibration is None or zeros.origin is not ZeroOrigin.UNKNOWN:
             return []
         note = describe_corrected_zeros(name, calibration)
+        origin = ZeroOrigin.CORRECTED if note else ZeroOrigin.STOPS
         with contextlib.suppress(OSError):  # else it is said again
-            self._save_zeros(name, zeros._replace(origin=ZeroOrigin.CORRECTED if note else ZeroOrigin.STOPS))
-        return [note] if note else []
+            self._save_zeros(name, Zeros(zeros.trims, calibration.model, origin))
+        return [*([note] if note else []), *describe_doubts(calibration)]
 
     def _save_zeros(self, name: str, zeros: Zeros) -> None:
         path = self._zeros_path(name)

@@ -169,6 +169,19 @@ def test_old_calibration_is_told_once_with_its_corrections(tmp_path: Path) -> No
     assert registry.load_zeros("left arm").origin is ZeroOrigin.STOPS
 
 
+def test_old_calibration_of_an_so100_is_found_out(tmp_path: Path) -> None:
+    """Also that its wrist roll was zeroed by eye."""
+    registry = register_old_arm(tmp_path, load(FOLDER / "so100-follower.json"))
+    calibration = registry.load_calibration("left arm")
+    assert calibration is not None
+    assert calibration.model is ArmModel.SO100
+    notes = registry.take_notes("left arm")
+    assert any("taken for an SO-100" in note for note in notes)
+    assert any("wrist_roll has no stops" in note for note in notes)
+    assert registry.load_calibration("left arm") == calibration
+    assert registry.take_notes("left arm") == []
+
+
 def test_calibration_without_a_change_is_not_told(tmp_path: Path) -> None:
     """The ideal emulated arm has the model's stops, with which both ways agree."""
     registry = register_old_arm(tmp_path, EmulatedArm.make_ideal().compute_calibration())

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import typer
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from metagui.arms.arm import FloatArray
     from metagui.arms.emulator.emulated_arm import EmulatedArm
     from metagui.arms.emulator.emulated_bus import FaultInjector
     from metagui.arms.feetech.serial_port import Port
@@ -207,15 +208,15 @@ def touch_points(name: str | None, points: Sequence[str], as_json: bool) -> None
     registry = ArmRegistry()
     if name is None or (calibration := registry.load_calibration(name)) is None:
         raise typer.BadParameter("give the name of a calibrated arm", param_hint="--name")
-    goals = np.array([_parse_point(text) for text in points])
+    goals = find_points(points)
     readings = []
     with registry.make_arm(name) as arm:
         arm.start_hand_guiding()
         print_note("The motors are off: hold the arm. Close the gripper. Ctrl+C cancels and changes nothing.")
-        for text in points:
+        for text in goals.names:
             typer.prompt(f"Touch {text} with the tips, then press Return", "", show_default=False, err=True)
             readings.append(arm.observe().positions)
-    fit = fit_zeros(np.array(readings), goals)
+    fit = fit_zeros(np.array(readings), goals.positions, goals.is_place_known)
     fit.require_good()
     trims = fit.add_to(calibration.trims)
     registry.save_calibration(name, replace(calibration, trims=trims))
@@ -226,13 +227,36 @@ def touch_points(name: str | None, points: Sequence[str], as_json: bool) -> None
     )
 
 
+class TouchedPoints(NamedTuple):
+    """Points for a person to touch."""
+
+    names: tuple[str, ...]
+    """Names for the person."""
+    positions: FloatArray
+    """(N, 3) positions, m, in the arm's base frame or in that of a sheet on the table."""
+    is_place_known: bool
+    """True if they are in the arm's base frame."""
+
+
+def find_points(texts: Sequence[str]) -> TouchedPoints:
+    """Return the points with coordinates, m, or the crosses of the printed mat on a paper. Raises BadParameter."""
+    from metagui.cameras.mat import CORNER_NAMES, MATS
+
+    mats = {name.casefold(): mat for name, mat in MATS.items()}
+    if len(texts) == 1 and (mat := mats.get(texts[0].strip().casefold())) is not None:
+        return TouchedPoints(tuple(f"the cross on the {corner}" for corner in CORNER_NAMES), mat.crosses, False)
+    return TouchedPoints(tuple(texts), np.array([_parse_point(text) for text in texts]), True)
+
+
 def _parse_point(text: str) -> tuple[float, float, float]:
     """Parse ``x,y`` or ``x,y,z`` in m; z is the table's surface if missing. Raises BadParameter."""
     try:
         x, y, *rest = (float(number) for number in text.split(","))
         (z,) = rest or (0.0,)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} must be numbers, such as 0.20,-0.05", param_hint="--touch") from None
+        raise typer.BadParameter(
+            f"{text!r} must be numbers, such as 0.20,-0.05, or the paper of a mat", param_hint="--touch"
+        ) from None
     return x, y, z
 
 

@@ -24,12 +24,15 @@ from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import TickConversion
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.arms.so101.stops import SO100_STOPS, ArmModel
+from metagui.cameras.mat import find_mat
 from metagui.cli import app, motor_tools
 from tests.helpers.clocks import PATIENCE_S
 from tests.helpers.in_process_port import Cable
 from tests.helpers.terminals import open_patiently
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typer.testing import Result
 
 
@@ -94,12 +97,12 @@ def test_calibrate_trim_invalid_fails(cable: Cable, trim: str) -> None:
     assert ArmRegistry().load_calibration("mine") == cable.arm.compute_calibration()
 
 
-def touch_by_hand(cable: Cable, monkeypatch: pytest.MonkeyPatch, points: list[tuple[float, float]]) -> None:
+def touch_by_hand(cable: Cable, monkeypatch: pytest.MonkeyPatch, points: Sequence[Sequence[float]]) -> None:
     """Let each prompt be answered when a hand has brought the closed tips of the arm to the next point."""
     left = list(points)
 
     def answer(*arguments: object, **options: object) -> str:
-        target = goal = np.array([*left.pop(0), 0.0])
+        target = goal = np.array([*left.pop(0)[:2], 0.0])
         for _ in range(20):
             angles = inverse_kinematics(target, 0.0)
             target = target + goal - compute_closed_tip(angles)
@@ -131,6 +134,28 @@ def test_calibrate_by_touches_corrects_the_zeros(cable: Cable, monkeypatch: pyte
     )
     assert np.linalg.norm(after, axis=1).max() < 0.004 < np.linalg.norm(before, axis=1).min(), "the play remains"
     assert "mm off at most; now" in result.stderr
+
+
+def test_calibrate_by_the_crosses_of_a_mat(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mat lies askew; the shoulder pan keeps its zero, which such a mat cannot tell."""
+    cable.arm.calibrate()
+    registry, wrong = ArmRegistry(), (0.0, 0.04, 0.05, -0.03, 0.0, 0.0)
+    registry.register("mine", cable.device)
+    registry.save_calibration("mine", replace(cable.arm.compute_calibration(), trims=wrong))
+    turn = np.array([[0.995, 0.0998], [-0.0998, 0.995]])
+    crosses = find_mat("A4").crosses[:, :2] @ turn + (0.168, 0.003)
+    touch_by_hand(cable, monkeypatch, crosses.tolist())
+    result = run_command("calibrate", "--name", "mine", "--touch", "a4")
+    assert result.exit_code == 0, result.stderr
+    calibration = registry.load_calibration("mine")
+    assert calibration is not None
+    assert calibration.trims[0] == 0.0
+    poses = np.array([inverse_kinematics(np.array([*cross, 0.03]), 0.0) for cross in crosses])
+    before, after = (
+        np.linalg.norm((forward_kinematics(poses + t[:5]).position - forward_kinematics(poses).position), axis=1).max()
+        for t in (wrong, calibration.trims)
+    )
+    assert after < 0.006 < before
 
 
 def test_calibrate_by_wrong_touches_changes_nothing(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:

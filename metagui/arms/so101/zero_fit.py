@@ -17,9 +17,10 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray
 from metagui.arms.kinematics import JOINTS, PAN_AXIS_X_M, compute_closed_tip
 from metagui.arms.so101.stops import MAX_TRIM_RAD
+from metagui.least_squares import minimise_squares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 FITTED_JOINTS = (1, 2, 3)
 """Indices of the joints whose zeros are fitted: lift, elbow and wrist."""
@@ -94,7 +95,7 @@ def fit_zeros(angles: FloatArray, points: FloatArray, is_place_known: bool = Tru
         weighted = (parameters / spreads)[: 6 if is_place_known else 3]
         return np.concatenate([offsets.ravel(), weighted])
 
-    found = _minimise(compute_residuals, start)
+    found = minimise_squares(compute_residuals, start)
     corrections = np.zeros(len(JOINTS))
     corrections[list(FITTED_JOINTS)] = found[:3]
     if is_place_known:
@@ -125,17 +126,3 @@ def _align(tips: FloatArray, points: FloatArray) -> FloatArray:
     turn = math.atan2(float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()), float((a * b).sum()))
     shift = (tips - _place(points, np.array([0.0, 0.0, turn])))[:, :2].mean(axis=0)
     return np.array([*shift, turn])
-
-
-def _minimise(compute_residuals: Callable[[FloatArray], FloatArray], start: FloatArray) -> FloatArray:
-    """Return the parameters (P,) with the smallest sum of squares, by Gauss and Newton; the fit is almost linear."""
-    step = 1e-6
-    found = start
-    for _ in range(10):
-        residuals = compute_residuals(found)
-        columns = [
-            (compute_residuals(found + step * unit) - compute_residuals(found - step * unit)) / (2 * step)
-            for unit in np.eye(len(found))
-        ]
-        found = found - np.linalg.lstsq(np.stack(columns, axis=1), residuals, rcond=None)[0]
-    return found

@@ -58,13 +58,13 @@ Trims = Annotated[
     list[str] | None,
     typer.Option("--trim", metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
 ]
-TouchedPoints = Annotated[
+Touches = Annotated[
     list[str] | None,
     typer.Option(
         "--touch",
-        metavar="X,Y[,Z]",
-        help="Correct the zeros of the arm NAME by touching points with the closed gripper's tips: m from the arm's "
-        "base. Repeat for three points or more.",
+        metavar="X,Y[,Z]|PAPER",
+        help="Correct the zeros of the arm NAME by touching points with the closed gripper's tips: three or more, m "
+        "from the arm's base, or the crosses of the printed mat (A4, Letter, A3).",
     ),
 ]
 
@@ -123,7 +123,7 @@ def calibrate(
         Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
     ] = None,
     trim: Trims = None,
-    touch: TouchedPoints = None,
+    touch: Touches = None,
     model: Annotated[ArmModelName | None, typer.Option(help="Model of the arm; guessed or asked if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:

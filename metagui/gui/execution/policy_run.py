@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
-from metagui.gui.execution.run_outcome import describe_outcome, describe_stale_policy
+from metagui.gui.execution.run_outcome import describe_failure, describe_outcome, describe_stale_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ class PolicyRunner(QObject):
 
     run_ended = Signal(str, str)
     """Message about the outcome, and its MessageKind."""
+    run_judged = Signal(str)
+    """What a run that was not stopped did not achieve; empty if it did what the takes show."""
     distance_changed = Signal(object)
     """Distance of the state from the demonstrations, 1 at the farthest demonstrated state; None when nothing runs."""
     progress_changed = Signal(float)
@@ -110,6 +112,8 @@ class PolicyRunner(QObject):
         policy, self._policy_controller = self._policy_controller, None
         replay, self._replay_controller = self._replay_controller, None
         self.distance_changed.emit(None)
+        if policy is not None and self._judged_run is not None and policy.outcome != "stopped":
+            self.run_judged.emit(describe_failure(policy.outcome, self._judged_run.failures))
         self.run_ended.emit(*self._describe_end(policy, replay))
 
     def _describe_end(

@@ -14,6 +14,7 @@ from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.exchange.exchange_controller import ExchangeController
+from metagui.gui.execution.success_presenter import SuccessPresenter
 from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
@@ -57,6 +58,8 @@ class WindowPresenter(QObject):
             window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
         )
         self.pose_check = self._make_pose_check(session.arm)
+        self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
+        window.actions_["measure"].triggered.connect(self._measure)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -65,6 +68,10 @@ class WindowPresenter(QObject):
         self._show_snapshot(session.state.snapshot)
         self._restore_choices(session.arm, session.recording)
         self._restore_stiffness(session.teaching)
+
+    def _measure(self) -> None:
+        self._window.loss_panel.show_view(1)
+        self._success.measure()
 
     def _make_pose_check(self, arm: ArmParts) -> PoseCheck:
         window, session = self._window, self.session

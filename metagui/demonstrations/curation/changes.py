@@ -10,7 +10,7 @@ from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.trash import TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from metagui.demonstrations.storage.library import Library
 
@@ -43,6 +43,11 @@ class Change:
         return cls(values["kind"], values["values"])
 
 
+def several(parts: Sequence[Change]) -> Change:
+    """Return the change that makes others in order, or none of them if one fails."""
+    return parts[0] if len(parts) == 1 else Change("several", {"changes": [part.to_dict() for part in parts]})
+
+
 def rename_task(task: str, new_name: str) -> Change:
     """Return the change that renames a task."""
     return Change("rename", {"task": task, "new_name": new_name})
@@ -55,8 +60,7 @@ def trash(task: str, take: str | None = None) -> Change:
 
 def move_takes(task: str, takes: Iterable[str], new_task: str) -> Change:
     """Return the change that moves takes to another task, which may be new: it splits the task."""
-    moves = [Change("move", {"task": task, "take": take, "new_task": new_task}) for take in takes]
-    return Change("several", {"changes": [move.to_dict() for move in moves]})
+    return several([Change("move", {"task": task, "take": take, "new_task": new_task}) for take in takes])
 
 
 def merge_tasks(library: Library, task: str, into: str) -> Change:
@@ -67,8 +71,7 @@ def merge_tasks(library: Library, task: str, into: str) -> Change:
     if task == into:
         raise LibraryError("A task cannot be merged with itself. Nothing was changed; name another task.")
     library.list_takes(into)
-    moves = move_takes(task, [info.name for info in library.list_takes(task)], into)
-    return Change("several", {"changes": [*moves.values["changes"], trash(task).to_dict()]})
+    return several([move_takes(task, [info.name for info in library.list_takes(task)], into), trash(task)])
 
 
 def set_fields(task: str, take: str, **fields: Any) -> Change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +15,21 @@ import numpy as np
 from metagui.atomic_write import DeferredErrorFile, open_atomically, write_atomically
 from metagui.demonstrations.health import HEALTH_TYPES, find_faults
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
-from metagui.demonstrations.storage import robomimic_layout
+from metagui.demonstrations.storage import robomimic_layout, take_decoding
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
-from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
 from metagui.demonstrations.storage.validation import validate_demonstration
-from metagui.demonstrations.timing import TimingSummary, summarise_timing
+from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod
     from metagui.demonstrations.storage.checked_file import CheckedGroup
     from metagui.demonstrations.storage.extra_data import ExtraData
+    from metagui.demonstrations.timing import TimingSummary
 
 TAKE_FORMAT_VERSION = 1
 """Format version of take files; increased when older versions of metagui can no longer read them."""
@@ -66,6 +67,9 @@ class TakeInfo:
     faults: str = ""
     """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
+    teaching_method: TeachingMethod = "clicks"
+    recorded: float = 0.0
+    """Time of the recording, s since 1970; of the last change of the file for takes that do not say."""
     error: str = ""
     """Why the file cannot be read; empty if it can."""
 
@@ -89,7 +93,7 @@ def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None
 def read_take(path: Path, task: str | None = None) -> Demonstration:
     """Read a take; ``task`` is its task's name for messages. Raises CorruptFileError, NewerFormatError."""
     with open_take(path, task) as file:
-        return decode_take(file.open_group("data/demo_0"), file, path.stem)
+        return take_decoding.decode_take(file.open_group("data/demo_0"), file, path.stem)
 
 
 def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
@@ -105,12 +109,14 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 sample_count=samples,
                 duration=file.read_number("duration"),
                 arm=file.read_text("arm"),
-                success=decode_success(file),
+                success=take_decoding.decode_success(file),
                 notes=file.read_text("notes"),
                 tags=file.read_texts("tags") if file.has_attribute("tags") else (),
-                trim=decode_trim(file, samples),
-                faults=_read_faults(file),
-                timing=_read_timing(file),
+                trim=take_decoding.decode_trim(file, samples),
+                faults=take_decoding.decode_faults(file),
+                timing=take_decoding.decode_timing(file),
+                teaching_method=take_decoding.decode_teaching_method(file),
+                recorded=take_decoding.decode_recorded(file, path.stat().st_mtime),
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -123,17 +129,23 @@ def update_take(path: Path, **changes: Any) -> None:
     Raises CorruptFileError, NewerFormatError, OSError.
     """
     with open_take(path):
-        if path.stat().st_size > MAX_EDITED_FILE_BYTES:
+        status = path.stat()
+        if status.st_size > MAX_EDITED_FILE_BYTES:
             raise ContentError(f"it is larger than {MAX_EDITED_FILE_BYTES >> 20} MiB")
-        image = _edit_image(path.read_bytes(), changes)
+        image = _edit_image(path.read_bytes(), changes, status.st_mtime)
     write_atomically(path, image, replace=True)
 
 
-def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
-    """Return the bytes of a take's file with changed attributes and segments; all else stays, also unknown data."""
+def _edit_image(image: bytes, changes: dict[str, Any], modified: float) -> bytes:
+    """Return the bytes of a take's file with changed attributes and segments; all else stays, also unknown data.
+
+    ``modified`` is the time of the last change, which an older take keeps as that of its recording.
+    """
     with h5py.File(io.BytesIO(image), "r+") as file:
+        if "recorded" not in file.attrs:
+            file.attrs["recorded"] = modified
         if "success" in changes:
-            file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
+            file.attrs["success"] = take_decoding.SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
         if "tags" in changes:
@@ -187,6 +199,7 @@ def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | Non
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
             write_attributes(file, demonstration)
+            file.attrs["recorded"] = time.time()
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
             data.attrs["env_args"] = make_environment(demonstration)
@@ -219,7 +232,7 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
     file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
     file.attrs["missed_ticks"] = timing.missed
-    file.attrs["success"] = SUCCESS_VALUES[demonstration.success]
+    file.attrs["success"] = take_decoding.SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
@@ -279,21 +292,3 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
-
-
-def _read_faults(file: CheckedGroup) -> str:
-    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
-    if not file.has_attribute("faults"):
-        return ""
-    try:
-        found = json.loads(file.read_text("faults"))
-        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        return ""
-
-
-def _read_timing(file: CheckedGroup) -> TimingSummary:
-    try:
-        return TimingSummary.from_dict(json.loads(file.read_text("timing")))
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ContentError("its attribute 'timing' is damaged") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from metagui.arms.arm import make_read_only_floats
@@ -11,6 +12,7 @@ from metagui.demonstrations.json_codec import instruction_from_dict, object_from
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
+from metagui.demonstrations.timing import TimingSummary
 
 if TYPE_CHECKING:
     from metagui.arms.arm import SceneObject
@@ -20,6 +22,8 @@ SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
 """Value of the attribute ``success`` by the field of a Demonstration."""
 _TIMING_FIELDS = ("lateness", "latency", "retries")
 _MAX_JOINTS = 64
+_MAX_TIME = 1e11
+"""Later times, in the year 5138, are no dates, s since 1970."""
 _MAX_OBJECTS = 1000
 
 
@@ -50,7 +54,7 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         notes=attributes.read_text("notes"),
         manually_segmented=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
         trim=decode_trim(attributes, samples),
-        teaching_method=_decode_teaching_method(attributes),
+        teaching_method=decode_teaching_method(attributes),
         **arrays,
     )
     try:
@@ -121,7 +125,32 @@ def _decode_segments(demo: CheckedGroup) -> tuple[Segment, ...]:
         raise ContentError("the instructions of its segments are damaged") from error
 
 
-def _decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
+def decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
     """Return the teaching method; 'clicks' for older files without one, and for unknown methods of newer versions."""
     found: Any = attributes.read_text("led_by") if attributes.has_attribute("led_by") else None
     return found if found in get_args(TeachingMethod) else "clicks"
+
+
+def decode_faults(file: CheckedGroup) -> str:
+    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
+    if not file.has_attribute("faults"):
+        return ""
+    try:
+        found = json.loads(file.read_text("faults"))
+        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
+
+
+def decode_timing(file: CheckedGroup) -> TimingSummary:
+    """Return the summary of the timing. Raises ContentError."""
+    try:
+        return TimingSummary.from_dict(json.loads(file.read_text("timing")))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ContentError("its attribute 'timing' is damaged") from error
+
+
+def decode_recorded(attributes: CheckedGroup, modified: float) -> float:
+    """Return the time of the recording, s since 1970; ``modified``, that of the file, for takes that do not say."""
+    found = attributes.read_number("recorded") if attributes.has_attribute("recorded") else modified
+    return found if 0.0 < found < _MAX_TIME else modified

@@ -99,6 +99,18 @@ def _take_selected(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.take else "Choose a take in the list first."
 
 
+def _takes_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.takes else "Choose takes in the list first."
+
+
+def _tasks_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.tasks else "Choose a task in the list first."
+
+
+def _something_selected(snapshot: AppSnapshot) -> str | None:
+    return None if len(snapshot.selected) else "Choose takes or tasks in the list first."
+
+
 def _has_takes(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.take_count else "This task has no takes yet; record one first."
 
@@ -166,10 +178,14 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "undo": (_not_recording, _can_undo),
     "redo": (_not_recording, _can_redo),
     "rename": (_not_recording, _task_selected, _not_learning),
-    "delete": (_not_recording, _task_selected, _not_learning),
-    "duplicate": (_not_recording, _take_selected),
-    "success": (_not_recording, _take_selected),
-    "failure": (_not_recording, _take_selected),
+    "delete": (_not_recording, _something_selected, _not_learning),
+    "duplicate": (_not_recording, _something_selected),
+    "move": (_not_recording, _takes_selected, _not_learning),
+    "split": (_not_recording, _takes_selected, _not_learning),
+    "merge": (_not_recording, _tasks_selected, _not_learning),
+    "details": (_not_recording, _something_selected),
+    "success": (_not_recording, _takes_selected),
+    "failure": (_not_recording, _takes_selected),
     "replay": (_take_selected,),
     "train": (_encoder_ready, _enough_tasks, _not_learning),
     "shipped_encoder": (_own_encoder, _not_learning),

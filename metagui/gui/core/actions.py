@@ -75,7 +75,11 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
     ActionInfo("rename", "Rename", "rename", "Rename the selected task.", "F2"),
     ActionInfo("delete", "Delete", "delete", "Move the selection to the trash; undo restores it.", "Del"),
-    ActionInfo("duplicate", "Duplicate", "plus", "Copy the selected take; an example can be changed in its copy."),
+    ActionInfo("duplicate", "Duplicate", "plus", "Copy the selection; an example can be changed in its copy."),
+    ActionInfo("move", "Move to …", "goto", "Move the selection to another task.", "Ctrl+M"),
+    ActionInfo("split", "Split off …", "split", "Make a task of its own of the selection.", "Ctrl+Shift+M"),
+    ActionInfo("merge", "Merge into …", "merge", "Move all takes of the selection to another task."),
+    ActionInfo("details", "Tags and notes …", "tag", "Edit tags and notes of the selection.", "Ctrl+T"),
     ActionInfo("success", "Mark as success", "success", "Mark that this take succeeded."),
     ActionInfo("failure", "Mark as failure", "failure", "Mark that this take failed."),
     ActionInfo("replay", "Replay in the view", "view", "Replay the selected take in the 3-D view.", "Ctrl+P"),
@@ -221,6 +225,8 @@ def connect_text(snapshot: AppSnapshot) -> str:
 
 def describe_selection(snapshot: AppSnapshot) -> str:
     """Return words for the selected take or task."""
+    if len(snapshot.selected) > 1:
+        return snapshot.selected.describe()
     if snapshot.task is None:
         return "the selection"
     return f"take {snapshot.take} of “{snapshot.task}”" if snapshot.take else f"“{snapshot.task}”"

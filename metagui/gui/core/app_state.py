@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
+from metagui.gui.core.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,8 @@ class AppSnapshot:
     """Number of takes of the selected task that can be learnt from."""
     take: str | None = None
     """Name of the selected take."""
+    selected: Selection = field(default_factory=Selection)
+    """All selected tasks and takes."""
     task_count: int = 0
     has_policy: bool = False
     """True if the selected task has been adapted."""
@@ -202,10 +205,14 @@ class AppState(QObject):
         self.changed.emit(self.snapshot)
         self.refresh()
 
-    def select(self, task: str | None, take: str | None) -> None:
-        """Select a task, and one of its takes or none."""
-        if (task, take) != (self.snapshot.task, self.snapshot.take):
-            self._update(replace(self.snapshot, task=task, take=take))
+    def select(self, task: str | None, take: str | None, selected: Selection | None = None) -> None:
+        """Select a task, and one of its takes or none; with ``selected``, others with it."""
+        alone = Selection(takes=(TakeKey(task, take),)) if task and take else Selection((task,) if task else ())
+        found = replace(self.snapshot, task=task, take=take, selected=selected or alone)
+        is_shown_already = (task, take) == (self.snapshot.task, self.snapshot.take)
+        if found != self.snapshot:
+            self._update(found)
+        if not is_shown_already:
             self.selection_changed.emit()
 
     def report_take_loaded(self, key: TakeKey) -> None:

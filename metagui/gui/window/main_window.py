@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent, QShowEvent
 
     from metagui.arms.arm import FloatArray
-    from metagui.gui.library.task_model import TakeRow
+    from metagui.gui.library.task_rows import TakeRow
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 

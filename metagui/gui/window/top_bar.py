@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MENU_ACTIONS = (
-    "undo", "redo", "", "new_task", "rename", "delete", "folder", "import", "export", "",
+    "undo", "redo", "", "new_task", "rename", "merge", "move", "split", "details", "delete", "",
+    "folder", "import", "export", "",
     "measure", "train", "shipped_encoder", "compare", "",
     "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip

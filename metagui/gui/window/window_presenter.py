@@ -13,8 +13,10 @@ from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
+from metagui.gui.curation.curation_controller import CurationController
 from metagui.gui.exchange.exchange_controller import ExchangeController
 from metagui.gui.execution.success_presenter import SuccessPresenter
+from metagui.gui.library.library_watcher import LibraryWatcher
 from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.theme.colours import unit_rgb
@@ -35,7 +37,7 @@ JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
 CHOSEN_ARM_SETTING = "arm/chosen"
 STIFFNESS_SETTING = "teaching/stiffness"
-SELECTED_TASK_SETTING = "library/task"
+SELECTED_TASK_SETTING, TASK_ORDER_SETTING = "library/task", "library/order"
 COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
 """Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
@@ -57,6 +59,10 @@ class WindowPresenter(QObject):
         self._exchange = ExchangeController(
             window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
         )
+        self._curation = CurationController(
+            window, window.actions_, window.task_list, session.library, session.state, session.messages
+        )
+        self._watcher = LibraryWatcher(session.library)
         self.pose_check = self._make_pose_check(session.arm)
         self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
         window.actions_["measure"].triggered.connect(self._measure)
@@ -98,6 +104,7 @@ class WindowPresenter(QObject):
         session.library.tasks_changed.connect(self._show_tasks)
         session.library.take_loaded.connect(self._repaint_tasks)
         self._action_slots.task_changed.connect(self._select_when_listed)
+        self._curation.task_changed.connect(self._select_when_listed)
 
     def _connect_parts(self, arm: ArmParts, teaching: TeachingParts, recording: RecordingParts) -> None:
         window = self._window
@@ -127,6 +134,7 @@ class WindowPresenter(QObject):
         self._window.status_bar.folder_label.set_full_text(str(self.session.library.folder))
         self._joint_plot_timer.start()
         self.session.open()
+        self._watcher.start()
 
     def _close(self) -> None:
         """Store the choices, and end all threads."""
@@ -134,6 +142,8 @@ class WindowPresenter(QObject):
         self._save_stiffness(self.session.teaching)
         self._arm_presenter.close()
         self._exchange.close()
+        self._curation.close()
+        self._watcher.close()
         self.pose_check.close()
         self.session.close()
         self._unexpected_errors.remove()
@@ -143,6 +153,7 @@ class WindowPresenter(QObject):
         for simulated, enabled in recording.controller.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
         settings.setValue(SELECTED_TASK_SETTING, self._snapshot.task or "")
+        settings.setValue(TASK_ORDER_SETTING, self._window.task_list.search_row.order)
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
 
     def _save_stiffness(self, teaching: TeachingParts) -> None:
@@ -157,6 +168,7 @@ class WindowPresenter(QObject):
         """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
         self._select_when_listed(str(self._window.settings.value(SELECTED_TASK_SETTING, "")))
         settings = self._window.settings
+        self._window.task_list.search_row.set_order(str(settings.value(TASK_ORDER_SETTING, "")))
         for simulated, key in COUNTDOWN_SETTINGS.items():
             if settings.contains(key):
                 recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))

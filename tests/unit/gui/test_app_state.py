@@ -23,6 +23,7 @@ from metagui.gui.core.app_state import (
     transition,
     transition_learning,
 )
+from metagui.gui.core.selection import Selection
 from metagui.gui.window.app_snapshot import take_snapshot
 
 FULL = AppSnapshot(
@@ -30,6 +31,7 @@ FULL = AppSnapshot(
     task="t",
     take_count=3,
     take="001",
+    selected=Selection(("lift",), (TakeKey("press red", "001"),)),
     task_count=2,
     has_policy=True,
     prior_problem=None,

@@ -36,7 +36,7 @@ PRESENT, PREVIOUS, OBJECT_REPLAY, NEAREST = (
     "nearest demonstration",
 )
 """Names of the policies that can be measured."""
-RIVALS = (PREVIOUS, OBJECT_REPLAY, NEAREST)
+OTHER_POLICIES = (PREVIOUS, OBJECT_REPLAY, NEAREST)
 """What the present policy can be compared with."""
 WATCHED_SEED = -1
 
@@ -75,8 +75,8 @@ class SuccessController(QObject):
 
     # Simulated runs in a worker thread
 
-    def measure(self, task: str, scenes: int, rival: str = "") -> None:
-        """Run the task's policy, and a rival in the same scenes, as fast as possible."""
+    def measure(self, task: str, scenes: int, other: str = "") -> None:
+        """Run the task's policy, and another one in the same scenes, as fast as possible."""
         path, keys = self._model.adapted_path(task), self._model.usable_takes(task)
 
         def work(should_stop: Callable[[], bool]) -> Generator[Any, None, dict[str, SuccessCount]]:
@@ -87,7 +87,7 @@ class SuccessController(QObject):
 
             policy = TaskPolicy.load(path)
             takes = select_used_takes(self._model.load_intact_takes(keys, []), policy)
-            policies = {PRESENT: policy, **({rival: _load_rival(rival, path, policy, takes)} if rival else {})}
+            policies = {PRESENT: policy, **({other: _load_other(other, path, policy, takes)} if other else {})}
             seed = len(load_history(path))  # fresh scenes every time
             counts = yield from check_success(takes, policies, scenes, seed, should_stop)
             _store(path, counts, seed)
@@ -198,15 +198,15 @@ class SuccessController(QObject):
         return self._model.adapted_path(task).with_name(PREVIOUS_FILE_NAME).is_file()
 
 
-def _load_rival(rival: str, path: Path, policy: TaskPolicy, takes: Sequence[Demonstration]) -> TaskPolicy:
-    """Return the policy with a name of ``RIVALS``. Raises TaskPolicyError, FeatureError."""
+def _load_other(other: str, path: Path, policy: TaskPolicy, takes: Sequence[Demonstration]) -> TaskPolicy:
+    """Return the policy with a name of ``OTHER_POLICIES``. Raises TaskPolicyError, FeatureError."""
     from metagui.learning.adaptation.task_policy import TaskPolicy
     from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
     from metagui.learning.object_replay.object_replay import build_object_replay
 
-    if rival == PREVIOUS:
+    if other == PREVIOUS:
         return TaskPolicy.load(path.with_name(PREVIOUS_FILE_NAME))
-    if rival == OBJECT_REPLAY:
+    if other == OBJECT_REPLAY:
         return replace(policy, skills=(), replay=build_object_replay(takes))
     return build_nearest_neighbour_policy(takes)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from metagui.gui.core.app_state import LearningActivity
-from metagui.gui.execution.success_controller import PRESENT, PREVIOUS, RIVALS, WATCHED_SEED
+from metagui.gui.execution.success_controller import PRESENT, PREVIOUS, OTHER_POLICIES, WATCHED_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class SuccessPresenter(QObject):
         controller.measured.connect(self._on_measured)
         controller.ended.connect(self._on_ended)
         state.changed.connect(self._on_snapshot_changed)
-        view.show_rivals(RIVALS[1:])
+        view.show_other_policies(OTHER_POLICIES[1:])
         view.show_result("")
         view.show_history([], NO_TASK_TEXT)
 
@@ -52,7 +52,7 @@ class SuccessPresenter(QObject):
         if self._view.watch_box.isChecked():
             self._controller.watch(task, self._view.scene_box.value())
         else:
-            self._controller.measure(task, self._view.scene_box.value(), self._view.rival)
+            self._controller.measure(task, self._view.scene_box.value(), self._view.other)
 
     def _on_snapshot_changed(self, snapshot: AppSnapshot) -> None:
         shown = (snapshot.task, snapshot.has_policy)
@@ -70,8 +70,8 @@ class SuccessPresenter(QObject):
         if task is None or not has_policy:
             self._view.show_history([], NO_TASK_TEXT if task is None else NO_POLICY_TEXT.format(task=task))
             return
-        names = [name for name in RIVALS if name != PREVIOUS or self._controller.has_previous_policy(task)]
-        self._view.show_rivals(names)
+        names = [name for name in OTHER_POLICIES if name != PREVIOUS or self._controller.has_previous_policy(task)]
+        self._view.show_other_policies(names)
         self._controller.load_history(task, partial(self._on_history, task))
 
     def _on_history(self, task: str, records: Sequence[SuccessRecord]) -> None:

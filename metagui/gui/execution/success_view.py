@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QAction, QResizeEvent
 
-NO_RIVAL_LABEL = "nothing else"
+NO_OTHER_LABEL = "nothing else"
 MEASURED_SCENES = 20
 """Number of scenes at first."""
 NARROW_PX = 600
@@ -42,7 +42,7 @@ class SuccessView(QWidget):
     def __init__(self, measure: QAction) -> None:
         super().__init__()
         self.setAccessibleName("Success rate")
-        self.scene_box, self.rival_box = QSpinBox(), QComboBox()
+        self.scene_box, self.other_box = QSpinBox(), QComboBox()
         self.watch_box = QCheckBox("Watch")
         self.watch_box.setToolTip("Run in the view, one scene after the other, instead of as fast as possible.")
         self.scene_box.setRange(2, 1000)
@@ -50,8 +50,8 @@ class SuccessView(QWidget):
         self.scene_box.setSuffix(" scenes")
         for widget in (self.scene_box, self.scene_box.lineEdit()):
             widget.setAccessibleName("Number of scenes")
-        self.rival_box.setAccessibleName("Compare with")
-        self.rival_box.setToolTip("A second policy that runs in the same scenes.")
+        self.other_box.setAccessibleName("Compare with")
+        self.other_box.setToolTip("A second policy that runs in the same scenes.")
         self.result_label = ElidingLabel(max_lines=2)
         self.table = _make_table()
         self.empty_label = make_muted_label()
@@ -61,8 +61,8 @@ class SuccessView(QWidget):
 
     def _lay_out(self, measure: QAction) -> None:
         label = make_muted_label("against")
-        label.setBuddy(self.rival_box)
-        first, second = _make_row(make_button(measure, "big"), self.scene_box), _make_row(label, self.rival_box)
+        label.setBuddy(self.other_box)
+        first, second = _make_row(make_button(measure, "big"), self.scene_box), _make_row(label, self.other_box)
         second.addWidget(self.watch_box)
         second.setStretch(1, 1)
         self._choices = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -85,16 +85,16 @@ class SuccessView(QWidget):
         self._choices.setDirection(direction)
 
     @property
-    def rival(self) -> str:
+    def other(self) -> str:
         """Name of the second policy; empty for none."""
-        return "" if self.rival_box.currentIndex() <= 0 else self.rival_box.currentText()
+        return "" if self.other_box.currentIndex() <= 0 else self.other_box.currentText()
 
-    def show_rivals(self, names: Sequence[str]) -> None:
+    def show_other_policies(self, names: Sequence[str]) -> None:
         """Offer these policies for the comparison; the chosen one stays if it is among them."""
-        chosen = self.rival_box.currentText()
-        self.rival_box.clear()
-        self.rival_box.addItems([NO_RIVAL_LABEL, *names])
-        self.rival_box.setCurrentIndex(max(self.rival_box.findText(chosen), 0))
+        chosen = self.other_box.currentText()
+        self.other_box.clear()
+        self.other_box.addItems([NO_OTHER_LABEL, *names])
+        self.other_box.setCurrentIndex(max(self.other_box.findText(chosen), 0))
 
     def show_result(self, text: str) -> None:
         """Show the present count or comparison; an empty text hides it."""

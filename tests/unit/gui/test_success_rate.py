@@ -56,7 +56,7 @@ def test_success_is_measured_compared_and_kept_next_to_the_policy(
     view, session = window.success_view, session_of(window)
     assert not view.isVisible()
     view.scene_box.setValue(6)
-    view.rival_box.setCurrentText(OBJECT_REPLAY)
+    view.other_box.setCurrentText(OBJECT_REPLAY)
     measure(window, person)
     assert view.isVisible()
     assert "measuring success" in person.read_state()
@@ -98,12 +98,12 @@ def test_policy_before_the_last_adaptation_can_be_compared(
 ) -> None:
     window, person = open_adapted(make_window, qtbot)
     view, session = window.success_view, session_of(window)
-    assert view.rival_box.findText(PREVIOUS) == -1
+    assert view.other_box.findText(PREVIOUS) == -1
     person.press_button("Adapt")
     until(qtbot, lambda: session.learning.queue.state is LearningActivity.ADAPTING)
     until(qtbot, lambda: session.learning.queue.state is LearningActivity.IDLE)
-    until(qtbot, lambda: view.rival_box.findText(PREVIOUS) > 0)
-    view.rival_box.setCurrentText(PREVIOUS)
+    until(qtbot, lambda: view.other_box.findText(PREVIOUS) > 0)
+    view.other_box.setCurrentText(PREVIOUS)
     view.scene_box.setValue(3)
     measure(window, person)
     until(qtbot, lambda: f"In the same scenes, {PREVIOUS}" in view.result_label.toolTip())
@@ -150,8 +150,8 @@ def test_damaged_policy_is_reported(make_window: Callable[..., MainWindow], qtbo
 
 
 @pytest.mark.parametrize(
-    ("rival", "words"), [(("", "x", "x", "x"), "may be chance"), (("x",) * 20, "more than chance")]
+    ("other", "words"), [(("", "x", "x", "x"), "may be chance"), (("x",) * 20, "more than chance")]
 )
-def test_comparison_says_whether_it_may_be_chance(rival: tuple[str, ...], words: str) -> None:
-    own = SuccessCount(("",) * len(rival))
-    assert words in describe_counts("t", {PRESENT: own, OBJECT_REPLAY: SuccessCount(rival)})
+def test_comparison_says_whether_it_may_be_chance(other: tuple[str, ...], words: str) -> None:
+    own = SuccessCount(("",) * len(other))
+    assert words in describe_counts("t", {PRESENT: own, OBJECT_REPLAY: SuccessCount(other)})

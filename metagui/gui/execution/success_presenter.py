@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from metagui.gui.core.app_state import LearningActivity
-from metagui.gui.execution.success_controller import PRESENT, PREVIOUS, OTHER_POLICIES, WATCHED_SEED
+from metagui.gui.execution.success_controller import OTHER_POLICIES, PRESENT, PREVIOUS, WATCHED_SEED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 class PolicyRunner(QObject):
     """Runs one policy or one replay at a time in the present scene."""
 
-    run_ended = Signal(str, str)
-    """Message about the outcome, and its MessageKind."""
-    run_judged = Signal(str)
-    """What a run that was not stopped did not achieve; empty if it did what the takes show."""
+    run_ended = Signal(str, str, object)
+    """Message about the outcome, its MessageKind, and what the run did not achieve: empty for a success, None if it was
+    stopped or cannot be judged."""
     distance_changed = Signal(object)
     """Distance of the state from the demonstrations, 1 at the farthest demonstrated state; None when nothing runs."""
     progress_changed = Signal(float)
@@ -112,9 +111,10 @@ class PolicyRunner(QObject):
         policy, self._policy_controller = self._policy_controller, None
         replay, self._replay_controller = self._replay_controller, None
         self.distance_changed.emit(None)
+        failure = None
         if policy is not None and self._judged_run is not None and policy.outcome != "stopped":
-            self.run_judged.emit(describe_failure(policy.outcome, self._judged_run.failures))
-        self.run_ended.emit(*self._describe_end(policy, replay))
+            failure = describe_failure(policy.outcome, self._judged_run.failures)
+        self.run_ended.emit(*self._describe_end(policy, replay), failure)
 
     def _describe_end(
         self, policy: RolloutController | None, replay: ReplayController | None

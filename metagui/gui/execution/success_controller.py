@@ -44,14 +44,10 @@ WATCHED_SEED = -1
 class SuccessController(QObject):
     """Measures one task at a time; results go to the history next to the policy."""
 
-    began = Signal(str)
-    """Name of the task whose measurement begins."""
-    progressed = Signal(list)
-    """New SceneRuns."""
+    progressed = Signal(str, list)
+    """Task, and its new SceneRuns; an empty list at the beginning."""
     measured = Signal(str, object)
-    """Task, and the SuccessCounts by policy."""
-    ended = Signal()
-    """A measurement has ended in any way."""
+    """Task, and the SuccessCounts by policy at the end; None without a result."""
 
     def __init__(
         self,
@@ -70,7 +66,7 @@ class SuccessController(QObject):
         self._watched: list[str] | None = None
         """What the watched runs did not achieve; None if no series is watched."""
         self._started = self._wanted = 0
-        runner.run_judged.connect(self._on_run_judged)
+        runner.run_ended.connect(self._on_run_ended)
         state.changed.connect(self._on_state_changed, Qt.ConnectionType.QueuedConnection)  # it starts the next run
 
     # Simulated runs in a worker thread
@@ -96,7 +92,7 @@ class SuccessController(QObject):
         job = LearningJob(
             LearningActivity.MEASURING,
             work,
-            self.progressed.emit,
+            partial(self.progressed.emit, task),
             partial(self._on_measured, task),
             self._on_failure,
             self._on_cancelled,
@@ -104,22 +100,21 @@ class SuccessController(QObject):
         )
         if self._queue.start(job):
             self._task = task
-            self.began.emit(task)
+            self.progressed.emit(task, [])
         else:
             self._messages.post("Measuring did not begin: another job is still running. Stop it first.", "warning")
 
     def _on_measured(self, task: str, counts: Mapping[str, SuccessCount]) -> None:
         self.measured.emit(task, counts)
         self._messages.post(f"“{task}” succeeded in {counts[PRESENT]} fresh scenes of the simulator.", "success")
-        self.ended.emit()
 
     def _on_failure(self, error: Exception) -> None:
         self._messages.post_error(error, choose_error_action(error) or "adapt")
-        self.ended.emit()
+        self.measured.emit(self._task, None)
 
     def _on_cancelled(self) -> None:
         self._messages.post("The measurement was cancelled; nothing was stored.")
-        self.ended.emit()
+        self.measured.emit(self._task, None)
 
     # Watched runs
 
@@ -138,19 +133,19 @@ class SuccessController(QObject):
             )
             return
         self._task, self._watched, self._wanted, self._started = task, [], scenes, 0
-        self.began.emit(task)
+        self.progressed.emit(task, [])
         self._run_next()
 
     def _run_next(self) -> None:
         self._started += 1
         self._execution.run_selected_task()
 
-    def _on_run_judged(self, failure: str) -> None:
-        if self._watched is not None:
+    def _on_run_ended(self, _text: str, _kind: str, failure: str | None) -> None:
+        if self._watched is not None and failure is not None:
             from metagui.learning.evaluation.success_check import SceneRun
 
             self._watched.append(failure)
-            self.progressed.emit([SceneRun(PRESENT, len(self._watched), self._wanted, failure)])
+            self.progressed.emit(self._task, [SceneRun(PRESENT, len(self._watched), self._wanted, failure)])
 
     def _on_state_changed(self, _snapshot: AppSnapshot) -> None:
         """Start the next run of a series, or end it if a run was stopped or failed to start."""
@@ -175,7 +170,7 @@ class SuccessController(QObject):
                 self._on_failure,
             )
         else:
-            self.ended.emit()
+            self.measured.emit(self._task, None)
 
     def _on_watched_stored(self, task: str, counts: Mapping[str, SuccessCount], _result: object) -> None:
         self._on_measured(task, counts)

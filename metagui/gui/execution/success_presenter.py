@@ -35,10 +35,8 @@ class SuccessPresenter(QObject):
         self._is_busy = False
         self._task = ""
         self._counts: dict[str, list[str]] = {}
-        controller.began.connect(self._on_began)
         controller.progressed.connect(self._on_progress)
         controller.measured.connect(self._on_measured)
-        controller.ended.connect(self._on_ended)
         state.changed.connect(self._on_snapshot_changed)
         view.show_other_policies(OTHER_POLICIES[1:])
         view.show_result("")
@@ -82,24 +80,20 @@ class SuccessPresenter(QObject):
 
     # While measuring
 
-    def _on_began(self, task: str) -> None:
-        self._task, self._counts = task, {}
-        self._view.show_result(f"Measuring “{task}” …")
-
-    def _on_progress(self, runs: Sequence[SceneRun]) -> None:
+    def _on_progress(self, task: str, runs: Sequence[SceneRun]) -> None:
+        if not runs:
+            self._task, self._counts = task, {}
+            self._view.show_result(f"Measuring “{task}” …")
+            return
         for run in runs:
             self._counts.setdefault(run.policy, []).append(run.failure)
         parts = [f"{name} {sum(not f for f in failures)} of {len(failures)}" for name, failures in self._counts.items()]
         self._view.show_result(f"Measuring “{self._task}”, {runs[-1].scenes} scenes: {', '.join(parts)}")
 
-    def _on_measured(self, task: str, counts: Mapping[str, SuccessCount]) -> None:
-        self._view.show_result(describe_counts(task, counts))
+    def _on_measured(self, task: str, counts: Mapping[str, SuccessCount] | None) -> None:
+        self._view.show_result("" if counts is None else describe_counts(task, counts))
         if task == self._shown[0]:
             self._show_history()
-
-    def _on_ended(self) -> None:
-        if self._view.result_label.toolTip().startswith("Measuring"):
-            self._view.show_result("")
 
 
 def describe_counts(task: str, counts: Mapping[str, SuccessCount]) -> str:

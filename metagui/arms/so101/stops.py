@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.checked_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,9 +117,9 @@ def describe_completed(names: Sequence[str]) -> str:
 def load_trims(path: Path) -> tuple[float, ...]:
     """Load corrections of the zeros (J,), rad; none if there is no valid file, whose loss is harmless."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         trims = tuple(math.radians(float(document.get(joint.name, 0.0))) for joint in JOINTS)
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return ()
     return trims if all(abs(trim) <= MAX_TRIM_RAD for trim in trims) else ()
 

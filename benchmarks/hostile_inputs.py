@@ -9,7 +9,7 @@ import os
 import shutil
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import h5py
 import numpy as np
@@ -108,7 +108,7 @@ def _put_special(path: Path, _content: bytes, rng: random.Random) -> str:
 
 def change_value(document: Any, rng: random.Random) -> Any:
     """Return a JSON value with one value in it replaced, removed or added."""
-    place, parent, key = document, None, None
+    place, parent, key = document, None, cast("Any", None)
     while isinstance(place, dict | list) and place and (parent is None or rng.random() < 0.8):
         parent, key = place, rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
         place = parent[key]

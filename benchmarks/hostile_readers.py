@@ -14,7 +14,7 @@ import numpy as np
 
 from metagui.arms.so101 import calibration
 from metagui.arms.so101.arm_registry import ArmRegistry
-from metagui.arms.so101.stops import load_trims
+from metagui.arms.so101.stops import load_zeros
 from metagui.demonstrations.curation.history import ChangeHistory
 from metagui.demonstrations.formats.exchange import ImportOptions, ImportReport
 from metagui.demonstrations.formats.registry import import_takes
@@ -157,7 +157,7 @@ def _read_arms(root: Path, _scratch: Path) -> str | None:
     registry = ArmRegistry(root / "arms", lambda: ())
     for arm in registry.list_arms():
         registry.load_calibration(arm.name)
-    load_trims(root / "arms" / "trims" / "left arm.json")
+    load_zeros(root / "arms" / "trims" / "left arm.json")
     return None
 
 

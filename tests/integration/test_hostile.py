@@ -13,7 +13,7 @@ import pytest
 from benchmarks import hostile
 from benchmarks.hostile_readers import READERS, make_samples
 from metagui.arms.so101 import calibration
-from metagui.arms.so101.stops import load_trims
+from metagui.arms.so101.stops import Zeros, load_zeros
 from metagui.demonstrations.curation.history import ChangeHistory
 from metagui.demonstrations.programs.program import load_programs
 from metagui.demonstrations.storage.errors import LibraryError
@@ -62,7 +62,7 @@ def test_messages_are_judged(message: str, problem: str) -> None:
 def test_pipe_in_the_place_of_a_small_file_is_not_waited_for(tmp_path: Path) -> None:
     pipe = tmp_path / "x.json"
     os.mkfifo(pipe)
-    assert load_trims(pipe) == ()
+    assert load_zeros(pipe) == Zeros()
     for read in (calibration.load, load_programs, prior.load, TaskPolicy.load, load_encoder):
         with pytest.raises(Exception, match="it is a pipe or a device"):
             read(pipe)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-MAX_JSON_BYTES = 32 << 20
+_MAX_BYTES = 32 << 20
 """Maximum size of a file that is read."""
 
 
@@ -20,7 +20,7 @@ class FileReasonError(ValueError):
 
 def read_json(path: Path) -> Any:
     """Return the contents of a JSON file; a byte order mark is allowed. Raises FileReasonError."""
-    content = read_checked(path, MAX_JSON_BYTES)
+    content = read_checked(path, _MAX_BYTES)
     try:
         return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from metagui.checked_json import FileReasonError
 from metagui.learning.similarity.cache.encoder_identity import (
     ENCODER_FORMAT,
     library_encoder_path,
@@ -72,19 +73,20 @@ class CalibratedEncoder:
 def load_encoder(path: Path) -> CalibratedEncoder:
     """Read an encoder. Raises EncoderFileError."""
     try:
-        header, tensors = read_tensors(path, "encoder")
         version = read_format(path)
         if version != ENCODER_FORMAT:
             raise EncoderFileError(
                 f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this "
                 "program, whose encoder saw takes in another form. Your takes are unchanged. Train it again."
             )
+        header, tensors = read_tensors(path, "encoder")
         params = {name: tensor.float() for name, tensor in tensors.items()}
         calibration = VerdictCalibration.from_dict(header["calibration"])
         found = CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), calibration, dict(header["about"]))
         wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
     except (TensorFileError, *DECODING_ERRORS) as error:
-        reason = error if isinstance(error, TensorFileError) else "its description is damaged"
+        is_clear = isinstance(error, TensorFileError | FileReasonError)
+        reason = error if is_clear else "it is damaged, or another program's"
         raise EncoderFileError(f"{path} is not an encoder of this program: {reason}. Train it again.") from error
     if {name: tensor.shape for name, tensor in params.items()} != wanted:
         raise EncoderFileError(f"{path} was made for another network than this program's. Train it again.")

@@ -71,7 +71,7 @@ def identify_encoder(path: Path) -> EncoderIdentity | None:
 
 
 def read_format(path: Path) -> int:
-    """Return the format of an encoder's file. Raises FileReasonError, SafetensorError, OSError, KeyError, ValueError."""
+    """Return the format of an encoder's file. Raises SafetensorError, OSError, KeyError, ValueError."""
     check_regular(path, MAX_ENCODER_BYTES)
     with safe_open(path, framework="np") as tensors:
         return int(tensors.metadata()["format"])

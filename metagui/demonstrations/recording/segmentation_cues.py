@@ -36,9 +36,6 @@ MIN_RISE_M, MIN_TRAVEL_M = 0.015, 0.025
 """A rise by the former ends a contact; a horizontal motion by the latter before it ends it without a rise, m."""
 RISE_LOOKAHEAD_S, MAX_RISE_REMAINDER_M = 0.25, 0.004
 """A rise is over if the tool rises by less than the latter, m, during the former, s."""
-MAX_RISE_DRIFT_M = 0.010
-"""A rise that stops is not over if the tool, within this horizontal distance, rises by ``MIN_RISE_M`` more: people
-hesitate on their way up, too."""
 MAX_RISE_DURATION_S = 5.0
 """Maximum time between a contact and the end of its rise, s."""
 APPROACH_RADIUS_M, APPROACH_HEIGHT_M = 0.025, 0.045
@@ -219,21 +216,11 @@ def _find_rise_end(trajectory: SmoothedTrajectory, sample: int, limit: int) -> i
     lowest = float(height[max(sample - trajectory.count_samples(MAX_CONTACT_GAP_S), 0) : sample + 1].min())
     for now in range(sample, limit):
         if height[now] - lowest >= MIN_RISE_M:
-            is_slow = height[min(now + ahead, limit - 1)] - height[now] < MAX_RISE_REMAINDER_M
-            if is_slow and not _continues_rising(trajectory.positions[now:limit]):
+            if height[min(now + ahead, limit - 1)] - height[now] < MAX_RISE_REMAINDER_M:
                 return now
         elif np.linalg.norm((trajectory.positions[now] - trajectory.positions[sample])[:2]) > MIN_TRAVEL_M:
             return None
     return None
-
-
-def _continues_rising(path: FloatArray) -> bool:
-    """Whether a path (N, 3) goes on upwards from its first point before it moves aside or comes down."""
-    relative = path - path[0]
-    is_away = np.linalg.norm(relative[:, :2], axis=1) > MAX_RISE_DRIFT_M
-    is_away |= relative[:, 2] < -MAX_RISE_REMAINDER_M
-    straight = relative[: int(is_away.argmax()) if is_away.any() else len(path), 2]
-    return bool(straight.max() >= MIN_RISE_M)
 
 
 def _compute_direction(path: FloatArray) -> FloatArray:

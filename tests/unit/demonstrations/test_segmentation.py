@@ -160,23 +160,6 @@ def test_stop_on_straight_path_is_no_boundary() -> None:
     )
 
 
-def test_hesitation_on_the_way_up_does_not_end_a_rise() -> None:
-    """A person who stops in the middle of a lift, and again at its top, has lifted once."""
-    take = _without_segments(generate_example_takes()["put red on violet"][0])
-    grasp = int(np.flatnonzero(take.held.any(axis=1))[0])
-    height = take.tool_positions[:, 2]
-    middle = grasp + int(np.argmax(height[grasp:] > height[grasp] + 0.02))
-    top = grasp + int(np.argmax(height[grasp:] > height[grasp] + 0.045))
-    for rests in ((20,), (40,), (20, 30), (40, 60)):
-        samples = np.concatenate([np.arange(middle), np.full(rests[0], middle), np.arange(middle, len(take))])
-        if len(rests) > 1:
-            at = top + rests[0]
-            samples = np.concatenate([samples[:at], np.full(rests[1], top), samples[at:]])
-        first, *others = segment_take(_resampled(take, samples))
-        assert len(others) == 1, rests
-        assert first.stop > top - 5 + rests[0], "the lift includes the second half of the rise"
-
-
 def test_manual_segments_are_unchanged() -> None:
     takes = [ensure_segmented(_without_segments(take)) for take in generate_example_takes()["put red on violet"]]
     moved = replace(takes[0], segments=(Segment(0, 50), Segment(50, len(takes[0]))), manually_segmented=True)

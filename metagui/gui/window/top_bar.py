@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MENU_ACTIONS = (
     "undo", "redo", "", "new_task", "rename", "merge", "move", "split", "details", "delete", "",
-    "folder", "import", "export", "",
+    "open_library", "recent", "folder", "import", "export", "",
     "train", "shipped_encoder", "compare", "",
     "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
@@ -78,13 +78,17 @@ class TopBar(QFrame):
 
     def _make_menu_button(self) -> QToolButton:
         menu = QMenu(self)
+        self.recent_menu = QMenu("Recent libraries", menu)
         for key in MENU_ACTIONS:
-            menu.addAction(self._actions[key]) if key else menu.addSeparator()
+            if key == "recent":
+                menu.addMenu(self.recent_menu)
+            else:
+                menu.addAction(self._actions[key]) if key else menu.addSeparator()
         looks = menu.addMenu("Colours")
         for key in THEME_CHOICES:
             looks.addAction(self._actions[key])
         menu.addSeparator()
-        for key in ("keys", "about", "quit"):
+        for key in ("preferences", "keys", "about", "quit"):
             menu.addAction(self._actions[key])
         out = QToolButton()
         out.setObjectName("flat")

@@ -14,7 +14,7 @@ class Sounds(QObject):
         self.enabled = enabled
 
     def on_take_saved(self, _take: object) -> None:
-        """Sound: nobody looks at the screen while guiding an arm by hand."""
+        """Sound: who guides an arm by hand looks at the arm, not at the screen."""
         self.play()
 
     def on_count(self, seconds: int, _text: str) -> None:

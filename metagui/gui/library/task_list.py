@@ -64,9 +64,10 @@ class TaskList(Panel):
         self.tree.chosen.connect(self._report_selection)
         self.tree.customContextMenuRequested.connect(self._show_context_menu)
 
-    def show_notice(self, text: str) -> None:
+    def show_notice(self, text: str, details: str) -> None:
         """Show above the list what concerns all of it, such as that it cannot be changed."""
         self.notice_label.setText(text)
+        self.notice_label.setToolTip(details)
         self.notice_label.setVisible(bool(text))
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:

@@ -17,7 +17,7 @@ from metagui.gui.window.top_bar import THEME_CHOICES
 if TYPE_CHECKING:
     from metagui.gui.window.main_window import MainWindow
     from metagui.gui.window.session import Session
-    from metagui.gui.window.session_parts import ArmParts, RecordingParts, TeachingParts
+    from metagui.gui.window.session_parts import ArmParts, ExecutionParts, TeachingParts
 
 CHOSEN_ARM_SETTING = "arm/chosen"
 STIFFNESS_SETTING = "teaching/stiffness"
@@ -33,29 +33,38 @@ class WindowChoices(QObject):
     def __init__(self, window: MainWindow, session: Session) -> None:
         super().__init__(window)
         self._window, self._session, self._settings = window, session, window.settings
+        self._recording = session.recording.controller
         self.sounds = Sounds(self, read_flag(window.settings, SOUNDS_SETTING, False))
         self.dialog = PreferencesDialog(window, window.actions_, THEME_CHOICES)
-        folder, menu, action = session.library.folder, window.top_bar.recent_menu, window.actions_["open_library"]
+        folder, menu, action = (
+            session.library.folder,
+            window.top_bar.inner_menus["recent ▸"],
+            window.actions_["open_library"],
+        )
         self.picker = LibraryPicker(window, action, menu, folder, window.settings, session.messages)
+        session.library.access_changed.connect(self._show_read_only)
         self.picker.chosen.connect(window.request_library)
         window.actions_["preferences"].triggered.connect(self._open_dialog)
         self.dialog.countdown_chosen.connect(self._set_countdown)
         self.dialog.sounds_chosen.connect(self._set_sounds)
         session.messages.posted.connect(self.sounds.on_message)
-        session.recording.controller.take_saved.connect(self.sounds.on_take_saved)
-        session.execution.countdown.count_changed.connect(self.sounds.on_count)
+        self._recording.take_saved.connect(self.sounds.on_take_saved)
+        self._connect_countdown(session.execution)
+
+    def _connect_countdown(self, execution: ExecutionParts) -> None:
+        execution.countdown.count_changed.connect(self.sounds.on_count)
 
     def close(self) -> None:
         """Store the choices, and close the dialogs."""
-        self._save(self._session.arm, self._session.recording, self._session.teaching)
+        self._save(self._session.arm, self._session.teaching)
         self.dialog.close()
         self.picker.close()
 
-    def _save(self, arm: ArmParts, recording: RecordingParts, teaching: TeachingParts) -> None:
+    def _save(self, arm: ArmParts, teaching: TeachingParts) -> None:
         settings, task_list = self._settings, self._window.task_list
-        for simulated, enabled in recording.controller.countdown_enabled.items():
+        for simulated, enabled in self._recording.countdown_enabled.items():
             settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
-        settings.setValue(SELECTED_TASK_SETTING, self._session.state.snapshot.task or "")
+        settings.setValue(SELECTED_TASK_SETTING, self._window.task_list.current_selection()[0] or "")
         settings.setValue(TASK_ORDER_SETTING, task_list.search_row.order)
         settings.setValue(EXPANDED_SETTING, sorted(task_list.tree.expanded_tasks))
         settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
@@ -65,14 +74,14 @@ class WindowChoices(QObject):
 
     def restore(self) -> str:
         """Restore the choices of the last time; return the task to select once it is listed."""
-        self._restore(self._session.arm, self._session.recording, self._session.teaching)
+        self._restore(self._session.arm, self._session.teaching)
         return read_text(self._settings, SELECTED_TASK_SETTING)
 
-    def _restore(self, arm: ArmParts, recording: RecordingParts, teaching: TeachingParts) -> None:
+    def _restore(self, arm: ArmParts, teaching: TeachingParts) -> None:
         settings, task_list = self._settings, self._window.task_list
         task_list.search_row.set_order(read_text(settings, TASK_ORDER_SETTING))
         task_list.tree.expanded_tasks |= set(read_texts(settings, EXPANDED_SETTING))
-        countdowns = recording.controller.countdown_enabled
+        countdowns = self._recording.countdown_enabled
         for simulated, key in COUNTDOWN_SETTINGS.items():
             countdowns[simulated] = read_flag(settings, key, countdowns[simulated])
         arm.connection.choose_when_listed(read_text(settings, CHOSEN_ARM_SETTING))
@@ -82,14 +91,21 @@ class WindowChoices(QObject):
         if view in SIMILARITY_VIEWS:
             self._window.similarity_panel.choose_view(SIMILARITY_VIEWS.index(view))
 
+    # Library
+
+    def _show_read_only(self, problem: str) -> None:
+        """Say that the library cannot be changed, in a message and above the list for as long as it is open."""
+        self._session.messages.post(problem, "warning")
+        self._window.task_list.show_notice("Read-only: takes can be seen, compared and run.", problem)
+
     # Preferences
 
     def _open_dialog(self) -> None:
-        countdowns = self._session.recording.controller.countdown_enabled
+        countdowns = self._recording.countdown_enabled
         self.dialog.open_for(str(self._session.library.folder), countdowns, self.sounds.enabled)
 
     def _set_countdown(self, simulated: bool, enabled: bool) -> None:
-        self._session.recording.controller.countdown_enabled[simulated] = enabled
+        self._recording.countdown_enabled[simulated] = enabled
         self._session.state.refresh()
 
     def _set_sounds(self, enabled: bool) -> None:

@@ -90,7 +90,6 @@ class WindowPresenter(QObject):
         session.state.selection_changed.connect(self._show_selection)
         session.messages.posted.connect(self._show_message)
         session.library.tasks_changed.connect(self._show_tasks)
-        session.library.access_changed.connect(window.task_list.show_notice)
         session.library.take_loaded.connect(self._repaint_tasks)
         self._action_slots.task_changed.connect(self._select_when_listed)
         self._curation.task_changed.connect(self._select_when_listed)

@@ -76,7 +76,7 @@ def test_another_library_takes_the_place_of_the_first(
     until(qtbot, lambda: list_shown(second) == ["above red"])
     assert not isValid(first), "the first window has been closed and deleted"
     assert read_texts(settings, RECENT_SETTING) == [str(tmp_path / "two"), str(tmp_path / "one")]
-    menu = second.top_bar.recent_menu
+    menu = second.top_bar.inner_menus["recent ▸"]
     menu.aboutToShow.emit()
     menu.actions()[0].trigger()
     until(qtbot, lambda: host.window is not second)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MENU_ACTIONS = (
     "undo", "redo", "", "new_task", "tasks ▸", "library ▸", "",
-    "train", "shipped_encoder", "compare", "",
+    "measure", "train", "shipped_encoder", "compare", "",
     "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view", "colours ▸", "",
     "preferences", "keys", "about", "quit",
 )  # fmt: skip

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
-from metagui.arms.kinematics import compute_closed_tip, forward_kinematics, inverse_kinematics
+from metagui.arms.kinematics import forward_kinematics, inverse_kinematics
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import TickConversion
@@ -28,6 +28,7 @@ from metagui.cameras.mat import find_mat
 from metagui.cli import app, motor_tools
 from tests.helpers.clocks import PATIENCE_S
 from tests.helpers.in_process_port import Cable
+from tests.helpers.poses import find_touch
 from tests.helpers.terminals import open_patiently
 
 if TYPE_CHECKING:
@@ -102,11 +103,7 @@ def touch_by_hand(cable: Cable, monkeypatch: pytest.MonkeyPatch, points: Sequenc
     left = list(points)
 
     def answer(*arguments: object, **options: object) -> str:
-        target = goal = np.array([*left.pop(0)[:2], 0.0])
-        for _ in range(20):
-            angles = inverse_kinematics(target, 0.0)
-            target = target + goal - compute_closed_tip(angles)
-        for joint, angle in enumerate([*angles.tolist(), -0.15]):
+        for joint, angle in enumerate(find_touch([*left.pop(0)[:2], 0.0]).tolist()):
             cable.arm.move_joint_by_hand(joint, angle)
         cable.arm.advance(100)
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ WRIST = 3
 """Index of wrist_flex."""
 SO100_WRIST_TICKS = 2440
 """Travel of wrist_flex from which on an arm is an SO-100; CAD parts: 2469, and 2338 of an SO-101, published 2382."""
+MAX_EXTRA_TRAVEL_RAD = math.radians(6.0)
+"""Travel beyond the known stops from which on a zero is doubtful, rad; published SO-101 arms: up to 4 degrees."""
 MIN_ZERO_CHANGE_DEG = 0.5
 """Smallest change of a zero that is told, degrees."""
 
@@ -50,6 +53,16 @@ def describe_doubts(calibration: ArmCalibration, is_model_chosen: bool = False) 
         doubts.append(
             "wrist_flex turns further than an SO-101's, as that of an SO-100 does, so the arm is taken for an "
             f"{calibration.model.label}. If it is another, choose that: the zeros follow from stops that differ."
+        )
+    further = [
+        joint.name
+        for joint, values, stops in zip(JOINTS[: WRIST + 1], calibration.joints, calibration.stops, strict=False)
+        if values.travel * RAD_PER_TICK - (stops.upper - stops.lower) > MAX_EXTRA_TRAVEL_RAD
+    ]
+    if further:
+        doubts.append(
+            f"{', '.join(further)} travel further than between the stops that are known, so their zeros may be some "
+            "degrees off. Compare the arm with the model in a pose, or touch points (metagui calibrate --touch)."
         )
     for joint, values in zip(JOINTS, calibration.joints, strict=True):
         fraction = values.travel * RAD_PER_TICK / (joint.upper - joint.lower)

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.execution.success_controller import OBJECT_REPLAY, PRESENT, PREVIOUS
 from metagui.gui.execution.success_presenter import describe_counts
+from metagui.gui.execution.success_view import SuccessView
 from metagui.learning.evaluation.success_check import SuccessCount
 from metagui.learning.evaluation.success_history import HISTORY_FILE_NAME
 from tests.helpers.qt import session_of, until
@@ -155,3 +157,16 @@ def test_damaged_policy_is_reported(make_window: Callable[..., MainWindow], qtbo
 def test_comparison_says_whether_it_may_be_chance(other: tuple[str, ...], words: str) -> None:
     own = SuccessCount(("",) * len(other))
     assert words in describe_counts("t", {PRESENT: own, OBJECT_REPLAY: SuccessCount(other)})
+
+
+def test_view_that_was_wide_can_become_narrow_again(qtbot: QtBot) -> None:
+    """One row of choices must not keep the panel from becoming narrow: several rows need less."""
+    view = SuccessView(QAction("Measure success"))
+    qtbot.addWidget(view)
+    view.resize(900, 300)
+    view.show()
+    wide = view.watch_box.geometry().top()
+    assert view.minimumSizeHint().width() < 260
+    view.resize(view.minimumSizeHint().width(), 300)
+    qtbot.waitUntil(lambda: view.watch_box.geometry().top() > wide)
+    assert view.other_box.geometry().right() < view.width()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.execution.success_controller import OBJECT_REPLAY, PRESENT, PREVIOUS
@@ -161,12 +162,13 @@ def test_comparison_says_whether_it_may_be_chance(other: tuple[str, ...], words:
 
 def test_view_that_was_wide_can_become_narrow_again(qtbot: QtBot) -> None:
     """One row of choices must not keep the panel from becoming narrow: several rows need less."""
-    view = SuccessView(QAction("Measure success"))
-    qtbot.addWidget(view)
-    view.resize(900, 300)
-    view.show()
-    wide = view.watch_box.geometry().top()
+    view, panel = SuccessView(QAction("Measure success")), QWidget()
+    qtbot.addWidget(panel)
+    QVBoxLayout(panel).addWidget(view)
+    panel.resize(900, 300)
+    panel.show()
+    qtbot.waitUntil(lambda: view.other_box.geometry().top() < view.watch_box.geometry().bottom())
     assert view.minimumSizeHint().width() < 260
-    view.resize(view.minimumSizeHint().width(), 300)
-    qtbot.waitUntil(lambda: view.watch_box.geometry().top() > wide)
-    assert view.other_box.geometry().right() < view.width()
+    panel.resize(panel.minimumSizeHint().width(), 300)
+    qtbot.waitUntil(lambda: view.other_box.geometry().top() > view.watch_box.geometry().bottom())
+    assert view.other_box.geometry().right() < view.width() < 300

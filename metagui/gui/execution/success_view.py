@@ -74,9 +74,9 @@ class SuccessView(QWidget):
         other.setStretch(1, 1)
         self._choices = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._choices.setSpacing(GRID_PX)
-        self._choices.addLayout(start)
-        self._choices.addLayout(amount)
-        self._choices.addLayout(other, 1)
+        self._rows = (start, amount, other)
+        for row in self._rows:
+            self._choices.addLayout(row, int(row is other))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID_PX)
@@ -94,8 +94,8 @@ class SuccessView(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Return the size that several rows need: one row must not keep the panel from becoming narrow."""
-        rows = [self._choices.itemAt(index).minimumSize().width() for index in range(self._choices.count())]
-        return QSize(max(rows), super().minimumSizeHint().height())
+        width = max(row.minimumSize().width() for row in self._rows)
+        return QSize(width, super().minimumSizeHint().height())
 
     @property
     def other(self) -> str:

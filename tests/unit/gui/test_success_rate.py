@@ -124,9 +124,11 @@ def test_watched_runs_are_counted_until_stop(make_window: Callable[..., MainWind
     until(qtbot, lambda: len(read_rows(window)) == 1)
     assert read_rows(window)[0][1] == f"{PRESENT}, watched"
     assert read_rows(window)[0][2].endswith("of 2")
+    until(qtbot, lambda: session.state.activity is ArmActivity.READY)
     view.scene_box.setValue(50)
+    person.pause(0.3)  # the result has just appeared and moved the button
     person.press_button("Measure success")
-    until(qtbot, lambda: session.state.activity is ArmActivity.RUNNING)
+    until(qtbot, lambda: session.execution.success.is_watching and session.state.activity is ArmActivity.RUNNING)
     person.press_key(Qt.Key.Key_Escape)
     until(qtbot, lambda: not session.execution.success.is_watching)
     assert session.state.activity is ArmActivity.READY

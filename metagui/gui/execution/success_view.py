@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 NO_OTHER_LABEL = "nothing else"
 MEASURED_SCENES = 20
 """Number of scenes at first."""
-NARROW_PX = 600
-"""Width below which what to measure needs several rows, pixels."""
+NARROW_PX, VERY_NARROW_PX = 600, 270
+"""Widths below which what to measure needs two and three rows, pixels."""
 MIN_SCENES_PX = 104
 """Width that shows a number of scenes of three digits, pixels."""
-MIN_NAME_LENGTH = 8
+MIN_NAME_LENGTH = 5
 """Number of characters of the second policy that are always seen."""
 HISTORY_COLUMNS = ("When", "Policy", "Successes", "Rate and 95 % interval", "Most frequent failure")
 
@@ -69,14 +69,17 @@ class SuccessView(QWidget):
     def _lay_out(self, measure: QAction) -> None:
         label = make_muted_label("against")
         label.setBuddy(self.other_box)
-        start, amount = _make_row(make_button(measure, "big")), _make_row(self.scene_box, self.watch_box)
-        other = _make_row(label, self.other_box)
+        start, amount = _make_row(make_button(measure, "big")), _make_row(self.scene_box)
+        other = _make_row(label, self.other_box, self.watch_box)
         other.setStretch(1, 1)
-        self._choices = QBoxLayout(QBoxLayout.Direction.TopToBottom)
-        self._choices.setSpacing(GRID_PX)
         self._rows = (start, amount, other)
-        for row in self._rows:
-            self._choices.addLayout(row, int(row is other))
+        self._first, self._choices = (QBoxLayout(QBoxLayout.Direction.TopToBottom) for _ in range(2))
+        for layout in (self._first, self._choices):
+            layout.setSpacing(GRID_PX)
+        self._first.addLayout(start, 1)
+        self._first.addLayout(amount)
+        self._choices.addLayout(self._first)
+        self._choices.addLayout(other, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID_PX)
@@ -86,14 +89,14 @@ class SuccessView(QWidget):
         column.addWidget(self.empty_label, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Use several rows where one is too narrow."""
+        """Use two rows where one is too narrow, and three where two are."""
         super().resizeEvent(event)
-        is_narrow = event.size().width() < NARROW_PX
-        direction = QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight
-        self._choices.setDirection(direction)
+        for layout, narrow in ((self._choices, NARROW_PX), (self._first, VERY_NARROW_PX)):
+            is_narrow = event.size().width() < narrow
+            layout.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
 
     def minimumSizeHint(self) -> QSize:
-        """Return the size that several rows need: one row must not keep the panel from becoming narrow."""
+        """Return the size that three rows need: one row must not keep the panel from becoming narrow."""
         width = max(row.minimumSize().width() for row in self._rows)
         return QSize(width, super().minimumSizeHint().height())
 

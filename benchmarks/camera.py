@@ -24,9 +24,10 @@ opengl.choose_backend()
 from benchmarks.report import Figure, Report, add_json_option, print_report, summarise  # noqa: E402
 from metagui.arms.arm import ArmError  # noqa: E402
 from metagui.arms.kinematics import compute_closed_tip, forward_kinematics, inverse_kinematics  # noqa: E402
-from metagui.arms.simulation.scene import SCENE_OBJECTS, SceneLayout, sample_layout  # noqa: E402
+from metagui.arms.simulation.scene import SceneLayout, sample_layout  # noqa: E402
 from metagui.arms.simulation.simulated_arm import SimulatedArm  # noqa: E402
 from metagui.arms.so101.zero_fit import fit_zeros  # noqa: E402
+from metagui.arms.tables.table import SCENE_OBJECTS  # noqa: E402
 from metagui.cameras.camera import CameraError  # noqa: E402
 from metagui.cameras.capture.rendered import RenderedCamera  # noqa: E402
 from metagui.cameras.mat import A4, MatPose, make_nominal_pose  # noqa: E402

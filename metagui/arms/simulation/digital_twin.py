@@ -54,7 +54,7 @@ class DigitalTwin(SimulatedArm):
         """Place an object; a cube at a finger's position stays until the finger has left. Raises PlacementError."""
         super().place_object(object_name, x, y, yaw)
         placed = next(each for each in self.objects if each.name == object_name)
-        if placed.kind == "cube":
+        if placed.is_solid:
             self._overlapping_cubes[object_name] = (placed, self._data.body(object_name).xpos.copy(), yaw)
 
     def move_object(self, index: int, position: FloatArray, yaw: float) -> None:

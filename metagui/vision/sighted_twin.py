@@ -18,7 +18,7 @@ from metagui.arms.kinematics import forward_kinematics
 from metagui.cameras.object_tracker import ToolGrip
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import BoolArray, FloatArray, JointState
+    from metagui.arms.arm import BoolArray, FloatArray, JointState, SceneObject
     from metagui.arms.simulation.digital_twin import DigitalTwin
     from metagui.cameras.object_tracker import Sighting
     from metagui.vision.table_camera import TableCamera
@@ -29,8 +29,6 @@ DISPLACED_M, TURNED_RAD = 0.002, math.radians(4.0)
 """Difference of poses from which on the twin's object is moved; less is noise, m and rad."""
 TOUCHED_M = 0.008
 """The same for an object that the gripper touches, whose own pose follows the fingers, m."""
-SQUARE_TURN_RAD = math.pi / 2
-"""Rotation after which a square object looks the same, rad."""
 
 
 class _Past(NamedTuple):
@@ -102,7 +100,8 @@ class SightedTwin:
         past = self._find_past(seen.time)
         assert past is not None
         now = self._past[-1]
-        yaw, yaw_now = _nearest_yaw(seen.yaw, float(now.yaws[index])), float(now.yaws[index])
+        yaw_now = float(now.yaws[index])
+        yaw = _nearest_yaw(seen.yaw, yaw_now, twin.objects[index])
         if past.held[index]:  # seen elsewhere than in the gripper
             self._move(twin, index, seen.time, seen.position, yaw)
         elif not now.held[index]:  # else the picture is older than the grasp
@@ -122,6 +121,9 @@ class SightedTwin:
                 past.positions[index] += offset
 
 
-def _nearest_yaw(yaw: float, before: float) -> float:
-    """Return the yaw nearest to the one before at which a square object looks the same, rad."""
-    return before + (yaw - before + SQUARE_TURN_RAD / 2) % SQUARE_TURN_RAD - SQUARE_TURN_RAD / 2
+def _nearest_yaw(yaw: float, before: float, seen: SceneObject) -> float:
+    """Return the yaw nearest to the one before at which an object looks the same, rad."""
+    if seen.is_round:
+        return before
+    turn = math.pi / 2 if seen.size[0] == seen.size[1] else math.pi
+    return before + (yaw - before + turn / 2) % turn - turn / 2

@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import SceneObject
 
-FLAT_TAG_HEIGHT_M = 0.0008
-"""Height of the tag on a flat zone above the table, m."""
+PAPER_TAG_HEIGHT_M = 0.0008
+"""Height of the tag on a zone, or on the floor of a container, above the object's position, m."""
 
 
 def number_tags(objects: Sequence[SceneObject]) -> dict[str, int]:
-    """Return the default tag of every object by its name; the table has none."""
-    return {each.name: FIRST_OBJECT_TAG + index for index, each in enumerate(objects) if each.kind != "table"}
+    """Return the tag of every object by its name: its own, or one that follows from its place; the table has none."""
+    return {
+        each.name: FIRST_OBJECT_TAG + index if each.tag is None else each.tag
+        for index, each in enumerate(objects)
+        if each.kind != "table"
+    }
 
 
 def make_tagged_objects(
@@ -29,8 +33,6 @@ def make_tagged_objects(
     found = []
     for each in objects:
         if each.name in chosen:
-            is_flat = each.kind == "zone"
-            half = 0.0 if is_flat else each.size / 2
-            tag_height = FLAT_TAG_HEIGHT_M if is_flat else half
-            found.append(TaggedObject(each.name, chosen[each.name], half, tag_height, is_flat))
+            tag_height = each.support_height or PAPER_TAG_HEIGHT_M
+            found.append(TaggedObject(each.name, chosen[each.name], each.resting_height, tag_height, not each.is_solid))
     return tuple(found)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import BoolArray, FloatArray, JointState, SceneObject
     from metagui.arms.simulation.digital_twin import DigitalTwin
     from metagui.cameras.object_tracker import Sighting
-    from metagui.vision.table_camera import TableCamera
+    from metagui.vision.table_camera import TableSight
 
 HISTORY_TICKS = 150
 """Number of past states of the twin: a picture may be three seconds old."""
@@ -29,6 +29,14 @@ DISPLACED_M, TURNED_RAD = 0.002, math.radians(4.0)
 """Difference of poses from which on the twin's object is moved; less is noise, m and rad."""
 TOUCHED_M = 0.008
 """The same for an object that the gripper touches, whose own pose follows the fingers, m."""
+
+
+class SightSource(Protocol):
+    """What sees the table."""
+
+    @property
+    def sight(self) -> TableSight | None:
+        """The newest picture with what is known."""
 
 
 class _Past(NamedTuple):
@@ -46,7 +54,7 @@ class SightedTwin:
     """Corrects a twin by what ``camera`` sees. Implements TwinObserver; ``read_grip`` may be called by any thread."""
 
     def __init__(self) -> None:
-        self.camera: TableCamera | None = None
+        self.camera: SightSource | None = None
         self._past: deque[_Past] = deque(maxlen=HISTORY_TICKS)
         self._names: tuple[str, ...] = ()
         self._used = 0.0

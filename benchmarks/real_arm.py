@@ -30,7 +30,7 @@ from metagui.arms.so101.calibration_checks import import_calibration
 from metagui.arms.so101.motors import open_for_setup
 from metagui.arms.so101.range_of_motion import run_sweep
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import Stops, choose_stops, find_middle
+from metagui.arms.so101.stops import Stops, find_middle
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
@@ -185,7 +185,7 @@ def emulate_published(published: ArmCalibration, rng: np.random.Generator) -> tu
     calibration began, as in LeRobot's instructions.
     """
     stops, mounts = [], []
-    usual = choose_stops([values.travel for values in published.joints])
+    usual = published.stops
     for values, usual_stops, joint in zip(published.joints, usual, JOINTS, strict=True):
         travel, extra = values.travel * RAD_PER_TICK, values.travel * RAD_PER_TICK
         extra -= usual_stops.upper - usual_stops.lower

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.learning_queue import LearningQueue
     from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.theme.theme import Theme
@@ -119,7 +120,7 @@ def make_session(
     arm = _make_arm_parts(simulated, library.root, state, messages, registry, list_ports)
     teaching = _make_teaching_parts(arm, library_model, countdown, state, messages, seed)
     learning = _make_learning_parts(simulated, library_model, queue, load_prior, state, messages)
-    execution = _make_execution_parts(arm, teaching, library_model, queue, countdown, state, messages)
+    execution = _make_execution_parts(arm, teaching, learning.queue, library_model, queue, countdown, state, messages)
     recording = _make_recording_parts(arm, teaching, library_model, queue, countdown, state, messages)
     return Session(state, messages, library_model, arm, teaching, recording, learning, execution)
 
@@ -195,6 +196,7 @@ def _make_learning_parts(
 def _make_execution_parts(
     arm: ArmParts,
     teaching: TeachingParts,
+    learning_queue: LearningQueue,
     library_model: LibraryModel,
     queue: BackgroundQueue,
     countdown: Countdown,
@@ -203,13 +205,15 @@ def _make_execution_parts(
 ) -> ExecutionParts:
     from metagui.gui.execution.execution_controller import ExecutionController
     from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.execution.success_controller import SuccessController
     from metagui.gui.window.session_parts import ExecutionParts
 
     runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
         runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
     )
-    return ExecutionParts(controller, runner, countdown)
+    success = SuccessController(library_model, queue, learning_queue, runner, controller, state, messages)
+    return ExecutionParts(controller, runner, countdown, success)
 
 
 def _make_recording_parts(

@@ -16,7 +16,7 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.stops import choose_stops, find_middle
+from metagui.arms.so101.stops import ArmModel, choose_stops, find_middle
 from metagui.atomic_write import write_atomically
 
 if TYPE_CHECKING:
@@ -94,6 +94,13 @@ class ArmCalibration:
     """The joints in bus order."""
     trims: tuple[float, ...] = ()
     """Corrections that are added to the joint angles, rad, by eye; empty for none. Not part of LeRobot's file."""
+    model: ArmModel = ArmModel.SO101
+    """Model of the arm, which determines its stops. Not part of LeRobot's file."""
+
+    @property
+    def stops(self) -> tuple[Stops, ...]:
+        """Angles of the joints' stops, rad."""
+        return choose_stops([joint.travel for joint in self.joints], self.model)
 
     def find_unlimited(self) -> list[str]:
         """Return the names of the joints that have stops but no range; LeRobot does not limit the wrist roll."""
@@ -204,7 +211,7 @@ class TickConversion:
 
     def __init__(self, calibration: ArmCalibration, joints: Sequence[Joint] = JOINTS) -> None:
         values = calibration.joints
-        stops = choose_stops([v.travel for v in values])
+        stops = calibration.stops
         self.signs = np.array([-1.0 if v.drive_mode else 1.0 for v in values])
         self.mid_ticks = np.array(
             [_mid_ticks(v, j.name, stop) for v, j, stop in zip(values, joints, stops, strict=True)]

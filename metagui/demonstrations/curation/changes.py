@@ -10,7 +10,7 @@ from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.trash import TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from metagui.demonstrations.storage.library import Library
 
@@ -58,6 +58,11 @@ def trash(task: str, take: str | None = None) -> Change:
     return Change("trash", {"task": task, "take": take})
 
 
+def trash_added(takes: Iterable[tuple[str, str]], new_tasks: Collection[str]) -> Change:
+    """Return the change that undoes adding takes, given as task and name; the folders of ``new_tasks`` go with them."""
+    return several([Change("trash", {"task": t, "take": n, "drop_empty": t in new_tasks}) for t, n in takes])
+
+
 def move_takes(task: str, takes: Iterable[str], new_task: str) -> Change:
     """Return the change that moves takes to another task, which may be new: it splits the task."""
     return several([Change("move", {"task": task, "take": take, "new_task": new_task}) for take in takes])
@@ -90,18 +95,18 @@ def _apply_rename(library: Library, task: str, new_name: str) -> Change:
     return rename_task(new_name, task)
 
 
-def _apply_trash(library: Library, task: str, take: str | None) -> Change:
-    entry = library.remove_task(task) if take is None else library.remove_take(task, take)
+def _apply_trash(library: Library, task: str, take: str | None, drop_empty: bool = False) -> Change:
+    entry = library.remove_task(task) if take is None else library.remove_take(task, take, drop_empty)
     path = entry.path.relative_to(library.root).as_posix()
-    return Change("restore", {"task": task, "take": take, "path": path})
+    return Change("restore", {"task": task, "take": take, "path": path, "drop_empty": drop_empty})
 
 
-def _apply_restore(library: Library, task: str, take: str | None, path: str) -> Change:
+def _apply_restore(library: Library, task: str, take: str | None, path: str, drop_empty: bool = False) -> Change:
     place = library.root / path
     if not place.is_dir() or ".." in Path(path).parts:
         raise LibraryError(f"{path} is not in the trash any more. Nothing was restored.")
     library.restore_trashed(TrashEntry(task, take, place))
-    return trash(task, take)
+    return Change("trash", {"task": task, "take": take, "drop_empty": drop_empty})
 
 
 def _apply_move(

@@ -31,7 +31,7 @@ _KNOWN_ATTRIBUTES = frozenset(
     {
         "format_version", "task", "arm", "notes", "led_by", "joint_names", "units", "anchors", "rate_asked",
         "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "tags", "trim", "faults",
-        "num_samples", "model_file",
+        "digest", "num_samples", "model_file",
     }
 )  # fmt: skip
 

@@ -19,6 +19,7 @@ from metagui.demonstrations.storage import robomimic_layout, take_decoding
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
+from metagui.demonstrations.storage.index.equal_takes import compute_digest
 from metagui.demonstrations.storage.validation import validate_demonstration
 from metagui.demonstrations.timing import summarise_timing
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.timing import TimingSummary
 
-TAKE_FORMAT_VERSION = 1
-"""Format version of take files; increased when older versions of metagui can no longer read them."""
 STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
@@ -70,6 +69,8 @@ class TakeInfo:
     teaching_method: TeachingMethod = "clicks"
     recorded: float = 0.0
     """Time of the recording, s since 1970; of the last change of the file for takes that do not say."""
+    digest: str = ""
+    """Digest of the samples, by which equal takes are found; empty in files of version 0.1."""
     error: str = ""
     """Why the file cannot be read; empty if it can."""
 
@@ -83,11 +84,29 @@ class TakeInfo:
         return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
-    """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+    """Write a take to a new file, atomically; return its listing. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
+    health, joints = demonstration.health, demonstration.joint_names
+    info = TakeInfo(
+        task=demonstration.task,
+        name=path.stem,
+        path=path,
+        sample_count=len(demonstration),
+        duration=demonstration.duration,
+        arm=demonstration.arm,
+        success=demonstration.success,
+        notes=demonstration.notes,
+        trim=demonstration.trim,
+        faults="" if health is None else take_decoding.describe_faults(find_faults(health, joints)),
+        timing=summarise_timing(demonstration),
+        teaching_method=demonstration.teaching_method,
+        recorded=time.time(),
+        digest=compute_digest(demonstration),
+    )
     with open_atomically(path) as temporary:
-        _write_file(temporary, demonstration, extra)
+        _write_file(temporary, demonstration, info, extra)
+    return info
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
@@ -117,6 +136,7 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 timing=take_decoding.decode_timing(file),
                 teaching_method=take_decoding.decode_teaching_method(file),
                 recorded=take_decoding.decode_recorded(file, path.stat().st_mtime),
+                digest=file.read_text("digest") if file.has_attribute("digest") else "",
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -175,7 +195,7 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
                 raise CorruptFileError(
                     f"{label} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
                 )
-            check_format_version(file, label)
+            take_decoding.check_format_version(file, label)
             yield file
     except (ContentError, *READ_ERRORS) as error:
         reason = error if isinstance(error, ContentError) else "its structure is damaged"
@@ -184,35 +204,21 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
         ) from error
 
 
-def check_format_version(attributes: CheckedGroup, label: str) -> None:
-    """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
-    version = attributes.read_integer("format_version")
-    if version > TAKE_FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{label} was written by a newer metagui (format {version}; this version reads up to "
-            f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
-        )
-
-
-def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | None) -> None:
+def _write_file(path: Path, demonstration: Demonstration, info: TakeInfo, extra: ExtraData | None) -> None:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
             write_attributes(file, demonstration)
-            file.attrs["recorded"] = time.time()
+            file.attrs["digest"], file.attrs["recorded"] = info.digest, info.recorded
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
-            data.attrs["env_args"] = make_environment(demonstration)
+            environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
+            data.attrs["env_args"] = json.dumps(environment)
             demo = data.create_group("demo_0")
             write_demo(demo, demonstration)
             if extra is not None:
                 write_extra_data(demo, file.attrs, extra)
         target.raise_deferred()
-
-
-def make_environment(demonstration: Demonstration) -> str:
-    """Return the attribute ``env_args`` for robomimic, JSON."""
-    return json.dumps({"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}})
 
 
 def get_file_image(file: Any) -> bytes:
@@ -224,7 +230,7 @@ def get_file_image(file: Any) -> bytes:
 def write_attributes(file: Any, demonstration: Demonstration) -> None:
     """Write the attributes of a take's file."""
     timing = summarise_timing(demonstration)
-    file.attrs["format_version"] = TAKE_FORMAT_VERSION
+    file.attrs["format_version"] = take_decoding.TAKE_FORMAT_VERSION
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
     file.attrs["joint_names"] = list(demonstration.joint_names)
@@ -247,9 +253,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     demo.attrs["num_samples"] = len(demonstration)
     if demonstration.model_xml is not None:
         demo.attrs["model_file"] = demonstration.model_xml
-    for key, values in robomimic_layout.encode_observations(demonstration).items():
-        _write_dataset(demo, f"obs/{key}", values)
-        _write_dataset(demo, f"next_obs/{key}", robomimic_layout.shift_to_next(values))
+    for key, (current, following) in robomimic_layout.encode_observations(demonstration).items():
+        _write_dataset(demo, f"obs/{key}", current)
+        _write_dataset(demo, f"next_obs/{key}", following)
     demo["obs/ee_quaternion"].attrs["order"] = "x y z w"
     _write_dataset(demo, "actions", robomimic_layout.encode_actions(demonstration))
     scale, offset = robomimic_layout.compute_action_scaling(demonstration.joint_names)

@@ -82,9 +82,13 @@ def _real_arm_connected(snapshot: AppSnapshot) -> str | None:
 
 
 def _not_learning(snapshot: AppSnapshot) -> str | None:
-    if snapshot.learning in (LearningActivity.ADAPTING, LearningActivity.TRAINING):
+    if snapshot.learning not in (LearningActivity.IDLE, LearningActivity.COMPARING):
         return f"{snapshot.learning.value} is still running; stop it first."
     return None
+
+
+def _not_comparing(snapshot: AppSnapshot) -> str | None:
+    return "Takes are being compared; wait a moment." if snapshot.learning is LearningActivity.COMPARING else None
 
 
 def _task_selected(snapshot: AppSnapshot) -> str | None:
@@ -165,6 +169,7 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "discard": (_not_recording, _just_saved),
     "adapt": (_task_selected, _has_takes, _prior_ready, _not_learning),
     "run": (*_IDLE_ARM, _chosen_arm_connected, _task_selected, _has_policy, _torque_on),
+    "measure": (_task_selected, _has_policy, _not_learning, _not_comparing),
     "replay_arm": (*_IDLE_ARM, _chosen_arm_connected, _take_selected, _torque_on),
     "randomise": (*_IDLE_ARM, _simulated_scene),
     "mark": (_placeable, *_IDLE_ARM),

@@ -62,6 +62,13 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "adapt", "Adapt", "adapt", "Learn the selected task from its takes.", "Ctrl+Return", colour_name="on_accent"
     ),
     ActionInfo("run", "Run", "run", "Run the selected task in a new scene.", "Ctrl+E"),
+    ActionInfo(
+        "measure",
+        "Measure success",
+        "success",
+        "Run the selected task in fresh simulated scenes, and count how often it does what its takes show.",
+        "Ctrl+Shift+E",
+    ),
     ActionInfo("stop", "Stop", "stop", "Stop everything and hold the arm.", "Esc", colour_name="on_danger"),
     ActionInfo("undo", "Undo", "undo", "Undo the last change of the recordings.", "Ctrl+Z"),
     ActionInfo("redo", "Redo", "redo", "Repeat the change that was undone.", "Ctrl+Shift+Z"),

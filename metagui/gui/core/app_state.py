@@ -38,6 +38,7 @@ class LearningActivity(Enum):
     ADAPTING = "Adapting"
     COMPARING = "Comparing takes"
     TRAINING = "Training"
+    MEASURING = "Measuring success"
 
 
 class IllegalTransitionError(Exception):
@@ -75,11 +76,17 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
 
 LEARNING_TRANSITIONS: dict[LearningActivity, frozenset[LearningActivity]] = {
     LearningActivity.IDLE: frozenset(
-        {LearningActivity.ADAPTING, LearningActivity.COMPARING, LearningActivity.TRAINING}
+        {
+            LearningActivity.ADAPTING,
+            LearningActivity.COMPARING,
+            LearningActivity.TRAINING,
+            LearningActivity.MEASURING,
+        }
     ),
     LearningActivity.ADAPTING: frozenset({LearningActivity.IDLE}),
     LearningActivity.COMPARING: frozenset({LearningActivity.IDLE}),
     LearningActivity.TRAINING: frozenset({LearningActivity.IDLE}),
+    LearningActivity.MEASURING: frozenset({LearningActivity.IDLE}),
 }
 """Legal successors of each activity of the learner."""
 

@@ -74,7 +74,9 @@ class ExchangeController(QObject):
             self._messages.post(f"{self._import_action.toolTip()} Nothing was imported; drop it again then.", "warning")
 
     def _refresh(self, report: Any) -> None:
-        """Show what an import has added, also after it was cancelled."""
+        """Show what an import has added, also after it was cancelled, and make it one step to undo."""
+        if change := self.import_dialog.take_change():
+            self._library.undo_stack.add_change(change[0], ("", ""), change[1])
         if report is None or (isinstance(report, ImportReport) and report.added):
             self._library.refresh()
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
+from metagui.gui.execution.success_view import SuccessView
 from metagui.gui.help.about_page import AboutPage
 from metagui.gui.help.hint_bar import HintBar
 from metagui.gui.help.shortcuts_page import ShortcutsPage
@@ -80,6 +81,8 @@ class MainWindow(QMainWindow):
         self.arm_panel = ArmPanel(theme, self.actions_, click_teacher)
         self.joint_plot = JointPlot(theme, list(joint_names))
         self.loss_panel = LossPanel(theme, self.actions_["adapt"])
+        self.success_view = SuccessView(self.actions_["measure"])
+        self.loss_panel.add_view("Success rate", self.success_view)
         self.similarity_panel = SimilarityPanel(theme, self.actions_["train"])
         self.status_bar = StatusBar(theme, self.actions_)
         self.toast_area = ToastArea(theme)

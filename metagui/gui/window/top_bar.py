@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MENU_ACTIONS = (
     "undo", "redo", "", "new_task", "rename", "merge", "move", "split", "details", "delete", "",
     "folder", "import", "export", "",
-    "train", "shipped_encoder", "compare", "",
+    "measure", "train", "shipped_encoder", "compare", "",
     "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view",
 )  # fmt: skip
 THEME_CHOICES = ("system", "light", "dark")

@@ -15,6 +15,7 @@ from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivit
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
 from metagui.gui.curation.curation_controller import CurationController
 from metagui.gui.exchange.exchange_controller import ExchangeController
+from metagui.gui.execution.success_presenter import SuccessPresenter
 from metagui.gui.library.library_watcher import LibraryWatcher
 from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.scene.overlays import make_path_markers
@@ -63,6 +64,8 @@ class WindowPresenter(QObject):
         )
         self._watcher = LibraryWatcher(session.library)
         self.pose_check = self._make_pose_check(session.arm)
+        self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
+        window.actions_["measure"].triggered.connect(self._measure)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
@@ -71,6 +74,10 @@ class WindowPresenter(QObject):
         self._show_snapshot(session.state.snapshot)
         self._restore_choices(session.arm, session.recording)
         self._restore_stiffness(session.teaching)
+
+    def _measure(self) -> None:
+        self._window.loss_panel.show_view(1)
+        self._success.measure()
 
     def _make_pose_check(self, arm: ArmParts) -> PoseCheck:
         window, session = self._window, self.session

@@ -75,12 +75,11 @@ class SuccessCount:
         return max(failed, key=failed.count) if failed else ""
 
     def __str__(self) -> str:
-        """Return count, rate and interval as text."""
+        """Return count and 95 % interval as text, such as ``4 of 5 (38 to 96 %)``."""
         if not self.runs:
             return "no runs"
         low, high = self.interval
-        rate = self.successes / self.runs
-        return f"{self.successes} of {self.runs}: {100 * rate:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
+        return f"{self.successes} of {self.runs} ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
 @dataclass(frozen=True)

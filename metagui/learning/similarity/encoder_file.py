@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
+from metagui.learning.similarity.cache.encoder_identity import (
+    ENCODER_FORMAT,
+    library_encoder_path,
+    shipped_encoder_path,
+)
 from metagui.learning.similarity.siamese_network import SiameseEncoder
-from metagui.learning.similarity.verdicts import MIN_CALIBRATION_TASKS, VerdictCalibration
+from metagui.learning.similarity.verdicts import VerdictCalibration, describe_calibration
 from metagui.learning.torch_utils.safetensors_io import save_tensors
-from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ENCODER_FORMAT = 2
-"""Version of the file format; the encoder of format 1 had one input per object of its scene."""
-
 
 OWN_KEY = "trained on"
 """Key in ``about`` of an encoder that was trained further on a library's takes."""
@@ -57,9 +57,7 @@ class CalibratedEncoder:
 
     def describe_calibration(self) -> str:
         """Return a sentence for users about what the verdicts are based on."""
-        if self.calibration is None:
-            return f"Fewer than {MIN_CALIBRATION_TASKS} tasks, too few for verdicts: neighbours are only ranked."
-        return f"Verdicts are calibrated on {self.calibration.tasks} tasks that the encoder was not trained on."
+        return describe_calibration(self.calibration)
 
     def to_half_precision(self) -> CalibratedEncoder:
         """Return the encoder with its tensors rounded to half precision; its file is half as large."""
@@ -99,16 +97,6 @@ def load_shipped_encoder() -> CalibratedEncoder:
             "train-encoder'."
         )
     return load_encoder(path)
-
-
-def shipped_encoder_path() -> Path:
-    """Return the path of the shipped encoder."""
-    return resources_dir() / "prior" / "encoder.safetensors"
-
-
-def library_encoder_path(library: Path) -> Path:
-    """Return the path of the encoder trained on a library's takes; the file need not exist."""
-    return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
 
 
 def load_encoder_for_library(library: Path) -> CalibratedEncoder:

@@ -81,7 +81,7 @@ def test_early_stop_keeps_whole_scenes() -> None:
 
 def test_counts_intervals_and_paired_test() -> None:
     first = SuccessCount(("", "", "", "missed", ""))
-    assert str(first) == "4 of 5: 80 % (38 to 96 %)"
+    assert str(first) == "4 of 5 (38 to 96 %)"
     assert SuccessCount(()).interval == (0.0, 1.0)
     second = SuccessCount(("x", "", "x", "", "x"))
     assert compare_paired(first, second) == PairedComparison(3, 1)

@@ -260,6 +260,17 @@ def _parse_point(text: str) -> tuple[float, float, float]:
     return x, y, z
 
 
+def serve_emulated_arm(arm: EmulatedArm, latency: str | None, table_port: int | None) -> None:
+    """Serve an arm until Ctrl+C, and its table for a camera's process if that has a port. Raises ArmError, OSError."""
+    from metagui.arms.emulator.emulated_port import serve
+    from metagui.arms.emulator.latency import LATENCY_PROFILES
+    from metagui.arms.emulator.table_server import TableServer
+    from metagui.cli.signals import stop_on_signals
+
+    with contextlib.nullcontext() if table_port is None else TableServer(arm, table_port):
+        serve(arm, typer.echo, stop_on_signals(), latency=LATENCY_PROFILES[latency] if latency else None)
+
+
 def trim_zeros(name: str | None, trims: Sequence[str], as_json: bool) -> None:
     """Store corrections of the zeros of a named arm, and print them. Raises PortError."""
     from metagui.arms.so101.arm_registry import ArmRegistry

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_config_path
 
@@ -22,6 +22,7 @@ from metagui.arms.so101.calibration_checks import describe_corrected_zeros, desc
 from metagui.arms.so101.so101_arm import SO101Arm
 from metagui.arms.so101.stops import ZeroOrigin, Zeros, load_zeros, zeros_to_json
 from metagui.atomic_write import write_atomically
+from metagui.checked_json import FileReasonError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,21 @@ class RegisteredArm:
         return self.matches_adapter(port) if is_unique else self.device == port.device
 
 
+_ENTRY_TYPES: dict[str, Any] = {
+    "name": str, "device": str, "vendor": int | None, "product": int | None, "serial_number": str | None,
+}  # fmt: skip
+"""Types of the fields of ``RegisteredArm`` in the file."""
+
+
+def _is_entry(values: Any) -> bool:
+    """Return whether a JSON value describes an arm; keys of newer versions do not matter."""
+    return (
+        isinstance(values, dict)
+        and {"name", "device"} <= values.keys()
+        and all(isinstance(values[key], kind) for key, kind in _ENTRY_TYPES.items() if key in values)
+    )
+
+
 def check_name(name: str) -> None:
     """Raise PortError unless ``name`` is valid for an arm and for the file of its calibration."""
     if not _NAME_PATTERN.fullmatch(name) or name != name.strip(" ."):
@@ -92,11 +108,16 @@ class ArmRegistry:
         if not path.exists():
             return ()
         try:
-            return tuple(RegisteredArm(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            entries = read_json(path)
+            if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+                raise FileReasonError("it does not list arms")
+            return tuple(
+                RegisteredArm(**{key: entry[key] for key in _ENTRY_TYPES if key in entry}) for entry in entries
+            )
+        except FileReasonError as error:
             raise PortError(
-                f"{path} is damaged ({error}). The calibrations in its folder are safe; delete the file and name the "
-                "arms again."
+                f"{path} cannot be used: {error}. The calibrations in its folder are safe; delete the file and name "
+                "the arms again."
             ) from error
 
     def register(self, name: str, device: str) -> RegisteredArm:

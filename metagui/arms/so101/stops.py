@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.checked_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,10 +173,10 @@ def describe_completed(names: Sequence[str]) -> str:
 def load_zeros(path: Path) -> Zeros:
     """Load what a named arm's zeros depend on; the default if there is no valid file, whose loss is harmless."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         trims = tuple(math.radians(float(document.get(joint.name, 0.0))) for joint in JOINTS)
         model, is_corrected = ArmModel(document.get("arm", ArmModel.SO101)), document.get("corrected") is True
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError):
         return Zeros()
     is_valid = all(abs(trim) <= MAX_TRIM_RAD for trim in trims)
     return Zeros(

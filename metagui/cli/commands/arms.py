@@ -1,8 +1,6 @@
 """Commands for the real and the emulated arm: ``arms``, ``relax``, ``calibrate``, ``setup-motors``, ``emulate-arm``."""
 
 import json
-import signal
-import threading
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -213,23 +211,21 @@ def emulate_arm(
     ] = MotorVoltage.LOW,
     supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
     model: Annotated[ArmModelName, typer.Option(help="Model of the arm.")] = ArmModelName.SO101,
+    table_port: Annotated[
+        int | None, typer.Option(help="Show the table to `metagui emulate-camera` at this port.")
+    ] = None,
 ) -> None:
     """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
     from metagui.arms.emulator.emulated_bus import FaultInjector
-    from metagui.arms.emulator.emulated_port import serve
-    from metagui.arms.emulator.latency import LATENCY_PROFILES
     from metagui.arms.so101.stops import ArmModel
-    from metagui.cli.motor_tools import make_emulated_arm
+    from metagui.cli.motor_tools import make_emulated_arm, serve_emulated_arm
 
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
     arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided, ArmModel(model))
     arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())  # a program in the background of a script ignores Ctrl+C
-    serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
+    serve_emulated_arm(arm, latency, table_port)
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -28,7 +28,13 @@ class Change:
 
     def apply(self, library: Library) -> Change:
         """Change the library and return the change that undoes it. Raises LibraryError."""
-        undoing: Change = _APPLY[self.kind](library, **self.values)
+        try:
+            undoing: Change = _APPLY[self.kind](library, **self.values)
+        except (TypeError, LookupError, ValueError, AttributeError) as error:
+            raise LibraryError(
+                f"The stored change ({self.kind}) is damaged, so it cannot be made. Your takes are as they were; "
+                "change them by hand."
+            ) from error
         return undoing
 
     def to_dict(self) -> dict[str, Any]:

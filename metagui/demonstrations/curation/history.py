@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metagui.atomic_write import write_atomically
+from metagui.checked_json import read_checked
 from metagui.demonstrations.curation.changes import Change
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.folder_scan import translate_disk_errors
@@ -117,9 +118,7 @@ class ChangeHistory:
     def _read(self) -> _Steps:
         """Return the stored steps; none if the file is missing, damaged or of a newer version."""
         try:
-            if self._path.stat().st_size > _MAX_BYTES:
-                return _Steps()
-            found: Any = json.loads(self._path.read_bytes())
+            found: Any = json.loads(read_checked(self._path, _MAX_BYTES))
             if found["format"] != 1:
                 return _Steps()
             return _Steps(*([_decode_step(step) for step in found[name]] for name in ("undo", "redo")))

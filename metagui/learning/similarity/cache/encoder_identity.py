@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
+from metagui.checked_json import check_regular
 from metagui.learning.similarity.verdicts import VerdictCalibration, describe_calibration
 from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 ENCODER_FORMAT = 2
 """Version of the file format; the encoder of format 1 had one input per object of its scene."""
+
+
+MAX_ENCODER_BYTES = 256 << 20
+"""Maximum size of a file that is read."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def find_encoder_path(library: Path) -> Path:
 def identify_encoder(path: Path) -> EncoderIdentity | None:
     """Return what a file says of its encoder; None for one that is no encoder, or of another format."""
     try:
+        check_regular(path, MAX_ENCODER_BYTES)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         with safe_open(path, framework="np") as tensors:
@@ -62,3 +68,10 @@ def identify_encoder(path: Path) -> EncoderIdentity | None:
         return EncoderIdentity(digest, calibration)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def read_format(path: Path) -> int:
+    """Return the format of an encoder's file. Raises SafetensorError, OSError, KeyError, ValueError."""
+    check_regular(path, MAX_ENCODER_BYTES)
+    with safe_open(path, framework="np") as tensors:
+        return int(tensors.metadata()["format"])

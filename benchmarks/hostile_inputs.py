@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -113,13 +114,13 @@ def change_value(document: Any, rng: random.Random) -> Any:
         parent, key = place, rng.choice(list(place) if isinstance(place, dict) else range(len(place)))
         place = parent[key]
     if parent is None:
-        return rng.choice(VALUES)
+        return copy.deepcopy(rng.choice(VALUES))
     if rng.random() < 0.2:
         del parent[key]
     elif rng.random() < 0.1 and isinstance(parent, dict):
-        parent["unknown key"] = rng.choice(VALUES)
+        parent["unknown key"] = copy.deepcopy(rng.choice(VALUES))
     else:
-        parent[key] = rng.choice(VALUES)
+        parent[key] = copy.deepcopy(rng.choice(VALUES))
     return document
 
 
@@ -162,7 +163,7 @@ def _change_journal(path: Path, content: bytes, rng: random.Random) -> str:
     first, _, rest = content.partition(b"\n")
     text = json.dumps(change_value(json.loads(first.partition(b"\t")[0]), rng)).encode()
     if rng.random() < 0.3:
-        payload = json.dumps(rng.choice(VALUES)).encode()
+        payload = json.dumps(copy.deepcopy(rng.choice(VALUES))).encode()
         rest = struct.pack("<cII", b"C", len(payload), zlib.crc32(payload)) + payload + rest
     path.write_bytes(text + b"\t%08x\n" % zlib.crc32(text) + rest)
     return "header of the journal changed"

@@ -41,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme, parse_theme_choice
+    from metagui.gui.window.window_host import WindowHost
     from metagui.log_file import start_log
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
@@ -50,9 +51,14 @@ def main(argv: list[str] | None = None) -> int:
     settings = QSettings()
     theme = Theme(parse_theme_choice(settings.value("window/colours")))
     theme.apply()
-    window = make_window(theme, settings)
-    window.show()
+    host = WindowHost(partial(_make_library_window, theme, settings), settings)
+    host.open_first()
     return int(app.exec())
+
+
+def _make_library_window(theme: Theme, settings: QSettings, folder: Path) -> MainWindow:
+    """Make the window of a library."""
+    return make_window(theme, settings, folder=folder)
 
 
 def prepare_process() -> None:
@@ -68,8 +74,9 @@ def make_window(
     seed: int | None = None,
     prior: Path | None = None,
     registry: ArmRegistry | None = None,
+    folder: Path | None = None,
 ) -> MainWindow:
-    """Make the window with all its parts, the simulated arm and the default library.
+    """Make the window with all its parts, the simulated arm and a library, by default the one of ``recordings_dir``.
 
     ``seed`` makes new scenes repeatable, ``prior`` is the file of a prior to use instead of the library's own or the
     shipped one, ``registry`` replaces the user's registry of arms.
@@ -78,8 +85,10 @@ def make_window(
     from metagui.demonstrations.storage.library import Library
     from metagui.paths import examples_dir, recordings_dir
 
-    library = Library(recordings_dir(), examples_dir())
-    session = make_session(SimulatedArm, library, partial(load_prior, prior), seed, registry)
+    default = recordings_dir()
+    root = folder or default
+    library = Library(root, examples_dir() if root == default else None)
+    session = make_session(SimulatedArm, library, partial(load_prior, prior, root), seed, registry)
     return make_session_window(session, theme, settings)
 
 
@@ -237,15 +246,15 @@ def _make_recording_parts(
     return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
 
 
-def load_prior(path: Path | None = None) -> Prior:
-    """Load a prior, by default the library's own or the shipped one. Raises PriorError.
+def load_prior(path: Path | None = None, library: Path | None = None) -> Prior:
+    """Load a prior, by default that of ``library`` or the shipped one. Raises PriorError.
 
     Imports torch, which takes seconds: call it in a background thread.
     """
     from metagui.learning import prior
     from metagui.paths import recordings_dir
 
-    return prior.load_for_library(recordings_dir()) if path is None else prior.load(path)
+    return prior.load_for_library(library or recordings_dir()) if path is None else prior.load(path)
 
 
 def load_encoder(library: Path) -> CalibratedEncoder:

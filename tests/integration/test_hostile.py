@@ -76,7 +76,7 @@ def test_stored_change_without_its_names_is_refused(tmp_path: Path) -> None:
     step = {"text": "tagging", "change": {"kind": "set", "values": {"task": "t", "fields": {}}}}
     text = json.dumps({"format": 1, "undo": [step], "redo": []})
     (tmp_path / ".metagui" / "history.json").write_text(text)
-    with pytest.raises(LibraryError, match="stored change"):
+    with pytest.raises(LibraryError, match="damaged change"):
         ChangeHistory(Library(tmp_path)).undo()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 
 TRAVEL_FRACTION_RANGE = (0.7, 1.4)
 """Smallest and largest plausible travel of a joint as a fraction of the model's."""
+FULL_TRAVEL_FRACTION = 0.93
+"""Travel of a joint as a fraction of the model's below which it is short: a stop is nearer, or was not reached."""
 WRIST = 3
 """Index of wrist_flex."""
 SO100_WRIST_TICKS = 2440
 """Travel of wrist_flex from which on an arm is an SO-100; CAD parts: 2469, and 2338 of an SO-101, published 2382."""
+MAX_EXTRA_TRAVEL_RAD = math.radians(6.0)
+"""Travel beyond the known stops from which on a zero is doubtful, rad; published SO-101 arms: up to 4 degrees."""
 MIN_ZERO_CHANGE_DEG = 0.5
 """Smallest change of a zero that is told, degrees."""
 
@@ -51,6 +56,16 @@ def describe_doubts(calibration: ArmCalibration, is_model_chosen: bool = False) 
             "wrist_flex turns further than an SO-101's, as that of an SO-100 does, so the arm is taken for an "
             f"{calibration.model.label}. If it is another, choose that: the zeros follow from stops that differ."
         )
+    further = [
+        joint.name
+        for joint, values, stops in zip(JOINTS[: WRIST + 1], calibration.joints, calibration.stops, strict=False)
+        if values.travel * RAD_PER_TICK - (stops.upper - stops.lower) > MAX_EXTRA_TRAVEL_RAD
+    ]
+    if further:
+        doubts.append(
+            f"{', '.join(further)} travel further than between the stops that are known, so their zeros may be some "
+            "degrees off. Compare the arm with the model in a pose, or touch points (metagui calibrate --touch)."
+        )
     for joint, values in zip(JOINTS, calibration.joints, strict=True):
         fraction = values.travel * RAD_PER_TICK / (joint.upper - joint.lower)
         if values.travel >= CONTINUOUS_RANGE_TICKS:
@@ -63,7 +78,28 @@ def describe_doubts(calibration: ArmCalibration, is_model_chosen: bool = False) 
                 f"{joint.name} travels {fraction:.0%} of the model's range, so its angles may be off. Calibrate again, "
                 "from stop to stop."
             )
-    return doubts
+    short = _describe_short_joints(calibration)
+    return [*doubts, short] if short else doubts
+
+
+def _describe_short_joints(calibration: ArmCalibration) -> str:
+    """Return the text on joints that travel less than the model's, with the fraction of each; empty if none does."""
+    fractions = {
+        joint.name: values.travel * RAD_PER_TICK / (joint.upper - joint.lower)
+        for joint, values in zip(JOINTS, calibration.joints, strict=True)
+    }
+    short = [
+        f"{name} travels {fraction:.0%}"
+        for name, fraction in fractions.items()
+        if TRAVEL_FRACTION_RANGE[0] <= fraction < FULL_TRAVEL_FRACTION
+    ]
+    if not short:
+        return ""
+    return (
+        f"{', '.join(short)} of the model's range. If a stop of this arm is nearer, the zero may be some degrees off: "
+        "compare the arm with the model in a pose, or touch points (metagui calibrate --touch). If the joint goes "
+        "further by hand, calibrate again."
+    )
 
 
 def import_calibration(path: Path, model: ArmModel | None = None) -> tuple[ArmCalibration, list[str]]:

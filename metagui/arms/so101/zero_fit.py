@@ -56,6 +56,10 @@ class ZeroFit:
     distances_before: FloatArray
     """(N,) the same before, m."""
 
+    def place(self, points: FloatArray) -> FloatArray:
+        """Return points (N, 3) or (3,) of the touched sheet's frame in the arm's base frame, m."""
+        return _place(points, np.array(self.pose))
+
     def require_good(self) -> None:
         """Raise TouchError if a touch is too far from its point."""
         if self.distances.max() > MAX_DISTANCE_M:

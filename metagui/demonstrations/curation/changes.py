@@ -32,8 +32,8 @@ class Change:
             undoing: Change = _APPLY[self.kind](library, **self.values)
         except (TypeError, LookupError, ValueError, AttributeError) as error:
             raise LibraryError(
-                f"The stored change ({self.kind}) is damaged, so it cannot be made. Your takes are as they were; "
-                "change them by hand."
+                f"The undo history (history.json) holds a damaged change ({self.kind}), which was left out. Your takes "
+                "are as they were; change them by hand."
             ) from error
         return undoing
 

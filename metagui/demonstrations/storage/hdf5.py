@@ -36,8 +36,7 @@ STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
 """Maximum size of a file that is changed, which happens in memory."""
-_MIN_COMPRESSED_BYTES = 4096
-_CHUNK_BYTES = 1 << 20
+_MIN_COMPRESSED_BYTES, _CHUNK_BYTES = 4096, 1 << 20
 _MOSTLY_CONSTANT = {"object_positions", "object_yaws", "held", "touched", "dones", "rewards", "retries"}
 """Data sets that gzip makes 10 to 100 times smaller. Measured motions become a quarter smaller, at 60 MB/s: saving a
 long take would last eight times as long as writing it."""
@@ -87,7 +86,7 @@ class TakeInfo:
 def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
     """Write a take to a new file, atomically; return its listing. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
-    health, joints = demonstration.health, demonstration.joint_names
+    health = demonstration.health
     info = TakeInfo(
         task=demonstration.task,
         name=path.stem,
@@ -98,10 +97,11 @@ def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None
         success=demonstration.success,
         notes=demonstration.notes,
         trim=demonstration.trim,
-        faults="" if health is None else take_decoding.describe_faults(find_faults(health, joints)),
+        faults=take_decoding.describe_faults(find_faults(health, demonstration.joint_names) if health else {}),
         timing=summarise_timing(demonstration),
         teaching_method=demonstration.teaching_method,
-        recorded=time.time(),
+        recorded=(extra and extra.recorded) or time.time(),
+        tags=extra.tags if extra is not None else (),
         digest=compute_digest(demonstration),
     )
     with open_atomically(path) as temporary:

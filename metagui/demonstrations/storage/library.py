@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import tempfile
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +46,19 @@ class Library(LibraryReader):
         self._trash = Trash(root)
         self._lock = threading.Lock()
         folder_scan.delete_stale_files(root)
+
+    def find_write_problem(self) -> str:
+        """Return why the library cannot be changed and what to do; empty if it can."""
+        try:
+            (self.root / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / DATA_FOLDER):
+                return ""
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            return (
+                f"{self.root} is read-only ({reason}). Its takes can be seen, compared and run, but nothing can be "
+                "recorded or changed. Open another library, or make this one writable."
+            )
 
     def create_task(self, task: str) -> None:
         """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""

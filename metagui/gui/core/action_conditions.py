@@ -99,6 +99,16 @@ def _take_selected(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.take else "Choose a take in the list first."
 
 
+def _no_real_arm(snapshot: AppSnapshot) -> str | None:
+    if snapshot.simulated or snapshot.state in (ArmActivity.NO_ARM, ArmActivity.ERROR):
+        return None
+    return "Disconnect the arm first; another library begins without it."
+
+
+def _writable(snapshot: AppSnapshot) -> str | None:
+    return "This library is read-only; open another one, or make it writable." if snapshot.read_only else None
+
+
 def _takes_selected(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.selected.takes else "Choose takes in the list first."
 
@@ -164,10 +174,10 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "check_pose": (*_IDLE_ARM, _chosen_arm_connected, _real_arm_connected, _torque_on),
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
-    "record": (*_TEACHABLE, _chosen_arm_or_recording),
+    "record": (_writable, *_TEACHABLE, _chosen_arm_or_recording),
     "again": (_connected, _not_running, _chosen_arm_connected, _just_saved),
     "discard": (_not_recording, _just_saved),
-    "adapt": (_task_selected, _has_takes, _prior_ready, _not_learning),
+    "adapt": (_writable, _task_selected, _has_takes, _prior_ready, _not_learning),
     "run": (*_IDLE_ARM, _chosen_arm_connected, _task_selected, _has_policy, _torque_on),
     "measure": (_task_selected, _has_policy, _not_learning, _not_comparing),
     "replay_arm": (*_IDLE_ARM, _chosen_arm_connected, _take_selected, _torque_on),
@@ -175,21 +185,22 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "mark": (_placeable, *_IDLE_ARM),
     "motion": (*_TEACHABLE, _teaching_by_clicks),
     "limp": (*_TEACHABLE, _hand_guiding_or_not_recording),
-    "undo": (_not_recording, _can_undo),
-    "redo": (_not_recording, _can_redo),
-    "rename": (_not_recording, _task_selected, _not_learning),
-    "delete": (_not_recording, _something_selected, _not_learning),
-    "duplicate": (_not_recording, _something_selected),
-    "move": (_not_recording, _takes_selected, _not_learning),
-    "split": (_not_recording, _takes_selected, _not_learning),
-    "merge": (_not_recording, _tasks_selected, _not_learning),
-    "details": (_not_recording, _something_selected),
-    "success": (_not_recording, _takes_selected),
-    "failure": (_not_recording, _takes_selected),
+    "undo": (_not_recording, _writable, _can_undo),
+    "redo": (_not_recording, _writable, _can_redo),
+    "rename": (_not_recording, _writable, _task_selected, _not_learning),
+    "delete": (_not_recording, _writable, _something_selected, _not_learning),
+    "duplicate": (_not_recording, _writable, _something_selected),
+    "move": (_not_recording, _writable, _takes_selected, _not_learning),
+    "split": (_not_recording, _writable, _takes_selected, _not_learning),
+    "merge": (_not_recording, _writable, _tasks_selected, _not_learning),
+    "details": (_not_recording, _writable, _something_selected),
+    "success": (_not_recording, _writable, _takes_selected),
+    "failure": (_not_recording, _writable, _takes_selected),
     "replay": (_take_selected,),
-    "train": (_encoder_ready, _enough_tasks, _not_learning),
+    "train": (_writable, _encoder_ready, _enough_tasks, _not_learning),
     "shipped_encoder": (_own_encoder, _not_learning),
-    "import": (_not_recording, _not_running),
+    "open_library": (_not_recording, _not_running, _not_calibrating, _no_real_arm, _not_learning),
+    "import": (_writable, _not_recording, _not_running),
     "export": (_not_recording, _not_running),
     "compare": (_encoder_ready, _enough_tasks, _not_learning),
     "stop_learning": (_is_learning,),

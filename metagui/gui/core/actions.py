@@ -86,6 +86,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("replay_arm", "Replay on the arm", "run", "Repeat the selected take with the arm, slowly at first."),
     ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
     ActionInfo("folder", "Open folder", "folder", "Open the folder of the recordings."),
+    ActionInfo("open_library", "Open library …", "folder", "Open another folder of recordings.", "Ctrl+O"),
     ActionInfo("import", "Import …", "import", "Add the takes of a file or data set of another program."),
     ActionInfo("export", "Export …", "export", "Write takes for another program."),
     ActionInfo("train", "Train the encoder", "compare", "Train the similarity encoder on your tasks."),
@@ -126,6 +127,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
     ActionInfo("system", "As the desktop", "view", "Follow the colours of the desktop.", checkable=True),
+    ActionInfo("preferences", "Preferences …", "settings", "Choose library, colours, countdowns, sounds.", "Ctrl+,"),
     ActionInfo("keys", "Keys", "keys", "Show all shortcuts.", "F1"),
     ActionInfo("about", "About metagui", "info", "Show the version, and where recordings and log are."),
     ActionInfo("copy_details", "Copy details", "info", "Copy the version and the end of the log, for a report."),
@@ -138,7 +140,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Checkable entries of the menu; a tick replaces their icon."""
-ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "about", "copy_details", "quit")
+ALWAYS_ENABLED = ("stop", "search", "folder", "preferences", "keys", "view", "about", "copy_details", "quit")
 
 
 class Actions(QObject):

@@ -122,6 +122,8 @@ class AppSnapshot:
     """Name of the selected take."""
     selected: Selection = field(default_factory=Selection)
     """All selected tasks and takes."""
+    read_only: bool = False
+    """True if the library cannot be changed."""
     task_count: int = 0
     has_policy: bool = False
     """True if the selected task has been adapted."""

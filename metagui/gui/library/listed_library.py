@@ -41,10 +41,15 @@ class ListedLibrary(QObject):
     take_loaded = Signal(object)
     """TakeKey of a take that was requested or edited, and is in memory now."""
 
+    access_changed = Signal(str)
+    """Why the library cannot be changed."""
+
     def __init__(self, library: Library, background_queue: BackgroundQueue, messages: Messages) -> None:
         super().__init__()
         self.library = library
         self.tasks: tuple[TaskRow, ...] = ()
+        self.write_problem = ""
+        """Why the library cannot be changed; empty if it can."""
         self._background_queue, self._messages = background_queue, messages
         self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
         self._sparklines: dict[TakeKey, FloatArray] = {}
@@ -68,6 +73,15 @@ class ListedLibrary(QObject):
         self._background_queue.close()
 
     # Listing
+
+    def check_access(self) -> None:
+        """Find out in the background whether the library can be changed; ``access_changed`` follows if not."""
+        self._background_queue.submit(self.library.find_write_problem, self._on_access)
+
+    def _on_access(self, problem: str) -> None:
+        self.write_problem = problem
+        if problem:
+            self.access_changed.emit(problem)
 
     def look_for_changes(self) -> None:
         """Read the list of tasks in the background; ``tasks_changed`` follows only if another program changed it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QAbstractItemDelegate, QLineEdit, QMenu
+from PySide6.QtWidgets import QAbstractItemDelegate, QLabel, QLineEdit, QMenu
 
 from metagui.gui.library.search_row import SearchRow
 from metagui.gui.library.task_arrangement import arrange
@@ -52,12 +52,23 @@ class TaskList(Panel):
         for key in ("undo", "redo", "delete"):
             self.header.addWidget(make_button(actions[key], "flat", show_text=False))
         self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", EMPTY_TEXT, actions["record"]))
+        self.notice_label = QLabel()
+        self.notice_label.setObjectName("alarm")
+        self.notice_label.setWordWrap(True)
+        self.notice_label.hide()
+        self.body.addWidget(self.notice_label)
         self.body.addWidget(self.search_row)
         self.body.addWidget(self.content, 1)
         self.search_row.query_changed.connect(self._show_arranged)
         self.search_row.order_changed.connect(self._show_arranged)
         self.tree.chosen.connect(self._report_selection)
         self.tree.customContextMenuRequested.connect(self._show_context_menu)
+
+    def show_notice(self, text: str, details: str) -> None:
+        """Show above the list what concerns all of it, such as that it cannot be changed."""
+        self.notice_label.setText(text)
+        self.notice_label.setToolTip(details)
+        self.notice_label.setVisible(bool(text))
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:
         """Show another list; expanded tasks and the selection stay."""

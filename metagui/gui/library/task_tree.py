@@ -34,7 +34,8 @@ class TaskTree(QTreeView):
     def __init__(self, model: TaskModel) -> None:
         super().__init__()
         self.tasks = model
-        self._expanded: set[str] = set()
+        self.expanded_tasks: set[str] = set()
+        """Names of the tasks whose takes are shown, also of tasks that are not listed now."""
         self._is_updating = False
         self.setModel(model)
         self.setHeaderHidden(True)
@@ -78,7 +79,7 @@ class TaskTree(QTreeView):
         before, primary = self.selection(), self.primary()
         self._is_updating = True
         self.tasks.set_tasks(rows)
-        for task in {*self._expanded, *expanded}:
+        for task in {*self.expanded_tasks, *expanded}:
             self.setExpanded(self.tasks.index_of(task), True)
         if self.selection() != before or self.primary() != primary:
             self._select_again(before, *primary)
@@ -133,8 +134,8 @@ class TaskTree(QTreeView):
 
     def _note_expanded(self, index: QModelIndex) -> None:
         if not self._is_updating:
-            self._expanded.add(str(index.data()))
+            self.expanded_tasks.add(str(index.data()))
 
     def _note_collapsed(self, index: QModelIndex) -> None:
         if not self._is_updating:
-            self._expanded.discard(str(index.data()))
+            self.expanded_tasks.discard(str(index.data()))

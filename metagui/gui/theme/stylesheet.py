@@ -84,6 +84,16 @@ QComboBox::drop-down { border: none; width: 20px; }
 QComboBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 14px; height: 14px; }
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $border; selection-background-color: $selection; }
 
+QCheckBox::indicator, QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $muted;
+  background: $raised; }
+QCheckBox::indicator { border-radius: 3px; }
+QRadioButton::indicator { border-radius: 8px; }
+QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url($icons/check-$tone.svg); }
+QRadioButton::indicator:checked { border: 5px solid $accent; width: 6px; height: 6px; }
+QCheckBox::indicator:focus, QRadioButton::indicator:focus { border-color: $accent; }
+QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $border; }
+QCheckBox:focus, QRadioButton:focus { color: $accent; }
+
 QTreeView, QListView, QTableView, QScrollArea { background: transparent; border: none; outline: none; }
 QTreeView { show-decoration-selected: 0; }
 QScrollArea > QWidget > QWidget { background: transparent; }

@@ -30,6 +30,7 @@ def take_snapshot(
         learning=learning.queue.state,
         take_count=len(library.usable_takes(before.task)),
         task_count=len(library.tasks),
+        read_only=bool(library.write_problem),
         has_policy=row is not None and row.has_policy,
         prior_problem=prior.problem,
         encoder_problem=prior.encoder_problem,

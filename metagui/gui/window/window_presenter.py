@@ -8,7 +8,6 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
-from metagui.arms.guiding import GuidingStiffness
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
@@ -24,6 +23,7 @@ from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
 from metagui.gui.window.learning_presenter import LearningPresenter
+from metagui.gui.window.window_choices import WindowChoices
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
 
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
-CHOSEN_ARM_SETTING = "arm/chosen"
-STIFFNESS_SETTING = "teaching/stiffness"
-SELECTED_TASK_SETTING, TASK_ORDER_SETTING = "library/task", "library/order"
-COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
-"""Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
 
 class WindowPresenter(QObject):
@@ -63,6 +58,7 @@ class WindowPresenter(QObject):
             window, window.actions_, window.task_list, session.library, session.state, session.messages
         )
         self._watcher = LibraryWatcher(session.library)
+        self._choices = WindowChoices(window, session)
         self.pose_check = self._make_pose_check(session.arm)
         self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
         window.actions_["measure"].triggered.connect(self._measure)
@@ -72,8 +68,7 @@ class WindowPresenter(QObject):
         self._connect_parts(session.arm, session.teaching, session.recording)
         self._connect_learning(session.learning)
         self._show_snapshot(session.state.snapshot)
-        self._restore_choices(session.arm, session.recording)
-        self._restore_stiffness(session.teaching)
+        self._select_when_listed(self._choices.restore())
 
     def _measure(self) -> None:
         self._window.loss_panel.show_view(1)
@@ -138,8 +133,7 @@ class WindowPresenter(QObject):
 
     def _close(self) -> None:
         """Store the choices, and end all threads."""
-        self._save_choices(self.session.arm, self.session.recording)
-        self._save_stiffness(self.session.teaching)
+        self._choices.close()
         self._arm_presenter.close()
         self._exchange.close()
         self._curation.close()
@@ -147,32 +141,6 @@ class WindowPresenter(QObject):
         self.pose_check.close()
         self.session.close()
         self._unexpected_errors.remove()
-
-    def _save_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        settings = self._window.settings
-        for simulated, enabled in recording.controller.countdown_enabled.items():
-            settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
-        settings.setValue(SELECTED_TASK_SETTING, self._snapshot.task or "")
-        settings.setValue(TASK_ORDER_SETTING, self._window.task_list.search_row.order)
-        settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
-
-    def _save_stiffness(self, teaching: TeachingParts) -> None:
-        self._window.settings.setValue(STIFFNESS_SETTING, teaching.modes.stiffness.value)
-
-    def _restore_stiffness(self, teaching: TeachingParts) -> None:
-        stored = str(self._window.settings.value(STIFFNESS_SETTING, ""))
-        if stored in tuple(GuidingStiffness):
-            teaching.modes.choose_stiffness(stored)
-
-    def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
-        self._select_when_listed(str(self._window.settings.value(SELECTED_TASK_SETTING, "")))
-        settings = self._window.settings
-        self._window.task_list.search_row.set_order(str(settings.value(TASK_ORDER_SETTING, "")))
-        for simulated, key in COUNTDOWN_SETTINGS.items():
-            if settings.contains(key):
-                recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
-        arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))

@@ -145,6 +145,7 @@ def test_import_so100_has_its_stops_unless_told_otherwise() -> None:
     assert guessed.model is ArmModel.SO100
     assert guessed.stops == SO100_STOPS
     assert any("taken for an SO-100" in doubt for doubt in doubts)
+    assert any(doubt.startswith("shoulder_lift, elbow_flex, wrist_flex travel further") for doubt in doubts)
     chosen, doubts = import_calibration(path, ArmModel.SO101)
     assert chosen.model is ArmModel.SO101
     assert chosen.stops == REAL_STOPS

@@ -14,7 +14,7 @@ import pytest
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import UsbPort
-from metagui.arms.kinematics import JOINTS, compute_closed_tip, forward_kinematics, inverse_kinematics
+from metagui.arms.kinematics import JOINTS, forward_kinematics, inverse_kinematics
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, TickConversion, load
 from metagui.arms.so101.calibration_checks import import_calibration
@@ -30,6 +30,7 @@ from metagui.arms.so101.stops import (
     load_zeros,
 )
 from metagui.arms.so101.zero_fit import TouchError, fit_zeros
+from tests.helpers import poses
 from tests.helpers.in_process_port import InProcessPort
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibrations"
@@ -207,21 +208,12 @@ def test_note_is_a_warning_of_the_connected_arm(tmp_path: Path) -> None:
 # Touches
 
 
-def find_touch(point: np.ndarray) -> np.ndarray:
-    """Return the angles (J,) at which the closed tips touch a point (3,), m."""
-    target = point + (0.0, 0.0, 0.006)
-    for _ in range(20):
-        angles = inverse_kinematics(target, 0.0)
-        target = target + point - compute_closed_tip(angles)
-    return np.append(angles, -0.15)
-
-
 def measure_errors(offsets: np.ndarray) -> np.ndarray:
     """Return the errors of the tool over the workspace, m, for errors of the zeros (5,), rad."""
     radii, angles, heights = (0.14, 0.18, 0.22), (-1.0, -0.3, 0.4, 0.9), (0.015, 0.06, 0.1)
     points = [(0.0388 + r * math.cos(a), r * math.sin(a), z) for r in radii for a in angles for z in heights]
-    poses = np.array([inverse_kinematics(np.array(point), 0.0) for point in points])
-    return np.linalg.norm(forward_kinematics(poses + offsets).position - forward_kinematics(poses).position, axis=1)
+    reached = np.array([inverse_kinematics(np.array(point), 0.0) for point in points])
+    return np.linalg.norm(forward_kinematics(reached + offsets).position - forward_kinematics(reached).position, axis=1)
 
 
 FOUR_POINTS = np.array([(0.14, -0.10, 0.0), (0.14, 0.10, 0.0), (0.23, -0.10, 0.0), (0.23, 0.10, 0.0)])
@@ -232,7 +224,7 @@ def test_fit_zeros_from_four_touches(is_place_known: bool) -> None:
     """Zeros wrong by 2.5° and play of 0.35°, both standard deviations; on a sheet, the pan's zero does not matter."""
     before, after = [], []
     sheet = (FOUR_POINTS - (0.05, 0.0, 0.0)) @ np.array([[0.98, 0.2, 0.0], [-0.2, 0.98, 0.0], [0.0, 0.0, 1.0]])
-    true = np.array([find_touch(point) for point in FOUR_POINTS])
+    true = np.array([poses.find_touch(point) for point in FOUR_POINTS])
     for seed in range(20):
         rng = np.random.default_rng(seed)
         zeros = np.radians([*(rng.normal(0.0, 2.5, 4) * (is_place_known, 1, 1, 1)), 0.0, 0.0])
@@ -248,7 +240,7 @@ def test_fit_zeros_from_four_touches(is_place_known: bool) -> None:
 
 
 def test_fit_zeros_names_the_touch_that_missed() -> None:
-    readings = np.array([find_touch(point) for point in FOUR_POINTS])
+    readings = np.array([poses.find_touch(point) for point in FOUR_POINTS])
     points = FOUR_POINTS.copy()
     points[2] += (0.06, 0.0, 0.0)
     with pytest.raises(TouchError, match=r"Touch 3 is still \d+ mm"):
@@ -256,7 +248,7 @@ def test_fit_zeros_names_the_touch_that_missed() -> None:
 
 
 def test_fit_zeros_few_touches_or_large_corrections_are_refused() -> None:
-    readings = np.array([find_touch(point) for point in FOUR_POINTS])
+    readings = np.array([poses.find_touch(point) for point in FOUR_POINTS])
     with pytest.raises(TouchError, match="2 touches tell nothing"):
         fit_zeros(readings[:2], FOUR_POINTS[:2])
     fit = fit_zeros(readings, FOUR_POINTS)

@@ -17,7 +17,7 @@ from metagui.demonstrations.storage import hdf5
 from metagui.demonstrations.storage.index.equal_takes import EqualTakeFinder, compute_digest, find_equal_take
 from metagui.demonstrations.storage.library import Library
 from metagui.generators import run_to_end
-from tests.helpers.exchange import export, list_all_takes
+from tests.helpers.exchange import export, import_into, list_all_takes
 from tests.helpers.takes import record_fake_take
 
 OLD_TAKE = Path(__file__).parents[2] / "data" / "version_0_1" / "library" / "go down" / "001.hdf5"
@@ -135,3 +135,19 @@ def test_cancelled_import_reports_what_it_added(library, tmp_path):
     history.add(*describe_import(path.name, report))
     history.undo()
     assert library.list_tasks() == []
+
+
+@pytest.mark.parametrize("as_export", [True, False])
+def test_tags_notes_and_time_of_the_recording_come_back(library, tmp_path, as_export):
+    source = Library(tmp_path / "source")
+    source.add_take(make_take(0))
+    source.set_tags("reach", "001", ["good", "slow"])
+    before = source.set_notes("reach", "001", "a note")
+    path = before.path
+    if as_export:
+        path = export(list_all_takes(source), tmp_path / "takes.hdf5").files[0]
+    (added,) = import_into(library, path).added
+    assert added == library.get_take_info("reach", "001")
+    for field in ("tags", "notes", "recorded", "success", "digest"):
+        assert getattr(added, field) == getattr(before, field)
+    assert library.set_tags("reach", "001", ["other"]).tags == ("other",)

@@ -170,6 +170,7 @@ def test_snapshot_is_read_from_the_parts() -> None:
     undo_stack = SimpleNamespace(undoText=lambda: "recording", redoText=str)
     library: Any = SimpleNamespace(
         tasks=("lift", "push"),
+        write_problem="",
         find_task=lambda name: SimpleNamespace(has_policy=name == "lift"),
         usable_takes=lambda name: ["001", "002"] if name else [],
         undo_stack=undo_stack,

@@ -131,7 +131,7 @@ def join_torchrun() -> Iterator[bool]:
     if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield True
         return
-    distributed.init_process_group("gloo", timeout=_PATIENCE)
+    _initialise()
     group = current_group()
     try:
         if group.rank != 0:
@@ -158,7 +158,17 @@ def serve_jobs() -> None:
 def _join(meeting: str, rank: int, size: int) -> None:
     """Join the group of this machine."""
     os.environ["GLOO_SOCKET_IFNAME"] = _loopback_interface()
-    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size, timeout=_PATIENCE)
+    _initialise(init_method=meeting, rank=rank, world_size=size)
+
+
+def _initialise(**place: Any) -> None:
+    """Make the group; ``place`` is as in ``init_process_group``, by default that of ``torchrun``."""
+    # The functions of this module have the world's group as the default of a parameter. Imported later (torch.optim
+    # does it), they would refer to our group and keep it after it was destroyed; a thread of gloo that frees a tensor
+    # while the interpreter ends aborts the process (https://github.com/pytorch/pytorch/issues/190489).
+    import torch.distributed.nn.functional  # noqa: F401
+
+    distributed.init_process_group("gloo", timeout=_PATIENCE, **place)
 
 
 def _work(meeting: str, rank: int, size: int) -> None:

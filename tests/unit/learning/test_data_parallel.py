@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,3 +132,26 @@ def test_open_group_listens_on_the_loopback_only() -> None:
 def _read_table(name: str) -> list[str]:
     path = Path("/proc/self/net") / name
     return path.read_text(encoding="ascii").splitlines()[1:] if path.is_file() else []
+
+
+AFTER_A_GROUP = """
+from pathlib import Path
+
+import torch
+
+from metagui.learning.torch_utils.process_group import open_group
+
+with open_group(2) as group:
+    weight = torch.ones(2, requires_grad=True)
+    optimiser = torch.optim.Adam([weight])  # imports modules of torch.distributed
+    group.send_job(None)
+print([task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="reads the threads of Linux")
+def test_open_group_ends_its_threads() -> None:
+    """A thread of gloo that lives when the interpreter ends may abort the process."""
+    run = subprocess.run([sys.executable, "-c", AFTER_A_GROUP], capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0, run.stderr
+    assert "gloo" not in run.stdout

@@ -14,7 +14,8 @@ from metagui.cameras.capture.live_camera import LiveCamera, Sight
 from metagui.cameras.capture.newest_frame import NewestFrameCamera
 from metagui.cameras.object_tracker import ObjectTracker, TrackedScene
 from metagui.cameras.tags import TagDetector
-from metagui.vision.camera_report import CameraCondition, CameraReport, report_picture
+from metagui.vision.camera_condition import CameraCondition, CameraReport
+from metagui.vision.camera_report import report_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -12,7 +11,7 @@ from metagui.demonstrations.recording.replay import ReplayController, ReplayErro
 from metagui.gui.execution.run_outcome import describe_failure, describe_outcome, describe_stale_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.arm.arm_controller import ArmController
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel
     from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.rehearsal.judged_run import JudgedRun
+
+
+class NotSeenError(ArmError):
+    """Objects that a run needs are not seen by the camera; the arm did not move."""
 
 
 class PolicyRunner(QObject):
@@ -50,8 +53,10 @@ class PolicyRunner(QObject):
         controller.run_ended.connect(self._on_end)
         controller.ticked.connect(self._on_tick)
 
-    def run_task(self, task: str, on_failure: Callable[[Exception], None]) -> None:
-        """Load the policies of a task in the background and run them."""
+    def run_task(
+        self, task: str, explain_unseen: Callable[[Sequence[str]], str], on_failure: Callable[[Exception], None]
+    ) -> None:
+        """Load the policies of a task in the background and run them, if the objects that they need are seen."""
         library = self._library_model.library
         path, keys = self._library_model.adapted_path(task), self._library_model.usable_takes(task)
         objects, names = self._controller.arm.objects, [key.take for key in keys]
@@ -65,7 +70,15 @@ class PolicyRunner(QObject):
             takes = library.load_intact_takes(task, _ignore, names)
             return policy, make_judged_run(policy, takes, objects)
 
-        self._background_queue.submit(prepare, partial(self._start_run, names), on_failure)
+        def start(prepared: tuple[RolloutController, JudgedRun | None]) -> None:
+            judged = prepared[1]
+            problem = explain_unseen(sorted(judged.needed_objects) if judged is not None else ())
+            if problem:
+                on_failure(NotSeenError(problem))
+            else:
+                self._start_run(names, prepared)
+
+        self._background_queue.submit(prepare, start, on_failure)
 
     def _start_run(self, takes: list[str], prepared: tuple[RolloutController, JudgedRun | None]) -> None:
         self._policy_controller, self._judged_run = prepared

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QSplitter, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
 from metagui.gui.scene.scene_view import SceneView
@@ -36,7 +36,7 @@ class ArmPanel(Panel):
         super().__init__("Arm")
         self.view = SceneView(theme, click_teacher)
         self.countdown_overlay = CountdownOverlay(theme, self.view)
-        self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
+        self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload", "camera"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
         self.placement_bar = PlacementBar(theme, actions)
@@ -65,11 +65,20 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
-        self.body.addWidget(self.view, 1)
+        self._views = self._make_views()
+        self.body.addWidget(self._views, 1)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _make_views(self) -> QSplitter:
+        """Return the row of the 3-D view and of a camera's picture, if there is one."""
+        out = QSplitter(Qt.Orientation.Horizontal)
+        out.setHandleWidth(GRID_PX)
+        out.setChildrenCollapsible(False)
+        out.addWidget(self.view)
+        return out
 
     def _make_distance_widget(self) -> QWidget:
         out = QWidget()
@@ -87,6 +96,11 @@ class ArmPanel(Panel):
         row.addWidget(self._distance_bar)
         row.addWidget(self._distance_label)
         return out
+
+    def add_picture(self, picture: QWidget) -> None:
+        """Add a picture of the table at the right of the 3-D view; it takes room only while it is visible."""
+        self._views.addWidget(picture)
+        self._views.setSizes([1000, 800])
 
     def show_take_buttons(self, saved: bool) -> None:
         """Show the buttons to repeat or discard the take that was just saved."""

@@ -44,6 +44,7 @@ def take_snapshot(
         limp=controller.is_limp,
         simulated=simulated,
         needs_placement=current is not None and isinstance(controller.arm, ObjectPlaceable),
+        has_camera=arm.camera.is_on,
         on_port=not connection.chosen.is_simulated,
         named_arm=current is not None and bool(current.name),
         same_arm=current is None or current.key == connection.chosen.key,

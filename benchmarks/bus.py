@@ -46,7 +46,8 @@ WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / SERVO_BUS_BAUD
 def serve_emulated_arm(physics: bool, realtime: bool) -> None:
     """Serve an emulated arm until standard input ends; with ``realtime``, a busy machine does not delay the arm."""
     if realtime:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY + 1))  # its threads inherit it
+        with contextlib.suppress(AttributeError, OSError):  # where it is refused, the arm is an ordinary process
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY + 1))  # its threads inherit it
     arm = EmulatedArm()
     arm.calibrate()
     sys.setswitchinterval(2e-4)  # real servos reply at once; Python's 5 ms between threads would count as their latency

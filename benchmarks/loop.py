@@ -1,8 +1,8 @@
 """Benchmark of the control loop over the servo bus during an adaptation: ``python -m benchmarks.loop``.
 
 With ``--check`` it fails if a deadline was missed: ``--rate 50 --seconds 600 --check`` is the rate of the program.
-``--busy-loops 2`` keeps two processor cores busy beside it; the emulated arm, which stands for hardware, then
-has real-time priority where the system allows it, as the control loop has.
+``--busy-loops 2`` keeps two processor cores busy beside it. The emulated arm stands for hardware: it has real-time
+priority where the system allows it, as the control loop has.
 
 The emulated arm replies from a separate process at the speed of 1 Mbaud, and moves. In this process the loop drives
 it through the digital twin and the safety gate; a second thread adapts a policy repeatedly, with one torch thread,
@@ -158,7 +158,7 @@ def main() -> None:
         sys.setswitchinterval(options.switch_interval)
     results = {}
     for learner in ("idle", "busy") if options.learner == "both" else (options.learner,):
-        with run_server_process(True, options.busy_loops > 0) as port, run_busy_loops(options.busy_loops):
+        with run_server_process(physics=True, realtime=True) as port, run_busy_loops(options.busy_loops):
             results[f"learner {learner}"] = measure(port, options.seconds, learner == "busy", options.rate)
     print_results(results, options.json)
     if options.check and any(r["missed"] for r in results.values()):

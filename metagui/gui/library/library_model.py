@@ -9,7 +9,7 @@ import contextlib
 from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -167,6 +167,14 @@ class LibraryModel(QObject):
         self._sparklines[key] = compute_sparkline(take)
         while len(self._takes) > _MAX_CACHED_TAKES:
             self._takes.popitem(last=False)
+
+    def get_cached_take(self, key: TakeKey) -> Demonstration | None:
+        """Return a take only if it is in memory."""
+        return self._takes.get(key)
+
+    def submit(self, work: Callable[[], Any], on_finished: Callable[[Any], None]) -> None:
+        """Change files in the background; errors are posted."""
+        self._background_queue.submit(work, on_finished, self._messages.post_error)
 
     def _on_take_loaded(self, key: TakeKey, take: Demonstration | None) -> None:
         self._requested.discard(key)

@@ -8,7 +8,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
+from metagui.gui.scene.player_bar import PlayerBar
 from metagui.gui.scene.scene_view import SceneView
+from metagui.gui.scene.take_player import TakePlayer
 from metagui.gui.teaching.mode_bar import ModeBar
 from metagui.gui.teaching.tool_bar import TeachingToolBar
 from metagui.gui.widgets.action_button import make_button
@@ -35,6 +37,8 @@ class ArmPanel(Panel):
     def __init__(self, theme: Theme, actions: Actions, click_teacher: ClickTeacher) -> None:
         super().__init__("Arm")
         self.view = SceneView(theme, click_teacher)
+        self.player = TakePlayer(self)
+        self.player_bar = PlayerBar(theme, actions, self.player)
         self.countdown_overlay = CountdownOverlay(theme, self.view)
         self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
         self.tool_bar = TeachingToolBar(theme, actions)
@@ -66,6 +70,7 @@ class ArmPanel(Panel):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
         self.body.addWidget(self.view, 1)
+        self.body.addWidget(self.player_bar)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)

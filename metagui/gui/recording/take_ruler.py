@@ -59,7 +59,7 @@ class TakeRuler(QObject):
         """Show the handles at the ends of a trim, s, of a take of this duration."""
         self.duration = duration
         for handle, x in zip(self.handles, (begin, end), strict=True):
-            handle.setBounds(None)
+            handle.setBounds((None, None))
             handle.setValue(x)
             handle.setBounds((0.0, duration))
             handle.show()

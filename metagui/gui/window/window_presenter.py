@@ -199,7 +199,8 @@ class WindowPresenter(QObject):
     def _show_tasks(self) -> None:
         self._window.task_list.show_tasks(self.session.library.tasks)
         if self.session.library.find_task(self._task_to_select) is not None:
-            self._window.task_list.select(self._task_to_select)
+            if self._window.task_list.current_selection()[0] != self._task_to_select:  # else a take may be selected
+                self._window.task_list.select(self._task_to_select)
             self._task_to_select = None
 
     def _repaint_tasks(self, _key: object) -> None:

@@ -72,10 +72,10 @@ def test_replay_starts_where_the_motion_starts(qapp: object) -> None:
 
 
 def test_player_honours_trim_speed_and_repeat(player: TakePlayer, clock: SteppedClock) -> None:
-    take = replace(player.take, trim=(20, 60))  # type: ignore[type-var]
+    take = replace(player.take, trim=(10, 40))  # type: ignore[type-var]
     times = take.time - take.time[0]
     player.show_take(take)
-    assert player.span == (times[20], times[59])
+    assert player.span == (times[10], times[39])
     player.set_speed(2.0)
     player.play()
     start = player.position
@@ -83,11 +83,11 @@ def test_player_honours_trim_speed_and_repeat(player: TakePlayer, clock: Stepped
     assert player.position == pytest.approx(start + 0.2)
     player.set_looping(True)
     advance(player, clock, 60.0)
-    assert player.position == times[20]
+    assert player.position == times[10]
     assert player.is_playing
     player.set_looping(False)
     advance(player, clock, 60.0)
-    assert player.position == times[59]
+    assert player.position == times[39]
     assert not player.is_playing
 
 

@@ -1,5 +1,7 @@
 """Cost of a library by its size, and of saving and reading long takes: ``python -m benchmarks.library``.
 
+``--similar`` measures ``metagui similar`` as a process of its own instead, the first time and with stored embeddings.
+
 A library of N takes in tasks of five is made of copies of one short take. Times are medians, s, by the wall clock or,
 with ``--processor-time``, of this process's processor; "open" is a new ``Library`` with the index of an earlier one,
 "first open" one without an index. Saving is compared with h5py writing the same data sets with the same filters, and
@@ -11,8 +13,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import fields, replace
@@ -118,8 +123,7 @@ def read_datasets(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]
 
 
 def write_plainly(path: Path, values: dict[str, Any], options: dict[str, dict[str, Any]]) -> None:
-    """Write data sets with h5py and flush file and folder to the disk."""
-    path.unlink(missing_ok=True)
+    """Write data sets with h5py to a new file, and flush file and folder to the disk."""
     with h5py.File(path, "w") as file:
         for name, each in values.items():
             file.create_dataset(name, data=each, **options[name])
@@ -154,18 +158,41 @@ def measure_take(root: Path, take: Demonstration, repeats: int) -> dict[str, flo
     values, options = read_datasets(path)
     journal = write_journal(library.root, take)
     costs: dict[str, list[float]] = {}
+    plain = root / "plain.hdf5"
+    actions: dict[str, Callable[[], object]] = {
+        "plain write": lambda: write_plainly(plain, values, options),
+        "save": lambda: library.add_take(take),
+        "recover": lambda: recover_take(journal),
+        "recover and save": lambda: library.add_take(recover_take(journal)),
+        "plain read": lambda: read_datasets(path),
+        "read": lambda: hdf5.read_take(path),
+    }
     for _ in range(repeats):  # in turns, so that other load on the machine affects all of them
-        plain = measure(lambda: write_plainly(root / "plain.hdf5", values, options), 1)
-        costs.setdefault("plain write", []).append(plain)
-        costs.setdefault("save", []).append(measure(lambda: library.add_take(take), 1))
-        costs.setdefault("recover and save", []).append(measure(lambda: library.add_take(recover_take(journal)), 1))
-        costs.setdefault("plain read", []).append(measure(lambda: read_datasets(path), 1))
-        costs.setdefault("read", []).append(measure(lambda: hdf5.read_take(path), 1))
+        for name, action in actions.items():
+            costs.setdefault(name, []).append(measure(action, 1))
+            for written in {plain, *path.parent.glob("*.hdf5")} - {path}:  # every one is written to a new file
+                written.unlink(missing_ok=True)
     found = {name: statistics.median(times) for name, times in costs.items()}
     found["save / plain write"] = found["save"] / found["plain write"]
-    found["recover / plain write"] = found["recover and save"] / found["plain write"]
+    found["recover / plain write"] = found["recover"] / found["plain write"]
+    found["recover and save / plain"] = found["recover and save"] / found["plain write"]
     found["read / plain read"] = found["read"] / found["plain read"]
     return found
+
+
+def measure_similar(root: Path, take: Demonstration, count: int, repeats: int) -> dict[str, float]:
+    """Return the time of ``metagui similar`` in a library of ``count`` takes, s, as a process of its own."""
+    fill_library(root, take, count)
+    command = [sys.executable, "-m", "metagui", "similar", "task 0000", "--library", str(root / "library"), "--json"]
+
+    def run() -> float:
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return used if _MEASURE_PROCESSOR_TIME else time.perf_counter() - started
+
+    return {"first similar": run(), "similar": statistics.median(run() for _ in range(repeats))}
 
 
 def print_table(title: str, columns: dict[str, dict[str, float]]) -> None:
@@ -182,6 +209,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, nargs="+", default=[100, 1000, 10_000], help="sizes of the libraries")
     parser.add_argument("--samples", type=int, nargs="+", default=[1000, 60_000], help="lengths of the takes")
     parser.add_argument("--repeats", type=int, default=15, help="repetitions of each measurement")
+    parser.add_argument("--similar", action="store_true", help="measure only metagui similar, for the first of --takes")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--processor-time", action="store_true", help="leave out waiting, on a busy machine")
     given = parser.parse_args()
@@ -191,6 +219,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["METAGUI_CACHE"] = str(Path(folder) / "cache")
         short = resize_take(replace(recorded, states=None, model_xml=None), SHORT_TAKE_SAMPLES)
+        if given.similar:
+            count = given.takes[0]
+            found = measure_similar(Path(folder), short, count, given.repeats)
+            print(json.dumps(found, indent=2)) if given.json else print_table("takes", {f"{count}": found})
+            return
         for count in given.takes:
             root = Path(folder) / str(count)
             libraries[f"{count}"] = measure_library(root, short, count, given.repeats)

@@ -1,7 +1,8 @@
 """Compare hand-guided with scripted takes: ``python -m benchmarks.people`` prints the success rates.
 
-Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. Policies adapted to one and
-to three takes run in unseen scenes; success depends on where the objects end, not on the motion. ``--people held-out``
+Ten tasks of one to four instructions are demonstrated by simulated people in random scenes. The prior is adapted to one
+and to three takes, a rehearsal chooses among the candidates as in the window, and the policy runs in unseen scenes;
+success depends on where the objects end, not on the path. ``--without-rehearsal``: losses choose. ``--people held-out``
 are those on whom nothing was tuned; ``--people final`` have habits of their own, for one report on a finished prior.
 ``--with-leader``: the arm follows a leader that they move. ``--repeated``: tasks in which places are visited twice
 (wipe, stir, taps, figure eight, spiral). ``--candidates`` also runs candidates that were not chosen, and "object
@@ -44,6 +45,7 @@ from metagui.learning.adaptation.replay_rollout import make_replay_policy, make_
 from metagui.learning.adaptation.rollout import run_rollout
 from metagui.learning.adaptation.selection import Candidate
 from metagui.learning.prior import load, load_shipped
+from metagui.learning.rehearsal.rehearsed_adaptation import rehearse_adapted
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 from tests.helpers.leader_bench import demonstrate_with_leader
 
@@ -209,9 +211,15 @@ def is_achieved(program: TaskProgram, take: Demonstration) -> bool:
 
 
 def adapt(takes: Sequence[Demonstration], seed: int, baselines: bool, prior: Path | None = None) -> TaskPolicy:
-    """Adapt the shipped prior, or the one in a file, as the window does."""
+    """Adapt the shipped prior, or the one in a file; losses choose among the candidates."""
     settings = CandidateSettings(seed=seed, baselines=baselines, keep_all_candidates=True)
     return run_to_end(adapt_task(load(prior) if prior else load_shipped(), takes, settings), lambda _step: None)
+
+
+def list_choices(policy: TaskPolicy) -> tuple[str, ...]:
+    """Return the candidate that runs, of every segment if losses chose it."""
+    rehearsal = policy.provenance.rehearsal
+    return (rehearsal.chosen,) if rehearsal else policy.choices
 
 
 def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> list[Row]:
@@ -232,8 +240,9 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
         except Exception as error:  # noqa: BLE001 - a refusal is a result
             rows.append(Row(name, program.name, shots, "chosen", 0, options.scenes, right, (), str(error)))
             continue
+        chosen = adapted if options.without_rehearsal else run_to_end(rehearse_adapted(adapted, takes[:shots]))
         for candidate in ("chosen", *options.candidates):
-            policy = adapted
+            policy = chosen
             if candidate == Candidate.OBJECT_REPLAY:
                 policy = make_replay_policy(takes[:shots])
             elif candidate != "chosen":
@@ -242,7 +251,7 @@ def measure(job: tuple[TaskProgram, HumanStyle | None, argparse.Namespace]) -> l
                 policy = adapted.with_candidate(candidate)
             successes = [run_policy(program, policy, int(scene))[0] for scene in scenes[: options.scenes]]
             rows.append(
-                Row(name, program.name, shots, candidate, sum(successes), len(successes), right, policy.choices)
+                Row(name, program.name, shots, candidate, sum(successes), len(successes), right, list_choices(policy))
             )
     return rows
 
@@ -260,6 +269,7 @@ def main() -> None:
     parser.add_argument("--with-leader", action="store_true", help="the arm follows a leader with play in its gears")
     parser.add_argument("--repeated", action="store_true", help="tasks that visit places twice, instead of the ten")
     parser.add_argument("--tasks", type=int, nargs="*", help="numbers of the tasks; all if not given")
+    parser.add_argument("--without-rehearsal", action="store_true", help="losses choose among the candidates")
     parser.add_argument("--baselines", action="store_true", help="also train the baselines, which cannot be chosen")
     options = parser.parse_args()
     groups: dict[str, tuple[HumanStyle | None, ...]] = {

@@ -72,6 +72,7 @@ class UsbWalkthrough:
         self.user.wait_until(lambda: self.user.read_state() == "Ready", "the simulated arm")
         self.connect()
         self.calibrate()
+        self.check_pose()
         self.teach()
         self.run_policy()
         self.window.close()
@@ -106,7 +107,23 @@ class UsbWalkthrough:
         self.take_screenshot("usb-calibrated")
         self.user.type_text(" left")
         self.user.press_key(Qt.Key.Key_Return)
-        self.user.wait_until(lambda: self.user.can_read("Connected"), "the arm to be connected")
+        self.user.wait_until(lambda: self.user.can_see("Check the pose"), "the arm, and the check of its pose")
+
+    def check_pose(self) -> None:
+        """Let the arm go to the first pose, correct a zero by keys, reset it, and close the page."""
+        from PySide6.QtCore import Qt
+
+        self.user.press_button("Move the arm there slowly")
+        self.user.wait_until(lambda: self.user.can_read("moves slowly"), "the arm to move")
+        self.user.wait_until(lambda: self.user.can_read("The arm holds"), "the arm to arrive")
+        self.user.find_widget("Correction of elbow flex, degrees").setFocus()
+        for _ in range(8):
+            self.user.press_key(Qt.Key.Key_Up)
+        self.user.pause(1.0)
+        self.take_screenshot("usb-pose")
+        self.user.press_button("Back to the saved zeros")
+        self.user.press_button("Close")
+        self.user.wait_until(lambda: self.user.read_state() == "Ready", "the panels")
 
     def teach(self) -> None:
         """Guide the arm by hand through the task in three scenes."""

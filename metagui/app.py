@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.countdown import Countdown
+    from metagui.gui.core.learning_queue import LearningQueue
     from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.theme.theme import Theme
@@ -40,6 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     from PySide6.QtWidgets import QApplication
 
     from metagui.gui.theme.theme import Theme, parse_theme_choice
+    from metagui.gui.window.window_host import WindowHost
     from metagui.log_file import start_log
 
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
@@ -49,9 +51,14 @@ def main(argv: list[str] | None = None) -> int:
     settings = QSettings()
     theme = Theme(parse_theme_choice(settings.value("window/colours")))
     theme.apply()
-    window = make_window(theme, settings)
-    window.show()
+    host = WindowHost(partial(_make_library_window, theme, settings), settings)
+    host.open_first()
     return int(app.exec())
+
+
+def _make_library_window(theme: Theme, settings: QSettings, folder: Path) -> MainWindow:
+    """Make the window of a library."""
+    return make_window(theme, settings, folder=folder)
 
 
 def prepare_process() -> None:
@@ -67,8 +74,9 @@ def make_window(
     seed: int | None = None,
     prior: Path | None = None,
     registry: ArmRegistry | None = None,
+    folder: Path | None = None,
 ) -> MainWindow:
-    """Make the window with all its parts, the simulated arm and the default library.
+    """Make the window with all its parts, the simulated arm and a library, by default the one of ``recordings_dir``.
 
     ``seed`` makes new scenes repeatable, ``prior`` is the file of a prior to use instead of the library's own or the
     shipped one, ``registry`` replaces the user's registry of arms.
@@ -77,8 +85,10 @@ def make_window(
     from metagui.demonstrations.storage.library import Library
     from metagui.paths import examples_dir, recordings_dir
 
-    library = Library(recordings_dir(), examples_dir())
-    session = make_session(SimulatedArm, library, partial(load_prior, prior), seed, registry)
+    default = recordings_dir()
+    root = folder or default
+    library = Library(root, examples_dir() if root == default else None)
+    session = make_session(SimulatedArm, library, partial(load_prior, prior, root), seed, registry)
     return make_session_window(session, theme, settings)
 
 
@@ -119,7 +129,7 @@ def make_session(
     arm = _make_arm_parts(simulated, library.root, state, messages, registry, list_ports)
     teaching = _make_teaching_parts(arm, library_model, countdown, state, messages, seed)
     learning = _make_learning_parts(simulated, library_model, queue, load_prior, state, messages)
-    execution = _make_execution_parts(arm, teaching, library_model, queue, countdown, state, messages)
+    execution = _make_execution_parts(arm, teaching, learning.queue, library_model, queue, countdown, state, messages)
     recording = _make_recording_parts(arm, teaching, library_model, queue, countdown, state, messages)
     return Session(state, messages, library_model, arm, teaching, recording, learning, execution)
 
@@ -195,6 +205,7 @@ def _make_learning_parts(
 def _make_execution_parts(
     arm: ArmParts,
     teaching: TeachingParts,
+    learning_queue: LearningQueue,
     library_model: LibraryModel,
     queue: BackgroundQueue,
     countdown: Countdown,
@@ -203,13 +214,15 @@ def _make_execution_parts(
 ) -> ExecutionParts:
     from metagui.gui.execution.execution_controller import ExecutionController
     from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.execution.success_controller import SuccessController
     from metagui.gui.window.session_parts import ExecutionParts
 
     runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
         runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
     )
-    return ExecutionParts(controller, runner, countdown)
+    success = SuccessController(library_model, queue, learning_queue, runner, controller, state, messages)
+    return ExecutionParts(controller, runner, countdown, success)
 
 
 def _make_recording_parts(
@@ -233,15 +246,15 @@ def _make_recording_parts(
     return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
 
 
-def load_prior(path: Path | None = None) -> Prior:
-    """Load a prior, by default the library's own or the shipped one. Raises PriorError.
+def load_prior(path: Path | None = None, library: Path | None = None) -> Prior:
+    """Load a prior, by default that of ``library`` or the shipped one. Raises PriorError.
 
     Imports torch, which takes seconds: call it in a background thread.
     """
     from metagui.learning import prior
     from metagui.paths import recordings_dir
 
-    return prior.load_for_library(recordings_dir()) if path is None else prior.load(path)
+    return prior.load_for_library(library or recordings_dir()) if path is None else prior.load(path)
 
 
 def load_encoder(library: Path) -> CalibratedEncoder:

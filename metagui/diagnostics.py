@@ -110,6 +110,7 @@ def run_checks() -> list[Finding]:
         check_prior(),
         check_recordings(),
         *check_usb_arm(),
+        check_cameras(),
     ]
 
 
@@ -213,6 +214,19 @@ def check_usb_arm() -> list[Finding]:
     programs = port_permissions.find_interfering_programs(adapters) if ports else []
     access = _check_port_access([port.device for port in ports])
     return [access, *(Finding(part, "note", message, fix) for message, fix in programs)]
+
+
+def check_cameras() -> Finding:
+    """Check that OpenCV works and that this user may open the webcams; a webcam is not needed."""
+    part = "Cameras"
+    problem = _try_code("import cv2")
+    if problem is not None:
+        return Finding(part, "lacking", f"OpenCV does not work: {problem}", _pip_command("opencv-python-headless"))
+    inaccessible = sorted(str(path) for path in Path("/dev").glob("video*") if not os.access(path, os.R_OK | os.W_OK))
+    if inaccessible:
+        fix = "`sudo usermod -aG video $USER`, then log out and in again"
+        return Finding(part, "lacking", f"you may not open {', '.join(inaccessible)}", fix)
+    return Finding(part, "good", "OpenCV works, and you may open all webcams; `metagui cameras` lists them")
 
 
 def _check_port_access(devices: list[str]) -> Finding:

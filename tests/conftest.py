@@ -12,6 +12,10 @@ import os
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from metagui.arms.simulation.opengl import choose_backend
+
+os.environ.setdefault("MUJOCO_GL", choose_backend())  # for tests that render, before anything imports MuJoCo
+
 import gc
 import sys
 import threading

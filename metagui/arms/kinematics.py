@@ -56,6 +56,8 @@ _MIN_WRIST_REACH_M, _MAX_WRIST_REACH_M = abs(_UPPER_ARM_M - _FOREARM_M), _UPPER_
 _HAND_M = 0.0611 + 0.0981
 _JAW_OFFSET_M = 0.0044
 """Distance of the tool from the roll axis, towards the moving jaw, m."""
+_TIP_HAND_M, _TIP_OFFSET_M = 0.0611 + 0.104, -0.0081
+"""The same distances of the tip at which the closed fingers meet, m."""
 
 _PAN_LIMITS, _LIFT_LIMITS, _ELBOW_LIMITS, _WRIST_LIMITS, _ROLL_LIMITS = (
     (joint.lower, joint.upper) for joint in JOINTS[:5]
@@ -93,20 +95,31 @@ def forward_kinematics(joints: FloatArray) -> ToolPose:
     return ToolPose(np.stack(position, axis=-1), yaw)
 
 
+def compute_closed_tip(joints: FloatArray) -> FloatArray:
+    """Return the positions (..., 3), m, of the tip at which the closed fingers meet, for angles (..., J >= 5)."""
+    angles = np.moveaxis(np.asarray(joints)[..., :5], -1, 0)
+    *position, _ = _compute_tool_coordinates(angles, np.cos, np.sin, _TIP_HAND_M, _TIP_OFFSET_M)
+    return np.stack(position, axis=-1)
+
+
 def _compute_tool_coordinates(
-    angles: Iterable[Any], cos: Callable[[Any], Any], sin: Callable[[Any], Any]
+    angles: Iterable[Any],
+    cos: Callable[[Any], Any],
+    sin: Callable[[Any], Any],
+    hand: float = _HAND_M,
+    offset: float = _JAW_OFFSET_M,
 ) -> tuple[Any, Any, Any, Any]:
-    """Return the tool's x, y, z and yaw for five joint angles, arrays or floats."""
+    """Return x, y, z and yaw of the tool, or of another point of the hand, for five joint angles, arrays or floats."""
     pan, lift, elbow, wrist, roll = angles
     upper = _UPPER_ARM_ANGLE_RAD - lift
     fore = _FOREARM_ANGLE_RAD - lift - elbow
     pitch = lift + elbow + wrist
-    across = _JAW_OFFSET_M * cos(roll)
-    radius = _LIFT_AXIS_RADIUS_M + _UPPER_ARM_M * cos(upper) + _FOREARM_M * cos(fore) + _HAND_M * cos(pitch)
+    across = offset * cos(roll)
+    radius = _LIFT_AXIS_RADIUS_M + _UPPER_ARM_M * cos(upper) + _FOREARM_M * cos(fore) + hand * cos(pitch)
     radius = radius + across * sin(pitch)
-    height = _LIFT_AXIS_HEIGHT_M + _UPPER_ARM_M * sin(upper) + _FOREARM_M * sin(fore) - _HAND_M * sin(pitch)
+    height = _LIFT_AXIS_HEIGHT_M + _UPPER_ARM_M * sin(upper) + _FOREARM_M * sin(fore) - hand * sin(pitch)
     height = height + across * cos(pitch)
-    left = _JAW_OFFSET_M * sin(roll)
+    left = offset * sin(roll)
     x = PAN_AXIS_X_M + radius * cos(pan) + left * sin(pan)
     y = -radius * sin(pan) + left * cos(pan)
     return x, y, height, roll - pan

@@ -83,22 +83,13 @@ def load_intact_takes(library: Library, task: str, names: list[str] | None = Non
     """
     takes = library.load_intact_takes(task, lambda reason: print_note(f"Left out: {reason}"), names)
     if without := [take.name for take in takes if not take.objects]:
-        print_note(
-            f"Left out: Task {task!r}, take {', '.join(without)}: without objects, only the motion can be compared."
-        )
+        print_note(describe_takes_without_objects(task, without))
     return [take for take in takes if take.objects]
 
 
-def load_takes_of_motion(library: Library, task: str) -> dict[str, list[Demonstration]]:
-    """Load the takes of all tasks if those of ``task`` have no objects; else return nothing. Raises LibraryError."""
-
-    def load(name: str) -> list[Demonstration]:
-        return library.load_intact_takes(name, lambda reason: print_note(f"Left out: {reason}"))
-
-    own = load(task)
-    if not own or any(take.objects for take in own):
-        return {}
-    return {task: own} | {name: load(name) for name in library.list_tasks() if name != task}
+def describe_takes_without_objects(task: str, takes: list[str]) -> str:
+    """Return why takes without objects are left out."""
+    return f"Left out: Task {task!r}, take {', '.join(takes)}: without objects, only the motion can be compared."
 
 
 def adapted_policy_path(library: Library, task: str) -> Path:

@@ -13,12 +13,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.policy import feature_layout
 from metagui.learning.policy.policy import TASK_TENSORS, PolicyModel
-from metagui.learning.torch_utils.safetensors_io import save_tensors
+from metagui.learning.torch_utils.safetensors_io import (
+    DECODING_ERRORS,
+    TensorFileError,
+    read_tensors,
+    save_tensors,
+)
 from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
 
 if TYPE_CHECKING:
@@ -110,14 +114,21 @@ class Prior:
 def load(path: Path) -> Prior:
     """Read a prior. Raises PriorError, and PriorMismatchError if another version of the program made it."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["prior"])
-            groups: dict[str, Params] = {"params": {}, "rates": {}, "rival": {}, "encoder": {}}
-            for key in file.keys():  # noqa: SIM118 - the file is not a dictionary
-                group, name = key.split("/", 1)
-                groups[group][name] = file.get_tensor(key).float()
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise PriorError(f"{path} is not a prior of this program ({error}). Nothing was changed.") from error
+        return _decode(path, *read_tensors(path, "prior"))
+    except TensorFileError as error:
+        raise PriorError(f"{path} is not a prior of this program: {error}. Nothing was changed.") from error
+    except DECODING_ERRORS as error:
+        raise PriorError(
+            f"{path} is not a prior of this program: its description is damaged. Nothing was changed."
+        ) from error
+
+
+def _decode(path: Path, header: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> Prior:
+    """Return the prior of a file's contents. Raises PriorMismatchError, ``DECODING_ERRORS``."""
+    groups: dict[str, Params] = {"params": {}, "rates": {}, "rival": {}, "encoder": {}}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups[group][name] = tensor.float()
     if header["format"] > PRIOR_FORMAT or header["features"] != feature_layout.VERSION:
         raise PriorMismatchError(
             f"{path} was made for features of version {header['features']} (format {header['format']}); this program "
@@ -127,12 +138,13 @@ def load(path: Path) -> Prior:
         names = {key: name for name, key in _MODEL_KEYS.items()}
         model = PolicyModel(**{names.get(key, key): value for key, value in header["model"].items()})
     except TypeError as error:
-        raise PriorMismatchError(f"{path} contains another kind of policy ({error}). {_RETRAIN_HINT}") from error
+        reason = f"{path} contains another kind of policy than this program's. {_RETRAIN_HINT}"
+        raise PriorMismatchError(reason) from error
     _check_shapes(path, model, groups)
     # The inner loop of an earlier version adapted more tensors; those that retrieval uses stay as inferred now.
     adapted = model.initial_inner_rates()
     rates = {name: groups["rates"][name] for name in header["rates"] if name in adapted}
-    return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], header["metadata"])
+    return Prior(model, MetaParameters(groups["params"], rates), groups["rival"], dict(header["metadata"]))
 
 
 def shipped_path() -> Path:

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.kinematics import HOME_ANGLES_RAD, HOME_POSITION_M, JOINTS, forward_kinematics
+from metagui.arms.kinematics import (
+    GRIPPER_CLOSED_RAD,
+    HOME_ANGLES_RAD,
+    HOME_POSITION_M,
+    JOINTS,
+    compute_closed_tip,
+    forward_kinematics,
+    inverse_kinematics,
+)
 from metagui.arms.simulation.collision_checker import CollisionChecker
 from metagui.arms.teleoperation.velocity import VelocityController
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metagui.arms.arm import FloatArray, Observation, SceneState
     from metagui.arms.control.loop import ControlLoop
     from metagui.arms.control.tick import Controller, JointMove, Tick
@@ -145,3 +155,12 @@ def press_key(loop: ControlLoop, decisions: int = 10) -> bool:
         if watched.tool_motions >= decisions and before is not None:
             return float(np.linalg.norm(tick.observation.tool_position - before)) > 0.005
     return False
+
+
+def find_touch(point: Sequence[float] | FloatArray) -> FloatArray:
+    """Return the angles (J,), rad, at which the tips of the closed gripper touch a point (3,), m."""
+    target = goal = np.array(point, dtype=np.float64)
+    for _ in range(20):
+        angles = inverse_kinematics(target, 0.0)
+        target = target + goal - compute_closed_tip(angles)
+    return np.append(angles, GRIPPER_CLOSED_RAD)

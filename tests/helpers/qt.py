@@ -23,9 +23,14 @@ def until(qtbot: QtBot, condition: Callable[[], bool]) -> None:
 
 def session_of(window: MainWindow) -> Session:
     """Return the session that a window shows."""
+    return presenter_of(window).session
+
+
+def presenter_of(window: MainWindow) -> WindowPresenter:
+    """Return the presenter of a window."""
     presenter = window.findChild(WindowPresenter)
     assert presenter is not None
-    return presenter.session
+    return presenter
 
 
 def replay_selected_take(session: Session) -> None:

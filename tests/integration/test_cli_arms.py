@@ -6,26 +6,34 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.kinematics import forward_kinematics, inverse_kinematics
 from metagui.arms.so101 import arm_registry
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import TickConversion
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.so101.stops import SO100_STOPS, ArmModel
+from metagui.cameras.mat import find_mat
 from metagui.cli import app, motor_tools
 from tests.helpers.clocks import PATIENCE_S
 from tests.helpers.in_process_port import Cable
+from tests.helpers.poses import find_touch
 from tests.helpers.terminals import open_patiently
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from typer.testing import Result
 
 
@@ -90,6 +98,130 @@ def test_calibrate_trim_invalid_fails(cable: Cable, trim: str) -> None:
     assert ArmRegistry().load_calibration("mine") == cable.arm.compute_calibration()
 
 
+def touch_by_hand(cable: Cable, monkeypatch: pytest.MonkeyPatch, points: Sequence[Sequence[float]]) -> None:
+    """Let each prompt be answered when a hand has brought the closed tips of the arm to the next point."""
+    left = list(points)
+
+    def answer(*arguments: object, **options: object) -> str:
+        for joint, angle in enumerate(find_touch([*left.pop(0)[:2], 0.0]).tolist()):
+            cable.arm.move_joint_by_hand(joint, angle)
+        cable.arm.advance(100)
+        return ""
+
+    monkeypatch.setattr(typer, "prompt", answer)
+
+
+def test_calibrate_by_touches_corrects_the_zeros(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    cable.arm.calibrate()
+    true, registry = cable.arm.compute_calibration(), ArmRegistry()
+    registry.register("mine", cable.device)
+    wrong = (0.03, 0.04, -0.05, 0.03, 0.0, 0.0)
+    registry.save_calibration("mine", replace(true, trims=wrong))
+    points = [(0.14, -0.10), (0.14, 0.10), (0.23, -0.10), (0.23, 0.10)]
+    touch_by_hand(cable, monkeypatch, points)
+    options = [word for x, y in points for word in ("--touch", f"{x},{y}")]
+    result = run_command("calibrate", "--name", "mine", *options, "--json")
+    assert result.exit_code == 0, result.stderr
+    calibration = registry.load_calibration("mine")
+    assert calibration is not None
+    poses = np.array([inverse_kinematics(np.array([x, y, z]), 0.0) for x, y in points for z in (0.015, 0.08)])
+    before, after = (
+        forward_kinematics(poses + trims[:5]).position - forward_kinematics(poses).position
+        for trims in (wrong, calibration.trims)
+    )
+    assert np.linalg.norm(after, axis=1).max() < 0.004 < np.linalg.norm(before, axis=1).min(), "the play remains"
+    assert "mm off at most; now" in result.stderr
+
+
+def test_calibrate_by_the_crosses_of_a_mat(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mat lies askew; the shoulder pan keeps its zero, which such a mat cannot tell."""
+    cable.arm.calibrate()
+    registry, wrong = ArmRegistry(), (0.0, 0.04, 0.05, -0.03, 0.0, 0.0)
+    registry.register("mine", cable.device)
+    registry.save_calibration("mine", replace(cable.arm.compute_calibration(), trims=wrong))
+    turn = np.array([[0.995, 0.0998], [-0.0998, 0.995]])
+    crosses = find_mat("A4").crosses[:, :2] @ turn + (0.168, 0.003)
+    touch_by_hand(cable, monkeypatch, crosses.tolist())
+    result = run_command("calibrate", "--name", "mine", "--touch", "a4")
+    assert result.exit_code == 0, result.stderr
+    calibration = registry.load_calibration("mine")
+    assert calibration is not None
+    assert calibration.trims[0] == 0.0
+    poses = np.array([inverse_kinematics(np.array([*cross, 0.03]), 0.0) for cross in crosses])
+    before, after = (
+        np.linalg.norm((forward_kinematics(poses + t[:5]).position - forward_kinematics(poses).position), axis=1).max()
+        for t in (wrong, calibration.trims)
+    )
+    assert after < 0.006 < before
+
+
+def test_calibrate_by_wrong_touches_changes_nothing(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    cable.arm.calibrate()
+    registry = ArmRegistry()
+    registry.register("mine", cable.device)
+    registry.save_calibration("mine", cable.arm.compute_calibration())
+    touch_by_hand(cable, monkeypatch, [(0.14, -0.10), (0.14, 0.10), (0.23, -0.10), (0.23, 0.0)])
+    wrong = ["0.14,-0.10", "0.14,0.10", "0.23,-0.10", "0.23,0.10"]
+    options = [word for point in wrong for word in ("--touch", point)]
+    result = run_command("calibrate", "--name", "mine", *options)
+    assert result.exit_code == 1
+    assert "after the fit, so no zero was changed" in result.stderr
+    assert registry.load_calibration("mine") == cable.arm.compute_calibration()
+    assert run_command("calibrate", "--name", "mine", "--touch", "here").exit_code == 2
+    assert run_command("calibrate", "--name", "mine", "--touch", "0.2,0.1").exit_code == 1
+
+
+def test_arms_tells_model_and_zeros(cable: Cable) -> None:
+    registry = ArmRegistry()
+    for name in ("new", "none", "old", "trimmed"):
+        registry.register(name, f"/dev/{name}")
+    calibration = cable.arm.compute_calibration()
+    calibration.save(registry.calibration_path("old"))
+    registry.save_calibration("new", replace(calibration, model=ArmModel.SO100))
+    registry.save_calibration("trimmed", replace(calibration, trims=(0.0, 0.0, 0.1, 0.1, 0.0, 0.0)))
+    assert json.loads(run_command("arms", "--json").stdout)["calibrations"] == {
+        "new": "SO-100",
+        "none": "none",
+        "old": "SO-101, zeros corrected since it was calibrated",
+        "trimmed": "SO-101, 2 zeros trimmed",
+    }
+
+
+@pytest.mark.parametrize(("answer", "model"), [("y", ArmModel.SO100), ("n", ArmModel.SO101)])
+def test_calibrate_asks_for_the_model(
+    cable: Cable, monkeypatch: pytest.MonkeyPatch, answer: str, model: ArmModel
+) -> None:
+    """Only a terminal can answer; else the model is guessed."""
+    monkeypatch.setattr(motor_tools, "_is_terminal", lambda: True)
+    words = ["calibrate", "--port", cable.device, "--name", "mine", "--import", CALIBRATIONS / "so100-follower.json"]
+    result = CliRunner().invoke(app, [*map(str, words)], input=f"{answer}\n")
+    assert result.exit_code == 0, result.output
+    found = ArmRegistry().load_calibration("mine")
+    assert found is not None
+    assert found.model is model
+    assert "taken for" not in result.stderr
+
+
+@pytest.mark.parametrize(("option", "model"), [([], ArmModel.SO100), (["--model", "so101"], ArmModel.SO101)])
+def test_calibrate_stores_the_model(cable: Cable, option: list[str], model: ArmModel) -> None:
+    words = ["calibrate", "--port", cable.device, "--name", "mine", "--import", CALIBRATIONS / "so100-follower.json"]
+    assert run_command(*words, *option).exit_code == 0
+    found = ArmRegistry().load_calibration("mine")
+    assert found is not None
+    assert found.model is model
+    assert found.joints == ArmRegistry().make_arm("mine").calibration.joints  # type: ignore[union-attr]
+
+
+def test_calibrate_swept_so100_is_recognised(cable: Cable) -> None:
+    cable.arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000), stops=SO100_STOPS)
+    cable.arm.follow_hand_path(sweep_by_hand(cable.arm.stops))
+    result = run_command("calibrate", "--port", cable.device, "--name", "mine", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "taken for an SO-100" in result.stderr
+    with ArmRegistry().make_arm("mine") as driver:
+        np.testing.assert_allclose(driver.observe().positions[:5], cable.arm.read_joint_angles()[:5], atol=0.03)
+
+
 def test_calibrate_completes_short_range_with_a_note(cable: Cable) -> None:
     result = run_command("calibrate", "--port", cable.device, "--import", CALIBRATIONS / "follower-b.json")
     assert result.exit_code == 0, result.stderr
@@ -108,7 +240,7 @@ def test_calibrate_imports_lerobot_file(tmp_path: Path, cable: Cable) -> None:
 def test_calibrate_doubtful_file_is_written_with_a_note(cable: Cable) -> None:
     result = run_command("calibrate", "--port", cable.device, "--import", CALIBRATIONS / "so100-follower.json")
     assert result.exit_code == 0, result.stderr
-    assert "those of an SO-100" in result.stderr
+    assert "taken for an SO-100" in result.stderr
     assert "wrist_roll has no stops" in result.stderr
 
 

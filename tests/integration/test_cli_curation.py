@@ -90,3 +90,15 @@ def test_check_reads_everything_and_its_status_tells(library: Library) -> None:
     result = CliRunner().invoke(app, ["check", str(library.root / "nowhere")])
     assert result.exit_code == 1
     assert "no library to check" in result.stderr
+
+
+def test_import_is_undone_in_one_step(library: Library, tmp_path: Path) -> None:
+    run(library, "export", tmp_path / "takes.hdf5")
+    other = Library(tmp_path / "other")
+    run(other, "import", tmp_path / "takes.hdf5")
+    everything = list_names(other)
+    assert everything == list_names(library)
+    assert "takes.hdf5" in str(run(other, "undo"))
+    assert list_names(other) == []
+    run(other, "redo")
+    assert list_names(other) == everything

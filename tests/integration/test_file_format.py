@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.feetech.protocol import ServoStatus
+from metagui.arms.so101.stops import Zeros, zeros_to_json
 from metagui.cli import app
 from metagui.demonstrations.health import HEALTH_TYPES
 from metagui.demonstrations.recording.recorder import Recorder
@@ -325,3 +326,5 @@ def test_file_format_fits_arms_and_calibrations() -> None:
     calibration = json.loads((OLD / "config" / "arms" / "left arm.json").read_text(encoding="utf-8"))
     keys = read_keys(FILE_FORMAT, "each joint's name to:")
     assert all(set(joint) == keys for joint in calibration.values())
+    zeros = json.loads(zeros_to_json(Zeros()))
+    assert set(zeros) == read_keys(FILE_FORMAT, "until the arm is connected:")

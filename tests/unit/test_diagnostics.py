@@ -30,6 +30,7 @@ def test_run_checks_covers_all_parts():
         "Prior",
         "Recordings",
         "USB arm",
+        "Cameras",
     ]
     assert all(f.message for f in findings)
     assert all(f.fix for f in findings if f.verdict != "good")
@@ -155,3 +156,12 @@ def test_find_interfering_programs_brltty_adapter(tmp_path, monkeypatch):
     problems = [what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x7523)])]
     assert any("Braille" in what for what in problems)
     assert not any("Braille" in what for what, _ in port_permissions.find_interfering_programs([(0x1A86, 0x55D3)]))
+
+
+def test_webcams_that_may_not_be_opened_name_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnostics.Path, "glob", lambda self, pattern: [diagnostics.Path("/dev/video0")])
+    monkeypatch.setattr(diagnostics.os, "access", lambda path, mode: False)
+    finding = diagnostics.check_cameras()
+    assert finding.verdict == "lacking"
+    assert "/dev/video0" in finding.message
+    assert "-aG video" in finding.fix

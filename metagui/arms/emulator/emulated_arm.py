@@ -27,6 +27,7 @@ from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from metagui.arms.arm import FloatArray
     from metagui.arms.so101.stops import Stops
 
 
@@ -153,6 +154,16 @@ class EmulatedArm:
             self.simulated.randomise(seed)
             self._drives.reset()
             self._update_servos(0.0)
+
+    def get_state(self) -> FloatArray:
+        """Return a copy of the true physics state (D,)."""
+        with self._physics_lock:
+            return self.simulated.get_state()
+
+    def place_object(self, object_name: str, x: float, y: float) -> None:
+        """Put an object on the table at x and y, m, as a hand does. Raises PlacementError."""
+        with self._physics_lock:
+            self.simulated.place_object(object_name, x, y)
 
     def observe_scene(self) -> SceneState:
         """Return the state of every scene object."""

@@ -11,12 +11,13 @@ SLOW_LATENCY_S = 0.008
 """Latency from which on messages name it, s: such a line cannot be read 50 times per second with a retry."""
 
 
-def describe_latency(latency: float) -> str:
-    """Return a text on an adapter that delivers replies late, with the fix; empty for a quick one."""
+def describe_latency(latency: float, adapter: str = "") -> str:
+    """Return a text on an adapter, if it delivers replies late, with the fix; empty for a quick one."""
     if latency < SLOW_LATENCY_S:
         return ""
+    name = f"The adapter {adapter}" if adapter else "The adapter"
     return (
-        f"The adapter delivers replies {latency * 1e3:.0f} ms late, so the arm is read less often. Set its latency "
+        f"{name} delivers replies {latency * 1e3:.0f} ms late, so the arm is read less often. Set its latency "
         "timer to 1 ms (FTDI: 16 ms at first; Linux: /sys/bus/usb-serial/devices/…/latency_timer, Windows: advanced "
         "settings of the port), or use the arm's own board."
     )

@@ -116,6 +116,13 @@ def list_usb_ports() -> tuple[UsbPort, ...]:
     return tuple(sorted(found, key=lambda port: (port.adapter is None, port.device)))
 
 
+def name_adapter(device: str) -> str:
+    """Return the name of the adapter on a port, with the port, for messages."""
+    found = next((port for port in list_usb_ports() if port.device == device), UsbPort(device))
+    name = found.adapter or found.description
+    return f"{name} ({device})" if name else device
+
+
 class SerialPort:
     """An open serial port, 8N1, locked for this program and with the lowest latency. Raises PortError."""
 
@@ -123,6 +130,8 @@ class SerialPort:
 
     def __init__(self, device: str, reply_timeout: float = REPLY_TIMEOUT_S) -> None:
         self.device = device
+        self.adapter = name_adapter(device)
+        """Name of the adapter and its port, for messages."""
         self._sent_at = 0.0
         require_unused(device)
         try:

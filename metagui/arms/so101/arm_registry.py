@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_config_path
 
@@ -18,9 +18,11 @@ from metagui.arms.arm import ArmError
 from metagui.arms.feetech.serial_port import PortError, SerialPort, UsbPort, list_usb_ports
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.calibration import load
+from metagui.arms.so101.calibration_checks import describe_corrected_zeros, describe_doubts, guess_model
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import load_trims, trims_to_json
+from metagui.arms.so101.stops import ZeroOrigin, Zeros, load_zeros, zeros_to_json
 from metagui.atomic_write import write_atomically
+from metagui.checked_json import FileReasonError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 _REGISTRY_FILE = Path("arms.json")
 REGISTER_FOLDER = "changed-registers"
 """Name of the folder, next to the registry's, for registers of arms that a connection has changed."""
-_TRIMS_FOLDER = "trims"
+_ZEROS_FOLDER = "zeros"
 _NAME_PATTERN = re.compile(r"\w[\w .+-]{0,59}")
 
 
@@ -59,6 +61,21 @@ class RegisteredArm:
         """Return whether a port is this arm's; equal adapters are distinguished by their last device name."""
         is_unique = self.vendor is not None and self.serial_number is not None
         return self.matches_adapter(port) if is_unique else self.device == port.device
+
+
+_ENTRY_TYPES: dict[str, Any] = {
+    "name": str, "device": str, "vendor": int | None, "product": int | None, "serial_number": str | None,
+}  # fmt: skip
+"""Types of the fields of ``RegisteredArm`` in the file."""
+
+
+def _is_entry(values: Any) -> bool:
+    """Return whether a JSON value describes an arm; keys of newer versions do not matter."""
+    return (
+        isinstance(values, dict)
+        and {"name", "device"} <= values.keys()
+        and all(isinstance(values[key], kind) for key, kind in _ENTRY_TYPES.items() if key in values)
+    )
 
 
 def check_name(name: str) -> None:
@@ -91,11 +108,16 @@ class ArmRegistry:
         if not path.exists():
             return ()
         try:
-            return tuple(RegisteredArm(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            entries = read_json(path)
+            if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+                raise FileReasonError("it does not list arms")
+            return tuple(
+                RegisteredArm(**{key: entry[key] for key in _ENTRY_TYPES if key in entry}) for entry in entries
+            )
+        except FileReasonError as error:
             raise PortError(
-                f"{path} is damaged ({error}). The calibrations in its folder are safe; delete the file and name the "
-                "arms again."
+                f"{path} cannot be used: {error}. The calibrations in its folder are safe; delete the file and name "
+                "the arms again."
             ) from error
 
     def register(self, name: str, device: str) -> RegisteredArm:
@@ -143,6 +165,7 @@ class ArmRegistry:
             find_device=lambda: self.find_device(name),
             find_owner=self.find_owner,
             register_file=self.register_file(registered),
+            take_notes=lambda: self.take_notes(name),
         )
 
     def register_file(self, arm: RegisteredArm) -> Path:
@@ -171,20 +194,44 @@ class ArmRegistry:
 
     def load_calibration(self, name: str) -> ArmCalibration | None:
         """Return a named arm's calibration; None if it has none. Raises PortError, CalibrationError."""
-        path = self.calibration_path(name)
-        return replace(load(path), trims=load_trims(self._trims_path(name))) if path.exists() else None
+        path, zeros = self.calibration_path(name), self.load_zeros(name)
+        if not path.exists():
+            return None
+        found = load(path)
+        model = guess_model(found) if zeros.origin is ZeroOrigin.UNKNOWN else zeros.model
+        return replace(found, trims=zeros.trims, model=model)
 
     def save_calibration(self, name: str, calibration: ArmCalibration) -> None:
-        """Store a named arm's calibration and its trims. Raises PortError, OSError."""
+        """Store a named arm's calibration, its trims and its model. Raises PortError, OSError."""
         calibration.save(self.calibration_path(name))
-        self._trims_path(name).unlink(missing_ok=True)
-        if any(calibration.trims):
-            self._trims_path(name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._trims_path(name), trims_to_json(calibration.trims).encode("utf-8"), replace=True)
+        self._save_zeros(name, Zeros(calibration.trims, calibration.model, ZeroOrigin.STOPS))
 
-    def _trims_path(self, name: str) -> Path:
-        """Return the path of a named arm's corrections of its zeros, which LeRobot's format does not have."""
-        return self.folder / _TRIMS_FOLDER / self.calibration_path(name).name
+    def load_zeros(self, name: str) -> Zeros:
+        """Return what a named arm's zeros depend on besides its calibration. Raises PortError."""
+        return load_zeros(self._zeros_path(name))
+
+    def take_notes(self, name: str) -> list[str]:
+        """Return texts to read once on an arm that was calibrated before: what has changed, and what is doubtful.
+
+        Raises PortError, CalibrationError.
+        """
+        calibration, zeros = self.load_calibration(name), self.load_zeros(name)
+        if calibration is None or zeros.origin is not ZeroOrigin.UNKNOWN:
+            return []
+        note = describe_corrected_zeros(name, calibration)
+        origin = ZeroOrigin.CORRECTED if note else ZeroOrigin.STOPS
+        with contextlib.suppress(OSError):  # else it is said again
+            self._save_zeros(name, Zeros(zeros.trims, calibration.model, origin))
+        return [*([note] if note else []), *describe_doubts(calibration)]
+
+    def _save_zeros(self, name: str, zeros: Zeros) -> None:
+        path = self._zeros_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, zeros_to_json(zeros).encode("utf-8"), replace=True)
+
+    def _zeros_path(self, name: str) -> Path:
+        """Return the path of the file for what LeRobot's format does not have: the arm's model and its trims."""
+        return self.folder / _ZEROS_FOLDER / self.calibration_path(name).name
 
     def _find_registered(self, name: str) -> RegisteredArm:
         """Return the arm with a name. Raises PortError, which lists the names."""

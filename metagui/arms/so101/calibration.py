@@ -16,8 +16,9 @@ import numpy as np
 from metagui.arms.arm import ArmError, FloatArray, Joint
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
-from metagui.arms.so101.stops import choose_stops, find_middle
+from metagui.arms.so101.stops import ArmModel, choose_stops, find_middle
 from metagui.atomic_write import write_atomically
+from metagui.checked_json import FileReasonError, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +95,13 @@ class ArmCalibration:
     """The joints in bus order."""
     trims: tuple[float, ...] = ()
     """Corrections that are added to the joint angles, rad, by eye; empty for none. Not part of LeRobot's file."""
+    model: ArmModel = ArmModel.SO101
+    """Model of the arm, which determines its stops. Not part of LeRobot's file."""
+
+    @property
+    def stops(self) -> tuple[Stops, ...]:
+        """Angles of the joints' stops, rad."""
+        return choose_stops([joint.travel for joint in self.joints], self.model)
 
     def find_unlimited(self) -> list[str]:
         """Return the names of the joints that have stops but no range; LeRobot does not limit the wrist roll."""
@@ -132,10 +140,8 @@ class ArmCalibration:
 def load(path: Path, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
     """Load a calibration file of metagui or LeRobot. Raises CalibrationError."""
     try:
-        return parse(path.read_text(encoding="utf-8-sig"), joints)  # editors on Windows write a byte order mark
-    except OSError as error:
-        raise CalibrationError(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from error
-    except (ValueError, CalibrationError) as error:
+        return _parse_document(read_json(path), joints)
+    except (FileReasonError, CalibrationError) as error:
         raise CalibrationError(
             f"{path} is no calibration of this arm: {error}. Nothing was changed; calibrate, or choose another file."
         ) from error
@@ -143,7 +149,11 @@ def load(path: Path, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
 
 def parse(text: str, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
     """Parse LeRobot's JSON text. Raises ValueError or CalibrationError, which names the invalid joint."""
-    document = json.loads(text)
+    return _parse_document(json.loads(text), joints)
+
+
+def _parse_document(document: Any, joints: Sequence[Joint]) -> ArmCalibration:
+    """Return the calibration of a JSON value. Raises CalibrationError, which names the invalid joint."""
     names = [joint.name for joint in joints]
     if isinstance(document, dict) and isinstance(document.get("homing_offset"), list):
         raise CalibrationError(
@@ -151,7 +161,7 @@ def parse(text: str, joints: Sequence[Joint] = JOINTS) -> ArmCalibration:
             "a file that a newer LeRobot wrote"
         )
     if not isinstance(document, dict) or set(document) != set(names):
-        found = ", ".join(document) if isinstance(document, dict) else type(document).__name__
+        found = ", ".join(document)[:200] if isinstance(document, dict) else "no joints"
         raise CalibrationError(f"it names {found or 'nothing'}, but must name {', '.join(names)}")
     found_joints = tuple(_parse_joint(name, document[name]) for name in names)
     if len({joint.id for joint in found_joints}) < len(found_joints):
@@ -204,7 +214,7 @@ class TickConversion:
 
     def __init__(self, calibration: ArmCalibration, joints: Sequence[Joint] = JOINTS) -> None:
         values = calibration.joints
-        stops = choose_stops([v.travel for v in values])
+        stops = calibration.stops
         self.signs = np.array([-1.0 if v.drive_mode else 1.0 for v in values])
         self.mid_ticks = np.array(
             [_mid_ticks(v, j.name, stop) for v, j, stop in zip(values, joints, stops, strict=True)]

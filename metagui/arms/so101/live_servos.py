@@ -122,7 +122,7 @@ class LiveServos:
             raise
         self.chain.bus.retries = self.settings.retries
         warnings = (
-            describe_latency(self.chain.bus.latency),
+            describe_latency(self.chain.bus.latency, getattr(self.chain.bus.port, "adapter", "")),
             describe_weak_supply(max_voltages, voltages),
             LEFTOVER_WARNING if had_leftovers else "",
         )

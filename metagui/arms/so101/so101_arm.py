@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from metagui.arms.arm import Command, ConnectionLostError, JointState, NotConnectedError
+from metagui.arms.arm import ArmError, Command, ConnectionLostError, JointState, NotConnectedError
 from metagui.arms.feetech.bus import BusCounters, ServoBus
 from metagui.arms.feetech.serial_port import SerialPort
 from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import TickConversion
-from metagui.arms.so101.calibration_checks import require_own_servos
+from metagui.arms.so101.calibration_checks import describe_doubts, guess_model, require_own_servos
 from metagui.arms.so101.feedback import ServosLostError
 from metagui.arms.so101.live_servos import LiveServos, SO101ArmSettings
 from metagui.arms.so101.motors import SETUP_RETRIES, ServoChain
@@ -41,8 +42,9 @@ class SO101Arm:
     """One SO-101. Without a calibration, the one in its servos is used; with one, the servos must hold the same.
 
     ``find_device`` returns the device of the arm at every connection, ``open_port`` opens a device, ``clock`` returns
-    the time, s, ``find_owner`` the name of the arm with a calibration. ``register_file`` keeps the original values of
-    registers that a connection changes. A context manager, which holds, then closes the arm at its end.
+    the time, s, ``find_owner`` the name of the arm with a calibration, ``take_notes`` texts to read after connecting.
+    ``register_file`` keeps the original values of registers that a connection changes. A context manager, which holds,
+    then closes the arm at its end.
     """
 
     measures_health = True
@@ -59,6 +61,7 @@ class SO101Arm:
         clock: Callable[[], float] = time.perf_counter,
         find_owner: Callable[[ArmCalibration], str | None] | None = None,
         register_file: Path | None = None,
+        take_notes: Callable[[], list[str]] | None = None,
     ) -> None:
         self.device = device
         self.name = name
@@ -70,6 +73,8 @@ class SO101Arm:
         self._clock = clock
         self._find_owner = find_owner
         self._register_file = register_file
+        self._take_notes = take_notes
+        self._notes: list[str] = []
         self._lock = threading.RLock()
         self._servos: LiveServos | None = None
 
@@ -108,6 +113,8 @@ class SO101Arm:
                 port.close()
                 raise
             self.joints = self._servos.joints
+            with contextlib.suppress(ArmError):  # a registry that was damaged meanwhile does not matter here
+                self._notes += self._take_notes() if self._take_notes is not None else []
 
     def observe(self) -> JointState:
         """Read all servos once.
@@ -171,9 +178,9 @@ class SO101Arm:
             servos.clear_overload()
 
     def list_warnings(self) -> list[str]:
-        """Return texts on what was found at the connection: a slow adapter, a weak supply, registers left changed."""
+        """Return texts on what was found when connecting: a slow adapter, a weak supply, doubtful or changed zeros."""
         servos = self._servos
-        return [] if servos is None else list(servos.warnings)
+        return [] if servos is None else [*servos.warnings, *self._notes]
 
     @property
     def counters(self) -> BusCounters:
@@ -193,10 +200,13 @@ class SO101Arm:
     def _start_servos(self, chain: ServoChain) -> LiveServos:
         """Check and configure the servos, then switch their torque on at the present positions."""
         chain.check_servos()
-        calibration = chain.read_calibration()
+        calibration, self._notes = chain.read_calibration(), []
         if self.calibration is not None:
             require_own_servos(self.calibration, calibration, self.name, self._find_owner)
             calibration = self.calibration  # it also has the directions
+        else:
+            calibration = replace(calibration, model=guess_model(calibration))
+            self._notes = describe_doubts(calibration)
         servos = LiveServos(chain, calibration, self.settings, self._clock, self._register_file)
         servos.energise()
         return servos

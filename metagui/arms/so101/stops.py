@@ -1,4 +1,4 @@
-"""The stops of an SO-101's joints, and the zeros that follow from them and from corrections by eye.
+"""The stops of an SO-101's and an SO-100's joints, and the zeros that follow from them and from corrections by eye.
 
 Real stops are not symmetric about the model's zero. An ideal emulated arm has the limits of the model; a calibration
 shows which, because the travels differ. A range that was recorded by hand may not reach one of the stops. LeRobot's
@@ -11,16 +11,52 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import JOINTS
+from metagui.checked_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from metagui.arms.so101.calibration import ArmCalibration, JointCalibration
+
+
+class ArmModel(StrEnum):
+    """Model of an arm. By their CAD parts, both have the same lengths within 0.2 mm, hence kinematics; stops differ."""
+
+    SO101 = "so101"
+    SO100 = "so100"
+
+    @property
+    def label(self) -> str:
+        """Return the name for messages."""
+        return f"SO-{self.value[2:]}"
+
+
+class ZeroOrigin(StrEnum):
+    """Where the zeros of a stored calibration come from."""
+
+    UNKNOWN = "unknown"
+    """Nothing is stored: the calibration is of version 0.1 or of another program, and the person was not told yet."""
+    CORRECTED = "corrected"
+    """The calibration is of version 0.1 or of another program, and the person was told that its zeros changed."""
+    STOPS = "stops"
+    """The calibration was made since the zeros follow from the stops."""
+
+
+class Zeros(NamedTuple):
+    """What the zeros of a named arm depend on besides its calibration, which has LeRobot's format."""
+
+    trims: tuple[float, ...] = ()
+    """Corrections that are added to the joint angles, rad; empty for none."""
+    model: ArmModel = ArmModel.SO101
+    """Model of the arm."""
+    origin: ZeroOrigin = ZeroOrigin.UNKNOWN
+    """Where the zeros come from."""
 
 
 class Stops(NamedTuple):
@@ -42,11 +78,27 @@ _REAL_STOPS_DEG = {
     "gripper": (-11.4, 114.3),
 }
 """First contact by the CAD parts of the SO-101, degrees; the travels of published arms differ by 1 to 2 %."""
-REAL_STOPS = tuple(
-    Stops(*map(math.radians, _REAL_STOPS_DEG[joint.name])) if joint.name in _REAL_STOPS_DEG else stops
-    for joint, stops in zip(JOINTS, MODEL_STOPS, strict=True)
-)
-"""Stops of a real arm. The wrist roll has none that is known, and keeps the model's limits."""
+_SO100_STOPS_DEG = _REAL_STOPS_DEG | {
+    "shoulder_pan": (-123.5, 123.5),
+    "shoulder_lift": (-103.0, 102.5),
+    "elbow_flex": (-101.5, 91.0),
+    "wrist_flex": (-113.5, 103.5),
+}
+"""The same of the SO-100, whose jaws are the SO-101's; the travels of published arms differ by up to 8 %."""
+
+
+def _make_stops(degrees: Mapping[str, tuple[float, float]]) -> tuple[Stops, ...]:
+    """Return the stops of all joints; the wrist roll has none that is known, and keeps the model's limits."""
+    return tuple(
+        Stops(*map(math.radians, degrees[joint.name])) if joint.name in degrees else stops
+        for joint, stops in zip(JOINTS, MODEL_STOPS, strict=True)
+    )
+
+
+REAL_STOPS = _make_stops(_REAL_STOPS_DEG)
+"""Stops of a real SO-101."""
+SO100_STOPS = _make_stops(_SO100_STOPS_DEG)
+"""Stops of a real SO-100."""
 MAX_TRAVEL_DIFFERENCE = 0.02
 """Largest difference of every travel from the model's at which an arm has the model's stops, as a fraction."""
 HELD_TICKS = TICKS_PER_TURN // 2 - 1
@@ -61,8 +113,13 @@ MAX_TRIM_RAD = math.radians(15.0)
 """Largest correction of a zero by eye, rad."""
 
 
-def choose_stops(travels: Sequence[int]) -> tuple[Stops, ...]:
-    """Return the stops of an arm with these travels, ticks: the model's if all agree with them, else the real ones."""
+def choose_stops(travels: Sequence[int], model: ArmModel = ArmModel.SO101) -> tuple[Stops, ...]:
+    """Return the stops of an arm with these travels, ticks.
+
+    They are those of the simulated arm if all travels agree with them, else the real ones of the arm's model.
+    """
+    if model is ArmModel.SO100:
+        return SO100_STOPS
     is_model = all(
         abs(travel * RAD_PER_TICK / (stops.upper - stops.lower) - 1) <= MAX_TRAVEL_DIFFERENCE
         for joint, stops, travel in zip(JOINTS, MODEL_STOPS, travels, strict=True)
@@ -113,20 +170,26 @@ def describe_completed(names: Sequence[str]) -> str:
     )
 
 
-def load_trims(path: Path) -> tuple[float, ...]:
-    """Load corrections of the zeros (J,), rad; none if there is no valid file, whose loss is harmless."""
+def load_zeros(path: Path) -> Zeros:
+    """Load what a named arm's zeros depend on; the default if there is no valid file, whose loss is harmless."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         trims = tuple(math.radians(float(document.get(joint.name, 0.0))) for joint in JOINTS)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return ()
-    return trims if all(abs(trim) <= MAX_TRIM_RAD for trim in trims) else ()
+        model, is_corrected = ArmModel(document.get("arm", ArmModel.SO101)), document.get("corrected") is True
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return Zeros()
+    is_valid = all(abs(trim) <= MAX_TRIM_RAD for trim in trims)
+    return Zeros(
+        trims if is_valid and any(trims) else (), model, ZeroOrigin.CORRECTED if is_corrected else ZeroOrigin.STOPS
+    )
 
 
-def trims_to_json(trims: Sequence[float]) -> str:
-    """Return the JSON text of corrections (J,), rad; the file is in degrees."""
-    degrees = {joint.name: round(math.degrees(trim), 2) for joint, trim in zip(JOINTS, trims, strict=True)}
-    return json.dumps(degrees, indent=4)
+def zeros_to_json(zeros: Zeros) -> str:
+    """Return the JSON text; corrections in the file are in degrees."""
+    trims = zeros.trims or (0.0,) * len(JOINTS)
+    document: dict[str, object] = {"arm": zeros.model.value, "corrected": zeros.origin is ZeroOrigin.CORRECTED}
+    document |= {joint.name: round(math.degrees(trim), 2) for joint, trim in zip(JOINTS, trims, strict=True)}
+    return json.dumps(document, indent=4)
 
 
 def change_trims(trims: Sequence[float], changes: Mapping[str, float]) -> tuple[float, ...]:

@@ -1,8 +1,6 @@
 """Commands for the real and the emulated arm: ``arms``, ``relax``, ``calibrate``, ``setup-motors``, ``emulate-arm``."""
 
 import json
-import signal
-import threading
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from metagui.arms.so101.arm_registry import ArmRegistry
     from metagui.arms.so101.calibration import ArmCalibration
     from metagui.arms.so101.motors import ServoChain
     from metagui.arms.so101.range_of_motion import JointSweep
@@ -41,11 +38,33 @@ class LatencyName(StrEnum):
     NETWORK = "network"
 
 
+class ArmModelName(StrEnum):
+    """Models of arms; the values of ``ArmModel``."""
+
+    SO101 = "so101"
+    SO100 = "so100"
+
+
 class MotorVoltage(StrEnum):
     """Voltages for which motors are made, V."""
 
     LOW = "7.4"
     HIGH = "12"
+
+
+Trims = Annotated[
+    list[str] | None,
+    typer.Option("--trim", metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
+]
+Touches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--touch",
+        metavar="X,Y[,Z]|PAPER",
+        help="Correct the zeros of the arm NAME by touching points with the closed gripper's tips: three or more, m "
+        "from the arm's base, or the crosses of the printed mat (A4, Letter, A3).",
+    ),
+]
 
 
 @app.command(cls=CommandWithAliases)
@@ -58,20 +77,25 @@ def arms(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the USB serial ports with the arms on them, and the named arms that are not plugged in."""
+    """List the USB serial ports with the arms on them, the named arms that are not plugged in, and calibrations."""
     from metagui.arms.feetech.serial_port import list_usb_ports
     from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.cli.motor_tools import describe_calibration, print_motors
 
     registry = ArmRegistry()
+    named = {arm.name: describe_calibration(registry, arm.name) for arm in registry.list_arms()}
     found = [asdict(port) | {"adapter": port.adapter, "name": registry.find_name(port)} for port in list_usb_ports()]
-    rows = [(port["device"], port["name"] or "", port["adapter"] or port["description"]) for port in found]
+    rows = [
+        (port["device"], port["name"] or "", port["adapter"] or port["description"], named.get(port["name"] or "", ""))
+        for port in found
+    ]
     elsewhere = [arm for arm in registry.list_arms() if arm.name not in {port["name"] for port in found}]
-    rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor)) for arm in elsewhere]
-    document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere]}
+    rows += [(arm.device, arm.name, _describe_location(arm.device, arm.vendor), named[arm.name]) for arm in elsewhere]
+    document: dict[str, Any] = {"ports": found, "elsewhere": [asdict(arm) for arm in elsewhere], "calibrations": named}
     if details or port:
-        document["motors"] = _print_motors(registry, port or [entry["device"] for entry in found], as_json)
+        document["motors"] = print_motors(registry, port or [entry["device"] for entry in found], as_json)
     if as_json or not port:
-        print_result(document, ("port", "arm", "adapter"), rows, as_json)
+        print_result(document, ("port", "arm", "adapter", "calibration"), rows, as_json)
     if not found:
         print_note("No arm is plugged in. `metagui emulate-arm` makes one to try things on.")
 
@@ -96,35 +120,38 @@ def calibrate(
     file: Annotated[
         Path | None, typer.Option("--import", help="Import a LeRobot calibration file instead of moving the joints.")
     ] = None,
-    trim: Annotated[
-        list[str] | None,
-        typer.Option(metavar="JOINT=DEGREES", help="Correct the zero of a joint of the arm NAME; nothing moves."),
-    ] = None,
+    trim: Trims = None,
+    touch: Touches = None,
+    model: Annotated[ArmModelName | None, typer.Option(help="Model of the arm; guessed or asked if not given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calibrate an arm by moving every joint by hand between its stops. Ctrl+C cancels and changes nothing."""
     from metagui.arms.so101.arm_registry import ArmRegistry, check_name
-    from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
     from metagui.arms.so101.motors import open_for_setup
-    from metagui.cli.motor_tools import trim_zeros
+    from metagui.arms.so101.stops import ArmModel
+    from metagui.cli.motor_tools import choose_model, import_file, touch_points, trim_zeros
 
     if trim:
         trim_zeros(name, trim, as_json)
+        return
+    if touch:
+        touch_points(name, touch, as_json)
         return
     if port is None:
         raise typer.BadParameter("give the port of the arm", param_hint="--port")
     if name is not None:
         check_name(name)
-    imported, doubts = (None, []) if file is None else import_calibration(file)
+    chosen = None if model is None else ArmModel(model)
+    imported = None if file is None else import_file(file, chosen)
     registry = ArmRegistry()
     with open_for_setup(port, registry.open_port) as chain:
-        calibration = imported or _run_sweep(chain)
+        calibration, doubts = imported or choose_model(_run_sweep(chain), chosen)
         chain.write_calibration(calibration)
     if name is not None:
         registry.register(name, port)
         registry.save_calibration(name, calibration)
     _print_calibration(calibration, as_json)
-    for doubt in doubts or describe_doubts(calibration):
+    for doubt in doubts:
         print_note(doubt)
 
 
@@ -183,44 +210,22 @@ def emulate_arm(
         MotorVoltage, typer.Option(help="Voltage for which the motors are made, V.")
     ] = MotorVoltage.LOW,
     supply: Annotated[float | None, typer.Option(min=0.0, max=25.0, help="Voltage of the supply, V.")] = None,
+    model: Annotated[ArmModelName, typer.Option(help="Model of the arm.")] = ArmModelName.SO101,
+    table_port: Annotated[
+        int | None, typer.Option(help="Show the table to `metagui emulate-camera` at this port.")
+    ] = None,
 ) -> None:
     """Emulate an SO-101 on a serial port in real time, until Ctrl+C, with the stops, play and sag of a real arm."""
     from metagui.arms.emulator.emulated_bus import FaultInjector
-    from metagui.arms.emulator.emulated_port import serve
-    from metagui.arms.emulator.latency import LATENCY_PROFILES
-    from metagui.cli.motor_tools import make_emulated_arm
+    from metagui.arms.so101.stops import ArmModel
+    from metagui.cli.motor_tools import make_emulated_arm, serve_emulated_arm
 
     faults = FaultInjector(lost=lost, corrupted=corrupted, echo=echo, seed=seed)
-    arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided)
+    arm = make_emulated_arm(seed, faults, ideal, motors, hand_guided, ArmModel(model))
     arm.set_voltages(float(motor_voltage), supply)
     if not uncalibrated:
         arm.calibrate()
-    stop = threading.Event()
-    # Handlers of its own: a program started in the background of a script inherits an ignored Ctrl+C.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    serve(arm, typer.echo, stop, latency=None if latency is None else LATENCY_PROFILES[latency])
-
-
-def _print_motors(registry: "ArmRegistry", devices: "Sequence[str]", as_json: bool) -> dict[str, object]:
-    """Print the motors on each port as a table, unless JSON is printed; return them, or the port's problem."""
-    from metagui.arms.arm import ArmError
-    from metagui.cli.motor_tools import DETAIL_COLUMNS, inspect_port, make_detail_row
-
-    found: dict[str, object] = {}
-    for device in devices:
-        try:
-            motors = inspect_port(registry, device)
-        except ArmError as error:
-            found[device] = {"problem": str(error)}
-            print_note(str(error))
-            continue
-        found[device] = [asdict(motor) for motor in motors]
-        if not as_json:
-            print_result(None, DETAIL_COLUMNS, map(make_detail_row, motors), False, f"Motors on {device}")
-        if not motors:
-            print_note(f"No motor answers on {device}. Check the supply and the cables; nothing was changed.")
-    return found
+    serve_emulated_arm(arm, latency, table_port)
 
 
 def _describe_location(device: str, vendor: int | None) -> str:

@@ -5,18 +5,17 @@ import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.library import (
+    describe_takes_without_objects,
     load_encoder,
     load_intact_takes,
     load_prior,
-    load_takes,
-    load_takes_of_motion,
     open_library,
 )
 from metagui.cli.options import (
@@ -29,20 +28,29 @@ from metagui.cli.options import (
     TrainingLength,
     WorkerCount,
 )
-from metagui.cli.output import make_progress_bar, print_result
+from metagui.cli.output import CommandError, make_progress_bar, print_note, print_result
 from metagui.cli.signals import until_interrupted
+from metagui.demonstrations.demonstration import TakeKey
 from metagui.generators import run_to_end
 from metagui.paths import resources_dir
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.demonstrations.storage.hdf5 import TakeInfo
+    from metagui.demonstrations.storage.library import Library
     from metagui.learning.adaptation.behaviour_distance import BehaviourStep
     from metagui.learning.prior import Prior
+    from metagui.learning.similarity.cache.library_values import ComputedTakes, LibraryEmbeddings
+    from metagui.learning.similarity.embeddings import Embeddings
     from metagui.learning.similarity.encoder_file import CalibratedEncoder
     from metagui.learning.similarity.encoder_training import LabelledTakes, TakeSettings
     from metagui.learning.similarity.siamese import SiameseStep
     from metagui.learning.similarity.similarity import Neighbour
+    from metagui.learning.similarity.verdicts import VerdictCalibration
 
+ResultT = TypeVar("ResultT")
 TrainingPrograms = Annotated[
     Path | None, typer.Option(help="File of task programs (JSON); the shipped training programs if not given.")
 ]
@@ -62,26 +70,32 @@ def similar(
 ) -> None:
     """Rank the tasks of the library by the similarity of their takes to those of one task."""
     opened = open_library(library)
-    if of_motion := load_takes_of_motion(opened, task):
-        _print_by_motion(of_motion, task, as_json)
+    own = opened.list_takes(task)
+    listed = {name: listing.takes for name, listing in opened.list_all().items()}
+    found = _load_embeddings(opened, listed, encoder)
+    query = [info for info in own if info.success is not False]
+    rows = {name: _select(found, infos) for name, infos in (listed | {task: query}).items()}
+    if not any(_select(found, own).values()) and _select(found, own):
+        _print_by_motion(opened, listed, task, as_json)
         return
-    found = load_encoder(encoder, opened)
-    takes = {task: load_takes(opened, task)}
-    others = {name: load_intact_takes(opened, name) for name in opened.list_tasks() if name != task}
-    takes |= {name: each for name, each in others.items() if each}
-    neighbours = _rank(found, takes, task)
+    _note_without_objects(rows)
+    embeddings = {name: {take: row for take, row in each.items() if row} for name, each in rows.items()}
+    if not embeddings[task]:
+        raise CommandError(f"{task!r} has no take that can be used. Record one, or name a take with --take.")
+    neighbours = _rank(found.encoder.calibration, embeddings, task)
     if behaviour:
+        takes = {name: load_intact_takes(opened, name, list(each)) for name, each in embeddings.items() if each}
         distances = _compute_behaviour_distances(load_prior(prior, opened), takes, task)
         for row in neighbours:  # "acts" is the key of version 0.1
             row["behaviour_distance"] = row["acts"] = distances[row["task"]]
-    basis = found.describe_calibration()
+    basis = found.encoder.describe_calibration()
     document = {"task": task, "neighbours": neighbours, "calibration": basis}
     columns = ("task", "similarity", "verdict", "nearest take", *(["behaviour distance"] if behaviour else []))
-    rows = [
+    lines = [
         (n["task"], f"{n['similarity']:.0%}", n["words"], n["take"], *([f"{n['acts']:.3f}"] if behaviour else []))
         for n in neighbours
     ]
-    print_result(document, columns, rows, as_json, f"Similar to {task}. {basis}")
+    print_result(document, columns, lines, as_json, f"Similar to {task}. {basis}")
 
 
 @app.command()
@@ -152,15 +166,41 @@ def _train_on_takes(takes: "list[LabelledTakes]", length: float, seed: int) -> "
         return run_to_end(train_calibrated_encoder(takes, settings, should_stop), show)
 
 
-def _rank(encoder: "CalibratedEncoder", takes: "dict[str, list[Demonstration]]", task: str) -> list[dict[str, Any]]:
+def _load_embeddings(
+    library: "Library", listed: "dict[str, tuple[TakeInfo, ...]]", encoder: Path | None
+) -> "LibraryEmbeddings":
+    """Return the embeddings of all takes, from the cache where they are in it; print which takes are left out."""
+    from metagui.learning.similarity.cache.library_values import LibraryValues
+
+    infos = [info for takes in listed.values() for info in takes]
+    values = LibraryValues(library, infos, lambda reason: print_note(f"Left out: {reason}"))
+    return _run_with_bar(values.load_embeddings(encoder, lambda: load_encoder(encoder, library)), "takes")
+
+
+def _select(found: "LibraryEmbeddings", infos: "Iterable[TakeInfo]") -> "dict[str, Embeddings | None]":
+    """Return the embeddings of the takes of one task that can be read, by the names of the takes."""
+    keys = [TakeKey(info.task, info.name) for info in infos]
+    return {key.take: found.rows[key] for key in keys if key in found.rows}
+
+
+def _note_without_objects(rows: "dict[str, dict[str, Embeddings | None]]") -> None:
+    """Print the takes that are not compared, because they have no objects."""
+    for name, takes in rows.items():
+        if without := [take for take, row in takes.items() if row is None]:
+            print_note(describe_takes_without_objects(name, without))
+
+
+def _rank(
+    calibration: "VerdictCalibration | None", embeddings: "dict[str, dict[str, Embeddings]]", task: str
+) -> list[dict[str, Any]]:
     """Return the other tasks as JSON objects, most similar first."""
-    from metagui.learning.similarity.siamese import embed
+    from metagui.learning.similarity.embeddings import concatenate_embeddings
     from metagui.learning.similarity.similarity import rank
 
-    embeddings = {name: embed(encoder.encoder, found) for name, found in takes.items()}
-    query = embeddings.pop(task)
-    names = {name: [take.name for take in found] for name, found in takes.items()}
-    return [_describe(each) for each in rank(query, embeddings, encoder.calibration, names)]
+    joined = {name: concatenate_embeddings(list(rows.values())) for name, rows in embeddings.items() if rows}
+    query = joined.pop(task)
+    names = {name: list(rows) for name, rows in embeddings.items()}
+    return [_describe(each) for each in rank(query, joined, calibration, names)]
 
 
 def _describe(neighbour: "Neighbour") -> dict[str, Any]:
@@ -185,16 +225,29 @@ def _describe(neighbour: "Neighbour") -> dict[str, Any]:
     }
 
 
-def _print_by_motion(takes: "dict[str, list[Demonstration]]", task: str, as_json: bool) -> None:
+def _print_by_motion(library: "Library", listed: "dict[str, tuple[TakeInfo, ...]]", task: str, as_json: bool) -> None:
     """Rank the tasks by their motion alone, because the takes of ``task`` have no objects."""
-    from metagui.learning.similarity.motion import rank_by_motion
+    from metagui.learning.similarity.cache.library_values import LibraryValues
+    from metagui.learning.similarity.motion import rank_paths
 
-    found = rank_by_motion(takes, task)
+    infos = [info for takes in listed.values() for info in takes]
+    values = LibraryValues(library, infos, lambda _reason: None)  # they were printed already
+    paths: dict[str, dict[str, Any]] = {task: {}}
+    for key, path in _run_with_bar(values.load_paths(), "paths").items():
+        paths.setdefault(key.task, {})[key.take] = path
+    found = rank_paths(paths, task)
     note = "Compared by motion alone, because its takes have no objects; the distance is not calibrated."
     neighbours = [asdict(each) for each in found]
     document = {"task": task, "neighbours": neighbours, "calibration": note}
     rows = [(each.task, f"{1000 * each.distance:.0f} mm", each.take) for each in found]
     print_result(document, ("task", "distance", "nearest take"), rows, as_json, f"Similar to {task}. {note}")
+
+
+def _run_with_bar(steps: "Generator[ComputedTakes, None, ResultT]", name: str) -> ResultT:
+    """Run a computation to its end with a progress bar; return its result."""
+    with make_progress_bar() as bar:
+        job = bar.add_task(name, total=None, status="")
+        return run_to_end(steps, lambda step: bar.update(job, total=step.total, completed=step.done))
 
 
 def _compute_behaviour_distances(

@@ -14,7 +14,7 @@ from metagui.cli.options import AsJson, LibraryFolder
 from metagui.cli.output import CommandError, print_note, print_result
 
 if TYPE_CHECKING:
-    from metagui.demonstrations.formats.exchange import PlacedObject
+    from metagui.demonstrations.formats.exchange import ImportOptions, ImportReport, PlacedObject
     from metagui.demonstrations.storage.library import Library
 
 Calibration = Annotated[
@@ -100,7 +100,6 @@ def import_takes(
     as_json: AsJson = False,
 ) -> None:
     """Add the takes of a file or data set to the library; those that it has already are left out."""
-    from metagui.demonstrations.formats import registry
     from metagui.demonstrations.formats.exchange import ImportOptions
     from metagui.demonstrations.formats.joint_units import parse_unit
 
@@ -111,7 +110,7 @@ def import_takes(
         placement=_parse_placements(objects, no_objects),
         rate=rate,
     )
-    report = run_exchange(registry.import_takes(file, open_library(library), options))
+    report = _import_undoably(file, open_library(library), options)
     for left in report.left_out:
         print_note(f"Left out: {left.reason}")
     for note in report.notes:
@@ -120,6 +119,21 @@ def import_takes(
     left_out = [{"name": left.name, "reason": left.reason} for left in report.left_out]
     document = {"takes": rows, "notes": report.notes, "left_out": left_out}
     print_result(document, ("task", "take", "samples"), [tuple(row.values()) for row in rows], as_json)
+
+
+def _import_undoably(path: Path, library: "Library", options: "ImportOptions") -> "ImportReport":
+    """Import takes as one step to undo, also those that were added before an interruption."""
+    from metagui.demonstrations.curation.history import ChangeHistory
+    from metagui.demonstrations.formats import registry
+    from metagui.demonstrations.formats.exchange import ImportReport
+
+    report = ImportReport()
+    try:
+        run_exchange(registry.import_takes(path, library, options, report))
+    finally:
+        if report.added:
+            ChangeHistory(library).add(*registry.describe_import(path.name, report))
+    return report
 
 
 def _parse_placements(texts: list[str] | None, no_objects: bool) -> "tuple[PlacedObject, ...] | None":
@@ -172,7 +186,7 @@ def _restore(library: "Library", path: Path, task: str | None) -> str:
 
     from metagui.demonstrations.recording.recorder import delete_journal, recover_take
     from metagui.demonstrations.recording.segmentation import ensure_segmented
-    from metagui.demonstrations.storage.validation import find_equal_take
+    from metagui.demonstrations.storage.index.equal_takes import find_equal_take
 
     take = ensure_segmented(recover_take(path))
     info = find_equal_take(library, take)

@@ -151,9 +151,9 @@ def delete_takes(
     from metagui.demonstrations.curation import changes
 
     chosen: list[str | None] = [*takes] if takes else [None]
-    removed = [changes.trash(task, take).to_dict() for take in chosen]
+    change = changes.several([changes.trash(task, take) for take in chosen])
     text = f"deleting take {', '.join(takes)} of “{task}”" if takes else f"deleting “{task}”"
-    _apply(open_library(library), text, changes.Change("several", {"changes": removed}), as_json)
+    _apply(open_library(library), text, change, as_json)
 
 
 def _apply(library: "Library", text: str, change: "Change", as_json: bool) -> None:

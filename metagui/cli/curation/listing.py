@@ -6,7 +6,7 @@ import typer
 
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.library import open_library
+from metagui.cli.library import ADAPTED_POLICY_FILE, open_library
 from metagui.cli.options import AsJson, LibraryFolder
 from metagui.cli.output import print_result
 
@@ -25,7 +25,12 @@ def list_library(
 
     opened = open_library(library)
     text = " ".join(f'"{word}"' if " " in word else word for word in query or [])
-    listed = [info for listing in opened.list_all().values() for info in listing.takes if matches(info, text)]
+    listed = [
+        info
+        for listing in opened.list_all().values()
+        for info in listing.takes
+        if matches(info, text, ADAPTED_POLICY_FILE in listing.other_files)
+    ]
     rows: list[dict[str, Any]] = [
         {
             "task": info.task, "take": info.name, "samples": info.sample_count, "seconds": round(info.duration, 3),

@@ -10,7 +10,7 @@ from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.trash import TrashEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from metagui.demonstrations.storage.library import Library
 
@@ -28,7 +28,13 @@ class Change:
 
     def apply(self, library: Library) -> Change:
         """Change the library and return the change that undoes it. Raises LibraryError."""
-        undoing: Change = _APPLY[self.kind](library, **self.values)
+        try:
+            undoing: Change = _APPLY[self.kind](library, **self.values)
+        except (TypeError, LookupError, ValueError, AttributeError) as error:
+            raise LibraryError(
+                f"The undo history (history.json) holds a damaged change ({self.kind}), which was left out. Your takes "
+                "are as they were; change them by hand."
+            ) from error
         return undoing
 
     def to_dict(self) -> dict[str, Any]:
@@ -43,6 +49,11 @@ class Change:
         return cls(values["kind"], values["values"])
 
 
+def several(parts: Sequence[Change]) -> Change:
+    """Return the change that makes others in order, or none of them if one fails."""
+    return parts[0] if len(parts) == 1 else Change("several", {"changes": [part.to_dict() for part in parts]})
+
+
 def rename_task(task: str, new_name: str) -> Change:
     """Return the change that renames a task."""
     return Change("rename", {"task": task, "new_name": new_name})
@@ -53,10 +64,14 @@ def trash(task: str, take: str | None = None) -> Change:
     return Change("trash", {"task": task, "take": take})
 
 
+def trash_added(takes: Iterable[tuple[str, str]], new_tasks: Collection[str]) -> Change:
+    """Return the change that undoes adding takes, given as task and name; the folders of ``new_tasks`` go with them."""
+    return several([Change("trash", {"task": t, "take": n, "drop_empty": t in new_tasks}) for t, n in takes])
+
+
 def move_takes(task: str, takes: Iterable[str], new_task: str) -> Change:
     """Return the change that moves takes to another task, which may be new: it splits the task."""
-    moves = [Change("move", {"task": task, "take": take, "new_task": new_task}) for take in takes]
-    return Change("several", {"changes": [move.to_dict() for move in moves]})
+    return several([Change("move", {"task": task, "take": take, "new_task": new_task}) for take in takes])
 
 
 def merge_tasks(library: Library, task: str, into: str) -> Change:
@@ -67,8 +82,7 @@ def merge_tasks(library: Library, task: str, into: str) -> Change:
     if task == into:
         raise LibraryError("A task cannot be merged with itself. Nothing was changed; name another task.")
     library.list_takes(into)
-    moves = move_takes(task, [info.name for info in library.list_takes(task)], into)
-    return Change("several", {"changes": [*moves.values["changes"], trash(task).to_dict()]})
+    return several([move_takes(task, [info.name for info in library.list_takes(task)], into), trash(task)])
 
 
 def set_fields(task: str, take: str, **fields: Any) -> Change:
@@ -87,18 +101,18 @@ def _apply_rename(library: Library, task: str, new_name: str) -> Change:
     return rename_task(new_name, task)
 
 
-def _apply_trash(library: Library, task: str, take: str | None) -> Change:
-    entry = library.remove_task(task) if take is None else library.remove_take(task, take)
+def _apply_trash(library: Library, task: str, take: str | None, drop_empty: bool = False) -> Change:
+    entry = library.remove_task(task) if take is None else library.remove_take(task, take, drop_empty)
     path = entry.path.relative_to(library.root).as_posix()
-    return Change("restore", {"task": task, "take": take, "path": path})
+    return Change("restore", {"task": task, "take": take, "path": path, "drop_empty": drop_empty})
 
 
-def _apply_restore(library: Library, task: str, take: str | None, path: str) -> Change:
+def _apply_restore(library: Library, task: str, take: str | None, path: str, drop_empty: bool = False) -> Change:
     place = library.root / path
     if not place.is_dir() or ".." in Path(path).parts:
         raise LibraryError(f"{path} is not in the trash any more. Nothing was restored.")
     library.restore_trashed(TrashEntry(task, take, place))
-    return trash(task, take)
+    return Change("trash", {"task": task, "take": take, "drop_empty": drop_empty})
 
 
 def _apply_move(

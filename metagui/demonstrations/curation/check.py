@@ -9,8 +9,9 @@ from metagui.demonstrations.curation.changes import move_takes
 from metagui.demonstrations.recording.recorder import delete_journal, find_recoverable_takes, recover_take
 from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.demonstrations.storage.errors import LibraryError
+from metagui.demonstrations.storage.index.equal_takes import EqualTakeFinder
 from metagui.demonstrations.storage.task_names import from_folder_name
-from metagui.demonstrations.storage.validation import find_equal_take, find_non_finite
+from metagui.demonstrations.storage.validation import find_non_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +45,8 @@ def find_defects(library: Library) -> Iterator[Defect]:
         is_hidden = is_hidden and any(not i.read_only and i.name == name for i in library.list_takes(task))
         what = "gives your take the next free number" if is_hidden else ""
         yield Defect(problem.path, problem.description, what, collision=(task, name) if is_hidden else None)
-    seen: dict[tuple[int, float], list[TakeInfo]] = {}
     for task in library.list_tasks():
+        seen = EqualTakeFinder(library, ())
         for info in library.list_takes(task):
             if not info.error:
                 yield from _check_take(library, info, seen)
@@ -65,7 +66,7 @@ def repair(defect: Defect, history: ChangeHistory) -> bool:
     return bool(defect.repair)
 
 
-def _check_take(library: Library, info: TakeInfo, seen: dict[tuple[int, float], list[TakeInfo]]) -> Iterator[Defect]:
+def _check_take(library: Library, info: TakeInfo, seen: EqualTakeFinder) -> Iterator[Defect]:
     try:
         take = library.load_take(info.task, info.name)
     except LibraryError as error:
@@ -77,21 +78,21 @@ def _check_take(library: Library, info: TakeInfo, seen: dict[tuple[int, float], 
     if len(take) != info.sample_count:
         text = f"{label} has {len(take)} samples, but its file says {info.sample_count}. The listing is wrong."
         yield Defect(info.path, text)
-    key = (len(take), take.duration)
-    for other in seen.get(key, []):
-        if (other.task == info.task) and find_equal_take(library, take, info.task) == other:
-            text = f"{label} has the same samples as take {other.name}. Delete one, unless you want it twice."
-            yield Defect(info.path, text)
-            return
-    seen.setdefault(key, []).append(info)
+    if other := seen.find(take):
+        text = f"{label} has the same samples as take {other.name}. Delete one, unless you want it twice."
+        yield Defect(info.path, text)
+        return
+    seen.add(info)
     if info.timing is not None and info.timing.is_rate_missed:
         yield Defect(info.path, f"{label}: {info.problem}. It can be used; record it again if it matters.")
 
 
 def _check_journals(library: Library) -> Iterator[Defect]:
-    for found in find_recoverable_takes(library.root):
+    found_takes = find_recoverable_takes(library.root)
+    finder = EqualTakeFinder(library, None if found_takes else ())
+    for found in found_takes:
         try:
-            stored = None if found.error else find_equal_take(library, recover_take(found.path))
+            stored = None if found.error else finder.find(recover_take(found.path))
         except RecordingError as error:
             yield Defect(found.path, str(error))
             continue

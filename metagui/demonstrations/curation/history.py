@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metagui.atomic_write import write_atomically
+from metagui.checked_json import read_checked
 from metagui.demonstrations.curation.changes import Change
 from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.folder_scan import translate_disk_errors
+from metagui.demonstrations.storage.index.file_version import get_version
 from metagui.demonstrations.storage.library import DATA_FOLDER
 from metagui.file_lock import hold_lock
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.library import Library
 
 HISTORY_FILE = "history.json"
-_MAX_STEPS = 200
+MAX_STEPS = 200
 """Maximum number of changes that can be undone."""
 _MAX_BYTES = 8 << 20
 _PATIENCE_S = 20.0
@@ -44,6 +46,10 @@ class ChangeHistory:
     def __init__(self, library: Library) -> None:
         self.library = library
         self._path = library.root / DATA_FOLDER / HISTORY_FILE
+
+    def get_version(self) -> object:
+        """Return what differs whenever the history on the disk has changed."""
+        return get_version(str(self._path))
 
     def list_undo_texts(self) -> list[str]:
         """Return descriptions of the changes that can be undone, newest first."""
@@ -104,7 +110,7 @@ class ChangeHistory:
             steps = self._read()
             yield steps
             stored = {
-                name: [{"text": text, "change": change.to_dict()} for text, change in found[-_MAX_STEPS:]]
+                name: [{"text": text, "change": change.to_dict()} for text, change in found[-MAX_STEPS:]]
                 for name, found in (("undo", steps.undo), ("redo", steps.redo))
             }
             write_atomically(self._path, json.dumps({"format": 1, **stored}).encode(), replace=True)
@@ -112,9 +118,7 @@ class ChangeHistory:
     def _read(self) -> _Steps:
         """Return the stored steps; none if the file is missing, damaged or of a newer version."""
         try:
-            if self._path.stat().st_size > _MAX_BYTES:
-                return _Steps()
-            found: Any = json.loads(self._path.read_bytes())
+            found: Any = json.loads(read_checked(self._path, _MAX_BYTES))
             if found["format"] != 1:
                 return _Steps()
             return _Steps(*([_decode_step(step) for step in found[name]] for name in ("undo", "redo")))

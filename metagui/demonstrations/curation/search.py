@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from typing import TYPE_CHECKING
 
@@ -20,22 +21,41 @@ STATES: dict[str, Callable[[TakeInfo], bool]] = {
     "example": lambda info: info.read_only,
     "tagged": lambda info: bool(info.tags),
     "noted": lambda info: bool(info.notes),
+    "hand": lambda info: info.teaching_method in ("hand", "leader"),
+    "clicks": lambda info: info.teaching_method == "clicks",
 }
 """What can follow ``is:`` in a query."""
+ADAPTED_STATE = "adapted"
+"""The one state of a task, not of a take: it has a policy."""
 QUERY_HELP = (
     "Words are searched in names, notes and tags; tag:WORD, note:WORD and arm:WORD in one of them; "
-    f"is: is followed by {', '.join(STATES)}. A minus or not: before a term excludes."
+    f"is: is followed by {', '.join([*STATES, ADAPTED_STATE])}. A minus or not: before a term excludes."
 )
 
 
-def matches(info: TakeInfo, query: str) -> bool:
-    """Whether a take fits every term of a query; see ``QUERY_HELP``. Case does not matter."""
-    return all(_matches_term(info, term) for term in split_query(query))
+def matches(info: TakeInfo, query: str, is_adapted: bool = False) -> bool:
+    """Whether a take fits every term of a query; see ``QUERY_HELP``. Case does not matter.
+
+    ``is_adapted`` says whether its task has a policy.
+    """
+    return all(_matches_term(info, term, is_adapted) for term in _parse(query))
 
 
-def matches_task(task: str, query: str) -> bool:
-    """Whether the name of a task alone fits a query, which then consists of words that it contains."""
-    return all(term in task.casefold() for term in split_query(query))
+def matches_task(task: str, query: str, is_adapted: bool = False) -> bool:
+    """Whether a task fits a query by itself, which then consists of words in its name and ``is:adapted``."""
+    return all(_matches_task_term(task, term, is_adapted) for term in _parse(query))
+
+
+def _matches_task_term(task: str, term: str, is_adapted: bool) -> bool:
+    if term.removeprefix("not:").removeprefix("-") == f"is:{ADAPTED_STATE}":
+        return is_adapted is (term == f"is:{ADAPTED_STATE}")
+    return term in task.casefold()
+
+
+@functools.lru_cache(maxsize=16)
+def _parse(query: str) -> tuple[str, ...]:
+    """Return the terms of a query; a library has thousands of takes to compare with it."""
+    return tuple(split_query(query))
 
 
 def split_query(query: str) -> list[str]:
@@ -46,12 +66,14 @@ def split_query(query: str) -> list[str]:
         return query.casefold().replace('"', " ").replace("'", " ").split()
 
 
-def _matches_term(info: TakeInfo, term: str) -> bool:
+def _matches_term(info: TakeInfo, term: str, is_adapted: bool) -> bool:
     for prefix in ("-", "not:"):
         if term.startswith(prefix) and len(term) > len(prefix):
-            return not _matches_term(info, term.removeprefix(prefix))
+            return not _matches_term(info, term.removeprefix(prefix), is_adapted)
     key, _, word = term.partition(":")
     tags = [tag.casefold() for tag in info.tags]
+    if (key, word) == ("is", ADAPTED_STATE):
+        return is_adapted
     if key == "is" and word in STATES:
         return STATES[word](info)
     texts = {"tag": tags, "note": [info.notes.casefold()], "arm": [info.arm.casefold()]}

@@ -146,6 +146,8 @@ class ImportReport:
     """Result of an import."""
 
     added: list[TakeInfo] = field(default_factory=list)
+    new_tasks: set[str] = field(default_factory=set)
+    """Tasks of ``added`` that the library did not have before."""
     left_out: list[LeftOut] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What was assumed, or not carried along."""

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from metagui.demonstrations.curation.changes import trash_added
 from metagui.demonstrations.formats.exchange import (
     ExchangeError,
     ExchangeProgress,
@@ -26,12 +27,14 @@ from metagui.demonstrations.storage.errors import (
     InvalidTakeError,
     NameCollisionError,
 )
-from metagui.demonstrations.storage.validation import find_equal_take
+from metagui.demonstrations.storage.index.equal_takes import EqualTakeFinder
+from metagui.demonstrations.storage.task_names import normalise_task_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
+    from metagui.demonstrations.curation.changes import Change
     from metagui.demonstrations.formats.exchange import ExportOptions, ImportOptions
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.library import Library
@@ -199,20 +202,20 @@ def read_takes_of(path: Path, options: ImportOptions) -> Iterator[ImportedTake |
 
 
 def import_takes(
-    path: Path, library: Library, options: ImportOptions
+    path: Path, library: Library, options: ImportOptions, report: ImportReport | None = None
 ) -> Generator[ExchangeProgress, None, ImportReport]:
     """Add the takes of a file or data set to a library, except those that it has already.
 
-    An import that was cancelled or failed can be repeated: it continues. Raises the errors of ``read_takes_of``, and
-    StorageError.
+    An import that was cancelled or failed can be repeated: it continues. A ``report`` that is given is filled, so that
+    what was added is known then, too. Raises the errors of ``read_takes_of``, and StorageError.
     """
-    report, is_readable = ImportReport(), False
+    report, is_readable, stored = report or ImportReport(), False, EqualTakeFinder(library)
     for index, found in enumerate(read_takes_of(path, options)):
         if isinstance(found, LeftOut):
             report.left_out.append(found)
         else:
             is_readable = True
-            _add_take(found, path.name, library, options.task, report)
+            _add_take(found, path.name, library, options.task, report, stored)
         yield ExchangeProgress(index + 1, 0, found.name)
     if not is_readable:
         reason = report.left_out[0].reason if report.left_out else "it holds no takes."
@@ -225,15 +228,28 @@ def _count_others(report: ImportReport) -> str:
     return f"So it is for {others} more." if others > 0 else ""
 
 
-def _add_take(found: ImportedTake, source: str, library: Library, task: str | None, report: ImportReport) -> None:
+def describe_import(source: str, report: ImportReport) -> tuple[str, Change]:
+    """Return a description of an import as one step of the undo history, and the change that undoes it."""
+    count = len(report.added)
+    text = f"importing {count} take{'s' if count != 1 else ''} from {source}"
+    return text, trash_added([(info.task, info.name) for info in report.added], report.new_tasks)
+
+
+def _add_take(
+    found: ImportedTake, source: str, library: Library, task: str | None, report: ImportReport, stored: EqualTakeFinder
+) -> None:
     take = found.demonstration if task is None else replace(found.demonstration, task=task)
-    if stored := find_equal_take(library, take):
-        reason = f"{source}, {found.name} is in the library already, as {name_take(stored)}."
+    if equal := stored.find(take):
+        reason = f"{source}, {found.name} is in the library already, as {name_take(equal)}."
         report.left_out.append(LeftOut(found.name, reason))
         return
     try:
-        report.added.append(library.add_take(take, found.extra))
+        is_new = normalise_task_name(take.task) not in library.list_tasks()
+        info = library.add_take(take, found.extra)
     except (InvalidNameError, InvalidTakeError, NameCollisionError) as error:
         report.left_out.append(LeftOut(found.name, f"{source}, {found.name}: {error}"))
         return
+    report.added.append(info)
+    report.new_tasks |= {info.task} if is_new else set()
+    stored.add(info)
     report.notes += [note for note in found.notes if note not in report.notes]

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from metagui.checked_json import FileReasonError, read_json
 from metagui.demonstrations.json_codec import ProgramError, instruction_from_flat_dict, instruction_to_flat_dict
 
 if TYPE_CHECKING:
@@ -52,17 +53,14 @@ def describe_instructions(instructions: Sequence[Instruction]) -> str:
 def load_programs(path: Path) -> tuple[TaskProgram, ...]:
     """Read a program file: ``{"format": 1, "programs": [...]}``. Raises ProgramError."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProgramError(f"{path} cannot be read ({error}). Nothing was changed.") from error
-    except json.JSONDecodeError as error:
-        raise ProgramError(f"{path} is not JSON: {error}. Nothing was changed.") from error
+        document = read_json(path)
+    except FileReasonError as error:
+        raise ProgramError(f"{path} cannot be read as programs: {error}. Nothing was changed.") from error
     if not isinstance(document, dict) or not isinstance(document.get("programs"), list):
         raise ProgramError(f"{path} is not a program file: it needs an object with a list called programs.")
     if document.get("format") != PROGRAM_FORMAT_VERSION:
-        raise ProgramError(
-            f"{path} has format {document.get('format')!r}; this metagui reads format {PROGRAM_FORMAT_VERSION}."
-        )
+        found = repr(document.get("format"))[:40]
+        raise ProgramError(f"{path} has format {found}; this metagui reads format {PROGRAM_FORMAT_VERSION}.")
     programs = tuple(_parse_program(v, f"{path.name}: program {i + 1}") for i, v in enumerate(document["programs"]))
     names = [program.name for program in programs]
     for name in names:

@@ -18,31 +18,28 @@ import zlib
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
-import numpy as np
-
 from metagui.atomic_write import flush_to_disk
-from metagui.demonstrations.json_codec import instruction_from_dict, instruction_to_dict
-from metagui.demonstrations.recording.take_builder import RecordingError, TakeHeader
+from metagui.demonstrations.json_codec import instruction_to_dict
+from metagui.demonstrations.recording.take_builder import RecordingError
 from metagui.file_lock import lock_file, unlock_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.recording.take_builder import TakeHeader
 
 JOURNAL_FOLDER = ".scratch"
 """Name of the journals' folder in a library."""
 JOURNAL_SUFFIX = ".journal"
-_FRAME = struct.Struct("<cII")
+FRAME = struct.Struct("<cII")
 """Kind (``R`` rows, ``C`` an instruction as JSON), length and CRC-32 of the payload."""
 SYNC_INTERVAL_S = 0.5
 """Time between two flushes to the disk, s; a power cut loses at most the samples since then."""
-_MAX_BYTES = 1 << 30
-"""Maximum size of a journal that is read back; five hours of the simulated arm are below it."""
-_DECODING_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 class EmptyJournalError(RecordingError):
@@ -136,46 +133,10 @@ def is_journal(path: Path) -> bool:
     return path.suffix == JOURNAL_SUFFIX and path.is_file()
 
 
-def read_journal(path: Path) -> tuple[TakeHeader, NDArray[np.void], list[Instruction]]:
-    """Return header, rows (N,) and instructions up to the first incomplete frame.
-
-    Raises EmptyJournalError if the header was not written completely, RecordingError.
-    """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise _make_read_error(path, f"it is larger than {_MAX_BYTES >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise _make_read_error(path, error.strerror or "the disk refuses") from error
-    first, end, _ = data[: data.find(b"\n") + 1 or len(data)].partition(b"\n")
-    if not end and (not first or first.startswith(b"{")):
-        raise EmptyJournalError(f"{path.name} holds no samples: the recording ended before it began.")
-    try:
-        header = _decode_header(first)
-        dtype = header.row_dtype()
-    except _DECODING_ERRORS as error:
-        raise _make_read_error(path, "its header is damaged") from error
-    try:
-        blocks, texts = _decode_frames(data, dtype, len(first) + 1)
-        rows = blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0, dtype), *blocks])
-        instructions = [instruction_from_dict(json.loads(text)) for text in texts]
-    except _DECODING_ERRORS as error:
-        raise _make_read_error(path, "its samples do not fit its header") from error
-    return header, rows, instructions
-
-
 def _encode_header(header: TakeHeader) -> bytes:
     """Return the header line: JSON, which has no plain tab, a tab, and the checksum."""
     text = json.dumps(header.to_dict()).encode()
     return text + b"\t%08x\n" % zlib.crc32(text)
-
-
-def _decode_header(line: bytes) -> TakeHeader:
-    """Invert ``_encode_header``; lines of version 0.1 have no checksum. Raises ``_DECODING_ERRORS``."""
-    text, _, checksum = line.partition(b"\t")
-    if checksum and int(checksum, 16) != zlib.crc32(text):
-        raise ValueError("the checksum is another one")
-    return TakeHeader.from_dict(json.loads(text))
 
 
 def _make_start_error(library: Path, error: OSError) -> RecordingError:
@@ -185,48 +146,5 @@ def _make_start_error(library: Path, error: OSError) -> RecordingError:
     )
 
 
-def _make_read_error(path: Path, reason: str) -> RecordingError:
-    return RecordingError(
-        f"{path.name} cannot be read back: {reason}. The file stays in {path.parent}; keep a copy, or delete it."
-    )
-
-
 def _encode_frame(kind: bytes, payload: bytes) -> bytes:
-    return _FRAME.pack(kind, len(payload), zlib.crc32(payload)) + payload
-
-
-def _decode_frames(data: bytes, dtype: np.dtype[np.void], position: int) -> tuple[list[NDArray[np.void]], list[bytes]]:
-    """Return blocks of rows and the texts of instructions from ``position`` up to the first incomplete frame.
-
-    Raises ValueError.
-    """
-    blocks, texts = [], []
-    while position + _FRAME.size <= len(data):
-        if len(rows := _decode_single_rows(data, dtype, position)):
-            blocks.append(rows)
-            position += len(rows) * (_FRAME.size + dtype.itemsize)
-            continue
-        kind, length, checksum = _FRAME.unpack_from(data, position)
-        position += _FRAME.size
-        payload = data[position : position + length]
-        if kind not in (b"R", b"C") or len(payload) < length or zlib.crc32(payload) != checksum:
-            break
-        if kind == b"C":
-            texts.append(payload)
-        else:
-            blocks.append(np.frombuffer(payload, dtype))
-        position += length
-    return blocks, texts
-
-
-def _decode_single_rows(data: bytes, dtype: np.dtype[np.void], start: int) -> NDArray[np.void]:
-    """Return the rows of the intact frames of one row each that follow each other from ``start``, without a copy."""
-    frame = np.dtype([("kind", "S1"), ("length", "<u4"), ("checksum", "<u4"), ("row", dtype)])
-    frames = np.frombuffer(data, frame, (len(data) - start) // frame.itemsize, start)
-    is_row = (frames["kind"] == b"R") & (frames["length"] == dtype.itemsize)
-    frames = frames[: len(frames) if is_row.all() else int(is_row.argmin())]
-    first, last = start + _FRAME.size, start + _FRAME.size + len(frames) * frame.itemsize
-    view, size = memoryview(data), dtype.itemsize
-    found = np.array([zlib.crc32(view[at : at + size]) for at in range(first, last, frame.itemsize)], np.uint32)
-    is_intact = found == frames["checksum"]
-    return frames["row"][: len(frames) if is_intact.all() else int(is_intact.argmin())]
+    return FRAME.pack(kind, len(payload), zlib.crc32(payload)) + payload

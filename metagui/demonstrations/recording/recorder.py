@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metagui.demonstrations.recording import journal
+from metagui.demonstrations.recording.journal_reader import read_journal
 from metagui.demonstrations.recording.take_builder import RecordingError, TakeBuilder, TakeHeader, build_take
 
 if TYPE_CHECKING:
@@ -167,15 +168,15 @@ def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
         if not journal.is_journal(path) or journal.is_locked_by_writer(path):
             continue
         try:
-            header, rows, _ = journal.read_journal(path)
+            header, columns, _ = read_journal(path)
         except journal.EmptyJournalError:
             _delete_if_old(path)
         except RecordingError as error:
             found.append(RecoverableTake(path, "", 0, 0.0, str(error)))
         else:
-            if len(rows):
-                duration = float(rows["time"][-1] - rows["time"][0])
-                found.append(RecoverableTake(path, header.task, len(rows), duration))
+            if len(columns):
+                time_s = columns.finish()["time"]
+                found.append(RecoverableTake(path, header.task, len(columns), float(time_s[-1] - time_s[0])))
             else:
                 _delete_if_old(path)
     return found
@@ -183,7 +184,7 @@ def find_recoverable_takes(library: Path) -> list[RecoverableTake]:
 
 def recover_take(path: Path) -> Demonstration:
     """Read a take from its journal, to store it and call ``delete_journal`` then. Raises RecordingError."""
-    return build_take(*journal.read_journal(path))
+    return build_take(*read_journal(path))
 
 
 def delete_journal(path: Path) -> None:

@@ -89,12 +89,13 @@ def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
         return ()
     contacts, in_contact = find_contact_boundaries(take, trajectory)
     rests = [each for each in find_rests(trajectory) if not in_contact[min(each.start, len(take) - 1)]]
-    ends = [_absorb_pause(each, rests, trajectory) for each in contacts]
+    next_stops = [*(each.stop for each in contacts), len(take)][1:]
+    ends = [_absorb_pauses(each, rests, trajectory, stop) for each, stop in zip(contacts, next_stops, strict=True)]
     used = {(each.stop, each.start) for each in ends}
     separate = [
         each
         for each in rests
-        if not any(each.stop < stop + min_length and start - min_length < each.start for stop, start in used)
+        if not any(each.stop < start + min_length and stop - min_length < each.start for stop, start in used)
     ]
     begin, end = trajectory.find_active_range(first, last)
     ordered = sorted([*ends, *separate], key=lambda each: each.stop)
@@ -104,6 +105,7 @@ def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
         if each.stop - begin >= min_length
         and end - each.start >= min_length
         and trajectory.measure_travel(each.start, end) > MIN_TRAVEL_M
+        and not (each.kind != "rest" and trajectory.stays_above(each.start, end, MAX_REST_OFFSET_M))  # a retreat
     )
 
 
@@ -114,9 +116,22 @@ def _select_certain(take: Demonstration, boundaries: Sequence[Boundary]) -> tupl
 
 def _is_certain(take: Demonstration, boundary: Boundary) -> bool:
     """Whether a boundary is a contact, a turn of strokes, a long rest, or a rest above an object."""
-    if boundary.cue != "rest" or boundary.strength >= MIN_LONG_REST_STRENGTH:
+    if boundary.cue != "rest":
         return True
-    return _is_above_object(take, boundary.stop)
+    if _is_aligning(take, boundary):
+        return False
+    return boundary.strength >= MIN_LONG_REST_STRENGTH or _is_above_object(take, boundary.stop)
+
+
+def _is_aligning(take: Demonstration, boundary: Boundary) -> bool:
+    """Whether the tool goes straight down or up from a rest to the next contact: people align as long as they want."""
+    flags = take.held | take.touched
+    first = min(boundary.start, len(take) - 1)
+    changed = np.flatnonzero((flags[first:] != flags[first]).any(axis=1))
+    if not len(changed):
+        return False
+    path = take.tool_positions[boundary.stop : first + int(changed[0]) + 1, :2]
+    return bool(np.linalg.norm(path - path[-1], axis=1).max() < MAX_REST_OFFSET_M)
 
 
 def _is_above_object(take: Demonstration, sample: int) -> bool:
@@ -134,14 +149,22 @@ def _split_at_boundaries(take: Demonstration, boundaries: Sequence[Boundary]) ->
     return tuple(Segment(start, stop) for start, stop in zip(starts, stops, strict=True) if stop > start)
 
 
-def _absorb_pause(boundary: Boundary, rests: Sequence[Boundary], trajectory: SmoothedTrajectory) -> Boundary:
-    """Return the boundary extended by the pause at the end of its rise, if there is one."""
+def _absorb_pauses(
+    boundary: Boundary, rests: Sequence[Boundary], trajectory: SmoothedTrajectory, next_stop: int
+) -> Boundary:
+    """Return the boundary of a contact extended by the pauses at the end of its rise and above its place.
+
+    ``next_stop`` is the end of the next contact: pauses after it belong to that one.
+    """
     max_delay = trajectory.count_samples(MAX_PAUSE_DELAY_S)
     min_length = trajectory.count_samples(MIN_PAUSE_S - RETAINED_REST_S)
+    extended, was_extended = boundary, False
     for rest in rests:
-        is_soon = boundary.stop <= rest.start and rest.stop - boundary.stop <= max_delay
-        is_long = rest.start - rest.stop >= min_length
-        stop = max(rest.stop, boundary.stop)
-        if is_long and is_soon and trajectory.measure_travel(boundary.stop, max(stop, boundary.stop + 1)) < MIN_RISE_M:
-            return replace(boundary, stop=stop, start=rest.start)
-    return boundary
+        if rest.start - rest.stop < min_length or rest.stop < boundary.stop or rest.start > next_stop:
+            continue
+        travel = trajectory.measure_travel(boundary.stop, max(rest.stop, boundary.stop + 1))
+        is_soon = rest.stop - boundary.stop <= max_delay and travel < MIN_RISE_M
+        if is_soon or trajectory.stays_above(boundary.stop, rest.start, MAX_REST_OFFSET_M):
+            extended = replace(extended, stop=extended.stop if was_extended else rest.stop, start=rest.start)
+            was_extended = True
+    return extended

@@ -65,6 +65,11 @@ class SmoothedTrajectory:
         """Whether the samples [start, stop) are within ``radius`` m of the first."""
         return self.measure_travel(start, stop) <= radius
 
+    def stays_above(self, start: int, stop: int, radius: float) -> bool:
+        """Whether the samples [start, stop) are within ``radius`` m of the first horizontally."""
+        horizontal = self.positions[start:stop, :2] - self.positions[min(start, len(self.positions) - 1), :2]
+        return float(np.linalg.norm(horizontal, axis=1).max(initial=0.0)) <= radius
+
     def find_active_range(self, first: int, last: int) -> tuple[int, int]:
         """Return the samples [start, stop) between the rests at the beginning and the end of [first, last)."""
         moving = np.flatnonzero((self.extent > REST_RADIUS_M) | self.rotating)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_bool_copy, read_only_copy
+from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_copy
 from metagui.arms.gripper import GripTracker
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
 from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
 from metagui.demonstrations.json_codec import object_from_dict
+from metagui.demonstrations.recording.take_columns import collect_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Arm, Scene, SceneObject
     from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import TeachingMethod
+    from metagui.demonstrations.recording.take_columns import TakeColumns
 
 MAX_STATE_SIZE = 1 << 20
 """Maximum length of a simulator's state that is read back."""
@@ -168,15 +170,14 @@ class TakeBuilder:
     def rows(self, start: int = 0) -> NDArray[np.void]:
         """Return the rows from ``start`` to the end, (N - start,)."""
         first, offset = divmod(start, _BLOCK_ROWS)
-        blocks = self._blocks[first:]
-        if not blocks:
-            return np.zeros(0, self._row_dtype)
+        blocks = self._blocks[first:] or [np.zeros(0, self._row_dtype)]
         joined = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return joined[offset : offset + self._count - start]
 
     def build(self, name: str = "") -> Demonstration:
         """Return the take. Raises RecordingError if it has no samples."""
-        return build_take(self.header, self.rows(), self.instructions, name)
+        samples = collect_columns(self._blocks, self._row_dtype, self._count)
+        return build_take(self.header, samples, self.instructions, name)
 
     def _make_row(self, tick: Tick) -> tuple[Any, ...]:
         """Return one sample in the order of ``TakeHeader.row_dtype``; assigning whole rows is the fastest in numpy."""
@@ -232,18 +233,16 @@ class InMemoryRecorder:
 
 
 def build_take(
-    header: TakeHeader, rows: NDArray[np.void], instructions: Sequence[Instruction], name: str = ""
+    header: TakeHeader, samples: TakeColumns, instructions: Sequence[Instruction], name: str = ""
 ) -> Demonstration:
-    """Return the take with the samples ``rows`` (N,). Raises RecordingError if there are none."""
-    if not len(rows):
+    """Return the take with the N ``samples``. Raises RecordingError if there are none."""
+    if not len(samples):
         raise RecordingError("Nothing was recorded: the take ended before its first sample. Record it again.")
-    columns = {key: read_only_copy(rows[key]) for key in rows.dtype.names or ()}
+    columns = samples.finish()
     timing = Timing(
-        lateness=columns["lateness"],
-        latency=columns["latency"],
-        retries=columns["retries"],
+        **{key: columns[key] for key in ("lateness", "latency", "retries")},
         rate_requested=header.rate_requested,
-        missed=int(rows["missed"][-1] - rows["missed"][0]),
+        missed=int(columns["missed"][-1] - columns["missed"][0]),
     )
     if header.teaching_method == "hand":
         columns |= _derive_hand_guiding_commands(columns["joint_positions"])
@@ -260,11 +259,11 @@ def build_take(
         tool_yaws=columns["tool_yaw"],
         object_positions=columns["anchor_positions"],
         object_yaws=columns["anchor_yaws"],
-        held=read_only_bool_copy(rows["held"]),
-        touched=read_only_bool_copy(rows["touched"]),
+        held=columns["held"],
+        touched=columns["touched"],
         command_requested=columns["asked"],
         command_sent=columns["sent"],
-        segments=split_by_instruction(rows["click"], instructions),
+        segments=split_by_instruction(columns["click"], instructions),
         timing=timing,
         health=ServoHealth(**{key: columns[key] for key in HEALTH_TYPES}) if header.measures_health else None,
         states=columns["state"] if header.state_size else None,

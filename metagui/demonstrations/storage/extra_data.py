@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metagui.demonstrations.health import HEALTH_TYPES
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError
@@ -30,8 +32,8 @@ _KNOWN_DATASETS = frozenset(
 _KNOWN_ATTRIBUTES = frozenset(
     {
         "format_version", "task", "arm", "notes", "led_by", "joint_names", "units", "anchors", "rate_asked",
-        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "tags", "trim", "faults",
-        "num_samples", "model_file",
+        "rate_reached", "missed_ticks", "success", "samples", "duration", "timing", "recut", "trim", "faults",
+        "digest", "num_samples", "model_file",
     }
 )  # fmt: skip
 
@@ -50,6 +52,18 @@ class ExtraData:
     """Attributes of the demonstration's group."""
     left_out: tuple[str, ...] = ()
     """Names of data that cannot be carried along: texts, links, and what is too large."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags that come with the take."""
+        found = self.attributes.get("tags", ())
+        return tuple(str(tag) for tag in found) if isinstance(found, np.ndarray) and found.ndim == 1 else ()
+
+    @property
+    def recorded(self) -> float | None:
+        """Time of the recording, s since 1970; None if it is not known."""
+        found = self.attributes.get("recorded")
+        return float(found) if isinstance(found, int | float | np.number) else None
 
     def trim(self, start: int, stop: int, samples: int) -> ExtraData:
         """Return the data with only the samples [start, stop) of arrays that have one entry per sample."""

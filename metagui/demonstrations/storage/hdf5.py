@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,30 +15,28 @@ import numpy as np
 from metagui.atomic_write import DeferredErrorFile, open_atomically, write_atomically
 from metagui.demonstrations.health import HEALTH_TYPES, find_faults
 from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
-from metagui.demonstrations.storage import robomimic_layout
+from metagui.demonstrations.storage import robomimic_layout, take_decoding
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
-from metagui.demonstrations.storage.take_decoding import SUCCESS_VALUES, decode_success, decode_take, decode_trim
+from metagui.demonstrations.storage.index.equal_takes import compute_digest
 from metagui.demonstrations.storage.validation import validate_demonstration
-from metagui.demonstrations.timing import TimingSummary, summarise_timing
+from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod
     from metagui.demonstrations.storage.checked_file import CheckedGroup
     from metagui.demonstrations.storage.extra_data import ExtraData
+    from metagui.demonstrations.timing import TimingSummary
 
-TAKE_FORMAT_VERSION = 1
-"""Format version of take files; increased when older versions of metagui can no longer read them."""
 STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
 """Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
 """Maximum size of a file that is changed, which happens in memory."""
-_MIN_COMPRESSED_BYTES = 4096
-_CHUNK_BYTES = 1 << 20
+_MIN_COMPRESSED_BYTES, _CHUNK_BYTES = 4096, 1 << 20
 _MOSTLY_CONSTANT = {"object_positions", "object_yaws", "held", "touched", "dones", "rewards", "retries"}
 """Data sets that gzip makes 10 to 100 times smaller. Measured motions become a quarter smaller, at 60 MB/s: saving a
 long take would last eight times as long as writing it."""
@@ -66,6 +65,11 @@ class TakeInfo:
     faults: str = ""
     """Faults that the arm's motors reported during the take; empty if there were none."""
     timing: TimingSummary | None = None
+    teaching_method: TeachingMethod = "clicks"
+    recorded: float = 0.0
+    """Time of the recording, s since 1970; of the last change of the file for takes that do not say."""
+    digest: str = ""
+    """Digest of the samples, by which equal takes are found; empty in files of version 0.1."""
     error: str = ""
     """Why the file cannot be read; empty if it can."""
 
@@ -79,17 +83,36 @@ class TakeInfo:
         return "; ".join([*problems, f"Faults of the motors: {self.faults}"] if self.faults else problems)
 
 
-def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> None:
-    """Write a take to a new file, atomically. Raises InvalidTakeError, FileExistsError, OSError."""
+def write_take(path: Path, demonstration: Demonstration, extra: ExtraData | None = None) -> TakeInfo:
+    """Write a take to a new file, atomically; return its listing. Raises InvalidTakeError, FileExistsError, OSError."""
     validate_demonstration(demonstration)
+    health = demonstration.health
+    info = TakeInfo(
+        task=demonstration.task,
+        name=path.stem,
+        path=path,
+        sample_count=len(demonstration),
+        duration=demonstration.duration,
+        arm=demonstration.arm,
+        success=demonstration.success,
+        notes=demonstration.notes,
+        trim=demonstration.trim,
+        faults=take_decoding.describe_faults(find_faults(health, demonstration.joint_names) if health else {}),
+        timing=summarise_timing(demonstration),
+        teaching_method=demonstration.teaching_method,
+        recorded=(extra and extra.recorded) or time.time(),
+        tags=extra.tags if extra is not None else (),
+        digest=compute_digest(demonstration),
+    )
     with open_atomically(path) as temporary:
-        _write_file(temporary, demonstration, extra)
+        _write_file(temporary, demonstration, info, extra)
+    return info
 
 
 def read_take(path: Path, task: str | None = None) -> Demonstration:
     """Read a take; ``task`` is its task's name for messages. Raises CorruptFileError, NewerFormatError."""
     with open_take(path, task) as file:
-        return decode_take(file.open_group("data/demo_0"), file, path.stem)
+        return take_decoding.decode_take(file.open_group("data/demo_0"), file, path.stem)
 
 
 def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
@@ -105,12 +128,15 @@ def read_take_info(path: Path, task: str, read_only: bool = False) -> TakeInfo:
                 sample_count=samples,
                 duration=file.read_number("duration"),
                 arm=file.read_text("arm"),
-                success=decode_success(file),
+                success=take_decoding.decode_success(file),
                 notes=file.read_text("notes"),
                 tags=file.read_texts("tags") if file.has_attribute("tags") else (),
-                trim=decode_trim(file, samples),
-                faults=_read_faults(file),
-                timing=_read_timing(file),
+                trim=take_decoding.decode_trim(file, samples),
+                faults=take_decoding.decode_faults(file),
+                timing=take_decoding.decode_timing(file),
+                teaching_method=take_decoding.decode_teaching_method(file),
+                recorded=take_decoding.decode_recorded(file, path.stat().st_mtime),
+                digest=file.read_text("digest") if file.has_attribute("digest") else "",
             )
     except (CorruptFileError, NewerFormatError) as error:
         return TakeInfo(task, path.stem, path, read_only, error=str(error))
@@ -123,17 +149,23 @@ def update_take(path: Path, **changes: Any) -> None:
     Raises CorruptFileError, NewerFormatError, OSError.
     """
     with open_take(path):
-        if path.stat().st_size > MAX_EDITED_FILE_BYTES:
+        status = path.stat()
+        if status.st_size > MAX_EDITED_FILE_BYTES:
             raise ContentError(f"it is larger than {MAX_EDITED_FILE_BYTES >> 20} MiB")
-        image = _edit_image(path.read_bytes(), changes)
+        image = _edit_image(path.read_bytes(), changes, status.st_mtime)
     write_atomically(path, image, replace=True)
 
 
-def _edit_image(image: bytes, changes: dict[str, Any]) -> bytes:
-    """Return the bytes of a take's file with changed attributes and segments; all else stays, also unknown data."""
+def _edit_image(image: bytes, changes: dict[str, Any], modified: float) -> bytes:
+    """Return the bytes of a take's file with changed attributes and segments; all else stays, also unknown data.
+
+    ``modified`` is the time of the last change, which an older take keeps as that of its recording.
+    """
     with h5py.File(io.BytesIO(image), "r+") as file:
+        if "recorded" not in file.attrs:
+            file.attrs["recorded"] = modified
         if "success" in changes:
-            file.attrs["success"] = SUCCESS_VALUES[changes["success"]]
+            file.attrs["success"] = take_decoding.SUCCESS_VALUES[changes["success"]]
         if "notes" in changes:
             file.attrs["notes"] = changes["notes"]
         if "tags" in changes:
@@ -163,7 +195,7 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
                 raise CorruptFileError(
                     f"{label} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
                 )
-            check_format_version(file, label)
+            take_decoding.check_format_version(file, label)
             yield file
     except (ContentError, *READ_ERRORS) as error:
         reason = error if isinstance(error, ContentError) else "its structure is damaged"
@@ -172,34 +204,21 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
         ) from error
 
 
-def check_format_version(attributes: CheckedGroup, label: str) -> None:
-    """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
-    version = attributes.read_integer("format_version")
-    if version > TAKE_FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{label} was written by a newer metagui (format {version}; this version reads up to "
-            f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
-        )
-
-
-def _write_file(path: Path, demonstration: Demonstration, extra: ExtraData | None) -> None:
+def _write_file(path: Path, demonstration: Demonstration, info: TakeInfo, extra: ExtraData | None) -> None:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
             write_attributes(file, demonstration)
+            file.attrs["digest"], file.attrs["recorded"] = info.digest, info.recorded
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
-            data.attrs["env_args"] = make_environment(demonstration)
+            environment = {"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}}
+            data.attrs["env_args"] = json.dumps(environment)
             demo = data.create_group("demo_0")
             write_demo(demo, demonstration)
             if extra is not None:
                 write_extra_data(demo, file.attrs, extra)
         target.raise_deferred()
-
-
-def make_environment(demonstration: Demonstration) -> str:
-    """Return the attribute ``env_args`` for robomimic, JSON."""
-    return json.dumps({"env_name": demonstration.arm, "type": _ROBOMIMIC_GYM_TYPE, "env_kwargs": {}})
 
 
 def get_file_image(file: Any) -> bytes:
@@ -211,7 +230,7 @@ def get_file_image(file: Any) -> bytes:
 def write_attributes(file: Any, demonstration: Demonstration) -> None:
     """Write the attributes of a take's file."""
     timing = summarise_timing(demonstration)
-    file.attrs["format_version"] = TAKE_FORMAT_VERSION
+    file.attrs["format_version"] = take_decoding.TAKE_FORMAT_VERSION
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
     file.attrs["joint_names"] = list(demonstration.joint_names)
@@ -219,7 +238,7 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
     file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
     file.attrs["missed_ticks"] = timing.missed
-    file.attrs["success"] = SUCCESS_VALUES[demonstration.success]
+    file.attrs["success"] = take_decoding.SUCCESS_VALUES[demonstration.success]
     file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
@@ -234,9 +253,9 @@ def write_demo(demo: Any, demonstration: Demonstration) -> None:
     demo.attrs["num_samples"] = len(demonstration)
     if demonstration.model_xml is not None:
         demo.attrs["model_file"] = demonstration.model_xml
-    for key, values in robomimic_layout.encode_observations(demonstration).items():
-        _write_dataset(demo, f"obs/{key}", values)
-        _write_dataset(demo, f"next_obs/{key}", robomimic_layout.shift_to_next(values))
+    for key, (current, following) in robomimic_layout.encode_observations(demonstration).items():
+        _write_dataset(demo, f"obs/{key}", current)
+        _write_dataset(demo, f"next_obs/{key}", following)
     demo["obs/ee_quaternion"].attrs["order"] = "x y z w"
     _write_dataset(demo, "actions", robomimic_layout.encode_actions(demonstration))
     scale, offset = robomimic_layout.compute_action_scaling(demonstration.joint_names)
@@ -279,21 +298,3 @@ def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
     file.attrs.pop("trim", None)
     if trim is not None:
         file.attrs["trim"] = np.array(trim, dtype=np.int64)
-
-
-def _read_faults(file: CheckedGroup) -> str:
-    """Return the faults as a text, such as ``overload of gripper``; an attribute that is no such list is left out."""
-    if not file.has_attribute("faults"):
-        return ""
-    try:
-        found = json.loads(file.read_text("faults"))
-        return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in found.items())
-    except (TypeError, ValueError, AttributeError, RecursionError):
-        return ""
-
-
-def _read_timing(file: CheckedGroup) -> TimingSummary:
-    try:
-        return TimingSummary.from_dict(json.loads(file.read_text("timing")))
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ContentError("its attribute 'timing' is damaged") from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import tempfile
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from metagui import atomic_write
 from metagui.demonstrations.storage import folder_scan, hdf5, task_names
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.storage.hdf5 import TakeInfo
 
+PlacedT = TypeVar("PlacedT")
 DATA_FOLDER = ".metagui"
 """Name of the folder in a library with files that are not takes."""
 _LOCK_FILE = "lock"
@@ -44,6 +47,19 @@ class Library(LibraryReader):
         self._lock = threading.Lock()
         folder_scan.delete_stale_files(root)
 
+    def find_write_problem(self) -> str:
+        """Return why the library cannot be changed and what to do; empty if it can."""
+        try:
+            (self.root / DATA_FOLDER).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root / DATA_FOLDER):
+                return ""
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            return (
+                f"{self.root} is read-only ({reason}). Its takes can be seen, compared and run, but nothing can be "
+                "recorded or changed. Open another library, or make this one writable."
+            )
+
     def create_task(self, task: str) -> None:
         """Create an empty task unless it exists. Raises InvalidNameError, NameCollisionError, StorageError."""
         with self._changing():
@@ -58,13 +74,20 @@ class Library(LibraryReader):
         validate_demonstration(demonstration)
         task = task_names.normalise_task_name(demonstration.task)
         with self._changing():
-            name = self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task), extra))
-        return self.get_take_info(task, name)
+            return self._place(task, lambda path: hdf5.write_take(path, replace(demonstration, task=task), extra))
 
-    def remove_take(self, task: str, take: str) -> TrashEntry:
-        """Move a take to the trash. Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError."""
+    def remove_take(self, task: str, take: str, drop_empty: bool = False) -> TrashEntry:
+        """Move a take to the trash; with ``drop_empty``, delete the folder that it was in if nothing is left in it.
+
+        Raises UnknownTaskError, UnknownTakeError, ReadOnlyError, StorageError.
+        """
         with self._changing():
-            return TrashEntry(task, take, self._trash.move_file(self._find_writable_take(task, take)))
+            path = self._find_writable_take(task, take)
+            entry = TrashEntry(task, take, self._trash.move_file(path))
+            if drop_empty:
+                with contextlib.suppress(OSError):
+                    path.parent.rmdir()
+            return entry
 
     def remove_task(self, task: str) -> TrashEntry:
         """Move a whole task to the trash. Raises UnknownTaskError, ReadOnlyError, StorageError."""
@@ -111,7 +134,7 @@ class Library(LibraryReader):
         with self._changing():
             path = self._find_writable_take(task, take)
             if new_name is None:
-                name = self._place(new_task, lambda target: _rename_exclusively(path, target))
+                name = self._place(new_task, lambda target: _rename_exclusively(path, target)).stem
             else:
                 name = new_name
                 self._give_name(path, new_task, name)
@@ -127,7 +150,7 @@ class Library(LibraryReader):
         path, target_task = self.get_take_info(task, take).path, new_task or task
         with self._changing():
             content = path.read_bytes()
-            name = self._place(target_task, lambda target: atomic_write.write_atomically(target, content))
+            name = self._place(target_task, lambda target: _write_copy(target, content)).stem
         return self.get_take_info(target_task, name)
 
     def set_trim(self, task: str, take: str, trim: tuple[int, int] | None) -> TakeInfo:
@@ -206,8 +229,8 @@ class Library(LibraryReader):
             atomic_write.flush_to_disk(self.root)
         return folder
 
-    def _place(self, task: str, write: Callable[[Path], None]) -> str:
-        """Let ``write`` create the file of the next take of a task; return the take's name.
+    def _place(self, task: str, write: Callable[[Path], PlacedT]) -> PlacedT:
+        """Let ``write`` create the file of the next take of a task; return what it returns.
 
         ``write`` raises FileExistsError if a program that ignores the lock has taken the number meanwhile.
         """
@@ -215,8 +238,7 @@ class Library(LibraryReader):
         for number in itertools.count(self._find_highest_number(task) + 1):
             path = folder / f"{number:03}{folder_scan.TAKE_SUFFIX}"
             with contextlib.suppress(FileExistsError):
-                write(path)
-                return path.stem
+                return write(path)
         raise AssertionError("unreachable")
 
     def _give_name(self, path: Path, task: str, name: str) -> None:
@@ -236,8 +258,14 @@ class Library(LibraryReader):
         return max((int(stem) for stem in stems if stem.isdecimal()), default=0)
 
 
-def _rename_exclusively(path: Path, target: Path) -> None:
-    """Rename a file under the lock of the library. Raises FileExistsError."""
+def _rename_exclusively(path: Path, target: Path) -> Path:
+    """Rename a file under the lock of the library; return where it is. Raises FileExistsError."""
     if target.exists():
         raise FileExistsError(str(target))
-    path.rename(target)
+    return path.rename(target)
+
+
+def _write_copy(target: Path, content: bytes) -> Path:
+    """Write a new file; return where it is. Raises FileExistsError."""
+    atomic_write.write_atomically(target, content)
+    return target

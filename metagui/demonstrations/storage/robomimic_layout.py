@@ -5,7 +5,7 @@ Observations are float32, as data loaders expect; times, states, commands and se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,18 +36,29 @@ COMMAND_FIELDS = {"command_asked": "command_requested", "command_sent": "command
 """Field of a Demonstration by the name of its float64 data set."""
 
 
-def encode_observations(demonstration: Demonstration) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays of ``obs``, each (N, ...) float32."""
-    out = {key: _to_float32(getattr(demonstration, name)) for key, name in OBSERVATION_FIELDS.items()}
-    out["gripper"] = _to_float32(demonstration.joint_positions[:, -1:])
-    out["ee_yaw"] = _to_float32(demonstration.tool_yaws[:, None])
-    out["ee_quaternion"] = _to_float32(compute_tool_quaternions(demonstration.joint_positions, demonstration.tool_yaws))
-    return out
+class Observations(NamedTuple):
+    """Two views of one array of N + 1 rows, of which the last two are equal."""
+
+    current: NDArray[np.float32]
+    """(N, ...) array of ``obs``."""
+    following: NDArray[np.float32]
+    """(N, ...) array of ``next_obs``: each sample's successor, and the last one again."""
 
 
-def shift_to_next(array: NDArray[Any]) -> NDArray[Any]:
-    """Return the ``next_obs`` array (N, ...) of an ``obs`` array: each sample's successor, and the last one again."""
-    return np.concatenate([array[1:], array[-1:]])
+def encode_observations(demonstration: Demonstration) -> dict[str, Observations]:
+    """Return the arrays of ``obs`` and ``next_obs`` by their key."""
+    out = {key: with_following(getattr(demonstration, name)) for key, name in OBSERVATION_FIELDS.items()}
+    out["gripper"] = with_following(demonstration.joint_positions[:, -1:])
+    out["ee_yaw"] = with_following(demonstration.tool_yaws[:, None])
+    quaternions = compute_tool_quaternions(demonstration.joint_positions, demonstration.tool_yaws)
+    return out | {"ee_quaternion": with_following(quaternions)}
+
+
+def with_following(array: NDArray[Any]) -> Observations:
+    """Return an array (N, ...) as observations."""
+    extended = np.empty((len(array) + 1, *array.shape[1:]), np.float32)
+    extended[:-1], extended[-1:] = array, array[-1:]
+    return Observations(extended[:-1], extended[1:])
 
 
 def decode_observations(stored_observations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

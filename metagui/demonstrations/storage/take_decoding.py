@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from metagui.arms.arm import make_read_only_floats
@@ -9,18 +10,35 @@ from metagui.demonstrations.demonstration import Demonstration, Segment, Teachin
 from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
 from metagui.demonstrations.json_codec import instruction_from_dict, object_from_dict
 from metagui.demonstrations.storage import robomimic_layout
-from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError
+from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError, NewerFormatError
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range
+from metagui.demonstrations.timing import TimingSummary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from metagui.arms.arm import SceneObject
     from metagui.demonstrations.storage.checked_file import CheckedGroup
 
+TAKE_FORMAT_VERSION = 1
+"""Format version of take files; increased when older versions of metagui can no longer read them."""
 SUCCESS_VALUES = {True: "yes", False: "no", None: "not said"}
 """Value of the attribute ``success`` by the field of a Demonstration."""
 _TIMING_FIELDS = ("lateness", "latency", "retries")
 _MAX_JOINTS = 64
+_MAX_TIME = 1e11
+"""Later times, in the year 5138, are no dates, s since 1970."""
 _MAX_OBJECTS = 1000
+
+
+def check_format_version(attributes: CheckedGroup, label: str) -> None:
+    """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
+    version = attributes.read_integer("format_version")
+    if version > TAKE_FORMAT_VERSION:
+        raise NewerFormatError(
+            f"{label} was written by a newer metagui (format {version}; this version reads up to "
+            f"{TAKE_FORMAT_VERSION}). It is left as it is; update metagui to open it."
+        )
 
 
 def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demonstration:
@@ -50,7 +68,7 @@ def decode_take(demo: CheckedGroup, attributes: CheckedGroup, name: str) -> Demo
         notes=attributes.read_text("notes"),
         manually_segmented=attributes.has_attribute("recut") and bool(attributes.read_number("recut")),
         trim=decode_trim(attributes, samples),
-        teaching_method=_decode_teaching_method(attributes),
+        teaching_method=decode_teaching_method(attributes),
         **arrays,
     )
     try:
@@ -103,6 +121,27 @@ def decode_trim(attributes: CheckedGroup, samples: int) -> tuple[int, int] | Non
     return start, stop
 
 
+def decode_faults(attributes: CheckedGroup) -> str:
+    """Return the faults as a text; an attribute that does not list any is left out."""
+    try:
+        return describe_faults(json.loads(attributes.read_text("faults"))) if attributes.has_attribute("faults") else ""
+    except (TypeError, ValueError, AttributeError, RecursionError):
+        return ""
+
+
+def describe_faults(faults: Mapping[str, Sequence[str]]) -> str:
+    """Return faults and the joints that have them as a text, such as ``overload of gripper``."""
+    return ", ".join(f"{fault} of {' and '.join(map(str, names))}" for fault, names in faults.items())
+
+
+def decode_timing(attributes: CheckedGroup) -> TimingSummary:
+    """Return the summary of a take's timing. Raises ContentError."""
+    try:
+        return TimingSummary.from_dict(json.loads(attributes.read_text("timing")))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ContentError("its attribute 'timing' is damaged") from error
+
+
 def _decode_objects(attributes: CheckedGroup) -> tuple[SceneObject, ...]:
     try:
         return tuple(object_from_dict(values) for values in attributes.read_json("anchors"))
@@ -121,7 +160,13 @@ def _decode_segments(demo: CheckedGroup) -> tuple[Segment, ...]:
         raise ContentError("the instructions of its segments are damaged") from error
 
 
-def _decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
+def decode_teaching_method(attributes: CheckedGroup) -> TeachingMethod:
     """Return the teaching method; 'clicks' for older files without one, and for unknown methods of newer versions."""
     found: Any = attributes.read_text("led_by") if attributes.has_attribute("led_by") else None
     return found if found in get_args(TeachingMethod) else "clicks"
+
+
+def decode_recorded(attributes: CheckedGroup, modified: float) -> float:
+    """Return the time of the recording, s since 1970; ``modified``, that of the file, for takes that do not say."""
+    found = attributes.read_number("recorded") if attributes.has_attribute("recorded") else modified
+    return found if 0.0 < found < _MAX_TIME else modified

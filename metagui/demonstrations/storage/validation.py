@@ -1,4 +1,4 @@
-"""Checks of a demonstration: whether it is consistent, whether its numbers are finite, whether it is stored already."""
+"""Checks of a demonstration: whether it is consistent, and whether its numbers are finite."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.demonstrations.health import HEALTH_TYPES
-from metagui.demonstrations.storage.errors import InvalidTakeError, LibraryError
+from metagui.demonstrations.storage.errors import InvalidTakeError
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
-    from metagui.demonstrations.storage.hdf5 import TakeInfo
-    from metagui.demonstrations.storage.library import Library
 
 
 def validate_demonstration(demonstration: Demonstration) -> None:
@@ -83,24 +81,3 @@ def _validate_shapes(demonstration: Demonstration) -> None:
         raise InvalidTakeError(
             f"The take's states have shape {demonstration.states.shape}; one row per sample is expected."
         )
-
-
-def find_equal_take(library: Library, demonstration: Demonstration, task: str | None = None) -> TakeInfo | None:
-    """Return the stored take with the same samples, in any task or in ``task``; None if there is none.
-
-    Names, notes and segments may differ.
-    """
-    tasks = library.list_tasks()
-    for name in tasks if task is None else [task] if task in tasks else []:
-        for info in library.list_takes(name):
-            if info.sample_count == len(demonstration) and info.duration == demonstration.duration:
-                try:
-                    stored = library.load_take(name, info.name)
-                except LibraryError:
-                    continue
-                if all(
-                    np.array_equal(getattr(stored, field), getattr(demonstration, field), equal_nan=True)
-                    for field in ("time", "command_requested", "command_sent")
-                ):
-                    return info
-    return None

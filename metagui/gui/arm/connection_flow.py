@@ -70,6 +70,14 @@ class ConnectionFlow(QObject):
         if message:
             self._messages.post(message)
 
+    def begin_pose_check(self) -> None:
+        """Keep the arm for the check of its pose: nothing else moves it meanwhile."""
+        self.activity_changed.emit(ArmActivity.CHECKING_POSE)
+
+    def end_pose_check(self) -> None:
+        """Let the arm be used again after the check of its pose."""
+        self.activity_changed.emit(ArmActivity.READY)
+
     def disconnect_arm(self) -> None:
         """Hold and disconnect the arm."""
         self._connection.disconnect_arm()

@@ -20,6 +20,8 @@ def _connected(snapshot: AppSnapshot) -> str | None:
         return "The arm is being connected."
     if snapshot.state is ArmActivity.CALIBRATING:
         return "The arm is being calibrated."
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
 
 
@@ -42,6 +44,8 @@ def _not_running(snapshot: AppSnapshot) -> str | None:
 
 
 def _not_calibrating(snapshot: AppSnapshot) -> str | None:
+    if snapshot.state is ArmActivity.CHECKING_POSE:
+        return "Close the check of the pose first."
     return "Finish the calibration or cancel it first." if snapshot.state is ArmActivity.CALIBRATING else None
 
 
@@ -71,10 +75,20 @@ def _on_port(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.on_port else "Choose an arm on a port first; the simulated one needs no calibration."
 
 
+def _real_arm_connected(snapshot: AppSnapshot) -> str | None:
+    if snapshot.simulated:
+        return "Connect an arm on a port first; the simulated one has exact zeros."
+    return None if snapshot.named_arm else "Name the arm first, so that its zeros can be stored."
+
+
 def _not_learning(snapshot: AppSnapshot) -> str | None:
-    if snapshot.learning in (LearningActivity.ADAPTING, LearningActivity.TRAINING):
+    if snapshot.learning not in (LearningActivity.IDLE, LearningActivity.COMPARING):
         return f"{snapshot.learning.value} is still running; stop it first."
     return None
+
+
+def _not_comparing(snapshot: AppSnapshot) -> str | None:
+    return "Takes are being compared; wait a moment." if snapshot.learning is LearningActivity.COMPARING else None
 
 
 def _task_selected(snapshot: AppSnapshot) -> str | None:
@@ -83,6 +97,28 @@ def _task_selected(snapshot: AppSnapshot) -> str | None:
 
 def _take_selected(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.take else "Choose a take in the list first."
+
+
+def _no_real_arm(snapshot: AppSnapshot) -> str | None:
+    if snapshot.simulated or snapshot.state in (ArmActivity.NO_ARM, ArmActivity.ERROR):
+        return None
+    return "Disconnect the arm first; another library begins without it."
+
+
+def _writable(snapshot: AppSnapshot) -> str | None:
+    return "This library is read-only; open another one, or make it writable." if snapshot.read_only else None
+
+
+def _takes_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.takes else "Choose takes in the list first."
+
+
+def _tasks_selected(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.selected.tasks else "Choose a task in the list first."
+
+
+def _something_selected(snapshot: AppSnapshot) -> str | None:
+    return None if len(snapshot.selected) else "Choose takes or tasks in the list first."
 
 
 def _has_takes(snapshot: AppSnapshot) -> str | None:
@@ -135,35 +171,42 @@ _IDLE_ARM = (_connected, _not_recording, _not_running)
 CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
+    "check_pose": (*_IDLE_ARM, _chosen_arm_connected, _real_arm_connected, _torque_on),
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
-    "record": (*_TEACHABLE, _chosen_arm_or_recording),
+    "record": (_writable, *_TEACHABLE, _chosen_arm_or_recording),
     "again": (_connected, _not_running, _chosen_arm_connected, _just_saved),
     "discard": (_not_recording, _just_saved),
-    "adapt": (_task_selected, _has_takes, _prior_ready, _not_learning),
+    "adapt": (_writable, _task_selected, _has_takes, _prior_ready, _not_learning),
     "run": (*_IDLE_ARM, _chosen_arm_connected, _task_selected, _has_policy, _torque_on),
+    "measure": (_task_selected, _has_policy, _not_learning, _not_comparing),
     "replay_arm": (*_IDLE_ARM, _chosen_arm_connected, _take_selected, _torque_on),
     "randomise": (*_IDLE_ARM, _simulated_scene),
     "mark": (_placeable, *_IDLE_ARM),
     "motion": (*_TEACHABLE, _teaching_by_clicks),
     "limp": (*_TEACHABLE, _hand_guiding_or_not_recording),
-    "undo": (_not_recording, _can_undo),
-    "redo": (_not_recording, _can_redo),
-    "rename": (_not_recording, _task_selected, _not_learning),
-    "delete": (_not_recording, _task_selected, _not_learning),
-    "duplicate": (_not_recording, _take_selected),
-    "success": (_not_recording, _take_selected),
-    "failure": (_not_recording, _take_selected),
+    "undo": (_not_recording, _writable, _can_undo),
+    "redo": (_not_recording, _writable, _can_redo),
+    "rename": (_not_recording, _writable, _task_selected, _not_learning),
+    "delete": (_not_recording, _writable, _something_selected, _not_learning),
+    "duplicate": (_not_recording, _writable, _something_selected),
+    "move": (_not_recording, _writable, _takes_selected, _not_learning),
+    "split": (_not_recording, _writable, _takes_selected, _not_learning),
+    "merge": (_not_recording, _writable, _tasks_selected, _not_learning),
+    "details": (_not_recording, _writable, _something_selected),
+    "success": (_not_recording, _writable, _takes_selected),
+    "failure": (_not_recording, _writable, _takes_selected),
     "replay": (_take_selected,),
     "live": (_take_selected,),
-    "trim_start": (_not_recording, _take_selected),
-    "trim_end": (_not_recording, _take_selected),
-    "trim_motion": (_not_recording, _take_selected),
-    "cut_pauses": (_not_recording, _take_selected, _not_learning),
-    "untrim": (_not_recording, _take_selected),
-    "train": (_encoder_ready, _enough_tasks, _not_learning),
+    "trim_start": (_not_recording, _writable, _take_selected),
+    "trim_end": (_not_recording, _writable, _take_selected),
+    "trim_motion": (_not_recording, _writable, _take_selected),
+    "cut_pauses": (_not_recording, _writable, _take_selected, _not_learning),
+    "untrim": (_not_recording, _writable, _take_selected),
+    "train": (_writable, _encoder_ready, _enough_tasks, _not_learning),
     "shipped_encoder": (_own_encoder, _not_learning),
-    "import": (_not_recording, _not_running),
+    "open_library": (_not_recording, _not_running, _not_calibrating, _no_real_arm, _not_learning),
+    "import": (_writable, _not_recording, _not_running),
     "export": (_not_recording, _not_running),
     "compare": (_encoder_ready, _enough_tasks, _not_learning),
     "stop_learning": (_is_learning,),

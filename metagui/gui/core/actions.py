@@ -39,6 +39,12 @@ class ActionInfo:
 ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("connect", "Connect", "connect", "Connect the selected arm, or disconnect it."),
     ActionInfo("calibrate", "Calibrate the arm", "arm", "Measure the range of motion of each joint."),
+    ActionInfo(
+        "check_pose",
+        "Check the pose",
+        "view",
+        "Compare the arm with its model in three poses, and correct the zeros of its joints.",
+    ),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo(
@@ -56,13 +62,24 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "adapt", "Adapt", "adapt", "Learn the selected task from its takes.", "Ctrl+Return", colour_name="on_accent"
     ),
     ActionInfo("run", "Run", "run", "Run the selected task in a new scene.", "Ctrl+E"),
+    ActionInfo(
+        "measure",
+        "Measure success",
+        "success",
+        "Run the selected task in fresh simulated scenes, and count how often it does what its takes show.",
+        "Ctrl+Shift+E",
+    ),
     ActionInfo("stop", "Stop", "stop", "Stop everything and hold the arm.", "Esc", colour_name="on_danger"),
     ActionInfo("undo", "Undo", "undo", "Undo the last change of the recordings.", "Ctrl+Z"),
     ActionInfo("redo", "Redo", "redo", "Repeat the change that was undone.", "Ctrl+Shift+Z"),
     ActionInfo("new_task", "New task", "plus", "Record the next take as a new task.", "Ctrl+N"),
     ActionInfo("rename", "Rename", "rename", "Rename the selected task.", "F2"),
     ActionInfo("delete", "Delete", "delete", "Move the selection to the trash; undo restores it.", "Del"),
-    ActionInfo("duplicate", "Duplicate", "plus", "Copy the selected take; an example can be changed in its copy."),
+    ActionInfo("duplicate", "Duplicate", "plus", "Copy the selection; an example can be changed in its copy."),
+    ActionInfo("move", "Move to …", "goto", "Move the selection to another task.", "Ctrl+M"),
+    ActionInfo("split", "Split off …", "split", "Make a task of its own of the selection.", "Ctrl+Shift+M"),
+    ActionInfo("merge", "Merge into …", "merge", "Move all takes of the selection to another task."),
+    ActionInfo("details", "Tags and notes …", "tag", "Edit tags and notes of the selection.", "Ctrl+T"),
     ActionInfo("success", "Mark as success", "success", "Mark that this take succeeded."),
     ActionInfo("failure", "Mark as failure", "failure", "Mark that this take failed."),
     ActionInfo("replay", "Replay in the view", "view", "Replay the selected take in the 3-D view.", "Ctrl+P"),
@@ -76,6 +93,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("replay_arm", "Replay on the arm", "run", "Repeat the selected take with the arm, slowly at first."),
     ActionInfo("search", "Search", "search", "Find a task by its name.", "Ctrl+F"),
     ActionInfo("folder", "Open folder", "folder", "Open the folder of the recordings."),
+    ActionInfo("open_library", "Open library …", "folder", "Open another folder of recordings.", "Ctrl+O"),
     ActionInfo("import", "Import …", "import", "Add the takes of a file or data set of another program."),
     ActionInfo("export", "Export …", "export", "Write takes for another program."),
     ActionInfo("train", "Train the encoder", "compare", "Train the similarity encoder on your tasks."),
@@ -116,6 +134,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
     ActionInfo("system", "As the desktop", "view", "Follow the colours of the desktop.", checkable=True),
+    ActionInfo("preferences", "Preferences …", "settings", "Choose library, colours, countdowns, sounds.", "Ctrl+,"),
     ActionInfo("keys", "Keys", "keys", "Show all shortcuts.", "F1"),
     ActionInfo("about", "About metagui", "info", "Show the version, and where recordings and log are."),
     ActionInfo("copy_details", "Copy details", "info", "Copy the version and the end of the log, for a report."),
@@ -128,7 +147,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Checkable entries of the menu; a tick replaces their icon."""
-ALWAYS_ENABLED = ("stop", "search", "folder", "keys", "view", "about", "copy_details", "quit")
+ALWAYS_ENABLED = ("stop", "search", "folder", "preferences", "keys", "view", "about", "copy_details", "quit")
 
 
 class Actions(QObject):
@@ -215,6 +234,8 @@ def connect_text(snapshot: AppSnapshot) -> str:
 
 def describe_selection(snapshot: AppSnapshot) -> str:
     """Return words for the selected take or task."""
+    if len(snapshot.selected) > 1:
+        return snapshot.selected.describe()
     if snapshot.task is None:
         return "the selection"
     return f"take {snapshot.take} of “{snapshot.task}”" if snapshot.take else f"“{snapshot.task}”"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
+from metagui.gui.core.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,7 @@ class ArmActivity(Enum):
     NO_ARM = "No arm"
     CALIBRATING = "Calibrating"
     CONNECTING = "Connecting"
+    CHECKING_POSE = "Checking the pose"
     READY = "Ready"
     COUNTDOWN = "Starting"
     RECORDING = "Recording"
@@ -36,6 +38,7 @@ class LearningActivity(Enum):
     ADAPTING = "Adapting"
     COMPARING = "Comparing takes"
     TRAINING = "Training"
+    MEASURING = "Measuring success"
 
 
 class IllegalTransitionError(Exception):
@@ -52,11 +55,15 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
         {
             ArmActivity.NO_ARM,
             ArmActivity.CONNECTING,
+            ArmActivity.CHECKING_POSE,
             ArmActivity.COUNTDOWN,
             ArmActivity.RECORDING,
             ArmActivity.RUNNING,
             ArmActivity.ERROR,
         }
+    ),
+    ArmActivity.CHECKING_POSE: frozenset(
+        {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
     ),
     ArmActivity.COUNTDOWN: frozenset(
         {ArmActivity.READY, ArmActivity.RECORDING, ArmActivity.RUNNING, ArmActivity.ERROR}
@@ -69,11 +76,17 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
 
 LEARNING_TRANSITIONS: dict[LearningActivity, frozenset[LearningActivity]] = {
     LearningActivity.IDLE: frozenset(
-        {LearningActivity.ADAPTING, LearningActivity.COMPARING, LearningActivity.TRAINING}
+        {
+            LearningActivity.ADAPTING,
+            LearningActivity.COMPARING,
+            LearningActivity.TRAINING,
+            LearningActivity.MEASURING,
+        }
     ),
     LearningActivity.ADAPTING: frozenset({LearningActivity.IDLE}),
     LearningActivity.COMPARING: frozenset({LearningActivity.IDLE}),
     LearningActivity.TRAINING: frozenset({LearningActivity.IDLE}),
+    LearningActivity.MEASURING: frozenset({LearningActivity.IDLE}),
 }
 """Legal successors of each activity of the learner."""
 
@@ -107,6 +120,10 @@ class AppSnapshot:
     """Number of takes of the selected task that can be learnt from."""
     take: str | None = None
     """Name of the selected take."""
+    selected: Selection = field(default_factory=Selection)
+    """All selected tasks and takes."""
+    read_only: bool = False
+    """True if the library cannot be changed."""
     task_count: int = 0
     has_policy: bool = False
     """True if the selected task has been adapted."""
@@ -134,6 +151,8 @@ class AppSnapshot:
     """True if the arm has no camera, so that the positions of objects have to be marked."""
     on_port: bool = False
     """True if the selected arm is on a port."""
+    named_arm: bool = False
+    """True if the connected arm is a real one that has a name."""
     same_arm: bool = True
     """True if the selected arm is the connected one."""
     reconnecting: bool = False
@@ -188,10 +207,14 @@ class AppState(QObject):
         self.changed.emit(self.snapshot)
         self.refresh()
 
-    def select(self, task: str | None, take: str | None) -> None:
-        """Select a task, and one of its takes or none."""
-        if (task, take) != (self.snapshot.task, self.snapshot.take):
-            self._update(replace(self.snapshot, task=task, take=take))
+    def select(self, task: str | None, take: str | None, selected: Selection | None = None) -> None:
+        """Select a task, and one of its takes or none; with ``selected``, others with it."""
+        alone = Selection(takes=(TakeKey(task, take),)) if task and take else Selection((task,) if task else ())
+        found = replace(self.snapshot, task=task, take=take, selected=selected or alone)
+        is_shown_already = (task, take) == (self.snapshot.task, self.snapshot.take)
+        if found != self.snapshot:
+            self._update(found)
+        if not is_shown_already:
             self.selection_changed.emit()
 
     def report_take_loaded(self, key: TakeKey) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QPushButton, QWidg
 from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.so101.calibration import CalibrationError
 from metagui.demonstrations.formats.exchange import ImportReport, MissingAnswerError
-from metagui.demonstrations.formats.registry import import_takes
+from metagui.demonstrations.formats.registry import describe_import, import_takes
 from metagui.gui.exchange.answer_form import AnswerForm
 from metagui.gui.exchange.exchange_dialog import ExchangeDialog, make_row
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from PySide6.QtGui import QAction
 
+    from metagui.demonstrations.curation.changes import Change
     from metagui.demonstrations.formats.exchange import ExchangeProgress, ImportOptions
     from metagui.demonstrations.storage.library import Library
 
@@ -33,7 +34,7 @@ class ImportDialog(ExchangeDialog):
         super().__init__("Import takes", "Import", stop_action, parent)
         self._library = library
         self._waiting: list[Path] = []
-        self._total = ImportReport()
+        self._source, self._added = "", ImportReport()
         self.path_field, self.task_field = QLineEdit(), QLineEdit()
         self.path_field.setPlaceholderText("A file of metagui, robomimic or Isaac Lab, or a LeRobot folder")
         self.task_field.setPlaceholderText("As the file says")
@@ -82,7 +83,13 @@ class ImportDialog(ExchangeDialog):
 
     def _make_steps(self, path: Path, options: ImportOptions) -> Generator[ExchangeProgress, None, ImportReport]:
         """Import in the job's thread. Raises LibraryError."""
-        return (yield from import_takes(path, self._library, options))
+        self._source, self._added = path.name, ImportReport()
+        return (yield from import_takes(path, self._library, options, self._added))
+
+    def take_change(self) -> tuple[str, Change] | None:
+        """Return the last import, also one that was cancelled or failed, as a step to undo; once, None if empty."""
+        report, self._added = self._added, ImportReport()
+        return describe_import(self._source, report) if report.added else None
 
     def handle_failure(self, error: Exception) -> None:
         """Ask what the file does not say, or show why it cannot be imported."""
@@ -92,6 +99,7 @@ class ImportDialog(ExchangeDialog):
             self._show_text(_without_options(str(error)))
             return
         super().handle_failure(error)
+        self.finished_job.emit(None)  # some takes may have been added before
         self._continue()
 
     def describe_cancelled(self) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
-from metagui.gui.execution.run_outcome import describe_outcome, describe_stale_policy
+from metagui.gui.execution.run_outcome import describe_failure, describe_outcome, describe_stale_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class PolicyRunner(QObject):
     """Runs one policy or one replay at a time in the present scene."""
 
-    run_ended = Signal(str, str)
-    """Message about the outcome, and its MessageKind."""
+    run_ended = Signal(str, str, object)
+    """Message about the outcome, its MessageKind, and what the run did not achieve: empty for a success, None if it was
+    stopped or cannot be judged."""
     distance_changed = Signal(object)
     """Distance of the state from the demonstrations, 1 at the farthest demonstrated state; None when nothing runs."""
     progress_changed = Signal(float)
@@ -110,7 +111,10 @@ class PolicyRunner(QObject):
         policy, self._policy_controller = self._policy_controller, None
         replay, self._replay_controller = self._replay_controller, None
         self.distance_changed.emit(None)
-        self.run_ended.emit(*self._describe_end(policy, replay))
+        failure = None
+        if policy is not None and self._judged_run is not None and policy.outcome != "stopped":
+            failure = describe_failure(policy.outcome, self._judged_run.failures)
+        self.run_ended.emit(*self._describe_end(policy, replay), failure)
 
     def _describe_end(
         self, policy: RolloutController | None, replay: ReplayController | None

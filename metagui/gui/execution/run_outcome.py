@@ -33,6 +33,13 @@ def describe_outcome(task: str, outcome: str, failures: Sequence[str] | None) ->
     )
 
 
+def describe_failure(outcome: str, failures: Sequence[str]) -> str:
+    """Return what a judged run did not achieve; empty if it did what the takes show."""
+    if outcome != "done":
+        return f"it {outcome or 'did not end'}"
+    return failures[0] if failures else ""
+
+
 def describe_stale_policy(task: str, adapted: Collection[str], present: Collection[str]) -> str:
     """Return a message if a policy was adapted to other takes than the task has now; empty if it was not."""
     added, removed = sorted(set(present) - set(adapted)), sorted(set(adapted) - set(present))

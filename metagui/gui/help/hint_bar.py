@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
 
+from metagui.gui.core.stored_choices import read_text
 from metagui.gui.help.hints import HINTS, Hint, choose_hint, find_followed, is_between_steps
 from metagui.gui.theme.icons import make_pixmap
 
@@ -25,7 +26,7 @@ class HintBar(QFrame):
     def __init__(self, theme: Theme, settings: QSettings) -> None:
         super().__init__()
         self._theme, self._settings = theme, settings
-        self._done = set(str(settings.value(DONE_SETTING, "")).split())
+        self._done = set(read_text(settings, DONE_SETTING).split())
         self._hint: Hint | None = None
         self.setObjectName("banner")
         self.setAccessibleName("Hint")

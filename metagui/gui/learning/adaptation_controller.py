@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.learning_queue import LearningJob
-from metagui.gui.learning.loss_curves import compute_fraction_done
+from metagui.gui.learning.loss_curves import ADAPTATION_FRACTION, compute_fraction_done
 from metagui.learning.similarity.similarity import find_warm_start
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ IGNORES_DEMONSTRATIONS_TEXT = (
     "But the policy ignores your demonstrations: with the takes of another task it would do as well. Record more "
     "takes, in scenes that differ, or train a prior on tasks like this."
 )
+PREVIOUS_FILE_NAME = "previous.safetensors"
+"""File of the policies before the last adaptation, next to the present ones."""
 _UNRELATED_TASK_COUNT = 3
 """Number of other tasks whose takes are used to test whether the policy uses its support set."""
 
@@ -154,7 +157,7 @@ class AdaptationController(QObject):
 
         for ready in (step for step in batch if isinstance(step, PolicyReady)):
             self._ready_policy = ready.policy
-            self._save(ready.policy, self._on_ready)
+            self._save(ready.policy, self._on_ready, keeps_previous=True)
         if steps := [step for step in batch if not isinstance(step, PolicyReady)]:
             self.adaptation_progressed.emit(steps)
 
@@ -169,11 +172,14 @@ class AdaptationController(QObject):
         self._ready_policy = None
         self._save(adapted, self.policy_adapted.emit)
 
-    def _save(self, adapted: TaskPolicy, on_saved: Callable[[TaskPolicy], None]) -> None:
+    def _save(self, adapted: TaskPolicy, on_saved: Callable[[TaskPolicy], None], keeps_previous: bool = False) -> None:
+        """Save a policy in the background; the one from before is kept for comparison if ``keeps_previous``."""
         path = self._library_model.adapted_path(adapted.task)
 
         def write() -> TaskPolicy:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if keeps_previous and path.exists():
+                shutil.copyfile(path, path.with_name(PREVIOUS_FILE_NAME))
             adapted.save(path)
             return adapted
 
@@ -263,4 +269,8 @@ def choose_error_action(error: Exception) -> str:
 
 
 def _compute_fraction_done(batch: list[Any]) -> float:
+    from metagui.learning.rehearsal.rehearsed_adaptation import PolicyReady
+
+    if isinstance(batch[-1], PolicyReady):
+        return ADAPTATION_FRACTION
     return min(compute_fraction_done(batch[-1]), 0.99)  # the rest is the test of whether the policy is memorizing

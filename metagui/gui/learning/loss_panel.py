@@ -42,12 +42,39 @@ class LossPanel(Panel):
         sentence = "Record a few takes of a task, then press Adapt: its loss curves appear here."
         self.content = EmptyStateStack(self._make_content(), EmptyState(theme, "adapt", sentence, adapt, "primary"))
         self.body.addWidget(self.content)
-        self.header.addWidget(self._segment_selector)
-        self.header.addWidget(self._follow_button)
+        self._views = SegmentedControl("View of the adaptation")
+        self._other_view: QWidget | None = None
+        self.header.addWidget(self._views)
+        self._curve_tools = self._make_curve_tools()
+        self.header.addWidget(self._curve_tools)
+        self._views.segment_chosen.connect(self.show_view)
         self.axes.panned.connect(self._follow_button.show)
         self._follow_button.clicked.connect(self._follow_newest)
         self._segment_selector.segment_chosen.connect(self._draw)
         theme.changed.connect(self._draw)
+
+    def _make_curve_tools(self) -> QWidget:
+        out = QWidget()
+        row = QHBoxLayout(out)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._segment_selector)
+        row.addWidget(self._follow_button)
+        return out
+
+    def add_view(self, name: str, view: QWidget) -> None:
+        """Add a second view of what was learnt beside the curves."""
+        self._other_view = view
+        self.body.addWidget(view)
+        self._views.set_labels(["Curves", name])
+        self.show_view(0)
+
+    def show_view(self, index: int) -> None:
+        """Show the curves (0) or the other view (1)."""
+        self._views.select(index)
+        self.content.setVisible(index == 0)
+        self._curve_tools.setVisible(index == 0)
+        if self._other_view is not None:
+            self._other_view.setVisible(index == 1)
 
     def _make_content(self) -> QWidget:
         out = QWidget()

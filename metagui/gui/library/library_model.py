@@ -1,202 +1,60 @@
-"""Model of the library for the window: rows for the task list, takes on demand, and changes that can be undone.
+"""Model of the library for the window: its tasks and takes, and changes that can be undone.
 
-Takes are read and written in the background. Moving files is fast and is done at once, so that undo is immediate.
+Takes are written in the background. Moving files is fast and is done at once, so that undo is immediate.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections import OrderedDict
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 
 from metagui.demonstrations.curation import changes
 from metagui.demonstrations.curation.history import ChangeHistory
-from metagui.demonstrations.demonstration import TakeKey
-from metagui.demonstrations.programs.program import describe_instruction
-from metagui.demonstrations.storage.errors import LibraryError, UnknownTakeError, UnknownTaskError
+from metagui.demonstrations.storage.errors import LibraryError
 from metagui.demonstrations.storage.task_names import to_collision_key
-from metagui.gui.library.sparkline import compute_sparkline
-from metagui.gui.library.task_model import TakeRow, TaskRow, make_take_row, make_task_row
+from metagui.gui.core.selection import describe_takes
+from metagui.gui.library.listed_library import ListedLibrary
+from metagui.gui.library.task_rows import TaskRow, make_take_row
 from metagui.gui.library.undo import LibraryHistory, describe_saving, describe_selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Sequence
 
-    from metagui.arms.arm import FloatArray
-    from metagui.demonstrations.demonstration import Demonstration, Segment
+    from metagui.demonstrations.curation.changes import Change
+    from metagui.demonstrations.demonstration import Demonstration, Segment, TakeKey
     from metagui.demonstrations.storage.hdf5 import TakeInfo
-    from metagui.demonstrations.storage.index.library_listing import TaskListing
     from metagui.demonstrations.storage.library import Library
     from metagui.gui.core.background_queue import BackgroundQueue
     from metagui.gui.core.messages import Messages
-
-ADAPTED_FILE_NAME = "adapted.safetensors"
-"""Name of the file with the policies of a task, in the folder of the task."""
-_MAX_CACHED_TAKES = 240
-"""Maximum number of takes in memory."""
+    from metagui.gui.core.selection import Selection
 
 
-class LibraryModel(QObject):
-    """Tasks and takes of one library, with an undo history."""
+class LibraryModel(ListedLibrary):
+    """Tasks and takes of one library, with an undo history that survives the program and follows other ones."""
 
-    tasks_changed = Signal()
-    """``tasks`` has changed."""
-    take_loaded = Signal(object)
-    """TakeKey of a take that was requested or edited, and is in memory now."""
     undo_changed = Signal()
     """The next command to undo or redo has changed."""
 
     def __init__(self, library: Library, background_queue: BackgroundQueue, messages: Messages) -> None:
-        super().__init__()
-        self.library = library
-        self.tasks: tuple[TaskRow, ...] = ()
+        super().__init__(library, background_queue, messages)
         self.undo_stack = LibraryHistory(messages.post_error, self._on_changed, self)
         self.undo_stack.load(ChangeHistory(library))
         self.undo_stack.indexChanged.connect(self.undo_changed)
-        self._background_queue, self._messages = background_queue, messages
-        self._takes: OrderedDict[TakeKey, Demonstration] = OrderedDict()
-        self._sparklines: dict[TakeKey, FloatArray] = {}
-        self._rows: dict[str, tuple[TaskListing, TaskRow]] = {}
-        self._requested: set[TakeKey] = set()
-        self._reported_problems: list[str] = []
-        self._scanning = self._rescan_needed = False
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the recordings."""
-        return self.library.root
-
-    @property
-    def is_busy(self) -> bool:
-        """True while takes are read or written."""
-        return self._background_queue.is_busy
+        self.tasks_changed.connect(self.undo_stack.follow)
 
     def close(self) -> None:
         """Finish all reading and writing, and end the history of this session."""
-        self._background_queue.close()
+        super().close()
         self.undo_stack.close()
 
-    # Reading
+    def _on_looked(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
+        super()._on_looked(found)
+        self.undo_stack.follow()  # what another program undid may be nothing that is listed
 
-    def refresh(self) -> None:
-        """Read the list of tasks from disk; once more if called while that is in progress."""
-        self._rescan_needed = self._scanning
-        if not self._scanning:
-            self._scanning = True
-            self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed)
-
-    def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
-        """Return the rows, and why folders are left out."""
-        rows = tuple(self._make_row(task, listing) for task, listing in self.library.list_all().items())
-        return rows, [problem.description for problem in self.library.list_folder_problems()]
-
-    def _make_row(self, task: str, listing: TaskListing) -> TaskRow:
-        """Return the row of a task; the same object as before if its listing is."""
-        if self._rows.get(task, (None,))[0] is not listing:
-            self._rows[task] = (listing, make_task_row(task, listing.takes, ADAPTED_FILE_NAME in listing.other_files))
-        return self._rows[task][1]
-
-    def _on_scan(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
-        self._scanning = False
-        self.tasks, problems = found
-        self.report_left_out(problem for problem in problems if problem not in self._reported_problems)
-        self._reported_problems = problems
-        if self._rescan_needed:
-            self.refresh()
-        self.tasks_changed.emit()
-
-    def _on_scan_failed(self, error: Exception) -> None:
-        self._scanning = False
-        if self._rescan_needed:  # the library was changed while it was read, so what was read does not count
-            self.refresh()
-        else:
-            self._messages.post_error(error)
-
-    def find_task(self, name: str | None) -> TaskRow | None:
-        """Return the row of a task, or None."""
-        return next((row for row in self.tasks if row.name == name), None)
-
-    def find_similar_name(self, name: str) -> str:
-        """Return the name of the task that a take named ``name`` belongs to, which may differ in case."""
-        key = to_collision_key(name)
-        return next((row.name for row in self.tasks if to_collision_key(row.name) == key), name)
-
-    def usable_takes(self, task: str | None) -> list[TakeKey]:
-        """Return the takes of a task that can be learnt from: readable and not marked as failed."""
-        row = self.find_task(task) or TaskRow(task or "")
-        return [TakeKey(take.task, take.name) for take in row.takes if take.samples and take.success is not False]
-
-    def load_intact_takes(self, keys: Iterable[TakeKey], left_out: list[str]) -> list[Demonstration]:
-        """Read takes in a background thread; append to ``left_out`` why damaged ones are not among them."""
-        return [take for key in keys for take in self.library.load_intact_takes(key.task, left_out.append, [key.take])]
-
-    def report_left_out(self, reasons: Iterable[str]) -> None:
-        """Post why takes were left out."""
-        for reason in reasons:
-            self._messages.post(f"Left out: {reason}", "warning")
-
-    def adapted_path(self, task: str) -> Path:
-        """Return the path of the policies of a task."""
-        return self.library.get_task_folder(task) / ADAPTED_FILE_NAME
-
-    def request_take(self, key: TakeKey) -> Demonstration | None:
-        """Return a take if it is in memory; otherwise read it in the background, and ``take_loaded`` follows."""
-        if key in self._takes:
-            self._takes.move_to_end(key)
-            return self._takes[key]
-        if key not in self._requested:
-            self._requested.add(key)
-            self._background_queue.submit(partial(self._load_if_present, key), partial(self._on_take_loaded, key))
-        return None
-
-    def _load_if_present(self, key: TakeKey) -> Demonstration | None:
-        """Return a take; None if it was renamed or removed since the list was read."""
-        with contextlib.suppress(UnknownTaskError, UnknownTakeError):
-            return self.library.load_take(*key)
-        return None
-
-    def cache_take(self, take: Demonstration) -> None:
-        """Hold a take in memory that was read or made elsewhere."""
-        key = TakeKey(take.task, take.name)
-        self._takes[key] = take
-        self._sparklines[key] = compute_sparkline(take)
-        while len(self._takes) > _MAX_CACHED_TAKES:
-            self._takes.popitem(last=False)
-
-    def get_cached_take(self, key: TakeKey) -> Demonstration | None:
-        """Return a take only if it is in memory."""
-        return self._takes.get(key)
-
-    def submit(self, work: Callable[[], Any], on_finished: Callable[[Any], None]) -> None:
-        """Change files in the background; errors are posted."""
-        self._background_queue.submit(work, on_finished, self._messages.post_error)
-
-    def _on_take_loaded(self, key: TakeKey, take: Demonstration | None) -> None:
-        self._requested.discard(key)
-        if take is not None:
-            self.cache_take(take)
-            self.take_loaded.emit(key)
-
-    def describe_segments(self, task: str | None) -> list[str]:
-        """Return a description of each segment of the first take of a task; empty until that has been read."""
-        keys = self.usable_takes(task)
-        take = self.request_take(keys[0]) if keys else None
-        instructions = [segment.instruction for segment in take.segments] if take else []
-        return [describe_instruction(i) if i else f"segment {n}" for n, i in enumerate(instructions, 1)]
-
-    def get_sparkline(self, row: TakeRow) -> FloatArray | None:
-        """Return the height of the tool over a take, scaled to [0, 1]; None until the take has been read."""
-        key = TakeKey(row.task, row.name)
-        if key not in self._sparklines and row.samples:
-            self.request_take(key)
-        return self._sparklines.get(key)
-
-    # Editing
+    # New takes
 
     def save_take(
         self,
@@ -237,17 +95,129 @@ class LibraryModel(QObject):
         self.tasks = tuple(sorted(rows, key=lambda each: to_collision_key(each.name)))
         self.tasks_changed.emit()
 
-    def move_to_trash(self, task: str, take: str | None) -> None:
+    # Tasks and takes
+
+    def move_to_trash(self, task: str, take: str | None) -> bool:
         """Move a take or a whole task to the trash; a task without policy goes with its last take."""
+        change = self._removing(task, [take] if take else [])
+        return self._apply(f"deleting {describe_selection(task, take)}", (task, task), change)
+
+    def delete(self, selected: Selection) -> bool:
+        """Move tasks and takes to the trash, as one change."""
+        removing = [changes.trash(task) for task in selected.tasks]
+        removing += [self._removing(task, takes) for task, takes in selected.takes_by_task().items()]
+        return self._apply(f"deleting {selected.describe()}", _concerned(selected), changes.several(removing))
+
+    def _removing(self, task: str, takes: Sequence[str]) -> Change:
+        """Return the change that removes takes, or the whole task where nothing would be left of it."""
+        if not takes or self._would_be_empty(task, takes):
+            return changes.trash(task)
+        return changes.several([changes.trash(task, take) for take in takes])
+
+    def _would_be_empty(self, task: str, takes: Sequence[str]) -> bool:
+        """Whether a task has no policy and no other takes than these."""
         row = self.find_task(task)
-        remove_all = take is None or (row is not None and len(row.takes) == 1 and not row.has_policy)
-        change = changes.trash(task, None if remove_all else take)
-        self.undo_stack.apply_change(f"deleting {describe_selection(task, take)}", (task, task), change)
+        return row is not None and not row.has_policy and {take.name for take in row.takes} <= set(takes)
 
     def rename_task(self, task: str, new_name: str) -> bool:
         """Rename a task; return False if that failed."""
         change = changes.rename_task(task, new_name)
-        return self.undo_stack.apply_change(f"renaming “{task}” to “{new_name}”", (task, new_name), change)
+        return self._apply(f"renaming “{task}” to “{new_name}”", (task, new_name), change)
+
+    def merge_tasks(self, tasks: Sequence[str], into: str) -> bool:
+        """Move all takes of tasks to another one, and the empty tasks to the trash, as one change."""
+        try:
+            merging = [changes.merge_tasks(self.library, task, into) for task in tasks]
+        except LibraryError as error:
+            self._messages.post_error(error)
+            return False
+        names = f"“{tasks[0]}”" if len(tasks) == 1 else f"{len(tasks)} tasks"
+        return self._apply(f"merging {names} into “{into}”", (tasks[0], into), changes.several(merging))
+
+    def move_takes(self, takes: Sequence[TakeKey], to: str) -> bool:
+        """Move takes to another task, which may be new: it splits theirs. A task goes with its last take."""
+        moved = [key for key in takes if key.task != to]
+        by_task: dict[str, list[str]] = {}
+        for key in moved:
+            by_task.setdefault(key.task, []).append(key.take)
+        moving: list[Change] = []
+        for task, names in by_task.items():
+            moving.append(changes.move_takes(task, names, to))
+            if self._would_be_empty(task, names):
+                moving.append(changes.trash(task))
+        if not moved:
+            return False
+        verb = "moving" if self.find_task(to) else "splitting"
+        return self._apply(f"{verb} {describe_takes(moved)} to “{to}”", (moved[0].task, to), changes.several(moving))
+
+    def copy_takes(self, takes: Sequence[TakeKey], to: str | None = None) -> bool:
+        """Copy takes within their tasks, or to another one, as one change."""
+        is_new_task = to is not None and self.find_task(to) is None
+        undoing: list[Change] = []
+        copies: list[str] = []
+        try:
+            for key in takes:
+                name, change = changes.copy_take(self.library, *key, to)
+                copies.append(name)
+                undoing.insert(0, change)
+        except LibraryError as error:
+            self._messages.post_error(error)
+        if not undoing:
+            return False
+        text = f"copying {describe_takes(takes[: len(undoing)])}"
+        task = to or takes[0].task
+        undo_all = changes.trash(task) if is_new_task else changes.several(undoing)
+        self.undo_stack.add_change(text, (task, task), undo_all)
+        where = f" to “{to}”" if to else f" as take {', '.join(copies)}"
+        self._messages.post(f"Copied {describe_takes(takes[: len(undoing)])}{where}", "success", "undo")
+        self.refresh()
+        return True
+
+    def copy_take(self, key: TakeKey) -> None:
+        """Copy a take within its task."""
+        self.copy_takes([key])
+
+    # Facts about takes
+
+    def set_success(self, key: TakeKey, success: bool) -> None:
+        """Mark a take as successful or failed; the same mark a second time removes it."""
+        self.mark_takes([key], success)
+
+    def mark_takes(self, takes: Sequence[TakeKey], success: bool) -> bool:
+        """Mark takes as successful or failed; if all have that mark, remove it."""
+        try:
+            is_marked = all(self.library.get_take_info(*key).success is success for key in takes)
+        except LibraryError as error:
+            self._messages.post_error(error)
+            return False
+        wanted = None if is_marked else success
+        change = changes.several([changes.set_fields(*key, success=wanted) for key in takes])
+        return self._apply(f"marking {describe_takes(takes)}", (takes[0].task, takes[0].task), change)
+
+    def edit_details(
+        self, takes: Sequence[TakeKey], added: Iterable[str], removed: Iterable[str], notes: str | None = None
+    ) -> bool:
+        """Add and remove tags of takes, which keep their other tags, and replace their notes unless None."""
+        changed: list[Change] = []
+        try:
+            for key in takes:
+                info = self.library.get_take_info(*key)
+                tags = sorted((set(info.tags) - set(removed)) | set(added))
+                fields: dict[str, Any] = {} if tags == sorted(info.tags) else {"tags": tags}
+                if notes not in (None, info.notes):
+                    fields["notes"] = notes
+                if fields:
+                    changed.append(changes.set_fields(*key, **fields))
+        except LibraryError as error:
+            self._messages.post_error(error)
+            return False
+        task = takes[0].task
+        text = f"editing tags and notes of {describe_takes(takes)}"
+        return bool(changed) and self._apply(text, (task, task), changes.several(changed))
+
+    def _apply(self, text: str, tasks: tuple[str, str], change: Change) -> bool:
+        """Apply a change and add it to the history; return False if it failed."""
+        return self.undo_stack.apply_change(text, tasks, change)
 
     def _on_changed(self) -> None:
         """Read the list again, and forget the takes of tasks that were renamed: others may get their names."""
@@ -256,28 +226,6 @@ class LibraryModel(QObject):
             for key in [key for key in self._takes if key.task not in tasks]:
                 self._takes.pop(key)
         self.refresh()
-
-    def copy_take(self, key: TakeKey) -> None:
-        """Copy a take within its task."""
-        try:
-            name, undoing = changes.copy_take(self.library, *key)
-        except LibraryError as error:
-            self._messages.post_error(error)
-            return
-        self.undo_stack.add_change(f"copying {describe_selection(*key)}", (key.task, key.task), undoing)
-        self._messages.post(f"Copied {describe_selection(*key)} as take {name}", "success", "undo")
-        self.refresh()
-
-    def set_success(self, key: TakeKey, success: bool) -> None:
-        """Mark a take as successful or failed; the same mark a second time removes it."""
-        try:
-            before = self.library.get_take_info(*key).success
-        except LibraryError as error:
-            self._messages.post_error(error)
-            return
-        wanted = None if before is success else success
-        change = changes.set_fields(*key, success=wanted)
-        self.undo_stack.apply_change(f"marking {describe_selection(*key)}", (key.task, key.task), change)
 
     def set_segments(self, key: TakeKey, segments: tuple[Segment, ...]) -> None:
         """Replace the segments of a take that is in memory."""
@@ -297,3 +245,9 @@ class LibraryModel(QObject):
         if take is not None:
             self._takes[key] = replace(take, segments=segments, manually_segmented=True)
             self.take_loaded.emit(key)
+
+
+def _concerned(selected: Selection) -> tuple[str, str]:
+    """Return the first task that a selection concerns, before and after a change."""
+    task = selected.tasks[0] if selected.tasks else selected.takes[0].task
+    return task, task

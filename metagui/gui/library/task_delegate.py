@@ -9,7 +9,8 @@ from PySide6.QtCore import QObject, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QLineEdit, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from metagui.gui.library.task_model import ROW_ROLE, TakeRow, TaskRow
+from metagui.gui.library.task_model import ROW_ROLE
+from metagui.gui.library.task_rows import TakeRow, TaskRow
 from metagui.gui.theme.icons import make_pixmap
 from metagui.gui.theme.theme import scaled_font
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from metagui.gui.library.task_model import ModelIndex
     from metagui.gui.theme.theme import Theme
 
-TASK_ROW_HEIGHT_PX, TAKE_ROW_HEIGHT_PX = 34, 28
+LIST_ROW_HEIGHT_PX = 40
+"""Height of all rows, pixels: equal ones are laid out quickly."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _ELIDE_MODE = Qt.TextElideMode.ElideRight
 
 
@@ -36,8 +37,8 @@ class TaskDelegate(QStyledItemDelegate):
         self._theme, self._sparkline = theme, sparkline
 
     def sizeHint(self, option: QStyleOptionViewItem, index: ModelIndex) -> QSize:
-        """Return the size of a row; tasks are taller than takes."""
-        return QSize(160, TASK_ROW_HEIGHT_PX if isinstance(index.data(ROW_ROLE), TaskRow) else TAKE_ROW_HEIGHT_PX)
+        """Return the size of a row."""
+        return QSize(160, LIST_ROW_HEIGHT_PX)
 
     def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: ModelIndex) -> QWidget:
         """Return the text field that edits a task's name in place."""
@@ -69,14 +70,13 @@ class TaskDelegate(QStyledItemDelegate):
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.setBrush(QColor(colours.raised))
             painter.drawRoundedRect(area, 6, 6)
+        if state & QStyle.StateFlag.State_HasFocus and not state & QStyle.StateFlag.State_Selected:
+            painter.setPen(QPen(QColor(colours.accent), 1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRoundedRect(area, 6, 6)
 
     def _paint_task(self, painter: QPainter, row: TaskRow, area: QRect) -> None:
-        colours = self._theme.colours
-        painter.setFont(scaled_font(0.92))
-        count = str(len(row.takes))
-        painter.setPen(QColor(colours.muted))
-        painter.drawText(area, _RIGHT, count)
-        right = area.right() - painter.fontMetrics().horizontalAdvance(count) - 8
+        colours, right = self._theme.colours, area.right()
         for visible, name, tint in (
             (row.problem, "warning", colours.warning),
             (row.has_policy, "adapt", colours.accent),
@@ -84,28 +84,40 @@ class TaskDelegate(QStyledItemDelegate):
             if visible:
                 right -= 18
                 self._paint_icon(painter, name, tint, right, area)
+        above, below = self._split(QRect(area.left(), area.top(), right - area.left() - 4, area.height()))
         painter.setFont(scaled_font(1.0, bold=True))
-        painter.setPen(QColor(colours.text))
-        name_area = QRect(area.left(), area.top(), right - area.left() - 4, area.height())
-        painter.drawText(name_area, _LEFT, painter.fontMetrics().elidedText(row.name, _ELIDE_MODE, name_area.width()))
+        self._paint_text(painter, row.name, colours.text, above)
+        painter.setFont(scaled_font(0.85))
+        self._paint_text(painter, row.details, colours.muted, below)
 
     def _paint_take(self, painter: QPainter, row: TakeRow, area: QRect) -> None:
-        colours, left = self._theme.colours, area.left()
-        painter.setFont(scaled_font(0.92))
-        painter.setPen(QColor(colours.text))
-        painter.drawText(QRect(left, area.top(), 34, area.height()), _LEFT, row.name)
-        right = area.right() - 34
-        painter.setPen(QColor(colours.muted))
-        facts = f"{row.duration:.1f} s · {row.samples}" if row.samples else "cannot be read"
-        width = painter.fontMetrics().horizontalAdvance(facts)
-        painter.drawText(QRect(right - width - 4, area.top(), width, area.height()), _LEFT, facts)
-        sparkline_area = QRectF(left + 34, area.top() + 7, right - width - left - 50, area.height() - 14)
-        self._paint_sparkline(painter, row, sparkline_area)
+        colours = self._theme.colours
         icons = {True: ("success", colours.success), False: ("failure", colours.danger)}
         if row.success is not None:
             self._paint_icon(painter, *icons[row.success], area.right() - 14, area)
         if row.quality_problem:
             self._paint_icon(painter, "warning", colours.warning, area.right() - 32, area)
+        above, below = self._split(QRect(area.left(), area.top(), area.width() - 38, area.height()))
+        painter.setFont(scaled_font(0.92))
+        self._paint_text(painter, row.name, colours.text, above)
+        facts = f"{row.duration:.1f} s · {row.samples}" if row.samples else "cannot be read"
+        width = painter.fontMetrics().horizontalAdvance(facts)
+        self._paint_text(painter, facts, colours.muted, above.adjusted(above.width() - width - 1, 0, 0, 0))
+        left = above.left() + 34
+        sparkline_area = QRectF(left, above.top() + 2, above.right() - width - 8 - left, above.height() - 5)
+        self._paint_sparkline(painter, row, sparkline_area)
+        painter.setFont(scaled_font(0.85))
+        self._paint_text(painter, row.details, colours.muted, below)
+
+    def _split(self, area: QRect) -> tuple[QRect, QRect]:
+        """Return the two lines of a row."""
+        middle = area.top() + area.height() // 2
+        return area.adjusted(0, 3, 0, middle - area.bottom()), area.adjusted(0, middle - area.top() + 1, 0, -3)
+
+    def _paint_text(self, painter: QPainter, text: str, tint: str, area: QRect) -> None:
+        """Paint a text, elided where there is no room."""
+        painter.setPen(QColor(tint))
+        painter.drawText(area, _LEFT, painter.fontMetrics().elidedText(text, _ELIDE_MODE, area.width()))
 
     def _paint_sparkline(self, painter: QPainter, row: TakeRow, area: QRectF) -> None:
         values = self._sparkline(row)

@@ -4,156 +4,95 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtWidgets import (
-    QAbstractItemDelegate,
-    QAbstractItemView,
-    QAbstractScrollArea,
-    QHBoxLayout,
-    QLineEdit,
-    QMenu,
-    QTreeView,
-    QWidget,
-)
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtWidgets import QAbstractItemDelegate, QLabel, QLineEdit, QMenu
 
-from metagui.demonstrations.curation.search import QUERY_HELP
+from metagui.gui.library.search_row import SearchRow
+from metagui.gui.library.task_arrangement import arrange
 from metagui.gui.library.task_delegate import TaskDelegate
-from metagui.gui.library.task_filter import TaskFilter
-from metagui.gui.library.task_model import ROW_ROLE, TakeRow, TaskModel, TaskRow
-from metagui.gui.theme.icons import make_icon
+from metagui.gui.library.task_model import ROW_ROLE, TaskModel
+from metagui.gui.library.task_rows import TakeRow, TaskRow
+from metagui.gui.library.task_tree import TaskTree
 from metagui.gui.widgets.action_button import make_button
 from metagui.gui.widgets.panel import EmptyState, EmptyStateStack, Panel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QFocusEvent
-
     from metagui.arms.arm import FloatArray
     from metagui.gui.core.actions import Actions
     from metagui.gui.theme.theme import Theme
 
-TASK_MENU_ACTIONS = ("record", "adapt", "run", "", "rename", "delete", "", "folder")
-TAKE_MENU_ACTIONS = ("replay", "replay_arm", "", "success", "failure", "duplicate", "", "delete", "", "folder")
+TASK_MENU_ACTIONS = (
+    "record", "adapt", "run", "", "rename", "merge", "duplicate", "details", "delete", "", "folder",
+)  # fmt: skip
+TAKE_MENU_ACTIONS = (
+    "replay", "replay_arm", "", "success", "failure", "details", "", "move", "split", "duplicate", "delete", "",
+    "folder",
+)  # fmt: skip
 EMPTY_TEXT = "No tasks yet. Press Record, then click in the 3-D view what the gripper should do."
 FIRST_TAKE_TEXT = "Recording the first take. Press Finish to save it."
-
-
-class TaskTree(QTreeView):
-    """The tree view of tasks and takes, filtered by the search text."""
-
-    def __init__(self, model: TaskModel) -> None:
-        super().__init__()
-        self.tasks = model
-        self.filtered = TaskFilter(model, self)
-        self.setModel(self.filtered)
-        self.setHeaderHidden(True)
-        self.setIndentation(14)
-        self.setMouseTracking(True)
-        self.setUniformRowHeights(False)
-        self.setAccessibleName("Tasks and takes")
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Take the focus without choosing the first task, which Qt would do."""
-        if self.currentIndex().isValid():
-            super().focusInEvent(event)
-        else:
-            QAbstractScrollArea.focusInEvent(self, event)
-
-    def expanded_tasks(self) -> set[str]:
-        """Return the names of the tasks whose takes are shown."""
-        indexes = [self.filtered.index(i, 0) for i in range(self.filtered.rowCount())]
-        return {str(index.data()) for index in indexes if self.isExpanded(index)}
-
-    def expand_tasks(self, names: set[str]) -> None:
-        """Expand the tasks with these names and collapse all others."""
-        for i in range(self.filtered.rowCount()):
-            index = self.filtered.index(i, 0)
-            self.setExpanded(index, str(index.data()) in names)
-
-    def select(self, task: str, take: str | None = None) -> None:
-        """Select a task or a take and scroll to it; clear the selection if it does not exist."""
-        index = self.filtered.mapFromSource(self.tasks.index_of(task, take))
-        if not index.isValid():
-            self.clearSelection()
-            self.setCurrentIndex(QModelIndex())
-            return
-        if index.parent().isValid():
-            self.expand(index.parent())
-        self.setCurrentIndex(index)
-        self.scrollTo(index)
 
 
 class TaskList(Panel):
     """The panel: search field, tree and buttons."""
 
-    selection_changed = Signal(object, object)
-    """Names of the selected task and take, or None."""
+    selection_changed = Signal(object, object, object)
+    """Names of the task and the take that are shown, or None, and the Selection."""
 
     def __init__(self, theme: Theme, actions: Actions, sparkline: Callable[[TakeRow], FloatArray | None]) -> None:
         super().__init__("Tasks")
-        self._theme, self._actions = theme, actions
+        self._actions = actions
+        self._rows: tuple[TaskRow, ...] = ()
         self.model = TaskModel(self)
         self.tree = TaskTree(self.model)
         self.tree.setItemDelegate(TaskDelegate(theme, sparkline, self.tree))
-        self.search = QLineEdit()
-        self.search.setPlaceholderText("Search")
-        self.search.setAccessibleName("Search tasks")
-        self.search.setClearButtonEnabled(True)
-        self.search.setToolTip(QUERY_HELP)
-        self._search_icon = self.search.addAction(
-            make_icon("search", "#888888"), QLineEdit.ActionPosition.LeadingPosition
-        )
+        self.search_row = SearchRow(theme, actions)
+        self.search = self.search_row.field
         for key in ("undo", "redo", "delete"):
             self.header.addWidget(make_button(actions[key], "flat", show_text=False))
         self.content = EmptyStateStack(self.tree, EmptyState(theme, "folder", EMPTY_TEXT, actions["record"]))
-        self.body.addWidget(self._make_top_row())
+        self.notice_label = QLabel()
+        self.notice_label.setObjectName("alarm")
+        self.notice_label.setWordWrap(True)
+        self.notice_label.hide()
+        self.body.addWidget(self.notice_label)
+        self.body.addWidget(self.search_row)
         self.body.addWidget(self.content, 1)
-        self.search.textChanged.connect(self.tree.filtered.set_query)
-        self.tree.selectionModel().currentChanged.connect(self._on_current_changed)
+        self.search_row.query_changed.connect(self._show_arranged)
+        self.search_row.order_changed.connect(self._show_arranged)
+        self.tree.chosen.connect(self._report_selection)
         self.tree.customContextMenuRequested.connect(self._show_context_menu)
-        theme.changed.connect(self._update_icons)
-        self._update_icons()
 
-    def _make_top_row(self) -> QWidget:
-        """Return the row above the list, whose buttons never move when messages appear below it."""
-        out = QWidget()
-        row = QHBoxLayout(out)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.search, 1)
-        row.addWidget(make_button(self._actions["new_task"]))
-        return out
+    def show_notice(self, text: str, details: str) -> None:
+        """Show above the list what concerns all of it, such as that it cannot be changed."""
+        self.notice_label.setText(text)
+        self.notice_label.setToolTip(details)
+        self.notice_label.setVisible(bool(text))
 
     def show_tasks(self, tasks: Sequence[TaskRow]) -> None:
         """Show another list; expanded tasks and the selection stay."""
-        expanded, (task, take) = self.tree.expanded_tasks(), self.current_selection()
-        self.tree.selectionModel().blockSignals(True)
-        self.model.set_tasks(tasks)
-        self.tree.expand_tasks(expanded)
-        self.tree.selectionModel().blockSignals(False)
-        if task is not None:
-            self.tree.select(task, take)
+        self._rows = tuple(tasks)
+        self.search_row.set_tags({tag for row in tasks for take in row.takes if take.info for tag in take.info.tags})
+        self._show_arranged()
         self.content.set_filled(bool(tasks))
-        self._on_current_changed()
+
+    def _show_arranged(self, *_: object) -> None:
+        """Show the tasks that fit the search, in the chosen order, and how many do not."""
+        arranged = arrange(self._rows, self.search.text(), self.search_row.order)
+        self.search_row.show_result(arranged.describe())
+        self.tree.show_rows(arranged.tasks, arranged.found_tasks)
 
     def select(self, task: str | None, take: str | None = None) -> None:
-        """Select a task or one of its takes; clear the selection if ``task`` is None."""
-        if task is None:
-            self.tree.clearSelection()
-            self.tree.setCurrentIndex(QModelIndex())
-        else:
-            self.tree.select(task, take)
+        """Select a task or one of its takes, which the search then may not hide; None clears the selection."""
+        is_hidden = task is not None and not self.model.index_of(task).isValid()
+        if is_hidden and any(row.name == task for row in self._rows):
+            self.search.clear()
+        self.tree.select(task, take)
 
     def current_selection(self) -> tuple[str | None, str | None]:
-        """Return the names of the selected task and take, or None."""
-        row = self.tree.currentIndex().data(ROW_ROLE)
-        if isinstance(row, TakeRow):
-            return row.task, row.name
-        return (row.name, None) if isinstance(row, TaskRow) else (None, None)
+        """Return the names of the task and the take that are shown, or None."""
+        return self.tree.primary()
 
     def edit_name(self) -> None:
         """Edit the name of the selected task in place."""
@@ -167,8 +106,8 @@ class TaskList(Panel):
         for editor in self.tree.viewport().findChildren(QLineEdit):
             self.tree.closeEditor(editor, QAbstractItemDelegate.EndEditHint.RevertModelCache)
 
-    def _on_current_changed(self, *_: object) -> None:
-        self.selection_changed.emit(*self.current_selection())
+    def _report_selection(self) -> None:
+        self.selection_changed.emit(*self.tree.primary(), self.tree.selection())
 
     def _show_context_menu(self, position: QPoint) -> None:
         row = self.tree.indexAt(position).data(ROW_ROLE)
@@ -179,9 +118,6 @@ class TaskList(Panel):
             menu.addAction(self._actions[key]) if key else menu.addSeparator()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(self.tree.viewport().mapToGlobal(position))
-
-    def _update_icons(self) -> None:
-        self._search_icon.setIcon(make_icon("search", self._theme.colours.muted))
 
     def show_recording(self, recording: bool) -> None:
         """Show in an empty list that the first take is being recorded."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.recording.recorder import delete_journal, find_recoverable_takes, recover_take
-from metagui.demonstrations.storage.validation import find_equal_take
+from metagui.demonstrations.storage.index.equal_takes import find_equal_take
 
 if TYPE_CHECKING:
     from metagui.demonstrations.recording.recorder import RecoverableTake

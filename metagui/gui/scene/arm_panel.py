@@ -44,13 +44,7 @@ class ArmPanel(Panel):
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
         self.placement_bar = PlacementBar(theme, actions)
-        self.task_name_field = QLineEdit()
-        self.task_name_field.setPlaceholderText("named by your clicks")
-        self.task_name_field.setAccessibleName("Task of the next take")
-        self.task_name_field.setToolTip(NAME_FIELD_TEXTS[False])
-        self.task_name_field.returnPressed.connect(self.view.setFocus)
-        self.task_name_field.setMinimumWidth(110)
-        self.task_name_field.setMaximumWidth(320)
+        self.task_name_field = self._make_name_field()
         self._task_name_label = make_muted_label("Next take of")
         self._task_name_label.setBuddy(self.task_name_field)
         self.elapsed = QLabel()
@@ -75,6 +69,16 @@ class ArmPanel(Panel):
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _make_name_field(self) -> QLineEdit:
+        out = QLineEdit()
+        out.setPlaceholderText("named by your clicks")
+        out.setAccessibleName("Task of the next take")
+        out.setToolTip(NAME_FIELD_TEXTS[False])
+        out.returnPressed.connect(self.view.setFocus)
+        out.setMinimumWidth(110)
+        out.setMaximumWidth(320)
+        return out
 
     def _make_distance_widget(self) -> QWidget:
         out = QWidget()

@@ -112,14 +112,15 @@ def compute_step_fraction(batch: list[Any]) -> float:
 
 def _save_encoder(library_root: Path, encoder: CalibratedEncoder) -> None:
     """Save an encoder in the library whose takes it was trained on. Raises OSError."""
-    from metagui.learning.similarity.encoder_file import library_encoder_path
+    from metagui.learning.similarity.cache.encoder_identity import library_encoder_path
 
     encoder.save(library_encoder_path(library_root))
 
 
 def _remove_own_encoder(library_root: Path) -> CalibratedEncoder:
     """Delete the library's own encoder; return the shipped one. Raises EncoderFileError and OSError."""
-    from metagui.learning.similarity.encoder_file import library_encoder_path, load_shipped_encoder
+    from metagui.learning.similarity.cache.encoder_identity import library_encoder_path
+    from metagui.learning.similarity.encoder_file import load_shipped_encoder
 
     shipped = load_shipped_encoder()
     library_encoder_path(library_root).unlink(missing_ok=True)

@@ -148,6 +148,16 @@ class SimilarityPanel(Panel):
         """Index of the chosen view, whether or not the overlay covers it."""
         return self._views.current_index
 
+    @property
+    def chosen_view(self) -> int | None:
+        """Index of the view that the user has chosen; None as long as the program chooses."""
+        return None if self._view_is_default else self._views.current_index
+
+    def choose_view(self, index: int) -> None:
+        """Show a view that the user has chosen, which then stays."""
+        self._view_is_default = False
+        self.show_view(index)
+
     def show_view(self, index: int) -> None:
         """Show one of the views."""
         self._views.select(index)

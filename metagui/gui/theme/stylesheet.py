@@ -69,6 +69,12 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox { background: $raised; border: 1p
   padding: 4px 8px; color: $text; selection-background-color: $accent; selection-color: $on_accent;
   min-height: 20px; }
 QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus { border: 2px solid $accent; padding: 3px 7px; }
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { subcontrol-origin: border; width: 22px; border: none; }
+QAbstractSpinBox::up-button { subcontrol-position: top right; }
+QAbstractSpinBox::down-button { subcontrol-position: bottom right; }
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover { background: $selection; }
+QAbstractSpinBox::up-arrow { image: url($icons/chevron-up-$tone.svg); width: 12px; height: 12px; }
+QAbstractSpinBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 12px; height: 12px; }
 QPlainTextEdit { background: $panel; border: 1px solid $border; border-radius: 6px; padding: 4px; color: $text;
   selection-background-color: $accent; selection-color: $on_accent; }
 QPlainTextEdit:focus { border: 2px solid $accent; padding: 3px; }
@@ -77,6 +83,16 @@ QComboBox { combobox-popup: 0; }
 QComboBox::drop-down { border: none; width: 20px; }
 QComboBox::down-arrow { image: url($icons/chevron-$tone.svg); width: 14px; height: 14px; }
 QComboBox QAbstractItemView { background: $panel; border: 1px solid $border; selection-background-color: $selection; }
+
+QCheckBox::indicator, QRadioButton::indicator { width: 14px; height: 14px; border: 1px solid $muted;
+  background: $raised; }
+QCheckBox::indicator { border-radius: 3px; }
+QRadioButton::indicator { border-radius: 8px; }
+QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url($icons/check-$tone.svg); }
+QRadioButton::indicator:checked { border: 5px solid $accent; width: 6px; height: 6px; }
+QCheckBox::indicator:focus, QRadioButton::indicator:focus { border-color: $accent; }
+QCheckBox::indicator:disabled, QRadioButton::indicator:disabled { border-color: $border; }
+QCheckBox:focus, QRadioButton:focus { color: $accent; }
 
 QTreeView, QListView, QTableView, QScrollArea { background: transparent; border: none; outline: none; }
 QTreeView { show-decoration-selected: 0; }

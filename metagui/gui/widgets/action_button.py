@@ -37,6 +37,13 @@ class ActionButton(QPushButton):
         self._short_text = text
         self._update_from_action()
 
+    def set_text_shown(self, shown: bool) -> None:
+        """Show the text, or the icon only."""
+        if shown is not self._show_text:
+            self._show_text = shown
+            self.setText("")
+            self._update_from_action()
+
     def _update_from_action(self) -> None:
         """Copy text, tooltip, icon and state from the action."""
         action = self._action

@@ -139,7 +139,9 @@ class SegmentedControl(QFrame):
             button = self._make_button(label, tooltips[index] if tooltips else label)
             self._group.addButton(button, index)
         self.select(0)
-        self.setVisible(len(labels) > 1)
+        is_choice = len(labels) > 1
+        if self.parentWidget() is not None or not is_choice:  # without a parent, it would be shown as a window
+            self.setVisible(is_choice)
 
     def _make_button(self, label: str, tooltip: str) -> QPushButton:
         out = QPushButton()

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from metagui.gui.core.actions import describe_selection
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,10 +44,6 @@ class ActionSlots(QObject):
                 "undo": undo_stack.undo,
                 "redo": undo_stack.redo,
                 "new_task": self._new_task,
-                "delete": self._delete,
-                "duplicate": self._duplicate,
-                "success": self._mark_success,
-                "failure": self._mark_failure,
             }
         )
         window.task_list.selection_changed.connect(session.state.select)
@@ -206,29 +200,6 @@ class ActionSlots(QObject):
         self.task_changed.emit(task)
 
     # Selected takes
-
-    def _delete(self) -> None:
-        """Move the selected take or task to the trash."""
-        snapshot = self._state.snapshot
-        if snapshot.task:
-            self._library.move_to_trash(snapshot.task, snapshot.take)
-            self._session.messages.post(f"Moved {describe_selection(snapshot)} to the trash", "info", "undo")
-
-    def _duplicate(self) -> None:
-        key = self._state.snapshot.take_key
-        if key is not None:
-            self._library.copy_take(key)
-
-    def _mark_success(self) -> None:
-        self._set_success(True)
-
-    def _mark_failure(self) -> None:
-        self._set_success(False)
-
-    def _set_success(self, success: bool) -> None:
-        key = self._state.snapshot.take_key
-        if key is not None:
-            self._library.set_success(key, success)
 
     def _edit_segments(self, segments: tuple[Segment, ...]) -> None:
         key = self._state.snapshot.take_key

@@ -99,14 +99,14 @@ class ArmPresenter(QObject):
         if not snapshot.overloaded:
             window.toast_area.dismiss_resolved([window.actions_["clear_overload"]])
         self._activity = snapshot.state
-        window.top_bar.arm_picker.setEnabled(snapshot.state is not ArmActivity.CALIBRATING)
+        has_page = snapshot.state in (ArmActivity.CALIBRATING, ArmActivity.CHECKING_POSE)
+        window.top_bar.arm_picker.setEnabled(not has_page)
         busy = snapshot.state in (
             ArmActivity.COUNTDOWN,
             ArmActivity.RECORDING,
             ArmActivity.RUNNING,
-            ArmActivity.CALIBRATING,
         )
-        window.arm_panel.mode_bar.mode_button.setEnabled(not busy)
+        window.arm_panel.mode_bar.mode_button.setEnabled(not busy and not has_page)
         window.arm_panel.task_name_field.setPlaceholderText(
             "named by your clicks" if snapshot.mode == CLICK_MODE else "named for you"
         )

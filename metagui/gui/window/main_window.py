@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from metagui.gui.arm.calibration.wizard_host import WizardHost
 from metagui.gui.core.actions import Actions
+from metagui.gui.core.stored_choices import read_value
+from metagui.gui.execution.success_view import SuccessView
 from metagui.gui.help.about_page import AboutPage
 from metagui.gui.help.hint_bar import HintBar
 from metagui.gui.help.shortcuts_page import ShortcutsPage
@@ -21,7 +23,7 @@ from metagui.gui.similarity.similarity_panel import SimilarityPanel
 from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.offer_bar import OfferBar
 from metagui.gui.widgets.panel import Panel, make_muted_label
-from metagui.gui.widgets.toast import ToastArea
+from metagui.gui.widgets.toast import ToastArea, ToastMessage
 from metagui.gui.window.status_bar import StatusBar
 from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent, QShowEvent
 
     from metagui.arms.arm import FloatArray
-    from metagui.gui.library.task_model import TakeRow
+    from metagui.gui.library.task_rows import TakeRow
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
@@ -56,6 +58,8 @@ class MainWindow(QMainWindow):
     """The window has become visible."""
     closing = Signal()
     """The window is being closed; the slots end all threads."""
+    library_requested = Signal(object)
+    """Folder of another library that is to be opened instead of this one, a Path."""
 
     def __init__(
         self,
@@ -80,6 +84,8 @@ class MainWindow(QMainWindow):
         self.arm_panel = ArmPanel(theme, self.actions_, click_teacher)
         self.joint_plot = JointPlot(theme, list(joint_names))
         self.loss_panel = LossPanel(theme, self.actions_["adapt"])
+        self.success_view = SuccessView(self.actions_["measure"])
+        self.loss_panel.add_view("Success rate", self.success_view)
         self.similarity_panel = SimilarityPanel(theme, self.actions_["train"])
         self.status_bar = StatusBar(theme, self.actions_)
         self.toast_area = ToastArea(theme)
@@ -165,6 +171,14 @@ class MainWindow(QMainWindow):
         self.theme.choose(action.data())
         self.settings.setValue("window/colours", self.theme.choice)
 
+    def request_library(self, folder: object) -> None:
+        """Ask for the window of another library, once what led to this has ended."""
+        QTimer.singleShot(0, self, lambda: self.library_requested.emit(folder))
+
+    def show_notice(self, text: str) -> None:
+        """Show a warning that concerns the whole window."""
+        self.toast_area.show_message(ToastMessage(text, "warning"))
+
     def showEvent(self, event: QShowEvent) -> None:
         """Emit ``shown``, after which OpenGL can be started."""
         super().showEvent(event)
@@ -190,11 +204,11 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _restore_geometry(self) -> None:
-        geometry = self.settings.value(GEOMETRY_SETTING)
+        geometry = read_value(self.settings, GEOMETRY_SETTING)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         for name, splitter in self._splitters.items():
-            state = self.settings.value(f"window/{name}")
+            state = read_value(self.settings, f"window/{name}")
             if isinstance(state, QByteArray):
                 splitter.restoreState(state)
 

@@ -55,6 +55,7 @@ class Session(QObject):
     def _connect_library(self, library: LibraryModel, recording: RecordingParts, learning: LearningParts) -> None:
         library.tasks_changed.connect(self._on_tasks_changed)
         library.undo_changed.connect(self.state.refresh)
+        library.access_changed.connect(self.state.refresh)
         library.take_loaded.connect(self.state.report_take_loaded)
         learning.queue.state_changed.connect(self.state.refresh)
         learning.prior.loaded.connect(self._on_prior_loaded)
@@ -68,6 +69,7 @@ class Session(QObject):
         """Read the library, look for unsaved takes, and load the prior, after which the arm is connected."""
         arm, recording, learning = self.arm, self.recording, self.learning
         arm.connection.start_scanning()
+        self.library.check_access()
         self.library.refresh()
         recording.recovery.find_recordings()
         learning.prior.load()
@@ -95,6 +97,9 @@ class Session(QObject):
 
     def _end_activity(self, execution: ExecutionParts, learning: LearningParts, torque_was_off: bool) -> None:
         """End the one activity that Stop is about: a run, else a take, else learning."""
+        if self.state.activity is ArmActivity.CHECKING_POSE:
+            self.messages.post("Stopped; the arm holds.")
+            return
         if execution.controller.stop() or self._finish_take(self.recording):
             return
         if learning.queue.state is not LearningActivity.IDLE and not torque_was_off:

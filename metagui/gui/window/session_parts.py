@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.execution.execution_controller import ExecutionController
     from metagui.gui.execution.policy_run import PolicyRunner
+    from metagui.gui.execution.success_controller import SuccessController
     from metagui.gui.learning.adaptation_controller import AdaptationController
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.recording_controller import RecordingController
@@ -70,3 +71,4 @@ class ExecutionParts:
     controller: ExecutionController
     runner: PolicyRunner
     countdown: Countdown
+    success: SuccessController

@@ -21,6 +21,7 @@ _STATE_ICONS = {
     ArmActivity.NO_ARM: ("disconnect", "muted"),
     ArmActivity.CALIBRATING: ("arm", "accent"),
     ArmActivity.CONNECTING: ("connect", "accent"),
+    ArmActivity.CHECKING_POSE: ("view", "accent"),
     ArmActivity.READY: ("success", "success"),
     ArmActivity.COUNTDOWN: ("clock", "warning"),
     ArmActivity.RECORDING: ("record", "danger"),
@@ -30,6 +31,7 @@ _STATE_ICONS = {
 STATE_HINTS = {
     ArmActivity.NO_ARM: "Connect an arm, or use the simulated one",
     ArmActivity.CALIBRATING: "Follow the steps; Stop cancels",
+    ArmActivity.CHECKING_POSE: "Compare the arm with its model; Stop makes it hold",
     ArmActivity.CONNECTING: "Opening the port and reading the servos",
     ArmActivity.ERROR: "Press Connect to try again",
 }

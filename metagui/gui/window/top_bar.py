@@ -17,10 +17,19 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 MENU_ACTIONS = (
-    "undo", "redo", "", "new_task", "rename", "delete", "folder", "import", "export", "",
-    "train", "shipped_encoder", "compare", "",
-    "calibrate", "name_arm", "countdown", "replay_arm", "", "view",
+    "undo", "redo", "", "new_task", "tasks ▸", "library ▸", "",
+    "measure", "train", "shipped_encoder", "compare", "",
+    "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view", "colours ▸", "",
+    "preferences", "keys", "about", "quit",
 )  # fmt: skip
+"""Keys of the actions in the menu and, with ▸, of menus inside it."""
+INNER_MENUS = {
+    "tasks ▸": ("Tasks and takes", ("rename", "merge", "", "details", "move", "split", "duplicate", "", "delete")),
+    "library ▸": ("Library", ("open_library", "recent ▸", "folder", "", "import", "export")),
+    "recent ▸": ("Recent libraries", ()),
+    "colours ▸": ("Colours", ("system", "light", "dark")),
+}
+"""Titles and actions of the menus inside the menu."""
 THEME_CHOICES = ("system", "light", "dark")
 
 
@@ -39,6 +48,7 @@ class TopBar(QFrame):
         self._has_policy = False
         self.stop_button = make_button(actions["stop"], "stop", icon_size=20)
         self.stop_button.setMinimumWidth(96)
+        self.inner_menus: dict[str, QMenu] = {}
         self._menu_button = self._make_menu_button()
         self._lay_out()
         theme.changed.connect(self._update_icon)
@@ -75,16 +85,21 @@ class TopBar(QFrame):
         """Shorten the longest text where there is little room."""
         self.adapt_button.set_short_text("Adapt" if compact else "")
 
+    def _fill_menu(self, menu: QMenu, keys: tuple[str, ...]) -> None:
+        """Add actions, separators and menus."""
+        for key in keys:
+            if key in INNER_MENUS:
+                title, inside = INNER_MENUS[key]
+                self.inner_menus[key] = menu.addMenu(title)
+                self._fill_menu(self.inner_menus[key], inside)
+            elif key:
+                menu.addAction(self._actions[key])
+            else:
+                menu.addSeparator()
+
     def _make_menu_button(self) -> QToolButton:
         menu = QMenu(self)
-        for key in MENU_ACTIONS:
-            menu.addAction(self._actions[key]) if key else menu.addSeparator()
-        looks = menu.addMenu("Colours")
-        for key in THEME_CHOICES:
-            looks.addAction(self._actions[key])
-        menu.addSeparator()
-        for key in ("keys", "about", "quit"):
-            menu.addAction(self._actions[key])
+        self._fill_menu(menu, MENU_ACTIONS)
         out = QToolButton()
         out.setObjectName("flat")
         out.setAccessibleName("Menu")

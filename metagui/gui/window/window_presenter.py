@@ -8,17 +8,21 @@ from PySide6.QtCore import QObject, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
-from metagui.arms.guiding import GuidingStiffness
 from metagui.gui.arm.rate_meter import RateMeter
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
+from metagui.gui.curation.curation_controller import CurationController
 from metagui.gui.exchange.exchange_controller import ExchangeController
+from metagui.gui.execution.success_presenter import SuccessPresenter
+from metagui.gui.library.library_watcher import LibraryWatcher
+from metagui.gui.pose_check.pose_check import PoseCheck
+from metagui.gui.recording.replay_presenter import ReplayPresenter
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
 from metagui.gui.window.learning_presenter import LearningPresenter
-from metagui.gui.window.replay_presenter import ReplayPresenter
+from metagui.gui.window.window_choices import WindowChoices
 
 if TYPE_CHECKING:
     from metagui.arms.control.tick import Tick
@@ -30,11 +34,6 @@ if TYPE_CHECKING:
 
 JOINT_PLOT_PERIOD_MS = 100
 """Time between two updates of the live joint plot, ms."""
-CHOSEN_ARM_SETTING = "arm/chosen"
-STIFFNESS_SETTING = "teaching/stiffness"
-SELECTED_TASK_SETTING = "library/task"
-COUNTDOWN_SETTINGS = {True: "recording/countdown-simulated", False: "recording/countdown"}
-"""Keys of the settings for the countdown before a recording, with the simulated arm (True) and real arms (False)."""
 
 
 class WindowPresenter(QObject):
@@ -49,20 +48,54 @@ class WindowPresenter(QObject):
         self._rate_meter, self._unexpected_errors = RateMeter(), UnexpectedErrors(session.messages)
         self._task_to_select: str | None = None
         self._action_slots = ActionSlots(window, session)
-        self._replay_presenter = ReplayPresenter(window, session)
+        self._replay_presenter = self._make_replay_presenter(session.arm)
         self._arm_presenter = ArmPresenter(window, session)
         self._learning_presenter = LearningPresenter(session, window.loss_panel, window.similarity_panel)
         self._exchange = ExchangeController(
             window, window.actions_, window.task_list, session.library, session.state, session.messages, window.settings
         )
+        self._curation = CurationController(
+            window, window.actions_, window.task_list, session.library, session.state, session.messages
+        )
+        self._watcher = LibraryWatcher(session.library)
+        self._choices = WindowChoices(window, session)
+        self.pose_check = self._make_pose_check(session.arm)
+        self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
+        window.actions_["measure"].triggered.connect(self._measure)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
         self._joint_plot_timer.timeout.connect(window.joint_plot.refresh)
         self._connect_window(window, session)
         self._connect_parts(session.arm, session.teaching, session.recording)
         self._connect_learning(session.learning)
         self._show_snapshot(session.state.snapshot)
-        self._restore_choices(session.arm, session.recording)
-        self._restore_stiffness(session.teaching)
+        self._select_when_listed(self._choices.restore())
+
+    def _measure(self) -> None:
+        self._window.loss_panel.show_view(1)
+        self._success.measure()
+
+    def _make_pose_check(self, arm: ArmParts) -> PoseCheck:
+        window, session = self._window, self.session
+        out = PoseCheck(
+            window.wizard_host,
+            window.theme,
+            window.arm_panel.view,
+            arm.controller,
+            arm.connection,
+            arm.flow,
+            session.state,
+            session.messages,
+        )
+        window.actions_["check_pose"].triggered.connect(out.open)
+        return out
+
+    def _make_replay_presenter(self, arm: ArmParts) -> ReplayPresenter:
+        window, session, actions = self._window, self.session, self._window.actions_
+        window.task_list.tree.doubleClicked.connect(actions["replay"].trigger)
+        return ReplayPresenter(
+            window.arm_panel, window.joint_plot, actions, arm.controller, session.library, session.state,
+            session.messages,
+        )  # fmt: skip
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
@@ -74,6 +107,7 @@ class WindowPresenter(QObject):
         session.library.tasks_changed.connect(self._show_tasks)
         session.library.take_loaded.connect(self._repaint_tasks)
         self._action_slots.task_changed.connect(self._select_when_listed)
+        self._curation.task_changed.connect(self._select_when_listed)
 
     def _connect_parts(self, arm: ArmParts, teaching: TeachingParts, recording: RecordingParts) -> None:
         window = self._window
@@ -103,39 +137,18 @@ class WindowPresenter(QObject):
         self._window.status_bar.folder_label.set_full_text(str(self.session.library.folder))
         self._joint_plot_timer.start()
         self.session.open()
+        self._watcher.start()
 
     def _close(self) -> None:
         """Store the choices, and end all threads."""
-        self._save_choices(self.session.arm, self.session.recording)
-        self._save_stiffness(self.session.teaching)
+        self._choices.close()
         self._arm_presenter.close()
         self._exchange.close()
+        self._curation.close()
+        self._watcher.close()
+        self.pose_check.close()
         self.session.close()
         self._unexpected_errors.remove()
-
-    def _save_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        settings = self._window.settings
-        for simulated, enabled in recording.controller.countdown_enabled.items():
-            settings.setValue(COUNTDOWN_SETTINGS[simulated], enabled)
-        settings.setValue(SELECTED_TASK_SETTING, self._snapshot.task or "")
-        settings.setValue(CHOSEN_ARM_SETTING, arm.connection.chosen.key)
-
-    def _save_stiffness(self, teaching: TeachingParts) -> None:
-        self._window.settings.setValue(STIFFNESS_SETTING, teaching.modes.stiffness.value)
-
-    def _restore_stiffness(self, teaching: TeachingParts) -> None:
-        stored = str(self._window.settings.value(STIFFNESS_SETTING, ""))
-        if stored in tuple(GuidingStiffness):
-            teaching.modes.choose_stiffness(stored)
-
-    def _restore_choices(self, arm: ArmParts, recording: RecordingParts) -> None:
-        """Restore the countdowns, the selected arm and, once it is listed, the selected task of the last time."""
-        self._select_when_listed(str(self._window.settings.value(SELECTED_TASK_SETTING, "")))
-        settings = self._window.settings
-        for simulated, key in COUNTDOWN_SETTINGS.items():
-            if settings.contains(key):
-                recording.controller.countdown_enabled[simulated] = bool(settings.value(key, type=bool))
-        arm.connection.choose_when_listed(str(settings.value(CHOSEN_ARM_SETTING, "")))
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.library.folder)))

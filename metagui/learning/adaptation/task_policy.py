@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 
 from metagui.learning.adaptation.outlier_takes import OutlierTake
 from metagui.learning.adaptation.rehearsal_score import Rehearsal
@@ -18,7 +17,12 @@ from metagui.learning.object_replay.replay_storage import pack_replay, unpack_re
 from metagui.learning.policy import feature_layout, numpy_policy
 from metagui.learning.policy.feature_layout import GLOBAL_LAYOUT, OBJECT_LAYOUT
 from metagui.learning.policy.numpy_policy import softmax
-from metagui.learning.torch_utils.safetensors_io import save_tensors
+from metagui.learning.torch_utils.safetensors_io import (
+    DECODING_ERRORS,
+    TensorFileError,
+    read_tensors,
+    save_tensors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -206,11 +210,16 @@ class TaskPolicy:
     def load(cls, path: Path) -> TaskPolicy:
         """Read a task policy. Raises TaskPolicyError."""
         try:
-            with safe_open(path, framework="np") as file:
-                header = json.loads(file.metadata()["adapted"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dictionary
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise TaskPolicyError(f"{path} contains no adapted policies ({error}). Adapt the task again.") from error
+            return cls._decode(path, *read_tensors(path, "adapted", "np"))
+        except TensorFileError as error:
+            raise TaskPolicyError(f"{path} contains no adapted policies: {error}. Adapt the task again.") from error
+        except DECODING_ERRORS as error:
+            reason = f"{path} contains damaged policies. The takes are safe; adapt the task again."
+            raise TaskPolicyError(reason) from error
+
+    @classmethod
+    def _decode(cls, path: Path, header: dict[str, Any], tensors: dict[str, Array]) -> TaskPolicy:
+        """Return the policy of a file's contents. Raises TaskPolicyError, ``DECODING_ERRORS``."""
         if header["format"] not in (TASK_POLICY_FORMAT, REPLAY_FORMAT) or header["features"] != feature_layout.VERSION:
             raise TaskPolicyError(
                 f"{path} was made by another version of the program. The takes are safe; adapt the task again."

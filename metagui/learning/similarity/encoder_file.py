@@ -6,19 +6,24 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-
+from metagui.checked_json import FileReasonError
+from metagui.learning.similarity.cache.encoder_identity import (
+    ENCODER_FORMAT,
+    library_encoder_path,
+    read_format,
+    shipped_encoder_path,
+)
 from metagui.learning.similarity.siamese_network import SiameseEncoder
-from metagui.learning.similarity.verdicts import MIN_CALIBRATION_TASKS, VerdictCalibration
-from metagui.learning.torch_utils.safetensors_io import save_tensors
-from metagui.paths import LIBRARY_MODELS_FOLDER, resources_dir
+from metagui.learning.similarity.verdicts import VerdictCalibration, describe_calibration
+from metagui.learning.torch_utils.safetensors_io import (
+    DECODING_ERRORS,
+    TensorFileError,
+    read_tensors,
+    save_tensors,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ENCODER_FORMAT = 2
-"""Version of the file format; the encoder of format 1 had one input per object of its scene."""
-
 
 OWN_KEY = "trained on"
 """Key in ``about`` of an encoder that was trained further on a library's takes."""
@@ -57,9 +62,7 @@ class CalibratedEncoder:
 
     def describe_calibration(self) -> str:
         """Return a sentence for users about what the verdicts are based on."""
-        if self.calibration is None:
-            return f"Fewer than {MIN_CALIBRATION_TASKS} tasks, too few for verdicts: neighbours are only ranked."
-        return f"Verdicts are calibrated on {self.calibration.tasks} tasks that the encoder was not trained on."
+        return describe_calibration(self.calibration)
 
     def to_half_precision(self) -> CalibratedEncoder:
         """Return the encoder with its tensors rounded to half precision; its file is half as large."""
@@ -70,21 +73,21 @@ class CalibratedEncoder:
 def load_encoder(path: Path) -> CalibratedEncoder:
     """Read an encoder. Raises EncoderFileError."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            params = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no dictionary
-        version = int(metadata["format"])
+        version = read_format(path)
         if version != ENCODER_FORMAT:
             raise EncoderFileError(
                 f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this "
                 "program, whose encoder saw takes in another form. Your takes are unchanged. Train it again."
             )
-        header = json.loads(metadata["encoder"])
+        header, tensors = read_tensors(path, "encoder")
+        params = {name: tensor.float() for name, tensor in tensors.items()}
         calibration = VerdictCalibration.from_dict(header["calibration"])
         found = CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), calibration, dict(header["about"]))
         wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise EncoderFileError(f"{path} is not an encoder of this program ({error}). Train it again.") from error
+    except (TensorFileError, *DECODING_ERRORS) as error:
+        is_clear = isinstance(error, TensorFileError | FileReasonError)
+        reason = error if is_clear else "it is damaged, or another program's"
+        raise EncoderFileError(f"{path} is not an encoder of this program: {reason}. Train it again.") from error
     if {name: tensor.shape for name, tensor in params.items()} != wanted:
         raise EncoderFileError(f"{path} was made for another network than this program's. Train it again.")
     return found
@@ -99,16 +102,6 @@ def load_shipped_encoder() -> CalibratedEncoder:
             "train-encoder'."
         )
     return load_encoder(path)
-
-
-def shipped_encoder_path() -> Path:
-    """Return the path of the shipped encoder."""
-    return resources_dir() / "prior" / "encoder.safetensors"
-
-
-def library_encoder_path(library: Path) -> Path:
-    """Return the path of the encoder trained on a library's takes; the file need not exist."""
-    return library / LIBRARY_MODELS_FOLDER / "encoder.safetensors"
 
 
 def load_encoder_for_library(library: Path) -> CalibratedEncoder:

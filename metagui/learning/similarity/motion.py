@@ -38,18 +38,24 @@ class MotionNeighbour:
 
 def rank_by_motion(takes: Mapping[str, Sequence[Demonstration]], task: str) -> list[MotionNeighbour]:
     """Return the other tasks, the most similar motion first; takes whose tool's path is not known are left out."""
-    own = [path for path in map(_make_path, takes[task]) if path is not None]
+    return rank_paths({name: {take.name: compute_path(take) for take in found} for name, found in takes.items()}, task)
+
+
+def rank_paths(paths: Mapping[str, Mapping[str, FloatArray | None]], task: str) -> list[MotionNeighbour]:
+    """Return the other tasks, the most similar motion first, given the paths of all takes by task and take."""
+    known = {name: {take: p for take, p in found.items() if p is not None} for name, found in paths.items()}
+    own = [path.ravel() for path in known.pop(task).values()]
     found = []
-    for name, others in takes.items():
-        pairs = [(take.name, _make_path(take)) for take in others if name != task]
-        distances = [(_compute_distance(path, mine), take) for take, path in pairs if path is not None for mine in own]
-        if distances:
-            distance, take = min(distances)
+    for name, others in known.items():
+        if others and own:
+            distances = _compute_distances(np.stack([path.ravel() for path in others.values()]), np.stack(own))
+            nearest = distances.min(axis=1)
+            distance, take = min(zip(nearest.tolist(), others, strict=True))
             found.append(MotionNeighbour(name, take, distance))
     return sorted(found, key=lambda neighbour: neighbour.distance)
 
 
-def _make_path(take: Demonstration) -> FloatArray | None:
+def compute_path(take: Demonstration) -> FloatArray | None:
     """Return a path (PATH_POINTS, 4) of tool position and gripper, m; None if the tool's position is not known."""
     first, last = take.trim or (0, len(take))
     tool = take.tool_positions[first:last]
@@ -61,6 +67,7 @@ def _make_path(take: Demonstration) -> FloatArray | None:
     return np.stack([np.interp(at, old, column) for column in values.T], axis=1)
 
 
-def _compute_distance(path: FloatArray, other: FloatArray) -> float:
-    """Return the root mean square distance of two paths, m."""
-    return float(np.sqrt(np.mean(np.sum((path - other) ** 2, axis=1))))
+def _compute_distances(paths: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the root mean square distances (n, m), m, of paths (n, 4 PATH_POINTS) and others (m, 4 PATH_POINTS)."""
+    squared = np.sum((paths[:, None] - others[None]) ** 2, axis=2)
+    return np.asarray(np.sqrt(squared / PATH_POINTS))

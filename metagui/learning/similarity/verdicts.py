@@ -141,6 +141,13 @@ class VerdictCalibration:
         return cls(**{**values, **curves})
 
 
+def describe_calibration(calibration: VerdictCalibration | None) -> str:
+    """Return a sentence for users about what the verdicts are based on."""
+    if calibration is None:
+        return f"Fewer than {MIN_CALIBRATION_TASKS} tasks, too few for verdicts: neighbours are only ranked."
+    return f"Verdicts are calibrated on {calibration.tasks} tasks that the encoder was not trained on."
+
+
 @dataclass(frozen=True)
 class LabelledDistances:
     """Distances of takes to tasks, with what is true of each pair: n pairs."""

@@ -9,8 +9,10 @@ import pytest
 from metagui.arms.emulator.emulated_bus import FaultInjector
 from metagui.arms.emulator.emulated_servo import EmulatedServo
 from metagui.arms.feetech import control_table as reg
+from metagui.arms.feetech import serial_port
 from metagui.arms.feetech.bus import ServoSilentError
 from metagui.arms.feetech.diagnosis import BaudRateError, SharedIdError, WrongServoError
+from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.so101.motor_setup import NotSingleServoError, assign_id
 from metagui.arms.so101.so101_arm import SO101Arm
 from tests.helpers.emulated_bench import EmulatedBench
@@ -108,6 +110,22 @@ def test_connect_slow_adapter_is_described(bench: EmulatedBench) -> None:
     connect_slowly(bench, SLOW_LINES[2])
     (warning,) = bench.arm.list_warnings()
     assert warning.startswith("The adapter delivers replies 16 ms late")
+    bench.arm.disconnect()
+    port = SlowPort(bench.emulated_arm, SLOW_LINES[2])
+    port.adapter = "FTDI FT232 (/dev/ttyUSB0)"  # type: ignore[attr-defined]
+    bench.arm = SO101Arm("emulated", open_port=lambda _: port)
+    bench.arm.connect()
+    (warning,) = bench.arm.list_warnings()
+    assert warning.startswith("The adapter FTDI FT232 (/dev/ttyUSB0) delivers replies 16 ms late")
+
+
+def test_adapter_is_named_by_its_kind_or_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = UsbPort("/dev/ttyUSB0", 0x0403, 0x6001, "A1", "FT232R USB UART")
+    other = UsbPort("/dev/ttyUSB1", 1, 2, None, "Serial cable")
+    monkeypatch.setattr(serial_port, "list_usb_ports", lambda: (known, other))
+    assert serial_port.name_adapter("/dev/ttyUSB0") == "FTDI FT232 (/dev/ttyUSB0)"
+    assert serial_port.name_adapter("/dev/ttyUSB1") == "Serial cable (/dev/ttyUSB1)"
+    assert serial_port.name_adapter("/dev/pts/3") == "/dev/pts/3"
 
 
 def test_assign_id_two_servos_with_one_id_raises(bench: EmulatedBench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.simulation.joint_drives import STIFF_DRIVES
 from metagui.arms.so101.calibration import CalibrationError, NotCalibratedError, TickConversion, load
-from metagui.arms.so101.calibration_checks import describe_doubts, is_so100
+from metagui.arms.so101.calibration_checks import describe_doubts, guess_model, import_calibration
 from metagui.arms.so101.motors import open_for_setup
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, Stops, choose_stops
+from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, SO100_STOPS, ArmModel, Stops, choose_stops
 from tests.helpers.in_process_port import InProcessPort
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibrations"
@@ -73,7 +74,7 @@ def test_connect_servos_with_full_turns_names_joints() -> None:
 @pytest.mark.parametrize("name", READABLE)
 def test_describe_doubts_recognises_so100(name: str) -> None:
     calibration = load(FOLDER / f"{name}.json")
-    assert is_so100(calibration) == (name == "so100-follower")
+    assert (guess_model(calibration) is ArmModel.SO100) == (name == "so100-follower")
     assert any("SO-100" in doubt for doubt in describe_doubts(calibration)) == (name == "so100-follower")
 
 
@@ -133,3 +134,33 @@ def test_choose_stops_emulated_arm_has_its_own(stops: tuple[Stops, ...]) -> None
     assert choose_stops([joint.travel for joint in arm.compute_calibration().joints]) == stops
     with SO101Arm("emulated", open_port=lambda _: InProcessPort(arm)) as driver:
         np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=2e-3)
+
+
+# SO-100
+
+
+def test_import_so100_has_its_stops_unless_told_otherwise() -> None:
+    path = FOLDER / "so100-follower.json"
+    guessed, doubts = import_calibration(path)
+    assert guessed.model is ArmModel.SO100
+    assert guessed.stops == SO100_STOPS
+    assert any("taken for an SO-100" in doubt for doubt in doubts)
+    assert any(doubt.startswith("shoulder_lift, elbow_flex, wrist_flex travel further") for doubt in doubts)
+    chosen, doubts = import_calibration(path, ArmModel.SO101)
+    assert chosen.model is ArmModel.SO101
+    assert chosen.stops == REAL_STOPS
+    assert not any("SO-100" in doubt for doubt in doubts)
+
+
+def test_swept_so100_is_recognised_and_its_angles_are_true() -> None:
+    arm = EmulatedArm(stops=SO100_STOPS, drives=STIFF_DRIVES, mount_offsets=(3900, 20, 1000, 2000, 3000, 4000))
+    arm.calibrate()
+    calibration = arm.compute_calibration()
+    assert guess_model(calibration) is ArmModel.SO100
+    assert guess_model(EmulatedArm().compute_calibration()) is ArmModel.SO101
+    with SO101Arm("emulated", open_port=lambda _: InProcessPort(arm)) as driver:
+        np.testing.assert_allclose(driver.observe().positions, arm.read_joint_angles(), atol=2e-3)
+        assert any("taken for an SO-100" in text for text in driver.list_warnings())
+    wrong = TickConversion(calibration).to_angles(np.full(6, 2048.0))
+    right = TickConversion(replace(calibration, model=ArmModel.SO100)).to_angles(np.full(6, 2048.0))
+    assert np.degrees(np.abs(wrong - right).max()) > 3.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,24 @@ import pytest
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.serial_port import UsbPort
-from metagui.arms.kinematics import JOINTS
+from metagui.arms.kinematics import JOINTS, forward_kinematics, inverse_kinematics
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration, JointCalibration, TickConversion, load
 from metagui.arms.so101.calibration_checks import import_calibration
-from metagui.arms.so101.stops import MAX_TRIM_RAD, REAL_STOPS, change_trims, complete_ranges, find_middle, load_trims
+from metagui.arms.so101.stops import (
+    MAX_TRIM_RAD,
+    REAL_STOPS,
+    ArmModel,
+    ZeroOrigin,
+    Zeros,
+    change_trims,
+    complete_ranges,
+    find_middle,
+    load_zeros,
+)
+from metagui.arms.so101.zero_fit import TouchError, fit_zeros
+from tests.helpers import poses
+from tests.helpers.in_process_port import InProcessPort
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibrations"
 WRIST = 3
@@ -116,10 +130,128 @@ def test_change_trims_invalid_raises(changes: dict[str, float], reason: str) -> 
         change_trims((), changes)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"gripper": "much"}', '{"gripper": 40}', '{"gripper": NaN}'])
-def test_load_trims_damaged_file_has_none(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"gripper": "much"}', '{"arm": "so99", "gripper": 1}'])
+def test_load_zeros_damaged_file_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "arm.json"
     path.write_text(text)
-    assert load_trims(path) == ()
-    assert load_trims(tmp_path / "missing.json") == ()
+    assert load_zeros(path) == load_zeros(tmp_path / "missing.json") == Zeros()
+
+
+@pytest.mark.parametrize("trim", ["40", "NaN"])
+def test_load_zeros_impossible_trim_is_left_out(tmp_path: Path, trim: str) -> None:
+    path = tmp_path / "arm.json"
+    path.write_text(f'{{"arm": "so100", "gripper": {trim}, "elbow_flex": 1}}')
+    assert load_zeros(path) == Zeros((), ArmModel.SO100, ZeroOrigin.STOPS)
     assert math.radians(40) > MAX_TRIM_RAD
+
+
+# Calibrations of version 0.1
+
+
+def register_old_arm(folder: Path, calibration: ArmCalibration) -> ArmRegistry:
+    """Return a registry as version 0.1 left it: a calibration and nothing beside it."""
+    registry = make_registry(folder)
+    registry.register("left arm", "/dev/emulated")
+    calibration.save(registry.calibration_path("left arm"))
+    return registry
+
+
+def test_old_calibration_is_told_once_with_its_corrections(tmp_path: Path) -> None:
+    registry = register_old_arm(tmp_path, EmulatedArm().compute_calibration())
+    assert registry.load_zeros("left arm").origin is ZeroOrigin.UNKNOWN
+    (note,) = registry.take_notes("left arm")
+    assert "calibrated by version 0.1" in note
+    told = {name: float(change) for name, change in re.findall(r"(\w+) ([+-]\d+\.\d)°", note)}
+    right = {"shoulder_pan": 4.25, "shoulder_lift": -1.75, "elbow_flex": -5.5, "wrist_flex": -0.75, "gripper": 6.4}
+    assert told == pytest.approx(right, abs=0.11)
+    assert registry.take_notes("left arm") == []
+    assert registry.load_zeros("left arm").origin is ZeroOrigin.CORRECTED
+    registry.save_calibration("left arm", EmulatedArm().compute_calibration())
+    assert registry.load_zeros("left arm").origin is ZeroOrigin.STOPS
+
+
+def test_old_calibration_of_an_so100_is_found_out(tmp_path: Path) -> None:
+    """Also that its wrist roll was zeroed by eye."""
+    registry = register_old_arm(tmp_path, load(FOLDER / "so100-follower.json"))
+    calibration = registry.load_calibration("left arm")
+    assert calibration is not None
+    assert calibration.model is ArmModel.SO100
+    notes = registry.take_notes("left arm")
+    assert any("taken for an SO-100" in note for note in notes)
+    assert any("wrist_roll has no stops" in note for note in notes)
+    assert registry.load_calibration("left arm") == calibration
+    assert registry.take_notes("left arm") == []
+
+
+def test_calibration_without_a_change_is_not_told(tmp_path: Path) -> None:
+    """The ideal emulated arm has the model's stops, with which both ways agree."""
+    registry = register_old_arm(tmp_path, EmulatedArm.make_ideal().compute_calibration())
+    assert registry.take_notes("left arm") == []
+    registry = make_registry(tmp_path / "new")
+    registry.register("left arm", "/dev/emulated")
+    assert registry.take_notes("left arm") == []
+    registry.save_calibration("left arm", EmulatedArm().compute_calibration())
+    assert registry.take_notes("left arm") == []
+
+
+def test_note_is_a_warning_of_the_connected_arm(tmp_path: Path) -> None:
+    arm = EmulatedArm()
+    arm.calibrate()
+    registry = register_old_arm(tmp_path, arm.compute_calibration())
+    registry.open_port = lambda _: InProcessPort(arm)
+    with registry.make_arm("left arm") as driver:
+        assert any("calibrated by version 0.1" in text for text in driver.list_warnings())
+    with registry.make_arm("left arm") as driver:
+        assert not any("calibrated by version 0.1" in text for text in driver.list_warnings())
+
+
+# Touches
+
+
+def measure_errors(offsets: np.ndarray) -> np.ndarray:
+    """Return the errors of the tool over the workspace, m, for errors of the zeros (5,), rad."""
+    radii, angles, heights = (0.14, 0.18, 0.22), (-1.0, -0.3, 0.4, 0.9), (0.015, 0.06, 0.1)
+    points = [(0.0388 + r * math.cos(a), r * math.sin(a), z) for r in radii for a in angles for z in heights]
+    reached = np.array([inverse_kinematics(np.array(point), 0.0) for point in points])
+    return np.linalg.norm(forward_kinematics(reached + offsets).position - forward_kinematics(reached).position, axis=1)
+
+
+FOUR_POINTS = np.array([(0.14, -0.10, 0.0), (0.14, 0.10, 0.0), (0.23, -0.10, 0.0), (0.23, 0.10, 0.0)])
+
+
+@pytest.mark.parametrize("is_place_known", [True, False])
+def test_fit_zeros_from_four_touches(is_place_known: bool) -> None:
+    """Zeros wrong by 2.5° and play of 0.35°, both standard deviations; on a sheet, the pan's zero does not matter."""
+    before, after = [], []
+    sheet = (FOUR_POINTS - (0.05, 0.0, 0.0)) @ np.array([[0.98, 0.2, 0.0], [-0.2, 0.98, 0.0], [0.0, 0.0, 1.0]])
+    true = np.array([poses.find_touch(point) for point in FOUR_POINTS])
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        zeros = np.radians([*(rng.normal(0.0, 2.5, 4) * (is_place_known, 1, 1, 1)), 0.0, 0.0])
+        readings = true + zeros
+        readings[:, :4] += np.radians(rng.normal(0.0, 0.35, (4, 4)))
+        fit = fit_zeros(readings, FOUR_POINTS if is_place_known else sheet, is_place_known)
+        fit.require_good()
+        before.append(measure_errors(zeros[:5]))
+        after.append(measure_errors((zeros + fit.corrections)[:5]))
+    assert np.median(before) > 0.008
+    assert np.median(after) < 0.0021
+    assert np.percentile(np.concatenate(after), 95) < 0.0045
+
+
+def test_fit_zeros_names_the_touch_that_missed() -> None:
+    readings = np.array([poses.find_touch(point) for point in FOUR_POINTS])
+    points = FOUR_POINTS.copy()
+    points[2] += (0.06, 0.0, 0.0)
+    with pytest.raises(TouchError, match=r"Touch 3 is still \d+ mm"):
+        fit_zeros(readings, points).require_good()
+
+
+def test_fit_zeros_few_touches_or_large_corrections_are_refused() -> None:
+    readings = np.array([poses.find_touch(point) for point in FOUR_POINTS])
+    with pytest.raises(TouchError, match="2 touches tell nothing"):
+        fit_zeros(readings[:2], FOUR_POINTS[:2])
+    fit = fit_zeros(readings, FOUR_POINTS)
+    np.testing.assert_allclose(fit.add_to((0.1,) * 6), 0.1, atol=1e-4)
+    with pytest.raises(TouchError, match=r"elbow_flex would be corrected by more than 15°"):
+        replace(fit, corrections=(0.0, 0.0, 0.2, 0.0, 0.0, 0.0)).add_to((0.1,) * 6)

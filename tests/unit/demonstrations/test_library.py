@@ -113,6 +113,7 @@ def test_library_any_demonstration_loads_unchanged(tmp_path_factory, demonstrati
     assert (info.sample_count, info.success, info.trim, info.error) == (
         len(demonstration), demonstration.success, demonstration.trim, "",
     )  # fmt: skip
+    assert info == library.get_take_info("any", info.name)  # as the file is listed
     assert_same(demonstration, library.load_take("any", "001"), ignore=("name",))
 
 

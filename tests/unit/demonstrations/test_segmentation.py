@@ -84,7 +84,8 @@ def test_segment_take_keeps_short_rests_only_above_objects() -> None:
     rng, compared = np.random.default_rng(1), 0
     for shown in itertools.chain.from_iterable(_takes()):
         take, _ = make_hand_guided(shown, rng)
-        away = replace(take, object_positions=take.object_positions + [1.0, 1.0, 0.0])
+        none = np.zeros_like(take.held)
+        away = replace(take, object_positions=take.object_positions + [1.0, 1.0, 0.0], held=none, touched=none)
         found = [each for each in find_boundaries(away) if each.strength >= 1.0]
         short = [each for each in found if each.cue == "rest" and each.strength < MIN_LONG_REST_STRENGTH]
         assert len(segment_take(away)) == 1 + len(found) - len(short)
@@ -92,13 +93,30 @@ def test_segment_take_keeps_short_rests_only_above_objects() -> None:
             compared += 1
             below = away.object_positions.copy()
             below[:, 0] = away.tool_positions[short[0].stop]
-            free = replace(away, object_positions=below, held=np.zeros_like(away.held))
+            free = replace(away, object_positions=below)
             assert short[0].start in {each.start for each in segment_take(free)}
     assert compared
 
 
+def _reaches_and_presses(take: Demonstration) -> bool:
+    """Whether the tool reaches one object and presses another: above the same one a pause would only be aligning."""
+    shown = [segment.instruction for segment in take.segments if segment.instruction]
+    return [each.action for each in shown] == ["reach", "press"] and shown[0].object_name != shown[1].object_name
+
+
+def test_pauses_above_a_contact_are_no_boundaries() -> None:
+    """People wait above what they are about to touch, and pause twice while they lift what they have grasped."""
+    shown = generate_example_takes()["put red on violet"][0]
+    grasp = int(np.flatnonzero(shown.held.any(axis=1))[0])
+    raised = np.flatnonzero(shown.tool_positions[:, 2] > shown.tool_positions[grasp, 2] + 0.05)
+    above, lifted = int(raised[raised < grasp][-1]), int(raised[raised > grasp][0])
+    for rests in ([above], [lifted - 8, lifted + 4], [above, lifted - 8, lifted + 4]):
+        samples = np.sort(np.concatenate([np.arange(len(shown)), np.repeat(rests, 90)]))
+        assert len(segment_take(_without_segments(_resampled(shown, samples)))) == 2
+
+
 def test_segments_exclude_pauses_and_can_be_encoded() -> None:
-    take = next(t[0] for t in _takes() if [s.instruction.action for s in t[0].segments] == ["reach", "press"])
+    take = next(t[0] for t in _takes() if _reaches_and_presses(t[0]))
     guided, bounds = make_hand_guided(take, np.random.default_rng(1))
     first, second = segment_take(guided)
     assert second.start - first.stop > 10

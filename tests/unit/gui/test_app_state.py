@@ -23,6 +23,7 @@ from metagui.gui.core.app_state import (
     transition,
     transition_learning,
 )
+from metagui.gui.core.selection import Selection
 from metagui.gui.window.app_snapshot import take_snapshot
 
 FULL = AppSnapshot(
@@ -30,6 +31,7 @@ FULL = AppSnapshot(
     task="t",
     take_count=3,
     take="001",
+    selected=Selection(("lift",), (TakeKey("press red", "001"),)),
     task_count=2,
     has_policy=True,
     prior_problem=None,
@@ -66,9 +68,9 @@ def test_every_condition_belongs_to_an_action() -> None:
     assert set(CONDITIONS) <= keys
 
 
-def test_complete_snapshot_enables_all_but_four_actions() -> None:
+def test_complete_snapshot_enables_all_but_five_actions() -> None:
     disabled = {key for key in CONDITIONS if explain_disabled(key, FULL)}
-    assert disabled == {"stop_learning", "cancel_learning", "mark", "clear_overload"}
+    assert disabled == {"stop_learning", "cancel_learning", "mark", "clear_overload", "check_pose"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,9 @@ def test_complete_snapshot_enables_all_but_four_actions() -> None:
         ("undo", {"undo_text": None}, "Nothing to undo"),
         ("record", {"state": ArmActivity.CONNECTING}, "being connected"),
         ("record", {"state": ArmActivity.CALIBRATING}, "being calibrated"),
+        ("record", {"state": ArmActivity.CHECKING_POSE}, "Close the check"),
+        ("connect", {"state": ArmActivity.CHECKING_POSE}, "Close the check"),
+        ("check_pose", {"simulated": False}, "Name the arm"),
         ("connect", {"state": ArmActivity.CALIBRATING}, "cancel it first"),
         ("record", {"state": ArmActivity.COUNTDOWN}, "about to move"),
         ("run", {"torque_off": True, "limp": True}, "The torque is off; press Hold"),
@@ -165,6 +170,7 @@ def test_snapshot_is_read_from_the_parts() -> None:
     undo_stack = SimpleNamespace(undoText=lambda: "recording", redoText=str)
     library: Any = SimpleNamespace(
         tasks=("lift", "push"),
+        write_problem="",
         find_task=lambda name: SimpleNamespace(has_policy=name == "lift"),
         usable_takes=lambda name: ["001", "002"] if name else [],
         undo_stack=undo_stack,

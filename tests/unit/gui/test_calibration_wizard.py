@@ -19,6 +19,7 @@ from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.so101.stops import ArmModel
 from metagui.gui.arm.calibration.joint_travel import compare_with_model, describe_shortcomings, make_unmoved_travels
 from metagui.gui.arm.calibration.wizard import CalibrationWizard
 from metagui.gui.arm.calibration.wizard_page import CalibrationStage
@@ -264,6 +265,23 @@ def test_wizard_doubtful_file_shows_doubt(page: CalibrationWizard, bench: Wizard
     page.import_file(str(CALIBRATIONS / f"{file}.json"))
     assert page.stage is CalibrationStage.CHECK
     assert bench.shows_problem(problem)
+
+
+def test_wizard_model_is_guessed_and_can_be_chosen(page: CalibrationWizard, bench: WizardBench) -> None:
+    page.import_file(str(CALIBRATIONS / "so100-follower.json"))
+    assert page.calibration is not None
+    assert page.calibration.model is ArmModel.SO100
+    assert page.model_field.currentText() == "SO-100"
+    assert bench.shows_problem("taken for an SO-100")
+    page.model_field.setCurrentIndex(page.model_field.findData(ArmModel.SO101))
+    page.model_field.activated.emit(page.model_field.currentIndex())
+    assert page.calibration.model is ArmModel.SO101
+    assert not bench.shows_problem("taken for")
+    bench.press(page.primary_button)
+    bench.qtbot.waitUntil(lambda: bool(bench.messages), timeout=PATIENCE_MS)
+    stored = bench.registry.load_calibration("SO-101")
+    assert stored is not None
+    assert stored.model is ArmModel.SO101
 
 
 def test_wizard_write_failed_can_be_repeated(bench: WizardBench, page: CalibrationWizard, tmp_path: Path) -> None:

@@ -85,7 +85,8 @@ def drop_files(target: QWidget, *paths: Path) -> bool:
 
 
 def test_both_are_in_the_menu(window: MainWindow) -> None:
-    menu = window.top_bar._menu_button.menu()
+    menu = window.top_bar.inner_menus["library ▸"]
+    assert menu.menuAction() in window.top_bar._menu_button.menu().actions()
     texts = [action.text() for action in menu.actions()]
     assert {"Import …", "Export …"} <= set(texts)
 

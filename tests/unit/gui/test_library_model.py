@@ -15,8 +15,7 @@ from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
-from metagui.gui.library.task_filter import TaskFilter
-from metagui.gui.library.task_model import TaskModel
+from metagui.gui.library.task_arrangement import arrange
 from tests.helpers.clocks import sleep
 from tests.helpers.qt import until
 from tests.helpers.takes import generate_example_takes
@@ -203,20 +202,69 @@ def test_search_finds_tags_notes_and_marks(qtbot: QtBot, model: CountingModel) -
     model.library.set_notes("press red", "003", "slow start")
     model.refresh()
     until(qtbot, lambda: len(model.tasks) == 2)
-    rows = TaskModel()
-    rows.set_tasks(model.tasks)
-    shown = TaskFilter(rows)
 
     def find(query: str) -> dict[str, list[str]]:
-        shown.set_query(query)
-        tasks = [shown.index(i, 0) for i in range(shown.rowCount())]
-        return {task.data(): [shown.index(i, 0, task).data() for i in range(shown.rowCount(task))] for task in tasks}
+        return {row.name: [take.name for take in row.takes] for row in arrange(model.tasks, query).tasks}
 
     assert find("") == {"above red": ["001"], "press red": ["001", "002", "003"]}
     assert find("PRESS") == {"press red": ["001", "002", "003"]}
     assert find("tag:demo") == {"press red": ["002"]}
     assert find("slow -tag:demo") == {"press red": ["003"]}
     assert find("is:failure") == {}
+    assert find("is:hand") == {}
+    assert find("is:adapted") == {}
+    assert find("not:is:adapted tag:demo") == {"press red": ["002"]}
+    assert arrange(model.tasks, "tag:demo").describe() == "1 of 2 tasks, 1 of 4 takes"
+    assert arrange(model.tasks, "no such word").describe() == "Nothing fits; 2 tasks hidden"
+    assert [row.name for row in arrange(model.tasks, order="takes").tasks] == ["press red", "above red"]
+    assert [row.name for row in arrange(model.tasks, order="date").tasks] == ["above red", "press red"]
+
+
+def test_redo_survives_a_restart_too(qtbot: QtBot, model: CountingModel, messages: Messages) -> None:
+    for task in ("press red", "above red"):
+        model.library.add_take(generate_example_takes()[task][0])
+    model.rename_task("press red", "pressed")
+    model.move_to_trash("above red", None)
+    model.undo_stack.undo()
+    model.undo_stack.undo()
+    until(qtbot, lambda: not model.is_busy)
+    later = LibraryModel(Library(model.folder), BackgroundQueue(messages.post_error), messages)
+    assert later.undo_stack.redoText() == "renaming “press red” to “pressed”"
+    later.undo_stack.redo()
+    later.undo_stack.redo()
+    assert later.library.list_tasks() == ["pressed"]
+    assert not later.undo_stack.canRedo()
+    until(qtbot, lambda: not later.is_busy)
+    later.close()
+
+
+def test_history_follows_another_program(qtbot: QtBot, model: CountingModel) -> None:
+    """What another program has done or undone can be undone and redone here."""
+    model.library.add_take(generate_example_takes()["press red"][0])
+    model.set_success(TakeKey("press red", "001"), False)
+    other = ChangeHistory(Library(model.folder))
+    other.apply("renaming it", changes.rename_task("press red", "theirs"))
+    model.look_for_changes()
+    until(qtbot, lambda: model.undo_stack.undoText() == "renaming it")
+    other.undo()
+    model.look_for_changes()
+    until(qtbot, lambda: model.undo_stack.redoText() == "renaming it")
+    model.undo_stack.redo()
+    assert model.library.list_tasks() == ["theirs"]
+    model.undo_stack.undo()
+    model.undo_stack.undo()
+    assert model.library.get_take_info("press red", "001").success is True
+    until(qtbot, lambda: not model.is_busy)
+
+
+def test_move_that_fails_in_the_middle_changes_nothing(qtbot: QtBot, model: CountingModel) -> None:
+    for take in generate_example_takes()["press red"]:
+        model.library.add_take(take)
+    keys = [TakeKey("press red", name) for name in ("001", "no such take", "003")]
+    assert not model.move_takes(keys, "other")
+    assert [info.name for info in model.library.list_takes("press red")] == ["001", "002", "003"]
+    assert not model.undo_stack.canUndo()
+    until(qtbot, lambda: not model.is_busy)
 
 
 def test_copy_is_listed_and_can_be_undone(qtbot: QtBot, model: CountingModel) -> None:

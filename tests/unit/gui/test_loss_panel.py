@@ -8,11 +8,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel
 
-from metagui.gui.learning.loss_curves import compute_fraction_done
+from metagui.gui.learning.adaptation_controller import _compute_fraction_done
+from metagui.gui.learning.loss_curves import ADAPTATION_FRACTION, compute_fraction_done
 from metagui.gui.learning.loss_legend import SuccessBar
 from metagui.gui.learning.loss_panel import LossPanel
 from metagui.learning.adaptation.adaptation import AdaptationStep
+from metagui.learning.adaptation.task_policy import Provenance, TaskPolicy
 from metagui.learning.rehearsal.rehearsal import RehearsalStep
+from metagui.learning.rehearsal.rehearsed_adaptation import PolicyReady
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -72,3 +75,8 @@ def test_rehearsed_successes_are_bars_beside_the_losses(qtbot: QtBot, theme: The
     assert compute_fraction_done(RehearsalStep("adapted", 3, 4, 20, 20)) == 1.0
     panel.show_choices({0: "object replay"}, {0: "It succeeded in 4 of 4 rehearsed scenes."})
     assert "✓ object replay" in [label.text() for label in panel.legend.findChildren(QLabel)]
+
+
+def test_fraction_of_a_batch_that_ends_with_the_first_policy() -> None:
+    policy = TaskPolicy("reach red", (), ("red cube",), Provenance())
+    assert _compute_fraction_done([PolicyReady(policy)]) == ADAPTATION_FRACTION

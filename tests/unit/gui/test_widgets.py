@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from metagui.gui.widgets.eliding_label import ElidingLabel
+from metagui.gui.widgets.panel import SegmentedControl
 from metagui.gui.widgets.plot import LogAxis
 from metagui.gui.widgets.toast import ToastArea, ToastMessage
 
@@ -61,3 +63,18 @@ def test_eliding_label_wraps_words_and_elides_last_line(qtbot: QtBot) -> None:
     assert label.text() == text
     label.set_full_text("")
     assert label.text() == ""
+
+
+def test_segments_without_parent_are_no_window(qtbot: QtBot) -> None:
+    control = SegmentedControl("Views", ("one", "two"))
+    qtbot.addWidget(control)
+    assert not control.isVisible()
+    page = QWidget()
+    qtbot.addWidget(page)
+    QVBoxLayout(page).addWidget(control)
+    page.show()
+    assert control.isVisible()
+    control.set_labels(("one",))
+    assert not control.isVisible()
+    control.set_labels(("one", "two", "three"))
+    assert control.isVisible()

@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from metagui.learning.similarity.cache.encoder_identity import library_encoder_path
 from metagui.learning.similarity.encoder_file import (
     OWN_KEY,
     CalibratedEncoder,
     EncoderFileError,
-    library_encoder_path,
     load_encoder,
     load_encoder_for_library,
     load_shipped_encoder,

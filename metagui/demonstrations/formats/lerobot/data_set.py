@@ -126,15 +126,15 @@ class LeRobotDataSet:
             try:
                 with ParquetFile(path) as file:
                     numbers = [
-                        file.read_numbers(name).tolist()
+                        file.read_integers(name)
                         for name in ("episode_index", "length", "data/chunk_index", "data/file_index")
                     ]
                     texts = file.read_values("tasks") if "tasks" in file.names else [None] * file.row_count
             except ContentError as error:
                 raise ContentError(f"{label}: {error}") from error
             for index, length, chunk, number, own in zip(*numbers, texts, strict=True):
-                data = layout.DATA_PATH.format(chunk_index=int(chunk), file_index=int(number))
-                found.append(EpisodePlace(int(index), _choose_task(own, tasks), int(length), data))
+                data = layout.DATA_PATH.format(chunk_index=chunk, file_index=number)
+                found.append(EpisodePlace(index, _choose_task(own, tasks), length, data))
         if not found:
             raise ContentError("meta/episodes has no episodes")
         return found

@@ -76,6 +76,8 @@ def read_lerobot(root: Path, options: ImportOptions) -> Iterator[ImportedTake | 
         name = f"episode {episode.index}"
         try:
             frames = data.read_frames(episode, _COLUMNS)
+            if layout.STATE not in frames:
+                raise ContentError(f"its column {layout.STATE!r} is missing")
             stored = own_takes.get(_make_key(frames))
             if stored is not None:
                 yield stored
@@ -153,8 +155,6 @@ def _make_take(
 
 def _make_motion(context: _Context, frames: dict[str, NDArray[Any]], scale: JointScale) -> ForeignMotion:
     info, joints = context.data.info, len(context.joint_names)
-    if layout.STATE not in frames:
-        raise ContentError(f"its column {layout.STATE!r} is missing")
     states = np.asarray(frames[layout.STATE], dtype=np.float64).reshape(-1, joints)
     actions = frames.get(layout.ACTION)
     action_feature = info.features.get(layout.ACTION)

@@ -21,6 +21,7 @@ MAX_COLUMN_BYTES = 64 << 20
 """Maximum size of one column that is read."""
 MAX_TABLE_ROWS = 50_000_000
 """Maximum number of rows of one file."""
+_MAX_INTEGER = 1 << 53
 _MAX_EXPANSION = 1000
 """Maximum size of a file's columns in memory as a multiple of its size; constant columns pack well."""
 INSTALL_HINT = "pip install 'metagui[formats]'"
@@ -149,7 +150,10 @@ class ParquetFile:
         if isinstance(array, pa.ChunkedArray):
             array = array.chunk(0) if array.num_chunks else pa.array([], array.type)
         if not _is_list(pa, array.type):
-            return np.asarray(array.to_numpy(zero_copy_only=False))
+            numbers = np.asarray(array.to_numpy(zero_copy_only=False))
+            if numbers.dtype.kind not in "fiub":
+                raise ContentError(f"its column {name!r} does not hold numbers")
+            return numbers
         values = np.asarray(array.flatten().to_numpy(zero_copy_only=False))
         if not len(array) or values.size % len(array) or values.dtype.kind not in "fiub":
             raise ContentError(f"the lists of its column {name!r} are not equally long")
@@ -158,6 +162,15 @@ class ParquetFile:
             if len(set(lengths.tolist())) > 1:
                 raise ContentError(f"the lists of its column {name!r} are not equally long")
         return values.reshape(len(array), -1)
+
+    def read_integers(self, name: str) -> list[int]:
+        """Return a column of whole numbers from 0."""
+        values = self.read_numbers(name)
+        if values.ndim != 1 or not np.isfinite(values).all() or not ((values >= 0) & (values < _MAX_INTEGER)).all():
+            raise ContentError(f"its column {name!r} does not hold whole numbers from 0")
+        if not (values == np.floor(values)).all():
+            raise ContentError(f"its column {name!r} does not hold whole numbers from 0")
+        return [int(value) for value in values]
 
     def read_values(self, name: str) -> list[Any]:
         """Return a column as Python values."""

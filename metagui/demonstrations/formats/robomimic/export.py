@@ -23,7 +23,7 @@ from metagui.demonstrations.formats.selection import read_takes
 from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import METAGUI_GROUP, ExtraData, read_extra_data, write_extra_data
 from metagui.demonstrations.storage.hdf5 import get_file_image, open_take, write_attributes, write_demo
-from metagui.demonstrations.storage.robomimic_layout import shift_to_next
+from metagui.demonstrations.storage.robomimic_layout import with_following
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Sequence
@@ -94,7 +94,7 @@ class _TakesFile:
         demo, found = self._data.create_group(f"demo_{len(self._takes)}"), take.demonstration
         write_demo(demo, found)
         flat = encode_flat(found)
-        demo["obs/flat"], demo["next_obs/flat"] = flat, shift_to_next(flat)
+        demo["obs/flat"], demo["next_obs/flat"] = with_following(flat)
         own = demo.create_group(METAGUI_GROUP)
         write_attributes(own, found)
         own.attrs["take"] = take.info.name

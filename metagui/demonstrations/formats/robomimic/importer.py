@@ -18,8 +18,8 @@ from metagui.demonstrations.formats.robomimic.foreign import ForeignFile, read_f
 from metagui.demonstrations.storage.checked_file import open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import METAGUI_GROUP, read_extra_data
-from metagui.demonstrations.storage.hdf5 import check_format_version, open_take
-from metagui.demonstrations.storage.take_decoding import decode_take
+from metagui.demonstrations.storage.hdf5 import open_take
+from metagui.demonstrations.storage.take_decoding import check_format_version, decode_take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

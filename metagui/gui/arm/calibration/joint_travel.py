@@ -11,7 +11,6 @@ from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import CONTINUOUS_RANGE_TICKS, ArmCalibration, JointCalibration
 from metagui.arms.so101.calibration_checks import TRAVEL_FRACTION_RANGE
 from metagui.arms.so101.range_of_motion import SweepSettings
-from metagui.arms.so101.stops import choose_stops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +90,7 @@ def describe_shortcomings(joints: Sequence[JointTravel]) -> str:
 
 def compare_with_model(calibration: ArmCalibration) -> tuple[JointTravel, ...]:
     """Return the calibrated travel of every joint, compared with that of the model or of a usual real arm."""
-    stops = choose_stops([values.travel for values in calibration.joints])
+    stops = calibration.stops
     return tuple(
         _compare_joint_with_stops(joint, values, math.degrees(stop.upper - stop.lower))
         for joint, values, stop in zip(JOINTS, calibration.joints, stops, strict=True)

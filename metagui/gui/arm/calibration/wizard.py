@@ -6,6 +6,7 @@ button is pressed; cancelling before that changes nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from metagui.arms.arm import ArmError, ConnectionLostError
 from metagui.arms.so101.arm_registry import RegisteredArm, check_name
 from metagui.arms.so101.calibration import CalibrationError
-from metagui.arms.so101.calibration_checks import describe_doubts, import_calibration
+from metagui.arms.so101.calibration_checks import describe_doubts, guess_model, import_calibration
 from metagui.arms.so101.range_of_motion import Sweep
+from metagui.arms.so101.stops import ArmModel
 from metagui.gui.arm.calibration.joint_travel import (
     JointTravel,
     compare_with_model,
@@ -70,6 +72,7 @@ class CalibrationWizard(CalibrationPage):
         self.secondary_button.clicked.connect(self._on_secondary)
         self.cancel_button.clicked.connect(self.cancel)
         self.name_field.textChanged.connect(self._check_name)
+        self.model_field.activated.connect(self._on_model_chosen)
         self.name_field.returnPressed.connect(self._on_primary)
         self.begin()
         self._identify_arm(device)
@@ -82,6 +85,7 @@ class CalibrationWizard(CalibrationPage):
         self.calibration: ArmCalibration | None = None
         """The calibration to check and write; None before the sweep is complete."""
         self._imported_file = ""
+        self._doubts: tuple[str, ...] = ()
         self.bars.show_travels(make_unmoved_travels())
         self.show_stage(CalibrationStage.HOLD)
 
@@ -97,11 +101,11 @@ class CalibrationWizard(CalibrationPage):
             self._job.cancel()
             self._job.wait()
 
-    def import_file(self, path: str) -> None:
-        """Load a LeRobot calibration in place of a sweep."""
+    def import_file(self, path: str, model: ArmModel | None = None) -> None:
+        """Load a LeRobot calibration of an arm, whose model is guessed if None, in place of a sweep."""
         try:
-            calibration, doubts = import_calibration(Path(path))
-            self._show_calibration(calibration, Path(path).name, doubts)
+            calibration, doubts = import_calibration(Path(path), model)
+            self._show_calibration(calibration, path, doubts)
         except CalibrationError as error:
             self.show_problem(str(error))
 
@@ -154,7 +158,7 @@ class CalibrationWizard(CalibrationPage):
     def _sweep(self) -> None:
         self.show_stage(CalibrationStage.SWEEP)
         job = make_sweep_job(self._registry, self._arm, self._sweep_record)
-        self._start_job(job, self._show_calibration)
+        self._start_job(job, self._show_swept)
 
     def _on_progress(self, batch: list[Any]) -> None:
         if self.stage is CalibrationStage.SWEEP and not self._closed:
@@ -172,19 +176,35 @@ class CalibrationWizard(CalibrationPage):
             self._cancel_job(self._use_sweep)
 
     def _use_sweep(self) -> None:
-        self._show_calibration(self._sweep_record.compute_calibration())
+        self._show_swept(self._sweep_record.compute_calibration())
+
+    def _show_swept(self, swept: ArmCalibration) -> None:
+        """Show the calibration of a sweep, of the arm that its travels suggest."""
+        calibration = replace(swept, model=guess_model(swept))
+        self._show_calibration(calibration, doubts=describe_doubts(calibration))
 
     # Check and write
 
-    def _show_calibration(self, calibration: ArmCalibration, file_name: str = "", doubts: Sequence[str] = ()) -> None:
-        """Show a calibration compared with the model, and the field for the arm's name."""
-        self.calibration, self._imported_file = calibration, file_name
+    def _show_calibration(self, calibration: ArmCalibration, path: str = "", doubts: Sequence[str] = ()) -> None:
+        """Show a calibration compared with the model, and the fields for the arm's name and model."""
+        self.calibration, self._imported_file, self._doubts = calibration, path, tuple(doubts)
+        self.model_field.setCurrentIndex(self.model_field.findData(calibration.model))
         joints = compare_with_model(calibration)
         self.bars.show_travels(joints)
         is_doubtful = any(joint.status == "wrong" for joint in joints)
-        doubt_text = " ".join(doubts or describe_doubts(calibration))
-        self.show_stage(CalibrationStage.CHECK, file_name, is_doubtful, doubt_text)
+        self.show_stage(CalibrationStage.CHECK, Path(path).name, is_doubtful, " ".join(doubts))
         self._check_name()
+
+    def _on_model_chosen(self) -> None:
+        """Show the calibration again for the chosen model of the arm."""
+        model = ArmModel(self.model_field.currentData())
+        if self.stage is not CalibrationStage.CHECK or self.calibration is None:
+            return
+        if self._imported_file:
+            self.import_file(self._imported_file, model)
+        else:
+            calibration = replace(self.calibration, model=model)
+            self._show_calibration(calibration, doubts=describe_doubts(calibration, is_model_chosen=True))
 
     def _check_name(self) -> None:
         """Check the name while it is typed."""
@@ -249,7 +269,7 @@ class CalibrationWizard(CalibrationPage):
         if not self._end_job():
             return
         if self.stage is CalibrationStage.WRITE:
-            self.show_stage(CalibrationStage.CHECK, self._imported_file)
+            self.show_stage(CalibrationStage.CHECK, Path(self._imported_file).name, doubts=" ".join(self._doubts))
             self._check_name()
         else:
             self.show_stage(CalibrationStage.LOST if self.travels else CalibrationStage.HOLD)

@@ -61,6 +61,16 @@ class WizardHost(QStackedWidget):
             self.removeWidget(wizard)
             wizard.deleteLater()
 
+    def show_page(self, page: QWidget) -> None:
+        """Show another page in place of the panels, such as the check of a pose."""
+        self.addWidget(page)
+        self.setCurrentWidget(page)
+
+    def close_page(self, page: QWidget) -> None:
+        """Remove a page; the panels are shown again."""
+        self.removeWidget(page)
+        page.deleteLater()
+
     def _on_finished(self, name: str) -> None:
         self.close_wizard()
         self.finished.emit(name)

@@ -7,8 +7,19 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
+from metagui.arms.so101.stops import ArmModel
 from metagui.gui.arm.calibration.joint_bars import JointBars
 from metagui.gui.theme.icons import make_pixmap
 from metagui.gui.theme.theme import scaled_font
@@ -92,6 +103,11 @@ class CalibrationPage(QFrame):
         self.name_field.setAccessibleName("Name of the arm")
         self.name_field.setMaxLength(60)
         self.name_field.setFixedWidth(260)
+        self.model_field = QComboBox()
+        self.model_field.setAccessibleName("Model of the arm")
+        self.model_field.setToolTip("The zeros follow from the stops, which differ between the models")
+        for model in ArmModel:
+            self.model_field.addItem(model.label, model)
         self.primary_button, self.secondary_button, self.cancel_button = (
             _make_button("primary"),
             _make_button("big"),
@@ -119,6 +135,7 @@ class CalibrationPage(QFrame):
         self.cancel_button.setEnabled(stage is not CalibrationStage.WRITE)
         self._name_row.setVisible(stage in (CalibrationStage.CHECK, CalibrationStage.WRITE))
         self.name_field.setEnabled(stage is CalibrationStage.CHECK)
+        self.model_field.setEnabled(stage is CalibrationStage.CHECK)
         self._doubt_text = " ".join(text for text in (doubts, _DOUBTFUL_TEXT if is_doubtful else "") if text)
         self.show_problem(self._doubt_text)
         (self.name_field if stage is CalibrationStage.CHECK else self.primary_button).setFocus()
@@ -182,7 +199,7 @@ class CalibrationPage(QFrame):
         label = QLabel("Name of the arm")
         label.setBuddy(self.name_field)
         out = QWidget()
-        out.setLayout(_make_row(label, self.name_field, self.name_hint))
+        out.setLayout(_make_row(label, self.name_field, self.model_field, self.name_hint))
         return out
 
     def _make_problem_row(self) -> QHBoxLayout:

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration, TakeKey
-    from metagui.gui.window.main_window import MainWindow
-    from metagui.gui.window.session import Session
+    from metagui.gui.arm.arm_controller import ArmController
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.core.app_state import AppState
+    from metagui.gui.core.messages import Messages
+    from metagui.gui.library.library_model import LibraryModel
+    from metagui.gui.recording.joint_plot import JointPlot
+    from metagui.gui.scene.arm_panel import ArmPanel
 
 IDLE_STATES = (ArmActivity.NO_ARM, ArmActivity.READY, ArmActivity.ERROR)
 """Activities of the arm during which a take can be on display."""
@@ -30,11 +35,20 @@ ARM_ACTIONS = ("randomise", "mark", "home", "up", "down", "release", "limp", "cl
 class ReplayPresenter(QObject):
     """Shows the selected take until the arm moves, a click in the view, or Stop."""
 
-    def __init__(self, window: MainWindow, session: Session) -> None:
-        super().__init__(window)
-        self._window, self._session = window, session
-        self._player, self._plot = window.arm_panel.player, window.joint_plot
-        self._editor = TakeEditor(session.library, session.messages)
+    def __init__(
+        self,
+        panel: ArmPanel,
+        plot: JointPlot,
+        actions: Actions,
+        controller: ArmController,
+        library_model: LibraryModel,
+        state: AppState,
+        messages: Messages,
+    ) -> None:
+        super().__init__(panel)
+        self._panel, self._plot, self._actions, self._player = panel, plot, actions, panel.player
+        self._controller, self._library_model, self._state, self._messages = controller, library_model, state, messages
+        self._editor = TakeEditor(library_model, messages)
         self._connect_actions(
             {
                 "replay": self._toggle_replay,
@@ -48,9 +62,8 @@ class ReplayPresenter(QObject):
             }
         )
         for key in ARM_ACTIONS:
-            window.actions_[key].triggered.connect(self.show_arm)
-        window.task_list.tree.doubleClicked.connect(window.actions_["replay"].trigger)
-        window.arm_panel.view.left_take.connect(self.show_arm)
+            actions[key].triggered.connect(self.show_arm)
+        panel.view.left_take.connect(self.show_arm)
         self._plot.press_key = self._press_key
         self._plot.ruler.scrubbed.connect(self._scrub)
         self._plot.trimmed.connect(self._editor.trim_to_times, Qt.ConnectionType.QueuedConnection)
@@ -59,21 +72,21 @@ class ReplayPresenter(QObject):
 
     def _connect_actions(self, slots: dict[str, Callable[..., object]]) -> None:
         for key, slot in slots.items():
-            self._window.actions_[key].triggered.connect(slot)
+            self._actions[key].triggered.connect(slot)
 
     # What is shown
 
     def show_selection(self) -> None:
         """Show the selected take in its own scene and in the joint plot, or the arm if none is selected."""
-        take, window = self._session.selected_take(), self._window
+        take, view = self._selected_take(), self._panel.view
         if take is None:
             self._plot.show_live()
-            window.arm_panel.view.show_path(())
+            view.show_path(())
             self._player.show_take(None)
             return
         self._plot.show_take(take)
-        window.arm_panel.view.show_path(make_path_markers(take.tool_positions, unit_rgb(window.theme.colours.accent)))
-        if self._session.state.activity in IDLE_STATES and not self._session.state.snapshot.arm_busy:
+        view.show_path(make_path_markers(take.tool_positions, unit_rgb(self._plot.theme.colours.accent)))
+        if self._state.activity in IDLE_STATES and not self._state.snapshot.arm_busy:
             self._player.show_take(take)
 
     def show_arm(self) -> None:
@@ -81,7 +94,7 @@ class ReplayPresenter(QObject):
         self._player.show_take(None)
 
     def _show_position(self) -> None:
-        player, view = self._player, self._window.arm_panel.view
+        player, view = self._player, self._panel.view
         self._plot.show_playhead(None if player.take is None else player.position)
         state = player.state
         if state is None:
@@ -89,28 +102,31 @@ class ReplayPresenter(QObject):
         try:
             view.show_state(state, None)
         except ArmError as error:
-            self._session.messages.post_error(error)
+            self._messages.post_error(error)
             player.show_take(None)
 
     def _show_playback(self) -> None:
-        player, panel = self._player, self._window.arm_panel
+        player, panel = self._player, self._panel
         panel.view.shows_take = player.take is not None
         if player.take is None:
             panel.show_title("Arm")
-            controller = self._session.arm.controller
-            tick = controller.latest_tick
-            panel.view.show_state(controller.get_arm_state(), tick.observation if tick else None)
+            tick = self._controller.latest_tick
+            panel.view.show_state(self._controller.get_arm_state(), tick.observation if tick else None)
         else:
             verb = "Replaying take" if player.is_playing else "Take"
             panel.show_title(f"{verb} {player.take.name} of “{player.take.task}”")
-        self._session.state.refresh()
+        self._state.refresh()
 
     # Playhead
 
+    def _selected_take(self) -> Demonstration | None:
+        key = self._state.snapshot.take_key
+        return None if key is None else self._library_model.request_take(key)
+
     def _take_on_display(self) -> Demonstration | None:
         """Return the selected take, and show it if the arm was shown."""
-        take = self._session.selected_take()
-        if take is not None and self._session.state.activity in IDLE_STATES:
+        take = self._selected_take()
+        if take is not None and self._state.activity in IDLE_STATES:
             self._player.show_take(take)
         return take
 
@@ -119,11 +135,11 @@ class ReplayPresenter(QObject):
         take = self._take_on_display()
         if take is not None and take.states is None:
             text = "This take has no simulator states: the 3-D view cannot show it, the joint angles can."
-            self._session.messages.post(text, "warning")
+            self._messages.post(text, "warning")
         self._player.toggle()
 
     def _toggle_loop(self) -> None:
-        self._player.set_looping(self._window.actions_["loop"].isChecked())
+        self._player.set_looping(self._actions["loop"].isChecked())
 
     def _scrub(self, time: float) -> None:
         if self._take_on_display() is not None:
@@ -133,7 +149,7 @@ class ReplayPresenter(QObject):
     def _press_key(self, key: int, modifiers: Qt.KeyboardModifier) -> bool:
         trims = {Qt.Key.Key_I: "trim_start", Qt.Key.Key_O: "trim_end"}
         if key in trims and not modifiers:
-            self._window.actions_[trims[Qt.Key(key)]].trigger()
+            self._actions[trims[Qt.Key(key)]].trigger()
             return True
         self._take_on_display()
         return press_player_key(self._player, key, modifiers)
@@ -166,4 +182,4 @@ class ReplayPresenter(QObject):
             self._editor.cut_pauses(take, self._select)
 
     def _select(self, key: TakeKey) -> None:
-        self._session.state.select(*key)
+        self._state.select(*key)

@@ -1,0 +1,1 @@
+"""Tending the library in the window: moving, merging, splitting, copying, marking, tagging and deleting."""

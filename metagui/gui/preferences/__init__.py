@@ -1,0 +1,1 @@
+"""Choices of the person that last: the library, colours, countdowns, sounds."""

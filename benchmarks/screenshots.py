@@ -138,7 +138,7 @@ def demonstrate_three_times(camera: Camera) -> None:
 
 
 def adapt_and_run(camera: Camera) -> None:
-    """Adapt to the new task, run the policy, show the shortcuts and turn the view."""
+    """Adapt to the new task, run and measure the policy, show the shortcuts and turn the view."""
     from PySide6.QtCore import QPoint, Qt
 
     from tests.helpers.user import SCENE_VIEW_NAME
@@ -156,6 +156,12 @@ def adapt_and_run(camera: Camera) -> None:
     camera.shoot("running")
     user.wait_until(lambda: user.read_state() == "Ready", "the run to end")
     camera.shoot("done")
+    user.press_button("Success rate")
+    user.pause(0.3)  # the view appears
+    user.press_button("Measure success")
+    user.wait_until(lambda: user.can_read("of 20"), "the success rate")
+    camera.shoot("success")
+    user.press_button("Curves")
     user.press_key(Qt.Key.Key_F1)
     camera.shoot("keys")
     user.press_key(Qt.Key.Key_Escape)

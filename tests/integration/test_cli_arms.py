@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,12 @@ from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.kinematics import forward_kinematics, inverse_kinematics
-from metagui.arms.so101 import arm_registry
+from metagui.arms.so101 import arm_registry, range_of_motion
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import TickConversion
+from metagui.arms.so101.range_of_motion import Sweep, SweepSettings
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import SO100_STOPS, ArmModel
+from metagui.arms.so101.stops import REAL_STOPS, SO100_STOPS, ArmModel, Stops
 from metagui.cameras.mat import find_mat
 from metagui.cli import app, motor_tools
 from tests.helpers.clocks import PATIENCE_S
@@ -220,6 +222,21 @@ def test_calibrate_swept_so100_is_recognised(cable: Cable) -> None:
     assert "taken for an SO-100" in result.stderr
     with ArmRegistry().make_arm("mine") as driver:
         np.testing.assert_allclose(driver.observe().positions[:5], cable.arm.read_joint_angles()[:5], atol=0.03)
+
+
+def test_calibrate_swept_short_joint_is_written_with_a_note(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop of this arm is nearer than the model's; the wait is shortened here."""
+    pan, *others = REAL_STOPS
+    stops = (Stops(0.7 * pan.lower, 0.7 * pan.upper), *others)
+    cable.arm = EmulatedArm(mount_offsets=(3900, 20, 1000, 2000, 3000, 4000), stops=stops)
+    sweep = Sweep(settings=SweepSettings(short_settle_time=0.3))
+    monkeypatch.setattr(range_of_motion, "run_sweep", partial(range_of_motion.run_sweep, resumed=sweep))
+    cable.arm.follow_hand_path(sweep_by_hand(cable.arm.stops))
+    result = run_command("calibrate", "--port", cable.device, "--name", "mine", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert "shoulder_pan travels 76% of the model's range" in " ".join(result.stderr.split())
+    with ArmRegistry().make_arm("mine") as driver:
+        np.testing.assert_allclose(driver.observe().positions[1:], cable.arm.read_joint_angles()[1:], atol=0.015)
 
 
 def test_calibrate_completes_short_range_with_a_note(cable: Cable) -> None:

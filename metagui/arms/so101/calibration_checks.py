@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 TRAVEL_FRACTION_RANGE = (0.7, 1.4)
 """Smallest and largest plausible travel of a joint as a fraction of the model's."""
+FULL_TRAVEL_FRACTION = 0.93
+"""Travel of a joint as a fraction of the model's below which it is short: a stop is nearer, or was not reached."""
 WRIST = 3
 """Index of wrist_flex."""
 SO100_WRIST_TICKS = 2440
@@ -76,7 +78,28 @@ def describe_doubts(calibration: ArmCalibration, is_model_chosen: bool = False) 
                 f"{joint.name} travels {fraction:.0%} of the model's range, so its angles may be off. Calibrate again, "
                 "from stop to stop."
             )
-    return doubts
+    short = _describe_short_joints(calibration)
+    return [*doubts, short] if short else doubts
+
+
+def _describe_short_joints(calibration: ArmCalibration) -> str:
+    """Return the text on joints that travel less than the model's, with the fraction of each; empty if none does."""
+    fractions = {
+        joint.name: values.travel * RAD_PER_TICK / (joint.upper - joint.lower)
+        for joint, values in zip(JOINTS, calibration.joints, strict=True)
+    }
+    short = [
+        f"{name} travels {fraction:.0%}"
+        for name, fraction in fractions.items()
+        if TRAVEL_FRACTION_RANGE[0] <= fraction < FULL_TRAVEL_FRACTION
+    ]
+    if not short:
+        return ""
+    return (
+        f"{', '.join(short)} of the model's range. If a stop of this arm is nearer, the zero may be some degrees off: "
+        "compare the arm with the model in a pose, or touch points (metagui calibrate --touch). If the joint goes "
+        "further by hand, calibrate again."
+    )
 
 
 def import_calibration(path: Path, model: ArmModel | None = None) -> tuple[ArmCalibration, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QBoxLayout,
@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 NO_OTHER_LABEL = "nothing else"
 MEASURED_SCENES = 20
 """Number of scenes at first."""
-NARROW_PX = 600
-"""Width below which what to measure needs two rows, pixels."""
+NARROW_PX, VERY_NARROW_PX = 600, 270
+"""Widths below which what to measure needs two and three rows, pixels."""
+MIN_SCENES_PX = 104
+"""Width that shows a number of scenes of three digits, pixels."""
+MIN_NAME_LENGTH = 5
+"""Number of characters of the second policy that are always seen."""
 HISTORY_COLUMNS = ("When", "Policy", "Successes", "Rate and 95 % interval", "Most frequent failure")
 
 
@@ -48,9 +52,12 @@ class SuccessView(QWidget):
         self.scene_box.setRange(2, 1000)
         self.scene_box.setValue(MEASURED_SCENES)
         self.scene_box.setSuffix(" scenes")
+        self.scene_box.setMinimumWidth(MIN_SCENES_PX)
         for widget in (self.scene_box, self.scene_box.lineEdit()):
             widget.setAccessibleName("Number of scenes")
         self.other_box.setAccessibleName("Compare with")
+        self.other_box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.other_box.setMinimumContentsLength(MIN_NAME_LENGTH)
         self.other_box.setToolTip("A second policy that runs in the same scenes.")
         self.result_label = ElidingLabel(max_lines=2)
         self.table = _make_table()
@@ -62,13 +69,17 @@ class SuccessView(QWidget):
     def _lay_out(self, measure: QAction) -> None:
         label = make_muted_label("against")
         label.setBuddy(self.other_box)
-        first, second = _make_row(make_button(measure, "big"), self.scene_box), _make_row(label, self.other_box)
-        second.addWidget(self.watch_box)
-        second.setStretch(1, 1)
-        self._choices = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._choices.setSpacing(GRID_PX)
-        self._choices.addLayout(first)
-        self._choices.addLayout(second, 1)
+        start, amount = _make_row(make_button(measure, "big")), _make_row(self.scene_box)
+        other = _make_row(label, self.other_box, self.watch_box)
+        other.setStretch(1, 1)
+        self._rows = (start, amount, other)
+        self._first, self._choices = (QBoxLayout(QBoxLayout.Direction.TopToBottom) for _ in range(2))
+        for layout in (self._first, self._choices):
+            layout.setSpacing(GRID_PX)
+        self._first.addLayout(start, 1)
+        self._first.addLayout(amount)
+        self._choices.addLayout(self._first)
+        self._choices.addLayout(other, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GRID_PX)
@@ -78,11 +89,16 @@ class SuccessView(QWidget):
         column.addWidget(self.empty_label, 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Use two rows where one is too narrow."""
+        """Use two rows where one is too narrow, and three where two are."""
         super().resizeEvent(event)
-        is_narrow = event.size().width() < NARROW_PX
-        direction = QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight
-        self._choices.setDirection(direction)
+        for layout, narrow in ((self._choices, NARROW_PX), (self._first, VERY_NARROW_PX)):
+            is_narrow = event.size().width() < narrow
+            layout.setDirection(QBoxLayout.Direction.TopToBottom if is_narrow else QBoxLayout.Direction.LeftToRight)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the size that three rows need: one row must not keep the panel from becoming narrow."""
+        width = max(row.minimumSize().width() for row in self._rows)
+        return QSize(width, super().minimumSizeHint().height())
 
     @property
     def other(self) -> str:

@@ -14,7 +14,7 @@ from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.feetech.control_table import RAD_PER_TICK, TICKS_PER_TURN
 from metagui.arms.kinematics import HOME_ANGLES_RAD, JOINTS, forward_kinematics
-from metagui.arms.simulation.joint_drives import DriveSettings
+from metagui.arms.simulation.joint_drives import STIFF_DRIVES, DriveSettings
 from metagui.arms.so101.calibration import (
     ArmCalibration,
     CalibrationError,
@@ -23,9 +23,17 @@ from metagui.arms.so101.calibration import (
     load,
     parse,
 )
+from metagui.arms.so101.calibration_checks import describe_doubts
 from metagui.arms.so101.motors import ServoChain, open_for_setup
-from metagui.arms.so101.range_of_motion import JointSweep, Sweep, SweepError, run_sweep
-from metagui.arms.so101.stops import REAL_STOPS
+from metagui.arms.so101.range_of_motion import (
+    SWEEP_PERIOD_S,
+    JointSweep,
+    Sweep,
+    SweepError,
+    SweepSettings,
+    run_sweep,
+)
+from metagui.arms.so101.stops import MODEL_STOPS, REAL_STOPS, Stops
 from tests.helpers.in_process_port import InProcessPort
 
 # As LeRobot writes it: the wrist roll has no stops and gets a whole turn.
@@ -73,6 +81,7 @@ def test_sweep_nearly_whole_turn_is_valid() -> None:
         ([2000], "moved by 0°"),
         ([i * 50 % TICKS_PER_TURN for i in range(100)], "does its horn slip"),
         ([*range(1000, 2500, 50), *range(3600, 5000, 50)], "was moved by 119° of about 220°"),
+        ([*range(1000, 2700, 50)], "was moved by 145° of about 220°"),
         ([], "nothing was read"),
     ],
 )
@@ -168,6 +177,84 @@ def test_run_sweep_cancelled_changes_nothing() -> None:
         calibration, _ = sweep_arm_by_hand(arm, chain)  # the sweep reads raw encoders, whatever the servos store
     for joint, exact in zip(calibration.joints, arm.compute_calibration().joints, strict=True):
         assert joint.homing_offset == pytest.approx(exact.homing_offset, abs=8)
+
+
+def narrow_stops(fraction: float) -> tuple[Stops, ...]:
+    """Return the model's stops, with shoulder_pan and elbow_flex stopping at a fraction of their travel."""
+    narrow = (Stops(stops.lower * fraction, stops.upper * fraction) for stops in MODEL_STOPS)
+    return tuple(
+        each if joint.name in ("shoulder_pan", "elbow_flex") else stops
+        for joint, stops, each in zip(JOINTS, MODEL_STOPS, narrow, strict=True)
+    )
+
+
+def test_run_sweep_short_joints_are_accepted_after_longer_wait() -> None:
+    """An arm whose stops are nearer could never be calibrated; the person is told to check the zeros."""
+    arm = EmulatedArm(stops=narrow_stops(0.8), drives=STIFF_DRIVES, mount_offsets=(100, 3000, 4000, 2048, 1500, 10))
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
+        calibration, progress = sweep_arm_by_hand(arm, chain)
+    travels = [[joint.travel for joint in joints] for joints in progress]
+    quiet_readings = sum(each == travels[-1] for each in travels)
+    assert quiet_readings * SWEEP_PERIOD_S == pytest.approx(SweepSettings().short_settle_time, abs=2 * SWEEP_PERIOD_S)
+    problems = {joint.name: joint.problem for joint in progress[-2] if joint.problem}
+    assert list(problems) == ["shoulder_pan", "elbow_flex"]
+    assert "move it from stop to stop; if this is as far as it goes, wait 1 s" in str(problems["elbow_flex"])
+    waits = [joints[2].wait for joints in progress]
+    assert waits[0] is None, "while other joints are unfinished, waiting does not help"
+    assert 10.0 in waits
+    for index in (0, 2):
+        assert calibration.joints[index].travel == pytest.approx(arm.compute_calibration().joints[index].travel, abs=9)
+    (doubt,) = describe_doubts(calibration)
+    assert doubt.startswith("shoulder_pan travels 80%, elbow_flex travels 80% of the model's range")
+    assert "in a pose, or touch points" in doubt
+
+
+def test_run_sweep_full_travel_ends_after_short_wait() -> None:
+    arm = EmulatedArm.make_ideal()
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
+        calibration, progress = sweep_arm_by_hand(arm, chain)
+    done = next(i for i, joints in enumerate(progress) if not any(joint.problem for joint in joints))
+    travels = [[joint.travel for joint in joints] for joints in progress]
+    quiet_readings = sum(each == travels[-1] for each in travels[done:])
+    assert quiet_readings * SWEEP_PERIOD_S == pytest.approx(SweepSettings().settle_time, abs=2 * SWEEP_PERIOD_S)
+    assert describe_doubts(calibration) == []
+
+
+def test_run_sweep_joint_far_too_short_does_not_end() -> None:
+    arm, sweep = EmulatedArm(stops=narrow_stops(0.6), drives=STIFF_DRIVES), Sweep()
+    with open_for_setup("emulated", lambda _: InProcessPort(arm)) as chain:
+        arm.follow_hand_path(sweep_by_hand(arm.stops))
+        steps = run_sweep(chain, sleep=lambda _: arm.advance(), resumed=sweep)
+        while arm.is_hand_guided:
+            progress = next(steps)
+        for _ in range(round(2 * SweepSettings().short_settle_time / SWEEP_PERIOD_S)):
+            progress = next(steps)
+        steps.close()
+    assert [joint.name for joint in progress if joint.problem] == ["shoulder_pan", "elbow_flex"]
+    assert [joint.wait for joint in progress] == [None] * 6
+    with pytest.raises(SweepError, match=r"shoulder_pan was moved by 13\d°.*; elbow_flex was moved by 11\d°"):
+        sweep.compute_calibration()
+
+
+def test_sweep_short_joint_that_moves_on_waits_again() -> None:
+    sweep = Sweep(JOINTS[:1])
+    for position in [*range(1000, 3000, 50), *[3000] * 300]:
+        (joint,) = sweep.add_reading([position])
+    assert joint.wait == pytest.approx(4.0, abs=2 * SWEEP_PERIOD_S)
+    assert sweep.add_reading([3010])[0].wait == SweepSettings().short_settle_time
+    for position in (*range(3050, 3400, 50), 3400):
+        (joint,) = sweep.add_reading([position])
+    assert (joint.problem, joint.wait, sweep.remaining_wait) == (None, None, SweepSettings().settle_time)
+
+
+def test_sweep_wrist_roll_turned_round_says_what_to_do() -> None:
+    """It has no stop on most arms, and its horn does not slip."""
+    sweep = Sweep(JOINTS[4:5])
+    for position in range(0, TICKS_PER_TURN + 400, 40):
+        (joint,) = sweep.add_reading([position % TICKS_PER_TURN])
+    assert joint.is_full_turn
+    with pytest.raises(SweepError, match="has no stop; start again and turn it by less than one turn"):
+        sweep.compute_calibration((5,))
 
 
 def test_read_calibration_new_arm_raises() -> None:

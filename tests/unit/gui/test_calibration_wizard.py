@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,13 @@ from metagui.arms.emulator.guided_sweep import sweep_by_hand
 from metagui.arms.feetech import control_table as reg
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import ArmCalibration
+from metagui.arms.so101.range_of_motion import Sweep, SweepSettings
 from metagui.arms.so101.so101_arm import SO101Arm
-from metagui.arms.so101.stops import ArmModel
+from metagui.arms.so101.stops import ArmModel, Stops
+from metagui.gui.arm.calibration import wizard
 from metagui.gui.arm.calibration.joint_travel import compare_with_model, describe_shortcomings, make_unmoved_travels
 from metagui.gui.arm.calibration.wizard import CalibrationWizard
-from metagui.gui.arm.calibration.wizard_page import CalibrationStage
+from metagui.gui.arm.calibration.wizard_page import STAGE_TEXTS, CalibrationStage
 from metagui.gui.theme.theme import Theme
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.in_process_port import Cable
@@ -183,6 +186,25 @@ def test_wizard_cable_pulled_keeps_travel_and_resumes(bench: WizardBench, page: 
     bench.run_sweep()
     assert page.calibration is not None
     assert [joint.status_text for joint in compare_with_model(page.calibration)] == ["as expected"] * 6
+
+
+def test_wizard_short_joint_ends_with_doubt(
+    bench: WizardBench, page: CalibrationWizard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stops of this arm's base are nearer than the model's; the wait is shortened here."""
+    stops = list(bench.arm.stops)
+    stops[0] = Stops(0.8 * stops[0].lower, 0.8 * stops[0].upper)
+    bench.arm.stops = tuple(stops)
+    bench.arm.simulated.set_limits(*np.array(bench.arm.stops).T)
+    monkeypatch.setattr(wizard, "Sweep", partial(Sweep, settings=SweepSettings(short_settle_time=0.5)))
+    page.begin()
+    assert "wait 10 s" in STAGE_TEXTS[CalibrationStage.SWEEP].sentence
+    bench.press(page.primary_button)
+    with bench.guide_joints():
+        bench.wait_for_stage(CalibrationStage.CHECK)
+    assert bench.shows_problem("shoulder_pan travels 80% of the model's range")
+    assert bench.shows_problem("compare the arm with the model in a pose")
+    assert page.primary_button.isEnabled()
 
 
 @pytest.mark.parametrize("file", ["follower-a", "follower-b", "follower-wide-gripper", "with-byte-order-mark"])

@@ -38,6 +38,18 @@ def test_describe_shortcomings_names_every_incomplete_joint() -> None:
     assert travels[0].position == pytest.approx(1.0)
 
 
+def test_travels_from_sweep_short_joint_says_how_long_to_wait() -> None:
+    """Only when waiting helps: the other joints have been moved."""
+    full = [round((joint.upper - joint.lower) / reg.RAD_PER_TICK) for joint in JOINTS]
+    short = round(0.8 * full[0])
+    assert travels_from_sweep(record_sweep(short, 10, *full[2:]))[0].status_text == "29° to go"
+    (joint, *others) = travels_from_sweep(record_sweep(short, *full[1:]))
+    assert joint.status_text == "29° to go, or wait 10 s"
+    assert "shoulder pan: 29° to go, or wait 10 s" in describe_shortcomings([joint, *others])
+    turned = travels_from_sweep(record_sweep(*full[:4], 4200, full[5]))[4]
+    assert (turned.status, turned.status_text) == ("wrong", "full turn: start over")
+
+
 @pytest.mark.parametrize(
     ("range_min", "range_max", "text"),
     [

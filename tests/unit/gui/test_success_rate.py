@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.execution.success_controller import OBJECT_REPLAY, PRESENT, PREVIOUS
 from metagui.gui.execution.success_presenter import describe_counts
+from metagui.gui.execution.success_view import SuccessView
 from metagui.learning.evaluation.success_check import SuccessCount
 from metagui.learning.evaluation.success_history import HISTORY_FILE_NAME
 from tests.helpers.qt import session_of, until
@@ -121,9 +124,11 @@ def test_watched_runs_are_counted_until_stop(make_window: Callable[..., MainWind
     until(qtbot, lambda: len(read_rows(window)) == 1)
     assert read_rows(window)[0][1] == f"{PRESENT}, watched"
     assert read_rows(window)[0][2].endswith("of 2")
+    until(qtbot, lambda: session.state.activity is ArmActivity.READY)
     view.scene_box.setValue(50)
+    person.pause(0.3)  # the result has just appeared and moved the button
     person.press_button("Measure success")
-    until(qtbot, lambda: session.state.activity is ArmActivity.RUNNING)
+    until(qtbot, lambda: session.execution.success.is_watching and session.state.activity is ArmActivity.RUNNING)
     person.press_key(Qt.Key.Key_Escape)
     until(qtbot, lambda: not session.execution.success.is_watching)
     assert session.state.activity is ArmActivity.READY
@@ -155,3 +160,20 @@ def test_damaged_policy_is_reported(make_window: Callable[..., MainWindow], qtbo
 def test_comparison_says_whether_it_may_be_chance(other: tuple[str, ...], words: str) -> None:
     own = SuccessCount(("",) * len(other))
     assert words in describe_counts("t", {PRESENT: own, OBJECT_REPLAY: SuccessCount(other)})
+
+
+def test_view_that_was_wide_can_become_narrow_again(qtbot: QtBot) -> None:
+    """One row of choices must not keep the panel from becoming narrow: three rows need less."""
+    view, panel = SuccessView(QAction("Measure success")), QWidget()
+    qtbot.addWidget(panel)
+    QVBoxLayout(panel).addWidget(view)
+    panel.resize(900, 300)
+    panel.show()
+    qtbot.waitUntil(lambda: view.other_box.geometry().top() < view.watch_box.geometry().bottom())
+    assert view.minimumSizeHint().width() < 270
+    panel.resize(400, 300)
+    qtbot.waitUntil(lambda: view.other_box.geometry().top() > view.scene_box.geometry().bottom())
+    assert view.watch_box.geometry().right() < view.width() < 400
+    panel.resize(panel.minimumSizeHint().width(), 300)
+    qtbot.waitUntil(lambda: view.width() < 280)
+    assert view.watch_box.geometry().right() < view.width()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.kinematics import JOINTS
 from metagui.arms.so101.calibration import CONTINUOUS_RANGE_TICKS, ArmCalibration, JointCalibration
-from metagui.arms.so101.calibration_checks import TRAVEL_FRACTION_RANGE
-from metagui.arms.so101.range_of_motion import SweepSettings
+from metagui.arms.so101.calibration_checks import FULL_TRAVEL_FRACTION, TRAVEL_FRACTION_RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 TravelStatus = Literal["waiting", "moving", "done", "wrong"]
 EQUAL_TRAVEL_FRACTION = 0.03
 """Largest difference at which two travels count as equal, as a fraction of the model's."""
-_SWEEP_SETTINGS = SweepSettings()
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,27 @@ def make_unmoved_travels() -> tuple[JointTravel, ...]:
 
 
 def travels_from_sweep(joint_sweeps: Sequence[JointSweep]) -> tuple[JointTravel, ...]:
-    """Return the travel of every joint in a sweep, and the degrees it still needs."""
+    """Return the travel of every joint in a sweep, the degrees it still needs, and how long a short one waits."""
     return tuple(_travel_from_sweep(joint) for joint in joint_sweeps)
 
 
 def _travel_from_sweep(joint_sweep: JointSweep) -> JointTravel:
     travel, expected = _ticks_to_degrees(joint_sweep.travel), _ticks_to_degrees(joint_sweep.expected_travel)
     position = (joint_sweep.present - joint_sweep.lowest) / joint_sweep.travel if joint_sweep.travel else 0.5
-    missing = _SWEEP_SETTINGS.min_fraction * expected - travel
+    missing = FULL_TRAVEL_FRACTION * expected - travel
     status: TravelStatus = "moving"
     if not joint_sweep.problem:
         status, text = "done", "done"
+    elif joint_sweep.is_full_turn:
+        status, text = "wrong", "full turn: start over"
     elif missing <= 0:
         status, text = "wrong", "too far: does its horn slip?"
     elif travel < 2.0:
         status, text = "waiting", "not moved yet"
     else:
         text = f"{math.ceil(missing)}° to go"
+        if joint_sweep.wait is not None:
+            text += f", or wait {math.ceil(joint_sweep.wait)} s"
     return JointTravel(joint_sweep.name.replace("_", " "), travel, expected, position, status, text)
 
 

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from metagui.arms.so101.range_of_motion import SweepSettings
 from metagui.arms.so101.stops import ArmModel
 from metagui.gui.arm.calibration.joint_bars import JointBars
 from metagui.gui.theme.icons import make_pixmap
@@ -60,7 +61,8 @@ STAGE_TEXTS = {
         "Use a LeRobot calibration…",
     ),
     CalibrationStage.SWEEP: StageText(
-        1, "Move every joint slowly from stop to stop, in any order. A joint is done when its bar is full.", "Finish",
+        1, "Move every joint slowly from stop to stop, in any order. A joint is done when its bar is full. If one goes "
+        f"no further, move the others, then wait {SweepSettings().short_settle_time:.0f} s.", "Finish",
         "Start over",
     ),
     CalibrationStage.LOST: StageText(

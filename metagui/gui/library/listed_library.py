@@ -7,6 +7,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
@@ -173,7 +174,17 @@ class ListedLibrary(QObject):
         return None
 
     def cache_take(self, take: Demonstration) -> None:
-        """Hold a take in memory that was read or made elsewhere."""
+        """Hold a take in memory that was read or made elsewhere; one that is there may have been edited since."""
+        before = self._takes.get(TakeKey(take.task, take.name))
+        if before is None or not np.array_equal(before.joint_positions, take.joint_positions):
+            self._hold(take)
+
+    def replace_take(self, take: Demonstration) -> None:
+        """Hold an edited take in memory; ``take_loaded`` follows."""
+        self._hold(take)
+        self.take_loaded.emit(TakeKey(take.task, take.name))
+
+    def _hold(self, take: Demonstration) -> None:
         key = TakeKey(take.task, take.name)
         self._takes[key] = take
         self._sparklines[key] = compute_sparkline(take)

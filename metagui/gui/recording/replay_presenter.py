@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PySide6.QtCore import QObject, Qt
 
 from metagui.arms.arm import ArmError
@@ -16,6 +17,8 @@ from metagui.gui.theme.colours import unit_rgb
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metagui.arms.arm import FloatArray
+    from metagui.arms.control.tick import Tick
     from metagui.demonstrations.demonstration import Demonstration, TakeKey
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.actions import Actions
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 IDLE_STATES = (ArmActivity.NO_ARM, ArmActivity.READY, ArmActivity.ERROR)
 """Activities of the arm during which a take can be on display."""
-
+ARM_MOTION_RAD = 0.03
+"""Motion of a joint, rad, from which the arm is shown again: a hand, a leader or a gamepad moves it."""
 ARM_ACTIONS = ("randomise", "mark", "home", "up", "down", "release", "limp", "clear_overload")
 """Actions that move the arm or change its scene, after which it is shown."""
 
@@ -49,6 +53,8 @@ class ReplayPresenter(QObject):
         self._panel, self._plot, self._actions, self._player = panel, plot, actions, panel.player
         self._controller, self._library_model, self._state, self._messages = controller, library_model, state, messages
         self._editor = TakeEditor(library_model, messages)
+        self._angles_when_shown: FloatArray | None = None
+        """Joint angles (J,) of the arm when the take on display was shown, rad; None before the first tick."""
         self._connect_actions(
             {
                 "replay": self._toggle_replay,
@@ -64,6 +70,7 @@ class ReplayPresenter(QObject):
         for key in ARM_ACTIONS:
             actions[key].triggered.connect(self.show_arm)
         panel.view.left_take.connect(self.show_arm)
+        controller.ticked.connect(self._give_way)
         self._plot.press_key = self._press_key
         self._plot.ruler.scrubbed.connect(self._scrub)
         self._plot.trimmed.connect(self._editor.trim_to_times, Qt.ConnectionType.QueuedConnection)
@@ -86,12 +93,28 @@ class ReplayPresenter(QObject):
             return
         self._plot.show_take(take)
         view.show_path(make_path_markers(take.tool_positions, unit_rgb(self._plot.theme.colours.accent)))
-        if self._state.activity in IDLE_STATES and not self._state.snapshot.arm_busy:
+        on_display = self._player.take
+        is_on_display = on_display is not None and (on_display.task, on_display.name) == (take.task, take.name)
+        if is_on_display or self._can_show():
             self._player.show_take(take)
 
     def show_arm(self) -> None:
         """Show the arm in the 3-D view; the take stays in the joint plot."""
         self._player.show_take(None)
+
+    def _can_show(self) -> bool:
+        """Whether a take may take the arm's place in the view."""
+        return self._state.activity in IDLE_STATES and not self._state.snapshot.arm_busy
+
+    def _give_way(self, tick: Tick) -> None:
+        """Show the arm as soon as it moves, whatever moves it: who moves it must see it."""
+        if self._player.take is None:
+            return
+        angles = tick.observation.joints.positions
+        if self._angles_when_shown is None:
+            self._angles_when_shown = angles
+        elif np.abs(angles - self._angles_when_shown).max() > ARM_MOTION_RAD:
+            self.show_arm()
 
     def _show_position(self) -> None:
         player, view = self._player, self._panel.view
@@ -109,6 +132,7 @@ class ReplayPresenter(QObject):
         player, panel = self._player, self._panel
         panel.view.shows_take = player.take is not None
         if player.take is None:
+            self._angles_when_shown = None
             panel.show_title("Arm")
             tick = self._controller.latest_tick
             panel.view.show_state(self._controller.get_arm_state(), tick.observation if tick else None)
@@ -126,7 +150,7 @@ class ReplayPresenter(QObject):
     def _take_on_display(self) -> Demonstration | None:
         """Return the selected take, and show it if the arm was shown."""
         take = self._selected_take()
-        if take is not None and self._state.activity in IDLE_STATES:
+        if take is not None and self._can_show():
             self._player.show_take(take)
         return take
 

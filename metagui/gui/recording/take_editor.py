@@ -46,7 +46,7 @@ class TakeEditor(QObject):
         if stop - start < min(MIN_TRIM_SAMPLES, len(take)):
             text = f"A take needs {MIN_TRIM_SAMPLES} samples or more, so it was not trimmed. Move the handles apart."
             self._messages.post(text, "warning")
-            self._show_again(take)
+            self._library_model.replace_take(take)
             return
         self._set_trim(take, None if (start, stop) == (0, len(take)) else (start, stop))
 
@@ -68,13 +68,9 @@ class TakeEditor(QObject):
             change = changes.set_fields(*key, trim=None if trim is None else list(trim))
             text = f"trimming {describe_selection(*key)}"
             if self._library_model.undo_stack.apply_change(text, (key.task, key.task), change):
-                self._show_again(replace(take, trim=trim))
+                self._library_model.replace_take(replace(take, trim=trim))
                 return
-        self._show_again(take)
-
-    def _show_again(self, take: Demonstration) -> None:
-        self._library_model.cache_take(take)
-        self._library_model.take_loaded.emit(TakeKey(take.task, take.name))
+        self._library_model.replace_take(take)
 
     def _follow_library(self) -> None:
         """Correct the trims of takes in memory: undo, or another program, may have changed them."""
@@ -82,7 +78,7 @@ class TakeEditor(QObject):
             for each in row.takes:
                 take = self._library_model.get_cached_take(TakeKey(each.task, each.name))
                 if take is not None and each.info is not None and each.info.trim != take.trim:
-                    self._show_again(replace(take, trim=each.info.trim))
+                    self._library_model.replace_take(replace(take, trim=each.info.trim))
 
     def cut_pauses(self, take: Demonstration, on_replaced: Callable[[TakeKey], None]) -> None:
         """Put a copy without pauses in the place of a take, which goes to the trash; in the background."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
@@ -15,6 +14,7 @@ from metagui.gui.teaching.mode_bar import ModeBar
 from metagui.gui.teaching.tool_bar import TeachingToolBar
 from metagui.gui.widgets.action_button import make_button
 from metagui.gui.widgets.countdown_overlay import CountdownOverlay
+from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.notice_bar import NoticeBar
 from metagui.gui.widgets.panel import GRID_PX, Panel, make_muted_label
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
+MIN_TITLE_PX = 60
+"""Smallest width of the title, pixels."""
 NAME_FIELD_TEXTS = {
     False: "Task of the next take. Another name makes another task and changes none. If it is empty, the task is named "
     "after your clicks.",
@@ -52,6 +54,8 @@ class ArmPanel(Panel):
         self._retake_button = make_button(actions["again"], "flat", icon_size=16)
         self._discard_button = make_button(actions["discard"], "flat", icon_size=16)
         self._distance_widget = self._make_distance_widget()
+        self.eliding_title = ElidingLabel()
+        self._show_eliding_title()
         self.header.insertWidget(1, self.placement_bar)
         self.header.insertWidget(2, make_button(actions["view"], "flat", show_text=False, icon_size=16))
         for widget in (
@@ -69,6 +73,15 @@ class ArmPanel(Panel):
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _show_eliding_title(self) -> None:
+        """Put a title into the header that takes the room that is left, because names of tasks are long."""
+        self.title.hide()
+        self.eliding_title.setObjectName("title")
+        self.eliding_title.setMinimumWidth(MIN_TITLE_PX)
+        self.header.takeAt(1)  # the stretch
+        self.header.insertWidget(0, self.eliding_title, 3)
+        self.show_title("Arm")
 
     def _make_name_field(self) -> QLineEdit:
         out = QLineEdit()
@@ -132,5 +145,4 @@ class ArmPanel(Panel):
 
     def show_title(self, title: str) -> None:
         """Show what the view displays, such as the arm or a take."""
-        self.title.setText(title)
-        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.eliding_title.set_full_text(title)

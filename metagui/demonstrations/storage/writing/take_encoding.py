@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metagui.arms.tables.object_codec import object_to_dict
 from metagui.demonstrations.health import HEALTH_TYPES, find_faults
-from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
+from metagui.demonstrations.json_codec import instruction_to_dict
 from metagui.demonstrations.storage import robomimic_layout, take_decoding
 from metagui.demonstrations.storage.writing.dataset_writer import DatasetWriter
 

@@ -48,6 +48,7 @@ BARS = {
     ("recover and save / plain", "samples"): 1.5,
 }
 """Maximum of a cost, for all sizes: s, or a multiple of a plain write."""
+MAX_SIMILAR_S = 2.0
 TAKES_PER_TASK = 5
 SHORT_TAKE_SAMPLES = 40
 _MEASURE_PROCESSOR_TIME = False

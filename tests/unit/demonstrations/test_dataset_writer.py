@@ -42,7 +42,11 @@ def test_blocks_are_those_of_hdf5(tmp_path):
 def test_an_error_ends_the_thread(tmp_path):
     values = np.zeros((200_000, 6), np.float32)
     with h5py.File(tmp_path / "take.hdf5", "w") as file, pytest.raises(ValueError, match="name already exists"):
-        with DatasetWriter(file) as writer:
-            writer.write("held", values)
-            writer.write("held", values)
+        _write_twice(file, values)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("compression")]
+
+
+def _write_twice(file, values):
+    with DatasetWriter(file) as writer:
+        writer.write("held", values)
+        writer.write("held", values)

@@ -11,6 +11,7 @@ from metagui.arms.control.tick import GO_HOME_FIRST, PEAK_SPEED_RAD_S, Controlle
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, HOME_ANGLES_RAD, has_cartesian_way
 from metagui.arms.simulation.collision_checker import CollisionChecker
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import Table
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
@@ -177,9 +178,9 @@ def test_models_of_the_planner_are_compiled_once(monkeypatch: pytest.MonkeyPatch
     made = []
 
     class CountedChecker(CollisionChecker):
-        def __init__(self, clearance: float) -> None:
+        def __init__(self, clearance: float, table: Table) -> None:
             made.append(clearance)
-            super().__init__(clearance)
+            super().__init__(clearance, table)
 
     monkeypatch.setattr("metagui.arms.control.joint_mover.CollisionChecker", CountedChecker)
     _, loop, _ = _place_arm(1)

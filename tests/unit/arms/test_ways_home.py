@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -11,13 +13,15 @@ from metagui.arms.control.tick import GO_HOME_FIRST, PEAK_SPEED_RAD_S, Controlle
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, HOME_ANGLES_RAD, has_cartesian_way
 from metagui.arms.simulation.collision_checker import CollisionChecker
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.tables.table import Table
 from metagui.arms.teleoperation.leader import LeaderController
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers import poses
 from tests.helpers.emulated_table import EmulatedTable
 from tests.helpers.fakes import FakeArm, ScriptedController
+
+if TYPE_CHECKING:
+    from metagui.arms.tables.table import Table
 
 SAMPLE = 12
 """Number of seeded poses in each test; ``python -m benchmarks.poses`` tries 1,000."""

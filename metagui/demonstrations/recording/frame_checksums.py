@@ -66,7 +66,9 @@ class _LinearMap:
 
     def __call__(self, words: NDArray[np.uint32]) -> NDArray[np.uint32]:
         low, second, third, high = self._tables
-        return low[words & 255] ^ second[words >> 8 & 255] ^ third[words >> 16 & 255] ^ high[words >> 24]
+        found: NDArray[np.uint32] = low[words & 255] ^ second[words >> 8 & 255]
+        found ^= third[words >> 16 & 255] ^ high[words >> 24]
+        return found
 
     def double(self) -> _LinearMap:
         """Return the map that is this one applied twice."""

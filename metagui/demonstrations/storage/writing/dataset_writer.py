@@ -91,7 +91,7 @@ def compress_block(values: NDArray[Any], start: int, rows: int) -> bytes:
         padded[: len(block)] = block
         block = padded
     shuffled = block.view(np.uint8).reshape(-1, values.itemsize).T
-    return zlib.compress(np.ascontiguousarray(shuffled), _LEVEL)
+    return zlib.compress(np.ascontiguousarray(shuffled).data, _LEVEL)
 
 
 def _write_compressed(dataset: Any, start: int, block: bytes) -> None:

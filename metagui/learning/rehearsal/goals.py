@@ -107,7 +107,7 @@ def infer_goal(records: Sequence[MotionRecord], objects: Sequence[SceneObject]) 
         held_at_end,
         held_during,
         {index: rise / 2 for index, rise in rises.items() if rise > MOVED_M},
-        {index: 0.6 * objects[index].size for index, top in tops.items() if top < objects[index].size / 2},
+        {index: 0.6 * objects[index].size[2] for index, top in tops.items() if top < objects[index].size[2] / 2},
         touches,
         path,
     )
@@ -218,6 +218,15 @@ def _most(flags: Iterable[bool]) -> bool:
     """Return whether more than half of the flags are true."""
     values = list(flags)
     return 2 * sum(values) > len(values)
+
+
+def list_needed(goals: Sequence[SegmentGoal]) -> frozenset[int]:
+    """Return the indices of all objects that goals mention, the table included."""
+    needed = {index for goal in goals for place in goal.places for index in (place.subject, place.reference)}
+    for goal in goals:
+        needed |= goal.held_during | goal.touches.keys() | (goal.held_at_end or frozenset())
+        needed |= set() if goal.path is None else {goal.path.reference}
+    return frozenset(index for index in needed if index >= 0)
 
 
 def get_fixed_targets(goals: Sequence[SegmentGoal], positions: FloatArray) -> list[FloatArray]:

@@ -39,6 +39,9 @@ STATE_HINTS = {
 }
 TORQUE_OFF_TEXT = "torque off: guide it by hand"
 FOLLOWING_TEXT = "follows your hand"
+RATE_TOOLTIP = (
+    "How often the arm is read and commanded in a second, and how often that was skipped because it was late."
+)
 
 
 class StatusBar(QFrame):
@@ -114,10 +117,14 @@ class StatusBar(QFrame):
         self.message_label.setVisible(not snapshot.alarm)
         self._tint()
 
-    def show_rate(self, text: str) -> None:
-        """Show the control rate, unless the state has a hint of its own."""
+    def show_rate(self, text: str, priority_refusal: str = "") -> None:
+        """Show the control rate, unless the state has a hint of its own; explain a refused real-time priority."""
         if self._snapshot.state not in STATE_HINTS:
             self.rate_label.setText(text)
+        note = RATE_TOOLTIP
+        if priority_refusal:
+            note += f"\nIt has no real-time priority, because {priority_refusal}: a busy computer can delay the arm."
+        self.rate_label.setToolTip(note)
 
     def show_camera(self, text: str, problem: str = "") -> None:
         """Show the condition of the camera, and what to do as a tooltip; an empty text hides it."""

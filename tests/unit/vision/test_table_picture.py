@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS, resting_position
+from metagui.arms.simulation.scene import resting_position
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.cameras.mat import A4, make_nominal_pose
 from metagui.cameras.view import make_view
 from metagui.vision.table_picture import TablePicture, find_convex_hull, is_inside

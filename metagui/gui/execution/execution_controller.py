@@ -81,7 +81,7 @@ class ExecutionController(QObject):
             self._countdown.start(text, partial(self._start, begin))
 
     def _start(self, begin: Callable[[], None]) -> None:
-        self._is_active = True
+        self._is_active, self._runner.looks_again = True, self._camera.is_on
         self._state.request(ArmActivity.RUNNING)
         begin()
 

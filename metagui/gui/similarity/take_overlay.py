@@ -27,7 +27,8 @@ class PathPlot(Plot):
         super().__init__(theme, name)
         self._object_markers = pg.ScatterPlotItem(size=12)
         self.addItem(self._object_markers)
-        self._paths = (add_curve(self), add_curve(self))
+        self._paths = (add_curve(self, name="first take"), add_curve(self, name="second take"))
+        self._is_map = square
         self.label_axes(bottom, left)
         self.setAspectLocked(square)
         self.recolour()
@@ -39,6 +40,14 @@ class PathPlot(Plot):
         if self._object_markers is not None:
             self._object_markers.setData(markers)
         self.enableAutoRange()
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return the place under the pointer in a view from above, else both heights."""
+        if self._is_map:
+            return (
+                f"{x:+.1f} cm {self._labels['bottom'].split(',')[0]}\n{y:.1f} cm {self._labels['left'].split(',')[0]}"
+            )
+        return super().describe_values(x, y)
 
     def recolour(self) -> None:
         """Apply the theme's colours to both paths."""

@@ -283,11 +283,11 @@ def test_edited_take_is_not_replaced_by_one_read_before(qtbot: QtBot, model: Cou
     key = TakeKey("press red", "001")
     read_before = model.library.load_take(*key)  # by a comparison, in another thread
     model.cache_take(read_before)
-    TakeEditor(model, Messages()).trim(read_before, 10, 60)
+    TakeEditor(model, Messages()).trim(read_before, 10, 40)
     model.cache_take(read_before)
     edited = model.request_take(key)
     assert edited is not None
-    assert edited.trim == (10, 60)
+    assert edited.trim == (10, 40)
 
 
 def test_take_of_another_recording_replaces_the_one_in_memory(model: CountingModel) -> None:

@@ -61,7 +61,8 @@ def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
 class Plot(pg.PlotWidget):  # type: ignore[misc]
     """A plot that follows the theme; subclasses recolour their curves in ``recolour``.
 
-    It shows values at the pointer, can be zoomed, fitted and saved; ``own_fit`` says that its panel has a button to fit.
+    It shows values at the pointer, can be zoomed, fitted and saved; ``own_fit`` says that its panel has a button for
+    that.
     """
 
     def __init__(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyqtgraph.exporters import CSVExporter, ImageExporter, SVGExporter
+from pyqtgraph.exporters import CSVExporter, ImageExporter
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QPainter
+from PySide6.QtSvg import QSvgGenerator
 
 from metagui.atomic_write import open_atomically
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     import pyqtgraph as pg
 
-MIN_PICTURE_WIDTH_PX = 1600
+MIN_PICTURE_WIDTH_PX = 1200
 """Minimum width of a PNG, pixels; a wider plot is saved at twice its own width."""
 
 
@@ -48,7 +51,7 @@ def save_plot(item: pg.PlotItem, path: Path, table: PlotTable | None) -> None:
         if path.suffix == ".png":
             _save_picture(item, temporary)
         elif path.suffix == ".svg":
-            temporary.write_bytes(SVGExporter(item).export(toBytes=True))
+            _save_drawing(item, temporary)
         elif table is None:
             CSVExporter(item).export(str(temporary))
         else:
@@ -61,3 +64,20 @@ def _save_picture(item: pg.PlotItem, path: Path) -> None:
     exporter.parameters()["width"] = max(MIN_PICTURE_WIDTH_PX, 2 * round(item.width()))  # the height follows
     if not exporter.export(toBytes=True).save(str(path), "PNG"):
         raise OSError(f"The picture {path.name} could not be written.")
+
+
+def _save_drawing(item: pg.PlotItem, path: Path) -> None:
+    """Save vectors by Qt: pyqtgraph's own exporter cannot read what Qt 6.11 writes (pyqtgraph#3485)."""
+    source = item.mapRectToScene(item.boundingRect())
+    target = QRectF(0.0, 0.0, source.width(), source.height())
+    view, generator = item.scene().views()[0], QSvgGenerator()
+    generator.setResolution(view.logicalDpiX())  # the axes are stored drawings, which would be scaled otherwise
+    generator.setFileName(str(path))
+    generator.setSize(target.size().toSize())
+    generator.setViewBox(target)
+    painter = QPainter()
+    if not painter.begin(generator):
+        raise OSError(f"The drawing {path.name} could not be written.")
+    painter.fillRect(target, view.backgroundBrush())
+    item.scene().render(painter, target, source)
+    painter.end()

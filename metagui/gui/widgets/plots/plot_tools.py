@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pyqtgraph as pg
     from PySide6.QtCore import QPoint
 
-KEY_ZOOM_FACTOR = 0.8
-"""Factor of the visible range with every press of the key +."""
+ZOOM_KEYS = {Qt.Key.Key_Plus: 0.8, Qt.Key.Key_Equal: 0.8, Qt.Key.Key_Minus: 1.25}
+"""Factor of the visible range with every press of a key."""
 _MARGIN_PX = 4
 
 
@@ -70,15 +70,10 @@ class PlotTools(QObject):
     def press_key(self, key: int) -> bool:
         """Zoom by + and -, and show all by 0; return False for any other key."""
         box = self._plot.plotItem.vb
-        factors = {
-            Qt.Key.Key_Plus: KEY_ZOOM_FACTOR,
-            Qt.Key.Key_Equal: KEY_ZOOM_FACTOR,
-            Qt.Key.Key_Minus: 1 / KEY_ZOOM_FACTOR,
-        }
         if key == Qt.Key.Key_0:
             self.fit()
-        elif key in factors and any(box.mouseEnabled()):
-            factor = factors[Qt.Key(key)]
+        elif key in ZOOM_KEYS and any(box.mouseEnabled()):
+            factor = ZOOM_KEYS[Qt.Key(key)]
             along_x, along_y = box.mouseEnabled()
             box.scaleBy((factor if along_x else 1.0, factor if along_y else 1.0))
             box.sigRangeChangedManually.emit(box.mouseEnabled())
@@ -119,7 +114,7 @@ class PlotTools(QObject):
         try:
             save_plot(self._plot.plotItem, path, self._make_table())
         except OSError as error:
-            text = f"The plot could not be saved to {path}: {error.strerror or error}. Nothing was changed. Choose another folder."
-            self.reported.emit(text, "error")
+            text = f"The plot could not be saved to {path}: {error.strerror or error}. Nothing was changed. "
+            self.reported.emit(f"{text}Choose another folder.", "error")
         else:
             self.reported.emit(f"Saved the plot to {path}.", "success")

@@ -172,7 +172,7 @@ def test_smoothing_is_chosen_in_the_menu(window_and_person: tuple[MainWindow, Si
     axes: LossAxes = window_and_person[0].loss_panel.axes
     menu = next(a.menu() for a in axes.tools.menu.actions() if a.text() == "Smoothing")
     roughness = {}
-    for action in menu.actions():  # type: ignore[union-attr]
+    for action in menu.actions():  # type: ignore[union-attr, attr-defined]
         action.trigger()
         drawn = axes._lines["adapted", "held-out"].getOriginalDataset()[1]
         roughness[action.text()] = float(np.abs(np.diff(np.log(drawn), 2)).sum())

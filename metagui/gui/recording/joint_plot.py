@@ -183,10 +183,6 @@ class JointPlot(Plot):
         header = ["time, s", *(f"{name}, degrees" for name in self._joint_names)]
         return PlotTable(header, np.column_stack([times, np.degrees(angles)]).round(5).tolist())
 
-    def describe_values(self, x: float, y: float) -> str:
-        """Return nothing: the right axis shows the values."""
-        return ""
-
     def _on_trimmed(self, begin: float, end: float) -> None:
         if self._take is not None:
             self.trimmed.emit(self._take, begin, end)

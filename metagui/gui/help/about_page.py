@@ -26,17 +26,22 @@ class AboutPage(OverlayPage):
     def __init__(self, window: QWidget, actions: Actions) -> None:
         super().__init__(window, "About metagui", "About metagui")
         self.card_layout.addWidget(QLabel(PURPOSE))
-        details = QLabel(describe_program())
-        details.setAccessibleName("Versions and folders")
-        details.setTextInteractionFlags(
+        self._details = QLabel()
+        self._details.setAccessibleName("Versions and folders")
+        self._details.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self.card_layout.addWidget(details)
+        self.card_layout.addWidget(self._details)
         row = QHBoxLayout()
         row.addWidget(make_muted_label("Esc goes back"))
         row.addStretch(1)
         row.addWidget(make_button(actions["copy_details"]))
         self.card_layout.addLayout(row)
+
+    def open(self) -> None:
+        """Show the page; the versions are looked up only now, because that takes a moment."""
+        self._details.setText(describe_program())
+        super().open()
 
     def copy_details(self) -> None:
         """Copy versions, folders and the end of the log to the clipboard."""

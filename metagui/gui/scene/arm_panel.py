@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWid
 from metagui.gui.scene.placement_bar import PlacementBar
 from metagui.gui.scene.scene_view import SceneView
 from metagui.gui.teaching.mode_bar import ModeBar
+from metagui.gui.teaching.steps.steps_panel import StepsPanel
 from metagui.gui.teaching.tool_bar import TeachingToolBar
 from metagui.gui.widgets.action_button import make_button
 from metagui.gui.widgets.countdown_overlay import CountdownOverlay
@@ -39,6 +40,7 @@ class ArmPanel(Panel):
         self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
+        self.steps_panel = StepsPanel(theme, actions, click_teacher)
         self.placement_bar = PlacementBar(theme, actions)
         self.task_name_field = QLineEdit()
         self.task_name_field.setPlaceholderText("named by your clicks")
@@ -65,7 +67,11 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
-        self.body.addWidget(self.view, 1)
+        scene_row = QHBoxLayout()
+        scene_row.setSpacing(GRID_PX)
+        scene_row.addWidget(self.view, 1)
+        scene_row.addWidget(self.steps_panel)
+        self.body.addLayout(scene_row, 1)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
@@ -87,6 +93,15 @@ class ArmPanel(Panel):
         row.addWidget(self._distance_bar)
         row.addWidget(self._distance_label)
         return out
+
+    def show_steps(self, shown: bool) -> None:
+        """Show or hide the steps, with the focus where keys give the next one, or in the view."""
+        had_focus = self.steps_panel.isAncestorOf(self.focusWidget())
+        self.steps_panel.setVisible(shown)
+        if shown:
+            self.steps_panel.focus_form()
+        elif had_focus:
+            self.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_take_buttons(self, saved: bool) -> None:
         """Show the buttons to repeat or discard the take that was just saved."""

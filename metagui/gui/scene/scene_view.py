@@ -10,6 +10,7 @@ from metagui.gui.scene.camera_control import WHEEL_NOTCH
 from metagui.gui.scene.object_drag import ObjectDrag, make_drag_proposal
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.scene.scene_canvas import SceneCanvas
+from metagui.gui.teaching.click_teacher import Proposal
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.pointer_hint import PointerHint
 
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.simulation.renderer import PickedPoint, SceneMarker
-    from metagui.gui.teaching.click_teacher import ClickTeacher, Proposal
+    from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.teaching.keyboard_teleop import KeyboardTeleop
     from metagui.gui.theme.theme import Theme
 
 _DRAG_THRESHOLD_PX = 5
 """Distance from which a press of the mouse is a drag, pixels."""
+NOWHERE = Proposal("Nothing here: point at the table, a cube or a zone", is_refused=True)
+"""What a click beside the table would do."""
 
 
 class SceneView(SceneCanvas):
@@ -194,6 +197,8 @@ class SceneView(SceneCanvas):
             self._set_proposal(make_drag_proposal(picked.object_name, kind))
         elif picked is not None and self.teaching_enabled:
             self._set_proposal(self._click_teacher.propose(picked.object_name, picked.point, self._observation))
+        elif self._pointer is not None and not busy and self.teaching_enabled and self._renderer is not None:
+            self._set_proposal(NOWHERE)
         else:
             self._set_proposal(None)
 

@@ -87,6 +87,10 @@ class ActionSlots(QObject):
                 "limp": modes.toggle_torque,
             }
         )
+        self._window.actions_["steps"].toggled.connect(panel.show_steps)
+        panel.steps_panel.form.step_chosen.connect(clicks.dispatch)
+        panel.steps_panel.form.step_chosen.connect(self.player.stop)
+        panel.steps_panel.form.tool_chosen.connect(clicks.choose_tool)
         panel.view.clicked.connect(clicks.dispatch)
         panel.view.clicked.connect(self.player.stop)
         panel.tool_bar.tool_chosen.connect(clicks.choose_tool)
@@ -102,6 +106,8 @@ class ActionSlots(QObject):
             {
                 "record": recording.controller.toggle_recording,
                 "again": recording.controller.retake,
+                "again_here": recording.repeater.repeat_here,
+                "again_elsewhere": recording.repeater.repeat_elsewhere,
                 "discard": recording.controller.discard_newest_take,
                 "countdown": self._set_countdown,
             }

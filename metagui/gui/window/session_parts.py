@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from metagui.gui.learning.adaptation_controller import AdaptationController
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.recording_controller import RecordingController
+    from metagui.gui.recording.step_repeater import StepRepeater
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
     from metagui.gui.similarity.encoder_training import EncoderTraining
     from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.teaching.steps.step_list import StepList
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class TeachingParts:
     modes: ModeController
     clicks: ClickDispatcher
     placement: ObjectPlacement
+    steps: StepList
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class RecordingParts:
 
     controller: RecordingController
     recovery: CrashRecovery
+    repeater: StepRepeater
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class WindowPresenter(QObject):
         window = self._window
         arm.controller.ticked.connect(self._show_tick)
         teaching.clicks.tool_changed.connect(self._show_tool)
-        window.arm_panel.tool_bar.show_tool(teaching.clicks.click_teacher.action)
+        self._show_tool(teaching.clicks.click_teacher.action)
         recording.controller.take_saved.connect(self._on_take_saved)
         recording.recovery.recording_found.connect(window.recovery_bar.show_offer)
 
@@ -158,6 +158,7 @@ class WindowPresenter(QObject):
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)
+        window.arm_panel.steps_panel.form.refresh(problem)
         window.arm_panel.view.teaching_enabled = problem is None
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
         window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
@@ -198,6 +199,7 @@ class WindowPresenter(QObject):
 
     def _show_tool(self, action: str) -> None:
         self._window.arm_panel.tool_bar.show_tool(action)
+        self._window.arm_panel.steps_panel.form.show_tool(action)
         self._window.arm_panel.view.refresh_hint()
 
     # Tasks and takes

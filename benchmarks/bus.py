@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import json
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scservo_sdk as sdk
 
+from benchmarks.report import Figure, Report, add_json_option, print_report
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--bursts", type=int, default=40)
     parser.add_argument("--length", type=int, default=50, help="readings per burst")
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
-    parser.add_argument("--json", action="store_true")
+    add_json_option(parser)
     parser.add_argument("--physics", action="store_true", help="also simulate the arm's motion")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -185,10 +185,23 @@ def find_missed_goals(results: dict[str, dict[str, dict[str, float]]]) -> list[s
     return missed
 
 
+def make_report(results: dict[str, dict[str, dict[str, float]]]) -> Report:
+    """Return the results in the common form."""
+    figures = []
+    for title, clients in results.items():
+        own, other = clients["metagui"], clients["feetech-servo-sdk"]
+        bar = MIN_WIRE_FRACTION * 100 if title == IDLE_TITLE else None
+        figures.append(Figure(f"{title}: rate", own["wire_fraction"] * 100, "%", bar=bar, at_least=True))
+        figures.append(Figure(f"{title}: p99", own["p99_ms"], "ms", bar=other["p99_ms"]))
+        figures += [Figure(f"{title}: median, {client}", r["median_ms"], "ms") for client, r in clients.items()]
+    settings = {"bytes": FEEDBACK_BYTES, "wire_ms": WIRE_TIME_S * 1e3}
+    return Report("bus", figures, settings, details=results)
+
+
 def print_results(results: dict[str, dict[str, dict[str, float]]], as_json: bool) -> None:
     """Print the results as JSON, or one line for each client and load."""
     if as_json:
-        print(json.dumps({"bytes": FEEDBACK_BYTES, "wire_ms": WIRE_TIME_S * 1e3, "results": results}, indent=2))
+        print_report(make_report(results), as_json=True)
         return
     limit = f"{WIRE_TIME_S * 1e3:.2f} ms, {1 / WIRE_TIME_S:.0f} Hz"
     print(f"Full feedback of {len(SERVO_IDS)} servos is {FEEDBACK_BYTES} bytes: {limit} at 1 Mbaud")

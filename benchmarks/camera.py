@@ -21,11 +21,13 @@ from metagui.arms.simulation import opengl
 
 opengl.choose_backend()
 
+from benchmarks.report import Figure, Report, add_json_option, print_report, summarise  # noqa: E402
 from metagui.arms.arm import ArmError  # noqa: E402
 from metagui.arms.kinematics import compute_closed_tip, forward_kinematics, inverse_kinematics  # noqa: E402
-from metagui.arms.simulation.scene import SCENE_OBJECTS, SceneLayout, sample_layout  # noqa: E402
+from metagui.arms.simulation.scene import SceneLayout, sample_layout  # noqa: E402
 from metagui.arms.simulation.simulated_arm import SimulatedArm  # noqa: E402
 from metagui.arms.so101.zero_fit import fit_zeros  # noqa: E402
+from metagui.arms.tables.table import SCENE_OBJECTS  # noqa: E402
 from metagui.cameras.camera import CameraError  # noqa: E402
 from metagui.cameras.capture.rendered import RenderedCamera  # noqa: E402
 from metagui.cameras.mat import A4, MatPose, make_nominal_pose  # noqa: E402
@@ -61,14 +63,19 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=200, help="number of camera poses")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--arms", type=int, default=500, help="number of arms that touch the mat")
+    add_json_option(parser)
     options = parser.parse_args()
-    good = measure_touches(options.arms, options.seed) if options.arms else True
-    good &= measure_pictures(options.pictures, options.seed) if options.pictures else True
-    return int(not good)
+    report = Report("camera", settings={"seed": options.seed})
+    if options.arms:
+        measure_touches(options.arms, options.seed, report)
+    if options.pictures:
+        measure_pictures(options.pictures, options.seed, report)
+    print_report(report, options.json)
+    return int(any(each.is_met is False for each in report.figures))
 
 
-def measure_pictures(count: int, seed: int) -> bool:
-    """Print the errors of positions in the mat's frame; return whether the bars are kept."""
+def measure_pictures(count: int, seed: int, report: Report) -> None:
+    """Report the errors of positions in the mat's frame."""
     errors: list[float] = []
     missed = refused = solved = index = 0
     arm = SimulatedArm()
@@ -92,15 +99,13 @@ def measure_pictures(count: int, seed: int) -> bool:
         missed += len(TAG_OF_OBJECT) - len(found)
         errors += found
     table.close()
-    median, p95 = np.quantile(errors, [0.5, 0.95]) * 1000
-    print(f"pictures: {count} cameras (seed {seed}), {len(errors)} objects seen, {missed} hidden")
-    print(f"refused: {refused} more cameras, before which the arm covers a tag of the mat")
-    print(f"position in the mat's frame: median {median:.2f} mm, p95 {p95:.2f} mm, largest {max(errors) * 1000:.2f} mm")
-    return bool(median <= 2.0 and p95 <= 5.0)
+    report.settings |= {"pictures": count, "objects seen": len(errors), "objects hidden": missed}
+    report.settings["cameras refused because the arm covers a tag of the mat"] = refused
+    report.figures += _summarise_errors("position in the mat's frame", errors, bars=(2.0, 5.0))
 
 
-def measure_touches(count: int, seed: int) -> bool:
-    """Print the distances of the tool from objects after the touches; return whether the bars are kept."""
+def measure_touches(count: int, seed: int, report: Report) -> None:
+    """Report the distances of the tool from objects after the touches."""
     errors: list[float] = []
     refused = 0
     for index in range(count):
@@ -125,10 +130,19 @@ def measure_touches(count: int, seed: int) -> bool:
                 continue
             true = commanded - fit.corrections - zeros + random.uniform(-PLAY_RAD / 2, PLAY_RAD / 2, 6)
             errors.append(float(np.linalg.norm(forward_kinematics(true).position - position)))
-    median, p95 = np.quantile(errors, [0.5, 0.95]) * 1000
-    print(f"touches: {count} arms (seed {seed}), {refused} refused for more than 10 mm, {len(errors)} objects")
-    print(f"tool to object: median {median:.2f} mm, p95 {p95:.2f} mm, largest {max(errors) * 1000:.2f} mm")
-    return bool(median <= 4.0 and p95 <= 8.0)
+    report.settings |= {"arms": count, "arms refused for more than 10 mm": refused}
+    report.figures += _summarise_errors("tool to object", errors, bars=(4.0, 8.0))
+
+
+def _summarise_errors(name: str, errors: list[float], bars: tuple[float, float]) -> list[Figure]:
+    """Return median, 95th percentile and maximum of errors (m), in mm, with the bars of the first two."""
+    millimetres = np.array(errors) * 1000
+    p95 = float(np.quantile(millimetres, 0.95))
+    return [
+        summarise(f"{name}, median", millimetres.tolist(), "mm", bars[0]),
+        Figure(f"{name}, p95", p95, "mm", count=len(errors), bar=bars[1]),
+        Figure(f"{name}, largest", float(millimetres.max()), "mm", count=len(errors)),
+    ]
 
 
 def _place(random: np.random.Generator) -> MatPose:

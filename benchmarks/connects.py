@@ -8,13 +8,13 @@ memory of all servos is compared with what it must be. Time is emulated, so a bu
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmarks.report import Report, add_json_option, print_report, summarise_rate
 from metagui.arms.arm import ArmError
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_bus import FaultInjector
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000, help="number of connections, over all adapters")
     parser.add_argument("--lost", type=float, default=0.01, help="fraction of replies that are lost")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    add_json_option(parser)
     options = parser.parse_args()
     simulated, results = SimulatedArm(), {}
     for index, profile in enumerate(SLOW_LINES):
@@ -165,7 +165,9 @@ def main() -> None:
     for verdicts_of_profile in results.values():
         total.update(verdicts_of_profile)
     if options.json:
-        print(json.dumps({"profiles": results, "total": total}, indent=2))
+        settings = {"count": options.count, "lost": options.lost, "seed": options.seed}
+        figure = summarise_rate("connections that are right", total["right"], sum(total.values()), bar=100)
+        print_report(Report("connects", [figure], settings, details={"profiles": results, "total": total}), True)
     else:
         print(f"{'all':20} {total['right']:5} right of {sum(total.values())}")
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from benchmarks.power_cut import DiskRecorder, make_crash_state
+from benchmarks.report import Figure, Report, add_json_option, print_report
 from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -348,7 +349,9 @@ def main() -> int:
     parser.add_argument("--disk-failures", type=int, default=50)
     parser.add_argument("--power-cuts", type=int, default=500, help="states to check")
     parser.add_argument("--seed", type=int, default=0)
+    add_json_option(parser)
     given = parser.parse_args()
+    report = Report("durability", settings={"seed": given.seed}, details={})
     campaigns = {
         "kills": (run_kills, given.kills),
         "disk failures": (run_disk_failures, given.disk_failures),
@@ -362,8 +365,14 @@ def main() -> int:
             except Loss as loss:
                 print(f"{name}: {loss}")
                 return 1
+            report.figures.append(
+                Figure(f"{name} after which nothing was lost", count, count=count, bar=count, at_least=True)
+            )
+            report.details[name] = dict(outcomes)
             listed = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.most_common())
             print(f"{count} {name}, nothing lost: {listed}", flush=True)
+    if given.json:
+        print_report(report, as_json=True)
     return 0
 
 

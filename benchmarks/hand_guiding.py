@@ -9,11 +9,11 @@ heavier than the model's (``--mass``).
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.report import Figure, Report, add_json_option, print_report
 from metagui.arms.arm import CONTROL_PERIOD_S
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.guiding import GuidingStiffness
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--mass", type=float, default=1.0, help="mass of the arm's parts as a multiple of the model's")
     parser.add_argument("--motor-stiffness", type=float, default=48.0, help="N·m/rad")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
+    add_json_option(parser)
     options = parser.parse_args()
     results = {}
     for stiffness in (GuidingStiffness.SOFT, GuidingStiffness.MEDIUM, GuidingStiffness.FIRM):
@@ -174,7 +174,19 @@ def main() -> None:
                 flush=True,
             )
     if options.json:
-        print(json.dumps(results, indent=2))
+        names = {
+            "drift_p95_deg": ("drift, p95", "°", options.poses),
+            "drift_max_deg": ("largest drift", "°", options.poses),
+            "force_median_n": ("force", "N", options.forces),
+            "force_p95_n": ("force, p95", "N", options.forces),
+        }
+        figures = [
+            Figure(f"{stiffness}: {name}", values[key], unit, count=count)
+            for stiffness, values in results.items()
+            for key, (name, unit, count) in names.items()
+        ]
+        settings = {"poses": options.poses, "forces": options.forces, "mass": options.mass, "seed": options.seed}
+        print_report(Report("hand_guiding", figures, settings, details=results), as_json=True)
 
 
 if __name__ == "__main__":

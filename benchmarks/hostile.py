@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.hostile_inputs import change_file, copy_sample
 from benchmarks.hostile_readers import READERS, make_samples
+from benchmarks.report import Figure, Report, add_json_option, print_report, summarise_rate
 from metagui.cli.app import format_error, is_own_error
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", choices=list(READERS), action="append", help="only these readers")
     parser.add_argument("--only", type=int, help="number of a single input")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_json_option(parser)
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--samples", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--range", type=int, nargs=2, help=argparse.SUPPRESS)
@@ -181,7 +182,7 @@ def main() -> int:
         shutil.rmtree(samples, ignore_errors=True)
         Path(samples).mkdir()
     if given.json:
-        print(json.dumps({"readers": rows, "failed": [{"reader": n, **vars(each)} for n, each in failed]}, indent=2))
+        print_report(_make_report(rows, [{"reader": n, **vars(each)} for n, each in failed], given.seed), as_json=True)
     for name, each in failed if not given.json else []:
         print(f"\n{name} {each.number} ({each.change}): {each.verdict}\n  {each.message[:400]}")
     total = Counter[str]()
@@ -190,6 +191,17 @@ def main() -> int:
     if not given.json:
         print(f"\n{total['inputs']} inputs: {total['read']} read, {total['refused']} refused, {len(failed)} not passed")
     return 1 if failed else 0
+
+
+def _make_report(rows: dict[str, dict[str, Any]], failed: list[dict[str, Any]], seed: int) -> Report:
+    """Return the results in the common form."""
+    count = sum(int(row["inputs"]) for row in rows.values())
+    figures = [
+        summarise_rate("inputs that are read or refused in one sentence", count - len(failed), count, bar=100),
+        Figure("longest time", max(float(row["s"]) for row in rows.values()), "s", bar=MAX_SECONDS),
+        Figure("largest memory", max(float(row["MB"]) for row in rows.values()), "MB", bar=MAX_MB),
+    ]
+    return Report("hostile", figures, {"seed": seed}, details={"readers": rows, "failed": failed})
 
 
 def _summarise(found: list[Outcome]) -> dict[str, Any]:

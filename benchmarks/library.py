@@ -11,7 +11,6 @@ flushing file and folder to the disk.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from benchmarks.report import Figure, Report, add_json_option, print_report
 from metagui.atomic_write import flush_to_disk
 from metagui.demonstrations.recording.journal import Journal
 from metagui.demonstrations.recording.recorder import recover_take
@@ -195,6 +195,17 @@ def measure_similar(root: Path, take: Demonstration, count: int, repeats: int) -
     return {"first similar": run(), "similar": statistics.median(run() for _ in range(repeats))}
 
 
+def make_report(libraries: dict[str, dict[str, float]], takes: dict[str, dict[str, float]], repeats: int) -> Report:
+    """Return the medians in the common form."""
+    figures = [
+        Figure(f"{cost}, {size} {kind}", value, "" if "/" in cost else "s", count=repeats)
+        for kind, columns in (("takes", libraries), ("samples", takes))
+        for size, column in columns.items()
+        for cost, value in column.items()
+    ]
+    return Report("library", figures, {"repeats": repeats, "processor time": _MEASURE_PROCESSOR_TIME})
+
+
 def print_table(title: str, columns: dict[str, dict[str, float]]) -> None:
     """Print one row a cost, one column a size."""
     print(f"\n{title:24}" + "".join(f"{name:>12}" for name in columns))
@@ -210,7 +221,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, nargs="+", default=[1000, 60_000], help="lengths of the takes")
     parser.add_argument("--repeats", type=int, default=15, help="repetitions of each measurement")
     parser.add_argument("--similar", action="store_true", help="measure only metagui similar, for the first of --takes")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_json_option(parser)
     parser.add_argument("--processor-time", action="store_true", help="leave out waiting, on a busy machine")
     given = parser.parse_args()
     globals()["_MEASURE_PROCESSOR_TIME"] = given.processor_time
@@ -222,7 +233,8 @@ def main() -> None:
         if given.similar:
             count = given.takes[0]
             found = measure_similar(Path(folder), short, count, given.repeats)
-            print(json.dumps(found, indent=2)) if given.json else print_table("takes", {f"{count}": found})
+            figures = [Figure(f"{name}, {count} takes", value, "s") for name, value in found.items()]
+            print_report(Report("library", figures), given.json)
             return
         for count in given.takes:
             root = Path(folder) / str(count)
@@ -231,7 +243,7 @@ def main() -> None:
         for samples in given.samples:
             takes[f"{samples}"] = measure_take(Path(folder), resize_take(recorded, samples), max(3, given.repeats // 3))
     if given.json:
-        print(json.dumps({"libraries": libraries, "takes": takes}, indent=2))
+        print_report(make_report(libraries, takes, given.repeats), as_json=True)
         return
     print_table("takes in the library", libraries)
     print_table("samples of the take", takes)

@@ -25,8 +25,8 @@ import numpy as np
 
 from benchmarks.repeated_places import REPEATED_TASKS, is_repeated_task, visits_all_places
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import CUBE_SIZE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.people.habits import (
     FINAL_STYLES,

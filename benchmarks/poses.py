@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 import collections
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.report import Figure, Report, add_json_option, print_report, summarise, summarise_rate
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.control.tick import ControllerError
 from metagui.arms.simulation.simulated_arm import SimulatedArm
@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("--poses", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="seed of the first pose")
     parser.add_argument("--bus", action="store_true", help="use the emulated arm over the servo bus")
+    add_json_option(parser)
     options = parser.parse_args()
     policy = adapt_untrained_prior(generate_example_takes()["put red on violet"][:1])[1]
     counts: collections.Counter[str] = collections.Counter()
@@ -53,9 +54,9 @@ def main() -> int:
                 print(f"pose {seed}, {name}: {problem}", file=sys.stderr)
             if name == "home":
                 seconds.append(audit.ticks * loop.period)
-    for name, count in counts.items():
-        print(f"{name}: {count} of {options.poses}, nothing touched")
-    print(f"time to arrive at home: median {np.median(seconds):.1f} s, longest {max(seconds):.1f} s")
+    figures = [summarise_rate(f"{name}, nothing touched", n, options.poses, bar=100) for name, n in counts.items()]
+    figures += [summarise("time to arrive at home", seconds, "s"), Figure("longest way home", max(seconds), "s")]
+    print_report(Report("poses", figures, {"seed": options.seed, "bus": options.bus}), options.json)
     return int(any(count < options.poses for count in counts.values()))
 
 
@@ -98,7 +99,4 @@ def _try_pose(loop: ControlLoop, audit: poses.TouchAudit, attempt: Callable[[Con
 
 
 if __name__ == "__main__":
-    started = time.perf_counter()
-    status = main()
-    print(f"{time.perf_counter() - started:.0f} s")
-    sys.exit(status)
+    sys.exit(main())

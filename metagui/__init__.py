@@ -1,3 +1,3 @@
 """Teach a robot arm a new task from a few demonstrations: record, adapt, compare, run."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.emulator.decal_renderer import Decal, DecalRenderer
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.cameras.mat import FIRST_OBJECT_TAG, OBJECT_TAG_SIZE_M, make_nominal_pose
 from metagui.cameras.mat_drawing import draw_mat_page, render_page, render_tag
 from metagui.cameras.view import make_view
@@ -64,7 +64,7 @@ TAG_OF_OBJECT = {
     each.name: FIRST_OBJECT_TAG + index for index, each in enumerate(SCENE_OBJECTS) if each.kind != "table"
 }
 """Tag on top of every object of the emulated table."""
-TAG_HEIGHT_M = {each.name: each.size / 2 if each.kind == "cube" else 0.0008 for each in SCENE_OBJECTS}
+TAG_HEIGHT_M = {each.name: each.size[2] / 2 if each.is_solid else 0.0008 for each in SCENE_OBJECTS}
 """Height of the tag above the object's centre, m."""
 
 

@@ -17,12 +17,14 @@ from metagui.arms.guiding import GuidingStiffness
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 ArrayT = TypeVar("ArrayT", FloatArray, BoolArray)
-ObjectKind = Literal["cube", "zone", "table"]
+ObjectKind = Literal["block", "cylinder", "bowl", "tray", "zone", "point", "table"]
 
 CONTROL_RATE_HZ = 50.0
 """Ticks per second of the control loop, for every arm."""
 CONTROL_PERIOD_S = 1.0 / CONTROL_RATE_HZ
 """Time between two ticks, s."""
+WALL_THICKNESS_M = 0.003
+"""Thickness of the floor and the walls of a container, m."""
 _NO_READINGS: FloatArray = np.zeros(0)
 _NO_READINGS.setflags(write=False)
 
@@ -95,16 +97,50 @@ class Command:
 
 @dataclass(frozen=True)
 class SceneObject:
-    """An object that an instruction can refer to: a cube, a target zone, or the table."""
+    """An object that an instruction can refer to: a block, a container, a mark on the table, or the table itself."""
 
     name: str
     """Unique name, such as ``red cube``."""
     kind: ObjectKind
-    """Kind of object."""
-    size: float
-    """Edge length, m."""
+    """Kind of object; a bowl is a round container, a tray a rectangular one, a cup a high bowl."""
+    size: tuple[float, float, float]
+    """Outer size along x, y and z, m; marks on the table and the table have no height."""
     colour: tuple[float, float, float]
     """Red, green and blue, 0 to 1."""
+    tag: int | None = None
+    """Id of the printed tag on top of it; None if it follows from its place in the list."""
+
+    @property
+    def is_solid(self) -> bool:
+        """Return whether it has a body that can be pushed; a zone, a point and the table have none."""
+        return self.kind in ("block", "cylinder", "bowl", "tray")
+
+    @property
+    def is_container(self) -> bool:
+        """Return whether other objects can lie in it."""
+        return self.kind in ("bowl", "tray")
+
+    @property
+    def is_round(self) -> bool:
+        """Return whether it looks the same from all sides."""
+        return self.kind in ("cylinder", "bowl", "point")
+
+    @property
+    def width(self) -> float:
+        """Return the larger of the two horizontal sizes, m."""
+        return max(self.size[:2])
+
+    @property
+    def support_height(self) -> float:
+        """Return how far above its position the face is on which an object rests that is put on or into it, m."""
+        return self.size[2] / 2 if self.is_solid and not self.is_container else 0.0
+
+    @property
+    def resting_height(self) -> float:
+        """Return the height of its position when it rests on the table, m."""
+        if self.is_container:
+            return WALL_THICKNESS_M
+        return self.support_height
 
 
 @dataclass(frozen=True)
@@ -112,7 +148,7 @@ class SceneState:
     """State of the A scene objects, in the arm's base frame."""
 
     positions: FloatArray
-    """(A, 3) centres, m; a zone's is on its upper face."""
+    """(A, 3) centres, m; a zone's or a point's is on its upper face, a container's on the upper face of its floor."""
     yaws: FloatArray
     """(A,) rotations about the vertical, rad."""
     held: BoolArray

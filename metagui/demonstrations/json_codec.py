@@ -1,4 +1,4 @@
-"""Instructions and scene objects as JSON values, in the two forms that files use.
+"""Instructions as JSON values, in the two forms that files use.
 
 Take files and journals nest the parameters (``instruction_to_dict``) and are read leniently, so that a file of a newer
 version opens. Program files, which people write, put them next to the action (``instruction_to_flat_dict``) and are
@@ -8,15 +8,10 @@ read strictly. The keys of both forms (``verb``, ``anchor``) are those of versio
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from metagui.arms.arm import SceneObject
 from metagui.demonstrations.demonstration import ACTION_PARAMETERS, TRACE_PLANES, TRACE_SHAPES, Instruction
 from metagui.demonstrations.suggestions import suggest_closest
-
-if TYPE_CHECKING:
-    from metagui.arms.arm import ObjectKind
 
 
 class ProgramError(Exception):
@@ -71,21 +66,6 @@ def instruction_from_flat_dict(values: Any, location: str) -> Instruction:
             raise ProgramError(f"{location} ({action}) has no parameter {name!r}; it takes {valid}.")
         parameters[name] = _check_parameter(value, name, f"{location} ({action})")
     return Instruction(action, object_name, target_name, parameters)
-
-
-def object_to_dict(scene_object: SceneObject) -> dict[str, Any]:
-    """Return a scene object as JSON values."""
-    return asdict(scene_object)
-
-
-def object_from_dict(values: dict[str, Any]) -> SceneObject:
-    """Invert ``object_to_dict``; keys of newer versions are ignored. Raises KeyError, TypeError, ValueError."""
-    name, kind, size, colour = values["name"], values["kind"], values["size"], tuple(values["colour"])
-    if not isinstance(name, str) or not isinstance(kind, str) or len(colour) != 3:
-        raise ValueError(f"not an object: {name!r}, {kind!r}, {colour}")
-    if not all(math.isfinite(number) for number in (size, *colour)):
-        raise ValueError(f"{name!r} has a size or a colour that is not finite")
-    return SceneObject(name, cast("ObjectKind", kind), size, colour)
 
 
 def _check_parameter(value: Any, name: str, location: str) -> Any:

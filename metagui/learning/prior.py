@@ -83,10 +83,10 @@ class Prior:
                 f"The prior was made for an arm with the joints {', '.join(joints)}; this one has "
                 f"{', '.join(joint_names)}. Nothing was changed; choose a prior made for this arm."
             )
-        unknown = sorted({obj.kind for obj in objects} - set(feature_layout.OBJECT_KINDS))
+        unknown = sorted({obj.kind for obj in objects} - set(feature_layout.FEATURE_KINDS))
         if unknown:
             raise PriorMismatchError(
-                f"The prior was trained with objects of the kinds {', '.join(feature_layout.OBJECT_KINDS)}, not "
+                f"The prior was trained with objects of the kinds {', '.join(feature_layout.FEATURE_KINDS)}, not "
                 f"{', '.join(unknown)}. Nothing was changed; use a scene without them."
             )
 

@@ -28,8 +28,8 @@ class FakeArm:
     name = "plain arm"
     joints = JOINTS
     objects = (
-        SceneObject("red cube", "cube", 0.025, (1.0, 0.0, 0.0)),
-        SceneObject("table", "table", 0.0, (0.5, 0.5, 0.5)),
+        SceneObject("red cube", "block", (0.025, 0.025, 0.025), (1.0, 0.0, 0.0)),
+        SceneObject("table", "table", (0.0, 0.0, 0.0), (0.5, 0.5, 0.5)),
     )
 
     def __init__(self, positions=HOME_ANGLES_RAD):

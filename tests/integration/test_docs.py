@@ -129,7 +129,8 @@ def _check_module(name: str, options: list[str]) -> None:
     if not name.startswith("benchmarks"):
         assert importlib.util.find_spec(name), name
         return
-    source = (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+    path = ROOT / name.replace(".", "/")
+    source = (path / "__main__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")
     assert [option for option in options if f'"{option}"' not in source] == []
 
 

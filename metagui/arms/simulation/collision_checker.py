@@ -62,10 +62,10 @@ class CollisionChecker:
         """
         self._start_distances, self._held = {}, None
         for each, position, yaw in zip(objects, scene.positions, scene.yaws, strict=True):
-            if each.kind == "cube":
+            if each.is_solid:
                 place_object(self._model, self._data, each, position, float(yaw))
         self._update(positions)
-        held = [each.name for each, is_held in zip(objects, scene.held, strict=True) if is_held and each.kind == "cube"]
+        held = [each.name for each, is_held in zip(objects, scene.held, strict=True) if is_held and each.is_solid]
         self._set_held_cube(held[0] if held else None)
         self._start_distances = {
             pair: -math.inf if leaves_contacts and distance < 0.0 else distance

@@ -53,7 +53,7 @@ class DigitalTwin(SimulatedArm):
         """Place an object; a cube at a finger's position stays until the finger has left. Raises PlacementError."""
         super().place_object(object_name, x, y, yaw)
         placed = next(each for each in self.objects if each.name == object_name)
-        if placed.kind == "cube":
+        if placed.is_solid:
             self._overlapping_cubes[object_name] = (placed, self._data.body(object_name).xpos.copy(), yaw)
 
     def follow(self, positions: FloatArray, periods: int = 1) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from metagui.arms.arm import ArmError, FloatArray
 from metagui.arms.simulation import opengl, scene
 from metagui.arms.simulation.orbit_camera import OrbitCamera
+from metagui.arms.tables.table import SCENE_OBJECTS, TABLE_CENTRE_M
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -234,14 +235,14 @@ class SceneRenderer:
 
     def _classify_hit(self, geom: int, point: FloatArray) -> PickedPoint | None:
         body = self.model.body(self.model.geom_bodyid[geom]).name
-        if body in {each.name for each in scene.SCENE_OBJECTS}:
+        if body in {each.name for each in SCENE_OBJECTS}:
             return PickedPoint(body, point)
         return PickedPoint("table", point) if self.model.geom(geom).name == "table" else None
 
     def get_object_pose(self, name: str) -> tuple[FloatArray, float]:
         """Return the pose at which an object is drawn: its (3,) centre, m, and its yaw, rad."""
         if name == "table":
-            return scene.TABLE_CENTRE_M.copy(), 0.0
+            return TABLE_CENTRE_M.copy(), 0.0
         body = self._data.body(name)
         return body.xpos.copy(), math.atan2(body.xmat[3], body.xmat[0])
 

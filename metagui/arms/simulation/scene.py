@@ -11,23 +11,8 @@ import numpy as np
 
 from metagui.arms.arm import ArmError, FloatArray, SceneObject
 from metagui.arms.kinematics import HOME_ANGLES_RAD, PAN_AXIS_X_M
+from metagui.arms.tables.table import CUBE_SIZE_M, SCENE_OBJECTS, TABLE_CENTRE_M
 from metagui.paths import resources_dir
-
-CUBE_SIZE_M = 0.025
-"""Edge length of a cube, m."""
-ZONE_SIZE_M = 0.060
-"""Edge length of a target zone, m."""
-TABLE_CENTRE_M = np.array([0.215, 0.0, 0.0])
-"""Position of the object *table*; points on the empty table are offsets from it, m."""
-
-SCENE_OBJECTS: tuple[SceneObject, ...] = (
-    SceneObject("red cube", "cube", CUBE_SIZE_M, (0.84, 0.20, 0.16)),
-    SceneObject("green cube", "cube", CUBE_SIZE_M, (0.13, 0.60, 0.33)),
-    SceneObject("blue cube", "cube", CUBE_SIZE_M, (0.16, 0.42, 0.82)),
-    SceneObject("yellow zone", "zone", ZONE_SIZE_M, (0.96, 0.79, 0.22)),
-    SceneObject("violet zone", "zone", ZONE_SIZE_M, (0.60, 0.45, 0.80)),
-    SceneObject("table", "table", 0.0, (0.6, 0.6, 0.6)),
-)
 
 PHYSICS_STATE_SPEC = int(
     mujoco.mjtState.mjSTATE_TIME
@@ -121,14 +106,14 @@ def _sample_point(rng: np.random.Generator) -> FloatArray:
 
 def _make_layout(points: FloatArray, rng: np.random.Generator) -> SceneLayout:
     """Return a layout with the objects at ``points`` (A - 1, 2) and random yaws; the table is last."""
-    max_yaws = np.array([math.pi / 4 if each.kind == "cube" else 0.4 for each in SCENE_OBJECTS[:-1]])
+    max_yaws = np.array([math.pi / 4 if each.is_solid else 0.4 for each in SCENE_OBJECTS[:-1]])
     yaws = np.append(rng.uniform(-max_yaws, max_yaws), 0.0)
     return SceneLayout(_resting_positions(points), yaws)
 
 
 def _resting_positions(points: FloatArray) -> FloatArray:
     """Return the centres (A, 3) of objects that rest on the table at ``points`` (A - 1, 2), m."""
-    heights = np.array([CUBE_SIZE_M / 2 if each.kind == "cube" else 0.0 for each in SCENE_OBJECTS[:-1]])
+    heights = np.array([CUBE_SIZE_M / 2 if each.is_solid else 0.0 for each in SCENE_OBJECTS[:-1]])
     return np.vstack([np.column_stack([points, heights]), TABLE_CENTRE_M])
 
 
@@ -153,7 +138,7 @@ def place_object(
 ) -> None:
     """Put an object at rest at ``position`` (3,), m, and ``yaw``, rad; call ``mj_forward`` afterwards."""
     quaternion = (math.cos(yaw / 2), 0.0, 0.0, math.sin(yaw / 2))
-    if scene_object.kind == "cube":
+    if scene_object.is_solid:
         joint = model.joint(model.body(scene_object.name).jntadr[0])
         data.qpos[joint.qposadr[0] : joint.qposadr[0] + 7] = (*position, *quaternion)
         data.qvel[joint.dofadr[0] : joint.dofadr[0] + 6] = 0.0
@@ -180,7 +165,7 @@ def find_placement(object_name: str, x: float, y: float, positions: FloatArray) 
         problem = "the arm stands there"
     for other, position in zip(SCENE_OBJECTS[:-1], positions, strict=True):
         overlaps = math.hypot(position[0] - x, position[1] - y) < CUBE_SIZE_M
-        if overlaps and placed.kind == other.kind == "cube" and other is not placed:
+        if overlaps and placed.is_solid and other.is_solid and other is not placed:
             problem = f"the {other.name} stands there"
     if problem:
         raise PlacementError(
@@ -192,7 +177,7 @@ def find_placement(object_name: str, x: float, y: float, positions: FloatArray) 
 
 def resting_position(scene_object: SceneObject, x: float, y: float) -> FloatArray:
     """Return the centre (3,) of an object that rests on the table at x and y, m."""
-    return np.array([x, y, CUBE_SIZE_M / 2 if scene_object.kind == "cube" else 0.0])
+    return np.array([x, y, CUBE_SIZE_M / 2 if scene_object.is_solid else 0.0])
 
 
 def _is_inside(x: float, y: float, area: tuple[tuple[float, float], tuple[float, float]]) -> bool:

@@ -31,6 +31,7 @@ from metagui.arms.arm import (
 from metagui.arms.gripper import EMPTY_GRIPPER_RAD
 from metagui.arms.kinematics import JOINTS, compute_tool_pose
 from metagui.arms.simulation import scene
+from metagui.arms.tables.table import SCENE_OBJECTS, TABLE_CENTRE_M
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,7 @@ class SimulatedArm:
 
     name = "simulated SO-101"
     joints = JOINTS
-    objects = scene.SCENE_OBJECTS
+    objects = SCENE_OBJECTS
 
     def __init__(self, seed: int = 0, target_noise: float = 0.0) -> None:
         """Make the scene of ``seed``; ``target_noise`` is the standard deviation of the targets' noise, rad."""
@@ -67,7 +68,7 @@ class SimulatedArm:
         self._object_bodies = np.array([self.model.body(each.name).id for each in movable])
         self._cube_of_geom, self._finger_of_geom = self._map_contact_geoms()
         self._contact_pairs = self._list_contact_pairs()
-        self._table_positions = np.tile(scene.TABLE_CENTRE_M, (len(self.objects), 1))
+        self._table_positions = np.tile(TABLE_CENTRE_M, (len(self.objects), 1))
         self._no_flags = read_only_bool_copy([False] * len(self.objects))
         self._not_measured = read_only_copy(np.full(len(JOINTS), np.nan))
         self._limits = tuple(np.array([[j.lower, j.upper] for j in JOINTS]).T)
@@ -78,7 +79,7 @@ class SimulatedArm:
         cubes = np.full(self.model.ngeom, -1)
         fingers = np.full(self.model.ngeom, -1)
         for index, each in enumerate(self.objects):
-            if each.kind == "cube":
+            if each.is_solid:
                 cubes[self.model.body(each.name).geomadr[0]] = index
         for index, name in enumerate(("fixed_finger", "moving_finger")):
             fingers[self.model.geom(name).id] = index

@@ -115,7 +115,7 @@ def _make_entity(take: Demonstration, number: int, index: int, stamp: dict[str, 
 
     each, yaw = take.objects[number], float(take.object_yaws[index, number])
     pose = _make_pose(take.object_positions[index, number].tolist(), [0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)])
-    height = each.size if each.kind == "cube" else 0.001
+    height = each.size[2] or 0.001
     colour = dict(zip("rgba", (*each.colour, 1.0), strict=True))
-    cube = {"pose": pose, "size": {"x": each.size, "y": each.size, "z": height}, "color": colour}
+    cube = {"pose": pose, "size": {"x": each.size[0], "y": each.size[1], "z": height}, "color": colour}
     return {"timestamp": stamp, "frame_id": _FRAME, "id": each.name, "cubes": [cube]}

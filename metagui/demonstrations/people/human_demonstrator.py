@@ -14,8 +14,8 @@ import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD
-from metagui.arms.simulation.scene import CUBE_SIZE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import CUBE_SIZE_M
 from metagui.demonstrations.people.curves import compute_drawn_path
 from metagui.demonstrations.people.hand import ALIGN_HEIGHT_M, Hand
 from metagui.demonstrations.primitives.primitive import FINGERTIP_OFFSET_M, wrap_quarter_turn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, ToolMotion
-from metagui.arms.simulation.scene import CUBE_SIZE_M
+from metagui.arms.tables.table import CUBE_SIZE_M
 from metagui.demonstrations.primitives.primitive import (
     PROPORTIONAL_GAIN,
     RETREAT_HEIGHT_M,

@@ -38,7 +38,7 @@ def make_primitive_state(
     """Resolve an instruction's names in a scene; return the state for its law. Raises ProgramError."""
     first = find_object_index(instruction.object_name, objects)
     target = first if instruction.target_name is None else find_object_index(instruction.target_name, objects)
-    cubes = tuple(index for index, each in enumerate(objects) if each.kind == "cube")
+    cubes = tuple(index for index, each in enumerate(objects) if each.is_solid)
     if instruction.action in ("grasp", "push", "press") and first not in cubes:
         raise ProgramError(
             f"Only a cube can be the object of {instruction.action}, not the {instruction.object_name}. The arm stays "

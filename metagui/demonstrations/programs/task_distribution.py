@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program import TaskProgram, describe_instructions
@@ -21,7 +21,7 @@ from metagui.demonstrations.programs.validity import is_valid_sequence
 NEARBY_PREFIX_FRACTION = 0.2
 """Fraction of the unrecorded prefixes that end above the object of the first instruction."""
 
-CUBE_NAMES = tuple(each.name for each in SCENE_OBJECTS if each.kind == "cube")
+CUBE_NAMES = tuple(each.name for each in SCENE_OBJECTS if each.kind == "block")
 ZONE_NAMES = tuple(each.name for each in SCENE_OBJECTS if each.kind == "zone")
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_copy
 from metagui.arms.gripper import GripTracker
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
+from metagui.arms.tables.object_codec import object_from_dict, object_to_dict
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
 from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
-from metagui.demonstrations.json_codec import object_from_dict
 from metagui.demonstrations.recording.take_columns import collect_columns
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ class TakeHeader:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values under the journal's keys."""
-        values = asdict(self)
+        values: dict[str, Any] = asdict(self)
+        values["objects"] = [object_to_dict(each) for each in self.objects]
         return {_JOURNAL_KEYS.get(name, name): value for name, value in values.items()}
 
     @classmethod

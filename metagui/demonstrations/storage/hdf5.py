@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from metagui.arms.tables.object_codec import object_to_dict
 from metagui.atomic_write import DeferredErrorFile, open_atomically, write_atomically
 from metagui.demonstrations.health import HEALTH_TYPES, find_faults
-from metagui.demonstrations.json_codec import instruction_to_dict, object_to_dict
+from metagui.demonstrations.json_codec import instruction_to_dict
 from metagui.demonstrations.storage import robomimic_layout, take_decoding
 from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
@@ -234,12 +235,11 @@ def write_attributes(file: Any, demonstration: Demonstration) -> None:
     file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
     file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
     file.attrs["joint_names"] = list(demonstration.joint_names)
-    file.attrs["units"] = json.dumps(STORED_UNITS)
+    file.attrs["units"], file.attrs["samples"] = json.dumps(STORED_UNITS), len(demonstration)
     file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
     file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
-    file.attrs["missed_ticks"] = timing.missed
+    file.attrs["missed_ticks"], file.attrs["duration"] = timing.missed, demonstration.duration
     file.attrs["success"] = take_decoding.SUCCESS_VALUES[demonstration.success]
-    file.attrs["samples"], file.attrs["duration"] = len(demonstration), demonstration.duration
     file.attrs["timing"] = json.dumps(timing.to_dict())
     if demonstration.manually_segmented:
         file.attrs["recut"] = True

@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, get_args
 
 from metagui.arms.arm import make_read_only_floats
+from metagui.arms.tables.object_codec import object_from_dict
 from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod, Timing
 from metagui.demonstrations.health import HEALTH_TYPES, ServoHealth
-from metagui.demonstrations.json_codec import instruction_from_dict, object_from_dict
+from metagui.demonstrations.json_codec import instruction_from_dict
 from metagui.demonstrations.storage import robomimic_layout
 from metagui.demonstrations.storage.errors import ContentError, InvalidTakeError, NewerFormatError
 from metagui.demonstrations.storage.validation import validate_demonstration, validate_range

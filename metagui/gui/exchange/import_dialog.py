@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QPushButton, QWidget
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.so101.calibration import CalibrationError
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.formats.exchange import ImportReport, MissingAnswerError
 from metagui.demonstrations.formats.registry import describe_import, import_takes
 from metagui.gui.exchange.answer_form import AnswerForm

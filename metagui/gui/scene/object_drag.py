@@ -58,8 +58,8 @@ class ObjectDrag:
 
     def markers(self, colour: Colour) -> list[SceneMarker]:
         """Return the markers to draw: a translucent copy of the object on a disc of ``colour``."""
-        half = self.scene_object.size / 2
-        height = half if self.scene_object.kind == "cube" else 0.0015
+        half = self.scene_object.width / 2
+        height = half if self.scene_object.is_solid else 0.0015
         foot = np.array([self.point[0], self.point[1], 0.0008])
         return [
             SceneMarker("box", self.point, (half, half, height), (*self.scene_object.colour, 0.7), yaw=self.yaw),

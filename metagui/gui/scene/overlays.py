@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.simulation.renderer import SceneMarker
-from metagui.arms.simulation.scene import CUBE_SIZE_M
+from metagui.arms.tables.table import CUBE_SIZE_M
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +44,8 @@ def _highlight(
     if scene_object.kind == "table":
         return []
     position, yaw = pose_of(object_name)
-    half = scene_object.size / 2 + 0.003
-    height = half if scene_object.kind == "cube" else 0.002
+    half = scene_object.width / 2 + 0.003
+    height = half if scene_object.is_solid else 0.002
     return [SceneMarker("box", position, (half, half, height), (*colour, _HIGHLIGHT_OPACITY), yaw=yaw)]
 
 

@@ -80,7 +80,7 @@ def _make_object_icon(scene_object: SceneObject) -> QIcon:
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     colour = tuple(round(255 * part) for part in scene_object.colour)
-    if scene_object.kind == "cube":
+    if scene_object.is_solid:
         painter.fillRect(2, 2, 12, 12, QColor(*colour))
     else:
         painter.setPen(QPen(QColor(*colour), 3))

@@ -114,7 +114,11 @@ class SceneView(SceneCanvas):
     def _grab_object(self, pointer: QPointF) -> ObjectDrag | None:
         """Return a drag of the object under the pointer; None for the table or nothing."""
         picked = self._pick(pointer)
-        if picked is None or self._renderer is None or self._click_teacher.object_kind(picked.object_name) == "table":
+        if (
+            picked is None
+            or self._renderer is None
+            or self._click_teacher.get_object(picked.object_name).kind == "table"
+        ):
             return None
         centre, yaw = self._renderer.get_object_pose(picked.object_name)
         scene_object = next(a for a in self._click_teacher.objects if a.name == picked.object_name)
@@ -193,7 +197,7 @@ class SceneView(SceneCanvas):
         busy = self._pointer is None or (self._dragged and self._pressed)
         picked = self._pick(self._pointer) if self._pointer is not None and not busy else None
         if picked is not None and self.placement_enabled:
-            kind = self._click_teacher.object_kind(picked.object_name)
+            kind = self._click_teacher.get_object(picked.object_name).kind
             self._set_proposal(make_drag_proposal(picked.object_name, kind))
         elif picked is not None and self.teaching_enabled:
             self._set_proposal(self._click_teacher.propose(picked.object_name, picked.point, self._observation))

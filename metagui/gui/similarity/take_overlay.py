@@ -120,7 +120,7 @@ def _make_object_markers(take: Demonstration, take_index: int) -> list[dict[str,
         out.append(
             {
                 "pos": (-100 * position[1], 100 * position[0]),
-                "symbol": "s" if scene_object.kind == "cube" else "d",
+                "symbol": "s" if scene_object.is_solid else "d",
                 "brush": colour if take_index == 0 else None,
                 "pen": pg.mkPen(colour, width=2),
             }

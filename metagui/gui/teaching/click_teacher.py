@@ -12,7 +12,7 @@ import numpy as np
 
 from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse_kinematics
-from metagui.arms.simulation.scene import TABLE_CENTRE_M
+from metagui.arms.tables.table import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.json_codec import ProgramError
 from metagui.demonstrations.primitives.registry import compute_goals
@@ -92,9 +92,9 @@ class ClickTeacher:
         """Switch to another tool."""
         self.action, self.pushed_object = action, None
 
-    def object_kind(self, object_name: str) -> str:
-        """Return the kind of an object: cube, zone or table."""
-        return next(a.kind for a in self.objects if a.name == object_name)
+    def get_object(self, object_name: str) -> SceneObject:
+        """Return the object with a name."""
+        return next(a for a in self.objects if a.name == object_name)
 
     def propose(self, object_name: str, point: FloatArray, observation: Observation | None) -> Proposal:
         """Return what a click on an object at ``point`` (3,), m, would do; ``observation`` is the current one."""
@@ -133,15 +133,15 @@ class ClickTeacher:
         self.choose_tool(_NEXT_TOOL.get(self.action, self.action))
 
     def _propose(self, object_name: str, point: FloatArray) -> Proposal:
-        kind = self.object_kind(object_name)
-        if self.action in ("grasp", "press") and kind != "cube":
+        clicked = self.get_object(object_name)
+        if self.action in ("grasp", "press") and not clicked.is_solid:
             return Proposal(f"Click a cube to {self.action} it", is_refused=True)
         if self.action == "grasp" and self.expected_grasp.object_name:
             return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
         if self.action == "place":
             return self._propose_place(object_name, point)
         if self.action == "push":
-            return self._propose_push(object_name, point, kind)
+            return self._propose_push(clicked, point)
         return _make_proposal(Instruction(self.action, object_name, None, self._parameters(object_name, point)))
 
     def _parameters(self, object_name: str, point: FloatArray) -> Mapping[str, Any]:
@@ -159,14 +159,15 @@ class ClickTeacher:
         parameters = {"offset": _offset_to(object_name, point, 0.0)} if object_name == "table" else {}
         return _make_proposal(Instruction("place", object_name, None, parameters))
 
-    def _propose_push(self, object_name: str, point: FloatArray, kind: str) -> Proposal:
+    def _propose_push(self, clicked: SceneObject, point: FloatArray) -> Proposal:
+        object_name = clicked.name
         if self.expected_grasp.object_name:
             return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
-        if kind == "cube":
+        if clicked.is_solid:
             return Proposal(f"Push the {object_name}: then click where to push it", pushed_object=object_name)
         if self.pushed_object is None:
             return Proposal("Click the cube to push first", is_refused=True)
-        parameters = {"offset": _offset_to(object_name, point, 0.0)} if kind == "table" else {}
+        parameters = {"offset": _offset_to(object_name, point, 0.0)} if clicked.kind == "table" else {}
         return _make_proposal(Instruction("push", self.pushed_object, object_name, parameters))
 
     def _require_reachable(self, proposal: Proposal, observation: Observation) -> Proposal:

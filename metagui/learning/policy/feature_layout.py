@@ -19,6 +19,12 @@ VERSION = 4
 """Version of the feature definitions; raised whenever a feature changes its meaning. A prior fits one version."""
 
 OBJECT_KINDS = ("cube", "zone", "table")
+"""Kinds that the features distinguish: what is grasped and pushed, where it is put, and the table."""
+FEATURE_KINDS = {
+    "block": "cube", "cylinder": "cube", "bowl": "zone", "tray": "zone", "zone": "zone", "point": "zone",
+    "table": "table",
+}  # fmt: skip
+"""Which of them every kind of object is: a container is a place, as a zone is."""
 KIND_FEATURES = len(OBJECT_KINDS) + 1
 """Number of one-hot columns for the kind; the last one is the segment's start."""
 

@@ -19,6 +19,7 @@ from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
 from metagui.learning.policy.feature_layout import (
     COARSE_SCALE_M,
+    FEATURE_KINDS,
     FINE_SCALE_M,
     FINEST_SCALE_M,
     KIND_FEATURES,
@@ -128,7 +129,8 @@ class Tracker:
 
 def encode_kinds(objects: Sequence[SceneObject]) -> FloatArray:
     """Return the objects' kinds one-hot, (A, KIND_FEATURES)."""
-    return np.array([[float(obj.kind == kind) for kind in (*OBJECT_KINDS, "start")] for obj in objects])
+    kinds = [FEATURE_KINDS.get(obj.kind) for obj in objects]
+    return np.array([[float(found == kind) for kind in (*OBJECT_KINDS, "start")] for found in kinds])
 
 
 def encode_track(track: Track, last_only: bool = False) -> tuple[Array, Array]:

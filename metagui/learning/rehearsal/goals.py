@@ -107,7 +107,7 @@ def infer_goal(records: Sequence[MotionRecord], objects: Sequence[SceneObject]) 
         held_at_end,
         held_during,
         {index: rise / 2 for index, rise in rises.items() if rise > MOVED_M},
-        {index: 0.6 * objects[index].size for index, top in tops.items() if top < objects[index].size / 2},
+        {index: 0.6 * objects[index].size[2] for index, top in tops.items() if top < objects[index].size[2] / 2},
         touches,
         path,
     )

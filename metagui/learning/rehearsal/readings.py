@@ -97,5 +97,5 @@ def _describe_place(reference: SceneObject, offsets: FloatArray) -> str:
     """Return a place as text, from its offsets (N, 2) to an object, m."""
     if reference.kind == "table":
         return "at this place on the table"
-    is_on = float(np.linalg.norm(offsets, axis=1).max()) < reference.size / 2
+    is_on = float(np.linalg.norm(offsets, axis=1).max()) < reference.width / 2
     return f"{'on' if is_on else 'next to'} the {reference.name}, wherever that is"

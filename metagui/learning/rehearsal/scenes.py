@@ -80,7 +80,7 @@ def _draw_scene(take: Demonstration, goals: Sequence[SegmentGoal], rng: np.rando
 def find_fixed_objects(take: Demonstration, sample: int) -> BoolArray:
     """Return flags (A,) of objects that keep their places: the table, what is held or stacked, what is out of reach."""
     positions = take.object_positions[sample]
-    sizes = np.array([each.size if each.kind == "cube" else 0.0 for each in take.objects])
+    sizes = np.array([each.size[2] for each in take.objects])
     raised = positions[:, 2] > sizes / 2 + ELEVATION_M
     distances = np.linalg.norm(positions[:, None, :2] - positions[None, :, :2], axis=2)
     below = (raised[None] & (distances < STACK_RADIUS_M)).any(axis=1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.people.training_takes import PeopleSettings, generate_people_takes
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.learning.similarity import siamese

@@ -61,7 +61,7 @@ def _describe_motion(instruction: Instruction, kinds: Mapping[str, str]) -> list
     if instruction.action in ("place", "push", "slide"):
         x, y, _ = parameters.get("offset", (0.0, 0.0, 0.0))
         goal = kinds.get(instruction.target_name or instruction.object_name, "")
-        is_beside = goal == "cube" and math.hypot(x, y) > MAX_ON_TOP_M
+        is_beside = goal == "block" and math.hypot(x, y) > MAX_ON_TOP_M
         return [instruction.action, "beside" if is_beside else goal]
     return [instruction.action]
 

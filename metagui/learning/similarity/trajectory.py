@@ -162,7 +162,7 @@ def _resample_take(take: Demonstration) -> Trajectories:
     positions = _average(np.asarray(take.object_positions[rows]).reshape(len(gripper), -1), *intervals)
     positions = positions.reshape(TRAJECTORY_POINTS, count, 3)
     contact = np.stack([_any(np.asarray(flags[rows]), *intervals) for flags in (take.held, take.touched)], axis=-1)
-    sizes = np.array([each.size for each in take.objects], dtype=np.float32)
+    sizes = np.array([each.width for each in take.objects], dtype=np.float32)
     objects = _make_object_channels(tool, positions, contact, sizes)
     opening = normalise_gripper(_average(gripper[:, None], *intervals).astype(np.float64))
     height = [tool[:, 2:] / COARSE_SCALE_M, np.clip(tool[:, 2:] / FINE_SCALE_M, -MAX_FINE, MAX_FINE)]

@@ -12,8 +12,8 @@ from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
 from metagui.arms.simulation.orbit_camera import OrbitCamera
 from metagui.arms.simulation.renderer import RenderingError, SceneColours, SceneMarker, SceneRenderer
-from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from tests.helpers.projection import project_point
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ import pytest
 
 from metagui.arms.arm import Arm, ArmError, Command, NotConnectedError
 from metagui.arms.kinematics import HOME_ANGLES_RAD
-from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 
 
 @pytest.fixture

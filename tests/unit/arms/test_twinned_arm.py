@@ -9,10 +9,11 @@ from metagui.arms.arm import Arm, ArmError, Command, ConnectionLostError, HandGu
 from metagui.arms.control.tick import StatefulArm
 from metagui.arms.feetech.serial_port import PortError
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, inverse_kinematics
-from metagui.arms.simulation.scene import TABLE_CENTRE_M, PlacementError
+from metagui.arms.simulation.scene import PlacementError
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
+from metagui.arms.tables.table import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController

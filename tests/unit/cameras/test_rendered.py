@@ -6,8 +6,9 @@ import pytest
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation import opengl
 from metagui.arms.simulation.renderer import RenderingError
-from metagui.arms.simulation.scene import SCENE_OBJECTS, SceneLayout, sample_layout
+from metagui.arms.simulation.scene import SceneLayout, sample_layout
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.cameras.camera import CameraLostError
 from metagui.cameras.capture.rendered import Optics, RenderedCamera
 from metagui.cameras.mat import A4

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import camera
+from benchmarks.report import Report
 from metagui.arms.kinematics import compute_closed_tip
 from metagui.arms.so101.zero_fit import TouchError, fit_zeros
 from metagui.cameras.mat import A4, make_nominal_pose
@@ -34,6 +35,8 @@ def test_a_missed_cross_is_refused_by_its_number():
         fit_zeros(measured, make_nominal_pose(A4).to_base(A4.crosses), is_place_known=False).require_good()
 
 
-def test_touches_correct_wrong_zeros_and_play(capsys):
-    assert camera.measure_touches(30, 1)
-    assert "0 refused" in capsys.readouterr().out
+def test_touches_correct_wrong_zeros_and_play():
+    report = Report("camera")
+    camera.measure_touches(30, 1, report)
+    assert report.settings["arms refused for more than 10 mm"] == 0
+    assert [each.is_met for each in report.figures] == [True, True, None]

@@ -83,7 +83,7 @@ def demonstrations(draw):
         name="",
         arm=draw(ANY_TEXT),
         joint_names=tuple(joint.name for joint in JOINTS[:joints]) + ("rail",) * (joints - len(JOINTS)),
-        objects=tuple(SceneObject(draw(ANY_TEXT), "cube", 0.02, (0.1, 0.2, 0.3)) for _ in range(objects)),
+        objects=tuple(SceneObject(draw(ANY_TEXT), "block", (0.02,) * 3, (0.1, 0.2, 0.3)) for _ in range(objects)),
         time=np.cumsum(rows(draw, n, elements=st.floats(1e-4, 1.0))),
         joint_positions=rows(draw, n, joints),
         joint_velocities=rows(draw, n, joints),

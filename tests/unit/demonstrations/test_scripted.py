@@ -5,8 +5,8 @@ import pytest
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.kinematics import MAX_DISPLACEMENT_M, forward_kinematics
-from metagui.arms.simulation.scene import SCENE_OBJECTS
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.demonstration import Demonstration, Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs import scripted as module

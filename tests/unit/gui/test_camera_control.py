@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QSize, Qt
 from PySide6.QtGui import QMouseEvent
 
 from metagui.arms.simulation.orbit_camera import OrbitCamera
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.gui.scene.camera_control import CameraControl
 from metagui.gui.scene.object_drag import DRAG_WHEEL_TURN_RAD, MAX_OBJECT_REACH_M, ObjectDrag, make_drag_proposal
 from tests.helpers.projection import project_point

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS, TABLE_CENTRE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS, TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.gui.scene.overlays import make_path_markers, make_proposal_markers
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS, ClickTeacher, make_home, make_jog, name_from_instructions

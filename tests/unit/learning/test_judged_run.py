@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from metagui.arms.control.loop import ControlLoop
-from metagui.arms.simulation.scene import TABLE_CENTRE_M
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder

@@ -90,7 +90,7 @@ def test_prior_check_names_other_joints_and_kinds(data: TrainingData) -> None:
     prior.check_compatible(take.joint_names, take.objects)
     with pytest.raises(PriorMismatchError, match="joints"):
         prior.check_compatible(("hip", "knee"), take.objects)
-    sphere = SceneObject("ball", "sphere", 0.02, (1.0, 1.0, 1.0))  # type: ignore[arg-type]
+    sphere = SceneObject("ball", "sphere", (0.02, 0.02, 0.02), (1.0, 1.0, 1.0))  # type: ignore[arg-type]
     with pytest.raises(PriorMismatchError, match="sphere"):
         prior.check_compatible(take.joint_names, (sphere,))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.learning.similarity.task_labels import TaskLabels, is_same_task, label_instructions, label_take
 from tests.helpers.takes import generate_example_takes

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metagui.arms.simulation.scene import TABLE_CENTRE_M
+from metagui.arms.tables.object_codec import object_from_dict
+from metagui.arms.tables.table import TABLE_CENTRE_M
 from metagui.demonstrations.formats.foreign_take import ObjectMotion
-from metagui.demonstrations.json_codec import object_from_dict
 from metagui.demonstrations.storage.errors import ContentError
 
 if TYPE_CHECKING:

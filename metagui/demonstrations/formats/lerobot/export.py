@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metagui.arms.tables.object_codec import object_to_dict
 from metagui.atomic_write import open_folder_atomically
 from metagui.demonstrations.formats.camera import TakeCamera
 from metagui.demonstrations.formats.exchange import ExchangeError, ExchangeProgress, ExportReport
@@ -18,7 +19,6 @@ from metagui.demonstrations.formats.lerobot.parquet import write_rows, write_tas
 from metagui.demonstrations.formats.lerobot.statistics import compute_statistics
 from metagui.demonstrations.formats.robomimic.export import write_takes_file
 from metagui.demonstrations.formats.selection import read_takes
-from metagui.demonstrations.json_codec import object_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

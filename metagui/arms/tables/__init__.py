@@ -1,0 +1,1 @@
+"""What lies on the table: records of one to ten objects, their files, and where the objects lie."""

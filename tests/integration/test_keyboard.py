@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
 from metagui import app
 from metagui.gui.theme.theme import Theme
+from metagui.gui.window.main_window import MainWindow
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.qt import session_of
 from tests.helpers.user import SimulatedUser
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytestqt.qtbot import QtBot
+
+    from metagui.gui.window.session import Session
 
 pytestmark = pytest.mark.window
 EXAMPLES = Path(__file__).parents[2] / "recordings"
@@ -42,6 +45,12 @@ class Typist(SimulatedUser):
         found = QApplication.focusWidget()
         assert found is not None, "no widget has the focus"
         return found
+
+    @property
+    def session(self) -> Session:
+        """What the window shows."""
+        assert isinstance(self.window, MainWindow)
+        return session_of(self.window)
 
     def tab_to(self, name: str) -> QWidget:
         """Press Tab until the widget with an accessible name has the focus."""
@@ -102,7 +111,7 @@ def test_teach_by_keys_alone(typist: Typist) -> None:
     typist.give_step("Grasp", "red cube")
     typist.wait_until(lambda: typist.find_button("Place").isChecked(), "the tool to move on")
     typist.give_step("Place", "yellow zone")
-    steps = session_of(typist.window).teaching.steps
+    steps = typist.session.teaching.steps
     assert [each.action for each in steps.instructions] == ["grasp", "place"]
     typist.press_key(Qt.Key.Key_F9)
     typist.wait_until(lambda: typist.was_shown("take 001") and typist.was_shown("Saved"), "the take to be saved")
@@ -111,7 +120,7 @@ def test_teach_by_keys_alone(typist: Typist) -> None:
 
     typist.press_key(Qt.Key.Key_R, CTRL | SHIFT)
     typist.wait_until(lambda: typist.was_shown("take 002"), "the second take to be recorded and saved by itself")
-    takes = session_of(typist.window).library.usable_takes("by keys")
+    takes = typist.session.library.usable_takes("by keys")
     assert len(takes) == 2
 
 
@@ -124,7 +133,14 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.press_key(Qt.Key.Key_4, CTRL)
     for name in ("red cube", "green cube", "blue cube"):
         typist.give_step("Go to", name)
-    steps = session_of(typist.window).teaching.steps
+    steps = typist.session.teaching.steps
+    typist.wait_until(lambda: not steps.is_busy, "the three steps")
+    assert [each.status.value for each in steps.steps] == ["done"] * 3
+    tick = typist.session.arm.controller.latest_tick
+    blue = [each.name for each in typist.session.arm.controller.arm.objects].index("blue cube")
+    assert tick is not None
+    assert abs(tick.observation.tool_position - tick.observation.scene.positions[blue])[:2].max() < 0.01
+
     typist.tab_to("List of steps")
     typist.press_key(Qt.Key.Key_End)
     typist.press_key(Qt.Key.Key_Up, ALT)
@@ -132,13 +148,6 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.press_key(Qt.Key.Key_End)
     typist.press_key(Qt.Key.Key_Delete)
     assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube"]
-    typist.wait_until(lambda: not steps.is_busy, "the two steps")
-    assert [each.status.value for each in steps.steps] == ["done", "done"]
-    tick = session_of(typist.window).arm.controller.latest_tick
-    blue = [each.name for each in session_of(typist.window).arm.controller.arm.objects].index("blue cube")
-    assert tick is not None
-    assert abs(tick.observation.tool_position - tick.observation.scene.positions[blue])[:2].max() < 0.01
-
     typist.tab_to("Height of the listed step, mm")
     for _ in range(6):
         typist.press_key(Qt.Key.Key_Up)
@@ -146,5 +155,5 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.tab_to("Record these steps again")
     typist.press_key(Qt.Key.Key_Space)
     typist.wait_until(lambda: typist.was_shown("take 001"), "the take to be recorded again and saved")
-    takes = session_of(typist.window).library.usable_takes("over the blue cube")
+    takes = typist.session.library.usable_takes("over the blue cube")
     assert len(takes) == 1, "the take that was being recorded was replaced"

@@ -67,15 +67,19 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
-        scene_row = QHBoxLayout()
-        scene_row.setSpacing(GRID_PX)
-        scene_row.addWidget(self.view, 1)
-        scene_row.addWidget(self.steps_panel)
-        self.body.addLayout(scene_row, 1)
+        self.body.addLayout(self._make_scene_row(), 1)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _make_scene_row(self) -> QHBoxLayout:
+        """Return the view with the steps at its right."""
+        out = QHBoxLayout()
+        out.setSpacing(GRID_PX)
+        out.addWidget(self.view, 1)
+        out.addWidget(self.steps_panel)
+        return out
 
     def _make_distance_widget(self) -> QWidget:
         out = QWidget()

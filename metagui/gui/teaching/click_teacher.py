@@ -114,7 +114,7 @@ class ClickTeacher:
     def _find_problem(self, instruction: Instruction) -> str:
         """Return why an instruction makes no sense now; empty if it does."""
         action, name, held = instruction.action, instruction.object_name, self.expected_grasp.object_name
-        if action in ("grasp", "press", "push") and self.object_kind(name) != "cube":
+        if action in ("grasp", "press", "push") and not self.get_object(name).is_solid:
             return f"Choose a cube to {action}"
         if action in ("grasp", "push") and held:
             return f"The {held} is held; place it first"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -41,6 +41,12 @@ def list_inputs(window: QWidget) -> list[QWidget]:
     return [w for w in found if not w.objectName().startswith("qt_") and not isinstance(w.parent(), INPUTS)]
 
 
+def is_reached_by_arrows(widget: QWidget, reached: set[QWidget]) -> bool:
+    """Return whether the arrow keys lead to a button from another one of its group, as in every Qt program."""
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    return group is not None and any(button in reached for button in group.buttons())
+
+
 def describe(widget: QWidget) -> str:
     return f"{type(widget).__name__} {widget.accessibleName() or widget.objectName()!r}"
 
@@ -60,13 +66,15 @@ def test_screen_readers_find_name_and_role_of_every_widget(window: MainWindow) -
         interface = QAccessible.queryAccessibleInterface(widget)
         if not interface.text(QAccessible.Text.Name).strip():
             problems.append(f"{describe(widget)} has no name")
-        if interface.role() in SIGHTLESS_ROLES:
+        if interface.role() in SIGHTLESS_ROLES and not isinstance(widget, QGraphicsView):
             problems.append(f"{describe(widget)} has the role {interface.role().name}")
     assert problems == []
 
 
 def test_tab_reaches_every_widget(window: MainWindow) -> None:
     person = wait_until_ready(window)
+    person.pause(0.3)
+    inputs = list_inputs(window)
     window.arm_panel.view.setFocus()
     reached: set[QWidget] = set()
     for _ in range(MAX_TABS):
@@ -76,7 +84,7 @@ def test_tab_reaches_every_widget(window: MainWindow) -> None:
             break
         reached.add(focus)
         person.press_key(Qt.Key.Key_Tab)
-    missed = [describe(w) for w in list_inputs(window) if w not in reached and not w.isAncestorOf(focus)]
+    missed = [describe(w) for w in inputs if w not in reached and not is_reached_by_arrows(w, reached)]
     assert missed == []
 
 
@@ -86,11 +94,11 @@ def test_texts_have_contrast(make_window: Callable[..., MainWindow], look: str) 
     person = wait_until_ready(window)
     window.actions_["steps"].setChecked(True)
     person.pause(0.1)
-    faint = []
+    faint, picture = [], window.grab().toImage()
     for widget in window.findChildren(QWidget):
         text = widget.text() if isinstance(widget, QAbstractButton | QLabel) else ""
         if text and widget.isVisible() and widget.isEnabled():
-            contrast = measure_contrast(widget.grab().toImage())
+            contrast = measure_contrast(picture.copy(QRect(widget.mapTo(window, QPoint()), widget.size())))
             if contrast < MIN_CONTRAST:
                 faint.append(f"{describe(widget)} {text!r}: {contrast:.1f}")
     assert faint == []
@@ -121,9 +129,9 @@ def test_messages_and_cells_are_said(window: MainWindow, monkeypatch: pytest.Mon
     person.press_button("Heat map")
     person.wait_until(heat_map.isVisible, "the heat map")
     heat_map.setFocus(Qt.FocusReason.TabFocusReason)
+    assert "above red and press red" in said[-1]
     person.press_key(Qt.Key.Key_Down)
-    assert "above red" in said[-1]
-    assert "press red" in said[-1]
+    assert "press red: " in said[-1], "the cell of the task with itself"
 
 
 def test_arrow_keys_find_the_next_point() -> None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metagui.arms.simulation.scene import SCENE_OBJECTS
+from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.demonstrations.demonstration import Instruction
 from metagui.gui.arm.arm_controller import ArmController
 from metagui.gui.core.messages import Messages
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from metagui.arms.arm import Observation
 
 REACH_TABLE = Instruction("reach", "table", None, {"offset": (0.01, -0.02, 0.05)})
 CIRCLE = Instruction("trace", "red cube", None, {"shape": "circle", "radius": 0.03, "offset": (0.0, 0.0, 0.06)})
@@ -61,9 +64,18 @@ def test_steps_follow_the_queue(qapp: object, tmp_path: Path) -> None:
     steps._follow(None)
     assert [step.status for step in steps.steps] == [StepStatus.RUNNING, StepStatus.WAITING]
     assert "press Stop" in steps.explain_fixed(0)
+    clicks.add_instruction(CIRCLE)
+    controller.loop = ControlLoop(controller.arm, controller.arm)
+    assert steps.move(2, -1)
+    assert not steps.move(1, -1), "no step comes before the one that is being done"
+    steps.remove(2)
+    assert [each.action for each in steps.instructions] == ["reach", "trace"]
+    assert program.waiting_count == 1
+    program.decide(observation)
+    controller.loop = None
     program.clear()
     steps._follow(None)
-    assert [step.status for step in steps.steps] == [StepStatus.STOPPED, StepStatus.WAITING]
+    assert [step.status for step in steps.steps] == [StepStatus.STOPPED, StepStatus.STOPPED]
 
 
 def test_changed_steps_are_recorded_again(qapp: object, tmp_path: Path) -> None:
@@ -86,12 +98,10 @@ def test_changed_steps_are_recorded_again(qapp: object, tmp_path: Path) -> None:
     assert steps.instructions == (REACH_TABLE,), "the steps of the last take go when the next one begins"
 
 
-def observe(controller: ArmController):  # type: ignore[no-untyped-def]
-    arm = controller.arm
-    arm.connect()
-    from metagui.arms.control.loop import ControlLoop
-
-    return ControlLoop(arm, arm).step_once().observation
+def observe(controller: ArmController) -> Observation:
+    """Return what the arm observes when it is at rest."""
+    controller.arm.connect()
+    return ControlLoop(controller.arm, controller.arm).step_once().observation
 
 
 def test_form_proposes_what_is_possible_and_says_why_not(qtbot: QtBot) -> None:

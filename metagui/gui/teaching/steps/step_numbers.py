@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metagui.arms.simulation.scene import TABLE_CENTRE_M
+from metagui.arms.tables.table import TABLE_CENTRE_M
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,8 +68,8 @@ class NumberRow(QWidget):
         field.setSingleStep(number.step)
         field.setPrefix(f"{number.text} ")
         field.setToolTip(f"{number.text} {self._purpose}, mm; Up and Down change it by {number.step:.0f}.")
-        field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         field.setValue(value)
+        field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # both columns share the width
         field.valueChanged.connect(partial(self._on_changed, number.key))
         self._grid.addWidget(field, row // COLUMNS, row % COLUMNS)
         self.fields[number.key] = field

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QComboBox, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from metagui.demonstrations.demonstration import Instruction
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS, REACH_HEIGHT_M, TRACE_CIRCLE, TRACE_HEIGHT_M
@@ -55,8 +55,12 @@ class StepForm(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        for widget in (self.action_box, self.object_box, self.target_box, self.numbers, self.hint, self.button):
+        for widget in (self.action_box, self.object_box, self.target_box, self.numbers):
             column.addWidget(widget)
+        row = QHBoxLayout()
+        row.addWidget(self.button)
+        row.addWidget(self.hint, 1)
+        column.addLayout(row)
         self.action_box.activated.connect(self._on_action_activated)
         self.action_box.currentIndexChanged.connect(self._show_fields)
         for box in (self.object_box, self.target_box):

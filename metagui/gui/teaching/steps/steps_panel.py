@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from metagui.gui.teaching.steps.number_row import NumberRow
 from metagui.gui.teaching.steps.step_form import StepForm
@@ -15,7 +24,6 @@ from metagui.gui.teaching.steps.step_numbers import change_numbers, list_numbers
 from metagui.gui.theme.colours import disabled_colour
 from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.action_button import make_button
-from metagui.gui.widgets.panel import make_muted_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
-PANEL_WIDTH_PX = 204
+PANEL_WIDTH_PX, BUTTON_WIDTH_PX, ICON_PX = 204, 31, 16
 STATUS_SIGNS = {
     StepStatus.WAITING: "…",
     StepStatus.RUNNING: "▶",
@@ -42,8 +50,8 @@ _BUTTONS = (
 )  # fmt: skip
 
 
-class StepsPanel(QFrame):
-    """The form, the list, and the buttons that record the listed steps again."""
+class StepsPanel(QScrollArea):
+    """The form, the list, and the buttons that record the listed steps again; it scrolls where there is little room."""
 
     def __init__(self, theme: Theme, actions: Actions, click_teacher: ClickTeacher) -> None:
         super().__init__()
@@ -59,14 +67,19 @@ class StepsPanel(QFrame):
         self.list.setMinimumHeight(54)
         self.numbers = NumberRow("of the listed step")
         self.buttons = {key: self._make_button(name, tooltip) for key, _, name, tooltip in _BUTTONS}
-        column = QVBoxLayout(self)
+        content = QWidget()
+        column = QVBoxLayout(content)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.form)
-        column.addWidget(make_muted_label("Steps of this take"))
         column.addWidget(self.list, 1)
         column.addWidget(self.numbers)
         column.addLayout(self._make_button_row(actions))
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.currentRowChanged.connect(self._show_chosen)
         self.numbers.changed.connect(self._on_number_changed)
         for key, slot in {"remove": self._remove, "earlier": self._move_up, "later": self._move_down}.items():
@@ -81,18 +94,19 @@ class StepsPanel(QFrame):
         out = QPushButton()
         out.setObjectName("flat")
         out.setAccessibleName(name)
+        out.setIconSize(QSize(ICON_PX, ICON_PX))
         out.setToolTip(tooltip)
         out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return out
 
     def _make_button_row(self, actions: Actions) -> QHBoxLayout:
         out = QHBoxLayout()
-        out.setSpacing(2)
-        for button in self.buttons.values():
+        out.setSpacing(0)
+        again = [make_button(actions[key], "flat", False, ICON_PX) for key in ("again_here", "again_elsewhere")]
+        for button in (*self.buttons.values(), *again):
+            button.setFixedWidth(BUTTON_WIDTH_PX)
             out.addWidget(button)
-        out.addStretch(1)
-        for key in ("again_here", "again_elsewhere"):
-            out.addWidget(make_button(actions[key], "flat", show_text=False))
+        out.insertStretch(len(self.buttons), 1)
         return out
 
     def _add_shortcuts(self, slots: dict[str, Callable[[], None]]) -> None:

@@ -8,9 +8,10 @@
 
 VENV ?= .venv
 WORKERS ?= auto
+PYTHONS ?= $(BIN)/python
 BIN := $(VENV)/bin
 
-.PHONY: run test style types architecture docs tests pictures clean
+.PHONY: run test style types architecture docs tests pictures desktop release audit clean
 
 run: $(VENV)/.ready-to-run
 	$(BIN)/metagui
@@ -45,6 +46,34 @@ $(VENV)/.ready-to-test: pyproject.toml scripts/setup.sh
 pictures: $(VENV)/.ready-to-test
 	scripts/under_xvfb.sh $(BIN)/python -m benchmarks.screenshots docs/pictures
 	scripts/under_xvfb.sh $(BIN)/python -m benchmarks.screenshots_usb docs/pictures
+
+# An entry among the applications of the desktop (Linux), for this user and this environment.
+desktop: $(VENV)/.ready-to-run
+	scripts/install_desktop_entry.sh $(VENV)
+
+# Wheel and sdist in dist/, each installed and used in a clean environment (PYTHONS: with which interpreters), then the
+# known vulnerabilities of everything that the wheel installs, and the list of it (SBOM).
+release: $(VENV)/.ready-to-release
+	rm -rf dist
+	build/release/bin/python -m build --outdir dist
+	$(BIN)/python scripts/smoke_test.py dist/*.whl dist/*.tar.gz --python $(PYTHONS) --keep build/smoke
+	$(MAKE) audit
+
+# Of what the last release installed.
+audit: $(VENV)/.ready-to-release
+	for folder in build/smoke/*; do \
+	    $$folder/bin/python -m pip freeze --exclude metagui | sed "s/+[a-z0-9.]*$$//" >dist/requirements-python$$(basename $$folder).txt; \
+	    build/release/bin/pip-audit --strict --no-deps --disable-pip -r dist/requirements-python$$(basename $$folder).txt || exit 1; \
+	done
+	for folder in build/smoke/*; do \
+	    build/release/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+	        --output-file dist/metagui-python$$(basename $$folder).cdx.json $$folder/bin/python || exit 1; \
+	done
+
+$(VENV)/.ready-to-release: $(VENV)/.ready-to-run
+	$(BIN)/python -m venv build/release
+	build/release/bin/pip install --quiet 'build>=1.3,<2' 'pip-audit>=2.9,<3' 'cyclonedx-bom>=7,<8'
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist

@@ -53,7 +53,7 @@ class Table:
 
 
 TABLES = (
-    Table("meta_step", "--repetitions 9", "--repetitions 40"),
+    Table("meta_step", "--quick --repetitions 9 --json", "--repetitions 40 --json"),
     Table("adaptation", "--repetitions 3", "--repetitions 9"),
     Table("bus", "--bursts 10 --json", "--json"),
     Table("library", "--takes 100 1000 --samples 1000 --repeats 5 --json", "--json"),

@@ -1,28 +1,27 @@
-"""One meta-step batched over tasks, compared with the same step task by task as learn2learn does it.
+"""One second-order meta-step, compared with other libraries: ``python -m benchmarks.meta_step``.
 
-Both compute the same with one thread: 16 tasks of 64 support and 64 query points, five second-order inner steps on a
-network with two hidden layers, then the gradient of the mean query loss. Run ``python -m benchmarks.meta_step`` for
-medians of interleaved repetitions in processor time, and the difference of the two gradients. The baseline is
-learn2learn if it can be imported; otherwise a loop that clones, adapts and differentiates one task after the other in
-the same way. learn2learn 0.2.0 does not build for Python 3.11 and later (its compiled data sets include a header that
-no longer exists), so it is not a dependency; its ``algorithms`` and ``utils`` packages on the path are enough. Half of
-the time of a batched step goes to memory that glibc returns to the system after every step and requests again:
-MALLOC_TRIM_THRESHOLD_=2000000000 in the environment saves a quarter of the time, for both.
+All compute the same with one thread: inner steps on 64 support points of every task with an MLP of two hidden layers,
+then the gradient of the mean query loss; the largest difference of the gradients, relative to the largest gradient, is
+checked in the run. Repetitions alternate; times are processor times, so that other load matters less. The arithmetic
+limit is the time of one large matrix product with the floating-point operations of metagui's step. Bars are for the
+ratio to the fastest other library. ``pip install "metagui[benchmarks]"`` installs those that have wheels; learn2learn
+0.2.1 does not build for Python 3.11 and later, but its ``algorithms`` and ``utils`` packages on the path are enough.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
-import json
 import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.meta_step_baselines import BASELINES, MetaProblem, RegressionBatch
+from benchmarks.report import Figure, Report, add_json_option, print_report, summarise
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.torch_utils.functional_mlp import Params, expand_per_task, init_mlp, mlp
@@ -30,16 +29,17 @@ from metagui.learning.torch_utils.functional_mlp import Params, expand_per_task,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    MetaStepFunction = Callable[[], list[torch.Tensor]]
+
 INPUT_SIZE, OUTPUT_SIZE = 32, 6
 INNER_LEARNING_RATE = 0.01
-
-
-@dataclass(frozen=True)
-class RegressionBatch:
-    """Inputs (tasks, points, INPUT_SIZE) and outputs (tasks, points, OUTPUT_SIZE) of several tasks."""
-
-    x: torch.Tensor
-    y: torch.Tensor
+OURS = "metagui"
+MIN_RATIOS = {64: 6.0, 128: 3.0, 256: 2.0}
+"""Aimed at: how many times as long the fastest other library takes, by width."""
+MAX_DIFFERENCE = 1e-5
+"""Largest difference of the gradients, relative to the largest gradient."""
+MATRIX_SIZE = 512
+"""Rows and columns of the matrices of the arithmetic limit."""
 
 
 @dataclass(frozen=True)
@@ -68,98 +68,30 @@ class MetaStepNetwork:
         return (off * off).sum(1) / off.shape[1]
 
 
-def make_problem(tasks: int = 16, points: int = 64, seed: int = 0) -> tuple[RegressionBatch, RegressionBatch]:
-    """Return support and query points of random tasks."""
+def make_problem(width: int, tasks: int = 16, steps: int = maml.INNER_STEPS, seed: int = 0) -> MetaProblem:
+    """Return a network, and 64 support and query points of random tasks."""
     generator = torch.Generator().manual_seed(seed)
 
     def side() -> RegressionBatch:
-        x, y = (torch.randn(tasks, points, size, generator=generator) for size in (INPUT_SIZE, OUTPUT_SIZE))
+        x, y = (torch.randn(tasks, 64, size, generator=generator) for size in (INPUT_SIZE, OUTPUT_SIZE))
         return RegressionBatch(x.to(torch.get_default_dtype()), y.to(torch.get_default_dtype()))
 
-    return side(), side()
+    return MetaProblem(MetaStepNetwork(width).initialise(seed + 1), side(), side(), steps, INNER_LEARNING_RATE)
 
 
-def make_batched_step(
-    width: int, support: RegressionBatch, query: RegressionBatch, steps: int
-) -> Callable[[], list[torch.Tensor]]:
-    """Return this program's meta-step, a function that returns the gradients of θ."""
-    model = MetaStepNetwork(width)
-    params = model.initialise(1)
-    # Fixed rates, as learn2learn has them.
-    fixed = maml.initialise({}, dict.fromkeys(params, INNER_LEARNING_RATE), steps).detached_copy().log_rates
-    meta = MetaParameters({name: tensor.requires_grad_() for name, tensor in params.items()}, fixed)
-    wanted = list(meta.params.values())
+def make_metagui_step(problem: MetaProblem) -> MetaStepFunction:
+    """Return this program's meta-step, batched over tasks by hand."""
+    model = MetaStepNetwork(0)  # the width is that of θ
+    params = {name: tensor.clone().requires_grad_() for name, tensor in problem.params.items()}
+    # Fixed rates, as the others have them.
+    fixed = maml.initialise({}, dict.fromkeys(params, problem.inner_lr), problem.steps).detached_copy().log_rates
+    meta, wanted = MetaParameters(params, fixed), list(params.values())
 
     def step() -> list[torch.Tensor]:
-        *_, fast = maml.adapt(model, meta, support, steps, order=2)
-        return list(torch.autograd.grad(model.loss(fast, query).mean(), wanted))
+        *_, fast = maml.adapt(model, meta, problem.support, problem.steps, order=2)
+        return list(torch.autograd.grad(model.loss(fast, problem.query).mean(), wanted))
 
     return step
-
-
-def make_sequential_step(
-    width: int, support: RegressionBatch, query: RegressionBatch, steps: int, learner: Callable[[torch.nn.Module], Any]
-) -> Callable[[], list[torch.Tensor]]:
-    """Return the same meta-step task by task, by a learner with ``clone`` and ``adapt``."""
-    meta = learner(make_module(width))
-    wanted = list(meta.parameters())
-    mse = torch.nn.functional.mse_loss
-
-    def step() -> list[torch.Tensor]:
-        total = torch.zeros(())
-        for task in range(len(support.x)):
-            clone = meta.clone()
-            for _ in range(steps):
-                clone.adapt(mse(clone(support.x[task]), support.y[task]))
-            total = total + mse(clone(query.x[task]), query.y[task])
-        gradients = torch.autograd.grad(total / len(support.x), wanted)
-        return [g.T if g.dim() == 2 else g for g in gradients]  # nn.Linear stores transposed weights
-
-    return step
-
-
-def make_module(width: int) -> torch.nn.Module:
-    """Return the network as a module, with the same θ."""
-    sizes = (INPUT_SIZE, width, width, OUTPUT_SIZE)
-    linear = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
-    for layer, values in enumerate(zip(*[iter(MetaStepNetwork(width).initialise(1).values())] * 2, strict=True)):
-        linear[layer].weight.data, linear[layer].bias.data = values[0].T.clone(), values[1].clone()
-    return torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
-
-
-class SequentialLearner:
-    """Does what learn2learn's MAML does: cloned parameters are replaced by updated ones, with their graph."""
-
-    def __init__(self, net: torch.nn.Module, params: dict[str, torch.Tensor] | None = None) -> None:
-        self._net = net
-        self._params: dict[str, torch.Tensor] = dict(params or net.named_parameters())
-
-    def parameters(self) -> list[torch.Tensor]:
-        """Return the parameters in order."""
-        return list(self._params.values())
-
-    def clone(self) -> SequentialLearner:
-        """Return a learner whose steps are differentiable with respect to this one."""
-        return SequentialLearner(self._net, {name: value.clone() for name, value in self._params.items()})
-
-    def adapt(self, loss: torch.Tensor) -> None:
-        """Take one gradient step."""
-        gradients = torch.autograd.grad(loss, self.parameters(), create_graph=True)
-        stepped = zip(self._params.items(), gradients, strict=True)
-        self._params = {name: value - INNER_LEARNING_RATE * gradient for (name, value), gradient in stepped}
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the network's outputs."""
-        return torch.func.functional_call(self._net, self._params, (x,))  # type: ignore[no-any-return]
-
-
-def choose_baseline() -> tuple[str, Callable[[torch.nn.Module], Any]]:
-    """Return name and learner of the baseline: learn2learn if it is installed, else the plain loop."""
-    if importlib.util.find_spec("learn2learn") is None:
-        return "plain loop", SequentialLearner
-    import learn2learn
-
-    return "learn2learn", lambda net: learn2learn.algorithms.MAML(net, lr=INNER_LEARNING_RATE)
 
 
 def compute_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> float:
@@ -168,34 +100,87 @@ def compute_difference(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> 
     return max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) / largest
 
 
-def measure(width: int, repetitions: int, steps: int = maml.INNER_STEPS) -> dict[str, Any]:
-    """Return medians in ms, their ratio and the difference of the gradients."""
-    name, learner = choose_baseline()
-    support, query = make_problem()
-    ours, theirs = (
-        make_batched_step(width, support, query, steps),
-        make_sequential_step(width, support, query, steps, learner),
-    )
-    difference = compute_difference(ours(), theirs())
-    times: dict[str, list[float]] = {"batched": [], name: []}
+def prepare(problem: MetaProblem, skipped: dict[str, str]) -> tuple[dict[str, MetaStepFunction], float]:
+    """Return the steps of all installed libraries after one call each, and the largest difference of gradients.
+
+    ``skipped`` receives those that are not installed or fail, with the reason.
+    """
+    steps, largest = {OURS: make_metagui_step(problem)}, 0.0
+    reference = steps[OURS]()
+    for name, make in BASELINES.items():
+        try:
+            step = make(problem)
+            largest = max(largest, compute_difference(reference, step()))
+            steps[name] = step
+        except Exception as error:  # noqa: BLE001 - whatever another library raises on this Python
+            skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return steps, largest
+
+
+def measure_times(steps: dict[str, MetaStepFunction], repetitions: int) -> dict[str, list[float]]:
+    """Return processor times of steps that alternate, ms."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repetitions):
-        for label, step in (("batched", ours), (name, theirs)):
+        for name, step in steps.items():
             began = time.process_time()
             step()
-            times[label].append((time.process_time() - began) * 1e3)
-    medians = {label: round(statistics.median(values), 1) for label, values in times.items()}
-    ratio = statistics.median(times[name]) / statistics.median(times["batched"])
-    return {"width": width, "ms": medians, "ratio": round(ratio, 2), "gradients_apart": difference}
+            times[name].append((time.process_time() - began) * 1e3)
+    return times
+
+
+def count_operations(step: MetaStepFunction) -> int:
+    """Return the number of floating-point operations of a step's matrix products."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return int(counter.get_total_flops())
+
+
+def make_limit(operations: int) -> tuple[MetaStepFunction, float]:
+    """Return a function that multiplies large matrices, and the factor by which ``operations`` exceeds its work."""
+    a, b, out = (torch.randn(MATRIX_SIZE, MATRIX_SIZE) for _ in range(3))
+    return lambda: [torch.mm(a, b, out=out)], operations / (2 * MATRIX_SIZE**3)
+
+
+def measure(width: int, tasks: int, steps: int, repetitions: int, report: Report) -> None:
+    """Measure one problem and add its figures to the report."""
+    title = f"width {width}, {tasks} tasks, {steps} step{'s' if steps > 1 else ''}"
+    contenders, difference = prepare(make_problem(width, tasks, steps), report.skipped)
+    limit, factor = make_limit(count_operations(contenders[OURS]))
+    limit()
+    times = measure_times(contenders | {"limit": limit}, repetitions)
+    limits = [each * factor for each in times.pop("limit")]
+    others = {name: statistics.median(values) for name, values in times.items() if name != OURS}
+    fastest = min(others, key=others.__getitem__)
+    ratios = [theirs / ours for theirs, ours in zip(times[fastest], times[OURS], strict=True)]
+    shares = [each / ours * 100 for each, ours in zip(limits, times[OURS], strict=True)]
+    report.figures += [summarise(f"{title}: {name}", values, "ms") for name, values in times.items()]
+    report.figures += [
+        summarise(f"{title}: {fastest} / {OURS}", ratios, "x", MIN_RATIOS.get(width), at_least=True),
+        summarise(f"{title}: share of the arithmetic limit", shares, "%"),
+        Figure(f"{title}: difference of gradients", difference, bar=MAX_DIFFERENCE),
+    ]
+
+
+def list_problems(quick: bool) -> list[tuple[int, int, int]]:
+    """Return width, number of tasks and number of inner steps of every problem."""
+    if quick:
+        return [(width, 16, 5) for width in MIN_RATIOS] + [(64, 4, 1), (64, 64, 5)]
+    return list(itertools.product(MIN_RATIOS, (4, 16, 64), (1, 5)))
 
 
 def main() -> None:
-    """Measure at both widths and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure every problem and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--repetitions", type=int, default=40)
+    parser.add_argument("--quick", action="store_true", help="five problems instead of eighteen")
+    add_json_option(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for width in (64, 128):
-        print(json.dumps(measure(width, options.repetitions)))
+    settings: dict[str, Any] = {"repetitions": options.repetitions, "seed": 0, "points": 64, "clock": "process_time"}
+    report = Report("meta_step", settings=settings)
+    for width, tasks, steps in list_problems(options.quick):
+        measure(width, tasks, steps, options.repetitions, report)
+    print_report(report, options.json)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     app = QApplication.instance() or QApplication(sys.argv if argv is None else argv)
     app.setApplicationName(APPLICATION_NAME)
     app.setOrganizationName(APPLICATION_NAME)
+    QApplication.setDesktopFileName(APPLICATION_NAME)  # by which the desktop finds name and icon
     start_log()
     settings = QSettings()
     theme = Theme(parse_theme_choice(settings.value("window/colours")))

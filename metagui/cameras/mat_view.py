@@ -18,10 +18,12 @@ from metagui.cameras.view import CameraView, rotation_from_vector
 from metagui.least_squares import minimise_squares
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from metagui.cameras.tags import Tag
 
+MIN_TAGS = 3
+"""Smallest number of the mat's tags from which the view is found."""
 MIN_TILT_RAD = math.radians(15.0)
 """Smallest angle between the line of sight and the vertical at which the focal length can be found, rad."""
 ADVISED_TILT_DEG = (20, 50)
@@ -52,19 +54,22 @@ class MatView:
     view: CameraView
     """Pose and lens of the camera in the mat's frame."""
     corners: FloatArray
-    """(4, 4, 2) pixels of the corners of the mat's tags."""
+    """(4, 4, 2) pixels of the corners of the mat's tags; of a hidden one, where they are."""
+    seen_corners: Mapping[int, FloatArray]
+    """(4, 2) pixels of the corners of every tag that was seen, by its id."""
     residual: float
     """Root mean square distance of the corners from where the view projects them, pixels."""
 
 
 def solve_mat_view(tags: Sequence[Tag], mat: Mat, size: tuple[int, int]) -> MatView:
-    """Return the view of a camera whose picture of ``size`` (width, height) has these tags. Raises MatNotSeenError."""
-    found = {tag.id: tag for tag in tags}
-    missing = [name for index, name in enumerate(CORNER_NAMES) if index not in found]
-    if missing:
-        raise MatNotSeenError(describe_missing(missing))
-    corners = np.stack([found[index].corners for index in range(4)])
-    solved = _solve(corners, mat, size)
+    """Return the view of a camera whose picture of ``size`` (width, height) has these tags. Raises MatNotSeenError.
+
+    One of the mat's tags may be hidden, by the arm or an object.
+    """
+    found = {tag.id: tag for tag in tags if tag.id < len(CORNER_NAMES)}
+    if len(found) < MIN_TAGS:
+        raise MatNotSeenError(describe_missing([name for index, name in enumerate(CORNER_NAMES) if index not in found]))
+    solved = _solve({index: tag.corners for index, tag in found.items()}, mat, size)
     if solved.residual > DOUBTFUL_RESIDUAL_PX * size[0] / 1280:
         _check_paper(solved, size)
     if solved.view.tilt < MIN_TILT_RAD:
@@ -93,7 +98,7 @@ def describe_missing(missing: Sequence[str]) -> str:
 def _check_paper(solved: MatView, size: tuple[int, int]) -> None:
     """Raise MatNotSeenError if the tags are on another paper, or not where a flat mat of this paper has them."""
     for other in MATS.values():
-        if other is not solved.mat and _solve(solved.corners, other, size).residual < solved.residual / 2:
+        if other is not solved.mat and _solve(solved.seen_corners, other, size).residual < solved.residual / 2:
             raise MatNotSeenError(
                 f"The mat that is seen was printed for {other.name}, but {solved.mat.name} is chosen. Nothing was "
                 f"changed; choose {other.name}."
@@ -105,9 +110,10 @@ def _check_paper(solved: MatView, size: tuple[int, int]) -> None:
         )
 
 
-def _solve(corners: FloatArray, mat: Mat, size: tuple[int, int]) -> MatView:
-    """Return the most likely view for the corners (4, 4, 2) of the mat's tags."""
-    points, pixels = mat.tag_corners.reshape(-1, 3), corners.reshape(-1, 2)
+def _solve(seen: Mapping[int, FloatArray], mat: Mat, size: tuple[int, int]) -> MatView:
+    """Return the most likely view for the corners (4, 2) of the mat's tags by their ids."""
+    points = mat.tag_corners[list(seen)].reshape(-1, 3)
+    pixels = np.concatenate(list(seen.values()))
     centred = pixels - (np.array(size) - 1.0) / 2.0
     homography = fit_homography(points[:, :2], centred / size[0])
     focal = _find_focal_length(homography)
@@ -125,7 +131,9 @@ def _solve(corners: FloatArray, mat: Mat, size: tuple[int, int]) -> MatView:
 
     view = make(minimise_squares(compute_residuals, np.zeros(8)))
     errors = view.project(points) - pixels
-    return MatView(mat, view, corners, float(np.sqrt(np.mean(np.sum(errors**2, axis=1)))))
+    corners = view.project(mat.tag_corners)
+    corners[list(seen)] = np.stack(list(seen.values()))
+    return MatView(mat, view, corners, seen, float(np.sqrt(np.mean(np.sum(errors**2, axis=1)))))
 
 
 def fit_homography(points: FloatArray, pixels: FloatArray) -> FloatArray:

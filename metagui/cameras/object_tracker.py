@@ -1,7 +1,8 @@
 """Tracks named objects by their tags: from the tags of each picture to poses in the arm's base frame.
 
-An object whose tag is hidden stays where it was last seen; one that the gripper holds rides with it. A camera that was
-knocked shows by the mat's tags: no object is measured until the mat is solved again.
+An object whose tag is hidden stays where it was last seen; one that the gripper holds rides with it, unless its tag is
+seen elsewhere. How high a tag is follows from its size in the picture, which tells a stack from the table. A camera
+that was knocked shows by the mat's tags: no object is measured until the mat is solved again.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from metagui.cameras.mat import OBJECT_TAG_EDGE_M
 from metagui.cameras.mat_view import MatNotSeenError, MatView, solve_mat_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from metagui.cameras.camera import FloatArray, Frame
     from metagui.cameras.mat import Mat, MatPose
@@ -31,7 +33,13 @@ KNOCKED_PICTURES = 3
 """Number of pictures in a row with shifted corners after which the camera counts as knocked."""
 FROZEN_PICTURES = 8
 """Number of equal pictures in a row after which the camera counts as frozen; noise makes real ones differ."""
+LEFT_BEHIND_PICTURES = 3
+"""Number of pictures in a row that show an object elsewhere than in the gripper, after which it is not held."""
 _PUT_DOWN_RADIUS_M = 0.03
+_STACKED_RADIUS_M = 0.02
+_LEVEL_TOLERANCE_M = 0.010
+_LEFT_BEHIND_PX = 40.0
+"""Distance of a tag from its place in the gripper at which it was left behind, pixels per 1280 of width."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ class TaggedObject:
     """Height of its centre above the table when it stands there, m."""
     tag_height: float
     """Height of the tag above its centre, m."""
+    is_flat: bool = False
+    """True if it always lies on the table."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,16 @@ class Sighting:
     """When its tag was last seen (``perf_counter``), s."""
     status: SightingStatus
     """How the pose is known."""
+
+    def get_age(self, now: float) -> float:
+        """Return how long ago the tag was seen, s."""
+        return max(now - self.time, 0.0)
+
+    def compute_confidence(self, now: float) -> float:
+        """Return 1 for an object in the last picture, less the longer its tag is hidden, 0 for a stale one."""
+        if self.status == "carried":
+            return 0.9
+        return max(1.0 - self.get_age(now) / STALE_S, 0.0) if self.status != "stale" else 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +126,7 @@ class ObjectTracker:
         self._sightings: dict[str, Sighting] = {}
         self._heights = {each.name: each.rest_height for each in self.objects}
         self._grips: dict[str, tuple[FloatArray, float]] = {}
+        self._elsewhere = {each.name: 0 for each in self.objects}
         self._shifted = self._equal = self._knocks = 0
         self._last: Frame | None = None
 
@@ -114,7 +135,8 @@ class ObjectTracker:
         problem = self._find_frozen(frame) or self._find_view(frame, tags)
         found = {tag.id: tag for tag in tags} if not problem and not self._shifted else {}
         for each in self.objects:
-            if grip is not None and each.name in grip.held and each.name in self._sightings:
+            is_held = grip is not None and each.name in grip.held and each.name in self._sightings
+            if is_held and grip is not None and not self._is_left_behind(each, grip, found.get(each.tag)):
                 self._carry(each, grip)
             elif each.tag in found and self._view is not None:
                 self._see(each, found[each.tag], frame.time)
@@ -166,13 +188,38 @@ class ObjectTracker:
     def _see(self, each: TaggedObject, tag: Tag, time: float) -> None:
         """Measure an object by its tag, at the height at which it stands."""
         self._grips.pop(each.name, None)
-        point, yaw = self._measure(each, tag, self._heights[each.name])
-        before = self._sightings.get(each.name)
-        is_elsewhere = before is None or math.hypot(*(point - before.position)[:2]) > _PUT_DOWN_RADIUS_M
-        if is_elsewhere and self._heights[each.name] != each.rest_height:  # it does not lie where it was put down
-            self._heights[each.name] = each.rest_height
-            point, yaw = self._measure(each, tag, each.rest_height)
+        estimate = self._estimate_height(each, tag)
+        heights = [each.rest_height] if each.is_flat else list(self._list_heights(each, tag))
+        height = min(heights, key=lambda known: abs(known - estimate))
+        if estimate > height + _LEVEL_TOLERANCE_M and not each.is_flat:  # a hand holds it
+            height = estimate
+        point, yaw = self._measure(each, tag, height)
+        self._heights[each.name] = height
         self._sightings[each.name] = Sighting(point, yaw, time, "seen")
+
+    def _estimate_height(self, each: TaggedObject, tag: Tag) -> float:
+        """Return the height of an object's centre, m, from the size of its tag, which lies flat; exact to 1 to 3 mm."""
+        assert self._view is not None
+        corners = self._view.view.locate(tag.corners, 0.0)
+        edge = float(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).mean())
+        level = float(self._view.view.position[2]) * (1.0 - OBJECT_TAG_EDGE_M / edge)
+        return level - each.tag_height
+
+    def _list_heights(self, each: TaggedObject, tag: Tag) -> Iterator[float]:
+        """Yield the heights at which an object can stand, m: on the table, where it was put down, on another object."""
+        yield each.rest_height
+        last = self._sightings.get(each.name)
+        if last is not None and self._heights[each.name] != each.rest_height:
+            point, _ = self._measure(each, tag, self._heights[each.name])
+            if math.hypot(*(point - last.position)[:2]) < _PUT_DOWN_RADIUS_M:
+                yield self._heights[each.name]
+        for other in self.objects:
+            if other is not each and other.name in self._sightings:
+                below = self._sightings[other.name].position
+                height = float(below[2]) + other.tag_height + each.rest_height
+                point, _ = self._measure(each, tag, height)
+                if math.hypot(*(point - below)[:2]) < _STACKED_RADIUS_M:
+                    yield height
 
     def _measure(self, each: TaggedObject, tag: Tag, height: float) -> tuple[FloatArray, float]:
         """Return the centre (3,), m, and yaw, rad, of an object whose centre is at ``height``, m, in the base frame."""
@@ -184,19 +231,35 @@ class ObjectTracker:
         upward = corners[0] + corners[1] - corners[2] - corners[3]  # the printed up is the object's x
         return np.array([centre[0], centre[1], height]), math.atan2(upward[1], upward[0])
 
+    def _is_left_behind(self, each: TaggedObject, grip: ToolGrip, tag: Tag | None) -> bool:
+        """Return whether an object that counts as held is seen elsewhere, in several pictures in a row."""
+        if tag is None or self._view is None:
+            return self._elsewhere[each.name] >= LEFT_BEHIND_PICTURES
+        position, _ = self._find_carried_pose(each, grip)
+        view = self._view.view
+        pixel = view.project(self.mat_pose.to_mat(position + (0.0, 0.0, each.tag_height)))
+        is_elsewhere = math.hypot(*(pixel - tag.centre)) > _LEFT_BEHIND_PX * view.size[0] / 1280
+        self._elsewhere[each.name] = self._elsewhere[each.name] + 1 if is_elsewhere else 0
+        return self._elsewhere[each.name] >= LEFT_BEHIND_PICTURES
+
     def _carry(self, each: TaggedObject, grip: ToolGrip) -> None:
         """Move an object with the gripper, as it lay between the jaws when it was grasped."""
+        position, yaw = self._find_carried_pose(each, grip)
+        self._heights[each.name] = max(float(position[2]), each.rest_height)
+        self._sightings[each.name] = Sighting(position, yaw, self._sightings[each.name].time, "carried")
+
+    def _find_carried_pose(self, each: TaggedObject, grip: ToolGrip) -> tuple[FloatArray, float]:
+        """Return position (3,), m, and yaw, rad, of an object between the jaws."""
         last = self._sightings[each.name]
         if each.name not in self._grips:
             self._grips[each.name] = _rotate(last.position - grip.position, -grip.yaw), last.yaw - grip.yaw
         offset, turn = self._grips[each.name]
-        position = grip.position + _rotate(offset, grip.yaw)
-        self._heights[each.name] = max(float(position[2]), each.rest_height)
-        self._sightings[each.name] = Sighting(position, turn + grip.yaw, last.time, "carried")
+        return grip.position + _rotate(offset, grip.yaw), turn + grip.yaw
 
     def _hold_over(self, each: TaggedObject, time: float) -> None:
         """Keep the last pose of an object that is not seen now."""
         self._grips.pop(each.name, None)
+        self._elsewhere[each.name] = 0
         last = self._sightings[each.name]
         status: SightingStatus = "stale" if time - last.time > STALE_S else "held over"
         self._sightings[each.name] = replace(last, status=status)

@@ -35,7 +35,7 @@ class Block:
     @property
     def commands(self) -> list[list[str]]:
         """Words of each command, without comments and without the folder of the virtual environment."""
-        lines = [shlex.split(line, comments=True) for line in self.text.splitlines()]
+        lines = [shlex.split(line, comments=True) for line in self.text.replace("\\\n", " ").splitlines()]
         return [[words[0].removeprefix(".venv/bin/"), *words[1:]] for words in lines if words]
 
 
@@ -102,6 +102,10 @@ def _check_command(words: list[str], complete: bool = True) -> None:
     program, *arguments = [word for word in words if not environment.match(word) or word is not words[0]]
     if program == "metagui":
         _check_metagui(arguments, complete)
+    elif program in ("torchrun", "srun"):
+        module = words.index("-m")
+        assert words[module + 1] == "metagui", words
+        _check_metagui(words[module + 2 :], complete)
     elif program == "make":
         targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert {word for word in arguments if "=" not in word} <= set(targets), words

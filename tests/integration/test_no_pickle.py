@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 OWN_PROCESSES = {
     "metagui/learning/evaluation/evaluation.py",
+    "metagui/learning/torch_utils/process_group.py",
     "metagui/learning/torch_utils/worker_process.py",
 }
 """Modules that unpickle what they exchange with processes that they started, and no file."""

@@ -1,12 +1,17 @@
 """Tests of the wheel: it contains its resources and finds them when installed."""
 
+import configparser
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from PySide6.QtGui import QIcon
 
+from metagui import __version__
+from metagui.app import APPLICATION_NAME
 from tests.helpers.clocks import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +47,55 @@ def test_wheel_contains_examples_only_if_complete(wheel):
 
 def test_wheel_contains_only_package(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"metagui"}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"metagui"}
+
+
+def test_wheel_has_a_desktop_entry_with_its_icon(wheel):
+    """Pip puts them where desktops look, below the prefix of the installation."""
+    archive = zipfile.ZipFile(wheel)
+    shared = {name.partition(".data/data/")[2]: name for name in archive.namelist() if ".data/data/" in name}
+    assert set(shared) == {"share/applications/metagui.desktop", "share/icons/hicolor/scalable/apps/metagui.svg"}
+    _check_desktop_entry(archive.read(shared["share/applications/metagui.desktop"]).decode())
+
+
+def _check_desktop_entry(text):
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(text)
+    entry = parser["Desktop Entry"]
+    assert (entry["Type"], entry["Name"], entry["Icon"]) == ("Application", "metagui", APPLICATION_NAME)
+    assert entry["StartupWMClass"] == APPLICATION_NAME
+    assert entry["Categories"].endswith(";")
+    return entry
+
+
+def test_icon_of_the_desktop_entry_is_drawn(qtbot):
+    image = QIcon(str(ROOT / "resources" / "desktop" / "metagui.svg")).pixmap(64, 64).toImage()
+    colours = {image.pixelColor(x, y).name() for x in range(64) for y in range(64)}
+    assert {"#2f5fd0", "#ffffff"} <= colours
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="desktop entries are Linux's")
+def test_desktop_entry_of_a_checkout_starts_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    command = tmp_path / "an environment" / "bin" / "metagui"
+    script = [ROOT / "scripts" / "install_desktop_entry.sh", command.parents[1]]
+    refused = subprocess.run(script, capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "There is no" in refused.stderr
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    subprocess.run(script, check=True, capture_output=True)
+    entry = _check_desktop_entry((tmp_path / "share" / "applications" / "metagui.desktop").read_text())
+    assert entry["Exec"] == f'"{command}"'
+    assert (tmp_path / "share" / "icons" / "hicolor" / "scalable" / "apps" / "metagui.svg").is_file()
+
+
+def test_version_has_one_home(wheel):
+    assert wheel.name == f"metagui-{__version__}-py3-none-any.whl"
+    newest = re.search(r"^## \[(\S+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == __version__
 
 
 def test_wheel_installed_finds_resources(wheel, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Digital twin of a real arm: a simulated arm that follows the measured joints and moves simulated cubes.
 
-metagui has no camera on the table of a real arm. A person places the objects once; from then on the twin's fingers
-push, grasp and carry the twin's cubes as the real fingers do with the real cubes.
+Without a camera a person places the objects once; from then on the twin's fingers push, grasp and carry the twin's
+cubes as the real fingers do with the real cubes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ CUBE_GRIP_RAD = 0.115
 """Angle above which a gripper is wider than a cube that it holds by two sides, rad."""
 MAX_PENETRATION_M = 0.002
 """Largest penetration of a finger into a cube, m, above which their positions contradict each other."""
+_RAY_CLEARANCE_M = 0.002
 
 
 class DigitalTwin(SimulatedArm):
@@ -55,6 +56,27 @@ class DigitalTwin(SimulatedArm):
         placed = next(each for each in self.objects if each.name == object_name)
         if placed.is_solid:
             self._overlapping_cubes[object_name] = (placed, self._data.body(object_name).xpos.copy(), yaw)
+
+    def move_object(self, index: int, position: FloatArray, yaw: float) -> None:
+        """Put an object at rest where it was seen, ``position`` (3,), m, and ``yaw``, rad; the gripper lets it go."""
+        moved = self.objects[index]
+        self._overlapping_cubes.pop(moved.name, None)
+        scene.place_object(self.model, self._data, moved, position, yaw)
+        mujoco.mj_forward(self.model, self._data)
+        self._ticks_since_contact[index] = RELEASE_TICKS
+        if index in self._find_penetrated_cubes():
+            self._overlapping_cubes[moved.name] = (moved, np.array(position), yaw)
+
+    def is_sight_blocked(self, eye: FloatArray, index: int, top: float) -> bool:
+        """Return whether the arm or another object is between ``eye`` (3,), m, and the middle of an object's top.
+
+        The top is ``top`` above the object's centre, m.
+        """
+        body = self._object_bodies[index]
+        ray = self._data.xpos[body] + (0.0, 0.0, top + _RAY_CLEARANCE_M) - eye
+        distance = float(np.linalg.norm(ray))
+        hit = mujoco.mj_ray(self.model, self._data, eye, ray / distance, None, True, body, None)
+        return 0.0 <= float(hit) < distance - _RAY_CLEARANCE_M
 
     def follow(self, positions: FloatArray, periods: int = 1) -> None:
         """Simulate ``periods`` control periods in which the joints move to ``positions`` (J,), rad."""

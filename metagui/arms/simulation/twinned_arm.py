@@ -1,12 +1,13 @@
 """A real arm with its digital twin, with the interface of the simulated arm for loop, recorder, view and policies.
 
-The joints are measured on the real arm; the objects' poses are those of the twin, in which a person placed them.
+The joints are measured on the real arm; the objects' poses are those of the twin, in which a person placed them, or a
+camera sees them.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from metagui.arms.arm import (
     CONTROL_PERIOD_S,
@@ -28,6 +29,13 @@ MAX_CATCH_UP_PERIODS = 5
 """Largest number of control periods that the twin simulates at once after a late tick."""
 
 
+class TwinObserver(Protocol):
+    """Sees the real table, and moves the twin's objects there."""
+
+    def correct(self, twin: DigitalTwin, joints: JointState) -> frozenset[str]:
+        """Move objects of a twin that has just followed ``joints``; return their names. Called in the arm's thread."""
+
+
 class TwinnedArm:
     """An arm without a scene, with the objects of a twin. Implements Arm, Scene, StatefulArm and HandGuidable.
 
@@ -46,7 +54,9 @@ class TwinnedArm:
         self._followed_at = 0.0
         self.objects = self._twin.objects
         self.placed_objects: frozenset[str] = frozenset()
-        """Names of the objects that a person has placed; the others are parked out of reach."""
+        """Names of the objects that a person has placed, or a camera has seen; the others are parked out of reach."""
+        self.observer: TwinObserver | None = None
+        """Moves the twin's objects to where it sees the real ones; may be set by any thread."""
 
     # The arm
 
@@ -110,6 +120,11 @@ class TwinnedArm:
             self._followed_at = state.time
             self._twin.follow(state.positions, min(max(periods, 1), self._max_periods))
             self._tool_position, self._tool_yaw = pose.position, float(pose.yaw)
+            observer = self.observer
+            if observer is not None:
+                seen = observer.correct(self._twin, state)
+                if not seen <= self.placed_objects:
+                    self.placed_objects |= seen
         return state
 
     def command(self, command: Command) -> Command:
@@ -156,6 +171,11 @@ class TwinnedArm:
                     f"{self.name} was not read yet, so its position is unknown. Nothing was changed; connect it first."
                 )
             self.place_object(object_name, float(self._tool_position[0]), float(self._tool_position[1]), self._tool_yaw)
+
+    def is_sight_blocked(self, eye: FloatArray, object_name: str, top: float) -> bool:
+        """Return whether something of the twin is between ``eye`` (3,) and the top of an object, m."""
+        with self._lock:
+            return self._twin.is_sight_blocked(eye, [each.name for each in self.objects].index(object_name), top)
 
     # For storing takes
 

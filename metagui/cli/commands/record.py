@@ -12,6 +12,7 @@ from metagui.arms.guiding import GuidingStiffness
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
+from metagui.cli.cameras.watching import CameraAddress, require_seen, watch_table
 from metagui.cli.library import open_library
 from metagui.cli.options import AsJson, LibraryFolder, SceneSeed
 from metagui.cli.output import CommandError, print_note, print_result
@@ -77,6 +78,7 @@ def record(
     program: ProgramFile = None,
     arm: ArmAddress = None,
     objects: ObjectPlacements = None,
+    camera: CameraAddress = None,
     method: MethodOption = RecordingMethod.PROGRAM,
     leader: Annotated[str | None, typer.Option(help="Name or port of the leader arm.")] = None,
     stiffness: Annotated[
@@ -99,7 +101,8 @@ def record(
     recorder = Recorder(opened.root)
     request = RecordingRequest(task, program, leader, seconds, stiffness)
     with _explain_recovery(recorder):
-        with connect_arm(arm, objects, scene) as connected:
+        with connect_arm(arm, objects, scene) as connected, watch_table(connected, camera) as watch:
+            require_seen(watch, _list_needed(request))
             take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
         name = opened.add_take(take).name
     recorder.clear_journal()
@@ -110,6 +113,17 @@ def record(
         )
     if take.success is False:
         raise CommandError(f"{take.notes} The take is stored as {take.task} {name}, marked as failed.")
+
+
+def _list_needed(request: RecordingRequest) -> set[str]:
+    """Return the objects that the request's program names; none if the task is demonstrated otherwise."""
+    from metagui.demonstrations.programs.program import load_programs
+
+    if request.program is None:
+        return set()
+    chosen = choose_program(load_programs(request.program), request.task, request.program)
+    named = {name for each in chosen.instructions for name in (each.object_name, each.target_name) if name}
+    return named - {"table"}
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import typer
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
+from metagui.cli.cameras.watching import CameraAddress, require_seen, watch_table
 from metagui.cli.library import adapted_policy_path, is_usable, load_intact_takes, open_library
 from metagui.cli.options import AsJson, LibraryFolder, SceneSeed
 from metagui.cli.output import CommandError, print_note, print_result
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.library import Library
     from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.adaptation.task_policy import TaskPolicy
+    from metagui.vision.table_watch import TableWatch
 
 MAX_RUN_S = 120.0
 """Longest run, s."""
@@ -34,6 +36,7 @@ def run(
     ] = None,
     arm: ArmAddress = None,
     objects: ObjectPlacements = None,
+    camera: CameraAddress = None,
     fast: Annotated[bool, typer.Option("--fast", help="Run faster than real time (simulated arm only).")] = False,
     library: LibraryFolder = None,
     as_json: AsJson = False,
@@ -46,16 +49,15 @@ def run(
     if fast and arm is not None:
         raise CommandError("A real arm moves in real time: leave out --fast. Nothing moved.")
     scene = draw_seed() if seed is None else seed
-    with connect_arm(arm, objects, scene) as connected:
+    with connect_arm(arm, objects, scene) as connected, watch_table(connected, camera) as watch:
         print_note(f"Running {task!r} {f'in scene {scene}' if arm is None else f'on {connected.name}'} …")
         loop = ControlLoop(connected, connected)
         if program is None:
-            outcome, failure = _run_judged_by_takes(loop, adapted, open_library(library), task, fast)
+            outcome, failure = _run_judged_by_takes(loop, adapted, open_library(library), task, fast, watch)
         else:
-            outcome, failure = _run_judged_by_program(loop, adapted, program, task, fast)
+            outcome, failure = _run_judged_by_program(loop, adapted, program, task, fast, watch)
     success = None if failure is None else outcome == "done" and not failure
-    done = outcome == "done" and success is not False
-    where = scene if arm is None else arm
+    done, where = outcome == "done" and success is not False, scene if arm is None else arm
     document = {
         "task": task, "scene": where, "outcome": outcome, "achieved": success, "failure": failure or "", "done": done
     }  # fmt: skip
@@ -68,23 +70,28 @@ def run(
 
 
 def _run_judged_by_takes(
-    loop: "ControlLoop", adapted: "TaskPolicy", library: "Library", task: str, fast: bool
+    loop: "ControlLoop", adapted: "TaskPolicy", library: "Library", task: str, fast: bool, watch: "TableWatch | None"
 ) -> tuple[str, str | None]:
-    """Run the policies; return their outcome and what the takes show but was not achieved, None if not judged."""
+    """Run the policies; return their outcome and what the takes show but was not achieved, None if not judged.
+
+    Raises CommandError if ``watch`` does not see what is needed; then nothing moved.
+    """
     from metagui.learning.adaptation.replay_rollout import make_rollout_controller
     from metagui.learning.rehearsal.judged_run import make_judged_run
 
     policy = make_rollout_controller(adapted, loop.scene.objects)
     names = [take.name for take in library.list_takes(task) if is_usable(take)]
     judged = make_judged_run(policy, load_intact_takes(library, task, names), loop.scene.objects)
+    require_seen(watch, adapted.object_names[:-1] if judged is None else judged.needed_objects)
     _run_to_end(loop, judged or policy, policy, fast)
     return policy.outcome, None if judged is None else "; ".join(judged.failures)
 
 
 def _run_judged_by_program(
-    loop: "ControlLoop", adapted: "TaskPolicy", program: Path, task: str, fast: bool
+    loop: "ControlLoop", adapted: "TaskPolicy", program: Path, task: str, fast: bool, watch: "TableWatch | None"
 ) -> tuple[str, str | None]:
     """Run the policies after a program's setup; return their outcome and what of the program was not achieved."""
+    require_seen(watch, adapted.object_names[:-1])
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.success import SuccessMonitor
     from metagui.learning.adaptation.replay_rollout import make_rollout_controller

@@ -84,10 +84,35 @@ def train(
     library: Annotated[Path | None, typer.Option(hidden=True, help="Old form of metagui fine-tune.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Meta-train a prior: generate takes, then train on them. Ctrl+C stops early and saves what was reached."""
+    """Meta-train a prior: generate takes, then train on them. Ctrl+C stops early and saves what was reached.
+
+    Under torchrun, all its processes compute the gradients.
+    """
     if library is not None:
         fine_tune_on_library(library, length, seed, workers, as_json)
         return
+    from metagui.learning.torch_utils.process_group import join_torchrun
+
+    with join_torchrun() as leads:
+        if leads:
+            _train(programs, takes, people, random_starts, length, seed, workers, out, checkpoint, data, start, as_json)
+
+
+def _train(
+    programs: Path | None,
+    takes: int,
+    people: int,
+    random_starts: float,
+    length: float,
+    seed: int,
+    workers: int | None,
+    out: Path,
+    checkpoint: Path,
+    data: Path | None,
+    start: Path | None,
+    as_json: bool,
+) -> None:
+    """Train on the leading process."""
     from metagui.demonstrations.programs.program import load_programs
     from metagui.learning.prior import load
 

@@ -220,6 +220,15 @@ def _most(flags: Iterable[bool]) -> bool:
     return 2 * sum(values) > len(values)
 
 
+def list_needed(goals: Sequence[SegmentGoal]) -> frozenset[int]:
+    """Return the indices of all objects that goals mention, the table included."""
+    needed = {index for goal in goals for place in goal.places for index in (place.subject, place.reference)}
+    for goal in goals:
+        needed |= goal.held_during | goal.touches.keys() | (goal.held_at_end or frozenset())
+        needed |= set() if goal.path is None else {goal.path.reference}
+    return frozenset(index for index in needed if index >= 0)
+
+
 def get_fixed_targets(goals: Sequence[SegmentGoal], positions: FloatArray) -> list[FloatArray]:
     """Return the places (3,) that are relative to objects which never move, from the objects' positions (A, 3), m."""
     places = [place for goal in goals for place in goal.places]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metagui.arms.control.tick import TICKS_PER_DECISION, JointMove
 from metagui.learning.policy.features import FeatureError
+from metagui.learning.rehearsal.goals import list_needed
 from metagui.learning.rehearsal.judge import Judge, infer_goals
 from metagui.learning.rehearsal.motion_record import MotionRecord
 
@@ -29,6 +30,8 @@ class JudgedRun:
         self.policy = policy
         self.failures: list[str] = []
         """What was not achieved, in order; empty if nothing is missing so far."""
+        self.needed_objects = frozenset(objects[index].name for index in list_needed(goals) if index < len(objects) - 1)
+        """Names of the objects whose places the takes depend on."""
         self._judge = Judge(goals, objects)
         self._observations: list[Observation] = []
         self._segment = 0

@@ -1,8 +1,4 @@
-"""A worker process that runs one function: called request by request, or as a background job with progress records.
-
-Used by data-parallel training (``send``, ``receive``) and for models trained in parallel (``start``, ``poll_steps``,
-``wait_for_result``).
-"""
+"""A worker process that runs one generator as a background job with progress records: a model trained in parallel."""
 
 from __future__ import annotations
 
@@ -30,7 +26,7 @@ class WorkerProcessError(Exception):
 
 
 class WorkerProcess(Generic[Step, Result]):
-    """Runs a function in a spawned process. A context manager; leaving it terminates the process.
+    """Runs a generator function in a spawned process. A context manager; leaving it terminates the process.
 
     One call at a time. The function, its arguments, steps and results must be picklable. They are sent by value: torch
     would place tensors in shared memory, which is scarce in containers and may belong to a process that has ended.
@@ -55,20 +51,12 @@ class WorkerProcess(Generic[Step, Result]):
         """Terminate the process."""
         self.close()
 
-    def send(self, *arguments: object) -> None:
-        """Start ``function(*arguments)`` and return at once. Raises WorkerProcessError."""
-        self._send((arguments, False))
-
-    def receive(self) -> Result:
-        """Wait for the result of ``send``. Raises what the function raised, and WorkerProcessError."""
-        return self._result(self._read())
-
     def start(self, *arguments: object) -> None:
         """Start the generator ``function(*arguments, should_stop)`` and return at once.
 
         Raises WorkerProcessError.
         """
-        self._send((arguments, True))
+        self._send(arguments)
 
     def poll_steps(self) -> Iterator[Step]:
         """Yield the records that have arrived since the last call; never waits. Raises WorkerProcessError."""
@@ -148,13 +136,10 @@ def _serve(connection: Connection, stop_event: Any) -> None:
     with contextlib.suppress(EOFError, OSError):
         function: Callable[..., Any] = pickle.loads(connection.recv_bytes())
         while True:
-            arguments, is_generator = pickle.loads(connection.recv_bytes())
+            arguments = pickle.loads(connection.recv_bytes())
             try:
-                if is_generator:
-                    steps = function(*arguments, stop_event.is_set)
-                    result = run_to_end(steps, lambda step: send(STEP_MESSAGE, step))
-                else:
-                    result = function(*arguments)
+                steps = function(*arguments, stop_event.is_set)
+                result = run_to_end(steps, lambda step: send(STEP_MESSAGE, step))
             except Exception as error:  # noqa: BLE001 - raised again in the process that waits for the result
                 send(FAILURE_MESSAGE, error)
             else:

@@ -110,7 +110,7 @@ def test_a_knocked_camera_is_noticed_and_measures_right_again(desk):
 def test_a_camera_that_was_knocked_off_the_mat_says_so_and_holds(desk):
     desk.look()
     desk.view = knock(desk.view, np.random.default_rng(1))
-    desk.hidden_mat.add(1)
+    desk.hidden_mat |= {1, 2}
     for _ in range(KNOCKED_PICTURES + 1):
         scene = desk.look()
     assert "camera was moved" in scene.problem
@@ -126,6 +126,49 @@ def test_the_arm_over_some_tags_of_the_mat_disturbs_nothing(desk):
     assert desk.look().objects["red cube"].status == "seen"
 
 
+def test_the_mat_is_solved_although_an_object_stands_on_one_of_its_tags(desk):
+    desk.hidden_mat = {2}
+    cube = desk.look().objects["red cube"]
+    assert cube.position == pytest.approx([0.2, 0.03, 0.0125], abs=0.0015)
+
+
+def test_a_stack_that_a_hand_built_is_told_from_the_table_by_the_size_of_its_tag(desk):
+    below = TaggedObject("green cube", 11, 0.0125, 0.0125)
+    desk.tracker = ObjectTracker([CUBE, ZONE, below], A4, POSE)
+    desk.places[below] = np.array([0.2, 0.0, 0.0125]), 0.0
+    desk.look()
+    desk.places[CUBE] = np.array([0.203, 0.002, 0.0375]), 0.2
+    desk.hidden.add(below)
+    cube = desk.look().objects["red cube"]
+    assert cube.position == pytest.approx([0.203, 0.002, 0.0375], abs=0.001)
+
+
+def test_a_cube_that_a_hand_lifts_is_measured_at_its_height(desk):
+    desk.look()
+    desk.places[CUBE] = np.array([0.2, 0.03, 0.09]), 0.0
+    assert desk.look().objects["red cube"].position == pytest.approx([0.2, 0.03, 0.09], abs=0.006)
+
+
+def test_a_held_object_that_is_seen_elsewhere_was_left_behind(desk):
+    desk.look()
+    statuses = []
+    for height in np.linspace(0.02, 0.10, 6):  # the gripper rises without the cube
+        grip = ToolGrip(np.array([0.2, 0.03, height]), 0.3, frozenset({"red cube"}))
+        statuses.append(desk.look(grip).objects["red cube"].status)
+    assert statuses[0] == "carried"
+    assert statuses[-1] == "seen"
+    assert desk.look(grip).objects["red cube"].position == pytest.approx([0.2, 0.03, 0.0125], abs=0.001)
+
+
+def test_confidence_falls_with_age(desk):
+    seen = desk.look().objects["red cube"]
+    assert seen.compute_confidence(desk.time) == 1.0
+    desk.hidden.add(CUBE)
+    hidden = desk.look(elapsed=STALE_S / 2).objects["red cube"]
+    assert hidden.compute_confidence(desk.time) == pytest.approx(0.5)
+    assert hidden.get_age(desk.time) == pytest.approx(STALE_S / 2)
+
+
 def test_a_frozen_camera_is_noticed(desk):
     desk.look()
     desk.frozen = True
@@ -135,7 +178,7 @@ def test_a_frozen_camera_is_noticed(desk):
 
 
 def test_without_the_mat_nothing_is_measured(desk):
-    desk.hidden_mat = {2}
+    desk.hidden_mat = {2, 3}
     scene = desk.look()
     assert not scene.objects
     assert "near right" in scene.problem

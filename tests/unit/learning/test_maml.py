@@ -1,4 +1,4 @@
-"""Tests of MAML: gradients, training on the paper's sinusoid, resumed runs, several workers."""
+"""Tests of MAML: gradients, training on the paper's sinusoid, resumed runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.training_state import MetaParameters, MetaState, StateFileError
-from metagui.learning.policy.policy import PolicyModel
-from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.muon import is_hidden_matrix
-from tests.helpers.datasets import encode_example_takes
 
 _PATH = Path(__file__).parents[3] / "benchmarks" / "sinusoid.py"
 _SPEC = importlib.util.spec_from_file_location("sinusoid", _PATH)
@@ -139,20 +136,6 @@ def test_meta_train_killed_and_resumed_is_identical(tmp_path: Path, muon: float)
     _train(model, resumed, 100, muon_lr=muon)
     for a, b in zip(whole.meta.tensors(), resumed.meta.tensors(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_meta_train_is_independent_of_the_number_of_workers() -> None:
-    model = PolicyModel(hidden=16, encoder=16, summary=8, context=4)
-    sampler = TaskSampler(encode_example_takes(), range(2), SamplingSettings(2))
-    settings = maml.MetaSettings(steps=3, inner_steps=1, lr=1e-3, report_every=1, batches_per_step=3)
-    ends, records = [], []
-    for workers in (1, 2, 5):
-        state = MetaState(maml.initialise(model.initialise(0), model.initial_inner_rates(), 1), seed=4)
-        records.append(list(maml.meta_train(model, sampler, settings, state, workers)))
-        ends.append([tensor.detach().clone() for tensor in state.meta.tensors()])
-    assert records[0] == records[1] == records[2]
-    for end in ends[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(ends[0], end, strict=True))
 
 
 def test_meta_train_averages_the_gradients_of_a_steps_batches() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -14,15 +13,7 @@ from metagui.learning.torch_utils.worker_process import WorkerProcess, WorkerPro
 from tests.helpers.clocks import sleep, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    HalvingWorker = WorkerProcess[Never, tuple[torch.Tensor, int]]
-
-
-def halve(number: float) -> tuple[torch.Tensor, int]:
-    if number < 0:
-        raise ValueError(f"{number:.0f} is below zero.")
-    return torch.tensor(number / 2), os.getpid()
+    from collections.abc import Callable, Generator
 
 
 def count_to(count: int, should_stop: Callable[[], bool]) -> Generator[int, None, dict[str, torch.Tensor]]:
@@ -66,49 +57,6 @@ def finish(worker: WorkerProcess[int, Any], stop_after: int = 1000) -> tuple[lis
             received.append(next(steps))
         except StopIteration as end:
             return received, end.value
-
-
-@pytest.fixture
-def worker() -> Iterator[HalvingWorker]:
-    with WorkerProcess[Any, Any](halve) as made:
-        yield made
-
-
-def test_worker_process_returns_results_of_one_process(worker: HalvingWorker) -> None:
-    processes = set()
-    for number in (3.0, 5.0):
-        worker.send(number)
-        half, process = worker.receive()
-        assert half == number / 2
-        processes.add(process)
-    assert len(processes) == 1
-    assert os.getpid() not in processes
-
-
-def test_worker_process_raises_and_continues_after_an_error(worker: HalvingWorker) -> None:
-    worker.send(-3.0)
-    with pytest.raises(ValueError, match="-3 is below zero"):
-        worker.receive()
-    worker.send(4.0)
-    assert worker.receive()[0] == 2.0
-
-
-def test_worker_process_killed_raises(worker: HalvingWorker) -> None:
-    worker.send(1.0)
-    os.kill(worker.receive()[1], signal.SIGKILL)
-    worker._process.join()
-    with pytest.raises(WorkerProcessError, match="--workers 1"):
-        worker.send(1.0)
-    with pytest.raises(WorkerProcessError, match="progress so far is stored"):
-        worker.receive()
-
-
-def test_worker_process_close_ends_the_process() -> None:
-    made: HalvingWorker = WorkerProcess(halve)
-    made.send(1.0)
-    process = made.receive()[1]
-    made.close()
-    assert process not in {child.pid for child in multiprocessing.active_children()}
 
 
 def test_worker_process_started_job_yields_and_returns() -> None:

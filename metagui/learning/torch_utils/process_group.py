@@ -1,0 +1,182 @@
+"""A group of processes that compute together (torch.distributed): one leads, the others work.
+
+Rank 0 runs the program and sends jobs; the other ranks run ``serve_jobs``. The group is started by ``torchrun``, on one
+or more machines, or by ``open_group`` on this one.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import distributed
+
+from metagui.learning.torch_utils.torch_threads import use_single_thread
+from metagui.learning.torch_utils.worker_process import WorkerProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.context import SpawnProcess
+
+_PATIENCE = timedelta(days=7)
+"""How long a rank waits for its next job. A rank that ends is noticed at once, because its connection closes."""
+_EXIT_CHECK_S = 2.0
+"""How long ``name_ended_ranks`` waits for a process that is about to end, s."""
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """Place of this process in a group."""
+
+    rank: int = 0
+    size: int = 1
+    processes: list[SpawnProcess] = field(default_factory=list)
+    """Processes of the ranks 1, 2, … that this process started; empty if ``torchrun`` started them."""
+
+    def send_job(self, job: Callable[[], None] | None) -> None:
+        """Let all other ranks run ``job``, or end them if None. Raises WorkerProcessError."""
+        if self.size > 1:
+            with self._named_failures():
+                distributed.broadcast_object_list([job], src=0)
+
+    def broadcast(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return rank 0's values on all ranks, in place. Raises WorkerProcessError."""
+        if self.size > 1:
+            with self._named_failures():
+                distributed.broadcast(tensor, src=0)
+        return tensor
+
+    def gather(self, tensor: torch.Tensor) -> list[torch.Tensor]:
+        """Return the tensors of all ranks, of equal shape, by rank; empty on other ranks than 0.
+
+        Raises WorkerProcessError.
+        """
+        if self.size == 1:
+            return [tensor]
+        found = [torch.empty_like(tensor) for _ in range(self.size)] if self.rank == 0 else None
+        with self._named_failures():
+            distributed.gather(tensor, found, dst=0)
+        return found or []
+
+    def name_ended_ranks(self) -> str:
+        """Return which of the started processes have ended, such as "process 2 of 4 (rank 1)"."""
+        for process in self.processes:
+            process.join(_EXIT_CHECK_S / len(self.processes))
+        ended = [rank for rank, process in enumerate(self.processes, 1) if process.exitcode is not None]
+        names = [f"process {rank + 1} of {self.size} (rank {rank})" for rank in ended]
+        return " and ".join(names) or f"one of {self.size} processes"
+
+    @contextmanager
+    def _named_failures(self) -> Iterator[None]:
+        """Turn torch's error about a closed connection into one that names the rank."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise WorkerProcessError(
+                f"Training ended because {self.name_ended_ranks()} ended, perhaps because memory ran out. The progress "
+                "up to the last checkpoint is stored; start the same command again, with fewer processes if it happens "
+                "again."
+            ) from error
+
+
+def current_group() -> ProcessGroup:
+    """Return the group that this process has joined."""
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def open_group(size: int) -> Iterator[ProcessGroup]:
+    """Yield the group of ``torchrun`` if this process has joined it; otherwise start ``size`` - 1 processes.
+
+    The started processes end with the context. They meet by a file and listen on the loopback interface only.
+    """
+    if distributed.is_initialized():
+        yield current_group()
+        return
+    if size == 1:
+        yield ProcessGroup()
+        return
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="metagui-") as folder:
+        meeting = (Path(folder) / "meeting").as_uri()
+        processes = [
+            context.Process(target=_work, args=(meeting, rank, size), name=f"rank {rank}", daemon=True)
+            for rank in range(1, size)
+        ]
+        try:
+            for process in processes:
+                process.start()
+            _join(meeting, 0, size)
+            yield ProcessGroup(0, size, processes)
+        finally:
+            for process in processes:
+                process.terminate()
+                process.join()
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+
+
+@contextmanager
+def join_torchrun() -> Iterator[bool]:
+    """Yield whether this process leads: without ``torchrun``, or as its rank 0. Other ranks work, then yield False."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield True
+        return
+    _initialise()
+    group = current_group()
+    try:
+        if group.rank != 0:
+            serve_jobs()
+        yield group.rank == 0
+        if group.rank == 0:
+            group.send_job(None)
+    finally:
+        distributed.destroy_process_group()
+
+
+def serve_jobs() -> None:
+    """Run the jobs of rank 0 until it sends None; Ctrl+C is handled by rank 0."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    use_single_thread()
+    while True:
+        received: list[Any] = [None]
+        distributed.broadcast_object_list(received, src=0)
+        if received[0] is None:
+            return
+        received[0]()
+
+
+def _join(meeting: str, rank: int, size: int) -> None:
+    """Join the group of this machine."""
+    os.environ["GLOO_SOCKET_IFNAME"] = _loopback_interface()
+    _initialise(init_method=meeting, rank=rank, world_size=size)
+
+
+def _initialise(**place: Any) -> None:
+    """Make the group; ``place`` is as in ``init_process_group``, by default that of ``torchrun``."""
+    # The functions of this module have the world's group as the default of a parameter. Imported later (torch.optim
+    # does it), they would refer to our group and keep it after it was destroyed; a thread of gloo that frees a tensor
+    # while the interpreter ends aborts the process (https://github.com/pytorch/pytorch/issues/190489).
+    import torch.distributed.nn.functional  # noqa: F401
+
+    distributed.init_process_group("gloo", timeout=_PATIENCE, **place)
+
+
+def _work(meeting: str, rank: int, size: int) -> None:
+    """Run one of the started processes."""
+    _join(meeting, rank, size)
+    serve_jobs()
+
+
+def _loopback_interface() -> str:
+    """Return the name of the loopback interface: ``lo`` on Linux, ``lo0`` on macOS."""
+    return next((name for _, name in socket.if_nameindex() if name.startswith("lo")), "lo")

@@ -241,7 +241,7 @@ def _make_recording_parts(
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.reading_report import ReadingReport
     from metagui.gui.recording.recording_controller import RecordingController
-    from metagui.gui.recording.step_repeater import StepRepeater
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
     from metagui.gui.window.session_parts import RecordingParts
 
     controller = RecordingController(

@@ -69,25 +69,21 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
-<<<<<<< HEAD
         self.body.addLayout(self._make_scene_row(), 1)
-=======
-        self.body.addWidget(self.view, 1)
         self.body.addWidget(self.player_bar)
->>>>>>> main
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
 
-<<<<<<< HEAD
     def _make_scene_row(self) -> QHBoxLayout:
         """Return the view with the steps at its right."""
         out = QHBoxLayout()
         out.setSpacing(GRID_PX)
         out.addWidget(self.view, 1)
         out.addWidget(self.steps_panel)
-=======
+        return out
+
     def _show_eliding_title(self) -> None:
         """Put a title into the header that takes the room that is left, because names of tasks are long."""
         self.title.hide()
@@ -105,7 +101,6 @@ class ArmPanel(Panel):
         out.returnPressed.connect(self.view.setFocus)
         out.setMinimumWidth(110)
         out.setMaximumWidth(320)
->>>>>>> main
         return out
 
     def _make_distance_widget(self) -> QWidget:

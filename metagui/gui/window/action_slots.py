@@ -84,7 +84,6 @@ class ActionSlots(QObject):
         )
         self._window.actions_["steps"].toggled.connect(panel.show_steps)
         panel.steps_panel.form.step_chosen.connect(clicks.dispatch)
-        panel.steps_panel.form.step_chosen.connect(self.player.stop)
         panel.steps_panel.form.tool_chosen.connect(clicks.choose_tool)
         panel.view.clicked.connect(clicks.dispatch)
         panel.tool_bar.tool_chosen.connect(clicks.choose_tool)

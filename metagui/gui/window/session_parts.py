@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from metagui.gui.learning.adaptation_controller import AdaptationController
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.recording_controller import RecordingController
-    from metagui.gui.recording.step_repeater import StepRepeater
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.similarity.behaviour_comparison import BehaviourComparisonController
     from metagui.gui.similarity.encoder_training import EncoderTraining
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
     from metagui.gui.teaching.steps.step_list import StepList
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
@@ -17,9 +17,31 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.messages import Messages
-    from metagui.gui.recording.recording_controller import RecordingController
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.steps.step_list import StepList
+
+
+class TakeRecording(Protocol):
+    """What records takes: the ``RecordingController``."""
+
+    is_recording: bool
+
+    @property
+    def next_task(self) -> str:
+        """Name of the task of the take being recorded, else of the next one."""
+
+    @property
+    def records_existing_task(self) -> bool:
+        """True while a take of a task is recorded that existed before."""
+
+    def start_recording(self, task: str | None = None) -> None:
+        """Start a take of a task, by default the selected one."""
+
+    def discard_take(self) -> None:
+        """Delete the take being recorded."""
+
+    def request_finish(self) -> None:
+        """Finish the take after the last instruction."""
 
 
 class StepRepeater(QObject):
@@ -30,7 +52,7 @@ class StepRepeater(QObject):
         controller: ArmController,
         clicks: ClickDispatcher,
         steps: StepList,
-        recording: RecordingController,
+        recording: TakeRecording,
         state: AppState,
         messages: Messages,
     ) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
-PANEL_WIDTH_PX, BUTTON_WIDTH_PX, ICON_PX = 204, 31, 16
+PANEL_WIDTH_PX, BUTTON_WIDTH_PX, STEP_ICON_PX = 204, 31, 16
 STATUS_SIGNS = {
     StepStatus.WAITING: "…",
     StepStatus.RUNNING: "▶",
@@ -94,7 +94,7 @@ class StepsPanel(QScrollArea):
         out = QPushButton()
         out.setObjectName("flat")
         out.setAccessibleName(name)
-        out.setIconSize(QSize(ICON_PX, ICON_PX))
+        out.setIconSize(QSize(STEP_ICON_PX, STEP_ICON_PX))
         out.setToolTip(tooltip)
         out.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return out
@@ -102,7 +102,7 @@ class StepsPanel(QScrollArea):
     def _make_button_row(self, actions: Actions) -> QHBoxLayout:
         out = QHBoxLayout()
         out.setSpacing(0)
-        again = [make_button(actions[key], "flat", False, ICON_PX) for key in ("again_here", "again_elsewhere")]
+        again = [make_button(actions[key], "flat", False, STEP_ICON_PX) for key in ("again_here", "again_elsewhere")]
         for button in (*self.buttons.values(), *again):
             button.setFixedWidth(BUTTON_WIDTH_PX)
             out.addWidget(button)

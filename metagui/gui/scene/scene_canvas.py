@@ -10,14 +10,17 @@ from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from metagui.arms.simulation.renderer import SceneColours, SceneRenderer
+from metagui.arms.tables.table import Table
 from metagui.gui.scene.camera_control import CameraControl
 from metagui.gui.scene.renderer_opening import RendererOpening
 from metagui.gui.theme.colours import unit_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
-    from metagui.arms.arm import FloatArray
+    from metagui.arms.arm import FloatArray, SceneObject
     from metagui.arms.simulation.orbit_camera import OrbitCamera
     from metagui.arms.simulation.renderer import SceneMarker
     from metagui.gui.theme.theme import Theme
@@ -43,7 +46,9 @@ class SceneCanvas(QWidget):
         self._camera_control = CameraControl()
         self._renderer: SceneRenderer | None = None
         self._opening: RendererOpening | None = None
+        self._table: Table | None = None
         self._newest_state: FloatArray | None = None
+        """Table and state to draw once the renderer is open."""
         self._image: QImage | None = None
         self._path: tuple[SceneMarker, ...] = ()
         self._focus_ring_visible = False
@@ -79,6 +84,8 @@ class SceneCanvas(QWidget):
 
     def _on_opened(self, renderer: SceneRenderer) -> None:
         self._renderer = renderer
+        if self._table is not None:
+            renderer.show_table(self._table)
         if self._newest_state is not None:
             renderer.update_state(self._newest_state)
         self._recolour()
@@ -95,6 +102,14 @@ class SceneCanvas(QWidget):
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def show_table(self, objects: Sequence[SceneObject]) -> None:
+        """Draw the states of a scene with these objects from now on."""
+        table = Table.from_scene_objects(objects)
+        if table != self._table:
+            self._table, self._newest_state = table, None
+        if self._renderer is not None and self._renderer.show_table(table):
+            self._request_redraw()
 
     def update_state(self, state: FloatArray) -> None:
         """Show a simulator state (D,)."""

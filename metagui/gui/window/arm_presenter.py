@@ -73,8 +73,6 @@ class ArmPresenter(QObject):
         view = window.arm_panel.view
         self.keyboard = KeyboardTeleop(lambda: view.camera, self)
         view.keyboard = self.keyboard
-        window.arm_panel.steps_panel.follow(session.teaching.steps)
-        session.arm.controller.ticked.connect(self._show_objects)
         session.state.changed.connect(self.show_snapshot)
         self._connect_arm(session.arm, session.teaching)
         self._connect_execution(session.execution)
@@ -85,6 +83,8 @@ class ArmPresenter(QObject):
 
     def _connect_arm(self, arm: ArmParts, teaching: TeachingParts) -> None:
         arm.connection.choices_changed.connect(self._show_choices)
+        arm.controller.ticked.connect(self._show_objects)
+        self._window.arm_panel.steps_panel.follow(teaching.steps)
         teaching.modes.changed.connect(self._show_modes)
         teaching.placement.objects_moved.connect(self._on_objects_moved)
 

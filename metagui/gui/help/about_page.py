@@ -15,6 +15,8 @@ from metagui.gui.widgets.panel import make_muted_label
 from metagui.log_file import describe_program, read_log_tail
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PySide6.QtWidgets import QWidget
 
     from metagui.gui.core.actions import Actions
@@ -27,6 +29,8 @@ class AboutPage(OverlayPage):
         super().__init__(window, "About metagui", "About metagui")
         self.card_layout.addWidget(QLabel(PURPOSE))
         self._details = QLabel()
+        self._folder: Path | None = None
+        """Library that is open instead of the default one."""
         self._details.setAccessibleName("Versions and folders")
         self._details.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -40,9 +44,13 @@ class AboutPage(OverlayPage):
 
     def open(self) -> None:
         """Show the page; the versions are looked up only now, because that takes a moment."""
-        self._details.setText(describe_program())
+        self._details.setText(describe_program(self._folder))
         super().open()
+
+    def set_library(self, folder: Path) -> None:
+        """Name the library that is open instead of the default one."""
+        self._folder = folder
 
     def copy_details(self) -> None:
         """Copy versions, folders and the end of the log to the clipboard."""
-        QGuiApplication.clipboard().setText(f"{describe_program()}\n\n{read_log_tail()}\n")
+        QGuiApplication.clipboard().setText(f"{describe_program(self._folder)}\n\n{read_log_tail()}\n")

@@ -188,7 +188,7 @@ class WindowPresenter(QObject):
             panel.show_task_name(controller.next_task)
 
     def _show_tick(self, tick: Tick) -> None:
-        window, recording = self._window, self.session.recording
+        window, recording, arm = self._window, self.session.recording, self.session.arm
         if window.arm_panel.player.take is None:
             window.arm_panel.view.show_state(tick.state, tick.observation)
         window.joint_plot.append_tick(
@@ -202,7 +202,7 @@ class WindowPresenter(QObject):
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
             window.status_bar.show_rate(
                 f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}",
-                self.session.arm.controller.priority_refusal,
+                arm.controller.priority_refusal,
             )
 
     def _show_tool(self, action: str) -> None:

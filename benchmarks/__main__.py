@@ -63,6 +63,7 @@ TABLES = (
     Table("poses", "--poses 20 --json", "--json"),
     Table("hostile", "--inputs 400 --json", "--inputs 10000 --json"),
     Table("durability", "--kills 30 --disk-failures 8 --power-cuts 100 --json", "--json"),
+    Table("soak", "--minutes 3 --json", "--minutes 30 --json"),
     Table("real_arm", "--scenes 2", "--scenes 100"),
     Table("rehearsal", None, "--full"),
     Table("people, seed 0", None, "--people held-out --seed 0", "people"),

@@ -71,7 +71,9 @@ def test_processes_of_training_listen_on_the_loopback_only() -> None:
 
 
 def test_no_other_module_opens_a_socket_that_listens() -> None:
-    pattern = re.compile(r"http\.server|socketserver|\.listen\(|\.bind\(|create_server|QTcpServer|QLocalServer|init_process_group")
+    pattern = re.compile(
+        r"http\.server|socketserver|\.listen\(|\.bind\(|create_server|QTcpServer|QLocalServer|init_process_group"
+    )
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

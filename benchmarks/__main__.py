@@ -65,7 +65,7 @@ TABLES = (
     Table("durability", "--kills 30 --disk-failures 8 --power-cuts 100 --json", "--json"),
     Table("soak", "--minutes 3 --json", "--minutes 30 --json"),
     Table("real_arm", "--scenes 2", "--scenes 100"),
-    Table("rehearsal", None, "--full"),
+    Table("rehearsal", None, "--stride 3 --scenes 10"),
     Table("people, seed 0", None, "--people held-out --seed 0", "people"),
     Table("people, seed 1", None, "--people held-out --seed 1", "people"),
     Table("outlier_takes", None, ""),

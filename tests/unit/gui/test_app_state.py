@@ -68,9 +68,19 @@ def test_every_condition_belongs_to_an_action() -> None:
     assert set(CONDITIONS) <= keys
 
 
-def test_complete_snapshot_of_the_simulated_arm_enables_all_but_seven_actions() -> None:
+def test_complete_snapshot_of_the_simulated_arm_enables_all_but_nine_actions() -> None:
     disabled = {key for key in CONDITIONS if explain_disabled(key, FULL)}
-    assert disabled == {"stop_learning", "cancel_learning", "mark", "clear_overload", "check_pose", "camera", "picture"}
+    assert disabled == {
+        "stop_learning",
+        "cancel_learning",
+        "mark",
+        "clear_overload",
+        "check_pose",
+        "camera",
+        "picture",
+        "again_here",
+        "again_elsewhere",
+    }
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,7 @@ def test_snapshot_is_read_from_the_parts() -> None:
         ),
         camera=SimpleNamespace(is_on=True),
     )
-    teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"))
+    teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"), steps=SimpleNamespace(steps=()))
     recording: Any = SimpleNamespace(
         controller=SimpleNamespace(newest_take=None, countdown_enabled={True: False, False: True})
     )

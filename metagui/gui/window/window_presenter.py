@@ -200,7 +200,8 @@ class WindowPresenter(QObject):
         if tick.index % 25 < 2:
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
             window.status_bar.show_rate(
-                f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}"
+                f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}",
+                self.session.arm.controller.priority_refusal,
             )
 
     def _show_tool(self, action: str) -> None:

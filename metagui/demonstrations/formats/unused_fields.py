@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 MAX_NAMES = 8
 """Number of fields that are named for each reason; the others are counted."""
-MAX_NAME_LENGTH = 80
+_MAX_SHOWN_LENGTH = 80
 PICTURES = "pictures are not learned from"
 OTHER_SIMULATOR = "the states and the scene of another simulator cannot be replayed here"
 NO_TARGETS = "its numbers are not targets of the joints"
 DERIVED = "it follows from the rest of a take"
 UNKNOWN_OBJECTS = "it does not say which objects it describes"
-UNKNOWN = "metagui has no field for it"
+NO_FIELD = "metagui has no field for it"
 
 
 def describe_unused(source: str, reasons: Mapping[str, str]) -> tuple[str, ...]:
@@ -35,4 +35,4 @@ def _list_names(names: list[str]) -> str:
 def _make_printable(name: str) -> str:
     """Return a name from a file without control characters, at a length that can be read."""
     text = name if name.isprintable() else repr(name)
-    return text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}…"
+    return text if len(text) <= _MAX_SHOWN_LENGTH else f"{text[:_MAX_SHOWN_LENGTH]}…"

@@ -38,9 +38,9 @@ from metagui.demonstrations.formats.lerobot.data_set import LeRobotDataSet
 from metagui.demonstrations.formats.lerobot.environment import decode_environment
 from metagui.demonstrations.formats.robomimic.importer import read_own_takes
 from metagui.demonstrations.formats.unused_fields import (
+    NO_FIELD,
     NO_TARGETS,
     PICTURES,
-    UNKNOWN,
     UNKNOWN_OBJECTS,
     describe_unused,
 )
@@ -172,7 +172,7 @@ def _find_unused(context: _Context, motion: ForeignMotion) -> dict[str, str]:
         elif name == layout.ACTION and motion.targets is None:
             reasons[name] = NO_TARGETS
         elif name not in (*_COLUMNS, *layout.DEFAULT_FEATURES):
-            reasons[name] = UNKNOWN
+            reasons[name] = NO_FIELD
     return reasons
 
 

@@ -25,10 +25,10 @@ from metagui.demonstrations.formats.foreign_take import (
 from metagui.demonstrations.formats.joint_units import JOINT_NAMES
 from metagui.demonstrations.formats.unused_fields import (
     DERIVED,
+    NO_FIELD,
     NO_TARGETS,
     OTHER_SIMULATOR,
     PICTURES,
-    UNKNOWN,
     describe_unused,
 )
 from metagui.demonstrations.storage.errors import ContentError, NewerFormatError
@@ -131,7 +131,7 @@ def _find_reason(demo: CheckedGroup, path: str) -> str:
         return OTHER_SIMULATOR
     if group in ("actions", "processed_actions", "actions_abs") or path == "obs/actions":
         return NO_TARGETS
-    return UNKNOWN
+    return NO_FIELD
 
 
 def _join_next(reasons: dict[str, str]) -> dict[str, str]:

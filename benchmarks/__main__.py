@@ -55,6 +55,8 @@ class Table:
 TABLES = (
     Table("meta_step", "--quick --repetitions 9 --json", "--repetitions 40 --json"),
     Table("adaptation", "--repetitions 3", "--repetitions 9"),
+    Table("similarity_speed", "--tasks 20 --repetitions 5 --json", "--json"),
+    Table("responsiveness", "--seconds 5 --json", "--seconds 60 --json"),
     Table("bus", "--bursts 10 --json", "--json"),
     Table("library", "--takes 100 1000 --samples 1000 --repeats 5 --json", "--json"),
     Table("camera", "--pictures 20 --arms 100 --emulated 20 --json", "--json"),
@@ -64,6 +66,7 @@ TABLES = (
     Table("poses", "--poses 20 --json", "--json"),
     Table("hostile", "--inputs 400 --json", "--inputs 10000 --json"),
     Table("durability", "--kills 30 --disk-failures 8 --power-cuts 100 --json", "--json"),
+    Table("fuzzing", "--seconds 60 --json", "--seconds 3600 --json"),
     Table("soak", "--minutes 3 --json", "--minutes 30 --json"),
     Table("real_arm", "--scenes 2", "--scenes 100"),
     Table("rehearsal", None, "--stride 3 --scenes 10"),

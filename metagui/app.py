@@ -148,12 +148,14 @@ def _make_arm_parts(
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.connection_flow import ConnectionFlow
+    from metagui.gui.cameras.camera_controller import CameraController
     from metagui.gui.window.session_parts import ArmParts
 
     ports = list_ports or list_usb_ports
     controller = ArmController(simulated, library_folder, messages)
     connection = ArmConnection(controller, simulated, registry or ArmRegistry(ports=ports), ports, messages)
-    return ArmParts(controller, connection, ConnectionFlow(connection, controller, state, messages))
+    camera = CameraController(controller, connection, messages)
+    return ArmParts(controller, connection, ConnectionFlow(connection, controller, state, messages), camera)
 
 
 def _make_teaching_parts(
@@ -167,12 +169,15 @@ def _make_teaching_parts(
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.teaching.steps.step_list import StepList
     from metagui.gui.window.session_parts import TeachingParts
 
+    clicks = ClickDispatcher(arm.controller, messages, seed)
     return TeachingParts(
         ModeController(arm.controller, arm.connection, countdown, state, messages),
-        ClickDispatcher(arm.controller, messages, seed),
+        clicks,
         ObjectPlacement(arm.controller, library_model.undo_stack, messages),
+        StepList(arm.controller, clicks),
     )
 
 
@@ -220,7 +225,7 @@ def _make_execution_parts(
 
     runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
-        runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
+        runner, teaching.clicks, teaching.modes, teaching.placement, arm.camera, countdown, state, messages
     )
     success = SuccessController(library_model, queue, learning_queue, runner, controller, state, messages)
     return ExecutionParts(controller, runner, countdown, success)
@@ -238,13 +243,15 @@ def _make_recording_parts(
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.reading_report import ReadingReport
     from metagui.gui.recording.recording_controller import RecordingController
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
     from metagui.gui.window.session_parts import RecordingParts
 
     controller = RecordingController(
         arm.controller, library_model, teaching.modes, teaching.clicks, countdown, state, messages
     )
     controller.take_saved.connect(ReadingReport(library_model, queue, messages, controller).report_take)
-    return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
+    repeater = StepRepeater(arm.controller, teaching.clicks, teaching.steps, controller, state, messages)
+    return RecordingParts(controller, CrashRecovery(library_model, queue, messages), repeater)
 
 
 def load_prior(path: Path | None = None, library: Path | None = None) -> Prior:

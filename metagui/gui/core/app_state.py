@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 StateT = TypeVar("StateT", bound=Enum)
 
 
+PRIOR_LOADING = "the prior is still loading"
+"""Reason why there is no prior at first, as the second half of a sentence."""
+
+
 class ArmActivity(Enum):
     """Activity of the arm; the value is the text in the status bar."""
 
@@ -24,6 +28,7 @@ class ArmActivity(Enum):
     CALIBRATING = "Calibrating"
     CONNECTING = "Connecting"
     CHECKING_POSE = "Checking the pose"
+    SETTING_UP_CAMERA = "Setting up the camera"
     READY = "Ready"
     COUNTDOWN = "Starting"
     RECORDING = "Recording"
@@ -56,6 +61,7 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
             ArmActivity.NO_ARM,
             ArmActivity.CONNECTING,
             ArmActivity.CHECKING_POSE,
+            ArmActivity.SETTING_UP_CAMERA,
             ArmActivity.COUNTDOWN,
             ArmActivity.RECORDING,
             ArmActivity.RUNNING,
@@ -63,6 +69,9 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
         }
     ),
     ArmActivity.CHECKING_POSE: frozenset(
+        {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
+    ),
+    ArmActivity.SETTING_UP_CAMERA: frozenset(
         {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
     ),
     ArmActivity.COUNTDOWN: frozenset(
@@ -127,7 +136,7 @@ class AppSnapshot:
     task_count: int = 0
     has_policy: bool = False
     """True if the selected task has been adapted."""
-    prior_problem: str | None = "the prior is still loading"
+    prior_problem: str | None = PRIOR_LOADING
     """Reason why there is no prior, or None."""
     encoder_problem: str | None = "the encoder is still loading"
     """Reason why takes cannot be compared, or None."""
@@ -148,7 +157,9 @@ class AppSnapshot:
     simulated: bool = True
     """True if the connected arm is the simulated one, whose scene can be randomised."""
     needs_placement: bool = False
-    """True if the arm has no camera, so that the positions of objects have to be marked."""
+    """True if the positions of objects can be marked, which a camera corrects for those that it sees."""
+    has_camera: bool = False
+    """True if a camera watches the table of the connected arm."""
     on_port: bool = False
     """True if the selected arm is on a port."""
     named_arm: bool = False
@@ -161,8 +172,15 @@ class AppSnapshot:
     """Fault of the connected arm or reason why it gave way; empty if there is none."""
     overloaded: bool = False
     """True if motors of the arm have reduced their torque until their overload is cleared."""
+    has_steps: bool = False
+    """True if steps were given to the arm that can be recorded again."""
     counts_down: bool = False
     """True if a countdown precedes each recording."""
+
+    @property
+    def is_starting(self) -> bool:
+        """True while the simulated arm waits for the learning code, after which it connects by itself."""
+        return self.state is ArmActivity.NO_ARM and not self.on_port and self.prior_problem == PRIOR_LOADING
 
     @property
     def just_saved(self) -> bool:

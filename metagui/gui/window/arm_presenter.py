@@ -14,6 +14,7 @@ from metagui.gui.teaching.modes import CLICK_MODE, HAND_MODE, KEYBOARD_MODE
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from metagui.arms.control.tick import Tick
     from metagui.arms.teleoperation.velocity import VelocityController
     from metagui.gui.core.app_state import AppSnapshot
     from metagui.gui.window.main_window import MainWindow
@@ -30,12 +31,14 @@ class NoticeContent(NamedTuple):
     action_key: str = ""
 
 
+OBJECTS_PERIOD_TICKS = 25
+"""Ticks between two updates of the places of the objects."""
 ARM_ERROR_ACTIONS = ("connect", "calibrate", "copy_command")
 """Keys of the actions that errors of the connection offer."""
 NO_NOTICE = NoticeContent("")
 UNPLACED_NOTICE = NoticeContent(
     "This arm has no camera. Mark the positions of the cubes and zones: drag them in the view, or touch one with the "
-    "gripper and press “Here is …”.",
+    "gripper and press “Here is …”. Or set a camera up, from the menu.",
     "place",
     "accent",
     "mark",
@@ -66,6 +69,7 @@ class ArmPresenter(QObject):
         self._arm, self._teaching = session.arm, session.teaching
         self._activity = session.state.activity
         self._keyboard_target: VelocityController | None = None
+        self._objects_shown_at = -OBJECTS_PERIOD_TICKS
         view = window.arm_panel.view
         self.keyboard = KeyboardTeleop(lambda: view.camera, self)
         view.keyboard = self.keyboard
@@ -79,8 +83,11 @@ class ArmPresenter(QObject):
 
     def _connect_arm(self, arm: ArmParts, teaching: TeachingParts) -> None:
         arm.connection.choices_changed.connect(self._show_choices)
+        arm.controller.ticked.connect(self._show_objects)
+        self._window.arm_panel.steps_panel.follow(teaching.steps)
         teaching.modes.changed.connect(self._show_modes)
         teaching.placement.objects_moved.connect(self._on_objects_moved)
+        arm.camera.report_changed.connect(self._show_notice)
 
     def _connect_execution(self, execution: ExecutionParts) -> None:
         panel = self._window.arm_panel
@@ -100,7 +107,11 @@ class ArmPresenter(QObject):
         if not snapshot.overloaded:
             window.toast_area.dismiss_resolved([window.actions_["clear_overload"]])
         self._activity = snapshot.state
-        has_page = snapshot.state in (ArmActivity.CALIBRATING, ArmActivity.CHECKING_POSE)
+        has_page = snapshot.state in (
+            ArmActivity.CALIBRATING,
+            ArmActivity.CHECKING_POSE,
+            ArmActivity.SETTING_UP_CAMERA,
+        )
         window.top_bar.arm_picker.setEnabled(not has_page)
         busy = snapshot.state in (
             ArmActivity.COUNTDOWN,
@@ -113,6 +124,12 @@ class ArmPresenter(QObject):
         )
         self._show_modes()
         self._show_notice()
+
+    def _show_objects(self, tick: Tick) -> None:
+        """Show in the list of steps where the objects are, twice per second."""
+        if tick.index - self._objects_shown_at >= OBJECTS_PERIOD_TICKS or tick.index < self._objects_shown_at:
+            self._objects_shown_at = tick.index
+            self._window.arm_panel.steps_panel.form.show_observation(tick.observation)
 
     def _show_choices(self) -> None:
         connection = self._arm.connection
@@ -148,7 +165,7 @@ class ArmPresenter(QObject):
         if self._keyboard_target is not None:
             self._show_notice()
 
-    def _show_notice(self) -> None:
+    def _show_notice(self, _report: object = None) -> None:
         self._window.arm_panel.notice_bar.show_notice(*self._choose_notice())
 
     def _choose_notice(self) -> NoticeContent:
@@ -165,13 +182,20 @@ class ArmPresenter(QObject):
             return STILL_HOLDING_NOTICE
         if self._window.actions_["mark"].isChecked():
             return DRAGGING_NOTICE
-        if snapshot.state is ArmActivity.READY and teaching.placement.is_missing:
+        report = self._arm.camera.report
+        if snapshot.has_camera and report.message:
+            return NoticeContent(f"Camera: {report.message}", "camera", "warning", "camera")
+        if snapshot.state is ArmActivity.READY and teaching.placement.is_missing and not snapshot.has_camera:
             return UNPLACED_NOTICE
-        if snapshot.state is ArmActivity.READY and snapshot.needs_placement and teaching.clicks.scene_used:
+        if snapshot.state is ArmActivity.READY and self._must_mark(snapshot):
             return MOVED_NOTICE
         if self._keyboard_target is not None and not self._window.arm_panel.view.hasFocus():
             return UNFOCUSED_NOTICE
         return NO_NOTICE
+
+    def _must_mark(self, snapshot: AppSnapshot) -> bool:
+        """Return whether objects may have moved, and no camera sees where."""
+        return snapshot.needs_placement and not snapshot.has_camera and self._teaching.clicks.scene_used
 
     def _show_progress(self, fraction: float) -> None:
         take = self._state.snapshot.take or ""

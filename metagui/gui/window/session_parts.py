@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.connection_flow import ConnectionFlow
+    from metagui.gui.cameras.camera_controller import CameraController
     from metagui.gui.core.countdown import Countdown
     from metagui.gui.core.learning_queue import LearningQueue
     from metagui.gui.core.prior_store import PriorStore
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.teaching.steps.step_list import StepList
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class ArmParts:
     controller: ArmController
     connection: ArmConnection
     flow: ConnectionFlow
+    camera: CameraController
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class TeachingParts:
     modes: ModeController
     clicks: ClickDispatcher
     placement: ObjectPlacement
+    steps: StepList
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class RecordingParts:
 
     controller: RecordingController
     recovery: CrashRecovery
+    repeater: StepRepeater
 
 
 @dataclass(frozen=True)

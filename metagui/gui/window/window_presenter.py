@@ -9,6 +9,8 @@ from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
+from metagui.gui.cameras.camera_presenter import CameraPresenter
+from metagui.gui.cameras.setup_flow import CameraSetupFlow
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
@@ -18,6 +20,7 @@ from metagui.gui.execution.success_presenter import SuccessPresenter
 from metagui.gui.library.library_watcher import LibraryWatcher
 from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.recording.replay_presenter import ReplayPresenter
+from metagui.gui.widgets.plot import Plot
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
@@ -60,6 +63,7 @@ class WindowPresenter(QObject):
         self._watcher = LibraryWatcher(session.library)
         self._choices = WindowChoices(window, session)
         self.pose_check = self._make_pose_check(session.arm)
+        self.camera_setup = self._make_camera_setup(session.arm, session.teaching)
         self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
         window.actions_["measure"].triggered.connect(self._measure)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
@@ -89,6 +93,30 @@ class WindowPresenter(QObject):
         window.actions_["check_pose"].triggered.connect(out.open)
         return out
 
+    def _make_camera_setup(self, arm: ArmParts, teaching: TeachingParts) -> CameraSetupFlow:
+        """Show the camera in the window, and return what sets it up."""
+        window, session = self._window, self.session
+        CameraPresenter(
+            arm.camera,
+            arm.controller,
+            window.camera_picture,
+            window.actions_["picture"],
+            window.status_bar,
+            teaching.clicks,
+        )
+        out = CameraSetupFlow(
+            window.wizard_host,
+            window.theme,
+            arm.camera,
+            arm.controller,
+            arm.connection,
+            arm.flow,
+            session.state,
+            session.messages,
+        )
+        window.actions_["camera"].triggered.connect(out.open)
+        return out
+
     def _make_replay_presenter(self, arm: ArmParts) -> ReplayPresenter:
         window, session, actions = self._window, self.session, self._window.actions_
         window.task_list.tree.doubleClicked.connect(actions["replay"].trigger)
@@ -99,6 +127,8 @@ class WindowPresenter(QObject):
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
+        for plot in window.findChildren(Plot):
+            plot.tools.reported.connect(session.messages.post)
         window.closing.connect(self._close)
         window.actions_["folder"].triggered.connect(self._open_folder)
         session.state.changed.connect(self._show_snapshot)
@@ -113,7 +143,7 @@ class WindowPresenter(QObject):
         window = self._window
         arm.controller.ticked.connect(self._show_tick)
         teaching.clicks.tool_changed.connect(self._show_tool)
-        window.arm_panel.tool_bar.show_tool(teaching.clicks.click_teacher.action)
+        self._show_tool(teaching.clicks.click_teacher.action)
         recording.controller.take_saved.connect(self._on_take_saved)
         recording.recovery.recording_found.connect(window.recovery_bar.show_offer)
 
@@ -147,6 +177,7 @@ class WindowPresenter(QObject):
         self._curation.close()
         self._watcher.close()
         self.pose_check.close()
+        self.camera_setup.close()
         self.session.close()
         self._unexpected_errors.remove()
 
@@ -166,7 +197,9 @@ class WindowPresenter(QObject):
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)
-        window.arm_panel.view.teaching_enabled = problem is None and window.arm_panel.player.take is None
+        window.arm_panel.steps_panel.form.refresh(problem)
+        can_teach = problem is None and window.arm_panel.player.take is None
+        window.arm_panel.view.teaching_enabled = window.camera_picture.teaching_enabled = can_teach
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
         window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
         if not is_recording:
@@ -187,7 +220,7 @@ class WindowPresenter(QObject):
             panel.show_task_name(controller.next_task)
 
     def _show_tick(self, tick: Tick) -> None:
-        window, recording = self._window, self.session.recording
+        window, recording, arm = self._window, self.session.recording, self.session.arm
         if window.arm_panel.player.take is None:
             window.arm_panel.view.show_state(tick.state, tick.observation)
         window.joint_plot.append_tick(
@@ -201,11 +234,12 @@ class WindowPresenter(QObject):
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
             window.status_bar.show_rate(
                 f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}",
-                self.session.arm.controller.priority_refusal,
+                arm.controller.priority_refusal,
             )
 
     def _show_tool(self, action: str) -> None:
         self._window.arm_panel.tool_bar.show_tool(action)
+        self._window.arm_panel.steps_panel.form.show_tool(action)
         self._window.arm_panel.view.refresh_hint()
 
     # Tasks and takes

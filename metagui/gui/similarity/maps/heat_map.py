@@ -11,7 +11,9 @@ from PySide6.QtCore import Qt, Signal
 
 from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.theme.theme import scaled_font
+from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.plot import Plot, make_pen
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +108,7 @@ class HeatMap(Plot):
     def __init__(self, theme: Theme) -> None:
         self._cursor_frame: pg.PlotCurveItem | None = None
         axes = {side: TaskAxis(side) for side in ("left", "bottom")}
-        super().__init__(theme, "Heat map of distances between tasks", axes=axes)
+        super().__init__(theme, "Heat map of distances between tasks", axes=axes, own_fit=True)
         self._task_axes = tuple(axes.values())
         self._comparison: TaskMatrix = Comparison()
         self._image = pg.ImageItem()
@@ -151,6 +153,15 @@ class HeatMap(Plot):
         count = max(len(self._comparison.tasks), 1)
         self.setRange(xRange=(0, count), yRange=(0, count), padding=0)
 
+    def make_table(self) -> PlotTable:
+        """Return the matrix with the names of the tasks."""
+        tasks, matrix = self._comparison.tasks, np.asarray(self._comparison.task_matrix).round(5).tolist()
+        return PlotTable(("task", *tasks), [(task, *row) for task, row in zip(tasks, matrix, strict=True)])
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return nothing: the line below the map describes the cell."""
+        return ""
+
     def mark_pair(self, first: str | None, second: str | None) -> None:
         """Put the cursor on the cell of two tasks; None and unknown tasks hide it."""
         tasks = list(self._comparison.tasks)
@@ -174,6 +185,9 @@ class HeatMap(Plot):
         self._cursor_frame.setData(x, y)
         self._scroll_to(row, column)
         self.cell_described.emit(self._describe(cell))
+        self.setAccessibleDescription(self._describe(cell))
+        if self.hasFocus():
+            announce(self, self._describe(cell))
 
     def _scroll_to(self, row: int, column: int) -> None:
         """Move the visible range so that a cell is inside."""
@@ -188,7 +202,7 @@ class HeatMap(Plot):
         distance = self._comparison.task_matrix[cell]
         if first == second:
             return f"{elide_name(first, 40)}: {distance:.2f} between its own takes"
-        return f"{elide_name(first, 30)} and {elide_name(second, 30)}: {distance:.2f}. Click to see both."
+        return f"{elide_name(first, 30)} and {elide_name(second, 30)}: {distance:.2f}. A click or Return shows both."
 
     # Mouse and keyboard
 
@@ -234,7 +248,7 @@ class HeatMap(Plot):
 
     def _on_clicked(self, event: object) -> None:
         cell = self._cell_at(event.scenePos())  # type: ignore[attr-defined]
-        if cell is not None:
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
             self._move_cursor(cell)
             self._choose(cell)
 

@@ -73,13 +73,12 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         axes: dict[str, pg.AxisItem] | None = None,
         own_fit: bool = False,
     ) -> None:
-        super().__init__(axisItems={"left": LogAxis("left")} if log else axes)
+        super().__init__(axisItems={"left": LogAxis("left")} if log else axes, enableMenu=False)
         self.theme = theme
         self._labels: dict[str, str] = {}
         self.setAccessibleName(name)
         self.tools = PlotTools(self, self.fit, self.make_table, own_fit)
         self.readout = PlotReadout(self, self.describe_values)
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         for side in ("left", "bottom"):

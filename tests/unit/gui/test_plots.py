@@ -71,6 +71,7 @@ def save(plot: Plot, person: SimulatedUser, path: Path) -> None:
     titles = {"png": "picture", "svg": "drawing", "csv": "numbers"}
     tools, suffix = plot.tools, path.suffix[1:]
     next(a for a in tools.menu.actions() if titles[suffix] in a.text()).trigger()
+    assert tools.dialog is not None
     person.wait_until(tools.dialog.isVisible, "the dialog")
     tools.dialog.setDirectory(str(path.parent))
     tools.dialog.selectFile(str(path))

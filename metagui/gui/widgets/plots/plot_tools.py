@@ -45,11 +45,8 @@ class PlotTools(QObject):
         self.menu.addSeparator()
         for suffix, title in PLOT_FORMATS:
             self.menu.addAction(f"Save {title} …", partial(self.ask_where, suffix))
-        self.dialog = QFileDialog(plot, "Save the plot")
-        self.dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        self.dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-        self.dialog.setDirectory(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))
-        self.dialog.fileSelected.connect(self._save)
+        self.dialog: QFileDialog | None = None
+        """Dialog for the file to save to, once it was needed."""
         plot.plotItem.vb.sigRangeChangedManually.connect(self.show_fit)
         plot.scene().sigMouseClicked.connect(self._on_clicked)
         plot.installEventFilter(self)
@@ -104,10 +101,19 @@ class PlotTools(QObject):
 
     def ask_where(self, suffix: str) -> None:
         """Ask for the file to save to."""
-        self.dialog.setDefaultSuffix(suffix)
-        self.dialog.setNameFilter(f"{suffix.upper()} (*.{suffix})")
-        self.dialog.selectFile(f"{self._plot.accessibleName().lower()}.{suffix}")
-        self.dialog.open()
+        dialog = self.dialog = self.dialog or self._make_dialog()
+        dialog.setDefaultSuffix(suffix)
+        dialog.setNameFilter(f"{suffix.upper()} (*.{suffix})")
+        dialog.selectFile(f"{self._plot.accessibleName().lower()}.{suffix}")
+        dialog.open()
+
+    def _make_dialog(self) -> QFileDialog:
+        dialog = QFileDialog(self._plot, "Save the plot")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+        dialog.setDirectory(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))
+        dialog.fileSelected.connect(self._save)
+        return dialog
 
     def _save(self, name: str) -> None:
         path = Path(name)

@@ -87,14 +87,23 @@ class ReplayPresenter(QObject):
 
     def show_pair(self, first: Demonstration | None, second: Demonstration | None) -> None:
         """Draw the second of two takes over the first once that is selected; None for both ends it."""
+        if first is None and self._pair is None:
+            return
         self._pair = None if first is None or second is None else (first, second)
-        self.show_selection()
+        take = self._selected_take()
+        if take is not None:
+            self._draw_pair(take)
 
-    def _second_take(self, take: Demonstration) -> Demonstration | None:
-        """Return the take to be drawn over ``take``; None if ``take`` is not the first one of the pair."""
-        pair = self._pair
+    def _draw_pair(self, take: Demonstration) -> None:
+        """Draw the path of the selected take, and path and angles of the second one if it is the first of a pair."""
+        pair, series = self._pair, self._plot.theme.colours.series
         is_first = pair is not None and (pair[0].task, pair[0].name) == (take.task, take.name)
-        return pair[1] if pair is not None and is_first else None
+        second = pair[1] if pair is not None and is_first else None
+        shown = ((take, series[0]),) if second is None else ((take, series[0]), (second, series[1]))
+        self._panel.view.show_path(
+            tuple(m for each, colour in shown for m in make_path_markers(each.tool_positions, unit_rgb(colour)))
+        )
+        self._plot.show_second_take(second)
 
     def show_selection(self) -> None:
         """Show the selected take in its own scene and in the joint plot, or the arm if none is selected."""
@@ -105,10 +114,7 @@ class ReplayPresenter(QObject):
             self._player.show_take(None)
             return
         self._plot.show_take(take)
-        second, series = self._second_take(take), self._plot.theme.colours.series
-        shown = ((take, series[0]),) if second is None else ((take, series[0]), (second, series[1]))
-        view.show_path(tuple(m for each, c in shown for m in make_path_markers(each.tool_positions, unit_rgb(c))))
-        self._plot.show_second_take(second)
+        self._draw_pair(take)
         on_display = self._player.take
         is_on_display = on_display is not None and (on_display.task, on_display.name) == (take.task, take.name)
         if is_on_display or self._can_show():

@@ -100,7 +100,7 @@ class SimilarityPanel(Panel):
 
     def _on_view_chosen(self, index: int) -> None:
         self._view_is_default = False
-        self._stack.setCurrentIndex(index)
+        self._leave_overlay()
 
     def _on_measure_chosen(self, index: int) -> None:
         """Switch between takes and policies; only two views can compare policies."""

@@ -59,6 +59,7 @@ def test_take_being_recorded_is_ranked_live(window: MainWindow) -> None:
     assert sorted(read_ranking(window)) == ["above red", "press red"]
     assert len(live_point.getData()[0]) == 1
     first = np.array(live_point.getData())
+    session.teaching.clicks.go_home()
     person.wait_until(lambda: not np.array_equal(first, np.array(live_point.getData())), "the mark to move")
     person.press_key(Qt.Key.Key_F9)
     person.wait_until(lambda: session.state.snapshot.state is ArmActivity.READY, "the end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from metagui.gui.core.app_state import ArmActivity
@@ -98,4 +99,4 @@ def rank_journal(path: Path, encoder: CalibratedEncoder, comparison: Comparison)
         embedding = embed(encoder.encoder, [take])
     except (RecordingError, FeatureError):
         return None
-    return LiveRank(comparison.rank_take(embedding), comparison.map_axes.project(embedding.task)[0])
+    return LiveRank(comparison.rank_take(embedding), comparison.map_axes.project(embedding.task.astype(np.float64))[0])

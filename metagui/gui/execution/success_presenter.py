@@ -63,6 +63,10 @@ class SuccessPresenter(QObject):
         elif was_busy and not self._is_busy:  # an adaptation may have changed the policies
             self._show_history()
 
+    def follow_adaptation(self, _adapted: object) -> None:
+        """Show the history again, to which an adaptation was added."""
+        self._show_history()
+
     def _show_history(self) -> None:
         """Show the history of the selected task, once it has been read."""
         task, has_policy = self._shown

@@ -151,6 +151,7 @@ class WindowPresenter(QObject):
     def _connect_learning(self, learning: LearningParts) -> None:
         learning.adaptation.outlier_found.connect(self._window.outlier_bar.show_offer)
         learning.adaptation.policy_adapted.connect(self._dismiss_adaptation_errors)
+        learning.adaptation.policy_adapted.connect(self._success.follow_adaptation)
         learning.queue.progressed.connect(self._window.status_bar.show_progress)
 
     # Start and end

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ import numpy as np
 import scservo_sdk as sdk
 
 from benchmarks.report import Figure, Report, add_json_option, print_report
+from metagui.arms.control.realtime_priority import REALTIME_PRIORITY
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.emulator.emulated_port import EmulatedPort
 from metagui.arms.feetech import control_table as reg
@@ -41,8 +43,11 @@ WIRE_TIME_S = FEEDBACK_BYTES * BITS_PER_BYTE / SERVO_BUS_BAUD
 """Time on the wire for one complete reading, s."""
 
 
-def serve_emulated_arm(physics: bool) -> None:
-    """Serve an emulated arm until standard input ends."""
+def serve_emulated_arm(physics: bool, realtime: bool) -> None:
+    """Serve an emulated arm until standard input ends; with ``realtime``, a busy machine does not delay the arm."""
+    if realtime:
+        with contextlib.suppress(AttributeError, OSError):  # where it is refused, the arm is an ordinary process
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY + 1))  # its threads inherit it
     arm = EmulatedArm()
     arm.calibrate()
     sys.setswitchinterval(2e-4)  # real servos reply at once; Python's 5 ms between threads would count as their latency
@@ -53,9 +58,10 @@ def serve_emulated_arm(physics: bool) -> None:
 
 
 @contextlib.contextmanager
-def run_server_process(physics: bool) -> Iterator[str]:
+def run_server_process(physics: bool, realtime: bool = False) -> Iterator[str]:
     """Run ``serve_emulated_arm`` in a separate process and yield the port's name."""
-    command = [sys.executable, "-m", "benchmarks.bus", "--serve", *["--physics"] * physics]
+    flags = ["--serve", *["--physics"] * physics, *["--realtime"] * realtime]
+    command = [sys.executable, "-m", "benchmarks.bus", *flags]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
@@ -157,10 +163,11 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="fail if a goal is missed")
     add_json_option(parser)
     parser.add_argument("--physics", action="store_true", help="also simulate the arm's motion")
+    parser.add_argument("--realtime", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve_emulated_arm(options.physics)
+        serve_emulated_arm(options.physics, options.realtime)
         return
     results = {}
     for title, busy in ((IDLE_TITLE, False), (BUSY_TITLE, True)):

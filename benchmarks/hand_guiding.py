@@ -1,9 +1,9 @@
 """Benchmark of hand guiding with torque, on the emulated arm: ``python -m benchmarks.hand_guiding``.
 
 A hand brings the arm to random poses, pushes every joint, slows down and lets go. The drift is the largest angle by
-which a joint has moved two seconds later. The force is the smallest one at the tool, in a random direction, that moves
-it by a centimetre within a second. The arm is as unkind as the emulator can be: it sags, has play, and its parts may be
-heavier than the model's (``--mass``).
+which a joint has moved two seconds later; one that was pushed beyond its limit must return to it. The force is the
+smallest one at the tool, in a random direction, that moves it by a centimetre within a second. The arm is as unkind as
+the emulator can be: it sags, has play, and its parts may be heavier than the model's (``--mass``).
 """
 
 from __future__ import annotations
@@ -99,9 +99,11 @@ class GuidedArm:
             self.wait(1)
         self.emulated.hand_torques.clear()
         released = np.array(self.emulated.read_joint_angles())
+        pushed = float(np.degrees(np.abs(released - start)).max())
         self.wait(100)
         end = np.array(self.emulated.read_joint_angles())
-        return float(np.degrees(np.abs(released - start)).max()), float(np.degrees(np.abs(end - released)).max())
+        released = np.clip(released, [joint.lower for joint in JOINTS], [joint.upper for joint in JOINTS])
+        return pushed, float(np.degrees(np.abs(end - released)).max())
 
     def measure_force(self, pose: FloatArray, stiffness: GuidingStiffness) -> float:
         """Return the smallest force at the tool that moves it, N, found by bisection in a random direction."""

@@ -1,6 +1,8 @@
 """Benchmark of the control loop over the servo bus during an adaptation: ``python -m benchmarks.loop``.
 
 With ``--check`` it fails if a deadline was missed: ``--rate 50 --seconds 600 --check`` is the rate of the program.
+``--busy-loops 2`` keeps two processor cores busy beside it. The emulated arm stands for hardware: it has real-time
+priority where the system allows it, as the control loop has.
 
 The emulated arm replies from a separate process at the speed of 1 Mbaud, and moves. In this process the loop drives
 it through the digital twin and the safety gate; a second thread adapts a policy repeatedly, with one torch thread,
@@ -15,6 +17,7 @@ import itertools
 import json
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -89,6 +92,18 @@ def run_learner(busy: bool) -> Iterator[list[int]]:
             thread.join()
 
 
+@contextlib.contextmanager
+def run_busy_loops(count: int) -> Iterator[None]:
+    """Run processes that each keep one processor core busy."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -> dict[str, float]:
     """Run the loop for ``seconds``; return its rate, missed deadlines and lateness."""
     arm = TwinnedArm(SO101Arm(port))
@@ -105,6 +120,8 @@ def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -
         loop.stop()
     if loop.error is not None:
         raise SystemExit(loop.error.message)
+    if loop.priority_refusal:
+        print(f"The control loop has no real-time priority, because {loop.priority_refusal}.", file=sys.stderr)
     return summarise_ticks(ticks, learner_steps)
 
 
@@ -132,15 +149,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=LOOP_RATE_HZ, help="rate of the loop, Hz")
     parser.add_argument("--check", action="store_true", help="fail if a deadline was missed")
+    parser.add_argument("--busy-loops", type=int, default=0, help="number of busy processes beside the loop")
+    parser.add_argument("--learner", choices=("idle", "busy", "both"), default="both")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--switch-interval", type=float, help="let the interpreter switch threads this often, s")
     options = parser.parse_args()
     if options.switch_interval:
         sys.setswitchinterval(options.switch_interval)
     results = {}
-    for title, busy in (("learner idle", False), ("learner busy", True)):
-        with run_server_process(physics=True) as port:
-            results[title] = measure(port, options.seconds, busy, options.rate)
+    for learner in ("idle", "busy") if options.learner == "both" else (options.learner,):
+        with run_server_process(physics=True, realtime=True) as port, run_busy_loops(options.busy_loops):
+            results[f"learner {learner}"] = measure(port, options.seconds, learner == "busy", options.rate)
     print_results(results, options.json)
     if options.check and any(r["missed"] for r in results.values()):
         raise SystemExit("Deadlines were missed.")

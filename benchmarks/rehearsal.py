@@ -3,26 +3,28 @@
 Takes of the script, of simulated people and of hands that draw are adapted to and rehearsed; then the chosen policy,
 the zero-step policy and object replay run in further scenes, where success is tested by the program, by where the
 objects end, or by the order of visited places: never by the judge of the rehearsal. Tasks, people and hands are those
-on which nothing was tuned; ``--tuning`` takes the others. ``--full`` takes more tasks and scenes.
+on which nothing was tuned; ``--tuning`` takes the others. ``--stride`` leaves out programs. ``--resume FILE`` stores
+every case in a file, and the command continues from there, also with a smaller stride.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import statistics
 import time
 import zlib
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.drawings import DRAWINGS, HELD_OUT_HANDS, STEADY, TUNING_HANDS, Drawing, Hand, draw_takes, run_drawing
 from benchmarks.people import TASKS, record_hand_guided, run_policy
+from benchmarks.result_log import ResultLog
 from metagui.demonstrations.people.habits import FINAL_STYLES, HELD_OUT_STYLES, TUNING_STYLES, HumanStyle
 from metagui.demonstrations.programs.program import TaskProgram, load_programs
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
@@ -102,22 +104,22 @@ class Measurement:
 
 
 def list_cases(tuning: bool, stride: int) -> list[Case]:
-    """Return the cases; ``stride`` leaves out programs and tasks of people."""
+    """Return the cases: every ``stride``-th program, all or some tasks of people, all drawings."""
     programs = load_programs(resources_dir() / "programs" / ("validation.json" if tuning else "test.json"))
-    cases = [Case(get_evaluation_split(each.family), each) for each in programs[:: stride if not tuning else 4]]
+    cases = [Case(get_evaluation_split(each.family), each) for each in programs[::stride]]
     styles, hands = (TUNING_STYLES, TUNING_HANDS) if tuning else ((*HELD_OUT_STYLES, *FINAL_STYLES), HELD_OUT_HANDS)
     people = [Case("people", task, style) for style, task in itertools.product(styles, TASKS)]
     people = people[:: max(stride // 4, 1)]
     return cases + people + [Case("drawings", each, hand) for hand in (STEADY, *hands) for each in DRAWINGS]
 
 
-def measure(job: tuple[Case, int, int, int]) -> Measurement | None:
-    """Demonstrate, adapt, rehearse and run one case; None if it could not be demonstrated."""
+def measure(job: tuple[Case, int, int, int]) -> Measurement:
+    """Demonstrate, adapt, rehearse and run one case; without scenes if it could not be demonstrated."""
     use_single_thread()
     case, shots, scene_count, seed = job
     takes = case.record(shots, seed)
     if len(takes) < shots:
-        return None
+        return Measurement(case.kind, case.name, shots, "", 0.0, 0.0, 0.0, 0.0, 0, 0.0)
     settings = CandidateSettings(seed=seed, baselines=False, keep_all_candidates=True)
     adapted = run_to_end(adapt_task(load_shipped(), takes, settings))
     started = time.process_time()
@@ -160,22 +162,33 @@ def main() -> None:
     """Print one line per case as JSON, then the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tuning", action="store_true", help="tasks, people and hands on which choices may be made")
-    parser.add_argument("--full", action="store_true", help="every third program and ten scenes")
+    parser.add_argument("--stride", type=int, default=5, help="take every n-th program")
+    parser.add_argument("--scenes", type=int, default=5)
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--kinds", nargs="*", default=[], help="only these lines of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--resume", type=Path, metavar="FILE", help="store the cases, and continue from those stored")
     options = parser.parse_args()
-    cases = list_cases(options.tuning, 3 if options.full else 10)
+    cases = list_cases(options.tuning, options.stride)
     cases = [each for each in cases if not options.kinds or each.kind in options.kinds]
-    scenes = 10 if options.full else 5
-    rows: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
-    jobs = [(case, shots, scenes, options.seed) for case, shots in itertools.product(cases, options.shots)]
+    about = {"tuning": options.tuning, "scenes": options.scenes, "seed": options.seed, "prior": load_shipped().id}
+    log = ResultLog(options.resume, about)
+    known = log.find_known("name", "shots")
+    jobs = [
+        (case, shots, options.scenes, options.seed)
+        for case, shots in itertools.product(cases, options.shots)
+        if (case.name, shots) not in known
+    ]
+    measured = [Measurement(**row) for row in log.rows]
     with ProcessPoolExecutor(options.workers) as pool:
         for row in pool.map(measure, jobs):
-            if row is not None:
-                rows[row.kind, row.shots].append(row)
-                print(json.dumps(asdict(row)), flush=True)
+            log.add(asdict(row))
+            measured.append(row)
+    rows: dict[tuple[str, int], list[Measurement]] = defaultdict(list)
+    for row in measured:
+        if row.runs:
+            rows[row.kind, row.shots].append(row)
     for (kind, shots), found in sorted(rows.items()):
         print(summarise(found, f"{kind}, {shots} take{'s' if shots > 1 else ''}"))
     print(summarise([row for found in rows.values() for row in found], "all"))

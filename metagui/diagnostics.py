@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from metagui.paths import recordings_dir, resources_dir
+from metagui.system_packages import DEBIAN_PACKAGES, OPENGL_PACKAGES, QT_LIBRARIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,45 +33,7 @@ MIN_FREE_BYTES = 500_000_000
 TRIAL_TIMEOUT_S = 120.0
 """Time after which a trial in a separate process counts as failed, s."""
 
-QT_LIBRARIES = (
-    "QtWidgets.abi3.so",
-    "QtSvg.abi3.so",
-    "QtOpenGLWidgets.abi3.so",
-    "Qt/plugins/platforms/libqxcb.so",
-)
-"""Files of PySide6 whose system libraries the window needs."""
-DEBIAN_PACKAGES = {
-    "libEGL.so.1": "libegl1",
-    "libGL.so.1": "libgl1",
-    "libGLX.so.0": "libgl1",
-    "libX11-xcb.so.1": "libx11-xcb1",
-    "libX11.so.6": "libx11-6",
-    "libdbus-1.so.3": "libdbus-1-3",
-    "libfontconfig.so.1": "libfontconfig1",
-    "libfreetype.so.6": "libfreetype6",
-    "libglib-2.0.so.0": "libglib2.0-0",
-    "libgthread-2.0.so.0": "libglib2.0-0",
-    "libxcb-cursor.so.0": "libxcb-cursor0",
-    "libxcb-icccm.so.4": "libxcb-icccm4",
-    "libxcb-image.so.0": "libxcb-image0",
-    "libxcb-keysyms.so.1": "libxcb-keysyms1",
-    "libxcb-randr.so.0": "libxcb-randr0",
-    "libxcb-render-util.so.0": "libxcb-render-util0",
-    "libxcb-render.so.0": "libxcb-render0",
-    "libxcb-shape.so.0": "libxcb-shape0",
-    "libxcb-shm.so.0": "libxcb-shm0",
-    "libxcb-sync.so.1": "libxcb-sync1",
-    "libxcb-util.so.1": "libxcb-util1",
-    "libxcb-xfixes.so.0": "libxcb-xfixes0",
-    "libxcb-xkb.so.1": "libxcb-xkb1",
-    "libxcb.so.1": "libxcb1",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
-    "libxkbcommon.so.0": "libxkbcommon0",
-}
-"""Debian package of each system library that the window and the 3-D view need."""
-OPENGL_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
-"""Debian packages for rendering with OpenGL."""
-
+_PRIORITY_FIX = '`echo "$USER - rtprio 20" | sudo tee /etc/security/limits.d/metagui.conf`, then log out and in again'
 _RENDER_CODE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
@@ -110,6 +73,7 @@ def run_checks() -> list[Finding]:
         check_prior(),
         check_recordings(),
         *check_usb_arm(),
+        check_priority(),
         check_cameras(),
     ]
 
@@ -214,6 +178,17 @@ def check_usb_arm() -> list[Finding]:
     programs = port_permissions.find_interfering_programs(adapters) if ports else []
     access = _check_port_access([port.device for port in ports])
     return [access, *(Finding(part, "note", message, fix) for message, fix in programs)]
+
+
+def check_priority() -> Finding:
+    """Check whether the control loop gets real-time priority; it works without."""
+    from metagui.arms.control.realtime_priority import try_realtime_priority
+
+    part, refusal = "Control loop", try_realtime_priority()
+    if not refusal:
+        return Finding(part, "good", "it gets real-time priority, so a busy machine does not delay the arm")
+    message = f"it gets no real-time priority, because {refusal}; a busy machine can delay the arm"
+    return Finding(part, "note", message, _PRIORITY_FIX if sys.platform == "linux" else "")
 
 
 def check_cameras() -> Finding:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.emulator.decal_renderer import Decal, DecalRenderer
-from metagui.arms.tables.table import SCENE_OBJECTS
-from metagui.cameras.mat import FIRST_OBJECT_TAG, OBJECT_TAG_SIZE_M, make_nominal_pose
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
+from metagui.cameras.mat import OBJECT_TAG_SIZE_M, make_nominal_pose
 from metagui.cameras.mat_drawing import draw_mat_page, render_page, render_tag
 from metagui.cameras.view import make_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metagui.arms.arm import SceneObject
     from metagui.arms.simulation.renderer import Image
     from metagui.cameras.camera import FloatArray
     from metagui.cameras.mat import Mat, MatPose
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MAT_PIXELS_PER_M = 8000.0
 _TAG_PIXELS = 320
 _PAPER_THICKNESS_M = 0.0002
+_PAPER_ON_MARK_M = 0.0008
 
 
 class EmulatedCameraTable:
@@ -37,17 +39,24 @@ class EmulatedCameraTable:
     ``read_state`` returns the present state (D,) of the emulated arm's physics. The mat lies in ``mat_pose``.
     """
 
-    def __init__(self, mat: Mat, read_state: Callable[[], FloatArray], mat_pose: MatPose | None = None) -> None:
+    def __init__(
+        self,
+        mat: Mat,
+        read_state: Callable[[], FloatArray],
+        mat_pose: MatPose | None = None,
+        table: Table = DEFAULT_TABLE,
+    ) -> None:
         self.mat = mat
         self.mat_pose = mat_pose or make_nominal_pose(mat)
         self._read_state = read_state
         sheet = render_page(draw_mat_page(mat), _MAT_PIXELS_PER_M)
         place = self.mat_pose.position + (0.0, 0.0, _PAPER_THICKNESS_M)
         decals = [Decal(sheet, mat.depth, mat.width, place, self.mat_pose.yaw)]
-        for each, tag_id in TAG_OF_OBJECT.items():
-            top = np.array([0.0, 0.0, TAG_HEIGHT_M[each] + 2 * _PAPER_THICKNESS_M])
+        heights = {each.name: compute_tag_height(each) for each in table.objects}
+        for each, tag_id in table.tags.items():
+            top = np.array([0.0, 0.0, heights[each] + 2 * _PAPER_THICKNESS_M])
             decals.append(Decal(render_tag(tag_id, _TAG_PIXELS), OBJECT_TAG_SIZE_M, OBJECT_TAG_SIZE_M, top, 0.0, each))
-        self._renderer = DecalRenderer(decals)
+        self._renderer = DecalRenderer(decals, table)
 
     def render(self, view: CameraView) -> Image:
         """Return the picture (h, w, 3) of the present table from a view without distortion, in the mat's frame."""
@@ -60,11 +69,14 @@ class EmulatedCameraTable:
         self._renderer.close()
 
 
-TAG_OF_OBJECT = {
-    each.name: FIRST_OBJECT_TAG + index for index, each in enumerate(SCENE_OBJECTS) if each.kind != "table"
-}
-"""Tag on top of every object of the emulated table."""
-TAG_HEIGHT_M = {each.name: each.size[2] / 2 if each.is_solid else 0.0008 for each in SCENE_OBJECTS}
+def compute_tag_height(scene_object: SceneObject) -> float:
+    """Return the height of an object's tag above its position, m; a container's lies on its floor."""
+    return scene_object.support_height or _PAPER_ON_MARK_M
+
+
+TAG_OF_OBJECT = DEFAULT_TABLE.tags
+"""Tag on top of every object of the default table."""
+TAG_HEIGHT_M = {each.name: compute_tag_height(each) for each in DEFAULT_TABLE.objects}
 """Height of the tag above the object's centre, m."""
 
 

@@ -41,11 +41,11 @@ def start_log() -> Path | None:
     return path
 
 
-def describe_program() -> str:
-    """Return versions and folders, one per line."""
+def describe_program(library: Path | None = None) -> str:
+    """Return versions and folders, one per line; the default library's folder unless one is given."""
     lines = [f"metagui {__version__}", f"Python {platform.python_version()}, {platform.platform()}"]
     lines += [f"{name} {_find_version(name)}" for name in REPORTED_PACKAGES]
-    return "\n".join([*lines, f"Recordings: {recordings_dir()}", f"Log: {log_path()}"])
+    return "\n".join([*lines, f"Recordings: {library or recordings_dir()}", f"Log: {log_path()}"])
 
 
 def read_log_tail(line_count: int = TAIL_LINES) -> str:

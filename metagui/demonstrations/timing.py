@@ -86,7 +86,7 @@ def summarise_timing(demonstration: Demonstration) -> TimingSummary:
     timing, time = demonstration.timing, demonstration.time
     duration, rate = demonstration.duration, timing.rate_requested
     requested, sent = demonstration.command_requested[:, :-1], demonstration.command_sent[:, :-1]
-    unchanged = np.isclose(requested, sent, rtol=0.0, atol=COMMAND_TOLERANCE_RAD)
+    unchanged = np.abs(requested - sent) <= COMMAND_TOLERANCE_RAD
     lateness = timing.lateness[np.isfinite(timing.lateness)]
     median, p99 = np.percentile(lateness, (50, 99)) if len(lateness) else (0.0, 0.0)
     return TimingSummary(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from hypothesis import strategies as st
 
 from metagui.arms.control.loop import ControlLoop
@@ -63,3 +65,28 @@ def record_simulated_take() -> Demonstration:
     controller.add_instructions(Instruction("grasp", "red cube"), Instruction("place", "yellow zone"))
     loop.run_inline(controller, 1000)
     return recorder.stop()
+
+
+def hold_still(take: Demonstration, at: int, seconds: float) -> Demonstration:
+    """Return the take with its sample ``at`` repeated, so that everything rests there for some seconds."""
+    count = round(seconds * 50)
+    index = np.concatenate([np.arange(at), np.full(count, at), np.arange(at, len(take))])
+    arrays = {
+        each.name: getattr(take, each.name)[index]
+        for each in fields(take)
+        if isinstance(getattr(take, each.name), np.ndarray) and len(getattr(take, each.name)) == len(take)
+    }
+    steps = np.concatenate([[0.0], np.diff(take.time)])[index]
+    steps[at : at + count] = 0.02
+    steps[steps <= 0.0] = 0.02
+    arrays["time"] = take.time[0] + np.cumsum(steps) - steps[0]
+    segments = tuple(
+        replace(s, start=s.start + count * (s.start > at), stop=s.stop + count * (s.stop > at)) for s in take.segments
+    )
+    timing = replace(
+        take.timing,
+        lateness=take.timing.lateness[index],
+        latency=take.timing.latency[index],
+        retries=take.timing.retries[index],
+    )
+    return replace(take, segments=segments, timing=timing, **arrays)

@@ -30,6 +30,7 @@ def test_run_checks_covers_all_parts():
         "Prior",
         "Recordings",
         "USB arm",
+        "Control loop",
         "Cameras",
     ]
     assert all(f.message for f in findings)

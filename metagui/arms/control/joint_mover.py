@@ -15,6 +15,7 @@ from metagui.arms.arm import CONTROL_PERIOD_S, ArmError, Command, read_only_copy
 from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.arms.simulation.collision_checker import CollisionChecker
 from metagui.arms.simulation.path_planner import plan_path
+from metagui.arms.tables.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -124,7 +125,8 @@ class JointMover:
     def _get_checker(self, clearance: float) -> CollisionChecker:
         """Return the checker with a clearance, m; each compiles its model once, which takes some ticks."""
         if clearance not in self._checkers:
-            self._checkers[clearance] = CollisionChecker(clearance)
+            table = Table.from_scene_objects(self._scene.objects)
+            self._checkers[clearance] = CollisionChecker(clearance, table)
         return self._checkers[clearance]
 
     def _continue_planning(self) -> None:

@@ -25,6 +25,7 @@ from metagui.arms.arm import (
 from metagui.arms.control.cartesian_servo import CartesianServo
 from metagui.arms.control.interpolator import CommandInterpolator
 from metagui.arms.control.joint_mover import JointMover
+from metagui.arms.control.realtime_priority import request_realtime_priority
 from metagui.arms.control.safety_gate import SafetyGate
 from metagui.arms.control.tick import (
     Controller,
@@ -49,8 +50,9 @@ _log = logging.getLogger(__name__)
 class ControlLoop:
     """Drives one connected arm in one scene.
 
-    ``latest`` and ``error`` may be read from any thread. Sinks and ``on_error`` are called in the control thread and
-    must be quick. Whatever ends the loop, the arm is made to hold. ``clock`` returns the time, s, and ``sleep`` waits.
+    ``latest``, ``error`` and ``priority_refusal`` (why the thread has no real-time priority, if so) may be read from
+    any thread. Sinks and ``on_error`` are called in the control thread and must be quick. Whatever ends the loop, the
+    arm is made to hold. ``clock`` returns the time, s, and ``sleep`` waits.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class ControlLoop:
         self.period = period
         self.latest: Tick | None = None
         self.error: LoopFailure | None = None
+        self.priority_refusal = ""
         self._on_error = on_error
         self._clock = clock
         self._guidable = arm if isinstance(arm, HandGuidable) else None
@@ -83,8 +86,7 @@ class ControlLoop:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._timer = TickTimer(period, clock, sleep)
-        self._index = 0
-        self._simulated_time = 0.0
+        self._index, self._simulated_time = 0, 0.0
 
     # Methods for other threads
 
@@ -187,6 +189,7 @@ class ControlLoop:
     # Methods in the control thread
 
     def _run(self) -> None:
+        self.priority_refusal = request_realtime_priority()
         self._timer.start()
         try:
             while not self._stopping.is_set() and threading.main_thread().is_alive():

@@ -14,7 +14,7 @@ import numpy as np
 
 from metagui.arms.simulation import scene
 from metagui.arms.simulation.renderer import RenderingError
-from metagui.paths import resources_dir
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,8 +48,8 @@ class Decal:
 class DecalRenderer:
     """Draws states of the scene with decals. Raises RenderingError if OpenGL is missing; call ``close`` at the end."""
 
-    def __init__(self, decals: Sequence[Decal]) -> None:
-        self._model = _compile(decals)
+    def __init__(self, decals: Sequence[Decal], table: Table = DEFAULT_TABLE) -> None:
+        self._model = _compile(decals, table)
         self._model.vis.global_.offwidth, self._model.vis.global_.offheight = _MAX_SIZE
         self._model.vis.quality.offsamples = 0
         self._data = mujoco.MjData(self._model)
@@ -103,9 +103,9 @@ class DecalRenderer:
         return np.ascontiguousarray(pixels[::-1])
 
 
-def _compile(decals: Sequence[Decal]) -> mujoco.MjModel:
+def _compile(decals: Sequence[Decal], table: Table) -> mujoco.MjModel:
     """Return the model of the scene with decals, which change neither the physics nor the size of its state."""
-    spec = mujoco.MjSpec.from_file(str(resources_dir() / "arm" / "scene.xml"))
+    spec = scene.make_spec(table)
     for index, decal in enumerate(decals):
         name = f"decal {index}"
         height, width = decal.picture.shape[:2]

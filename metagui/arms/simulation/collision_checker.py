@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import mujoco
 import numpy as np
 
-from metagui.arms.simulation.scene import place_object
-from metagui.paths import resources_dir
+from metagui.arms.simulation.scene import make_spec, place_object
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +42,9 @@ class CollisionChecker:
     that an arm that lies on the table or is folded against itself can leave.
     """
 
-    def __init__(self, clearance: float) -> None:
+    def __init__(self, clearance: float, table: Table = DEFAULT_TABLE) -> None:
         self.clearance = clearance
-        self._model = _compile_model(clearance)
+        self._model = _compile_model(clearance, table)
         self._data = mujoco.MjData(self._model)
         self._start_distances: dict[tuple[int, int], float] = {}
         self._held: tuple[int, FloatArray, FloatArray] | None = None
@@ -117,7 +117,7 @@ class CollisionChecker:
         """Let a cube move with the gripper, and collide with the table and other cubes while it is held."""
         model, data = self._model, self._data
         for cube in (body for body in range(model.nbody) if model.body_dofnum[body] == 6):
-            model.geom_conaffinity[model.body_geomadr[cube]] = 0
+            model.geom_conaffinity[_list_geoms(model, cube)] = 0
         if name is None:
             return
         body, gripper = data.body(name), data.body("gripper")
@@ -127,7 +127,7 @@ class CollisionChecker:
             rotation @ (body.xpos - gripper.xpos),
             rotation @ body.xmat.reshape(3, 3),
         )
-        model.geom_conaffinity[model.body_geomadr[body.id]] = _TABLE_BIT | _CUBE_BIT
+        model.geom_conaffinity[_list_geoms(model, body.id)] = _TABLE_BIT | _CUBE_BIT
         mujoco.mj_collision(model, data)
 
     def _carry_held_cube(self, body: int, offset: FloatArray, rotation: FloatArray) -> None:
@@ -144,9 +144,15 @@ def compute_path_length(change: FloatArray) -> float:
     return float(JOINT_REACHES_M @ np.abs(change[:5]))
 
 
-def _compile_model(clearance: float) -> mujoco.MjModel:
+def _list_geoms(model: mujoco.MjModel, body: int) -> slice:
+    """Return the indices of a body's shapes."""
+    start = int(model.body_geomadr[body])
+    return slice(start, start + int(model.body_geomnum[body]))
+
+
+def _compile_model(clearance: float, table: Table) -> mujoco.MjModel:
     """Return the scene's model in which every shape of the arm collides, with contacts from ``clearance`` m on."""
-    spec = mujoco.MjSpec.from_file(str(resources_dir() / "arm" / "scene.xml"))
+    spec = make_spec(table)
     for body in ARM_BODIES:
         for geom in spec.body(body).geoms:
             geom.contype, geom.conaffinity = _ARM_BIT, _ARM_BIT | _TABLE_BIT | _CUBE_BIT
@@ -160,7 +166,7 @@ def _compile_model(clearance: float) -> mujoco.MjModel:
     model.geom_contype[table], model.geom_conaffinity[table] = _TABLE_BIT, 0
     for index in range(model.nbody):
         if model.body_dofnum[index] == 6:
-            cube = model.body_geomadr[index]
-            model.geom_contype[cube], model.geom_conaffinity[cube] = _CUBE_BIT, 0
-            model.geom_margin[cube] = clearance
+            shapes = _list_geoms(model, index)
+            model.geom_contype[shapes], model.geom_conaffinity[shapes] = _CUBE_BIT, 0
+            model.geom_margin[shapes] = clearance
     return model

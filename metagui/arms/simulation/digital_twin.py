@@ -15,6 +15,7 @@ import numpy as np
 from metagui.arms.gripper import EMPTY_GRIPPER_RAD, GripTracker
 from metagui.arms.simulation import scene
 from metagui.arms.simulation.simulated_arm import RELEASE_TICKS, SimulatedArm
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray, SceneObject
@@ -33,8 +34,8 @@ _RAY_CLEARANCE_M = 0.002
 class DigitalTwin(SimulatedArm):
     """A simulated arm that follows measured joint angles instead of commands."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, table: Table = DEFAULT_TABLE) -> None:
+        super().__init__(table=table)
         self.model = model = _stiffen(self.model)
         servo = model.actuator_gainprm[:, 0]
         self._target_lead = (model.dof_damping[: len(self.joints)] - model.actuator_biasprm[:, 2]) / servo
@@ -43,7 +44,7 @@ class DigitalTwin(SimulatedArm):
         self._grip = GripTracker(0.0)
         self._overlapping_cubes: dict[str, tuple[SceneObject, FloatArray, float]] = {}
         """Cubes, with position and yaw, that were placed at a finger's position and stay until it has left."""
-        self.reset(scene.make_parked_layout())
+        self.reset(scene.make_parked_layout(table))
         self.connect()
 
     def reset_tracking(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import mujoco
 
 from metagui.arms.simulation import scene
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 class PosedModel:
     """Computes the states in which a renderer draws the arm in a pose, with all objects out of reach."""
 
-    def __init__(self) -> None:
-        self._model = scene.load_model()
+    def __init__(self, table: Table = DEFAULT_TABLE) -> None:
+        self._model = scene.load_model(table)
         self._data = mujoco.MjData(self._model)
-        scene.apply_layout(self._model, self._data, scene.make_parked_layout())
+        scene.apply_layout(self._model, self._data, scene.make_parked_layout(table), table)
 
     def compute_state(self, positions: FloatArray) -> FloatArray:
         """Return the state (D,) of the arm at joint angles (J,), rad, which may be beyond its limits."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from metagui.arms.arm import ArmError, FloatArray
 from metagui.arms.simulation import scene
 from metagui.arms.simulation.orbit_camera import OrbitCamera
-from metagui.arms.tables.table import SCENE_OBJECTS, TABLE_CENTRE_M
+from metagui.arms.tables.table import DEFAULT_TABLE, TABLE_CENTRE_M, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,19 +100,38 @@ class SceneColours:
 class SceneRenderer:
     """Draws simulator states. Raises RenderingError if OpenGL is missing; call ``close`` when the window closes."""
 
-    def __init__(self, width: int = 640, height: int = 480) -> None:
-        self.model = copy.copy(scene.load_model())
-        self._data = mujoco.MjData(self.model)
-        self.model.vis.quality.offsamples = 0
-        self._group_arm_geoms()
-        self._open_context()
-        self._scene = mujoco.MjvScene(self.model, _MAX_GEOMS)
+    def __init__(self, width: int = 640, height: int = 480, table: Table = DEFAULT_TABLE) -> None:
+        self._colours: SceneColours | None = None
+        self._load(table)
+        self._context: mujoco.MjrContext
+        self._gl = self._open_context()
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 1
         self._option.geomgroup[4:] = 0
+        self.quality = self._choose_quality(width, height)
+
+    def _load(self, table: Table) -> None:
+        """Load the model of a table's objects."""
+        self.table, self._object_names = table, frozenset(each.name for each in table.objects)
+        self.model = copy.copy(scene.load_model(table))
+        self._data = mujoco.MjData(self.model)
+        self.model.vis.quality.offsamples = 0
+        self._group_arm_geoms()
+        self._scene = mujoco.MjvScene(self.model, _MAX_GEOMS)
         self._size = (0, 0)
         mujoco.mj_forward(self.model, self._data)
-        self.quality = self._choose_quality(width, height)
+
+    def show_table(self, table: Table) -> bool:
+        """Draw the states of another table from now on; return whether it is another."""
+        if table == self.table:
+            return False
+        self._gl.make_current()
+        self._context.free()
+        self._load(table)
+        self._context = self._make_context()
+        if self._colours is not None:
+            self.set_colours(self._colours)
+        return True
 
     def _group_arm_geoms(self) -> None:
         """Put the arm's geoms into their own group, so that picking rays pass through the arm."""
@@ -121,17 +140,22 @@ class SceneRenderer:
             if self.model.body_rootid[body] == self.model.body("base").id:
                 self.model.geom_group[geom] = _ARM_GROUP
 
-    def _open_context(self) -> None:
+    def _make_context(self) -> mujoco.MjrContext:
+        context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
+        return context
+
+    def _open_context(self) -> mujoco.GLContext:
         try:
-            self._gl = mujoco.GLContext(64, 64)
-            self._gl.make_current()
-            self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
-            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+            opened = mujoco.GLContext(64, 64)
+            opened.make_current()
+            self._context = self._make_context()
         except Exception as error:  # every GL binding raises its own error type
             raise RenderingError(
                 f"The 3-D view cannot be drawn: OpenGL did not start ({error}). Recording and learning still work. "
                 "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' shows details."
             ) from error
+        return opened
 
     def close(self) -> None:
         """Free the graphics memory."""
@@ -154,6 +178,7 @@ class SceneRenderer:
 
     def set_colours(self, colours: SceneColours) -> None:
         """Set the colours of background and table to those of the window's theme."""
+        self._colours = colours
         self._gl.make_current()
         texture = self.model.texture("sky").id
         start, count = self.model.tex_adr[texture], self.model.tex_width[texture] * self.model.tex_height[texture]
@@ -231,7 +256,7 @@ class SceneRenderer:
 
     def _classify_hit(self, geom: int, point: FloatArray) -> PickedPoint | None:
         body = self.model.body(self.model.geom_bodyid[geom]).name
-        if body in {each.name for each in SCENE_OBJECTS}:
+        if body in self._object_names:
             return PickedPoint(body, point)
         return PickedPoint("table", point) if self.model.geom(geom).name == "table" else None
 

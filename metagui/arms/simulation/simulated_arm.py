@@ -23,6 +23,7 @@ from metagui.arms.arm import (
     JointState,
     NotConnectedError,
     Observation,
+    SceneObject,
     SceneState,
     make_read_only,
     read_only_bool_copy,
@@ -31,7 +32,7 @@ from metagui.arms.arm import (
 from metagui.arms.gripper import EMPTY_GRIPPER_RAD
 from metagui.arms.kinematics import JOINTS, compute_tool_pose
 from metagui.arms.simulation import scene
-from metagui.arms.tables.table import SCENE_OBJECTS, TABLE_CENTRE_M
+from metagui.arms.tables.table import DEFAULT_TABLE, TABLE_CENTRE_M, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,18 +46,20 @@ RELEASE_TICKS = 3
 
 
 class SimulatedArm:
-    """An SO-101 with three cubes and two zones, laid out by a seed. Implements Arm, Scene and StatefulArm."""
+    """An SO-101 with the objects of a table, laid out by a seed. Implements Arm, Scene and StatefulArm."""
 
     name = "simulated SO-101"
     joints = JOINTS
-    objects = SCENE_OBJECTS
+    objects: tuple[SceneObject, ...] = DEFAULT_TABLE.scene_objects
+    """Objects of the table, the table itself last."""
 
-    def __init__(self, seed: int = 0, target_noise: float = 0.0) -> None:
+    def __init__(self, seed: int = 0, target_noise: float = 0.0, table: Table = DEFAULT_TABLE) -> None:
         """Make the scene of ``seed``; ``target_noise`` is the standard deviation of the targets' noise, rad."""
+        self.table, self.objects = table, table.scene_objects
         self.connected = False
         self._target_noise = target_noise
         self._noise = np.zeros(len(JOINTS))
-        self.model = scene.load_model()
+        self.model = scene.load_model(table)
         self._data = mujoco.MjData(self.model)
         count = len(JOINTS)  # the following arrays are views of the physics
         self._positions, self._velocities = self._data.qpos[:count], np.zeros(count)
@@ -64,8 +67,7 @@ class SimulatedArm:
         self._forces = np.zeros(count)
         """(J,) lasting force over the last control period, N·m: a servo that moves freely pushes hard for moments."""
         self._substeps = round(CONTROL_PERIOD_S / self.model.opt.timestep)
-        movable = [each for each in self.objects if each.kind != "table"]
-        self._object_bodies = np.array([self.model.body(each.name).id for each in movable])
+        self._object_bodies = np.array([self.model.body(each.name).id for each in table.objects])
         self._cube_of_geom, self._finger_of_geom = self._map_contact_geoms()
         self._contact_pairs = self._list_contact_pairs()
         self._table_positions = np.tile(TABLE_CENTRE_M, (len(self.objects), 1))
@@ -80,7 +82,8 @@ class SimulatedArm:
         fingers = np.full(self.model.ngeom, -1)
         for index, each in enumerate(self.objects):
             if each.is_solid:
-                cubes[self.model.body(each.name).geomadr[0]] = index
+                body = self.model.body(each.name)
+                cubes[body.geomadr[0] : body.geomadr[0] + body.geomnum[0]] = index
         for index, name in enumerate(("fixed_finger", "moving_finger")):
             fingers[self.model.geom(name).id] = index
         return cubes, fingers
@@ -96,13 +99,13 @@ class SimulatedArm:
 
     def randomise(self, seed: int) -> None:
         """Make the scene of another seed and put the arm in its home pose, at rest."""
-        self.reset(scene.sample_layout(np.random.default_rng(seed)))
+        self.reset(scene.sample_layout(np.random.default_rng(seed), table=self.table))
         self._noise_generator = np.random.default_rng([seed, 1])
         self.seed = seed
 
     def reset(self, layout: scene.SceneLayout) -> None:
         """Reset the physics to ``layout``."""
-        scene.apply_layout(self.model, self._data, layout)
+        scene.apply_layout(self.model, self._data, layout, self.table)
         self._velocities[:] = 0.0
         self._clear_contacts()
 
@@ -121,7 +124,7 @@ class SimulatedArm:
 
     def place_object(self, object_name: str, x: float, y: float, yaw: float = 0.0) -> None:
         """Place an object on the table at x and y, m, with ``yaw``, rad. Raises PlacementError."""
-        placed, position = scene.find_placement(object_name, x, y, self._data.xpos[self._object_bodies])
+        placed, position = scene.find_placement(object_name, x, y, self._data.xpos[self._object_bodies], self.table)
         scene.place_object(self.model, self._data, placed, position, yaw)
         mujoco.mj_forward(self.model, self._data)
 
@@ -251,7 +254,7 @@ class SimulatedArm:
     @property
     def model_xml(self) -> str:
         """Return the scene as MJCF text."""
-        return scene.make_model_xml()
+        return scene.make_model_xml(self.table)
 
     def _require_connection(self) -> None:
         if not self.connected:

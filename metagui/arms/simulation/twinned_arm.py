@@ -19,6 +19,7 @@ from metagui.arms.arm import (
 from metagui.arms.guiding import GuidingStiffness
 from metagui.arms.kinematics import forward_kinematics
 from metagui.arms.simulation.digital_twin import DigitalTwin
+from metagui.arms.tables.table import DEFAULT_TABLE, Table
 
 if TYPE_CHECKING:
     import mujoco
@@ -43,11 +44,12 @@ class TwinnedArm:
     With ``lockstep``, the twin simulates one control period per observation, independent of the clock.
     """
 
-    def __init__(self, arm: Arm, lockstep: bool = False) -> None:
+    def __init__(self, arm: Arm, lockstep: bool = False, table: Table = DEFAULT_TABLE) -> None:
         self.arm = arm
         self._guidable = arm if isinstance(arm, HandGuidable) else None
         self._max_periods = 1 if lockstep else MAX_CATCH_UP_PERIODS
-        self._twin = DigitalTwin()
+        self.table = table
+        self._twin = DigitalTwin(table)
         self._lock = threading.RLock()
         self._tool_position: FloatArray | None = None
         self._tool_yaw = 0.0

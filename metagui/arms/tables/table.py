@@ -88,8 +88,9 @@ class Table:
 
     @classmethod
     def from_scene_objects(cls, objects: Sequence[SceneObject]) -> Table:
-        """Return the table of a scene's objects, such as those of a take. Raises TableError."""
-        return cls(tuple(each for each in objects if each.kind != "table"))
+        """Return the table of a scene's objects, such as a take's; the default one of none. Raises TableError."""
+        found = tuple(each for each in objects if each.kind != "table")
+        return cls(found) if found else DEFAULT_TABLE
 
 
 def check_object(scene_object: SceneObject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from metagui.arms.arm import ArmError
+from metagui.arms.tables.table import Table
 from metagui.demonstrations.formats.exchange import ExchangeError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class TakeCamera:
                 "Export without pictures, or leave it out."
             )
         try:
+            self._renderer.show_table(Table.from_scene_objects(take.objects))
             for state in take.states:
                 self._renderer.update_state(state)
                 yield self._renderer.draw(self._view, self.width, self.height)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from metagui.arms.arm import make_read_only
-from metagui.demonstrations.demonstration import Segment
 from metagui.demonstrations.formats.exchange import ExchangeError, LeftOut
+from metagui.demonstrations.recording.pauses import keep_samples
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.hdf5 import open_take, read_take
 
@@ -103,25 +102,9 @@ def trim_demonstration(demonstration: Demonstration) -> Demonstration:
     """Return a take without the samples outside its trim, and without segments outside it."""
     if demonstration.trim is None:
         return demonstration
-    start, stop = demonstration.trim
-    clipped = [
-        Segment(max(s.start, start) - start, min(s.stop, stop) - start, s.instruction) for s in demonstration.segments
-    ]
-    segments = tuple(segment for segment in clipped if segment.start < segment.stop)
-    cut: Demonstration = _cut_arrays(demonstration, len(demonstration), start, stop)
-    return replace(cut, segments=segments, trim=None)
-
-
-def _cut_arrays(record: Any, count: int, start: int, stop: int) -> Any:
-    """Return a frozen record with samples [start, stop) of every array of ``count`` samples, also in inner records."""
-    changes: dict[str, Any] = {}
-    for each in fields(record):
-        value = getattr(record, each.name)
-        if isinstance(value, np.ndarray) and len(value) == count:
-            changes[each.name] = make_read_only(value[start:stop].copy())
-        elif is_dataclass(value):
-            changes[each.name] = _cut_arrays(value, count, start, stop)
-    return replace(record, **changes)
+    kept = np.zeros(len(demonstration), dtype=bool)
+    kept[slice(*demonstration.trim)] = True
+    return keep_samples(demonstration, kept)
 
 
 def number_path(path: Path, index: int) -> Path:

@@ -35,6 +35,11 @@ MAX_PAUSE_DELAY_S = 0.6
 MAX_REST_OFFSET_M, MIN_LONG_REST_STRENGTH = 0.03, 2.0
 """In a single take, a rest is a boundary only within the former horizontal distance of an object, m, or if its strength
 is at least the latter (one second): people hesitate anywhere, and no other take shows where a rest has a meaning."""
+HESITATION_FACTOR = 3.0
+"""Factor on both strengths in a single take of a person who hesitates: where contacts show the ends of segments, and
+the tool also rests where none can end."""
+MIN_HESITATION_S = 0.1
+"""Minimum duration of a rest that tells so, behind the part that stays in its segment, s."""
 MIN_SEGMENT_S = 0.3
 """Minimum duration of a segment, s; shorter ones are joined to the next."""
 
@@ -111,16 +116,29 @@ def find_boundaries(take: Demonstration) -> tuple[Boundary, ...]:
 
 def _select_certain(take: Demonstration, boundaries: Sequence[Boundary]) -> tuple[Boundary, ...]:
     """Return the boundaries that need no other take as evidence."""
-    return tuple(each for each in boundaries if each.strength >= 1.0 and _is_certain(take, each))
+    min_strength = HESITATION_FACTOR if _shows_hesitation(take, boundaries) else 1.0
+    return tuple(each for each in boundaries if each.strength >= 1.0 and _is_certain(take, each, min_strength))
 
 
-def _is_certain(take: Demonstration, boundary: Boundary) -> bool:
-    """Whether a boundary is a contact, a turn of strokes, a long rest, or a rest above an object."""
+def _is_certain(take: Demonstration, boundary: Boundary, min_strength: float) -> bool:
+    """Whether a boundary is a contact, a turn of strokes, a long rest, or a rest above an object.
+
+    ``min_strength`` is that of a rest above an object.
+    """
     if boundary.cue != "rest":
         return True
     if _is_aligning(take, boundary):
         return False
-    return boundary.strength >= MIN_LONG_REST_STRENGTH or _is_above_object(take, boundary.stop)
+    is_long = boundary.strength >= min_strength * MIN_LONG_REST_STRENGTH
+    return is_long or (boundary.strength >= min_strength and _is_above_object(take, boundary.stop))
+
+
+def _shows_hesitation(take: Demonstration, boundaries: Sequence[Boundary]) -> bool:
+    """Whether a take with contacts has a rest that is too short for a boundary, on a straight way, or aligning."""
+    shortest = MIN_HESITATION_S * SmoothedTrajectory.from_take(take).sample_rate
+    rests = [each for each in boundaries if each.cue == "rest" and each.start - each.stop > shortest]
+    has_contact = bool((take.held | take.touched).any())
+    return has_contact and any(each.strength < 1.0 or _is_aligning(take, each) for each in rests)
 
 
 def _is_aligning(take: Demonstration, boundary: Boundary) -> bool:

@@ -10,37 +10,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 
-from metagui.arms.tables.object_codec import object_to_dict
 from metagui.atomic_write import DeferredErrorFile, open_atomically, write_atomically
-from metagui.demonstrations.health import HEALTH_TYPES, find_faults
-from metagui.demonstrations.json_codec import instruction_to_dict
-from metagui.demonstrations.storage import robomimic_layout, take_decoding
-from metagui.demonstrations.storage.checked_file import MAX_TAKE_BYTES, READ_ERRORS, open_checked
+from metagui.demonstrations.health import find_faults
+from metagui.demonstrations.storage import take_decoding
+from metagui.demonstrations.storage.checked_file import READ_ERRORS, open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import write_extra_data
 from metagui.demonstrations.storage.index.equal_takes import compute_digest
 from metagui.demonstrations.storage.validation import validate_demonstration
+from metagui.demonstrations.storage.writing.take_encoding import (
+    write_attributes,
+    write_demo,
+    write_segments,
+    write_trim,
+)
 from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from metagui.demonstrations.demonstration import Demonstration, Segment, TeachingMethod
+    from metagui.demonstrations.demonstration import Demonstration, TeachingMethod
     from metagui.demonstrations.storage.checked_file import CheckedGroup
     from metagui.demonstrations.storage.extra_data import ExtraData
     from metagui.demonstrations.timing import TimingSummary
 
-STORED_UNITS = {"time": "s", "length": "m", "angle": "rad"}
-"""Units of all stored quantities."""
 MAX_EDITED_FILE_BYTES = 512 << 20
 """Maximum size of a file that is changed, which happens in memory."""
-_MIN_COMPRESSED_BYTES, _CHUNK_BYTES = 4096, 1 << 20
-_MOSTLY_CONSTANT = {"object_positions", "object_yaws", "held", "touched", "dones", "rewards", "retries"}
-"""Data sets that gzip makes 10 to 100 times smaller. Measured motions become a quarter smaller, at 60 MB/s: saving a
-long take would last eight times as long as writing it."""
 _ROBOMIMIC_GYM_TYPE = 2
 """The most similar environment type of robomimic."""
 
@@ -176,10 +173,10 @@ def _edit_image(image: bytes, changes: dict[str, Any], modified: float) -> bytes
         if "manually_segmented" in changes:
             file.attrs["recut"] = changes["manually_segmented"]
         if "trim" in changes:
-            _write_trim(file, changes["trim"])
+            write_trim(file, changes["trim"])
         if "segments" in changes:
             del file["data/demo_0/segments"]
-            _write_segments(file["data/demo_0"], changes["segments"])
+            write_segments(file["data/demo_0"], changes["segments"])
         return get_file_image(file)
 
 
@@ -209,7 +206,8 @@ def _write_file(path: Path, demonstration: Demonstration, info: TakeInfo, extra:
     """Write the file of a take, which is not on the disk before it is flushed. Raises OSError."""
     with DeferredErrorFile(path) as target:
         with h5py.File(target, "w", libver="v110") as file:
-            write_attributes(file, demonstration)
+            assert info.timing is not None
+            write_attributes(file, demonstration, info.timing)
             file.attrs["digest"], file.attrs["recorded"] = info.digest, info.recorded
             data = file.create_group("data")
             data.attrs["total"] = len(demonstration)
@@ -226,75 +224,3 @@ def get_file_image(file: Any) -> bytes:
     """Return the bytes of an HDF5 file in memory."""
     file.flush()
     return bytes(file.id.get_file_image())
-
-
-def write_attributes(file: Any, demonstration: Demonstration) -> None:
-    """Write the attributes of a take's file."""
-    timing = summarise_timing(demonstration)
-    file.attrs["format_version"] = take_decoding.TAKE_FORMAT_VERSION
-    file.attrs["task"], file.attrs["arm"] = demonstration.task, demonstration.arm
-    file.attrs["notes"], file.attrs["led_by"] = demonstration.notes, demonstration.teaching_method
-    file.attrs["joint_names"] = list(demonstration.joint_names)
-    file.attrs["units"], file.attrs["samples"] = json.dumps(STORED_UNITS), len(demonstration)
-    file.attrs["anchors"] = json.dumps([object_to_dict(each) for each in demonstration.objects])
-    file.attrs["rate_asked"], file.attrs["rate_reached"] = timing.rate_requested, timing.rate_reached
-    file.attrs["missed_ticks"], file.attrs["duration"] = timing.missed, demonstration.duration
-    file.attrs["success"] = take_decoding.SUCCESS_VALUES[demonstration.success]
-    file.attrs["timing"] = json.dumps(timing.to_dict())
-    if demonstration.manually_segmented:
-        file.attrs["recut"] = True
-    if demonstration.health is not None and (faults := find_faults(demonstration.health, demonstration.joint_names)):
-        file.attrs["faults"] = json.dumps(faults)
-    _write_trim(file, demonstration.trim)
-
-
-def write_demo(demo: Any, demonstration: Demonstration) -> None:
-    """Write a take to an empty group ``demo_…``."""
-    demo.attrs["num_samples"] = len(demonstration)
-    if demonstration.model_xml is not None:
-        demo.attrs["model_file"] = demonstration.model_xml
-    for key, (current, following) in robomimic_layout.encode_observations(demonstration).items():
-        _write_dataset(demo, f"obs/{key}", current)
-        _write_dataset(demo, f"next_obs/{key}", following)
-    demo["obs/ee_quaternion"].attrs["order"] = "x y z w"
-    _write_dataset(demo, "actions", robomimic_layout.encode_actions(demonstration))
-    scale, offset = robomimic_layout.compute_action_scaling(demonstration.joint_names)
-    demo["actions"].attrs["scale"], demo["actions"].attrs["offset"] = scale, offset
-    last = np.arange(len(demonstration)) == len(demonstration) - 1
-    _write_dataset(demo, "dones", last.astype(np.int64))
-    _write_dataset(demo, "rewards", (last & (demonstration.success is True)).astype(np.float64))
-    for name, field in robomimic_layout.COMMAND_FIELDS.items():
-        _write_dataset(demo, name, getattr(demonstration, field))
-    for name in ("lateness", "latency", "retries"):
-        _write_dataset(demo, f"timing/{name}", getattr(demonstration.timing, name))
-    _write_dataset(demo, "timing/time", demonstration.time)
-    if demonstration.health is not None:
-        for name, kind in HEALTH_TYPES.items():
-            _write_dataset(demo, f"health/{name}", np.asarray(getattr(demonstration.health, name), dtype=kind))
-    if demonstration.states is not None:
-        _write_dataset(demo, "states", demonstration.states)
-    _write_segments(demo, demonstration.segments)
-
-
-def _write_dataset(group: Any, name: str, values: Any) -> None:
-    """Write one array, compressed unless that gains little or is so much that readers would refuse the ratio."""
-    is_large = _MIN_COMPRESSED_BYTES < values.nbytes <= MAX_TAKE_BYTES // 4
-    options: dict[str, Any] = {}
-    if is_large and name.rpartition("/")[2] in _MOSTLY_CONSTANT:
-        rows = max(1, min(len(values), _CHUNK_BYTES // (values.nbytes // len(values))))
-        options = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "chunks": (rows, *values.shape[1:])}
-    group.create_dataset(name, data=values, **options)
-
-
-def _write_segments(demo: Any, segments: tuple[Segment, ...]) -> None:
-    ranges = np.array([[s.start, s.stop] for s in segments], dtype=np.int64).reshape(-1, 2)
-    demo.create_dataset("segments", data=ranges)
-    demo["segments"].attrs["clicks"] = json.dumps(
-        [s.instruction and instruction_to_dict(s.instruction) for s in segments]
-    )
-
-
-def _write_trim(file: Any, trim: tuple[int, int] | None) -> None:
-    file.attrs.pop("trim", None)
-    if trim is not None:
-        file.attrs["trim"] = np.array(trim, dtype=np.int64)

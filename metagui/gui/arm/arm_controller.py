@@ -81,6 +81,11 @@ class ArmController(QObject):
         """The newest tick, or None."""
         return None if self.loop is None else self.loop.latest
 
+    @property
+    def priority_refusal(self) -> str:
+        """Why the control thread has no real-time priority; empty if it has, or without an arm."""
+        return "" if self.loop is None else self.loop.priority_refusal
+
     def get_arm_state(self) -> FloatArray:
         """Return the full state (D,) of the arm and its scene, for the first picture."""
         return self.arm.get_state()

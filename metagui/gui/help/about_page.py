@@ -15,6 +15,8 @@ from metagui.gui.widgets.panel import make_muted_label
 from metagui.log_file import describe_program, read_log_tail
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PySide6.QtWidgets import QWidget
 
     from metagui.gui.core.actions import Actions
@@ -26,18 +28,22 @@ class AboutPage(OverlayPage):
     def __init__(self, window: QWidget, actions: Actions) -> None:
         super().__init__(window, "About metagui", "About metagui")
         self.card_layout.addWidget(QLabel(PURPOSE))
-        details = QLabel(describe_program())
-        details.setAccessibleName("Versions and folders")
-        details.setTextInteractionFlags(
+        self._details = QLabel(describe_program())
+        self._details.setAccessibleName("Versions and folders")
+        self._details.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self.card_layout.addWidget(details)
+        self.card_layout.addWidget(self._details)
         row = QHBoxLayout()
         row.addWidget(make_muted_label("Esc goes back"))
         row.addStretch(1)
         row.addWidget(make_button(actions["copy_details"]))
         self.card_layout.addLayout(row)
 
+    def set_library(self, folder: Path) -> None:
+        """Name the library that is open instead of the default one."""
+        self._details.setText(describe_program(folder))
+
     def copy_details(self) -> None:
         """Copy versions, folders and the end of the log to the clipboard."""
-        QGuiApplication.clipboard().setText(f"{describe_program()}\n\n{read_log_tail()}\n")
+        QGuiApplication.clipboard().setText(f"{self._details.text()}\n\n{read_log_tail()}\n")

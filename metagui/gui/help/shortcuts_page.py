@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel
 
 from metagui.gui.core.actions import ACTION_INFOS
 from metagui.gui.help.overlay_page import OverlayPage
+from metagui.gui.scene.player_keys import PLAYER_SHORTCUTS
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.panel import make_muted_label
@@ -43,7 +44,7 @@ class ShortcutsPage(OverlayPage):
         native = QKeySequence.SequenceFormat.NativeText
         rows = [(QKeySequence(a.shortcut).toString(native), a.text) for a in ACTION_INFOS if a.shortcut]
         rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in CLICK_TOOLS]
-        rows += MOUSE_SHORTCUTS
+        rows += (*MOUSE_SHORTCUTS, *PLAYER_SHORTCUTS)
         half = (len(rows) + 1) // 2
         for number, (key, text) in enumerate(rows):
             row, column = number % half, 3 * (number // half)

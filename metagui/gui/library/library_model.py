@@ -243,8 +243,7 @@ class LibraryModel(ListedLibrary):
         self.library.set_segments(*key, segments)
         take = self._takes.get(key)
         if take is not None:
-            self._takes[key] = replace(take, segments=segments, manually_segmented=True)
-            self.take_loaded.emit(key)
+            self.replace_take(replace(take, segments=segments, manually_segmented=True))
 
 
 def _concerned(selected: Selection) -> tuple[str, str]:

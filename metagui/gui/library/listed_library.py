@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
@@ -17,7 +18,7 @@ from metagui.gui.library.sparkline import compute_sparkline
 from metagui.gui.library.task_rows import TakeRow, TaskRow, make_task_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
@@ -173,12 +174,30 @@ class ListedLibrary(QObject):
         return None
 
     def cache_take(self, take: Demonstration) -> None:
-        """Hold a take in memory that was read or made elsewhere."""
+        """Hold a take in memory that was read or made elsewhere; one that is there may have been edited since."""
+        before = self._takes.get(TakeKey(take.task, take.name))
+        if before is None or not np.array_equal(before.joint_positions, take.joint_positions):
+            self._hold(take)
+
+    def replace_take(self, take: Demonstration) -> None:
+        """Hold an edited take in memory; ``take_loaded`` follows."""
+        self._hold(take)
+        self.take_loaded.emit(TakeKey(take.task, take.name))
+
+    def _hold(self, take: Demonstration) -> None:
         key = TakeKey(take.task, take.name)
         self._takes[key] = take
         self._sparklines[key] = compute_sparkline(take)
         while len(self._takes) > _MAX_CACHED_TAKES:
             self._takes.popitem(last=False)
+
+    def get_cached_take(self, key: TakeKey) -> Demonstration | None:
+        """Return a take only if it is in memory."""
+        return self._takes.get(key)
+
+    def submit(self, work: Callable[[], Any], on_finished: Callable[[Any], None]) -> None:
+        """Change files in the background; errors are posted."""
+        self._background_queue.submit(work, on_finished, self._messages.post_error)
 
     def _on_take_loaded(self, key: TakeKey, take: Demonstration | None) -> None:
         self._requested.discard(key)

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation.posed_model import PosedModel
+from metagui.arms.tables.table import Table
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.pose_check.pose_move import MOVING_SENTENCE, PoseMove
@@ -91,7 +92,7 @@ class PoseCheck(QObject):
             return
         self.page, self._drawn = PosePage(self._theme), None
         page = self.page
-        self._model = self._model or PosedModel()
+        self._model = PosedModel(Table.from_scene_objects(self._controller.arm.objects))
         self._connect_page(page)
         page.title.setText(f"Check the pose of “{current.name}”")
         page.show_problem("")

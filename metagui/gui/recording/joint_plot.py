@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.gui.recording.boundary_line import LABEL_HEADROOM_LANES, BoundaryLine
+from metagui.gui.recording.lanes import compute_lane, shorten_joint_name
 from metagui.gui.recording.segment_edit import (
     is_segmentation_editable,
     join_segments,
@@ -19,13 +20,14 @@ from metagui.gui.recording.segment_edit import (
     move_boundary,
     split_segment,
 )
+from metagui.gui.recording.take_ruler import GRAB_DISTANCE_PX, TakeRuler
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.plot import Plot, add_curve, make_pen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QMouseEvent, QResizeEvent
+    from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Demonstration
@@ -34,25 +36,7 @@ if TYPE_CHECKING:
 
 LIVE_SPAN_S = 12.0
 """Length of the live plot, s."""
-MIN_LANE_SPAN_RAD = 0.5
-"""Smallest range of a lane, rad, so that noise does not look like motion."""
 _LANE_FILL = 0.8
-_GRAB_DISTANCE_PX = 6
-"""Distance up to which a double click selects a boundary, pixels."""
-_ABBREVIATIONS = {"shoulder_": "", "_flex": "", "gripper": "grip", "wrist_roll": "roll"}
-
-
-def shorten_joint_name(joint: str) -> str:
-    """Return the short name of a joint that fits next to its lane."""
-    for long, short in _ABBREVIATIONS.items():
-        joint = joint.replace(long, short)
-    return joint
-
-
-def compute_lane(angles: FloatArray) -> tuple[float, float]:
-    """Return the centre and the span of a lane for these angles, rad."""
-    low, high = float(np.min(angles)), float(np.max(angles))
-    return (low + high) / 2, max(high - low, MIN_LANE_SPAN_RAD)
 
 
 class JointPlot(Plot):
@@ -62,6 +46,8 @@ class JointPlot(Plot):
     """True if the boundaries of the take on display can be edited."""
     segments_edited = Signal(object)
     """Segments of the take on display after the user edited a boundary."""
+    trimmed = Signal(object, float, float)
+    """The take on display, and begin and end, s, to which the user trimmed it."""
 
     def __init__(self, theme: Theme, joints: Sequence[str]) -> None:
         self._curves: list[pg.PlotDataItem] = []
@@ -76,6 +62,10 @@ class JointPlot(Plot):
         self._take: Demonstration | None = None
         self._cursor = pg.InfiniteLine(angle=90, movable=False)
         self._cursor.hide()
+        self.ruler = TakeRuler(self)
+        self.ruler.trimmed.connect(self._on_trimmed)
+        self.press_key: Callable[[int, Qt.KeyboardModifier], bool] | None = None
+        """Receives keys while a take is on display."""
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -84,6 +74,7 @@ class JointPlot(Plot):
         self._curves = [add_curve(self) for _ in self._joints]
         self.setYRange(0, count + LABEL_HEADROOM_LANES, padding=0)
         self.setMouseEnabled(x=False, y=False)
+        self.plotItem.vb.sigXRangeChanged.connect(self._fit_boundary_labels)
         self.showAxis("right")
         self.getAxis("left").setTicks([[(count - 0.5 - i, name) for i, name in enumerate(self._joints)]])
         self.getAxis("right").setStyle(tickFont=scaled_font(0.88), tickLength=0)
@@ -102,6 +93,7 @@ class JointPlot(Plot):
             line.recolour(colours)
         if self._curves:
             self._cursor.setPen(make_pen(colours.muted))
+            self.ruler.recolour(colours)
 
     # Live
 
@@ -132,6 +124,9 @@ class JointPlot(Plot):
         if not self._is_live:
             self._is_live, self._take = True, None
             self._clear_boundary_lines()
+            self.ruler.hide()
+            self.setMouseEnabled(x=False, y=False)
+            self.setLimits(xMin=None, xMax=None)
             self.editable_changed.emit(False)
         self.refresh()
 
@@ -152,8 +147,9 @@ class JointPlot(Plot):
     # Takes
 
     def show_take(self, take: Demonstration) -> None:
-        """Show a take with its boundaries."""
-        self._is_live, self._take = False, take
+        """Show a take with its boundaries and trim; one that is on display already keeps the zoom."""
+        before, self._take = self._take, take
+        self._is_live = False
         self._clear_boundary_lines()
         self.editable_changed.emit(is_segmentation_editable(take))
         times = take.time - take.time[0]
@@ -166,8 +162,28 @@ class JointPlot(Plot):
                     describe_instruction(segment.instruction) if segment.instruction else "",
                 )
         self._draw(times, take.joint_positions)
-        self.setXRange(0.0, max(float(times[-1]), 1.0), padding=0.01)
+        start, stop = take.trim or (0, len(take))
+        self.ruler.show_trim(float(times[start]), float(times[max(stop - 1, start)]), float(times[-1]))
+        self.setMouseEnabled(x=True, y=False)
+        if before is None or (before.task, before.name) != (take.task, take.name):
+            self.fit()
         self._fit_boundary_labels()
+
+    def fit(self) -> None:
+        """Show the whole take on display."""
+        if self._take is not None:
+            span = max(float(self._drawn[0][-1]), 1.0)
+            self.setLimits(xMin=-0.02 * span, xMax=1.02 * span)
+            self.setXRange(0.0, span, padding=0.01)
+
+    def _on_trimmed(self, begin: float, end: float) -> None:
+        if self._take is not None:
+            self.trimmed.emit(self._take, begin, end)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Move or play the playhead while a take is on display."""
+        if self._is_live or self.press_key is None or not self.press_key(event.key(), event.modifiers()):
+            super().keyPressEvent(event)
 
     def _show_boundaries(self, take: Demonstration, times: FloatArray) -> None:
         """Show the boundaries of a take without instructions, which can be edited."""
@@ -190,7 +206,7 @@ class JointPlot(Plot):
         near = [
             line
             for line in self._boundary_lines
-            if line.boundary is not None and abs(line.x - x) < _GRAB_DISTANCE_PX * self._seconds_per_pixel()
+            if line.boundary is not None and abs(line.x - x) < GRAB_DISTANCE_PX * self._seconds_per_pixel()
         ]
         if near:
             self._emit_edit(take, join_segments(take.segments, near[0].boundary or 0))
@@ -208,13 +224,11 @@ class JointPlot(Plot):
         times = self._drawn[0]
         return len(times) if x > times[-1] else int(np.searchsorted(times, x))
 
-    def show_progress(self, fraction: float | None) -> None:
-        """Show the progress of a replay, a fraction from 0 to 1; None hides the line."""
-        times = self._drawn[0]
-        self._cursor.setVisible(fraction is not None)
-        if fraction is not None and len(times):
-            self._cursor.setPos(fraction * times[-1])
-            self._show_values(int(np.clip(fraction * len(times), 0, len(times) - 1)))
+    def show_playhead(self, time: float | None) -> None:
+        """Show the playhead at a time of the take, s, with the angles there; None hides it."""
+        self.ruler.show_playhead(time)
+        if time is not None and not self._cursor.isVisible() and len(self._drawn[0]):
+            self._show_values(min(self._sample_at(time), len(self._drawn[0]) - 1))
 
     # Drawing
 
@@ -224,10 +238,10 @@ class JointPlot(Plot):
         for index, line in enumerate(self._curves):
             centre, span = compute_lane(angles[:, index])
             line.setData(times, count - 0.5 - index + _LANE_FILL * (angles[:, index] - centre) / span)
-        if not self._cursor.isVisible():
+        if not self._cursor.isVisible() and not self.ruler.playhead.isVisible():
             self._show_values(-1)
 
-    def _fit_boundary_labels(self) -> None:
+    def _fit_boundary_labels(self, *_range: object) -> None:
         """Elide the label of each boundary to the space before the next one."""
         scale, end = 1.0 / self._seconds_per_pixel(), self.plotItem.vb.viewRange()[0][1]
         for line in reversed(self._boundary_lines):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
+from metagui.gui.scene.player_bar import PlayerBar
 from metagui.gui.scene.scene_view import SceneView
+from metagui.gui.scene.take_player import TakePlayer
 from metagui.gui.teaching.mode_bar import ModeBar
 from metagui.gui.teaching.tool_bar import TeachingToolBar
 from metagui.gui.widgets.action_button import make_button
 from metagui.gui.widgets.countdown_overlay import CountdownOverlay
+from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.notice_bar import NoticeBar
 from metagui.gui.widgets.panel import GRID_PX, Panel, make_muted_label
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.theme.theme import Theme
 
+MIN_TITLE_PX = 60
+"""Smallest width of the title, pixels."""
 NAME_FIELD_TEXTS = {
     False: "Task of the next take. Another name makes another task and changes none. If it is empty, the task is named "
     "after your clicks.",
@@ -35,18 +39,14 @@ class ArmPanel(Panel):
     def __init__(self, theme: Theme, actions: Actions, click_teacher: ClickTeacher) -> None:
         super().__init__("Arm")
         self.view = SceneView(theme, click_teacher)
+        self.player = TakePlayer(self)
+        self.player_bar = PlayerBar(theme, actions, self.player)
         self.countdown_overlay = CountdownOverlay(theme, self.view)
         self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
         self.placement_bar = PlacementBar(theme, actions)
-        self.task_name_field = QLineEdit()
-        self.task_name_field.setPlaceholderText("named by your clicks")
-        self.task_name_field.setAccessibleName("Task of the next take")
-        self.task_name_field.setToolTip(NAME_FIELD_TEXTS[False])
-        self.task_name_field.returnPressed.connect(self.view.setFocus)
-        self.task_name_field.setMinimumWidth(110)
-        self.task_name_field.setMaximumWidth(320)
+        self.task_name_field = self._make_name_field()
         self._task_name_label = make_muted_label("Next take of")
         self._task_name_label.setBuddy(self.task_name_field)
         self.elapsed = QLabel()
@@ -54,6 +54,8 @@ class ArmPanel(Panel):
         self._retake_button = make_button(actions["again"], "flat", icon_size=16)
         self._discard_button = make_button(actions["discard"], "flat", icon_size=16)
         self._distance_widget = self._make_distance_widget()
+        self.eliding_title = ElidingLabel()
+        self._show_eliding_title()
         self.header.insertWidget(1, self.placement_bar)
         self.header.insertWidget(2, make_button(actions["view"], "flat", show_text=False, icon_size=16))
         for widget in (
@@ -66,10 +68,30 @@ class ArmPanel(Panel):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
         self.body.addWidget(self.view, 1)
+        self.body.addWidget(self.player_bar)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _show_eliding_title(self) -> None:
+        """Put a title into the header that takes the room that is left, because names of tasks are long."""
+        self.title.hide()
+        self.eliding_title.setObjectName("title")
+        self.eliding_title.setMinimumWidth(MIN_TITLE_PX)
+        self.header.takeAt(1)  # the stretch
+        self.header.insertWidget(0, self.eliding_title, 3)
+        self.show_title("Arm")
+
+    def _make_name_field(self) -> QLineEdit:
+        out = QLineEdit()
+        out.setPlaceholderText("named by your clicks")
+        out.setAccessibleName("Task of the next take")
+        out.setToolTip(NAME_FIELD_TEXTS[False])
+        out.returnPressed.connect(self.view.setFocus)
+        out.setMinimumWidth(110)
+        out.setMaximumWidth(320)
+        return out
 
     def _make_distance_widget(self) -> QWidget:
         out = QWidget()
@@ -123,5 +145,4 @@ class ArmPanel(Panel):
 
     def show_title(self, title: str) -> None:
         """Show what the view displays, such as the arm or a take."""
-        self.title.setText(title)
-        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.eliding_title.set_full_text(title)

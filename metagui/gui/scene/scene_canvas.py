@@ -11,13 +11,16 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from metagui.arms.arm import ArmError
 from metagui.arms.simulation.renderer import SceneColours, SceneRenderer
+from metagui.arms.tables.table import Table
 from metagui.gui.scene.camera_control import CameraControl
 from metagui.gui.theme.colours import unit_rgb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from PySide6.QtGui import QPaintEvent, QResizeEvent
 
-    from metagui.arms.arm import FloatArray
+    from metagui.arms.arm import FloatArray, SceneObject
     from metagui.arms.simulation.orbit_camera import OrbitCamera
     from metagui.arms.simulation.renderer import SceneMarker
     from metagui.gui.theme.theme import Theme
@@ -77,6 +80,11 @@ class SceneCanvas(QWidget):
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def show_table(self, objects: Sequence[SceneObject]) -> None:
+        """Draw the states of a scene with these objects from now on."""
+        if self._renderer is not None and self._renderer.show_table(Table.from_scene_objects(objects)):
+            self._request_redraw()
 
     def update_state(self, state: FloatArray) -> None:
         """Show a simulator state (D,)."""

@@ -10,6 +10,7 @@ from metagui.gui.scene.camera_control import WHEEL_NOTCH
 from metagui.gui.scene.object_drag import ObjectDrag, make_drag_proposal
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.scene.scene_canvas import SceneCanvas
+from metagui.gui.teaching.click_teacher import Proposal
 from metagui.gui.theme.colours import unit_rgb
 from metagui.gui.widgets.pointer_hint import PointerHint
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
     from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.simulation.renderer import PickedPoint, SceneMarker
-    from metagui.gui.teaching.click_teacher import ClickTeacher, Proposal
+    from metagui.gui.teaching.click_teacher import ClickTeacher
     from metagui.gui.teaching.keyboard_teleop import KeyboardTeleop
     from metagui.gui.theme.theme import Theme
 
+LEAVE_TAKE_HINT = "A stored take. Click to show the arm again"
 _DRAG_THRESHOLD_PX = 5
 """Distance from which a press of the mouse is a drag, pixels."""
 
@@ -33,6 +35,8 @@ class SceneView(SceneCanvas):
     """The ``Proposal`` of a click: an instruction, or why none is possible."""
     object_placed = Signal(str, float, float, float)
     """A dragged object: its name, x and y in m, yaw in rad."""
+    left_take = Signal()
+    """A click while a take is on display: it asks for the arm."""
 
     def __init__(self, theme: Theme, click_teacher: ClickTeacher) -> None:
         super().__init__(theme)
@@ -41,6 +45,8 @@ class SceneView(SceneCanvas):
         """True if clicks are instructions."""
         self.placement_enabled = False
         """True if objects can be dragged."""
+        self.shows_take = False
+        """True while a stored take is on display, on which no click acts."""
         self.keyboard: KeyboardTeleop | None = None
         """Receives keys before the camera does, while it is active."""
         self._observation: Observation | None = None
@@ -105,7 +111,7 @@ class SceneView(SceneCanvas):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Store where a click or a drag begins."""
         self._pressed, self._dragged = event.position(), False
-        if self.placement_enabled and event.button() == Qt.MouseButton.LeftButton:
+        if self.placement_enabled and not self.shows_take and event.button() == Qt.MouseButton.LeftButton:
             self._object_drag = self._grab_object(event.position())
 
     def _grab_object(self, pointer: QPointF) -> ObjectDrag | None:
@@ -160,7 +166,9 @@ class SceneView(SceneCanvas):
         self._pressed = None
         self._pointer = event.position()
         self._update_hint()
-        if was_click and self._proposal is not None and not self.placement_enabled:
+        if was_click and self.shows_take:
+            self.left_take.emit()
+        elif was_click and self._proposal is not None and not self.placement_enabled:
             self.clicked.emit(self._proposal)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -176,6 +184,8 @@ class SceneView(SceneCanvas):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Steer the arm in the keyboard mode; else move the camera."""
         if self.keyboard is not None and self.keyboard.press_key(event.key(), event.modifiers()):
+            if self.shows_take:  # the keys move the arm, so it must be seen
+                self.left_take.emit()
             return
         if self._camera_control.press_key(event.key()):
             self._request_redraw()
@@ -193,7 +203,9 @@ class SceneView(SceneCanvas):
             return
         busy = self._pointer is None or (self._dragged and self._pressed)
         picked = self._pick(self._pointer) if self._pointer is not None and not busy else None
-        if picked is not None and self.placement_enabled:
+        if picked is not None and self.shows_take:
+            self._set_proposal(Proposal(LEAVE_TAKE_HINT))
+        elif picked is not None and self.placement_enabled:
             kind = self._click_teacher.get_object(picked.object_name).kind
             self._set_proposal(make_drag_proposal(picked.object_name, kind))
         elif picked is not None and self.teaching_enabled:

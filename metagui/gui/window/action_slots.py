@@ -6,12 +6,9 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from metagui.gui.scene.take_player import TakePlayer
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from metagui.arms.arm import FloatArray
     from metagui.demonstrations.demonstration import Segment
     from metagui.gui.window.main_window import MainWindow
     from metagui.gui.window.session import Session
@@ -28,14 +25,12 @@ class ActionSlots(QObject):
         super().__init__(window)
         self._window, self._session = window, session
         self._state, self._library = session.state, session.library
-        self.player = TakePlayer(self)
         self._connect_session(session)
         self._connect_arm(session.arm)
         self._connect_teaching(session.teaching)
         self._connect_recording(session.recording)
         self._connect_learning(session.learning)
         self._connect_execution(session.execution)
-        self._connect_player()
 
     def _connect_actions(self, slots: dict[str, Callable[..., object]]) -> None:
         for key, slot in slots.items():
@@ -88,7 +83,6 @@ class ActionSlots(QObject):
             }
         )
         panel.view.clicked.connect(clicks.dispatch)
-        panel.view.clicked.connect(self.player.stop)
         panel.tool_bar.tool_chosen.connect(clicks.choose_tool)
         panel.view.object_placed.connect(placement.place_object)
         panel.placement_bar.tip_object_chosen.connect(placement.place_object_at_tool)
@@ -127,12 +121,6 @@ class ActionSlots(QObject):
     def _connect_execution(self, execution: ExecutionParts) -> None:
         self._connect_actions({"run": execution.controller.run_selected_task, "replay_arm": self._replay_on_arm})
 
-    def _connect_player(self) -> None:
-        self._connect_actions({"replay": self._toggle_playback})
-        self._window.task_list.tree.doubleClicked.connect(self._window.actions_["replay"].trigger)
-        self.player.state_changed.connect(self._show_playback)
-        self.player.playback_ended.connect(self._end_playback)
-
     # Arm
 
     def _open_calibration(self) -> None:
@@ -147,7 +135,8 @@ class ActionSlots(QObject):
         self._window.top_bar.arm_picker.edit_name(arm.connection.chosen.name)
 
     def _stop(self) -> None:
-        """Stop everything, and cancel a calibration."""
+        """Stop everything, also a replay in the view, and cancel a calibration."""
+        self._window.arm_panel.player.show_take(None)
         self._session.stop()
         self._window.wizard_host.cancel_wizard()
 
@@ -216,24 +205,3 @@ class ActionSlots(QObject):
         key = self._state.snapshot.take_key
         if key is not None:
             self._library.set_segments(key, segments)
-
-    # Replay in the view
-
-    def _toggle_playback(self) -> None:
-        """Replay the selected take in the view, or stop the replay."""
-        take = self._session.selected_take()
-        if self.player.is_playing:
-            self.player.stop()
-        elif take is not None and not self.player.play(take):
-            text = "This take has no simulator states, so it cannot be replayed."
-            self._session.messages.post(text, "warning")
-
-    def _show_playback(self, state: FloatArray, fraction: float) -> None:
-        take = self._state.snapshot.take or ""
-        self._window.arm_panel.view.show_state(state, None)
-        self._window.arm_panel.show_title(f"Replaying take {take} · {100 * fraction:.0f} %")
-        self._window.joint_plot.show_progress(fraction)
-
-    def _end_playback(self) -> None:
-        self._window.arm_panel.show_title("Arm")
-        self._window.joint_plot.show_progress(None)

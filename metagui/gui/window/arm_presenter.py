@@ -92,6 +92,7 @@ class ArmPresenter(QObject):
         """Show the state of the arm."""
         window, arm = self._window, self._arm.controller.arm
         window.arm_panel.placement_bar.show_objects(snapshot.needs_placement, arm.objects)
+        window.arm_panel.view.show_table(arm.objects)
         if not snapshot.needs_placement or snapshot.state is not ArmActivity.READY:
             window.actions_["mark"].setChecked(False)
         if snapshot.state is ArmActivity.READY and self._activity in (ArmActivity.CONNECTING, ArmActivity.ERROR):

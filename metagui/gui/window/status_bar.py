@@ -37,6 +37,9 @@ STATE_HINTS = {
 }
 TORQUE_OFF_TEXT = "torque off: guide it by hand"
 FOLLOWING_TEXT = "follows your hand"
+RATE_TOOLTIP = (
+    "How often the arm is read and commanded in a second, and how often that was skipped because it was late."
+)
 
 
 class StatusBar(QFrame):
@@ -109,10 +112,14 @@ class StatusBar(QFrame):
         self.message_label.setVisible(not snapshot.alarm)
         self._tint()
 
-    def show_rate(self, text: str) -> None:
-        """Show the control rate, unless the state has a hint of its own."""
+    def show_rate(self, text: str, priority_refusal: str = "") -> None:
+        """Show the control rate, unless the state has a hint of its own; explain a refused real-time priority."""
         if self._snapshot.state not in STATE_HINTS:
             self.rate_label.setText(text)
+        note = RATE_TOOLTIP
+        if priority_refusal:
+            note += f"\nIt has no real-time priority, because {priority_refusal}: a busy computer can delay the arm."
+        self.rate_label.setToolTip(note)
 
     def show_progress(self, fraction: float | None, estimate: str = "") -> None:
         """Show the fraction of the learning that is done, from 0 to 1; None hides the bar."""

@@ -42,6 +42,7 @@ class WindowChoices(QObject):
             window.actions_["open_library"],
         )
         self.picker = LibraryPicker(window, action, menu, folder, window.settings, session.messages)
+        window.about_page.set_library(folder)
         session.library.access_changed.connect(self._show_read_only)
         self.picker.chosen.connect(window.request_library)
         window.actions_["preferences"].triggered.connect(self._open_dialog)

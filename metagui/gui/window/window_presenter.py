@@ -17,8 +17,7 @@ from metagui.gui.exchange.exchange_controller import ExchangeController
 from metagui.gui.execution.success_presenter import SuccessPresenter
 from metagui.gui.library.library_watcher import LibraryWatcher
 from metagui.gui.pose_check.pose_check import PoseCheck
-from metagui.gui.scene.overlays import make_path_markers
-from metagui.gui.theme.colours import unit_rgb
+from metagui.gui.recording.replay_presenter import ReplayPresenter
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
@@ -49,6 +48,7 @@ class WindowPresenter(QObject):
         self._rate_meter, self._unexpected_errors = RateMeter(), UnexpectedErrors(session.messages)
         self._task_to_select: str | None = None
         self._action_slots = ActionSlots(window, session)
+        self._replay_presenter = self._make_replay_presenter(session.arm)
         self._arm_presenter = ArmPresenter(window, session)
         self._learning_presenter = LearningPresenter(session, window.loss_panel, window.similarity_panel)
         self._exchange = ExchangeController(
@@ -88,6 +88,14 @@ class WindowPresenter(QObject):
         )
         window.actions_["check_pose"].triggered.connect(out.open)
         return out
+
+    def _make_replay_presenter(self, arm: ArmParts) -> ReplayPresenter:
+        window, session, actions = self._window, self.session, self._window.actions_
+        window.task_list.tree.doubleClicked.connect(actions["replay"].trigger)
+        return ReplayPresenter(
+            window.arm_panel, window.joint_plot, actions, arm.controller, session.library, session.state,
+            session.messages,
+        )  # fmt: skip
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
@@ -158,16 +166,15 @@ class WindowPresenter(QObject):
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)
-        window.arm_panel.view.teaching_enabled = problem is None
+        window.arm_panel.view.teaching_enabled = problem is None and window.arm_panel.player.take is None
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
         window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
         if not is_recording:
             window.arm_panel.show_recording("")
         if is_ready and before.state in (ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR):
             window.joint_plot.clear_live()
-        if snapshot.state is not before.state:
-            self._action_slots.player.stop()
-            window.arm_panel.show_title("Arm")
+        if snapshot.state is not before.state or (snapshot.arm_busy and not before.arm_busy):
+            self._replay_presenter.show_arm()
         window.toast_area.dismiss_outdated({"undo": snapshot.undo_text, "redo": snapshot.redo_text})
         if (snapshot.task, snapshot.state) != (before.task, before.state):
             self._show_next_task(self.session.recording)
@@ -181,7 +188,7 @@ class WindowPresenter(QObject):
 
     def _show_tick(self, tick: Tick) -> None:
         window, recording = self._window, self.session.recording
-        if not self._action_slots.player.is_playing:
+        if window.arm_panel.player.take is None:
             window.arm_panel.view.show_state(tick.state, tick.observation)
         window.joint_plot.append_tick(
             tick.time, tick.observation.joints.positions, tick.instruction, tick.instruction_index
@@ -193,7 +200,8 @@ class WindowPresenter(QObject):
         if tick.index % 25 < 2:
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
             window.status_bar.show_rate(
-                f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}"
+                f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}",
+                self.session.arm.controller.priority_refusal,
             )
 
     def _show_tool(self, action: str) -> None:
@@ -205,7 +213,8 @@ class WindowPresenter(QObject):
     def _show_tasks(self) -> None:
         self._window.task_list.show_tasks(self.session.library.tasks)
         if self.session.library.find_task(self._task_to_select) is not None:
-            self._window.task_list.select(self._task_to_select)
+            if self._window.task_list.current_selection()[0] != self._task_to_select:  # else a take may be selected
+                self._window.task_list.select(self._task_to_select)
             self._task_to_select = None
 
     def _repaint_tasks(self, _key: object) -> None:
@@ -221,16 +230,7 @@ class WindowPresenter(QObject):
     def _show_selection(self) -> None:
         """Show the selected take, or the live arm if none is selected."""
         s, window = self.session.state.snapshot, self._window
-        self._action_slots.player.stop()
-        take = self.session.selected_take()
-        if take is not None:
-            window.joint_plot.show_take(take)
-            window.arm_panel.view.show_path(
-                make_path_markers(take.tool_positions, unit_rgb(window.theme.colours.accent))
-            )
-        else:
-            window.joint_plot.show_live()
-            window.arm_panel.view.show_path(())
+        self._replay_presenter.show_selection()
         if s.task and window.task_list.current_selection()[0] != s.task:
             window.task_list.select(s.task, s.take)
 

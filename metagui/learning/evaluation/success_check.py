@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import DEFAULT_TABLE
 from metagui.learning.evaluation.success_rates import wilson_interval
 from metagui.learning.rehearsal.judge import infer_goals
 from metagui.learning.rehearsal.rehearsal import run_rehearsed
-from metagui.learning.rehearsal.scenes import draw_scenes
+from metagui.learning.rehearsal.scenes import draw_scenes, find_simulated_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -122,7 +123,8 @@ def check_success(
     ``takes`` have equal segments. Raises SuccessCheckError if a policy does not fit them, FeatureError.
     """
     goals = infer_goals(takes) if takes else []
-    arm = SimulatedArm()
+    table = find_simulated_table(takes) or DEFAULT_TABLE
+    arm = SimulatedArm(table=table)
     arm.connect()
     for name, policy in policies.items():
         if not goals or policy.segment_count != len(goals):

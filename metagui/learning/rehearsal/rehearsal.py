@@ -15,6 +15,7 @@ import numpy as np
 
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import Table
 from metagui.learning.adaptation.rehearsal_score import RehearsalScore
 from metagui.learning.adaptation.replay_rollout import make_rollout_controller
 from metagui.learning.rehearsal.judge import Judge, infer_goals
@@ -118,7 +119,7 @@ def rehearse(
     """Yield one record per run; return the score of every candidate. Raises FeatureError and TaskPolicyError."""
     settings = settings or RehearsalSettings()
     goals = infer_goals(takes)
-    arm = SimulatedArm()
+    arm = SimulatedArm(table=Table.from_scene_objects(takes[0].objects))
     arm.connect()
     scores = {name: RehearsalScore() for name in candidates}
     count = choose_scene_count(takes, len(candidates), settings)

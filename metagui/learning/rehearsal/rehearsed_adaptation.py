@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.learning.adaptation.adaptation import adapt_task
 from metagui.learning.adaptation.candidates import CandidateSettings
@@ -13,6 +12,7 @@ from metagui.learning.adaptation.rehearsal_score import Rehearsal
 from metagui.learning.adaptation.selection import Candidate, is_runnable
 from metagui.learning.object_replay.object_replay import build_object_replay
 from metagui.learning.rehearsal.rehearsal import RehearsalSettings, rehearse, select_rehearsed
+from metagui.learning.rehearsal.scenes import find_simulated_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -63,7 +63,8 @@ def rehearse_adapted(
 ) -> Generator[RehearsalStep, None, TaskPolicy]:
     """Rehearse the candidates of a task policy that was adapted to ``takes``; return the one to run."""
     stored = adapted.without_candidates()
-    if adapted.object_names != tuple(each.name for each in SimulatedArm.objects):
+    table = find_simulated_table(takes)
+    if table is None or adapted.object_names != tuple(each.name for each in table.scene_objects):
         notes = (*stored.provenance.notes, UNKNOWN_OBJECTS_TEXT)
         return replace(stored, provenance=replace(stored.provenance, notes=notes))
     used = select_used_takes(takes, adapted)

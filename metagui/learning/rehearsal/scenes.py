@@ -10,6 +10,7 @@ import numpy as np
 from metagui.arms.arm import Command, UnreachableError
 from metagui.arms.kinematics import inverse_kinematics
 from metagui.arms.simulation import scene
+from metagui.arms.tables.table import TABLE_TOP, Table, TableError
 from metagui.learning.rehearsal.goals import get_fixed_targets
 
 if TYPE_CHECKING:
@@ -55,18 +56,26 @@ def draw_scenes(
     takes: Sequence[Demonstration], goals: Sequence[SegmentGoal], rng: np.random.Generator
 ) -> Iterator[StartScene]:
     """Yield scenes without end: each starts like one take, with its free objects in new places within reach."""
+    table = Table.from_scene_objects(takes[0].objects)
     while True:
         for index in rng.permutation(len(takes)):
-            yield _draw_scene(takes[index], goals, rng)
+            yield _draw_scene(takes[index], goals, rng, table)
 
 
-def _draw_scene(take: Demonstration, goals: Sequence[SegmentGoal], rng: np.random.Generator) -> StartScene:
+def _draw_scene(
+    take: Demonstration, goals: Sequence[SegmentGoal], rng: np.random.Generator, table: Table
+) -> StartScene:
     first = (take.trim or (0, len(take)))[0]
     shown, fixed = take.object_positions[first], find_fixed_objects(take, first)
-    for _ in range(MAX_DRAWS):
-        drawn = scene.sample_layout(rng)
+    widths = np.array([each.width for each in table.scene_objects])
+    least = (widths[:, None] + widths) / 2 + scene.MIN_GAP_M
+    for attempt in range(MAX_DRAWS):
+        drawn = scene.sample_layout(rng, table=table)
         positions = np.where(fixed[:, None], shown, drawn.positions)
-        if _is_spaced(positions, fixed) and all(_is_reachable(p) for p in get_fixed_targets(goals, positions)):
+        share = min(2.0 * (1.0 - attempt / MAX_DRAWS), 1.0)  # a full table is crowded
+        spacing = np.maximum(least, share * MIN_SPACING_M)
+        targets = get_fixed_targets(goals, positions)
+        if _is_spaced(positions, fixed, spacing) and all(map(_is_reachable, targets)):
             break
     yaws = np.where(fixed, take.object_yaws[first], drawn.yaws)
     return StartScene(
@@ -77,11 +86,22 @@ def _draw_scene(take: Demonstration, goals: Sequence[SegmentGoal], rng: np.rando
     )
 
 
+def find_simulated_table(takes: Sequence[Demonstration]) -> Table | None:
+    """Return the table on which takes can be rehearsed; None if they have no objects, or the simulator cannot."""
+    objects = takes[0].objects if takes else ()
+    if len(objects) < 2 or objects[-1] != TABLE_TOP:
+        return None
+    try:
+        return Table.from_scene_objects(objects)
+    except TableError:
+        return None
+
+
 def find_fixed_objects(take: Demonstration, sample: int) -> BoolArray:
     """Return flags (A,) of objects that keep their places: the table, what is held or stacked, what is out of reach."""
     positions = take.object_positions[sample]
-    sizes = np.array([each.size[2] for each in take.objects])
-    raised = positions[:, 2] > sizes / 2 + ELEVATION_M
+    heights = np.array([each.resting_height for each in take.objects])
+    raised = positions[:, 2] > heights + ELEVATION_M
     distances = np.linalg.norm(positions[:, None, :2] - positions[None, :, :2], axis=2)
     below = (raised[None] & (distances < STACK_RADIUS_M)).any(axis=1)
     is_table = np.array([each.kind == "table" for each in take.objects])
@@ -89,11 +109,11 @@ def find_fixed_objects(take: Demonstration, sample: int) -> BoolArray:
     return np.asarray(take.held[sample] | raised | below | is_table | far)
 
 
-def _is_spaced(positions: FloatArray, fixed: BoolArray) -> bool:
-    """Return whether the free objects keep their distance from those that stay, except from the table."""
+def _is_spaced(positions: FloatArray, fixed: BoolArray, spacing: FloatArray) -> bool:
+    """Return whether free objects keep their distance (A, A), m, from those that stay, except from the table."""
     free, others = positions[~fixed, :2], positions[fixed, :2][:-1]
     distances = np.linalg.norm(free[:, None] - others[None], axis=2)
-    return bool((distances >= MIN_SPACING_M).all())
+    return bool((distances >= spacing[~fixed][:, fixed][:, :-1]).all())
 
 
 def _is_reachable(position: FloatArray) -> bool:

@@ -31,6 +31,7 @@ from metagui.learning.policy.dataset import (
     concatenate_segments,
     meta_task_name,
 )
+from metagui.learning.policy.feature_layout import COARSE_SCALE_M, OBJECT_LAYOUT
 from metagui.learning.policy.features import SegmentArrays, action_from_motion
 from metagui.learning.policy.points import Points
 from metagui.learning.policy.policy import PolicyModel, as_numpy
@@ -58,6 +59,8 @@ PEOPLE_PROBABILITY = 0.6
 """Fraction of the policies that are adapted to takes by people, where there are any."""
 CORRECTION_ROLLOUT = RolloutSettings(max_duration_ratio=1.0, extra_decisions=60)
 """Rollout limits; runs end early, because a stuck policy always sees the same state."""
+STOPPED_RADIUS_M = 0.006
+"""Distance from the place where a policy stopped within which its last decisions are no corrections, m."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +155,9 @@ def collect_corrections(
     ran = _run_in_order(episodes, workers or os.cpu_count() or 1)
     for count, (program, segments) in enumerate(ran):
         for instruction_index, segment in enumerate(segments):
-            if is_usable(segment):
-                usable.append(segment)
+            learnable = drop_stopped_tail(segment)
+            if len(learnable) >= MIN_SEGMENT_DECISIONS:
+                usable.append(learnable)
                 tasks.append(index[meta_task_name(program.name, instruction_index)])
         yield count + 1
         if should_stop():
@@ -162,13 +166,19 @@ def collect_corrections(
     return concatenate_segments(usable, tasks, data.task_names) if usable else None
 
 
-def is_usable(segment: SegmentArrays) -> bool:
-    """Return whether a correction contains only what the policy could know: the expert finished too.
+def drop_stopped_tail(segment: SegmentArrays) -> SegmentArrays:
+    """Return the decisions whose correction the policy could know; all of them if the expert finished too.
 
     Otherwise the policy often stopped where its takes did, and the expert, which knows the hidden parameters, continued
-    by a millimetre: from such corrections policies learn to hesitate (measured: pushes stood still).
+    by a millimetre: from such corrections policies learn to hesitate (measured: pushes stood still). The decisions on
+    the way to that place are kept.
     """
-    return len(segment) >= MIN_SEGMENT_DECISIONS and bool(segment.done.any())
+    if len(segment) == 0 or segment.done.any():
+        return segment
+    start_offsets = segment.object_features[:, -1, OBJECT_LAYOUT.offset] * COARSE_SCALE_M  # the segment's start is last
+    is_distant = np.linalg.norm(start_offsets - start_offsets[-1], axis=1) > STOPPED_RADIUS_M
+    kept = int(np.flatnonzero(is_distant)[-1]) + 1 if is_distant.any() else 0
+    return segment.select(np.arange(kept))
 
 
 def _prepare_episodes(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.arms.arm import ArmError
+from metagui.arms.arm import ArmError, SceneObject
 from metagui.arms.simulation import opengl
 from metagui.arms.simulation.orbit_camera import OrbitCamera
 from metagui.arms.simulation.renderer import RenderingError, SceneColours, SceneMarker, SceneRenderer
 from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.tables.table import SCENE_OBJECTS
+from metagui.arms.tables.table import DEFAULT_TABLE, SCENE_OBJECTS, Table
 from tests.helpers.projection import project_point
 
 if TYPE_CHECKING:
@@ -93,3 +93,28 @@ def test_choose_backend_uses_available_library(monkeypatch: pytest.MonkeyPatch) 
         assert opengl.choose_backend() == expected
     monkeypatch.setenv("MUJOCO_GL", "glfw")
     assert opengl.choose_backend() == "glfw"
+
+
+def test_renderer_draws_another_table_and_returns(renderer: SceneRenderer) -> None:
+    """A take of other objects is drawn with them; afterwards the own scene looks as before."""
+    table = Table((SceneObject("white bar", "block", (0.06, 0.06, 0.06), (1.0, 1.0, 1.0)),))
+    renderer.update_state(SimulatedArm(3).get_state())
+    before = renderer.draw(OrbitCamera(), WIDTH, HEIGHT).copy()
+    other = SimulatedArm(3, table=table)
+    with pytest.raises(ArmError, match="another scene"):
+        renderer.update_state(other.get_state())
+    assert renderer.show_table(table)
+    assert not renderer.show_table(table)
+    renderer.update_state(other.get_state())
+    drawn = renderer.draw(OrbitCamera(), WIDTH, HEIGHT)
+    assert ((drawn > 250).all(axis=2)).sum() > ((before > 250).all(axis=2)).sum() + 200
+    names = {
+        picked.object_name
+        for x in range(0, WIDTH, 4)
+        for y in range(0, HEIGHT, 4)
+        if (picked := renderer.pick(OrbitCamera(), x, y, WIDTH, HEIGHT))
+    }
+    assert names == {"white bar", "table"}
+    assert renderer.show_table(DEFAULT_TABLE)
+    renderer.update_state(SimulatedArm(3).get_state())
+    np.testing.assert_array_equal(renderer.draw(OrbitCamera(), WIDTH, HEIGHT), before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,9 @@ from metagui.demonstrations.programs.program_controller import ProgramController
 from tests.helpers import poses
 from tests.helpers.emulated_table import EmulatedTable
 from tests.helpers.fakes import FakeArm, ScriptedController
+
+if TYPE_CHECKING:
+    from metagui.arms.tables.table import Table
 
 SAMPLE = 12
 """Number of seeded poses in each test; ``python -m benchmarks.poses`` tries 1,000."""
@@ -177,9 +182,9 @@ def test_models_of_the_planner_are_compiled_once(monkeypatch: pytest.MonkeyPatch
     made = []
 
     class CountedChecker(CollisionChecker):
-        def __init__(self, clearance: float) -> None:
+        def __init__(self, clearance: float, table: Table) -> None:
             made.append(clearance)
-            super().__init__(clearance)
+            super().__init__(clearance, table)
 
     monkeypatch.setattr("metagui.arms.control.joint_mover.CollisionChecker", CountedChecker)
     _, loop, _ = _place_arm(1)

@@ -115,6 +115,22 @@ def test_pauses_above_a_contact_are_no_boundaries() -> None:
         assert len(segment_take(_without_segments(_resampled(shown, samples)))) == 2
 
 
+def test_hesitations_between_contacts_are_no_boundaries() -> None:
+    """A rest of one second at a corner ends a segment, but not of a person who also rests on straight ways."""
+    shown = _without_segments(generate_example_takes()["put red on violet"][1])
+    held = np.flatnonzero(shown.held.any(axis=1))
+    corner, carrying = int(held[0]) // 3, int(held[0] + held[-1]) // 2
+
+    def count_segments(at_corner_s: float, carrying_s: float) -> int:
+        rests = [(corner, at_corner_s), (carrying, carrying_s)]
+        extra = [np.repeat(sample, round(seconds * CONTROL_RATE_HZ)) for sample, seconds in rests]
+        return len(segment_take(_resampled(shown, np.sort(np.concatenate([np.arange(len(shown)), *extra])))))
+
+    assert count_segments(1.3, 0.0) == 3
+    assert count_segments(1.3, 0.8) == 2
+    assert count_segments(4.0, 0.8) == 3, "longer than anybody hesitates"
+
+
 def test_segments_exclude_pauses_and_can_be_encoded() -> None:
     take = next(t[0] for t in _takes() if _reaches_and_presses(t[0]))
     guided, bounds = make_hand_guided(take, np.random.default_rng(1))

@@ -43,7 +43,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         handler.close()
 
 
-def test_about_page_copies_version_and_log(make_window: Callable[..., MainWindow], log: Path) -> None:
+def test_about_page_copies_version_and_log(make_window: Callable[..., MainWindow], log: Path, tmp_path: Path) -> None:
     window = make_window()
     person = wait_until_ready(window)
     logging.getLogger("metagui.test").warning("a line of the log")
@@ -52,7 +52,8 @@ def test_about_page_copies_version_and_log(make_window: Callable[..., MainWindow
     assert person.can_read(str(log))
     person.press_button("Copy details")
     copied = QGuiApplication.clipboard().text()
-    assert describe_program() in copied
+    assert describe_program(tmp_path / "library") in copied
+    assert f"Recordings: {tmp_path / 'library'}" in copied
     assert "a line of the log" in copied
     person.press_key(Qt.Key.Key_Escape)
     assert not window.about_page.isVisible()

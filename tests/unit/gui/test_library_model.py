@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.messages import Messages
 from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.library.task_arrangement import arrange
+from metagui.gui.recording.take_editor import TakeEditor
 from tests.helpers.clocks import sleep
 from tests.helpers.qt import until
 from tests.helpers.takes import generate_example_takes
@@ -273,3 +275,25 @@ def test_copy_is_listed_and_can_be_undone(qtbot: QtBot, model: CountingModel) ->
     until(qtbot, lambda: bool(model.tasks) and [take.name for take in model.tasks[0].takes] == ["001", "002"])
     model.undo_stack.undo()
     until(qtbot, lambda: [take.name for take in model.tasks[0].takes] == ["001"])
+
+
+def test_edited_take_is_not_replaced_by_one_read_before(qtbot: QtBot, model: CountingModel) -> None:
+    save(model, [])
+    until(qtbot, lambda: len(model.tasks) == 1 and not model.is_busy)
+    key = TakeKey("press red", "001")
+    read_before = model.library.load_take(*key)  # by a comparison, in another thread
+    model.cache_take(read_before)
+    TakeEditor(model, Messages()).trim(read_before, 10, 40)
+    model.cache_take(read_before)
+    edited = model.request_take(key)
+    assert edited is not None
+    assert edited.trim == (10, 40)
+
+
+def test_take_of_another_recording_replaces_the_one_in_memory(model: CountingModel) -> None:
+    first, second = generate_example_takes()["press red"][:2]
+    model.cache_take(replace(first, name="001"))
+    model.cache_take(replace(second, name="001"))
+    found = model.get_cached_take(TakeKey("press red", "001"))
+    assert found is not None
+    assert len(found) == len(second)

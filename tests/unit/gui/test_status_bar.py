@@ -64,3 +64,16 @@ def test_status_bar_tells_limp_from_soft_guiding(qtbot: QtBot, theme: Theme) -> 
     assert "torque off" in bar.state_label.text()
     bar.show_snapshot(AppSnapshot(ArmActivity.READY, torque_off=True))
     assert bar.state_label.text() == "Ready · follows your hand"
+
+
+def test_rate_explains_why_there_is_no_realtime_priority(qtbot: QtBot, theme: Theme) -> None:
+    from metagui.gui.core.actions import Actions
+    from metagui.gui.widgets.panel import Panel
+
+    window = Panel("window")
+    qtbot.addWidget(window)
+    bar = StatusBar(theme, Actions(window, theme))
+    bar.show_rate("50.0 / 50 Hz, 0 missed", "the system refused it (Operation not permitted)")
+    assert "a busy computer can delay the arm" in bar.rate_label.toolTip()
+    bar.show_rate("50.0 / 50 Hz, 0 missed")
+    assert "real-time" not in bar.rate_label.toolTip()

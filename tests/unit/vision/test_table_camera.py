@@ -8,8 +8,9 @@ import pytest
 
 from metagui.arms.simulation import opengl
 from metagui.arms.simulation.renderer import RenderingError
-from metagui.arms.simulation.scene import SCENE_OBJECTS, SceneLayout, sample_layout
+from metagui.arms.simulation.scene import SceneLayout, sample_layout
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.tables.table import SCENE_OBJECTS
 from metagui.cameras.camera import CameraLostError, CameraUnavailableError, Frame
 from metagui.cameras.capture.newest_frame import NewestFrameCamera
 from metagui.cameras.capture.rendered import Optics, RenderedCamera

@@ -46,11 +46,12 @@ SETTLING_READINGS = 15
 """Number of readings at the start in which anchors stay, until it is known how stiff the motors are."""
 WEIGHT_TORQUES_NM = (0.1, 1.1, 0.6, 0.25, 0.1, 0.1)
 """Largest torques of the weight at the joints anywhere in reach, with a small object in the gripper, N·m."""
-_MIN_ESTIMATE_ERROR_RAD, _MAX_ESTIMATE_VELOCITY = 4 * RAD_PER_TICK, 0.2
-"""Smallest distance from the goal, rad, and largest velocity, rad/s, of a reading that says how stiff a motor is."""
+_MIN_ESTIMATE_ERROR_RAD, _REST_VELOCITY = 4 * RAD_PER_TICK, 0.02
+"""Smallest distance from the goal, rad, and largest velocity, rad/s, of a reading that says how stiff a motor is. A
+joint that swings to its goal has distance and no load, which would make the motor seem soft."""
 _FORGETTING = 0.99
-_PRIOR_WEIGHT = (4 * RAD_PER_TICK) ** 2
-"""Weight of the first estimate: that of one reading, rad²."""
+_PRIOR_WEIGHT = 10 * (4 * RAD_PER_TICK) ** 2
+"""Weight of the first estimate: that of ten readings, rad²."""
 
 
 class SoftGuiding:
@@ -68,6 +69,7 @@ class SoftGuiding:
         self._compute_weight = compute_weight
         self._products, self._squares = USUAL_STIFFNESS_NM * _PRIOR_WEIGHT, _PRIOR_WEIGHT
         self._reading_count = 0
+        self._was_at_rest = np.zeros(len(self.anchors), dtype=bool)
 
     @property
     def motor_stiffness(self) -> float:
@@ -83,25 +85,32 @@ class SoftGuiding:
         self._estimate_stiffness(goals - angles, velocities, loads)
         self._reading_count += 1
         stiffness = self.motor_stiffness
-        weight = self._compute_weight(self.anchors) / stiffness
+        weight_torque = self._compute_weight(self.anchors)
+        weight = weight_torque / stiffness
         if self._reading_count > SETTLING_READINGS:
             torques = self._drag_torque + VISCOSITY_NM * np.abs(velocities)
             drag = np.clip(torques / stiffness, MIN_DRAG_RAD, MAX_DRAG_RAD)
             above = drag + WEIGHT_MARGIN * np.maximum(weight, 0.0)
             below = drag + WEIGHT_MARGIN * np.maximum(-weight, 0.0)
-            self.anchors = np.clip(self.anchors, angles - below, angles + above)
+            dragged = np.clip(self.anchors, angles - below, angles + above)
+            # A joint that its own motor moves must not drag its anchor, or a wrong stiffness would move it for ever.
+            driven = (loads * MOTOR_TORQUE_NM - weight_torque) * velocities > 0.0
+            self.anchors = np.where(driven, self.anchors, dragged)
         goals = self.anchors + weight
         return goals
 
     def _estimate_stiffness(self, distances: FloatArray, velocities: FloatArray, loads: FloatArray) -> None:
         """Update the estimate by least squares, from joints that are at rest under a load within their limits."""
         limits = 0.9 * np.array(self.compute_torque_limits())
+        at_rest = np.abs(velocities) <= _REST_VELOCITY
         usable = (
             (np.abs(distances) >= _MIN_ESTIMATE_ERROR_RAD)
-            & (np.abs(velocities) <= _MAX_ESTIMATE_VELOCITY)
+            & at_rest
+            & self._was_at_rest
             & (np.abs(loads) <= limits)
             & (loads * distances > 0)
         )
+        self._was_at_rest = at_rest
         usable[-1] = False  # the gripper's gear differs
         if usable.any():
             torques = loads[usable] * MOTOR_TORQUE_NM

@@ -22,8 +22,10 @@ from metagui.demonstrations.formats.robomimic.metadata import encode_flat, make_
 from metagui.demonstrations.formats.selection import read_takes
 from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import METAGUI_GROUP, ExtraData, read_extra_data, write_extra_data
-from metagui.demonstrations.storage.hdf5 import get_file_image, open_take, write_attributes, write_demo
+from metagui.demonstrations.storage.hdf5 import get_file_image, open_take
 from metagui.demonstrations.storage.robomimic_layout import with_following
+from metagui.demonstrations.storage.writing.take_encoding import write_attributes, write_demo
+from metagui.demonstrations.timing import summarise_timing
 
 if TYPE_CHECKING:
     from collections.abc import Container, Generator, Sequence
@@ -96,7 +98,7 @@ class _TakesFile:
         flat = encode_flat(found)
         demo["obs/flat"], demo["next_obs/flat"] = with_following(flat)
         own = demo.create_group(METAGUI_GROUP)
-        write_attributes(own, found)
+        write_attributes(own, found, summarise_timing(found))
         own.attrs["take"] = take.info.name
         extra = _read_extra(take.info)
         write_extra_data(demo, own.attrs, extra)

@@ -1,0 +1,1 @@
+"""Takes as the contents of HDF5 files."""

@@ -167,12 +167,15 @@ def _make_teaching_parts(
     from metagui.gui.scene.object_placement import ObjectPlacement
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.teaching.steps.step_list import StepList
     from metagui.gui.window.session_parts import TeachingParts
 
+    clicks = ClickDispatcher(arm.controller, messages, seed)
     return TeachingParts(
         ModeController(arm.controller, arm.connection, countdown, state, messages),
-        ClickDispatcher(arm.controller, messages, seed),
+        clicks,
         ObjectPlacement(arm.controller, library_model.undo_stack, messages),
+        StepList(arm.controller, clicks),
     )
 
 
@@ -238,13 +241,15 @@ def _make_recording_parts(
     from metagui.gui.recording.crash_recovery import CrashRecovery
     from metagui.gui.recording.reading_report import ReadingReport
     from metagui.gui.recording.recording_controller import RecordingController
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
     from metagui.gui.window.session_parts import RecordingParts
 
     controller = RecordingController(
         arm.controller, library_model, teaching.modes, teaching.clicks, countdown, state, messages
     )
     controller.take_saved.connect(ReadingReport(library_model, queue, messages, controller).report_take)
-    return RecordingParts(controller, CrashRecovery(library_model, queue, messages))
+    repeater = StepRepeater(arm.controller, teaching.clicks, teaching.steps, controller, state, messages)
+    return RecordingParts(controller, CrashRecovery(library_model, queue, messages), repeater)
 
 
 def load_prior(path: Path | None = None, library: Path | None = None) -> Prior:

@@ -80,9 +80,13 @@ class SimulatedUser:
 
     def find_object(self, colour: str) -> QPoint:
         """Return the position of an object of a colour in the 3-D view, pixels."""
-        pixels = self.grab_pixels(self.find_widget(SCENE_VIEW_NAME))
-        rows, columns = np.nonzero(compute_hue_mask(pixels, *HUE_RANGES_DEG[colour]))
-        assert len(rows) > 12, f"no {colour} object is visible"
+
+        def find_pixels() -> tuple[np.ndarray, ...]:
+            pixels = self.grab_pixels(self.find_widget(SCENE_VIEW_NAME))
+            return np.nonzero(compute_hue_mask(pixels, *HUE_RANGES_DEG[colour]))
+
+        self.wait_until(lambda: len(find_pixels()[0]) > 12, f"a {colour} object in the view")
+        rows, columns = find_pixels()
         middle = int(np.median(columns)), int(np.median(rows))
         nearest = int(np.argmin((columns - middle[0]) ** 2 + (rows - middle[1]) ** 2))
         return QPoint(int(columns[nearest]), int(rows[nearest]))

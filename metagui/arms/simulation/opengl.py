@@ -31,3 +31,15 @@ def _can_load(library: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def can_change_threads() -> bool:
+    """Return True if a context that one thread has opened can be used by another one afterwards."""
+    return os.environ.get("MUJOCO_GL") == "egl"
+
+
+def release_context() -> None:
+    """Detach the current context from this thread, so that another thread can use it. EGL only."""
+    from mujoco import egl  # only now: MuJoCo is imported after the backend was chosen
+
+    egl.EGL.eglMakeCurrent(egl.EGL_DISPLAY, egl.EGL.EGL_NO_SURFACE, egl.EGL.EGL_NO_SURFACE, egl.EGL.EGL_NO_CONTEXT)

@@ -1,7 +1,7 @@
 """Offscreen renderer of the scene for the window, with an orbit camera, markers, and picking with a ray.
 
 It has its own copy of the model and its own ``MjData``, because drawing from data that another thread steps is a
-race; create and use it in one thread. The quality is chosen by the frame time measured at the start.
+race; use it in one thread at a time. The quality is chosen by the frame time measured at the start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metagui.arms.arm import ArmError, FloatArray
-from metagui.arms.simulation import scene
+from metagui.arms.simulation import opengl, scene
 from metagui.arms.simulation.orbit_camera import OrbitCamera
 from metagui.arms.tables.table import DEFAULT_TABLE, TABLE_CENTRE_M, Table
 
@@ -156,6 +156,10 @@ class SceneRenderer:
                 "On Debian: apt install libegl1 libgl1 libgl1-mesa-dri; 'metagui check' shows details."
             ) from error
         return opened
+
+    def hand_over(self) -> None:
+        """Let another thread use the renderer from now on; ``opengl.can_change_threads`` must be True."""
+        opengl.release_context()
 
     def close(self) -> None:
         """Free the graphics memory."""

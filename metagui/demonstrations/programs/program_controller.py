@@ -72,6 +72,20 @@ class ProgramController:
         """Append instructions to the queue."""
         self._queue.extend(instructions)
 
+    def replace_waiting(self, *instructions: Instruction) -> None:
+        """Replace the instructions that wait; call it between two ticks."""
+        self._queue = deque(instructions)
+
+    @property
+    def waiting_count(self) -> int:
+        """Number of instructions that wait."""
+        return len(self._queue)
+
+    @property
+    def received_count(self) -> int:
+        """Number of all instructions: those that have ended, the current one, and those that wait."""
+        return len(self.results) + self.pending_count
+
     def clear(self) -> None:
         """Empty the queue and stop the current instruction."""
         stopped = [self.current_instruction] if self.current_instruction is not None else []

@@ -161,6 +161,10 @@ def _is_learning(snapshot: AppSnapshot) -> str | None:
     return "Nothing is being learnt." if snapshot.learning is LearningActivity.IDLE else None
 
 
+def _has_steps(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.has_steps else "No steps yet: click in the view, or choose one in the form."
+
+
 def _overloaded(snapshot: AppSnapshot) -> str | None:
     return None if snapshot.overloaded else "No motor is overloaded."
 
@@ -175,6 +179,8 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
     "record": (_writable, *_TEACHABLE, _chosen_arm_or_recording),
+    "again_here": (_writable, *_TEACHABLE, _chosen_arm_or_recording, _teaching_by_clicks, _has_steps),
+    "again_elsewhere": (_writable, *_TEACHABLE, _chosen_arm_or_recording, _teaching_by_clicks, _has_steps),
     "again": (_connected, _not_running, _chosen_arm_connected, _just_saved),
     "discard": (_not_recording, _just_saved),
     "adapt": (_writable, _task_selected, _has_takes, _prior_ready, _not_learning),

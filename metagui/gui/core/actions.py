@@ -57,6 +57,19 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "record", "Record", "record", "Record a new take while you click in the view.", "F9", colour_name="danger"
     ),
     ActionInfo("again", "Take again", "again", "Discard the newest take and record it again.", "Shift+F9"),
+    ActionInfo(
+        "again_here",
+        "Record these steps again",
+        "redo",
+        "Record the listed steps once more by itself, from where the last take began.",
+    ),
+    ActionInfo(
+        "again_elsewhere",
+        "The same in a new scene",
+        "shuffle",
+        "Record the listed steps once more by itself, in a new scene.",
+        "Ctrl+Shift+R",
+    ),
     ActionInfo("discard", "Discard", "delete", "Move the newest take to the trash; undo restores it."),
     ActionInfo(
         "adapt", "Adapt", "adapt", "Learn the selected task from its takes.", "Ctrl+Return", colour_name="on_accent"
@@ -130,6 +143,14 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
     ActionInfo(
         "release", "Release", "release", "Open the gripper here and raise it.", "Ctrl+L", condition_key="motion"
     ),
+    ActionInfo(
+        "steps",
+        "Steps",
+        "list",
+        "List the steps of the take, and give steps by keys instead of clicks.",
+        "Ctrl+4",
+        checkable=True,
+    ),
     ActionInfo("view", "Reset view", "view", "Look at the table from the usual side.", "Ctrl+0"),
     ActionInfo("light", "Light", "view", "Light colours.", checkable=True),
     ActionInfo("dark", "Dark", "moon", "Dark colours.", checkable=True),
@@ -147,7 +168,7 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
 )
 CHECKED_MENU_ACTIONS = ("countdown", "light", "dark", "system")
 """Checkable entries of the menu; a tick replaces their icon."""
-ALWAYS_ENABLED = ("stop", "search", "folder", "preferences", "keys", "view", "about", "copy_details", "quit")
+ALWAYS_ENABLED = ("stop", "steps", "search", "folder", "preferences", "keys", "view", "about", "copy_details", "quit")
 
 
 class Actions(QObject):

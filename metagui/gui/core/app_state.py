@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 StateT = TypeVar("StateT", bound=Enum)
 
 
+PRIOR_LOADING = "the prior is still loading"
+"""Reason why there is no prior at first, as the second half of a sentence."""
+
+
 class ArmActivity(Enum):
     """Activity of the arm; the value is the text in the status bar."""
 
@@ -127,7 +131,7 @@ class AppSnapshot:
     task_count: int = 0
     has_policy: bool = False
     """True if the selected task has been adapted."""
-    prior_problem: str | None = "the prior is still loading"
+    prior_problem: str | None = PRIOR_LOADING
     """Reason why there is no prior, or None."""
     encoder_problem: str | None = "the encoder is still loading"
     """Reason why takes cannot be compared, or None."""
@@ -161,8 +165,15 @@ class AppSnapshot:
     """Fault of the connected arm or reason why it gave way; empty if there is none."""
     overloaded: bool = False
     """True if motors of the arm have reduced their torque until their overload is cleared."""
+    has_steps: bool = False
+    """True if steps were given to the arm that can be recorded again."""
     counts_down: bool = False
     """True if a countdown precedes each recording."""
+
+    @property
+    def is_starting(self) -> bool:
+        """True while the simulated arm waits for the learning code, after which it connects by itself."""
+        return self.state is ArmActivity.NO_ARM and not self.on_port and self.prior_problem == PRIOR_LOADING
 
     @property
     def just_saved(self) -> bool:

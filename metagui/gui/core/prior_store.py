@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
+from metagui.gui.core.app_state import PRIOR_LOADING
 from metagui.gui.core.generator_job import GeneratorJob
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class PriorStore(QObject):
         """Create an empty store for an arm with these joints among these objects."""
         super().__init__()
         self.prior: Prior | None = None
-        self.problem: str | None = "the prior is still loading"
+        self.problem: str | None = PRIOR_LOADING
         """Why there is no prior, as the second half of a sentence; None if there is one."""
         self.encoder: CalibratedEncoder | None = None
         self.encoder_problem: str | None = _LOADING

@@ -1,18 +1,19 @@
-"""Opens the export and import dialogs, imports dropped files, and refreshes the library after an import."""
+"""Opens the export and import dialogs, imports dropped files, and refreshes the library after an import.
+
+The dialogs and the libraries of the formats are loaded when they are first used, so that the start is quick.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QSettings, QStandardPaths
 from PySide6.QtWidgets import QWidget
 
-from metagui.demonstrations.formats.exchange import ImportReport
 from metagui.gui.core.stored_choices import read_text
 from metagui.gui.exchange.drop_target import DropTarget
-from metagui.gui.exchange.export_dialog import ExportDialog
-from metagui.gui.exchange.import_dialog import ImportDialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from metagui.gui.core.actions import Actions
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.messages import Messages
+    from metagui.gui.exchange.export_dialog import ExportDialog
+    from metagui.gui.exchange.import_dialog import ImportDialog
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.library.task_list import TaskList
 
@@ -41,20 +44,38 @@ class ExchangeController(QObject):
     ) -> None:
         """Connect the actions ``export`` and ``import``."""
         super().__init__(window)
+        self._window, self._stop_action = window, actions["stop"]
         self._library, self._state, self._messages, self._settings = library, state, messages, settings
         self._import_action = actions["import"]
-        self.export_dialog = ExportDialog(library.library, actions["stop"], window)
-        self.import_dialog = ImportDialog(library.library, actions["stop"], window)
+        self._made: list[ExportDialog | ImportDialog] = []
         self._drop_target = DropTarget(window, *_find_drop_widgets(window, task_list))
         actions["export"].triggered.connect(self._open_export)
         actions["import"].triggered.connect(self._open_import)
         self._drop_target.dropped.connect(self._import_dropped)
-        self.import_dialog.finished_job.connect(self._refresh)
-        self.export_dialog.finished_job.connect(self._store_folder)
+
+    @cached_property
+    def export_dialog(self) -> ExportDialog:
+        """The dialog of exports."""
+        from metagui.gui.exchange.export_dialog import ExportDialog
+
+        out = ExportDialog(self._library.library, self._stop_action, self._window)
+        out.finished_job.connect(self._store_folder)
+        self._made.append(out)
+        return out
+
+    @cached_property
+    def import_dialog(self) -> ImportDialog:
+        """The dialog of imports."""
+        from metagui.gui.exchange.import_dialog import ImportDialog
+
+        out = ImportDialog(self._library.library, self._stop_action, self._window)
+        out.finished_job.connect(self._refresh)
+        self._made.append(out)
+        return out
 
     def close(self) -> None:
         """Abandon what runs, and close the dialogs."""
-        for dialog in (self.export_dialog, self.import_dialog):
+        for dialog in self._made:
             dialog.end()
             dialog.close()
 
@@ -79,6 +100,8 @@ class ExchangeController(QObject):
         """Show what an import has added, also after it was cancelled, and make it one step to undo."""
         if change := self.import_dialog.take_change():
             self._library.undo_stack.add_change(change[0], ("", ""), change[1])
+        from metagui.demonstrations.formats.exchange import ImportReport
+
         if report is None or (isinstance(report, ImportReport) and report.added):
             self._library.refresh()
 

@@ -28,7 +28,9 @@ class AboutPage(OverlayPage):
     def __init__(self, window: QWidget, actions: Actions) -> None:
         super().__init__(window, "About metagui", "About metagui")
         self.card_layout.addWidget(QLabel(PURPOSE))
-        self._details = QLabel(describe_program())
+        self._details = QLabel()
+        self._folder: Path | None = None
+        """Library that is open instead of the default one."""
         self._details.setAccessibleName("Versions and folders")
         self._details.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -40,10 +42,15 @@ class AboutPage(OverlayPage):
         row.addWidget(make_button(actions["copy_details"]))
         self.card_layout.addLayout(row)
 
+    def open(self) -> None:
+        """Show the page; the versions are looked up only now, because that takes a moment."""
+        self._details.setText(describe_program(self._folder))
+        super().open()
+
     def set_library(self, folder: Path) -> None:
         """Name the library that is open instead of the default one."""
-        self._details.setText(describe_program(folder))
+        self._folder = folder
 
     def copy_details(self) -> None:
         """Copy versions, folders and the end of the log to the clipboard."""
-        QGuiApplication.clipboard().setText(f"{self._details.text()}\n\n{read_log_tail()}\n")
+        QGuiApplication.clipboard().setText(f"{describe_program(self._folder)}\n\n{read_log_tail()}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
@@ -11,6 +12,7 @@ from metagui.gui.scene.player_bar import PlayerBar
 from metagui.gui.scene.scene_view import SceneView
 from metagui.gui.scene.take_player import TakePlayer
 from metagui.gui.teaching.mode_bar import ModeBar
+from metagui.gui.teaching.steps.steps_panel import StepsPanel
 from metagui.gui.teaching.tool_bar import TeachingToolBar
 from metagui.gui.widgets.action_button import make_button
 from metagui.gui.widgets.countdown_overlay import CountdownOverlay
@@ -45,6 +47,7 @@ class ArmPanel(Panel):
         self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
+        self.steps_panel = StepsPanel(theme, actions, click_teacher)
         self.placement_bar = PlacementBar(theme, actions)
         self.task_name_field = self._make_name_field()
         self._task_name_label = make_muted_label("Next take of")
@@ -67,12 +70,20 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
-        self.body.addWidget(self.view, 1)
+        self.body.addLayout(self._make_scene_row(), 1)
         self.body.addWidget(self.player_bar)
         self.body.addWidget(self.notice_bar)
         self.body.addWidget(self.mode_bar)
         self.show_distance(None)
         self.show_take_buttons(False)
+
+    def _make_scene_row(self) -> QHBoxLayout:
+        """Return the view with the steps at its right."""
+        out = QHBoxLayout()
+        out.setSpacing(GRID_PX)
+        out.addWidget(self.view, 1)
+        out.addWidget(self.steps_panel)
+        return out
 
     def _show_eliding_title(self) -> None:
         """Put a title into the header that takes the room that is left, because names of tasks are long."""
@@ -109,6 +120,15 @@ class ArmPanel(Panel):
         row.addWidget(self._distance_bar)
         row.addWidget(self._distance_label)
         return out
+
+    def show_steps(self, shown: bool) -> None:
+        """Show or hide the steps, with the focus where keys give the next one, or in the view."""
+        had_focus = self.steps_panel.isAncestorOf(self.focusWidget())
+        self.steps_panel.setVisible(shown)
+        if shown:
+            self.steps_panel.focus_form()
+        elif had_focus:
+            self.view.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def show_take_buttons(self, saved: bool) -> None:
         """Show the buttons to repeat or discard the take that was just saved."""

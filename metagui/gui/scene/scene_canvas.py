@@ -9,10 +9,10 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QImage, QPainter, QPainterPath
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from metagui.arms.arm import ArmError
 from metagui.arms.simulation.renderer import SceneColours, SceneRenderer
 from metagui.arms.tables.table import Table
 from metagui.gui.scene.camera_control import CameraControl
+from metagui.gui.scene.renderer_opening import RendererOpening
 from metagui.gui.theme.colours import unit_rgb
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class SceneCanvas(QWidget):
         """Why nothing can be drawn; empty if OpenGL works."""
         self._camera_control = CameraControl()
         self._renderer: SceneRenderer | None = None
+        self._opening: RendererOpening | None = None
+        self._table: Table | None = None
+        self._newest_state: FloatArray | None = None
+        """Table and state to draw once the renderer is open."""
         self._image: QImage | None = None
         self._path: tuple[SceneMarker, ...] = ()
         self._focus_ring_visible = False
@@ -66,28 +70,50 @@ class SceneCanvas(QWidget):
         """Return a size at which software rendering is fast."""
         return QSize(720, 500)
 
+    @property
+    def has_picture(self) -> bool:
+        """True once a picture has been drawn."""
+        return self._image is not None
+
     def open_renderer(self) -> None:
         """Start OpenGL; if it is missing, the view shows the reason and everything else works."""
-        try:
-            self._renderer = SceneRenderer(self.width(), self.height())
-        except ArmError as error:
-            self.problem = str(error)
-            _log.warning("%s", error)
+        self._opening = RendererOpening(self.size(), self)
+        self._opening.opened.connect(self._on_opened)
+        self._opening.failed.connect(self._on_failure)
+        self._opening.start()
+
+    def _on_opened(self, renderer: SceneRenderer) -> None:
+        self._renderer = renderer
+        if self._table is not None:
+            renderer.show_table(self._table)
+        if self._newest_state is not None:
+            renderer.update_state(self._newest_state)
         self._recolour()
+
+    def _on_failure(self, error: Exception) -> None:
+        self.problem = str(error)
+        _log.warning("%s", error)
+        self.update()
 
     def close_renderer(self) -> None:
         """Free the graphics memory; the view keeps its last image."""
+        if self._opening is not None:
+            self._opening.close()
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
     def show_table(self, objects: Sequence[SceneObject]) -> None:
         """Draw the states of a scene with these objects from now on."""
-        if self._renderer is not None and self._renderer.show_table(Table.from_scene_objects(objects)):
+        table = Table.from_scene_objects(objects)
+        if table != self._table:
+            self._table, self._newest_state = table, None
+        if self._renderer is not None and self._renderer.show_table(table):
             self._request_redraw()
 
     def update_state(self, state: FloatArray) -> None:
         """Show a simulator state (D,)."""
+        self._newest_state = state
         if self._renderer is not None and self._renderer.update_state(state):
             self._request_redraw()
 

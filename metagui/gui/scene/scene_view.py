@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEAVE_TAKE_HINT = "A stored take. Click to show the arm again"
 _DRAG_THRESHOLD_PX = 5
 """Distance from which a press of the mouse is a drag, pixels."""
+NOWHERE = Proposal("Nothing here: point at the table, a cube or a zone", is_refused=True)
+"""What a click beside the table would do."""
 
 
 class SceneView(SceneCanvas):
@@ -210,6 +212,8 @@ class SceneView(SceneCanvas):
             self._set_proposal(make_drag_proposal(picked.object_name, kind))
         elif picked is not None and self.teaching_enabled:
             self._set_proposal(self._click_teacher.propose(picked.object_name, picked.point, self._observation))
+        elif self._pointer is not None and not busy and self.teaching_enabled and self._renderer is not None:
+            self._set_proposal(NOWHERE)
         else:
             self._set_proposal(None)
 

@@ -103,6 +103,27 @@ class ClickTeacher:
             return proposal
         return self._require_reachable(proposal, observation)
 
+    def check(self, instruction: Instruction, observation: Observation | None) -> Proposal:
+        """Return what a complete instruction would do, such as one that was chosen by keys, or why it is refused."""
+        problem = self._find_problem(instruction)
+        if problem:
+            return Proposal(problem, is_refused=True)
+        proposal = _make_proposal(instruction)
+        return proposal if observation is None else self._require_reachable(proposal, observation)
+
+    def _find_problem(self, instruction: Instruction) -> str:
+        """Return why an instruction makes no sense now; empty if it does."""
+        action, name, held = instruction.action, instruction.object_name, self.expected_grasp.object_name
+        if action in ("grasp", "press", "push") and not self.get_object(name).is_solid:
+            return f"Choose a cube to {action}"
+        if action in ("grasp", "push") and held:
+            return f"The {held} is held; place it first"
+        if action == "push" and instruction.target_name in (None, name):
+            return "Choose where to push it"
+        if action == "place" and held is None:
+            return "Nothing is held; grasp a cube first"
+        return "Choose where to put it, not the cube itself" if action == "place" and held == name else ""
+
     def accept(self, proposal: Proposal) -> None:
         """Update tool and expected grasp after a click; the next tool is the one that usually follows."""
         if proposal.instruction is None:

@@ -42,6 +42,7 @@ class TeachingToolBar(QWidget):
         row.addSpacing(4)
         for key in IMMEDIATE_ACTIONS:
             row.addWidget(make_button(actions[key], "tool", show_text=False))
+        row.addWidget(make_button(actions["steps"], "tool", show_text=False))
         row.addStretch(1)
         self._group.idToggled.connect(self._on_toggled)
         theme.changed.connect(self._update_icons)

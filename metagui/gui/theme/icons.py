@@ -27,14 +27,18 @@ def make_icon(name: str, colour: str, disabled: str | None = None) -> QIcon:
 @cache
 def make_pixmap(name: str, colour: str, size: int, device_pixel_ratio: float = 1.0) -> QPixmap:
     """Return an icon as a square pixmap of ``size`` device-independent pixels."""
-    renderer = QSvgRenderer(QByteArray(_read_svg(name).replace("currentColor", colour).encode()))
     out = QPixmap(round(size * device_pixel_ratio), round(size * device_pixel_ratio))
     out.fill(Qt.GlobalColor.transparent)
     painter = QPainter(out)
-    renderer.render(painter, QRectF(out.rect()))
+    _load_svg(name, colour).render(painter, QRectF(out.rect()))
     painter.end()
     out.setDevicePixelRatio(device_pixel_ratio)
     return out
+
+
+@cache
+def _load_svg(name: str, colour: str) -> QSvgRenderer:
+    return QSvgRenderer(QByteArray(_read_svg(name).replace("currentColor", colour).encode()))
 
 
 @cache

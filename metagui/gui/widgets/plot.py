@@ -59,11 +59,10 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     """A plot that follows the theme; subclasses recolour their curves in ``recolour``."""
 
     def __init__(self, theme: Theme, name: str, log: bool = False, axes: dict[str, pg.AxisItem] | None = None) -> None:
-        super().__init__(axisItems={"left": LogAxis("left")} if log else axes)
+        super().__init__(axisItems={"left": LogAxis("left")} if log else axes, enableMenu=False)
         self.theme = theme
         self._labels: dict[str, str] = {}
         self.setAccessibleName(name)
-        self.setMenuEnabled(False)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         for side in ("left", "bottom"):

@@ -12,6 +12,7 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from metagui.gui.theme.icons import make_icon, make_pixmap
+from metagui.gui.widgets.announcement import announce
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,6 +158,7 @@ class ToastArea(QScrollArea):
         self.toasts.append(toast)
         self._rows.addWidget(toast)
         self.show()
+        announce(self, message.text, urgent=message.kind == "error")
         self.updateGeometry()
 
     def dismiss_resolved(self, actions: Sequence[QAction]) -> None:

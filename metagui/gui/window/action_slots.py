@@ -82,6 +82,9 @@ class ActionSlots(QObject):
                 "limp": modes.toggle_torque,
             }
         )
+        self._window.actions_["steps"].toggled.connect(panel.show_steps)
+        panel.steps_panel.form.step_chosen.connect(clicks.dispatch)
+        panel.steps_panel.form.tool_chosen.connect(clicks.choose_tool)
         panel.view.clicked.connect(clicks.dispatch)
         panel.tool_bar.tool_chosen.connect(clicks.choose_tool)
         panel.view.object_placed.connect(placement.place_object)
@@ -96,6 +99,8 @@ class ActionSlots(QObject):
             {
                 "record": recording.controller.toggle_recording,
                 "again": recording.controller.retake,
+                "again_here": recording.repeater.repeat_here,
+                "again_elsewhere": recording.repeater.repeat_elsewhere,
                 "discard": recording.controller.discard_newest_take,
                 "countdown": self._set_countdown,
             }

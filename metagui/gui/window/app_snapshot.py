@@ -40,6 +40,7 @@ def take_snapshot(
         newest_take=recording.controller.newest_take,
         arm_busy=controller.pending_count > 0,
         mode=teaching.modes.mode,
+        has_steps=bool(teaching.steps.steps),
         torque_off=controller.torque_off,
         limp=controller.is_limp,
         simulated=simulated,

@@ -14,6 +14,7 @@ from metagui.gui.teaching.modes import CLICK_MODE, HAND_MODE, KEYBOARD_MODE
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from metagui.arms.control.tick import Tick
     from metagui.arms.teleoperation.velocity import VelocityController
     from metagui.gui.core.app_state import AppSnapshot
     from metagui.gui.window.main_window import MainWindow
@@ -30,6 +31,8 @@ class NoticeContent(NamedTuple):
     action_key: str = ""
 
 
+OBJECTS_PERIOD_TICKS = 25
+"""Ticks between two updates of the places of the objects."""
 ARM_ERROR_ACTIONS = ("connect", "calibrate", "copy_command")
 """Keys of the actions that errors of the connection offer."""
 NO_NOTICE = NoticeContent("")
@@ -66,6 +69,7 @@ class ArmPresenter(QObject):
         self._arm, self._teaching = session.arm, session.teaching
         self._activity = session.state.activity
         self._keyboard_target: VelocityController | None = None
+        self._objects_shown_at = -OBJECTS_PERIOD_TICKS
         view = window.arm_panel.view
         self.keyboard = KeyboardTeleop(lambda: view.camera, self)
         view.keyboard = self.keyboard
@@ -79,6 +83,8 @@ class ArmPresenter(QObject):
 
     def _connect_arm(self, arm: ArmParts, teaching: TeachingParts) -> None:
         arm.connection.choices_changed.connect(self._show_choices)
+        arm.controller.ticked.connect(self._show_objects)
+        self._window.arm_panel.steps_panel.follow(teaching.steps)
         teaching.modes.changed.connect(self._show_modes)
         teaching.placement.objects_moved.connect(self._on_objects_moved)
 
@@ -113,6 +119,12 @@ class ArmPresenter(QObject):
         )
         self._show_modes()
         self._show_notice()
+
+    def _show_objects(self, tick: Tick) -> None:
+        """Show in the list of steps where the objects are, twice per second."""
+        if tick.index - self._objects_shown_at >= OBJECTS_PERIOD_TICKS or tick.index < self._objects_shown_at:
+            self._objects_shown_at = tick.index
+            self._window.arm_panel.steps_panel.form.show_observation(tick.observation)
 
     def _show_choices(self) -> None:
         connection = self._arm.connection

@@ -30,7 +30,7 @@ from metagui.gui.window.top_bar import THEME_CHOICES, TopBar
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PySide6.QtGui import QAction, QCloseEvent, QResizeEvent, QShowEvent
+    from PySide6.QtGui import QAction, QCloseEvent, QPaintEvent, QResizeEvent, QShowEvent
 
     from metagui.arms.arm import FloatArray
     from metagui.gui.library.task_rows import TakeRow
@@ -47,6 +47,8 @@ JOINT_PANEL_WIDTH_PX = 184
 """Minimum width of the panel of joint angles, so that names, curves and values fit."""
 PREFERRED_SIZE_PX = (1440, 900)
 """Width and height at the first start, if the screen is large enough."""
+UNPAINTED_MS = 400
+"""Time after which ``shown`` is emitted although nothing was painted, ms."""
 FRAME_PX = (2, 32)
 """Width and height that the desktop adds for borders and title bar."""
 
@@ -55,7 +57,7 @@ class MainWindow(QMainWindow):
     """Top bar, tasks at the left, arm and joint angles above, curves and similarity below, status at the bottom."""
 
     shown = Signal()
-    """The window has become visible."""
+    """The window is visible, and has been painted for the first time."""
     closing = Signal()
     """The window is being closed; the slots end all threads."""
     library_requested = Signal(object)
@@ -71,6 +73,7 @@ class MainWindow(QMainWindow):
     ) -> None:
         super().__init__()
         self.theme, self.settings = theme, settings
+        self._was_shown = False
         self.setWindowTitle("metagui")
         self.setWindowIcon(make_icon("arm", theme.colours.accent))
         self.setMinimumSize(*MINIMUM_SIZE_PX)
@@ -180,9 +183,21 @@ class MainWindow(QMainWindow):
         self.toast_area.show_message(ToastMessage(text, "warning"))
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Emit ``shown``, after which OpenGL can be started."""
+        """Make sure that ``shown`` follows, also where nothing is painted, as on a display that is off."""
         super().showEvent(event)
         if not event.spontaneous():
+            QTimer.singleShot(UNPAINTED_MS, self, self._report_shown)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Let what takes time begin after the first picture of the window."""
+        super().paintEvent(event)
+        if not self._was_shown:
+            QTimer.singleShot(0, self, self._report_shown)
+
+    def _report_shown(self) -> None:
+        """Emit ``shown`` once, after which OpenGL can be started, unless the window is closed already."""
+        if not self._was_shown and self.isVisible():
+            self._was_shown = True
             self.shown.emit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

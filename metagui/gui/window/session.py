@@ -51,6 +51,7 @@ class Session(QObject):
 
     def _connect_modes(self, teaching: TeachingParts) -> None:
         teaching.modes.changed.connect(self.state.refresh)
+        teaching.steps.changed.connect(self.state.refresh)
 
     def _connect_library(self, library: LibraryModel, recording: RecordingParts, learning: LearningParts) -> None:
         library.tasks_changed.connect(self._on_tasks_changed)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from metagui.gui.similarity.similarity_controller import SimilarityController
     from metagui.gui.teaching.click_dispatcher import ClickDispatcher
     from metagui.gui.teaching.mode_controller import ModeController
+    from metagui.gui.teaching.steps.step_list import StepList
+    from metagui.gui.teaching.steps.step_repeater import StepRepeater
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class TeachingParts:
     modes: ModeController
     clicks: ClickDispatcher
     placement: ObjectPlacement
+    steps: StepList
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class RecordingParts:
 
     controller: RecordingController
     recovery: CrashRecovery
+    repeater: StepRepeater
 
 
 @dataclass(frozen=True)

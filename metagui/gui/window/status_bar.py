@@ -35,6 +35,7 @@ STATE_HINTS = {
     ArmActivity.CONNECTING: "Opening the port and reading the servos",
     ArmActivity.ERROR: "Press Connect to try again",
 }
+STARTING_TEXT, STARTING_HINT = "Starting", "The simulated arm connects in a moment"
 TORQUE_OFF_TEXT = "torque off: guide it by hand"
 FOLLOWING_TEXT = "follows your hand"
 RATE_TOOLTIP = (
@@ -99,13 +100,14 @@ class StatusBar(QFrame):
         """Show what the arm and the learner are doing."""
         self._snapshot = snapshot
         guiding = f" · {TORQUE_OFF_TEXT if snapshot.limp else FOLLOWING_TEXT}" if snapshot.torque_off else ""
-        text = f"{snapshot.state.value}{guiding}"
+        text = f"{STARTING_TEXT if snapshot.is_starting else snapshot.state.value}{guiding}"
         if snapshot.learning is not LearningActivity.IDLE:
             text = f"{text} · {snapshot.learning.value.lower()}"
         self.state_label.setText(text)
         self.state_label.setAccessibleName(f"State: {text}")
         if snapshot.state in STATE_HINTS:
-            self.rate_label.setText("Looking for the arm" if snapshot.reconnecting else STATE_HINTS[snapshot.state])
+            hint = STARTING_HINT if snapshot.is_starting else STATE_HINTS[snapshot.state]
+            self.rate_label.setText("Looking for the arm" if snapshot.reconnecting else hint)
         self.alarm_label.set_full_text(snapshot.alarm)
         self.alarm_label.setAccessibleName(f"Alarm: {snapshot.alarm}" if snapshot.alarm else "")
         self.alarm_label.setVisible(bool(snapshot.alarm))

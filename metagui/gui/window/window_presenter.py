@@ -113,7 +113,7 @@ class WindowPresenter(QObject):
         window = self._window
         arm.controller.ticked.connect(self._show_tick)
         teaching.clicks.tool_changed.connect(self._show_tool)
-        window.arm_panel.tool_bar.show_tool(teaching.clicks.click_teacher.action)
+        self._show_tool(teaching.clicks.click_teacher.action)
         recording.controller.take_saved.connect(self._on_take_saved)
         recording.recovery.recording_found.connect(window.recovery_bar.show_offer)
 
@@ -166,6 +166,7 @@ class WindowPresenter(QObject):
         window.task_list.show_recording(is_recording)
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)
+        window.arm_panel.steps_panel.form.refresh(problem)
         window.arm_panel.view.teaching_enabled = problem is None and window.arm_panel.player.take is None
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
         window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
@@ -187,7 +188,7 @@ class WindowPresenter(QObject):
             panel.show_task_name(controller.next_task)
 
     def _show_tick(self, tick: Tick) -> None:
-        window, recording = self._window, self.session.recording
+        window, recording, arm = self._window, self.session.recording, self.session.arm
         if window.arm_panel.player.take is None:
             window.arm_panel.view.show_state(tick.state, tick.observation)
         window.joint_plot.append_tick(
@@ -201,11 +202,12 @@ class WindowPresenter(QObject):
             limits = " · limits in force" if self._snapshot.state is ArmActivity.RUNNING else ""
             window.status_bar.show_rate(
                 f"{rate:.1f} / {CONTROL_RATE_HZ:.0f} Hz, {tick.missed_deadlines} missed{limits}",
-                self.session.arm.controller.priority_refusal,
+                arm.controller.priority_refusal,
             )
 
     def _show_tool(self, action: str) -> None:
         self._window.arm_panel.tool_bar.show_tool(action)
+        self._window.arm_panel.steps_panel.form.show_tool(action)
         self._window.arm_panel.view.refresh_hint()
 
     # Tasks and takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,6 +94,26 @@ def test_choose_backend_uses_available_library(monkeypatch: pytest.MonkeyPatch) 
         assert opengl.choose_backend() == expected
     monkeypatch.setenv("MUJOCO_GL", "glfw")
     assert opengl.choose_backend() == "glfw"
+
+
+@pytest.mark.skipif(not opengl.can_change_threads(), reason="contexts are bound to their thread here")
+def test_renderer_opened_in_a_thread_draws_in_another(renderer: SceneRenderer) -> None:
+    opened: list[SceneRenderer] = []
+
+    def open_there() -> None:
+        opened.append(SceneRenderer(WIDTH, HEIGHT))
+        opened[0].hand_over()
+
+    thread = threading.Thread(target=open_there)
+    thread.start()
+    thread.join()
+    opened[0].quality = renderer.quality
+    for each in (renderer, *opened):
+        each.update_state(SimulatedArm(3).get_state())
+        each.set_colours(SceneColours((0.2, 0.2, 0.2), (0.8, 0.8, 0.8), (0.5, 0.5, 0.5)))
+    assert np.array_equal(opened[0].draw(OrbitCamera(), WIDTH, HEIGHT), renderer.draw(OrbitCamera(), WIDTH, HEIGHT))
+    opened[0].close()
+    assert renderer.draw(OrbitCamera(), WIDTH, HEIGHT).any(), "closing one leaves the other open"
 
 
 def test_renderer_draws_another_table_and_returns(renderer: SceneRenderer) -> None:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.main_window import choose_first_size
+from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.user import wait_until_ready
 
 if TYPE_CHECKING:
@@ -161,10 +162,10 @@ def test_without_opengl_the_view_shows_the_reason(
     def missing(*_size: int) -> None:
         raise renderer.RenderingError("The 3-D view cannot be drawn: no OpenGL here.")
 
-    monkeypatch.setattr("metagui.gui.scene.scene_canvas.SceneRenderer", missing)
+    monkeypatch.setattr("metagui.gui.scene.renderer_opening.SceneRenderer", missing)
     window = make_window(("press red",))
     person = wait_until_ready(window)
-    assert "no OpenGL" in window.arm_panel.view.problem
+    person.wait_until(lambda: "no OpenGL" in window.arm_panel.view.problem, "the reason")
     assert person.find_button("Record").isEnabled()
     assert not window.arm_panel.view.grab().isNull()
 
@@ -189,3 +190,13 @@ def test_search_field_filters_the_tasks(make_window: Callable[..., MainWindow]) 
     person.press_key(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     person.type_text("PRESS")
     assert window.task_list.tree.model().rowCount() == 1
+
+
+def test_window_is_painted_before_what_takes_time_begins(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+    window = make_window()
+    begun: list[bool] = []
+    window.shown.connect(lambda: begun.append(True))
+    assert begun == [], "show() alone begins nothing"
+    qtbot.waitUntil(lambda: len(begun) == 1, timeout=PATIENCE_MS)
+    window.repaint()
+    assert len(begun) == 1

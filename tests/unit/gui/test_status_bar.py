@@ -22,6 +22,9 @@ def test_status_bar_shows_state_and_progress(qtbot: QtBot, theme: Theme) -> None
     window.body.addWidget(bar)
     qtbot.addWidget(window)
     window.show()
+    assert bar.state_label.text() == "Starting", "the simulated arm connects by itself"
+    bar.show_snapshot(AppSnapshot(prior_problem=None))
+    assert bar.state_label.text() == "No arm"
     assert "Connect an arm" in bar.rate_label.text()
     bar.show_snapshot(AppSnapshot(ArmActivity.READY, LearningActivity.ADAPTING))
     assert bar.state_label.text() == "Ready · adapting"

@@ -35,8 +35,9 @@ def test_colours_have_sufficient_contrast(colours: Colours) -> None:
         assert compute_contrast(colours.text, background) >= 7
     assert compute_contrast(colours.muted, colours.panel) >= 4.5
     assert compute_contrast(colours.on_accent, colours.accent) >= 4.5
+    assert compute_contrast(colours.on_danger, colours.danger) >= 4.5
     for colour in (colours.success, colours.warning, colours.danger):
-        assert compute_contrast(colour, colours.panel) >= 3
+        assert compute_contrast(colour, colours.panel) >= 4.5
     for colour in colours.series:
         assert compute_contrast(colour, colours.panel) >= 3 - 0.15
 

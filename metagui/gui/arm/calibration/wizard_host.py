@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QStackedWidget, QWidget
 
-from metagui.gui.arm.calibration.wizard import CalibrationWizard
-
 if TYPE_CHECKING:
     from metagui.arms.so101.arm_registry import ArmRegistry
+    from metagui.gui.arm.calibration.wizard import CalibrationWizard
     from metagui.gui.theme.theme import Theme
 
 
@@ -41,6 +40,8 @@ class WizardHost(QStackedWidget):
 
     def open_wizard(self, device: str, registry: ArmRegistry) -> None:
         """Open a wizard for the arm on ``device``, a serial port that must be closed."""
+        from metagui.gui.arm.calibration.wizard import CalibrationWizard  # rarely used: the start does not wait for it
+
         self.close_wizard()
         self._wizard = wizard = CalibrationWizard(self._theme, device, registry, self)
         wizard.finished.connect(self._on_finished)

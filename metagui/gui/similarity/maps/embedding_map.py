@@ -13,12 +13,18 @@ from PySide6.QtWidgets import QHBoxLayout, QListWidget, QListWidgetItem, QWidget
 
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.similarity.comparison import Comparison
+from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.plot import PLOT_SYMBOLS, Plot
 
 if TYPE_CHECKING:
+    from PySide6.QtGui import QKeyEvent
+
     from metagui.arms.arm import FloatArray
     from metagui.gui.theme.theme import Theme
 
+_DIRECTIONS = {
+    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Down: (0, -1), Qt.Key.Key_Up: (0, 1),
+}  # fmt: skip
 POINT_SIZE_PX, MARKED_SIZE_PX, LIVE_SIZE_PX, LEGEND_ICON_PX = 9, 13, 18, 16
 
 
@@ -34,6 +40,8 @@ class EmbeddingAxes(Plot):
         self.comparison = Comparison()
         self.newest: TakeKey | None = None
         self.marked_tasks: tuple[str | None, ...] = ()
+        self.cursor_take: TakeKey | None = None
+        """Take that the arrow keys have reached."""
         super().__init__(theme, "Map of all takes")
         self._scatter = pg.ScatterPlotItem(hoverable=True, tip=_format_tooltip)
         self._live = pg.ScatterPlotItem(size=LIVE_SIZE_PX, symbol="star")
@@ -42,6 +50,7 @@ class EmbeddingAxes(Plot):
         self._scatter.sigClicked.connect(self._on_clicked)
         self.setAspectLocked(True)
         self.label_axes("first principal axis", "second")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.recolour()
 
     def show_comparison(self, comparison: Comparison, newest: TakeKey | None) -> None:
@@ -67,7 +76,8 @@ class EmbeddingAxes(Plot):
         markers = {task: choose_marker(index, self.theme) for index, task in enumerate(comparison.tasks)}
         brushes = {colour: pg.mkBrush(colour) for _, colour in markers.values()}
         ring, none = pg.mkPen(colours.text, width=2), pg.mkPen(None)
-        marked = [key == self.newest or key.task in self.marked_tasks for key in comparison.keys]
+        rings = (self.newest, self.cursor_take)
+        marked = [key in rings or key.task in self.marked_tasks for key in comparison.keys]
         self._scatter.setData(
             pos=comparison.projection,
             symbol=[markers[key.task][0] for key in comparison.keys],
@@ -77,10 +87,47 @@ class EmbeddingAxes(Plot):
             data=list(comparison.keys),
         )
 
+    # Keyboard
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go to the next take in the direction of an arrow key, select it by Return."""
+        key = Qt.Key(event.key())
+        if key in _DIRECTIONS and self.comparison.keys:
+            self._move_cursor(_DIRECTIONS[key])
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.cursor_take in self.comparison.keys:
+            self.take_chosen.emit(self.cursor_take)
+        else:
+            super().keyPressEvent(event)
+
+    def _move_cursor(self, direction: tuple[int, int]) -> None:
+        """Move the cursor to the nearest take in a direction; without a cursor, begin at the newest take."""
+        keys, points = list(self.comparison.keys), self.comparison.projection
+        if self.cursor_take in keys:
+            found = find_next_point(points, keys.index(self.cursor_take), direction)
+        else:
+            found = keys.index(self.newest) if self.newest in keys else 0
+        self.cursor_take = keys[found]
+        self.recolour()
+        text = f"{self.cursor_take.task}, take {self.cursor_take.take}. Return selects it."
+        self.setAccessibleDescription(text)
+        self.setToolTip(text)
+        announce(self, text)
+
     def _on_clicked(self, _scatter: object, points: object, _event: object) -> None:
         found = list(points)  # type: ignore[call-overload]
         if found:
             self.take_chosen.emit(TakeKey(*found[0].data()))
+
+
+def find_next_point(points: FloatArray, start: int, direction: tuple[int, int]) -> int:
+    """Return the index of the point (N, 2) next to ``start`` in a direction; ``start`` itself if there is none.
+
+    A point counts as being there within 45 degrees; of those, the nearest is chosen.
+    """
+    away = points - points[start]
+    along, across = away @ np.array(direction), np.abs(away @ np.array((-direction[1], direction[0])))
+    candidates = np.flatnonzero((along > 0) & (across <= along + 1e-9))
+    return start if not len(candidates) else int(candidates[np.argmin((along + across)[candidates])])
 
 
 def choose_marker(task_index: int, theme: Theme) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt, Signal
 
 from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.theme.theme import scaled_font
+from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.plot import Plot, make_pen
 
 if TYPE_CHECKING:
@@ -174,6 +175,9 @@ class HeatMap(Plot):
         self._cursor_frame.setData(x, y)
         self._scroll_to(row, column)
         self.cell_described.emit(self._describe(cell))
+        self.setAccessibleDescription(self._describe(cell))
+        if self.hasFocus():
+            announce(self, self._describe(cell))
 
     def _scroll_to(self, row: int, column: int) -> None:
         """Move the visible range so that a cell is inside."""
@@ -188,7 +192,7 @@ class HeatMap(Plot):
         distance = self._comparison.task_matrix[cell]
         if first == second:
             return f"{elide_name(first, 40)}: {distance:.2f} between its own takes"
-        return f"{elide_name(first, 30)} and {elide_name(second, 30)}: {distance:.2f}. Click to see both."
+        return f"{elide_name(first, 30)} and {elide_name(second, 30)}: {distance:.2f}. A click or Return shows both."
 
     # Mouse and keyboard
 

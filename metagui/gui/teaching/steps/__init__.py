@@ -1,0 +1,1 @@
+"""Steps of a take: given by keys, listed, changed and recorded again."""

@@ -1,0 +1,159 @@
+"""A person without a mouse at a real window: each flow with key events alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtWidgets import QApplication, QComboBox, QWidget
+
+from metagui import app
+from metagui.gui.theme.theme import Theme
+from metagui.gui.window.main_window import MainWindow
+from tests.helpers.clocks import PATIENCE_MS
+from tests.helpers.qt import session_of
+from tests.helpers.user import SimulatedUser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+
+    from metagui.gui.window.session import Session
+
+pytestmark = pytest.mark.window
+EXAMPLES = Path(__file__).parents[2] / "recordings"
+SHIPPED = EXAMPLES.parent / "resources" / "prior" / "prior.safetensors"
+PRIOR = pytest.mark.skipif(not SHIPPED.is_file(), reason="no prior is shipped")
+CTRL, SHIFT, ALT = (
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+MAX_TABS = 60
+
+
+class Typist(SimulatedUser):
+    """A person who uses keys only, and reads what a screen reader says of the widget with the focus."""
+
+    @property
+    def focus(self) -> QWidget:
+        """The widget with the focus."""
+        found = QApplication.focusWidget()
+        assert found is not None, "no widget has the focus"
+        return found
+
+    @property
+    def session(self) -> Session:
+        """What the window shows."""
+        assert isinstance(self.window, MainWindow)
+        return session_of(self.window)
+
+    def tab_to(self, name: str) -> QWidget:
+        """Press Tab until the widget with an accessible name has the focus."""
+        for _ in range(MAX_TABS):
+            if self.focus.accessibleName() == name:
+                return self.focus
+            self.press_key(Qt.Key.Key_Tab)
+            self.pause(0.01)
+        raise AssertionError(f"{name!r} is not reached by Tab")
+
+    def choose(self, box_name: str, text: str) -> None:
+        """Choose an entry of a box with the arrow keys."""
+        box = self.tab_to(box_name)
+        assert isinstance(box, QComboBox)
+        self.press_key(Qt.Key.Key_Home)
+        for _ in range(box.count()):
+            if box.currentText().startswith(text):
+                return
+            self.press_key(Qt.Key.Key_Down)
+        raise AssertionError(f"{text!r} cannot be chosen in {box_name!r}: {box.currentText()!r}")
+
+    def give_step(self, action: str, object_name: str) -> None:
+        """Let the arm do something, from the form of steps."""
+        self.choose("Action of the step", action)
+        self.choose("Object of the step", object_name)
+        self.press_key(Qt.Key.Key_Return)
+        self.pause(0.05)
+
+
+@pytest.fixture
+def typist(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
+    library = tmp_path / "recordings"
+    shutil.copytree(EXAMPLES, library, ignore=shutil.ignore_patterns(".*", "adapted.safetensors"))
+    monkeypatch.setenv("METAGUI_RECORDINGS", str(library))
+    theme = Theme("light")
+    theme.apply()
+    window = app.make_window(theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat), seed=12)
+    qtbot.addWidget(window)
+    window.resize(1440, 900)
+    with qtbot.waitExposed(window, timeout=PATIENCE_MS):
+        window.show()
+    window.activateWindow()  # there may be no window manager to do it
+    found = Typist(window)
+    session_of(window).messages.posted.connect(found.record_message)
+    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), "the arm")
+    yield found
+    window.close()
+
+
+def test_teach_by_keys_alone(typist: Typist) -> None:
+    """New task, two steps, the take is saved; then the same in a new scene by itself."""
+    typist.press_key(Qt.Key.Key_N, CTRL)
+    typist.type_text("by keys")
+    typist.press_key(Qt.Key.Key_Return)
+    typist.press_key(Qt.Key.Key_F9)
+    typist.wait_until(lambda: typist.read_state().startswith("Recording"), "recording")
+    typist.press_key(Qt.Key.Key_4, CTRL)
+    typist.give_step("Grasp", "red cube")
+    typist.wait_until(lambda: typist.find_button("Place").isChecked(), "the tool to move on")
+    typist.give_step("Place", "yellow zone")
+    steps = typist.session.teaching.steps
+    assert [each.action for each in steps.instructions] == ["grasp", "place"]
+    typist.press_key(Qt.Key.Key_F9)
+    typist.wait_until(lambda: typist.was_shown("take 001") and typist.was_shown("Saved"), "the take to be saved")
+    typist.wait_until(lambda: typist.read_state() == "Ready", "the arm")
+    assert [each.status.value for each in steps.steps] == ["done", "done"]
+
+    typist.press_key(Qt.Key.Key_R, CTRL | SHIFT)
+    typist.wait_until(lambda: typist.was_shown("take 002"), "the second take to be recorded and saved by itself")
+    takes = typist.session.library.usable_takes("by keys")
+    assert len(takes) == 2
+
+
+def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
+    typist.press_key(Qt.Key.Key_N, CTRL)
+    typist.type_text("over the blue cube")
+    typist.press_key(Qt.Key.Key_Return)
+    typist.press_key(Qt.Key.Key_F9)
+    typist.wait_until(lambda: typist.read_state().startswith("Recording"), "recording")
+    typist.press_key(Qt.Key.Key_4, CTRL)
+    for name in ("red cube", "green cube", "blue cube"):
+        typist.give_step("Go to", name)
+    steps = typist.session.teaching.steps
+    typist.wait_until(lambda: not steps.is_busy, "the three steps")
+    assert [each.status.value for each in steps.steps] == ["done"] * 3
+    tick = typist.session.arm.controller.latest_tick
+    blue = [each.name for each in typist.session.arm.controller.arm.objects].index("blue cube")
+    assert tick is not None
+    assert abs(tick.observation.tool_position - tick.observation.scene.positions[blue])[:2].max() < 0.01
+
+    typist.tab_to("List of steps")
+    typist.press_key(Qt.Key.Key_End)
+    typist.press_key(Qt.Key.Key_Up, ALT)
+    assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube", "green cube"]
+    typist.press_key(Qt.Key.Key_End)
+    typist.press_key(Qt.Key.Key_Delete)
+    assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube"]
+    typist.tab_to("Height of the listed step, mm")
+    for _ in range(6):
+        typist.press_key(Qt.Key.Key_Up)
+    assert steps.instructions[1].parameters["offset"][2] == pytest.approx(0.08)
+    typist.tab_to("Record these steps again")
+    typist.press_key(Qt.Key.Key_Space)
+    typist.wait_until(lambda: typist.was_shown("take 001"), "the take to be recorded again and saved")
+    takes = typist.session.library.usable_takes("over the blue cube")
+    assert len(takes) == 1, "the take that was being recorded was replaced"

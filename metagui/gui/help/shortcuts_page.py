@@ -25,6 +25,7 @@ MOUSE_SHORTCUTS = (
     ("Wheel", "zoom"),
     ("Arrow keys, + −", "turn and zoom, with the view focused"),
     ("WASD or arrows, R F, Q E, Space", "move the gripper, in the keyboard mode"),
+    ("Right click on a plot, + − 0", "save or smooth it, zoom, show all of it"),
     ("Drag or double-click a boundary", "edit the segments of a take without clicks"),
 )
 

@@ -49,6 +49,7 @@ class LossPanel(Panel):
         self.header.addWidget(self._curve_tools)
         self._views.segment_chosen.connect(self.show_view)
         self.axes.panned.connect(self._follow_button.show)
+        self.axes.fitted.connect(self._follow_button.hide)
         self._follow_button.clicked.connect(self._follow_newest)
         self._segment_selector.segment_chosen.connect(self._draw)
         theme.changed.connect(self._draw)

@@ -23,6 +23,7 @@ from metagui.gui.recording.segment_edit import (
 from metagui.gui.recording.take_ruler import GRAB_DISTANCE_PX, TakeRuler
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.plot import Plot, add_curve, make_pen
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ class JointPlot(Plot):
         self._curves: list[pg.PlotDataItem] = []
         self._boundary_lines: list[BoundaryLine] = []
         super().__init__(theme, "Joint angles against time")
-        self._joints = [shorten_joint_name(j) for j in joints]
+        self._joint_names, self._joints = tuple(joints), [shorten_joint_name(j) for j in joints]
         self._times: deque[float] = deque(maxlen=2000)
         self._angles: deque[FloatArray] = deque(maxlen=2000)
         self._drawn = np.zeros(0), np.zeros((0, len(joints)))
@@ -175,6 +176,12 @@ class JointPlot(Plot):
             span = max(float(self._drawn[0][-1]), 1.0)
             self.setLimits(xMin=-0.02 * span, xMax=1.02 * span)
             self.setXRange(0.0, span, padding=0.01)
+
+    def make_table(self) -> PlotTable:
+        """Return the joint angles on display, in degrees, by time."""
+        times, angles = self._drawn
+        header = ["time, s", *(f"{name}, degrees" for name in self._joint_names)]
+        return PlotTable(header, np.column_stack([times, np.degrees(angles)]).round(5).tolist())
 
     def _on_trimmed(self, begin: float, end: float) -> None:
         if self._take is not None:

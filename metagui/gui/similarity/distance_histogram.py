@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 from metagui.gui.similarity.comparison import TASK_DISTANCE_MARGIN
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.plot import Plot, make_pen
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from metagui.arms.arm import FloatArray
@@ -32,6 +33,8 @@ class DistanceHistogram(Plot):
         self._bars: tuple[pg.BarGraphItem, ...] = ()
         self._margin_line: pg.InfiniteLine | None = None
         self._newest_line: pg.InfiniteLine | None = None
+        self._counts = np.zeros((2, len(DISTANCE_BINS) - 1), dtype=int)
+        """Numbers of pairs of takes in every bin: of the same task, and of different ones."""
         super().__init__(theme, "Distances between takes")
         width = DISTANCE_BINS[1] - DISTANCE_BINS[0]
         self._bars = tuple(
@@ -43,10 +46,10 @@ class DistanceHistogram(Plot):
         self._newest_line = self._add_line("newest take", 0.0, 0.8)
         self._newest_line.hide()
         self._group_labels = [self._add_text("same task", 2.0, 1.0), self._add_text("different tasks", 0.0, -1.0)]
-        self.setXRange(0.0, 2.0, padding=0.01)
-        self.setYRange(-1.12, 1.12, padding=0)
+        self.fit()
         self.hideAxis("left")
-        self.setMouseEnabled(x=False, y=False)
+        self.setMouseEnabled(x=True, y=False)
+        self.setLimits(xMin=-0.1, xMax=2.1)
         self.label_axes("distance", "")
         self.recolour()
 
@@ -66,8 +69,29 @@ class DistanceHistogram(Plot):
 
     def show_distances(self, same: FloatArray, different: FloatArray) -> None:
         """Draw both histograms."""
+        self._counts = np.array([np.histogram(each, DISTANCE_BINS)[0] for each in (same, different)])
         self._bars[0].setOpts(height=compute_bin_fractions(same))
         self._bars[1].setOpts(height=-compute_bin_fractions(different))
+
+    def fit(self) -> None:
+        """Show all distances."""
+        self.setXRange(0.0, 2.0, padding=0.01)
+        self.setYRange(-1.12, 1.12, padding=0)
+
+    def make_table(self) -> PlotTable:
+        """Return the numbers of pairs in every bin."""
+        edges = DISTANCE_BINS.round(5).tolist()
+        rows = list(zip(edges[:-1], edges[1:], *self._counts.tolist(), strict=True))
+        return PlotTable(("distance from", "to", "pairs of the same task", "pairs of different tasks"), rows)
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return how many pairs of takes are as far apart as the point under the pointer."""
+        index = int(np.searchsorted(DISTANCE_BINS, x, "right")) - 1
+        if not 0 <= index < self._counts.shape[1]:
+            return ""
+        same, different = self._counts[:, index]
+        where = f"distance {DISTANCE_BINS[index]:.2f} to {DISTANCE_BINS[index + 1]:.2f}"
+        return f"{where}\nsame task: {same} pairs\ndifferent tasks: {different} pairs"
 
     def show_newest(self, distance: float | None) -> None:
         """Mark the mean distance of the newest take to the others of its task; None hides the mark."""

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVB
 from metagui.gui.theme.icons import make_icon
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.plot import LineSwatch, Plot, add_curve, make_pen
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration
@@ -27,7 +28,8 @@ class PathPlot(Plot):
         super().__init__(theme, name)
         self._object_markers = pg.ScatterPlotItem(size=12)
         self.addItem(self._object_markers)
-        self._paths = (add_curve(self), add_curve(self))
+        self._paths = (add_curve(self, name="first take"), add_curve(self, name="second take"))
+        self._is_map = square
         self.label_axes(bottom, left)
         self.setAspectLocked(square)
         self.recolour()
@@ -39,6 +41,19 @@ class PathPlot(Plot):
         if self._object_markers is not None:
             self._object_markers.setData(markers)
         self.enableAutoRange()
+
+    def make_table(self) -> PlotTable:
+        """Return the points of both paths."""
+        drawn = [(line.name(), line.getOriginalDataset()) for line in self._paths]
+        rows = [(name, *point) for name, (x, y) in drawn if x is not None for point in zip(x, y, strict=True)]
+        return PlotTable(("path", self._labels["bottom"], self._labels["left"]), rows)
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return the place under the pointer in a view from above, else both heights."""
+        if self._is_map:
+            right, forward = (self._labels[side].split(",")[0] for side in ("bottom", "left"))
+            return f"{x:.1f} cm {right}\n{y:.1f} cm {forward}"
+        return super().describe_values(x, y)
 
     def recolour(self) -> None:
         """Apply the theme's colours to both paths."""

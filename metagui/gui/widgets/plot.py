@@ -11,13 +11,16 @@ from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from metagui.gui.theme.theme import scaled_font
+from metagui.gui.widgets.plots.plot_readout import PlotReadout, describe_curves
+from metagui.gui.widgets.plots.plot_tools import PlotTools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from PySide6.QtGui import QPaintEvent
+    from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPaintEvent
 
     from metagui.gui.theme.theme import Theme
+    from metagui.gui.widgets.plots.plot_export import PlotTable
 
 LINE_STYLES = (
     Qt.PenStyle.SolidLine,
@@ -56,13 +59,26 @@ def _ticks(low: float, high: float, digits: Iterable[float]) -> list[float]:
 
 
 class Plot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot that follows the theme; subclasses recolour their curves in ``recolour``."""
+    """A plot that follows the theme; subclasses recolour their curves in ``recolour``.
 
-    def __init__(self, theme: Theme, name: str, log: bool = False, axes: dict[str, pg.AxisItem] | None = None) -> None:
+    It shows values at the pointer, can be zoomed, fitted and saved; ``own_fit`` says that its panel has a button for
+    that.
+    """
+
+    def __init__(
+        self,
+        theme: Theme,
+        name: str,
+        log: bool = False,
+        axes: dict[str, pg.AxisItem] | None = None,
+        own_fit: bool = False,
+    ) -> None:
         super().__init__(axisItems={"left": LogAxis("left")} if log else axes, enableMenu=False)
         self.theme = theme
         self._labels: dict[str, str] = {}
         self.setAccessibleName(name)
+        self.tools = PlotTools(self, self.fit, self.make_table, own_fit)
+        self.readout = PlotReadout(self, self.describe_values)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         for side in ("left", "bottom"):
@@ -83,6 +99,33 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def recolour(self) -> None:
         """Apply the theme's colours to all items; overridden by subclasses."""
+
+    # What subclasses may change
+
+    def fit(self) -> None:
+        """Show the whole plot."""
+        self.enableAutoRange()
+
+    def make_table(self) -> PlotTable | None:
+        """Return the numbers behind the plot, to be saved; None saves the points of the curves as they are drawn."""
+        return None
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return the values at a point of the plot: those of all named curves at ``x``."""
+        return describe_curves(self.plotItem, x, self._labels.get("bottom", ""))
+
+    # Mouse and keyboard
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Zoom, or show the whole plot."""
+        if not self.tools.press_key(event.key()):
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Open the menu of the plot by its key; a click of the right button does so when it ends without a drag."""
+        if event.reason() == event.Reason.Keyboard:
+            self.tools.open_menu(self.mapToGlobal(self.rect().center()))
+        event.accept()
 
     def label_axes(self, bottom: str, left: str) -> None:
         """Label the two axes; an empty text leaves an axis without a label."""

@@ -18,6 +18,7 @@ from metagui.gui.execution.success_presenter import SuccessPresenter
 from metagui.gui.library.library_watcher import LibraryWatcher
 from metagui.gui.pose_check.pose_check import PoseCheck
 from metagui.gui.recording.replay_presenter import ReplayPresenter
+from metagui.gui.widgets.plot import Plot
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.action_slots import ActionSlots
 from metagui.gui.window.arm_presenter import ArmPresenter
@@ -99,6 +100,8 @@ class WindowPresenter(QObject):
 
     def _connect_window(self, window: MainWindow, session: Session) -> None:
         window.shown.connect(self._open)
+        for plot in window.findChildren(Plot):
+            plot.tools.reported.connect(session.messages.post)
         window.closing.connect(self._close)
         window.actions_["folder"].triggered.connect(self._open_folder)
         session.state.changed.connect(self._show_snapshot)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Step = TypeVar("Step")
 Result = TypeVar("Result")
 STEP_MESSAGE, RESULT_MESSAGE, FAILURE_MESSAGE = "step", "result", "failure"
+_TERMINATION_S = 2.0
+"""Time in which a terminated process ends; then it is killed, s."""
 _STOP_CHECK_S = 1.0
 """Period at which ``wait_for_result`` reads its stop condition, s."""
 
@@ -42,6 +44,11 @@ class WorkerProcess(Generic[Step, Result]):
         self._process.start()
         remote.close()  # otherwise the end of the process would not close the connection
         self._send(function)
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid or 0
 
     def __enter__(self) -> Self:
         """Return the worker itself."""
@@ -77,9 +84,12 @@ class WorkerProcess(Generic[Step, Result]):
         return self._result(self._outcome)
 
     def close(self) -> None:
-        """Terminate the process, whatever it is doing."""
+        """Terminate the process, whatever it is doing, also if it is stopped and does not react."""
         self._process.terminate()
-        self._process.join()
+        self._process.join(_TERMINATION_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
         self._connection.close()
 
     def _send(self, message: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,3 +93,13 @@ def test_worker_process_context_ends_the_job() -> None:
     with start(run_endlessly):
         assert [process.name for process in multiprocessing.active_children()] == ["run_endlessly"]
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows stops no processes")
+def test_worker_that_is_stopped_is_ended_by_close() -> None:
+    """A stopped process does not react to a request to end; before, it was waited for without end."""
+    worker = start(run_endlessly)
+    next(iter(worker.wait_for_result()))
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.close()
+    assert worker.pid not in {child.pid for child in multiprocessing.active_children()}

@@ -15,6 +15,7 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.plot import PLOT_SYMBOLS, Plot
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from PySide6.QtGui import QKeyEvent
@@ -58,8 +59,23 @@ class EmbeddingAxes(Plot):
         self.comparison, self.newest = comparison, newest
         half = comparison.map_axes.half_width
         self.setLimits(xMin=-2 * half, xMax=2 * half, yMin=-2 * half, yMax=2 * half)
-        self.setRange(xRange=(-half, half), yRange=(-half, half), padding=0)
+        self.tools.fit()
         self.recolour()
+
+    def fit(self) -> None:
+        """Show all takes."""
+        half = self.comparison.map_axes.half_width
+        self.setRange(xRange=(-half, half), yRange=(-half, half), padding=0)
+
+    def make_table(self) -> PlotTable:
+        """Return the takes with their coordinates."""
+        points = self.comparison.projection.round(5).tolist()
+        rows = [(key.task, key.take, *point) for key, point in zip(self.comparison.keys, points, strict=True)]
+        return PlotTable(("task", "take", "first principal axis", "second"), rows)
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return nothing: every point has a tooltip."""
+        return ""
 
     def show_live(self, point: FloatArray | None) -> None:
         """Mark the position (2,) of the take being recorded; None hides the mark."""

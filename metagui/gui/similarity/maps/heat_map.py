@@ -13,6 +13,7 @@ from metagui.gui.similarity.comparison import Comparison
 from metagui.gui.theme.theme import scaled_font
 from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.plot import Plot, make_pen
+from metagui.gui.widgets.plots.plot_export import PlotTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ class HeatMap(Plot):
     def __init__(self, theme: Theme) -> None:
         self._cursor_frame: pg.PlotCurveItem | None = None
         axes = {side: TaskAxis(side) for side in ("left", "bottom")}
-        super().__init__(theme, "Heat map of distances between tasks", axes=axes)
+        super().__init__(theme, "Heat map of distances between tasks", axes=axes, own_fit=True)
         self._task_axes = tuple(axes.values())
         self._comparison: TaskMatrix = Comparison()
         self._image = pg.ImageItem()
@@ -151,6 +152,15 @@ class HeatMap(Plot):
         """Show all cells."""
         count = max(len(self._comparison.tasks), 1)
         self.setRange(xRange=(0, count), yRange=(0, count), padding=0)
+
+    def make_table(self) -> PlotTable:
+        """Return the matrix with the names of the tasks."""
+        tasks, matrix = self._comparison.tasks, np.asarray(self._comparison.task_matrix).round(5).tolist()
+        return PlotTable(("task", *tasks), [(task, *row) for task, row in zip(tasks, matrix, strict=True)])
+
+    def describe_values(self, x: float, y: float) -> str:
+        """Return nothing: the line below the map describes the cell."""
+        return ""
 
     def mark_pair(self, first: str | None, second: str | None) -> None:
         """Put the cursor on the cell of two tasks; None and unknown tasks hide it."""
@@ -238,7 +248,7 @@ class HeatMap(Plot):
 
     def _on_clicked(self, event: object) -> None:
         cell = self._cell_at(event.scenePos())  # type: ignore[attr-defined]
-        if cell is not None:
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:  # type: ignore[attr-defined]
             self._move_cursor(cell)
             self._choose(cell)
 

@@ -178,9 +178,14 @@ def open_group(size: int) -> Iterator[ProcessGroup]:
             group = _join_on_loopback(meeting, 0, size)
             group.processes.extend(processes)
             yield group
+            if group.is_open:
+                group.send_job(None)
+                for process in processes:
+                    process.join(_EXIT_CHECK_S)
         finally:
-            for process in processes:
+            for process in processes:  # after an error, all at once: none must see the connection of another close
                 process.terminate()
+            for process in processes:
                 process.join()
             _leave()
 
@@ -251,6 +256,7 @@ def _work(meeting: str, rank: int, size: int) -> None:
     """Run one of the started processes."""
     _join_on_loopback(meeting, rank, size)
     serve_jobs()
+    _leave()
 
 
 def _loopback_interface() -> str:

@@ -5,7 +5,8 @@ each with a random lens and its distortion, noise and blur, look at a mat with c
 the objects' positions in the mat's frame. *Touches*: arms with wrong zeros (2.5 degrees in every joint) and play (0.35
 degrees) touch the four crosses of a mat that lies somewhere before them; then the error is the distance between the
 true tool and an object's true centre, after the arm was sent to where the camera saw it. These arms are kinematic: they
-neither sag nor bend. 200 pictures take about four minutes on one core, 500 arms ten seconds.
+neither sag nor bend. *Emulated arms* do, and are touched and read over their serial line (``benchmarks.camera_arms``).
+200 pictures take about four minutes on one core, 500 arms ten seconds, 100 emulated arms two minutes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from metagui.arms.simulation import opengl
 
 opengl.choose_backend()
 
+from benchmarks.camera_arms import measure_emulated_touches  # noqa: E402
 from benchmarks.report import Figure, Report, add_json_option, print_report, summarise  # noqa: E402
 from metagui.arms.arm import ArmError  # noqa: E402
 from metagui.arms.kinematics import compute_closed_tip, forward_kinematics, inverse_kinematics  # noqa: E402
@@ -63,11 +65,16 @@ def main() -> int:
     parser.add_argument("--pictures", type=int, default=200, help="number of camera poses")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--arms", type=int, default=500, help="number of arms that touch the mat")
+    parser.add_argument("--emulated", type=int, default=100, help="number of emulated arms that touch the mat")
     add_json_option(parser)
     options = parser.parse_args()
     report = Report("camera", settings={"seed": options.seed})
     if options.arms:
         measure_touches(options.arms, options.seed, report)
+    if options.emulated:
+        errors, refused = measure_emulated_touches(options.emulated, options.seed)
+        report.settings |= {"emulated arms": options.emulated, "emulated arms refused": refused}
+        report.figures += _summarise_errors("tool to object, emulated arms", errors, bars=(4.0, 8.0))
     if options.pictures:
         measure_pictures(options.pictures, options.seed, report)
     print_report(report, options.json)

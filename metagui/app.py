@@ -148,12 +148,14 @@ def _make_arm_parts(
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.connection_flow import ConnectionFlow
+    from metagui.gui.cameras.camera_controller import CameraController
     from metagui.gui.window.session_parts import ArmParts
 
     ports = list_ports or list_usb_ports
     controller = ArmController(simulated, library_folder, messages)
     connection = ArmConnection(controller, simulated, registry or ArmRegistry(ports=ports), ports, messages)
-    return ArmParts(controller, connection, ConnectionFlow(connection, controller, state, messages))
+    camera = CameraController(controller, connection, messages)
+    return ArmParts(controller, connection, ConnectionFlow(connection, controller, state, messages), camera)
 
 
 def _make_teaching_parts(
@@ -223,7 +225,7 @@ def _make_execution_parts(
 
     runner = PolicyRunner(arm.controller, library_model, queue, messages)
     controller = ExecutionController(
-        runner, teaching.clicks, teaching.modes, teaching.placement, countdown, state, messages
+        runner, teaching.clicks, teaching.modes, teaching.placement, arm.camera, countdown, state, messages
     )
     success = SuccessController(library_model, queue, learning_queue, runner, controller, state, messages)
     return ExecutionParts(controller, runner, countdown, success)

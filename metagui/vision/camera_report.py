@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from metagui.cameras.mat import CORNER_NAMES, MAT_TAG_SIZE_M
 from metagui.cameras.picture_checks import MIN_BRIGHTNESS, explain_unseen
+from metagui.vision.camera_condition import CameraCondition, CameraReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,48 +20,6 @@ MIN_HIDDEN_TAGS = 2
 """Number of hidden tags of the mat that is reported; the arm often hides one."""
 SATURATED = 245
 """Brightness, of 255, from which on a pixel is in a reflection."""
-
-
-class CameraCondition(StrEnum):
-    """What is the matter with a camera."""
-
-    OFF = "off"
-    OPENING = "opening"
-    GOOD = "sees the mat"
-    HIDDEN = "mat partly hidden"
-    GLARE = "reflection"
-    DARK = "too dark"
-    UNREADABLE = "cannot read tags"
-    NO_MAT = "mat not seen"
-    KNOCKED = "was moved"
-    FROZEN = "frozen"
-    LOST = "lost"
-
-
-MEASURES = frozenset(
-    {
-        CameraCondition.GOOD,
-        CameraCondition.HIDDEN,
-        CameraCondition.GLARE,
-        CameraCondition.DARK,
-        CameraCondition.KNOCKED,
-    }
-)
-"""Conditions in which the objects whose tags are found are measured."""
-
-
-@dataclass(frozen=True)
-class CameraReport:
-    """Condition of a camera."""
-
-    condition: CameraCondition
-    message: str = ""
-    """What happened, what is safe and what to do; empty if nothing is wrong."""
-
-    @property
-    def is_measuring(self) -> bool:
-        """Return whether visible objects are measured."""
-        return self.condition in MEASURES
 
 
 def report_picture(frame: Frame, tags: Sequence[Tag], scene: TrackedScene, detector: TagDetector) -> CameraReport:

@@ -71,6 +71,11 @@ def save_setup(folder: Path, arm: str, setup: CameraSetup) -> None:
     write_atomically(_find_path(folder, arm), json.dumps(document, indent=1).encode("utf-8"), replace=True)
 
 
+def remove_setup(folder: Path, arm: str) -> None:
+    """Delete the set-up for an arm, if there is one. Raises OSError."""
+    _find_path(folder, arm).unlink(missing_ok=True)
+
+
 def load_setup(folder: Path, arm: str) -> CameraSetup | None:
     """Return the stored set-up for an arm, None if there is none. Raises CameraSetupError."""
     path = _find_path(folder, arm)

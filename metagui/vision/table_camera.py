@@ -14,7 +14,8 @@ from metagui.cameras.capture.live_camera import LiveCamera, Sight
 from metagui.cameras.capture.newest_frame import NewestFrameCamera
 from metagui.cameras.object_tracker import ObjectTracker, TrackedScene
 from metagui.cameras.tags import TagDetector
-from metagui.vision.camera_report import CameraCondition, CameraReport, report_picture
+from metagui.vision.camera_condition import CameraCondition, CameraReport
+from metagui.vision.camera_report import report_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +75,7 @@ class TableCamera:
         self._detector = TagDetector()
         self._knocked_at = -KNOCK_SHOWN_S
         self._knocks = 0
-        self._live = LiveCamera(NewestFrameCamera(camera), self._process)
+        self._live = LiveCamera(NewestFrameCamera(camera), self.look)
 
     @property
     def sight(self) -> TableSight | None:
@@ -114,8 +115,8 @@ class TableCamera:
         """Stop and release the camera; waits for the picture in hand."""
         self._live.stop()
 
-    def _process(self, frame: Frame) -> TableSight:
-        """Find tags and objects in a picture; a failure is reported as data."""
+    def look(self, frame: Frame) -> TableSight:
+        """Find tags and objects in a picture; a failure is reported as data. Called in the camera's thread."""
         try:
             tags = self._detector.detect(frame.picture)
             scene = self._tracker.update(frame, tags, self._read_grip(frame.time))

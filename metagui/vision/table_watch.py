@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from metagui.vision.camera_report import CameraCondition, CameraReport
+from metagui.vision.camera_condition import CameraCondition, CameraReport
 from metagui.vision.sighted_twin import SightedTwin
 from metagui.vision.table_camera import TableCamera, TableSight
 from metagui.vision.tagged_objects import make_tagged_objects

@@ -11,7 +11,7 @@ from metagui.cameras.mat import A4, OBJECT_TAG_EDGE_M, make_nominal_pose
 from metagui.cameras.object_tracker import ObjectTracker
 from metagui.cameras.tags import Tag
 from metagui.cameras.view import make_view
-from metagui.vision.camera_report import CameraCondition, CameraReport
+from metagui.vision.camera_condition import CameraCondition, CameraReport
 from metagui.vision.table_camera import TableSight
 from metagui.vision.tagged_objects import make_tagged_objects
 

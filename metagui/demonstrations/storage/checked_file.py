@@ -163,6 +163,10 @@ class CheckedGroup:
         shape = getattr(self._open(path), "shape", None)
         return self.read_array(path, [None] * len(shape or ()))
 
+    def count_dimensions(self, path: str) -> int:
+        """Return the number of dimensions of a data set; 0 for a single value."""
+        return len(getattr(self._open(path), "shape", None) or ())
+
     def read_attributes(self, at: str = "") -> dict[str, Any]:
         """Return all attributes that are texts or numbers, of the group or of what is ``at`` a relative path."""
         found = {}

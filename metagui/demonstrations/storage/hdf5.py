@@ -189,7 +189,7 @@ def open_take(path: Path, task: str | None = None) -> Iterator[CheckedGroup]:
     label = f"{path.name}" if task is None else f"Task {task!r}, take {path.stem}: {path.name}"
     try:
         with open_checked(path) as file:
-            if not file.has_attribute("format_version"):
+            if not take_decoding.is_take(file):
                 raise CorruptFileError(
                     f"{label} is an HDF5 file but no take of metagui. It is left as it is; import it to use it."
                 )

@@ -32,6 +32,11 @@ _MAX_TIME = 1e11
 _MAX_OBJECTS = 1000
 
 
+def is_take(attributes: CheckedGroup) -> bool:
+    """Whether the attributes of a file are those of a take; other programs have a format version, too (Isaac Lab)."""
+    return attributes.has_attribute("format_version") and any(map(attributes.has_attribute, ("task", "joint_names")))
+
+
 def check_format_version(attributes: CheckedGroup, label: str) -> None:
     """Raise NewerFormatError if a take, called ``label`` in the message, was written by a newer metagui."""
     version = attributes.read_integer("format_version")

@@ -78,6 +78,14 @@ class ConnectionFlow(QObject):
         """Let the arm be used again after the check of its pose."""
         self.activity_changed.emit(ArmActivity.READY)
 
+    def begin_camera_setup(self) -> None:
+        """Keep the arm for the set-up of its camera: nothing else moves it meanwhile."""
+        self.activity_changed.emit(ArmActivity.SETTING_UP_CAMERA)
+
+    def end_camera_setup(self) -> None:
+        """Let the arm be used again after the set-up of its camera."""
+        self.activity_changed.emit(ArmActivity.READY)
+
     def disconnect_arm(self) -> None:
         """Hold and disconnect the arm."""
         self._connection.disconnect_arm()

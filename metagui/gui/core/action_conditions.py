@@ -11,6 +11,7 @@ from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivit
 
 Condition = Callable[[AppSnapshot], str | None]
 """Returns what is missing, as a complete sentence, or None."""
+CLOSE_CAMERA_TEXT = "Close the set-up of the camera first."
 
 
 def _connected(snapshot: AppSnapshot) -> str | None:
@@ -22,6 +23,8 @@ def _connected(snapshot: AppSnapshot) -> str | None:
         return "The arm is being calibrated."
     if snapshot.state is ArmActivity.CHECKING_POSE:
         return "Close the check of the pose first."
+    if snapshot.state is ArmActivity.SETTING_UP_CAMERA:
+        return CLOSE_CAMERA_TEXT
     return "Reconnect the arm first." if snapshot.state is ArmActivity.ERROR else None
 
 
@@ -46,6 +49,8 @@ def _not_running(snapshot: AppSnapshot) -> str | None:
 def _not_calibrating(snapshot: AppSnapshot) -> str | None:
     if snapshot.state is ArmActivity.CHECKING_POSE:
         return "Close the check of the pose first."
+    if snapshot.state is ArmActivity.SETTING_UP_CAMERA:
+        return CLOSE_CAMERA_TEXT
     return "Finish the calibration or cancel it first." if snapshot.state is ArmActivity.CALIBRATING else None
 
 
@@ -79,6 +84,14 @@ def _real_arm_connected(snapshot: AppSnapshot) -> str | None:
     if snapshot.simulated:
         return "Connect an arm on a port first; the simulated one has exact zeros."
     return None if snapshot.named_arm else "Name the arm first, so that its zeros can be stored."
+
+
+def _real_arm(snapshot: AppSnapshot) -> str | None:
+    return "Connect an arm on a port first; the simulated one knows its table." if snapshot.simulated else None
+
+
+def _camera_on(snapshot: AppSnapshot) -> str | None:
+    return None if snapshot.has_camera else "No camera watches the table of this arm; set one up first."
 
 
 def _not_learning(snapshot: AppSnapshot) -> str | None:
@@ -176,6 +189,8 @@ CONDITIONS: dict[str, tuple[Condition, ...]] = {
     "connect": (_not_recording, _not_running, _not_calibrating),
     "calibrate": (_on_port, _not_recording, _not_running, _not_calibrating),
     "check_pose": (*_IDLE_ARM, _chosen_arm_connected, _real_arm_connected, _torque_on),
+    "camera": (*_IDLE_ARM, _chosen_arm_connected, _real_arm),
+    "picture": (_camera_on,),
     "name_arm": (_on_port, _not_calibrating),
     "clear_overload": (_connected, _overloaded),
     "record": (_writable, *_TEACHABLE, _chosen_arm_or_recording),

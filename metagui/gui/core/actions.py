@@ -45,6 +45,15 @@ ACTION_INFOS: tuple[ActionInfo, ...] = (
         "view",
         "Compare the arm with its model in three poses, and correct the zeros of its joints.",
     ),
+    ActionInfo("camera", "Camera …", "camera", "Set up a camera that sees where the objects of this arm are."),
+    ActionInfo(
+        "picture",
+        "Camera picture",
+        "camera",
+        "Show the camera's picture next to the 3-D view; clicks in it teach, too.",
+        "Ctrl+Shift+P",
+        checkable=True,
+    ),
     ActionInfo("name_arm", "Name the arm", "rename", "Give the arm on this port a name by which it is found again."),
     ActionInfo("copy_command", "Copy the command", "folder", "Copy it, to paste it in a terminal."),
     ActionInfo(

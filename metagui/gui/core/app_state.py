@@ -28,6 +28,7 @@ class ArmActivity(Enum):
     CALIBRATING = "Calibrating"
     CONNECTING = "Connecting"
     CHECKING_POSE = "Checking the pose"
+    SETTING_UP_CAMERA = "Setting up the camera"
     READY = "Ready"
     COUNTDOWN = "Starting"
     RECORDING = "Recording"
@@ -60,6 +61,7 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
             ArmActivity.NO_ARM,
             ArmActivity.CONNECTING,
             ArmActivity.CHECKING_POSE,
+            ArmActivity.SETTING_UP_CAMERA,
             ArmActivity.COUNTDOWN,
             ArmActivity.RECORDING,
             ArmActivity.RUNNING,
@@ -67,6 +69,9 @@ TRANSITIONS: dict[ArmActivity, frozenset[ArmActivity]] = {
         }
     ),
     ArmActivity.CHECKING_POSE: frozenset(
+        {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
+    ),
+    ArmActivity.SETTING_UP_CAMERA: frozenset(
         {ArmActivity.READY, ArmActivity.NO_ARM, ArmActivity.CONNECTING, ArmActivity.ERROR}
     ),
     ArmActivity.COUNTDOWN: frozenset(
@@ -152,7 +157,9 @@ class AppSnapshot:
     simulated: bool = True
     """True if the connected arm is the simulated one, whose scene can be randomised."""
     needs_placement: bool = False
-    """True if the arm has no camera, so that the positions of objects have to be marked."""
+    """True if the positions of objects can be marked, which a camera corrects for those that it sees."""
+    has_camera: bool = False
+    """True if a camera watches the table of the connected arm."""
     on_port: bool = False
     """True if the selected arm is on a port."""
     named_arm: bool = False

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.gui.cameras.camera_controller import CameraController
     from metagui.gui.core.app_state import AppState
     from metagui.gui.core.countdown import Countdown
     from metagui.gui.core.messages import MessageKind, Messages
@@ -38,12 +39,14 @@ class ExecutionController(QObject):
         click_dispatcher: ClickDispatcher,
         modes: ModeController,
         placement: ObjectPlacement,
+        camera: CameraController,
         countdown: Countdown,
         state: AppState,
         messages: Messages,
     ) -> None:
         super().__init__()
         self._runner, self._click_dispatcher, self._modes, self._placement = runner, click_dispatcher, modes, placement
+        self._camera = camera
         self._countdown, self._state, self._messages = countdown, state, messages
         self._is_active = False
         runner.run_ended.connect(self._on_end)
@@ -53,11 +56,17 @@ class ExecutionController(QObject):
         task = self._state.snapshot.task
         if task is None:
             return
+        problem = self._camera.explain_unseen(())
+        if problem:
+            self._messages.post(problem, "warning", "camera")
+            return
         if self._placement.is_missing:
             self._messages.post(OBJECTS_UNPLACED_TEXT, "warning", "mark")
             return
         self._click_dispatcher.randomise_scene()
-        self._begin(f"“{task}” begins", partial(self._runner.run_task, task, self._on_failure))
+        self._begin(
+            f"“{task}” begins", partial(self._runner.run_task, task, self._camera.explain_unseen, self._on_failure)
+        )
 
     def replay_take(self, take: Demonstration) -> None:
         """Repeat a take with the arm."""
@@ -72,7 +81,7 @@ class ExecutionController(QObject):
             self._countdown.start(text, partial(self._start, begin))
 
     def _start(self, begin: Callable[[], None]) -> None:
-        self._is_active = True
+        self._is_active, self._runner.looks_again = True, self._camera.is_on
         self._state.request(ArmActivity.RUNNING)
         begin()
 

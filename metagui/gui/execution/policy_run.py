@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from metagui.arms.arm import ArmError
 from metagui.demonstrations.recording.replay import ReplayController, ReplayError
 from metagui.gui.execution.run_outcome import describe_failure, describe_outcome, describe_stale_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.arm.arm_controller import ArmController
@@ -21,6 +20,14 @@ if TYPE_CHECKING:
     from metagui.gui.library.library_model import LibraryModel
     from metagui.learning.adaptation.rollout import RolloutController
     from metagui.learning.rehearsal.judged_run import JudgedRun
+
+
+SECOND_LOOK_MS = 800
+"""Time after a run at which it is judged once more if a camera watches: by then its picture has arrived, ms."""
+
+
+class NotSeenError(ArmError):
+    """Objects that a run needs are not seen by the camera; the arm did not move."""
 
 
 class PolicyRunner(QObject):
@@ -47,11 +54,17 @@ class PolicyRunner(QObject):
         self._policy_controller: RolloutController | None = None
         self._judged_run: JudgedRun | None = None
         self._replay_controller: ReplayController | None = None
-        controller.run_ended.connect(self._on_end)
+        self.looks_again = False
+        """True if a camera watches, so that a run is judged once more when its picture has arrived."""
+        self._second_look = QTimer(self, singleShot=True, interval=SECOND_LOOK_MS)
+        self._second_look.timeout.connect(self._look_again)
+        controller.run_ended.connect(self._on_run_ended)
         controller.ticked.connect(self._on_tick)
 
-    def run_task(self, task: str, on_failure: Callable[[Exception], None]) -> None:
-        """Load the policies of a task in the background and run them."""
+    def run_task(
+        self, task: str, explain_unseen: Callable[[Sequence[str]], str], on_failure: Callable[[Exception], None]
+    ) -> None:
+        """Load the policies of a task in the background and run them, if the objects that they need are seen."""
         library = self._library_model.library
         path, keys = self._library_model.adapted_path(task), self._library_model.usable_takes(task)
         objects, names = self._controller.arm.objects, [key.take for key in keys]
@@ -65,7 +78,15 @@ class PolicyRunner(QObject):
             takes = library.load_intact_takes(task, _ignore, names)
             return policy, make_judged_run(policy, takes, objects)
 
-        self._background_queue.submit(prepare, partial(self._start_run, names), on_failure)
+        def start(prepared: tuple[RolloutController, JudgedRun | None]) -> None:
+            judged = prepared[1]
+            problem = explain_unseen(sorted(judged.needed_objects) if judged is not None else ())
+            if problem:
+                on_failure(NotSeenError(problem))
+            else:
+                self._start_run(names, prepared)
+
+        self._background_queue.submit(prepare, start, on_failure)
 
     def _start_run(self, takes: list[str], prepared: tuple[RolloutController, JudgedRun | None]) -> None:
         self._policy_controller, self._judged_run = prepared
@@ -90,6 +111,7 @@ class PolicyRunner(QObject):
 
     def abandon(self) -> None:
         """Drop the run after an error of the arm, which is reported elsewhere."""
+        self._second_look.stop()
         if self._policy_controller is not None:
             self._policy_controller.stop()
         self._policy_controller = self._replay_controller = None
@@ -107,7 +129,21 @@ class PolicyRunner(QObject):
         elif self._replay_controller is not None:
             self.progress_changed.emit(self._replay_controller.progress)
 
+    def _on_run_ended(self) -> None:
+        if self.looks_again and self._judged_run is not None and self._policy_controller is not None:
+            self._second_look.start()
+        else:
+            self._on_end()
+
+    def _look_again(self) -> None:
+        """Judge the end by what the camera has seen meanwhile."""
+        tick = self._controller.latest_tick
+        if tick is not None and self._judged_run is not None:
+            self._judged_run.look_again(tick.observation)
+        self._on_end()
+
     def _on_end(self) -> None:
+        self._second_look.stop()
         policy, self._policy_controller = self._policy_controller, None
         replay, self._replay_controller = self._replay_controller, None
         self.distance_changed.emit(None)

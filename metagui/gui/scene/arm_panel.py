@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QSplitter, QWidget
 
 from metagui.gui.scene.placement_bar import PlacementBar
 from metagui.gui.scene.player_bar import PlayerBar
@@ -44,7 +44,7 @@ class ArmPanel(Panel):
         self.player = TakePlayer(self)
         self.player_bar = PlayerBar(theme, actions, self.player)
         self.countdown_overlay = CountdownOverlay(theme, self.view)
-        self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload"))
+        self.notice_bar = NoticeBar(theme, actions, ("mark", "clear_overload", "camera"))
         self.tool_bar = TeachingToolBar(theme, actions)
         self.mode_bar = ModeBar(theme, actions, self.tool_bar)
         self.steps_panel = StepsPanel(theme, actions, click_teacher)
@@ -70,6 +70,7 @@ class ArmPanel(Panel):
         ):
             self.header.addWidget(widget)
         self.header.addWidget(self.task_name_field, 2)
+        self._views = self._make_views()
         self.body.addLayout(self._make_scene_row(), 1)
         self.body.addWidget(self.player_bar)
         self.body.addWidget(self.notice_bar)
@@ -77,11 +78,19 @@ class ArmPanel(Panel):
         self.show_distance(None)
         self.show_take_buttons(False)
 
+    def _make_views(self) -> QSplitter:
+        """Return the 3-D view with a camera's picture at its right, if there is one."""
+        out = QSplitter(Qt.Orientation.Horizontal)
+        out.setHandleWidth(GRID_PX)
+        out.setChildrenCollapsible(False)
+        out.addWidget(self.view)
+        return out
+
     def _make_scene_row(self) -> QHBoxLayout:
-        """Return the view with the steps at its right."""
+        """Return the views with the steps at their right."""
         out = QHBoxLayout()
         out.setSpacing(GRID_PX)
-        out.addWidget(self.view, 1)
+        out.addWidget(self._views, 1)
         out.addWidget(self.steps_panel)
         return out
 
@@ -120,6 +129,11 @@ class ArmPanel(Panel):
         row.addWidget(self._distance_bar)
         row.addWidget(self._distance_label)
         return out
+
+    def add_picture(self, picture: QWidget) -> None:
+        """Add a picture of the table at the right of the 3-D view; it takes room only while it is visible."""
+        self._views.addWidget(picture)
+        self._views.setSizes([1000, 800])
 
     def show_steps(self, shown: bool) -> None:
         """Show or hide the steps, with the focus where keys give the next one, or in the view."""

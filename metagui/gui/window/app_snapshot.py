@@ -23,10 +23,9 @@ def take_snapshot(
 ) -> AppSnapshot:
     """Return ``before`` with all but the selection and the activity of the arm read from the parts."""
     row, prior, undo_stack = library.find_task(before.task), learning.prior, library.undo_stack
-    connection, controller, current = arm.connection, arm.controller, arm.connection.current
-    simulated = current is None or current.is_simulated
+    known, simulated = _read_arm(before, arm)
     return replace(
-        before,
+        known,
         learning=learning.queue.state,
         take_count=len(library.usable_takes(before.task)),
         task_count=len(library.tasks),
@@ -38,18 +37,29 @@ def take_snapshot(
         undo_text=undo_stack.undoText() or None,
         redo_text=undo_stack.redoText() or None,
         newest_take=recording.controller.newest_take,
-        arm_busy=controller.pending_count > 0,
         mode=teaching.modes.mode,
         has_steps=bool(teaching.steps.steps),
+        counts_down=recording.controller.countdown_enabled[simulated],
+    )
+
+
+def _read_arm(before: AppSnapshot, arm: ArmParts) -> tuple[AppSnapshot, bool]:
+    """Return ``before`` with what is known of the arm, and whether it is the simulated one."""
+    connection, controller, current = arm.connection, arm.controller, arm.connection.current
+    simulated = current is None or current.is_simulated
+    known = replace(
+        before,
+        arm_busy=controller.pending_count > 0,
         torque_off=controller.torque_off,
         limp=controller.is_limp,
         simulated=simulated,
         needs_placement=current is not None and isinstance(controller.arm, ObjectPlaceable),
+        has_camera=arm.camera.is_on,
         on_port=not connection.chosen.is_simulated,
         named_arm=current is not None and bool(current.name),
         same_arm=current is None or current.key == connection.chosen.key,
         reconnecting=connection.reconnecting,
         alarm=controller.alarm,
         overloaded=controller.is_overloaded,
-        counts_down=recording.controller.countdown_enabled[simulated],
     )
+    return known, simulated

@@ -38,7 +38,7 @@ ARM_ERROR_ACTIONS = ("connect", "calibrate", "copy_command")
 NO_NOTICE = NoticeContent("")
 UNPLACED_NOTICE = NoticeContent(
     "This arm has no camera. Mark the positions of the cubes and zones: drag them in the view, or touch one with the "
-    "gripper and press “Here is …”.",
+    "gripper and press “Here is …”. Or set a camera up, from the menu.",
     "place",
     "accent",
     "mark",
@@ -87,6 +87,7 @@ class ArmPresenter(QObject):
         self._window.arm_panel.steps_panel.follow(teaching.steps)
         teaching.modes.changed.connect(self._show_modes)
         teaching.placement.objects_moved.connect(self._on_objects_moved)
+        arm.camera.report_changed.connect(self._show_notice)
 
     def _connect_execution(self, execution: ExecutionParts) -> None:
         panel = self._window.arm_panel
@@ -106,7 +107,11 @@ class ArmPresenter(QObject):
         if not snapshot.overloaded:
             window.toast_area.dismiss_resolved([window.actions_["clear_overload"]])
         self._activity = snapshot.state
-        has_page = snapshot.state in (ArmActivity.CALIBRATING, ArmActivity.CHECKING_POSE)
+        has_page = snapshot.state in (
+            ArmActivity.CALIBRATING,
+            ArmActivity.CHECKING_POSE,
+            ArmActivity.SETTING_UP_CAMERA,
+        )
         window.top_bar.arm_picker.setEnabled(not has_page)
         busy = snapshot.state in (
             ArmActivity.COUNTDOWN,
@@ -160,7 +165,7 @@ class ArmPresenter(QObject):
         if self._keyboard_target is not None:
             self._show_notice()
 
-    def _show_notice(self) -> None:
+    def _show_notice(self, _report: object = None) -> None:
         self._window.arm_panel.notice_bar.show_notice(*self._choose_notice())
 
     def _choose_notice(self) -> NoticeContent:
@@ -177,13 +182,20 @@ class ArmPresenter(QObject):
             return STILL_HOLDING_NOTICE
         if self._window.actions_["mark"].isChecked():
             return DRAGGING_NOTICE
-        if snapshot.state is ArmActivity.READY and teaching.placement.is_missing:
+        report = self._arm.camera.report
+        if snapshot.has_camera and report.message:
+            return NoticeContent(f"Camera: {report.message}", "camera", "warning", "camera")
+        if snapshot.state is ArmActivity.READY and teaching.placement.is_missing and not snapshot.has_camera:
             return UNPLACED_NOTICE
-        if snapshot.state is ArmActivity.READY and snapshot.needs_placement and teaching.clicks.scene_used:
+        if snapshot.state is ArmActivity.READY and self._must_mark(snapshot):
             return MOVED_NOTICE
         if self._keyboard_target is not None and not self._window.arm_panel.view.hasFocus():
             return UNFOCUSED_NOTICE
         return NO_NOTICE
+
+    def _must_mark(self, snapshot: AppSnapshot) -> bool:
+        """Return whether objects may have moved, and no camera sees where."""
+        return snapshot.needs_placement and not snapshot.has_camera and self._teaching.clicks.scene_used
 
     def _show_progress(self, fraction: float) -> None:
         take = self._state.snapshot.take or ""

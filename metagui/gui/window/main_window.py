@@ -9,6 +9,7 @@ from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from metagui.gui.arm.calibration.wizard_host import WizardHost
+from metagui.gui.cameras.camera_picture import CameraPicture
 from metagui.gui.core.actions import Actions
 from metagui.gui.core.stored_choices import read_value
 from metagui.gui.execution.success_view import SuccessView
@@ -85,6 +86,9 @@ class MainWindow(QMainWindow):
         self.outlier_bar = OfferBar(theme, "Leave it out and adapt again", "Keep it")
         self.task_list = TaskList(theme, self.actions_, get_sparkline)
         self.arm_panel = ArmPanel(theme, self.actions_, click_teacher)
+        self.camera_picture = CameraPicture(theme, click_teacher)
+        self.camera_picture.hide()
+        self.arm_panel.add_picture(self.camera_picture)
         self.joint_plot = JointPlot(theme, list(joint_names))
         self.loss_panel = LossPanel(theme, self.actions_["adapt"])
         self.success_view = SuccessView(self.actions_["measure"])

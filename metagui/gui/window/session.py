@@ -47,6 +47,7 @@ class Session(QObject):
         arm.flow.activity_changed.connect(self._on_arm_activity_changed)
         arm.flow.interrupted.connect(self._on_interruption)
         arm.connection.choices_changed.connect(self.state.refresh)
+        arm.camera.report_changed.connect(self.state.refresh)
         self._connect_modes(self.teaching)
 
     def _connect_modes(self, teaching: TeachingParts) -> None:
@@ -81,6 +82,7 @@ class Session(QObject):
         execution.countdown.cancel()
         self._finish_take(self.recording)
         teaching.modes.close()
+        arm.camera.close()
         arm.connection.close()
         learning.prior.close()
         learning.queue.close()
@@ -98,7 +100,7 @@ class Session(QObject):
 
     def _end_activity(self, execution: ExecutionParts, learning: LearningParts, torque_was_off: bool) -> None:
         """End the one activity that Stop is about: a run, else a take, else learning."""
-        if self.state.activity is ArmActivity.CHECKING_POSE:
+        if self.state.activity in (ArmActivity.CHECKING_POSE, ArmActivity.SETTING_UP_CAMERA):
             self.messages.post("Stopped; the arm holds.")
             return
         if execution.controller.stop() or self._finish_take(self.recording):

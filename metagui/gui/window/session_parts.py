@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from metagui.gui.arm.arm_connection import ArmConnection
     from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.arm.connection_flow import ConnectionFlow
+    from metagui.gui.cameras.camera_controller import CameraController
     from metagui.gui.core.countdown import Countdown
     from metagui.gui.core.learning_queue import LearningQueue
     from metagui.gui.core.prior_store import PriorStore
@@ -35,6 +36,7 @@ class ArmParts:
     controller: ArmController
     connection: ArmConnection
     flow: ConnectionFlow
+    camera: CameraController
 
 
 @dataclass(frozen=True)

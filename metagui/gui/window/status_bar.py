@@ -22,6 +22,7 @@ _STATE_ICONS = {
     ArmActivity.CALIBRATING: ("arm", "accent"),
     ArmActivity.CONNECTING: ("connect", "accent"),
     ArmActivity.CHECKING_POSE: ("view", "accent"),
+    ArmActivity.SETTING_UP_CAMERA: ("camera", "accent"),
     ArmActivity.READY: ("success", "success"),
     ArmActivity.COUNTDOWN: ("clock", "warning"),
     ArmActivity.RECORDING: ("record", "danger"),
@@ -32,6 +33,7 @@ STATE_HINTS = {
     ArmActivity.NO_ARM: "Connect an arm, or use the simulated one",
     ArmActivity.CALIBRATING: "Follow the steps; Stop cancels",
     ArmActivity.CHECKING_POSE: "Compare the arm with its model; Stop makes it hold",
+    ArmActivity.SETTING_UP_CAMERA: "Follow the three steps; Stop makes the arm hold",
     ArmActivity.CONNECTING: "Opening the port and reading the servos",
     ArmActivity.ERROR: "Press Connect to try again",
 }
@@ -59,6 +61,8 @@ class StatusBar(QFrame):
             ElidingLabel(),
             ElidingLabel(Qt.TextElideMode.ElideMiddle),
         )
+        self.camera_label = make_muted_label()
+        self.camera_label.hide()
         self.alarm_label = ElidingLabel()
         self.alarm_label.setObjectName("alarm")
         self.progress_bar = QProgressBar()
@@ -90,6 +94,7 @@ class StatusBar(QFrame):
         row.setSpacing(8)
         for widget in (self._picture, self.state_label, make_separator(), self.rate_label, make_separator()):
             row.addWidget(widget)
+        row.addWidget(self.camera_label)
         row.addWidget(self.alarm_label, 3)
         row.addWidget(self.message_label, 3)
         row.addWidget(self._progress_widget)
@@ -122,6 +127,16 @@ class StatusBar(QFrame):
         if priority_refusal:
             note += f"\nIt has no real-time priority, because {priority_refusal}: a busy computer can delay the arm."
         self.rate_label.setToolTip(note)
+
+    def show_camera(self, text: str, problem: str = "") -> None:
+        """Show the condition of the camera, and what to do as a tooltip; an empty text hides it."""
+        self.camera_label.setObjectName("alarm" if problem else "muted")
+        self.camera_label.style().unpolish(self.camera_label)
+        self.camera_label.style().polish(self.camera_label)
+        self.camera_label.setText(f"Camera: {text}" if text else "")
+        self.camera_label.setAccessibleName(f"Camera: {text}" if text else "")
+        self.camera_label.setToolTip(problem)
+        self.camera_label.setVisible(bool(text))
 
     def show_progress(self, fraction: float | None, estimate: str = "") -> None:
         """Show the fraction of the learning that is done, from 0 to 1; None hides the bar."""

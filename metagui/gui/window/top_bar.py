@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MENU_ACTIONS = (
     "undo", "redo", "", "new_task", "tasks ▸", "library ▸", "",
     "measure", "train", "shipped_encoder", "compare", "",
-    "calibrate", "check_pose", "name_arm", "countdown", "replay_arm", "", "view", "colours ▸", "",
+    "calibrate", "check_pose", "camera", "picture", "name_arm", "countdown", "replay_arm", "", "view", "colours ▸", "",
     "preferences", "keys", "about", "quit",
 )  # fmt: skip
 """Keys of the actions in the menu and, with ▸, of menus inside it."""

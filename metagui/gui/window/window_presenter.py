@@ -9,6 +9,8 @@ from PySide6.QtGui import QDesktopServices
 
 from metagui.arms.arm import CONTROL_RATE_HZ
 from metagui.gui.arm.rate_meter import RateMeter
+from metagui.gui.cameras.camera_presenter import CameraPresenter
+from metagui.gui.cameras.setup_flow import CameraSetupFlow
 from metagui.gui.core.action_conditions import explain_disabled
 from metagui.gui.core.app_state import AppSnapshot, ArmActivity, LearningActivity
 from metagui.gui.core.unexpected_errors import UnexpectedErrors
@@ -61,6 +63,7 @@ class WindowPresenter(QObject):
         self._watcher = LibraryWatcher(session.library)
         self._choices = WindowChoices(window, session)
         self.pose_check = self._make_pose_check(session.arm)
+        self.camera_setup = self._make_camera_setup(session.arm, session.teaching)
         self._success = SuccessPresenter(window.success_view, session.execution.success, session.state)
         window.actions_["measure"].triggered.connect(self._measure)
         self._joint_plot_timer = QTimer(self, interval=JOINT_PLOT_PERIOD_MS)
@@ -88,6 +91,30 @@ class WindowPresenter(QObject):
             session.messages,
         )
         window.actions_["check_pose"].triggered.connect(out.open)
+        return out
+
+    def _make_camera_setup(self, arm: ArmParts, teaching: TeachingParts) -> CameraSetupFlow:
+        """Show the camera in the window, and return what sets it up."""
+        window, session = self._window, self.session
+        CameraPresenter(
+            arm.camera,
+            arm.controller,
+            window.camera_picture,
+            window.actions_["picture"],
+            window.status_bar,
+            teaching.clicks,
+        )
+        out = CameraSetupFlow(
+            window.wizard_host,
+            window.theme,
+            arm.camera,
+            arm.controller,
+            arm.connection,
+            arm.flow,
+            session.state,
+            session.messages,
+        )
+        window.actions_["camera"].triggered.connect(out.open)
         return out
 
     def _make_replay_presenter(self, arm: ArmParts) -> ReplayPresenter:
@@ -150,6 +177,7 @@ class WindowPresenter(QObject):
         self._curation.close()
         self._watcher.close()
         self.pose_check.close()
+        self.camera_setup.close()
         self.session.close()
         self._unexpected_errors.remove()
 
@@ -170,7 +198,8 @@ class WindowPresenter(QObject):
         problem = explain_disabled("motion", snapshot)
         window.arm_panel.tool_bar.refresh(problem)
         window.arm_panel.steps_panel.form.refresh(problem)
-        window.arm_panel.view.teaching_enabled = problem is None and window.arm_panel.player.take is None
+        can_teach = problem is None and window.arm_panel.player.take is None
+        window.arm_panel.view.teaching_enabled = window.camera_picture.teaching_enabled = can_teach
         window.arm_panel.view.fine_rendering_allowed = snapshot.learning is LearningActivity.IDLE
         window.arm_panel.show_take_buttons(snapshot.just_saved and is_ready)
         if not is_recording:

@@ -65,6 +65,11 @@ class JudgedRun:
             self.failures.append(self._judge.failure)
         return motion
 
+    def look_again(self, observation: Observation) -> None:
+        """Judge the end once more, by what is known a moment later: a camera sees it after it has happened."""
+        if self.policy.outcome == "done" and not self.failures and not self._judge.judge_end(observation):
+            self.failures.append(self._judge.failure)
+
     def _judge_segment(self) -> None:
         if not self._judge.judge_segment(self._segment, MotionRecord.from_observations(self._observations)):
             self.failures.append(self._judge.failure)

@@ -51,6 +51,12 @@ class Embeddings:
         """Return the mean of all rows, with one row."""
         return Embeddings(*(each.mean(axis=0, keepdims=True) for each in (self.motion, self.numbers, self.objects)))
 
+    def means_of_groups(self, starts: Sequence[int]) -> Embeddings:
+        """Return the mean of every group of consecutive rows; each begins at one of ``starts`` and is not empty."""
+        counts = np.diff([*starts, len(self)])[:, None]
+        columns = (self.motion, self.numbers, self.objects)
+        return Embeddings(*((np.add.reduceat(e, starts, axis=0) / counts).astype(e.dtype) for e in columns))
+
     def means_without_each(self) -> Embeddings:
         """Return for every row the mean of all others; there must be two rows or more."""
         others = len(self) - 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from metagui.learning.similarity.embeddings import (
     MAX_EMBEDDING_DISTANCE,
@@ -69,15 +72,16 @@ def rank(
     filled = {task: each for task, each in library.items() if len(each)}
     if not filled or not len(query):
         return []
-    centre = query.mean()
-    distances = measure_distances(centre, concatenate_embeddings([each.mean() for each in filled.values()]))[0]
+    centre, rows = query.mean(), concatenate_embeddings(list(filled.values()))
+    starts = np.cumsum([0, *(len(each) for each in filled.values())]).tolist()
+    distances = measure_distances(centre, rows.means_of_groups(starts[:-1]))[0]
     ranked = rank_by_distances(list(filled), distances, calibration)
     if not takes:
         return ranked
-    return [
-        replace(each, take=takes[each.task][int(measure_distances(centre, filled[each.task]).task[0].argmin())])
-        for each in ranked
-    ]
+    of_takes = measure_distances(centre, rows).task[0]
+    places = zip(filled, itertools.pairwise(starts), strict=True)
+    nearest = {task: takes[task][int(of_takes[start:stop].argmin())] for task, (start, stop) in places}
+    return [replace(each, take=nearest[each.task]) for each in ranked]
 
 
 def rank_by_distances(

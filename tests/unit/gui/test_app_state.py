@@ -68,9 +68,19 @@ def test_every_condition_belongs_to_an_action() -> None:
     assert set(CONDITIONS) <= keys
 
 
-def test_complete_snapshot_enables_all_but_five_actions() -> None:
+def test_complete_snapshot_of_the_simulated_arm_enables_all_but_nine_actions() -> None:
     disabled = {key for key in CONDITIONS if explain_disabled(key, FULL)}
-    assert disabled == {"stop_learning", "cancel_learning", "mark", "clear_overload", "check_pose"}
+    assert disabled == {
+        "stop_learning",
+        "cancel_learning",
+        "mark",
+        "clear_overload",
+        "check_pose",
+        "camera",
+        "picture",
+        "again_here",
+        "again_elsewhere",
+    }
 
 
 @pytest.mark.parametrize(
@@ -91,6 +101,11 @@ def test_complete_snapshot_enables_all_but_five_actions() -> None:
         ("record", {"state": ArmActivity.CHECKING_POSE}, "Close the check"),
         ("connect", {"state": ArmActivity.CHECKING_POSE}, "Close the check"),
         ("check_pose", {"simulated": False}, "Name the arm"),
+        ("camera", {}, "the simulated one knows its table"),
+        ("camera", {"simulated": False, "state": ArmActivity.RECORDING}, "Stop the recording"),
+        ("picture", {"simulated": False}, "No camera watches the table"),
+        ("record", {"state": ArmActivity.SETTING_UP_CAMERA}, "Close the set-up of the camera"),
+        ("connect", {"state": ArmActivity.SETTING_UP_CAMERA}, "Close the set-up of the camera"),
         ("connect", {"state": ArmActivity.CALIBRATING}, "cancel it first"),
         ("record", {"state": ArmActivity.COUNTDOWN}, "about to move"),
         ("run", {"torque_off": True, "limp": True}, "The torque is off; press Hold"),
@@ -181,8 +196,9 @@ def test_snapshot_is_read_from_the_parts() -> None:
         controller=SimpleNamespace(
             pending_count=1, torque_off=False, is_limp=False, arm=object(), alarm="hot", is_overloaded=True
         ),
+        camera=SimpleNamespace(is_on=True),
     )
-    teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"))
+    teaching: Any = SimpleNamespace(modes=SimpleNamespace(mode="keys"), steps=SimpleNamespace(steps=()))
     recording: Any = SimpleNamespace(
         controller=SimpleNamespace(newest_take=None, countdown_enabled={True: False, False: True})
     )

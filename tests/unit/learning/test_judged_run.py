@@ -96,6 +96,17 @@ def test_place_beside_a_cube_is_judged_relative_to_it(takes: list[Demonstration]
     assert run.failures == []
 
 
+def test_second_look_finds_what_a_camera_sees_after_the_end(takes: list[Demonstration]) -> None:
+    arm = _make_arm(NEW_SEED)
+    run = _run(takes, arm, *_click_beside_blue(arm))
+    assert run.needed_objects == {"red cube", "blue cube"}
+    run.look_again(arm.observe_all())
+    assert run.failures == []
+    arm.place_object("red cube", 0.14, -0.12)
+    run.look_again(arm.observe_all())
+    assert run.failures == ["the red cube did not stay where it was put"]
+
+
 def test_place_that_only_one_take_has_is_no_success(takes: list[Demonstration]) -> None:
     arm, first = _make_arm(NEW_SEED), _make_arm(SEEDS[0])
     clicked = first.observe_scene().positions[2] + BESIDE_M - TABLE_CENTRE_M

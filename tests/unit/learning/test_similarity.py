@@ -46,6 +46,17 @@ def test_rank_puts_the_own_task_first_and_words_the_others() -> None:
     assert ranked[0].similarity > 0.9 > ranked[-1].similarity
 
 
+def test_rank_compares_tasks_of_any_number_of_takes_by_their_means() -> None:
+    """All tasks are compared at once; the result is that of one task after another."""
+    library = {f"task {n}": make_embeddings(n % 3, n % 2, n, takes=1 + n % 4) for n in range(9)}
+    names = {task: [f"{number}" for number in range(len(each))] for task, each in library.items()}
+    query = make_embeddings(1, 1, 4)
+    for found in rank(query, library, None, names):
+        alone = library[found.task]
+        assert found.distance == pytest.approx(measure_distances(query.mean(), alone.mean()).task.item(), abs=1e-6)
+        assert found.take == str(measure_distances(query.mean(), alone).task.argmin())
+
+
 def test_rank_without_calibration_gives_no_verdict() -> None:
     library = {"a": make_embeddings(0, 0), "b": make_embeddings(1, 1), "empty": make_embeddings(1, 1)[:0]}
     ranked = rank(library["a"], library, None)

@@ -6,7 +6,7 @@ import pytest
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.primitives.primitive import MotionStyle
 from metagui.demonstrations.programs.program_controller import ProgramController
-from metagui.vision.camera_report import CameraCondition
+from metagui.vision.camera_condition import CameraCondition
 from metagui.vision.sighted_twin import SightedTwin
 from tests.helpers.emulated_table import EmulatedTable
 from tests.helpers.tag_camera import TagCamera

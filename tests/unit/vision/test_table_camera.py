@@ -20,7 +20,8 @@ from metagui.cameras.tags import TagDetector
 from metagui.cameras.view import make_view
 from metagui.emulated_camera import EmulatedCameraTable
 from metagui.vision import table_camera
-from metagui.vision.camera_report import CameraCondition, report_picture
+from metagui.vision.camera_condition import CameraCondition
+from metagui.vision.camera_report import report_picture
 from metagui.vision.table_camera import TableCamera
 from metagui.vision.tagged_objects import make_tagged_objects
 from tests.helpers.clocks import wait_until

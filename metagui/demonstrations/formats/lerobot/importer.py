@@ -37,6 +37,13 @@ from metagui.demonstrations.formats.lerobot import layout
 from metagui.demonstrations.formats.lerobot.data_set import LeRobotDataSet
 from metagui.demonstrations.formats.lerobot.environment import decode_environment
 from metagui.demonstrations.formats.robomimic.importer import read_own_takes
+from metagui.demonstrations.formats.unused_fields import (
+    NO_FIELD,
+    NO_TARGETS,
+    PICTURES,
+    UNKNOWN_OBJECTS,
+    describe_unused,
+)
 from metagui.demonstrations.storage.errors import ContentError, LibraryError
 
 if TYPE_CHECKING:
@@ -149,8 +156,24 @@ def _make_take(
         objects = track_objects(context.data.root.name, motion, context.options.placement)
     task = context.options.task or episode.task or context.data.root.name
     source = f"Imported from the LeRobot data set {context.data.root.name}, {name}."
-    demonstration = make_foreign_take(task, name, motion, objects, source)
-    return ImportedTake(demonstration, name, notes=() if motion.targets is not None else (NOT_RECORDED_NOTE,))
+    notes: tuple[str, ...] = () if motion.targets is not None else (NOT_RECORDED_NOTE,)
+    notes += describe_unused(context.data.root.name, _find_unused(context, motion))
+    return ImportedTake(make_foreign_take(task, name, motion, objects, source), name, notes=notes)
+
+
+def _find_unused(context: _Context, motion: ForeignMotion) -> dict[str, str]:
+    """Return why a feature is not imported, for every one that is not."""
+    reasons: dict[str, str] = {}
+    for name, feature in context.data.info.features.items():
+        if feature.dtype in ("video", "image"):
+            reasons[name] = PICTURES
+        elif name == layout.ENVIRONMENT and context.own_info is None:
+            reasons[name] = UNKNOWN_OBJECTS
+        elif name == layout.ACTION and motion.targets is None:
+            reasons[name] = NO_TARGETS
+        elif name not in (*_COLUMNS, *layout.DEFAULT_FEATURES):
+            reasons[name] = NO_FIELD
+    return reasons
 
 
 def _make_motion(context: _Context, frames: dict[str, NDArray[Any]], scale: JointScale) -> ForeignMotion:

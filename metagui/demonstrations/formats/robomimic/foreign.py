@@ -1,12 +1,15 @@
 """HDF5 files in robomimic's layout that other programs wrote, as far as they carry joint angles.
 
-robosuite and robomimic name the observations ``robot0_joint_pos`` and so on, Isaac Lab ``joint_pos`` or a state of the
-articulation. The actions of these programs are rarely joint targets, so the next angles take their place.
+robosuite and robomimic name the observations ``robot0_joint_pos`` and so on. Isaac Lab stores the angles in the state
+of the articulation; its observation ``joint_pos`` counts from a rest pose, which follows from the initial state. The
+actions of these programs are rarely joint targets, so the next angles take their place.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +23,15 @@ from metagui.demonstrations.formats.foreign_take import (
     track_objects,
 )
 from metagui.demonstrations.formats.joint_units import JOINT_NAMES
-from metagui.demonstrations.storage.errors import ContentError
+from metagui.demonstrations.formats.unused_fields import (
+    DERIVED,
+    NO_FIELD,
+    NO_TARGETS,
+    OTHER_SIMULATOR,
+    PICTURES,
+    describe_unused,
+)
+from metagui.demonstrations.storage.errors import ContentError, NewerFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,24 +40,46 @@ if TYPE_CHECKING:
     from metagui.demonstrations.formats.exchange import ImportOptions
     from metagui.demonstrations.storage.checked_file import CheckedGroup
 
+RELATIVE_JOINTS = "obs/joint_pos"
 JOINT_PATHS = (
-    "obs/robot0_joint_pos", "obs/joint_positions", "obs/joint_pos", "states/articulation/robot/joint_position",
+    "obs/robot0_joint_pos", "obs/joint_positions", "states/articulation/robot/joint_position", RELATIVE_JOINTS,
 )  # fmt: skip
 """Places of joint angles (N, J), rad, in the order of preference."""
+INITIAL_JOINTS = "initial_state/articulation/robot/joint_position"
+"""Place of the joint angles (1, J) of Isaac Lab at the first sample, rad."""
+RELATIVE_NOTE = (
+    f"Isaac Lab counts {RELATIVE_JOINTS} from a rest pose that these files do not state. It is taken for the joint "
+    "angles; check a take before it is used on an arm."
+)
+MAX_ARM_JOINTS = 7
+"""Number of joints up to which angles are taken to be those of an arm without its gripper."""
+ISAAC_FORMAT = 1
+"""Format version of Isaac Lab from which quaternions are x y z w; no file of an older one states it."""
 GRIPPER_PATHS = ("obs/robot0_gripper_qpos", "obs/gripper_pos")
 """Places of finger positions (N, G); the first finger becomes the gripper."""
 POSITION_PATHS = ("obs/robot0_eef_pos", "obs/eef_pos", "obs/ee_position")
 """Places of the tool's position (N, 3), m."""
-QUATERNION_PATHS = {"obs/robot0_eef_quat": "xyzw", "obs/eef_quat": "wxyz", "obs/ee_quaternion": "xyzw"}
-"""Places of the tool's orientation (N, 4), and the order of its numbers."""
+ISAAC_QUATERNION = "obs/eef_quat"
+QUATERNION_PATHS = ("obs/robot0_eef_quat", ISAAC_QUATERNION, "obs/ee_quaternion")
+"""Places of the tool's orientation (N, 4), x y z w, except for old files of Isaac Lab."""
+
+MIN_PICTURE_DIMENSIONS = 4
+"""Number of dimensions of pictures, (N, H, W, C); lists of vectors or matrices have fewer."""
 
 
 class ForeignFile:
     """What is the same for all demonstrations of a file: its environment and its rate."""
 
     def __init__(self, file_name: str, file: CheckedGroup, options: ImportOptions) -> None:
-        """Read the description of the environment. Raises ContentError, MissingAnswerError."""
+        """Read the description of the environment. Raises ContentError, NewerFormatError, MissingAnswerError."""
         self.file_name, self.options = file_name, options
+        version = file.read_integer("format_version") if file.has_attribute("format_version") else 0
+        if version > ISAAC_FORMAT:
+            raise NewerFormatError(
+                f"{file_name} was written by a newer Isaac Lab (format {version}; this version reads up to "
+                f"{ISAAC_FORMAT}). Nothing was imported; update metagui."
+            )
+        self.is_scalar_first = version < ISAAC_FORMAT
         data = file.open_group("data")
         args = data.read_json("env_args") if data.has_attribute("env_args") else {}
         self.env_args: dict[str, Any] = args if isinstance(args, dict) else {}
@@ -66,38 +99,78 @@ class ForeignFile:
 
 def read_foreign_take(context: ForeignFile, demo: CheckedGroup, name: str) -> ImportedTake:
     """Return the take of a demonstration. Raises ContentError, ExchangeError, MissingAnswerError, PlacementError."""
-    motion = _read_motion(context, demo)
+    paths = demo.list_paths()
+    motion, used = _read_motion(context, demo, set(paths))
     objects = track_objects(context.file_name, motion, context.options.placement)
     task = context.options.task or context.env_name
     source = f"Imported from {context.file_name}, {name} ({context.env_name})."
-    return ImportedTake(make_foreign_take(task, name, motion, objects, source), name, None, (NOT_RECORDED_NOTE,))
+    reasons = {path: _find_reason(demo, path) for path in paths if path not in used}
+    reasons |= {key: OTHER_SIMULATOR for key in ("model_file", "ep_meta") if demo.has_attribute(key)}
+    notes = (NOT_RECORDED_NOTE, *describe_unused(context.file_name, _join_next(reasons)))
+    if RELATIVE_JOINTS in used and INITIAL_JOINTS not in used:
+        notes = (RELATIVE_NOTE, *notes)
+    take = make_foreign_take(task, name, motion, objects, source)
+    return ImportedTake(replace(take, success=_read_success(demo)), name, None, notes)
 
 
-def _read_motion(context: ForeignFile, demo: CheckedGroup) -> ForeignMotion:
-    paths = set(demo.list_paths())
+def _read_success(demo: CheckedGroup) -> bool | None:
+    """Return whether Isaac Lab marked the demonstration as successful; None if that is not said."""
+    with contextlib.suppress(ContentError):
+        return demo.read_number("success") > 0
+    return None
+
+
+def _find_reason(demo: CheckedGroup, path: str) -> str:
+    """Return why a data set is not imported."""
+    group, _, last = path.partition("/")
+    if group in ("next_obs", "rewards", "dones"):
+        return DERIVED
+    if demo.count_dimensions(path) >= MIN_PICTURE_DIMENSIONS:
+        return PICTURES
+    if group in ("states", "initial_state") or last.startswith("datagen_info/"):
+        return OTHER_SIMULATOR
+    if group in ("actions", "processed_actions", "actions_abs") or path == "obs/actions":
+        return NO_TARGETS
+    return NO_FIELD
+
+
+def _join_next(reasons: dict[str, str]) -> dict[str, str]:
+    """Name the successors of the observations as one field."""
+    return {path if path.split("/")[0] != "next_obs" else "next_obs": reason for path, reason in reasons.items()}
+
+
+def _read_motion(context: ForeignFile, demo: CheckedGroup, paths: set[str]) -> tuple[ForeignMotion, set[str]]:
+    """Return the motion, and the paths of the data sets that it is from."""
     place = next((path for path in JOINT_PATHS if path in paths), None)
     if place is None:
         raise ContentError(f"it carries no joint angles (none of {', '.join(JOINT_PATHS)})")
     joints = _read_finite(demo, place, (None, None))
+    used = {place}
+    if place == RELATIVE_JOINTS and INITIAL_JOINTS in paths:
+        joints = joints + _read_finite(demo, INITIAL_JOINTS, (1, joints.shape[1])) - joints[:1]
+        used.add(INITIAL_JOINTS)
     gripper = next((path for path in GRIPPER_PATHS if path in paths), None)
-    is_arm_only = place != "obs/joint_positions" and not place.startswith("states/")
+    is_arm_only = place in ("obs/robot0_joint_pos", RELATIVE_JOINTS) and joints.shape[1] <= MAX_ARM_JOINTS
     if gripper is not None and is_arm_only:
+        used.add(gripper)
         joints = np.concatenate([joints, _read_finite(demo, gripper, (len(joints), None))[:, :1]], axis=1)
     if not 2 <= joints.shape[1] <= MAX_JOINTS:
         raise ContentError(f"it has {joints.shape[1]} joints")
     rate = context.require_rate()
     position = next((path for path in POSITION_PATHS if path in paths), None)
     quaternion = next((path for path in QUATERNION_PATHS if path in paths), None)
-    has_pose = position is not None and quaternion is not None
-    return ForeignMotion(
+    if position is not None and quaternion is not None:
+        used |= {position, quaternion}
+    motion = ForeignMotion(
         context.env_name,
         _name_joints(joints.shape[1]),
         np.arange(len(joints)) / rate,
         rate,
         joints,
-        tool_positions=_read_finite(demo, position, (len(joints), 3)) if has_pose and position else None,
-        tool_yaws=_read_yaws(demo, quaternion, len(joints)) if has_pose and quaternion else None,
+        tool_positions=_read_finite(demo, position, (len(joints), 3)) if position and quaternion else None,
+        tool_yaws=_read_yaws(context, demo, quaternion, len(joints)) if position and quaternion else None,
     )
+    return motion, used
 
 
 def _read_finite(demo: CheckedGroup, path: str, shape: tuple[int | None, ...]) -> NDArray[np.float64]:
@@ -107,10 +180,11 @@ def _read_finite(demo: CheckedGroup, path: str, shape: tuple[int | None, ...]) -
     return values
 
 
-def _read_yaws(demo: CheckedGroup, path: str, count: int) -> FloatArray:
+def _read_yaws(context: ForeignFile, demo: CheckedGroup, path: str, count: int) -> FloatArray:
     """Return the directions (N,) of the tool's x axis about the vertical, rad."""
     values = _read_finite(demo, path, (count, 4))
-    x, y, z, w = values.T if QUATERNION_PATHS[path] == "xyzw" else values[:, [1, 2, 3, 0]].T
+    is_scalar_first = path == ISAAC_QUATERNION and context.is_scalar_first
+    x, y, z, w = values[:, [1, 2, 3, 0]].T if is_scalar_first else values.T
     yaws: FloatArray = np.unwrap(np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z)))
     return yaws
 

@@ -19,7 +19,7 @@ from metagui.demonstrations.storage.checked_file import open_checked
 from metagui.demonstrations.storage.errors import ContentError, CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.extra_data import METAGUI_GROUP, read_extra_data
 from metagui.demonstrations.storage.hdf5 import open_take
-from metagui.demonstrations.storage.take_decoding import check_format_version, decode_take
+from metagui.demonstrations.storage.take_decoding import check_format_version, decode_take, is_take
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def read_own_takes(path: Path) -> Iterator[ImportedTake | LeftOut]:
     Raises CorruptFileError, NewerFormatError, ExchangeError.
     """
     with _open(path) as file:
-        is_single = file.has_attribute("format_version")
+        is_single = is_take(file)
         names = [] if is_single else sorted(file.open_group("data").list_names(), key=parse_demo_number)
     if is_single:
         with open_take(path) as file:
@@ -99,7 +99,7 @@ def _list_demonstrations(path: Path) -> tuple[bool, list[str]]:
     Raises CorruptFileError, NewerFormatError, ExchangeError.
     """
     with _open(path) as file:
-        if file.has_attribute("format_version"):
+        if is_take(file):
             return True, []
         names = sorted(file.open_group("data").list_names(), key=parse_demo_number) if "data" in file else []
         if not names:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from metagui.demonstrations.formats.exchange import ExchangeError, MissingAnswerError, PlacedObject
-from metagui.demonstrations.storage.errors import CorruptFileError
+from metagui.demonstrations.storage.errors import CorruptFileError, NewerFormatError
 from metagui.demonstrations.storage.library import Library
 from tests.helpers.exchange import export, import_into, list_all_takes, read_demonstrations
 from tests.helpers.takes import generate_example_takes
@@ -45,18 +45,37 @@ def write_robosuite(path: Path) -> Path:
     return path
 
 
-def write_isaac_lab(path: Path, env_args: dict[str, Any]) -> Path:
-    """Write a file as Isaac Lab's recorder does for Mimic."""
+REST_POSE = np.array([0.0, -0.6, 0.0, -2.4, 0.0, 1.8, 0.7, 0.04, 0.04])
+"""Pose from which Isaac Lab's observation of the joints counts, rad."""
+
+
+def write_isaac_lab(path: Path, env_args: dict[str, Any], version: int | None = 1) -> Path:
+    """Write a file as Isaac Lab's recorder does for Mimic; ``version`` None stands for files of before 2026."""
+    joints, turn = np.hstack([JOINTS, np.full((COUNT, 2), 0.04)]), TURN if version else TURN[[3, 0, 1, 2]]
+    pose = np.tile(np.hstack([[0.4, 0.0, 0.02], turn]), (COUNT, 1))
+    arrays = {
+        "actions": np.zeros((COUNT, 7)), "processed_actions": np.zeros((COUNT, 8)),
+        "states/articulation/robot/joint_position": joints, "states/articulation/robot/joint_velocity": joints * 0,
+        "states/articulation/robot/root_pose": pose, "states/rigid_object/cube_1/root_pose": pose,
+        "initial_state/articulation/robot/joint_position": joints[:1],
+        "initial_state/rigid_object/cube_1/root_pose": pose[:1],
+        "obs/actions": np.zeros((COUNT, 7)), "obs/joint_pos": joints - REST_POSE, "obs/joint_vel": joints * 0,
+        "obs/eef_pos": np.full((COUNT, 3), 0.5), "obs/eef_quat": np.tile(turn, (COUNT, 1)),
+        "obs/gripper_pos": np.full((COUNT, 2), 0.04), "obs/object": np.zeros((COUNT, 39)),
+        "obs/table_cam": np.zeros((COUNT, 8, 8, 3)),
+        "obs/datagen_info/object_pose/cube_1": np.tile(np.eye(4), (COUNT, 1, 1)),
+        "obs/datagen_info/subtask_term_signals/grasp_1": np.zeros(COUNT),
+    }  # fmt: skip
     with h5py.File(path, "w") as file:
+        if version is not None:
+            file.attrs["format_version"] = version
         data = file.create_group("data")
+        data.attrs["total"] = COUNT
         data.attrs["env_args"] = json.dumps({"env_name": "Isaac-Stack-Cube-Franka-IK-Rel-Mimic-v0", **env_args})
         demo = data.create_group("demo_0")
-        demo.attrs["num_samples"], demo.attrs["success"] = COUNT, True
-        demo["actions"] = np.zeros((COUNT, 7), np.float32)
-        demo["states/articulation/robot/joint_position"] = np.hstack([JOINTS, np.full((COUNT, 2), 0.04)])
-        demo["states/rigid_object/cube_1/root_pose"] = np.zeros((COUNT, 7))
-        demo["obs/eef_pos"] = np.full((COUNT, 3), 0.5)
-        demo["obs/eef_quat"] = np.tile(TURN[[3, 0, 1, 2]], (COUNT, 1))
+        demo.attrs["num_samples"], demo.attrs["seed"], demo.attrs["success"] = COUNT, 1, True
+        for name, values in arrays.items():
+            demo.create_dataset(name, data=values.astype(np.float32), compression="gzip")
     return path
 
 
@@ -74,11 +93,47 @@ def test_robosuite_file_carries_its_joints(tmp_path: Path) -> None:
     assert "lift.hdf5, demo_0 (Lift)" in take.notes
 
 
-def test_isaac_lab_file_carries_its_joints(tmp_path: Path) -> None:
-    path = write_isaac_lab(tmp_path / "stack.hdf5", {"sim_args": {"dt": 0.01, "decimation": 5}})
+@pytest.mark.parametrize("version", [None, 1])
+@pytest.mark.parametrize("has_states", [True, False])
+def test_isaac_lab_file_carries_its_joints(version: int | None, has_states: bool, tmp_path: Path) -> None:
+    """Angles, not what is counted from the rest pose, and both orders of quaternions."""
+    path = write_isaac_lab(tmp_path / "stack.hdf5", {"sim_args": {"dt": 0.01, "decimation": 5}}, version)
+    if not has_states:
+        with h5py.File(path, "a") as file:
+            del file["data/demo_0/states"]
     (take,) = read_demonstrations(path, placement=())
-    assert (take.timing.rate_requested, take.joint_positions.shape) == (20.0, (COUNT, 9))
+    assert (take.timing.rate_requested, take.joint_positions.shape, take.success) == (20.0, (COUNT, 9), True)
+    np.testing.assert_allclose(take.joint_positions[:, :7], JOINTS, atol=1e-5)
     np.testing.assert_allclose(take.tool_yaws, 0.4, atol=1e-6)
+
+
+def test_unknown_rest_pose_is_said(tmp_path: Path) -> None:
+    path = write_isaac_lab(tmp_path / "stack.hdf5", {})
+    with h5py.File(path, "a") as file:
+        del file["data/demo_0/states"], file["data/demo_0/initial_state"]
+    report = import_into(Library(tmp_path / "library"), path, rate=20.0, placement=())
+    assert "counts obs/joint_pos from a rest pose that these files do not state" in report.notes[0]
+
+
+def test_newer_isaac_lab_is_refused(tmp_path: Path) -> None:
+    path = write_isaac_lab(tmp_path / "stack.hdf5", {}, version=2)
+    with pytest.raises(NewerFormatError, match="newer Isaac Lab"):
+        import_into(Library(tmp_path / "library"), path, rate=20.0, placement=())
+
+
+def test_fields_that_are_left_out_are_named_with_the_reason(tmp_path: Path) -> None:
+    library = Library(tmp_path / "library")
+    report = import_into(library, write_isaac_lab(tmp_path / "stack.hdf5", {}), rate=20.0, placement=())
+    reasons = dict(note.removeprefix("stack.hdf5: left out ").split(": ") for note in report.notes[1:])
+    assert reasons["obs/table_cam"] == "pictures are not learned from."
+    assert reasons["actions, obs/actions, processed_actions"] == "its numbers are not targets of the joints."
+    assert "obs/object" in next(names for names, why in reasons.items() if "no field" in why)
+    named = {name for names in reasons for name in names.split(", ")}
+    assert "states/articulation/robot/joint_position" not in named
+    assert "states/rigid_object/cube_1/root_pose" in named
+    report = import_into(library, write_robosuite(tmp_path / "lift.hdf5"), placement=())
+    assert any("model_file" in note and "another simulator" in note for note in report.notes)
+    assert len(report.notes) == len(set(report.notes)) == 4
 
 
 def test_rate_and_placement_are_asked_for(tmp_path: Path) -> None:

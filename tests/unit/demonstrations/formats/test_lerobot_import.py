@@ -55,6 +55,26 @@ def test_episodes_become_takes(write: Callable[[Path], Path], tmp_path: Path) ->
     assert np.isfinite(take.tool_positions).all()
 
 
+def test_features_that_are_left_out_are_named_with_the_reason(tmp_path: Path) -> None:
+    root = write_v30(tmp_path / "set")
+    info = json.loads((root / "meta/info.json").read_text())
+    info["features"] |= {
+        "observation.images.front": {"dtype": "video", "shape": [4, 4, 3], "names": None},
+        "observation.environment_state": {"dtype": "float32", "shape": [4], "names": None},
+        "next.reward": {"dtype": "float32", "shape": [1], "names": None},
+        "bad\x1b[2Jname": {"dtype": "float32", "shape": [1], "names": None},
+        "action": {"dtype": "float32", "shape": [7], "names": None},
+    }
+    (root / "meta/info.json").write_text(json.dumps(info))
+    table = pq.read_table(path := root / "data/chunk-000/file-000.parquet").drop_columns(["action"])
+    pq.write_table(table, path)
+    notes = import_into(Library(tmp_path / "library"), root, **ANSWERS).notes
+    assert "set: left out observation.images.front: pictures are not learned from." in notes
+    assert "set: left out observation.environment_state: it does not say which objects it describes." in notes
+    assert "set: left out action: its numbers are not targets of the joints." in notes
+    assert r"set: left out next.reward, 'bad\x1b[2Jname': metagui has no field for it." in notes
+
+
 @pytest.mark.parametrize("write", WRITERS)
 def test_unit_and_placement_are_asked_for(write: Callable[[Path], Path], tmp_path: Path) -> None:
     library, root = Library(tmp_path / "library"), write(tmp_path / "set")

@@ -54,7 +54,7 @@ class Table:
 
 TABLES = (
     Table("meta_step", "--quick --repetitions 9 --json", "--repetitions 40 --json"),
-    Table("adaptation", "--repetitions 3", "--repetitions 9"),
+    Table("adaptation", "--repetitions 3 --json", "--repetitions 9 --json"),
     Table("similarity_speed", "--tasks 20 --repetitions 5 --json", "--json"),
     Table("responsiveness", "--seconds 5 --json", "--seconds 60 --json"),
     Table("bus", "--bursts 10 --json", "--json"),

@@ -54,7 +54,7 @@ class Table:
 
 TABLES = (
     Table("meta_step", "--quick --repetitions 9 --json", "--repetitions 40 --json"),
-    Table("adaptation", "--repetitions 3", "--repetitions 9"),
+    Table("adaptation", "--repetitions 3 --json", "--repetitions 9 --json"),
     Table("similarity_speed", "--tasks 20 --repetitions 5 --json", "--json"),
     Table("responsiveness", "--seconds 5 --json", "--seconds 60 --json"),
     Table("bus", "--bursts 10 --json", "--json"),
@@ -64,6 +64,7 @@ TABLES = (
     Table("connects", "--count 600 --json", "--json"),
     Table("hand_guiding", "--poses 10 --forces 4 --json", "--json"),
     Table("poses", "--poses 20 --json", "--json"),
+    Table("scale", "--programs 12 --steps 4 --json", "--json"),
     Table("hostile", "--inputs 400 --json", "--inputs 10000 --json"),
     Table("durability", "--kills 30 --disk-failures 8 --power-cuts 100 --json", "--json"),
     Table("fuzzing", "--seconds 60 --json", "--seconds 3600 --json"),

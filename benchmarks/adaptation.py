@@ -1,14 +1,19 @@
 """Duration of adaptation after the user presses Adapt: ``python -m benchmarks.adaptation``.
 
-For one segment of every single family with three scripted takes, medians in ms of one thread's processor time: the
-policy alone (encoder and MAML's five steps), and the whole adaptation with all candidates and folds. In addition, the
-gain from training the two baselines in one batch instead of one after the other, without early stopping.
+From the press to a policy that can run, as in the window: 1, 3 and 10 takes of one segment of 200 and 1,000 samples, in
+a process that has adapted before (warm), and the first time in a new process (cold). Then, for one segment of every
+single family with three scripted takes, how long fine-tuning of a multi-task policy and cloning from scratch take until
+the held-out loss is that of MAML's five steps, and the times of the parts of an adaptation. Medians of one thread's
+processor time; the times by the wall clock are among the details.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -17,6 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmarks.library import resize_take
+from benchmarks.report import Figure, Report, add_json_option, print_report, summarise, summarise_rate
 from metagui.demonstrations.programs.scripted import GenerationSettings, generate_takes
 from metagui.demonstrations.programs.splits import SINGLE_FAMILIES
 from metagui.demonstrations.programs.task_distribution import draw_programs
@@ -24,22 +31,34 @@ from metagui.generators import run_to_end
 from metagui.learning import prior
 from metagui.learning.adaptation import candidates
 from metagui.learning.adaptation.adaptation import adapt_task, warm_up
-from metagui.learning.adaptation.folds import compute_candidate_losses, precompute_folds, repeat_folds, select_folds
+from metagui.learning.adaptation.folds import (
+    compute_candidate_losses,
+    compute_held_out_losses,
+    precompute_folds,
+    repeat_folds,
+    select_folds,
+)
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import INNER_STEPS
 from metagui.learning.policy.features import encode
 from metagui.learning.policy.points import Points
 from metagui.learning.policy.task_sampler import sample_points
+from metagui.learning.rehearsal.rehearsed_adaptation import PolicyReady, adapt_and_rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
+    from metagui.learning.adaptation.folds import Folds
     from metagui.learning.policy.policy import PolicyModel
     from metagui.learning.torch_utils.functional_mlp import Params
 
 ADAPTATION_SEED = 31
 """Seed of programs, takes and points."""
+MAX_PRESS_MS = 300.0
+"""Aimed at: time from the press to a policy from three takes of 200 samples, ms."""
+MAX_STEPS = 1000
+"""Steps of Adam after which a loss is not reached."""
 
 
 def record_support_takes() -> list[list[Demonstration]]:
@@ -113,13 +132,92 @@ def measure_median_ms(repetitions: int, *jobs: Callable[[], object]) -> list[flo
     return [statistics.median(row) for row in times]
 
 
-def main() -> None:
-    """Measure and print one line per family."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=9)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    warm_up()
+def make_takes(count: int, samples: int) -> list[Demonstration]:
+    """Return takes of one segment with ``samples`` samples: scripted ones, whose motion is repeated."""
+    program = draw_programs(ADAPTATION_SEED, 1, SINGLE_FAMILIES[:1])[0]
+    takes = generate_takes(program, GenerationSettings(takes=count, seed=ADAPTATION_SEED))
+    long = [resize_take(take, samples, seed) for seed, take in enumerate(takes)]
+    return [replace(take, segments=(replace(take.segments[0], start=0, stop=samples),)) for take in long]
+
+
+def press_adapt(shipped_prior: prior.Prior, takes: list[Demonstration]) -> tuple[float, float]:
+    """Return processor and wall-clock time from the press to a policy that can run, ms, as in the window."""
+    began, elapsed = time.process_time(), time.perf_counter()
+    for step in adapt_and_rehearse(shipped_prior, takes):
+        if isinstance(step, PolicyReady):
+            break
+    return (time.process_time() - began) * 1e3, (time.perf_counter() - elapsed) * 1e3
+
+
+def measure_cold_press(count: int, samples: int) -> tuple[float, float]:
+    """Return the times of the first press in a new process, which has loaded the prior."""
+    command = [sys.executable, "-m", "benchmarks.adaptation", "--cold", str(count), str(samples)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    cold, elapsed = done.stdout.split()
+    return float(cold), float(elapsed)
+
+
+def measure_presses(report: Report, repetitions: int) -> None:
+    """Add the times from press to policy."""
+    start = prior.load_shipped()
+    for samples, count in itertools.product((200, 1000), (1, 3, 10)):
+        title, takes = f"press to policy, {count} takes of {samples} samples", make_takes(count, samples)
+        cold = [measure_cold_press(count, samples) for _ in range(max(1, repetitions // 3))]
+        warm = [press_adapt(start, takes) for _ in range(repetitions + 1)][1:]
+        bar = MAX_PRESS_MS if (count, samples) == (3, 200) else None
+        report.figures.append(summarise(f"{title}, warm", [used for used, _ in warm], "ms", bar))
+        report.figures.append(summarise(f"{title}, cold", [used for used, _ in cold], "ms", bar))
+        report.details[title] = {"warm, wall clock": [w for _, w in warm], "cold, wall clock": [w for _, w in cold]}
+
+
+def measure_until_equal(report: Report) -> None:
+    """Add how long other ways to a policy take until its held-out loss is that of the five inner steps.
+
+    On the last segment of a task of every single family, from three takes; the time of evaluations does not count.
+    """
+    shipped, settings = prior.load_shipped(), replace(candidates.CandidateSettings(), max_adam_steps=MAX_STEPS)
+    times: dict[str, list[float]] = {"five inner steps": [], "fine-tuning": [], "cloning from scratch": []}
+    reached = dict.fromkeys(times, 0)
+    for takes in record_support_takes():
+        folds = candidates.make_folds([encode(take)[0] for take in takes], settings)
+        folds = select_folds(folds, slice(0, folds.fold_count))
+        began = time.process_time()
+        *_, (_, fast) = candidates.run_inner_loop(shipped, folds, settings)
+        times["five inner steps"].append((time.process_time() - began) * 1e3)
+        wanted = float(compute_held_out_losses(shipped.model, fast, folds).mean())
+        unconditioned = replace(shipped.model, unconditioned=True)
+        starts = {
+            "fine-tuning": candidates.start_baseline(shipped.baseline, folds),
+            "cloning from scratch": candidates.start_from_scratch(shipped.model, folds, ADAPTATION_SEED),
+        }
+        for name, begin in starts.items():
+            used, is_reached = train_until(unconditioned, begin, folds, settings, wanted)
+            times[name].append(used)
+            reached[name] += is_reached
+    for name, values in times.items():
+        report.figures.append(summarise(f"until the held-out loss of five inner steps: {name}", values, "ms"))
+        if name in starts:
+            rate = summarise_rate(f"tasks whose loss {name} reaches in {MAX_STEPS} steps", reached[name], len(values))
+            report.figures.append(rate)
+
+
+def train_until(
+    model: PolicyModel, begin: Params, folds: Folds, settings: candidates.CandidateSettings, wanted: float
+) -> tuple[float, bool]:
+    """Train with Adam until the mean held-out loss is ``wanted``; return the processor time, ms, and whether it is."""
+    used, steps = 0.0, candidates.train_with_adam(model, [begin], folds, settings)
+    while True:
+        began = time.process_time()
+        step = next(steps, None)
+        used += (time.process_time() - began) * 1e3
+        if step is None:
+            return used, False
+        if float(compute_held_out_losses(model, step[1], folds).mean()) <= wanted:
+            return used, True
+
+
+def measure_families(report: Report, repetitions: int) -> None:
+    """Add the times of the policy alone and of the whole adaptation by family, and the gain from one batch."""
     start = prior.load_shipped()
     for family, takes in zip(SINGLE_FAMILIES, record_support_takes(), strict=True):
         support = make_support_points(takes)
@@ -128,12 +226,32 @@ def main() -> None:
             partial(run_candidate_selection, start, takes),
             *make_training_jobs(start, takes),
         )
-        five, whole, together, apart = measure_median_ms(options.repetitions, *jobs)
-        print(
-            f"{family:8} five steps {five:6.1f} ms, the whole adaptation {whole:6.0f} ms; training in one batch "
-            f"{together:6.0f} ms, one after the other {apart / together:.2f} times as long",
-            flush=True,
-        )
+        five, whole, together, apart = measure_median_ms(repetitions, *jobs)
+        report.figures += [
+            Figure(f"{family}: five steps", five, "ms", count=repetitions),
+            Figure(f"{family}: the whole adaptation", whole, "ms", count=repetitions),
+            Figure(f"{family}: training one after the other / in one batch", apart / together, "x", count=repetitions),
+        ]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--cold", type=int, nargs=2, help=argparse.SUPPRESS)
+    add_json_option(parser)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.cold:
+        print(*press_adapt(prior.load_shipped(), make_takes(*options.cold)))
+        return
+    warm_up()
+    settings = {"repetitions": options.repetitions, "seed": ADAPTATION_SEED, "clock": "process_time"}
+    report = Report("adaptation", settings=settings, details={})
+    measure_presses(report, options.repetitions)
+    measure_until_equal(report)
+    measure_families(report, options.repetitions)
+    print_report(report, options.json)
 
 
 if __name__ == "__main__":

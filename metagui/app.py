@@ -63,8 +63,11 @@ def _make_library_window(theme: Theme, settings: QSettings, folder: Path) -> Mai
 
 
 def prepare_process() -> None:
-    """Prepare the process before other imports: choose OpenGL, and on Windows import torch before Qt."""
+    """Prepare the process before other imports: choose OpenGL, and load no libraries that cannot coexist."""
     choose_backend()
+    # torch imports triton where its builds for CUDA are installed. Triton's LLVM and that of Mesa's software renderer
+    # crash a process that loads both. Nothing here compiles by triton, and torch takes None as "not installed".
+    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
     if sys.platform == "win32":
         import torch  # noqa: F401
 

@@ -64,6 +64,7 @@ TABLES = (
     Table("connects", "--count 600 --json", "--json"),
     Table("hand_guiding", "--poses 10 --forces 4 --json", "--json"),
     Table("poses", "--poses 20 --json", "--json"),
+    Table("scale", "--programs 12 --steps 4 --json", "--json"),
     Table("hostile", "--inputs 400 --json", "--inputs 10000 --json"),
     Table("durability", "--kills 30 --disk-failures 8 --power-cuts 100 --json", "--json"),
     Table("fuzzing", "--seconds 60 --json", "--seconds 3600 --json"),

@@ -11,6 +11,7 @@ ways.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ from metagui.arms.simulation.twinned_arm import TwinnedArm  # noqa: E402
 from metagui.cameras.camera import Frame  # noqa: E402
 from metagui.cameras.capture.rendered import Optics, RenderedCamera  # noqa: E402
 from metagui.cameras.mat import A4  # noqa: E402
+from metagui.cameras.mat_view import MatNotSeenError, solve_mat_view  # noqa: E402
+from metagui.cameras.tags import TagDetector  # noqa: E402
 from metagui.demonstrations.demonstration import Instruction  # noqa: E402
 from metagui.demonstrations.programs.program import TaskProgram  # noqa: E402
 from metagui.demonstrations.programs.program_controller import ProgramController  # noqa: E402
@@ -114,11 +117,20 @@ class SeenTable:
         self.setup = found.apply(CameraSetup(""))
         self.random = np.random.default_rng([seed, index, 23])
         self.table = EmulatedCameraTable(A4, self.emulated.get_state, self.touched.lie)
-        view = draw_camera_view(self.random, SIZE)
-        self.camera = RenderedCamera(self.table.render, view, Optics(supersampling=1.0), index)
+        self.camera = self._set_camera(index)
         self.arm: TwinnedArm | None = None
         self.sight: TableSight | None = None
         """The newest picture that has arrived."""
+
+    def _set_camera(self, index: int) -> RenderedCamera:
+        """Return a camera at a random place from which the mat is seen behind the arm at home, as a person sets it."""
+        self.emulated.randomise(draw_seed(self, index))
+        while True:
+            view = draw_camera_view(self.random, SIZE)
+            camera = RenderedCamera(self.table.render, view, Optics(supersampling=1.0), index)
+            with contextlib.suppress(MatNotSeenError):
+                solve_mat_view(TagDetector().detect(camera.read().picture), A4, SIZE)
+                return camera
 
     def begin(self, seed: int) -> None:
         """Put the arm home over the layout of a seed, with no knowledge of the objects but from pictures."""
@@ -229,8 +241,10 @@ def teach(table: SeenTable, task: ClickedTask, seed: int) -> TaskPolicy:
         seed = draw_seed(table, seed)
         table.begin(seed)
         try:
-            if not table.look_around(task.needed):
-                takes.append(record_take(table, task, str(len(takes))))
+            unseen = table.look_around(task.needed)
+            if unseen:
+                raise ArmError(f"not seen: {', '.join(unseen)}")
+            takes.append(record_take(table, task, str(len(takes))))
         except ArmError as error:
             print(f"{task.name}: take in layout {seed} again: {error}", file=sys.stderr)
         seed += 1
@@ -269,8 +283,11 @@ class TrueJudge:
         return done and self._monitor.is_successful(self._table.observe_truth(observation))
 
 
-def run(table: SeenTable, task: ClickedTask, policy: TaskPolicy, is_displaced: bool) -> tuple[bool, str]:
-    """Run a policy on the present layout; return whether it succeeded, and how it ended."""
+def run(table: SeenTable, task: ClickedTask, policy: TaskPolicy, is_displaced: bool) -> tuple[bool, str] | None:
+    """Run a policy on the present layout; return whether it succeeded, and how it ended.
+
+    With ``is_displaced``, None if there was no moment and no room to move an object.
+    """
     assert table.arm is not None
     controller = make_rollout_controller(policy, table.arm.objects)
     judge = TrueJudge(task, controller, table)
@@ -289,7 +306,7 @@ def run(table: SeenTable, task: ClickedTask, policy: TaskPolicy, is_displaced: b
             break
     success, outcome = judge.is_successful(observation), controller.outcome
     controller.stop()
-    return success, f"{outcome}{' (never displaced)' if must_move and is_displaced else ''}"
+    return None if must_move else (success, outcome)
 
 
 def displace(table: SeenTable, name: str, observation: Observation) -> bool:
@@ -326,7 +343,10 @@ def measure(tasks: tuple[ClickedTask, ...], runs: int, seed: int, report: Report
                 if table.look_around(task.needed):
                     refused += 1
                     continue
-                success, outcome = run(table, task, policy, is_displaced)
+                result = run(table, task, policy, is_displaced)
+                if result is None:
+                    continue
+                success, outcome = result
                 counts[is_displaced].append(success)
                 done += 1
                 way = "displaced" if is_displaced else "as it is"

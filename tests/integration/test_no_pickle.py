@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 UNPICKLERS = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 OWN_PROCESSES = {
-    "metagui/learning/evaluation/evaluation.py",
     "metagui/learning/torch_utils/process_group.py",
     "metagui/learning/torch_utils/worker_process.py",
 }

@@ -45,6 +45,8 @@ def adapt(
 
     The policy is saved before the rehearsal begins: Ctrl+C then keeps it.
     """
+    from metagui.learning.evaluation.adaptation_history import record_adaptation
+
     opened = open_library(library)
     takes = load_takes(opened, task, take)
     started = time.perf_counter()
@@ -54,6 +56,7 @@ def adapt(
     path.parent.mkdir(parents=True, exist_ok=True)
     adapted = _adapt(start, takes, warm_start, path, rehearsal)
     adapted.save(path)
+    record_adaptation(path, adapted)
     document: dict[str, Any] = {"task": task, "file": str(path), "takes": [each.name for each in takes]}
     document |= _describe_policy(adapted)
     document |= {"seconds": round(time.perf_counter() - started, 3), "nearest": next(iter(warm_start), None)}

@@ -1,6 +1,7 @@
 """``metagui train``: meta-train a prior on takes generated from task programs."""
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -86,15 +87,17 @@ def train(
 ) -> None:
     """Meta-train a prior: generate takes, then train on them. Ctrl+C stops early and saves what was reached.
 
-    Under torchrun, all its processes compute the gradients.
+    Under torchrun, all its processes work, on one machine or several.
     """
     if library is not None:
         fine_tune_on_library(library, length, seed, workers, as_json)
         return
-    from metagui.learning.torch_utils.process_group import join_torchrun
+    from metagui.learning.torch_utils.process_group import join_torchrun, open_group
 
     with join_torchrun() as leads:
-        if leads:
+        if not leads:
+            return
+        with open_group(workers or os.cpu_count() or 1):
             _train(programs, takes, people, random_starts, length, seed, workers, out, checkpoint, data, start, as_json)
 
 
@@ -125,7 +128,7 @@ def _train(
     )
     claim_checkpoint(checkpoint, inputs)
     started = time.perf_counter()
-    prepared = prepare_data(path, inputs, checkpoint, workers)
+    prepared = prepare_data(path, inputs, checkpoint)
     provenance = _describe_run(path, inputs)
     prior = meta_train(prepared, inputs, checkpoint, provenance, load_programs(path), workers, data, begin)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +171,7 @@ def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
         )
 
 
-def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: int | None) -> "TrainingData":
+def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path) -> "TrainingData":
     """Return the encoded takes: those of another run, those of the checkpoint, or newly generated ones."""
     from metagui.learning.policy.dataset import DatasetError
     from metagui.learning.training.training_data import TrainingData, encode_people, encode_takes
@@ -181,9 +184,9 @@ def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: 
     folder = checkpoint / "data"
     if not folder.is_dir():
         with make_progress_bar() as bar:
-            data = encode_takes(_generate_takes(path, inputs, workers, bar))
+            data = encode_takes(_generate_takes(path, inputs, bar))
             if inputs.people:
-                people = encode_people(_generate_people_takes(path, inputs, workers, bar), data.decisions.task_names)
+                people = encode_people(_generate_people_takes(path, inputs, bar), data.decisions.task_names)
                 data = replace(data, people=people)
         unfinished = checkpoint / "data.unfinished"
         unfinished.mkdir(exist_ok=True)
@@ -193,33 +196,33 @@ def prepare_data(path: Path, inputs: TrainingInputs, checkpoint: Path, workers: 
     return TrainingData.load(folder)
 
 
-def _generate_takes(
-    path: Path, inputs: TrainingInputs, workers: int | None, bar: "Progress"
-) -> "Iterator[Demonstration]":
+def _generate_takes(path: Path, inputs: TrainingInputs, bar: "Progress") -> "Iterator[Demonstration]":
     """Yield the takes of all programs, program by program."""
     from metagui.demonstrations.programs.program import load_programs
     from metagui.demonstrations.programs.scripted import GenerationSettings, generate_library
+    from metagui.learning.torch_utils.process_group import current_group
+    from metagui.learning.torch_utils.work_queue import make_group_map
 
     programs = load_programs(path)
     job = bar.add_task("generating", total=len(programs), status="")
     print_note(f"Generating {inputs.takes} takes of each of {len(programs)} programs …")
-    settings = GenerationSettings(inputs.takes, inputs.seed, inputs.prefixes, workers)
-    for _, demonstrations in generate_library(programs, settings):
+    settings = GenerationSettings(inputs.takes, inputs.seed, inputs.prefixes)
+    for _, demonstrations in generate_library(programs, settings, make_group_map(current_group())):
         yield from demonstrations
         bar.update(job, advance=1)
 
 
-def _generate_people_takes(
-    path: Path, inputs: TrainingInputs, workers: int | None, bar: "Progress"
-) -> "Iterator[Demonstration]":
+def _generate_people_takes(path: Path, inputs: TrainingInputs, bar: "Progress") -> "Iterator[Demonstration]":
     """Yield the takes of all programs by people, program by program."""
     from metagui.demonstrations.people.training_takes import PeopleSettings, generate_people_library
     from metagui.demonstrations.programs.program import load_programs
+    from metagui.learning.torch_utils.process_group import current_group
+    from metagui.learning.torch_utils.work_queue import make_group_map
 
     programs = load_programs(path)
     job = bar.add_task("people", total=len(programs), status="")
-    settings = PeopleSettings(inputs.people, inputs.seed, inputs.prefixes, workers=workers)
-    for _, demonstrations in generate_people_library(programs, settings):
+    settings = PeopleSettings(inputs.people, inputs.seed, inputs.prefixes)
+    for _, demonstrations in generate_people_library(programs, settings, make_group_map(current_group())):
         yield from demonstrations
         bar.update(job, advance=1)
 

@@ -7,10 +7,9 @@ who demonstrates differs. The scenes are others.
 from __future__ import annotations
 
 import itertools
-import os
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +27,7 @@ from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
+from metagui.generators import make_process_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from metagui.arms.arm import Command, Observation
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.generators import OrderedMap
 
 MIN_SLOW_SPEED = 0.33
 """Minimum speed of the slow script as a fraction of the maximum."""
@@ -175,15 +176,11 @@ def _compute_overlap(one: Segment, other: Segment) -> float:
 
 
 def generate_people_library(
-    programs: Sequence[TaskProgram], settings: PeopleSettings
+    programs: Sequence[TaskProgram], settings: PeopleSettings, ordered_map: OrderedMap | None = None
 ) -> Iterator[tuple[TaskProgram, list[Demonstration]]]:
-    """Yield every program with its takes by people, in order, recorded by several processes."""
-    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
-    if workers == 1:
-        yield from ((program, generate_people_takes(program, settings)) for program in programs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            yield from zip(programs, pool.map(generate_people_takes, programs, itertools.repeat(settings)), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Yield every program with its takes by people, in order.
+
+    The takes are recorded by ``settings.workers`` processes, or by those of ``ordered_map``.
+    """
+    run = ordered_map or make_process_map(settings.workers)
+    yield from zip(programs, run(partial(generate_people_takes, settings=settings), programs), strict=True)

@@ -8,11 +8,9 @@ are never filtered.
 
 from __future__ import annotations
 
-import itertools
-import os
 import zlib
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +23,7 @@ from metagui.demonstrations.programs.program_controller import ProgramController
 from metagui.demonstrations.programs.success import SuccessMonitor
 from metagui.demonstrations.programs.task_distribution import draw_prefix, draw_style
 from metagui.demonstrations.recording.take_builder import InMemoryRecorder
+from metagui.generators import make_process_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import Demonstration, Instruction
     from metagui.demonstrations.primitives.primitive import MotionStyle
     from metagui.demonstrations.programs.program import TaskProgram
+    from metagui.generators import OrderedMap
 
 MAX_EXECUTION_TICKS = 6000
 """Maximum number of ticks of an execution (two minutes)."""
@@ -171,15 +171,11 @@ def _generate_take(
 
 
 def generate_library(
-    programs: Sequence[TaskProgram], settings: GenerationSettings
+    programs: Sequence[TaskProgram], settings: GenerationSettings, ordered_map: OrderedMap | None = None
 ) -> Iterator[tuple[TaskProgram, list[Demonstration]]]:
-    """Yield every program with its takes, in order, recorded by several processes. Raises ImpossibleProgramError."""
-    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
-    if workers == 1:
-        yield from ((program, generate_takes(program, settings)) for program in programs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            yield from zip(programs, pool.map(generate_takes, programs, itertools.repeat(settings)), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Yield every program with its takes, in order. Raises ImpossibleProgramError.
+
+    The takes are recorded by ``settings.workers`` processes, or by those of ``ordered_map``.
+    """
+    run = ordered_map or make_process_map(settings.workers)
+    yield from zip(programs, run(partial(generate_takes, settings=settings), programs), strict=True)

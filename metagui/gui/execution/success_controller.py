@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from metagui.gui.execution.policy_run import PolicyRunner
     from metagui.gui.library.library_model import LibraryModel
     from metagui.learning.adaptation.task_policy import TaskPolicy
+    from metagui.learning.evaluation.adaptation_history import AdaptationRecord
     from metagui.learning.evaluation.success_check import SceneRun, SuccessCount
     from metagui.learning.evaluation.success_history import SuccessRecord
+
+    History = tuple[list[SuccessRecord], list[AdaptationRecord]]
+    """Measurements and adaptations of a task, oldest first."""
 
 PRESENT, PREVIOUS, OBJECT_REPLAY, NEAREST = (
     "policy",
@@ -177,14 +181,15 @@ class SuccessController(QObject):
 
     # History
 
-    def load_history(self, task: str, on_loaded: Callable[[list[SuccessRecord]], None]) -> None:
-        """Read the measurements of a task, oldest first, in the background."""
+    def load_history(self, task: str, on_loaded: Callable[[History], None]) -> None:
+        """Read the measurements and the adaptations of a task, oldest first, in the background."""
         path = self._model.adapted_path(task)
 
-        def read() -> list[SuccessRecord]:
+        def read() -> History:
+            from metagui.learning.evaluation.adaptation_history import load_adaptations
             from metagui.learning.evaluation.success_history import load_history
 
-            return load_history(path)
+            return load_history(path), load_adaptations(path)
 
         self._background_queue.submit(read, on_loaded)
 

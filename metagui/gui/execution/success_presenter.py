@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from metagui.gui.core.app_state import AppSnapshot, AppState
-    from metagui.gui.execution.success_controller import SuccessController
+    from metagui.gui.execution.success_controller import History, SuccessController
     from metagui.gui.execution.success_view import SuccessView
+    from metagui.learning.evaluation.adaptation_history import AdaptationRecord
     from metagui.learning.evaluation.success_check import SceneRun, SuccessCount
     from metagui.learning.evaluation.success_history import SuccessRecord
 
@@ -62,6 +63,10 @@ class SuccessPresenter(QObject):
         elif was_busy and not self._is_busy:  # an adaptation may have changed the policies
             self._show_history()
 
+    def follow_adaptation(self, _adapted: object) -> None:
+        """Show the history again, to which an adaptation was added."""
+        self._show_history()
+
     def _show_history(self) -> None:
         """Show the history of the selected task, once it has been read."""
         task, has_policy = self._shown
@@ -72,10 +77,13 @@ class SuccessPresenter(QObject):
         self._view.show_other_policies(names)
         self._controller.load_history(task, partial(self._on_history, task))
 
-    def _on_history(self, task: str, records: Sequence[SuccessRecord]) -> None:
+    def _on_history(self, task: str, history: History) -> None:
         if task == self._shown[0]:
+            records, adaptations = history
             latest = next((r.policy_id for r in reversed(records) if r.policy == PRESENT), "")
-            rows = [_make_row(record, latest) for record in reversed(records)]
+            dated = [(record.when, _make_row(record, latest)) for record in records]
+            dated += [(record.when, _make_adaptation_row(record)) for record in adaptations]
+            rows = [row for _, row in sorted(dated, key=lambda each: each[0], reverse=True)]
             self._view.show_history(rows, NO_HISTORY_TEXT.format(task=task))
 
     # While measuring
@@ -127,6 +135,20 @@ def _make_row(record: SuccessRecord, latest_id: str) -> tuple[str, ...]:
         policy = f"{policy}, watched"
     rate = f"{100 * count.successes / max(count.runs, 1):.0f} %  ({100 * low:.0f} to {100 * high:.0f} %)"
     return (_format_time(record.when), policy, f"{count.successes} of {count.runs}", rate, count.most_frequent_failure)
+
+
+def _make_adaptation_row(record: AdaptationRecord) -> tuple[str, ...]:
+    """Return the texts of one adaptation: its takes, what was chosen, and its rehearsal."""
+    from metagui.learning.evaluation.success_check import SuccessCount
+
+    count = SuccessCount(("",) * record.successes + ("failed",) * (record.runs - record.successes))
+    low, high = count.interval
+    noun = "take" if len(record.takes) == 1 else "takes"
+    policy = f"adapted to {noun} {', '.join(record.takes)}: {record.describe_choice()}"
+    if not record.runs:
+        return (_format_time(record.when), policy, "not rehearsed", "", "")
+    rate = f"{100 * record.successes / record.runs:.0f} %  ({100 * low:.0f} to {100 * high:.0f} %), rehearsed"
+    return (_format_time(record.when), policy, f"{record.successes} of {record.runs}", rate, "")
 
 
 def _format_time(text: str) -> str:

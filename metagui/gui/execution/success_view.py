@@ -140,7 +140,7 @@ def _make_row(*widgets: QWidget) -> QHBoxLayout:
 
 def _make_table() -> QTreeWidget:
     out = QTreeWidget()
-    out.setAccessibleName("Earlier success rates")
+    out.setAccessibleName("Earlier adaptations and success rates")
     out.setHeaderLabels(HISTORY_COLUMNS)
     out.setRootIsDecorated(False)
     out.setUniformRowHeights(True)

@@ -170,10 +170,19 @@ class AdaptationController(QObject):
 
     def _save_final(self, adapted: TaskPolicy) -> None:
         self._ready_policy = None
-        self._save(adapted, self.policy_adapted.emit)
+        self._save(adapted, self.policy_adapted.emit, is_final=True)
 
-    def _save(self, adapted: TaskPolicy, on_saved: Callable[[TaskPolicy], None], keeps_previous: bool = False) -> None:
-        """Save a policy in the background; the one from before is kept for comparison if ``keeps_previous``."""
+    def _save(
+        self,
+        adapted: TaskPolicy,
+        on_saved: Callable[[TaskPolicy], None],
+        keeps_previous: bool = False,
+        is_final: bool = False,
+    ) -> None:
+        """Save a policy in the background; the one from before is kept for comparison if ``keeps_previous``.
+
+        A final one is added to the history of adaptations.
+        """
         path = self._library_model.adapted_path(adapted.task)
 
         def write() -> TaskPolicy:
@@ -181,6 +190,10 @@ class AdaptationController(QObject):
             if keeps_previous and path.exists():
                 shutil.copyfile(path, path.with_name(PREVIOUS_FILE_NAME))
             adapted.save(path)
+            if is_final:
+                from metagui.learning.evaluation.adaptation_history import record_adaptation
+
+                record_adaptation(path, adapted)
             return adapted
 
         self._background_queue.submit(write, on_saved, self._on_failure)

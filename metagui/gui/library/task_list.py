@@ -90,6 +90,10 @@ class TaskList(Panel):
             self.search.clear()
         self.tree.select(task, take)
 
+    def is_listed(self, task: str, take: str | None) -> bool:
+        """Return whether a take is in the list and not hidden by the search; any task can be selected."""
+        return take is None or self.model.index_of(task, take) != self.model.index_of(task)
+
     def current_selection(self) -> tuple[str | None, str | None]:
         """Return the names of the task and the take that are shown, or None."""
         return self.tree.primary()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from PySide6.QtCore import Qt, Signal
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.gui.recording.boundary_line import LABEL_HEADROOM_LANES, BoundaryLine
-from metagui.gui.recording.lanes import compute_lane, shorten_joint_name
+from metagui.gui.recording.lanes import AngleHistory, compute_heights, make_angle_table, shorten_joint_name
 from metagui.gui.recording.segment_edit import (
     is_segmentation_editable,
     join_segments,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
 LIVE_SPAN_S = 12.0
 """Length of the live plot, s."""
-_LANE_FILL = 0.8
 
 
 class JointPlot(Plot):
@@ -55,8 +53,7 @@ class JointPlot(Plot):
         self._boundary_lines: list[BoundaryLine] = []
         super().__init__(theme, "Joint angles against time")
         self._joint_names, self._joints = tuple(joints), [shorten_joint_name(j) for j in joints]
-        self._times: deque[float] = deque(maxlen=2000)
-        self._angles: deque[FloatArray] = deque(maxlen=2000)
+        self._history = AngleHistory()
         self._drawn = np.zeros(0), np.zeros((0, len(joints)))
         self._instruction_index = -1
         self._is_live = True
@@ -73,6 +70,7 @@ class JointPlot(Plot):
         count = len(self._joints)
         self.addItem(self._cursor)
         self._curves = [add_curve(self) for _ in self._joints]
+        self._dashed = [add_curve(self) for _ in self._joints]
         self.setYRange(0, count + LABEL_HEADROOM_LANES, padding=0)
         self.setMouseEnabled(x=False, y=False)
         self.plotItem.vb.sigXRangeChanged.connect(self._fit_boundary_labels)
@@ -90,6 +88,7 @@ class JointPlot(Plot):
         colours = self.theme.colours
         for index, line in enumerate(self._curves):
             line.setPen(make_pen(colours.series[index % len(colours.series)], 1.0))
+            self._dashed[index].setPen(make_pen(colours.text, 1.0, 1))
         for line in self._boundary_lines:
             line.recolour(colours)
         if self._curves:
@@ -100,10 +99,8 @@ class JointPlot(Plot):
 
     def append_tick(self, time: float, angles: FloatArray, instruction: object | None, instruction_index: int) -> None:
         """Add one tick: its time, s, joint angles (J,), rad, and the instruction being carried out."""
-        if self._times and time <= self._times[-1]:
+        if not self._history.append(time, angles):
             return
-        self._times.append(time)
-        self._angles.append(angles)
         if instruction_index != self._instruction_index and instruction is not None:
             self._instruction_index = instruction_index
             if self._is_live:
@@ -114,8 +111,7 @@ class JointPlot(Plot):
 
     def clear_live(self) -> None:
         """Clear the live plot, because another arm was connected."""
-        self._times.clear()
-        self._angles.clear()
+        self._history = AngleHistory()
         self._instruction_index = -1
         if self._is_live:
             self._clear_boundary_lines()
@@ -126,6 +122,7 @@ class JointPlot(Plot):
             self._is_live, self._take = True, None
             self._clear_boundary_lines()
             self.ruler.hide()
+            self.show_second_take(None)
             self.setMouseEnabled(x=False, y=False)
             self.setLimits(xMin=None, xMax=None)
             self.editable_changed.emit(False)
@@ -133,12 +130,10 @@ class JointPlot(Plot):
 
     def refresh(self) -> None:
         """Draw the ticks added since the last call; does nothing while a take is shown."""
-        if not self._is_live or len(self._times) < 2 or not self.isVisible():
+        if not self._is_live or len(self._history) < 2 or not self.isVisible():
             return
-        times, angles = np.array(self._times), np.array(self._angles)
-        now = times[-1]
-        recent = times > now - LIVE_SPAN_S
-        self._draw(times[recent] - now, angles[recent])
+        now = self._history.newest
+        self._draw(*self._history.get_recent(LIVE_SPAN_S))
         self.setXRange(-LIVE_SPAN_S, 0.0, padding=0)
         self._remove_boundary_lines(now - LIVE_SPAN_S)
         for line in self._boundary_lines:
@@ -170,6 +165,16 @@ class JointPlot(Plot):
             self.fit()
         self._fit_boundary_labels()
 
+    def show_second_take(self, take: Demonstration | None) -> None:
+        """Draw the angles of a second take dashed, by progress, in the lanes of the take on display; None hides it."""
+        for line in self._dashed:
+            line.setVisible(take is not None)
+        if take is not None and self._take is not None:
+            times = np.linspace(0.0, float(self._drawn[0][-1]), len(take))
+            heights = compute_heights(take.joint_positions, self._drawn[1])
+            for line, each in zip(self._dashed, heights.T, strict=True):
+                line.setData(times, each)
+
     def fit(self) -> None:
         """Show the whole take on display."""
         if self._take is not None:
@@ -179,9 +184,7 @@ class JointPlot(Plot):
 
     def make_table(self) -> PlotTable:
         """Return the joint angles on display, in degrees, by time."""
-        times, angles = self._drawn
-        header = ["time, s", *(f"{name}, degrees" for name in self._joint_names)]
-        return PlotTable(header, np.column_stack([times, np.degrees(angles)]).round(5).tolist())
+        return PlotTable(*make_angle_table(self._joint_names, *self._drawn))
 
     def _on_trimmed(self, begin: float, end: float) -> None:
         if self._take is not None:
@@ -241,10 +244,8 @@ class JointPlot(Plot):
 
     def _draw(self, times: FloatArray, angles: FloatArray) -> None:
         self._drawn = times, angles
-        count = len(self._curves)
-        for index, line in enumerate(self._curves):
-            centre, span = compute_lane(angles[:, index])
-            line.setData(times, count - 0.5 - index + _LANE_FILL * (angles[:, index] - centre) / span)
+        for line, heights in zip(self._curves, compute_heights(angles, angles).T, strict=True):
+            line.setData(times, heights)
         if not self._cursor.isVisible() and not self.ruler.playhead.isVisible():
             self._show_values(-1)
 

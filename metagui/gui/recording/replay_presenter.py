@@ -53,6 +53,8 @@ class ReplayPresenter(QObject):
         self._panel, self._plot, self._actions, self._player = panel, plot, actions, panel.player
         self._controller, self._library_model, self._state, self._messages = controller, library_model, state, messages
         self._editor = TakeEditor(library_model, messages)
+        self._pair: tuple[Demonstration, Demonstration] | None = None
+        """Two takes that are compared."""
         self._angles_when_shown: FloatArray | None = None
         """Joint angles (J,) of the arm when the take on display was shown, rad; None before the first tick."""
         self._connect_actions(
@@ -83,6 +85,26 @@ class ReplayPresenter(QObject):
 
     # What is shown
 
+    def show_pair(self, first: Demonstration | None, second: Demonstration | None) -> None:
+        """Draw the second of two takes over the first once that is selected; None for both ends it."""
+        if first is None and self._pair is None:
+            return
+        self._pair = None if first is None or second is None else (first, second)
+        take = self._selected_take()
+        if take is not None:
+            self._draw_pair(take)
+
+    def _draw_pair(self, take: Demonstration) -> None:
+        """Draw the path of the selected take, and path and angles of the second one if it is the first of a pair."""
+        pair, series = self._pair, self._plot.theme.colours.series
+        is_first = pair is not None and (pair[0].task, pair[0].name) == (take.task, take.name)
+        second = pair[1] if pair is not None and is_first else None
+        shown = ((take, series[0]),) if second is None else ((take, series[0]), (second, series[1]))
+        self._panel.view.show_path(
+            tuple(m for each, colour in shown for m in make_path_markers(each.tool_positions, unit_rgb(colour)))
+        )
+        self._plot.show_second_take(second)
+
     def show_selection(self) -> None:
         """Show the selected take in its own scene and in the joint plot, or the arm if none is selected."""
         take, view = self._selected_take(), self._panel.view
@@ -92,7 +114,7 @@ class ReplayPresenter(QObject):
             self._player.show_take(None)
             return
         self._plot.show_take(take)
-        view.show_path(make_path_markers(take.tool_positions, unit_rgb(self._plot.theme.colours.accent)))
+        self._draw_pair(take)
         on_display = self._player.take
         is_on_display = on_display is not None and (on_display.task, on_display.name) == (take.task, take.name)
         if is_on_display or self._can_show():

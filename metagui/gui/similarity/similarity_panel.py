@@ -50,6 +50,8 @@ class SimilarityPanel(Panel):
 
     pair_chosen = Signal(str, str)
     """Names of two tasks whose demonstrations are to be overlaid."""
+    pair_shown = Signal(object, object)
+    """The two takes of the overlay, which are None when it is left."""
     take_chosen = Signal(str, object)
     """Name of a task that was chosen, and of one of its takes, or None."""
     measure_chosen = Signal(bool)
@@ -98,7 +100,7 @@ class SimilarityPanel(Panel):
 
     def _on_view_chosen(self, index: int) -> None:
         self._view_is_default = False
-        self._stack.setCurrentIndex(index)
+        self._leave_overlay()
 
     def _on_measure_chosen(self, index: int) -> None:
         """Switch between takes and policies; only two views can compare policies."""
@@ -139,6 +141,7 @@ class SimilarityPanel(Panel):
         self.embedding_map.mark_tasks(self._task, task)
 
     def _leave_overlay(self) -> None:
+        self.pair_shown.emit(None, None)
         self._stack.setCurrentIndex(max(self._views.current_index, 0))
 
     # Content
@@ -197,6 +200,8 @@ class SimilarityPanel(Panel):
         self._is_live = bool(rows)
         self.embedding_map.axes.show_live(point if rows else None)
         if rows and not self.shows_behaviour:
+            if self._view_is_default:
+                self.show_view(RANKED_VIEW)
             self.neighbour_list.show_rows("Similar to what is being recorded, so far", rows)
 
     def show_behaviour(self, comparison: BehaviourComparison, task: str | None) -> None:
@@ -219,6 +224,7 @@ class SimilarityPanel(Panel):
         self.take_overlay.show_pair(first, second, verdict)
         self.content.set_filled(True)
         self._stack.setCurrentWidget(self.take_overlay)
+        self.pair_shown.emit(first, second)
 
     def show_training(self, same: ArrayLike, different: ArrayLike) -> None:
         """Show the distances while the encoder is training; the chosen view stays."""

@@ -9,12 +9,14 @@ from PySide6.QtCore import QObject
 from metagui.gui.core.app_state import AppSnapshot, LearningActivity
 from metagui.gui.learning.adaptation_controller import IGNORES_DEMONSTRATIONS_TEXT
 from metagui.gui.learning.loss_curves import LossCurves
+from metagui.gui.similarity.live_ranking import LiveRanking
 from metagui.gui.similarity.ranking_model import RankedRow
 from metagui.learning.similarity.similarity import describe_verdict
 
 if TYPE_CHECKING:
     from metagui.demonstrations.demonstration import TakeKey
     from metagui.gui.learning.loss_panel import LossPanel
+    from metagui.gui.similarity.live_ranking import LiveRank
     from metagui.gui.similarity.similarity_panel import SimilarityPanel
     from metagui.gui.window.session import Session
     from metagui.gui.window.session_parts import LearningParts
@@ -33,6 +35,11 @@ class LearningPresenter(QObject):
         self._losses, self._similarity = losses, similarity
         self._snapshot = AppSnapshot()
         self._wanted_pair: tuple[TakeKey, TakeKey] | None = None
+        self._live = LiveRanking(
+            session.arm.controller.recorder, session.learning.similarity, session.learning.prior, session.library,
+            session.state,
+        )  # fmt: skip
+        self._live.ranked.connect(self._show_live)
         similarity.pair_chosen.connect(self._show_pair)
         similarity.measure_chosen.connect(self._show_measure)
         similarity.take_chosen.connect(session.state.select)
@@ -148,6 +155,15 @@ class LearningPresenter(QObject):
             task, prompt = None, f"“{task}” has no take that could be compared yet."
         self._similarity.show_neighbours(task, found, basis, prompt)
 
+    def _show_live(self, found: LiveRank | None) -> None:
+        """Rank the tasks by similarity to the take being recorded; None shows the selected task again."""
+        if found is None:
+            self._similarity.show_live((), None)
+            self._show_neighbours()
+        else:
+            rows = [RankedRow.from_neighbour(each) for each in found.neighbours]
+            self._similarity.show_live(rows, found.point)
+
     def _show_training(self, step: SiameseStep) -> None:
         self._similarity.show_training(step.positive_distances, step.negative_distances)
 
@@ -169,3 +185,4 @@ class LearningPresenter(QObject):
             self._wanted_pair = None
             judged = self._learning.similarity.comparison.judge_pair(first.task, second.task)
             self._similarity.show_pair(first, second, describe_verdict(judged.verdict) if judged else "")
+            self._similarity.take_chosen.emit(first.task, first.name)

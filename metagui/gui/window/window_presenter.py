@@ -134,6 +134,7 @@ class WindowPresenter(QObject):
         session.state.changed.connect(self._show_snapshot)
         session.state.selection_changed.connect(self._show_selection)
         session.messages.posted.connect(self._show_message)
+        window.similarity_panel.pair_shown.connect(self._replay_presenter.show_pair)
         session.library.tasks_changed.connect(self._show_tasks)
         session.library.take_loaded.connect(self._repaint_tasks)
         self._action_slots.task_changed.connect(self._select_when_listed)
@@ -150,6 +151,7 @@ class WindowPresenter(QObject):
     def _connect_learning(self, learning: LearningParts) -> None:
         learning.adaptation.outlier_found.connect(self._window.outlier_bar.show_offer)
         learning.adaptation.policy_adapted.connect(self._dismiss_adaptation_errors)
+        learning.adaptation.policy_adapted.connect(self._success.follow_adaptation)
         learning.queue.progressed.connect(self._window.status_bar.show_progress)
 
     # Start and end
@@ -265,7 +267,8 @@ class WindowPresenter(QObject):
         """Show the selected take, or the live arm if none is selected."""
         s, window = self.session.state.snapshot, self._window
         self._replay_presenter.show_selection()
-        if s.task and window.task_list.current_selection()[0] != s.task:
+        tasks = window.task_list
+        if s.task and tasks.current_selection() != (s.task, s.take) and tasks.is_listed(s.task, s.take):
             window.task_list.select(s.task, s.take)
 
     # Messages

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import pickle
 import zlib
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,8 @@ from metagui.learning.evaluation.episodes import run_policy_episode, run_scripte
 from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_rates import Episode, SuccessRate, summarise
 from metagui.learning.rehearsal.rehearsed_adaptation import rehearse_adapted
-from metagui.learning.torch_utils.torch_threads import use_single_thread
+from metagui.learning.torch_utils.process_group import current_group, open_group
+from metagui.learning.torch_utils.work_queue import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -108,21 +109,18 @@ def _run_programs(
 ) -> Iterator[tuple[TaskProgram, Iterator[Episode]]]:
     """Run all programs, in one process or several, in the same order and with the same results."""
     workers = min(settings.workers or os.cpu_count() or 1, len(programs))
-    if workers <= 1:
+    if workers <= 1 and current_group().size == 1:
         yield from ((program, _run_program(priors, program, settings)) for program in programs)
         return
-    with ProcessPoolExecutor(workers, initializer=use_single_thread) as pool:
-        # As bytes: tensors would be sent through shared memory and a thread that outlives the pool.
-        packed = itertools.repeat(pickle.dumps(list(priors)))
-        done = pool.map(_run_pickled_program, packed, programs, itertools.repeat(settings))
-        try:
-            yield from zip(programs, map(iter, done), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    run = partial(_run_whole_program, priors=list(priors), settings=settings)
+    # Closed before the group: the other ranks are told to stop.
+    with open_group(workers) as group, closing(map_in_order(group, run, programs)) as done:
+        yield from zip(programs, map(iter, done), strict=True)
 
 
-def _run_pickled_program(priors: bytes, program: TaskProgram, settings: EvaluationSettings) -> list[Episode]:
-    return list(_run_program(pickle.loads(priors), program, settings))
+def _run_whole_program(program: TaskProgram, priors: Sequence[Prior], settings: EvaluationSettings) -> list[Episode]:
+    """Return all episodes of one program; runs in any process of a group."""
+    return list(_run_program(priors, program, settings))
 
 
 def _run_program(priors: Sequence[Prior], program: TaskProgram, settings: EvaluationSettings) -> Iterator[Episode]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,8 @@ from metagui.learning.similarity.encoder_file import CalibratedEncoder
 from metagui.learning.similarity.task_labels import TaskLabels, label_instructions
 from metagui.learning.similarity.trajectory import Trajectories, concatenate_trajectories, resample_takes
 from metagui.learning.similarity.verdicts import LabelledDistances, calibrate, join_pairs, measure_takes_against_tasks
+from metagui.learning.torch_utils.process_group import open_group
+from metagui.learning.torch_utils.work_queue import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -59,15 +60,8 @@ def generate_labelled_takes(
     programs: Sequence[TaskProgram], settings: TakeSettings
 ) -> Iterator[tuple[LabelledTakes, ...]]:
     """Yield the takes of every program, in order. Raises ImpossibleProgramError."""
-    workers = min(settings.workers or os.cpu_count() or 1, len(programs))
-    if workers <= 1:
-        yield from map(_generate, programs, itertools.repeat(settings))
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(_generate, programs, itertools.repeat(settings))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with open_group(min(settings.workers or os.cpu_count() or 1, len(programs))) as group:
+        yield from map_in_order(group, partial(_generate, settings=settings), programs)
 
 
 def label_program(program: TaskProgram) -> TaskLabels:

@@ -6,11 +6,14 @@ or more machines, or by ``open_group`` on this one.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
+import pickle
 import signal
 import socket
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from metagui.learning.torch_utils.torch_threads import use_single_thread
 from metagui.learning.torch_utils.worker_process import WorkerProcessError
@@ -31,16 +36,40 @@ _PATIENCE = timedelta(days=7)
 """How long a rank waits for its next job. A rank that ends is noticed at once, because its connection closes."""
 _EXIT_CHECK_S = 2.0
 """How long ``name_ended_ranks`` waits for a process that is about to end, s."""
+_SIZE_TAG, _CONTENT_TAG = 1, 2
 
 
 @dataclass(frozen=True)
+class PendingSend:
+    """An object on its way to another rank; holds the memory until it has arrived."""
+
+    works: tuple[Any, ...]
+    buffers: tuple[torch.Tensor, ...]
+
+    def wait(self) -> None:
+        """Wait until it has arrived."""
+        for work in self.works:
+            work.wait()
+
+
+@dataclass
 class ProcessGroup:
     """Place of this process in a group."""
 
     rank: int = 0
     size: int = 1
+    store: Any = None
+    """The group's key-value store (torch.distributed.Store); None in a group of one."""
     processes: list[SpawnProcess] = field(default_factory=list)
     """Processes of the ranks 1, 2, … that this process started; empty if ``torchrun`` started them."""
+    is_open: bool = True
+    """False once this process has left it or another rank has ended."""
+    job_numbers: Iterator[int] = field(default_factory=itertools.count)
+    """Numbers that distinguish the jobs of a run."""
+    _sent: int = 0
+    """Number of objects sent to rank 0."""
+    _received: Counter[int] = field(default_factory=Counter)
+    """Numbers of objects received, by rank."""
 
     def send_job(self, job: Callable[[], None] | None) -> None:
         """Let all other ranks run ``job``, or end them if None. Raises WorkerProcessError."""
@@ -67,6 +96,31 @@ class ProcessGroup:
             distributed.gather(tensor, found, dst=0)
         return found or []
 
+    def send(self, message: object, rank: int) -> PendingSend:
+        """Send an object to a rank without waiting; it arrives when ``receive`` is called there."""
+        content = torch.frombuffer(bytearray(pickle.dumps(message, pickle.HIGHEST_PROTOCOL)), dtype=torch.uint8)
+        size = torch.tensor([len(content)])
+        with self._named_failures():
+            works = (distributed.isend(size, rank, tag=_SIZE_TAG), distributed.isend(content, rank, tag=_CONTENT_TAG))
+        if rank == 0:  # only rank 0 asks what has arrived
+            self._sent += 1
+            self.store.set(f"{self.rank}/{self._sent}", "")
+        return PendingSend(works, (size, content))
+
+    def has_sent(self, rank: int) -> bool:
+        """Return whether a rank has sent an object that rank 0 has not yet received; never waits."""
+        return bool(self.store.check([f"{rank}/{self._received[rank] + 1}"]))
+
+    def receive(self, rank: int) -> Any:
+        """Wait for the next object from a rank. Raises WorkerProcessError."""
+        size = torch.empty(1, dtype=torch.int64)
+        with self._named_failures():
+            distributed.recv(size, rank, tag=_SIZE_TAG)
+            content = torch.empty(int(size), dtype=torch.uint8)
+            distributed.recv(content, rank, tag=_CONTENT_TAG)
+        self._received[rank] += 1
+        return pickle.loads(content.numpy().tobytes())
+
     def name_ended_ranks(self) -> str:
         """Return which of the started processes have ended, such as "process 2 of 4 (rank 1)"."""
         for process in self.processes:
@@ -81,29 +135,35 @@ class ProcessGroup:
         try:
             yield
         except RuntimeError as error:
+            self.is_open = False
             raise WorkerProcessError(
-                f"Training ended because {self.name_ended_ranks()} ended, perhaps because memory ran out. The progress "
+                f"The run ended because {self.name_ended_ranks()} ended, perhaps because memory ran out. The progress "
                 "up to the last checkpoint is stored; start the same command again, with fewer processes if it happens "
                 "again."
             ) from error
 
 
+_ALONE = ProcessGroup()
+_joined = _ALONE
+"""The group that this process has joined; like torch.distributed, a process has one."""
+
+
 def current_group() -> ProcessGroup:
-    """Return the group that this process has joined."""
-    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
+    """Return the group that this process has joined, or a group of one."""
+    return _joined
 
 
 @contextmanager
 def open_group(size: int) -> Iterator[ProcessGroup]:
-    """Yield the group of ``torchrun`` if this process has joined it; otherwise start ``size`` - 1 processes.
+    """Yield the group that this process has joined, if there is one; otherwise start ``size`` - 1 processes.
 
     The started processes end with the context. They meet by a file and listen on the loopback interface only.
     """
-    if distributed.is_initialized():
-        yield current_group()
+    if _joined is not _ALONE:
+        yield _joined
         return
     if size == 1:
-        yield ProcessGroup()
+        yield _ALONE
         return
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="metagui-") as folder:
@@ -115,14 +175,19 @@ def open_group(size: int) -> Iterator[ProcessGroup]:
         try:
             for process in processes:
                 process.start()
-            _join(meeting, 0, size)
-            yield ProcessGroup(0, size, processes)
+            group = _join_on_loopback(meeting, 0, size)
+            group.processes.extend(processes)
+            yield group
+            if group.is_open:
+                group.send_job(None)
+                for process in processes:
+                    process.join(_EXIT_CHECK_S)
         finally:
-            for process in processes:
+            for process in processes:  # after an error, all at once: none must see the connection of another close
                 process.terminate()
+            for process in processes:
                 process.join()
-            if distributed.is_initialized():
-                distributed.destroy_process_group()
+            _leave()
 
 
 @contextmanager
@@ -131,8 +196,7 @@ def join_torchrun() -> Iterator[bool]:
     if "TORCHELASTIC_RUN_ID" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield True
         return
-    _initialise()
-    group = current_group()
+    group = _join("env://")
     try:
         if group.rank != 0:
             serve_jobs()
@@ -140,7 +204,7 @@ def join_torchrun() -> Iterator[bool]:
         if group.rank == 0:
             group.send_job(None)
     finally:
-        distributed.destroy_process_group()
+        _leave()
 
 
 def serve_jobs() -> None:
@@ -155,26 +219,44 @@ def serve_jobs() -> None:
         received[0]()
 
 
-def _join(meeting: str, rank: int, size: int) -> None:
+def _join_on_loopback(meeting: str, rank: int, size: int) -> ProcessGroup:
     """Join the group of this machine."""
     os.environ["GLOO_SOCKET_IFNAME"] = _loopback_interface()
-    _initialise(init_method=meeting, rank=rank, world_size=size)
+    return _join(meeting, rank, size)
 
 
-def _initialise(**place: Any) -> None:
-    """Make the group; ``place`` is as in ``init_process_group``, by default that of ``torchrun``."""
+def _join(meeting: str, rank: int = -1, size: int = -1) -> ProcessGroup:
+    """Join the group that meets at a URL, as the environment says if rank and size are negative."""
     # The functions of this module have the world's group as the default of a parameter. Imported later (torch.optim
     # does it), they would refer to our group and keep it after it was destroyed; a thread of gloo that frees a tensor
     # while the interpreter ends aborts the process (https://github.com/pytorch/pytorch/issues/190489).
     import torch.distributed.nn.functional  # noqa: F401
 
-    distributed.init_process_group("gloo", timeout=_PATIENCE, **place)
+    global _joined
+    store, rank, size = next(rendezvous(meeting, rank, size, timeout=_PATIENCE))
+    store.set_timeout(_PATIENCE)
+    distributed.init_process_group(
+        "gloo", store=PrefixStore("group", store), rank=rank, world_size=size, timeout=_PATIENCE
+    )
+    _joined = ProcessGroup(rank, size, PrefixStore("messages", store))
+    return _joined
+
+
+def _leave() -> None:
+    """End the connections and threads of the group; does nothing without one."""
+    global _joined
+    if _joined is not _ALONE:
+        _joined.is_open = False
+    _joined = _ALONE
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _work(meeting: str, rank: int, size: int) -> None:
     """Run one of the started processes."""
-    _join(meeting, rank, size)
+    _join_on_loopback(meeting, rank, size)
     serve_jobs()
+    _leave()
 
 
 def _loopback_interface() -> str:

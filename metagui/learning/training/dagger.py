@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +37,8 @@ from metagui.learning.policy.points import Points
 from metagui.learning.policy.policy import PolicyModel, as_numpy
 from metagui.learning.policy.task_sampler import sample_points
 from metagui.learning.policy.track import Tracker
+from metagui.learning.torch_utils.process_group import open_group
+from metagui.learning.torch_utils.work_queue import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -61,8 +61,6 @@ CORRECTION_ROLLOUT = RolloutSettings(max_duration_ratio=1.0, extra_decisions=60)
 """Rollout limits; runs end early, because a stuck policy always sees the same state."""
 STOPPED_RADIUS_M = 0.006
 """Distance from the place where a policy stopped within which its last decisions are no corrections, m."""
-MAX_QUEUED_EPISODES = 64
-"""Maximum number of episodes prepared while others run."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +151,8 @@ def collect_corrections(
     index = {name: task for task, name in enumerate(data.task_names)}
     usable: list[SegmentArrays] = []
     tasks: list[int] = []
-    ran = _run_in_order(
-        _prepare_episodes(model, params, (data, people), programs, index, seed, support_take_counts),
-        workers or os.cpu_count() or 1,
-    )
+    episodes = _prepare_episodes(model, params, (data, people), programs, index, seed, support_take_counts)
+    ran = _run_in_order(episodes, workers or os.cpu_count() or 1)
     for count, (program, segments) in enumerate(ran):
         for instruction_index, segment in enumerate(segments):
             learnable = drop_stopped_tail(segment)
@@ -231,18 +227,11 @@ def _start_skill(
 def _run_in_order(
     episodes: Iterator[DaggerEpisode], workers: int
 ) -> Generator[tuple[TaskProgram, list[SegmentArrays]], None, None]:
-    """Run episodes in several processes, a limited number ahead; yield their results in order."""
-    if workers == 1:
-        yield from ((episode.program, run_dagger_episode(episode)) for episode in episodes)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            queued: deque[tuple[TaskProgram, Future[list[SegmentArrays]]]] = deque()
-            for episode in episodes:
-                queued.append((episode.program, pool.submit(run_dagger_episode, episode)))
-                if len(queued) > MAX_QUEUED_EPISODES:
-                    program, ran = queued.popleft()
-                    yield program, ran.result()
-            yield from ((program, ran.result()) for program, ran in queued)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    """Run episodes in the processes of a group; yield their results in order."""
+    with open_group(workers) as group:
+        yield from map_in_order(group, _run_named_episode, episodes)
+
+
+def _run_named_episode(episode: DaggerEpisode) -> tuple[TaskProgram, list[SegmentArrays]]:
+    """Run one episode; return its program, too."""
+    return episode.program, run_dagger_episode(episode)

@@ -13,6 +13,7 @@ from metagui.gui.core.app_state import ArmActivity, LearningActivity
 from metagui.gui.execution.success_controller import OBJECT_REPLAY, PRESENT, PREVIOUS
 from metagui.gui.execution.success_presenter import describe_counts
 from metagui.gui.execution.success_view import SuccessView
+from metagui.learning.evaluation.adaptation_history import load_adaptations
 from metagui.learning.evaluation.success_check import SuccessCount
 from metagui.learning.evaluation.success_history import HISTORY_FILE_NAME
 from tests.helpers.qt import session_of, until
@@ -42,9 +43,32 @@ def open_adapted(make_window: Callable[..., MainWindow], qtbot: QtBot) -> tuple[
     return window, person
 
 
-def read_rows(window: MainWindow) -> list[list[str]]:
+def read_table(window: MainWindow) -> list[list[str]]:
     table = window.success_view.table
     return [[table.topLevelItem(i).text(c) for c in range(5)] for i in range(table.topLevelItemCount())]
+
+
+def read_rows(window: MainWindow) -> list[list[str]]:
+    """Return the rows of the measurements, without those of the adaptations."""
+    return [row for row in read_table(window) if not row[1].startswith("adapted to")]
+
+
+def test_adaptations_are_listed_with_takes_choice_and_success(
+    make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    window, person = open_adapted(make_window, qtbot)
+    session = session_of(window)
+    until(qtbot, lambda: len(read_table(window)) == 1)
+    when, policy, successes, rate, _ = read_table(window)[0]
+    adaptations = load_adaptations(session.library.adapted_path(TASK))
+    assert len(adaptations) == 1
+    assert adaptations[0].takes == ("001", "002")
+    assert policy == f"adapted to takes 001, 002: {adaptations[0].describe_choice()}"
+    assert when[:10] == adaptations[0].when[:10]
+    assert successes == f"{adaptations[0].successes} of {adaptations[0].runs}"
+    assert rate.endswith("rehearsed")
+    person.press_button("Adapt")
+    until(qtbot, lambda: len(read_table(window)) == 2)
 
 
 def measure(window: MainWindow, person: SimulatedUser) -> None:

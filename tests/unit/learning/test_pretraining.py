@@ -13,7 +13,7 @@ import torch
 from metagui.generators import run_to_end
 from metagui.learning import prior as priors
 from metagui.learning.maml.maml import MetaSettings
-from metagui.learning.policy.dataset import MIN_SEGMENT_DECISIONS, DatasetError, MetaDataset
+from metagui.learning.policy.dataset import DatasetError, MetaDataset
 from metagui.learning.training import dagger
 from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, split_tasks, train_prior
 from metagui.learning.training.training_data import TrainingData, encode_takes
@@ -86,7 +86,7 @@ def test_train_prior_with_programs_runs_dagger_and_resumes(
 ) -> None:
     """Policies of known programs are corrected, and a run killed meanwhile ends with the same prior."""
     # Policies of four training steps achieve nothing, so the expert never finishes.
-    monkeypatch.setattr(dagger, "is_usable", lambda segment: len(segment) >= MIN_SEGMENT_DECISIONS)
+    monkeypatch.setattr(dagger, "drop_stopped_tail", lambda segment: segment)
 
     def train(folder: Path) -> Generator[TrainingStep, None, Prior]:
         return train_prior(data, _settings(), folder, programs=EXAMPLE_PROGRAMS, workers=1)
@@ -166,7 +166,7 @@ def test_train_prior_continues_from_a_prior_with_people(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first phase is left out, the other models are kept, and people are in the support sets and corrections."""
-    monkeypatch.setattr(dagger, "is_usable", lambda segment: len(segment) >= MIN_SEGMENT_DECISIONS)
+    monkeypatch.setattr(dagger, "drop_stopped_tail", lambda segment: segment)
     start = priors.load_shipped()
     with_people = replace(data, people=encode_example_people())
     (tmp_path / "data").mkdir()

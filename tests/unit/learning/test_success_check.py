@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from metagui.demonstrations.recording.segmentation import align_segmentation
 from metagui.generators import run_to_end
 from metagui.learning.adaptation.replay_rollout import make_replay_policy
+from metagui.learning.evaluation.adaptation_history import ADAPTATIONS_FILE_NAME, load_adaptations
 from metagui.learning.evaluation.nearest_neighbour import build_nearest_neighbour_policy
 from metagui.learning.evaluation.success_check import (
     PairedComparison,
@@ -103,3 +105,16 @@ def test_history_is_kept_next_to_the_policy_and_survives_damage(tmp_path: Path) 
     assert load_history(policy) == [record] * 3
     path.write_bytes(b"\xff\xfe")
     assert load_history(policy) == []
+
+
+def test_history_of_adaptations_survives_damage(tmp_path: Path) -> None:
+    path = tmp_path / ADAPTATIONS_FILE_NAME
+    good = {"when": "2026-01-02T10:00:00", "policy_id": "a", "takes": ["001"], "choices": ["adapted"] * 2}
+    bad = [{**good, "successes": 3, "runs": 2}, {**good, "successes": "x", "runs": 2}, {**good, "takes": 4}, [1], None]
+    lines = [{**good, "successes": 1, "runs": 2}, *bad, {**good, "successes": 2, "runs": 2}]
+    path.write_text("{cut\n" + "".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    found = load_adaptations(tmp_path / "adapted.safetensors")
+    assert [(each.successes, each.runs) for each in found] == [(1, 2), (2, 2)]
+    assert found[0].describe_choice() == "adapted"
+    path.write_bytes(b"\xff\xfe")
+    assert load_adaptations(tmp_path / "adapted.safetensors") == []

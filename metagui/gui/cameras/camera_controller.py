@@ -64,7 +64,6 @@ class CameraController(QObject):
         self._timer = QTimer(self, interval=PICTURE_PERIOD_MS)
         self._timer.timeout.connect(self.poll)
         connection.arm_connected.connect(self.poll)
-        self._timer.start()
 
     @property
     def is_on(self) -> bool:
@@ -99,6 +98,10 @@ class CameraController(QObject):
         if arm is not self._arm:
             self._arm = arm
             self._restart(self._load() if arm is not None else None)
+        if arm is None:
+            self._timer.stop()
+        elif not self._timer.isActive():
+            self._timer.start()
         watch = self.watch
         if watch is None:
             return

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metagui.arms.arm import FloatArray
-    from metagui.demonstrations.recording.recorder import Recorder
+    from metagui.gui.arm.arm_controller import ArmController
     from metagui.gui.core.app_state import AppSnapshot, AppState
     from metagui.gui.core.prior_store import PriorStore
     from metagui.gui.library.library_model import LibraryModel
@@ -46,14 +46,14 @@ class LiveRanking(QObject):
 
     def __init__(
         self,
-        recorder: Recorder,
+        arm: ArmController,
         similarity: SimilarityController,
         prior_store: PriorStore,
         library_model: LibraryModel,
         state: AppState,
     ) -> None:
         super().__init__()
-        self._recorder, self._similarity, self._prior_store = recorder, similarity, prior_store
+        self._recorder, self._similarity, self._prior_store = arm.recorder, similarity, prior_store
         self._library_model = library_model
         self._is_recording = False
         self._timer = QTimer(self, singleShot=True, interval=LIVE_PERIOD_MS)

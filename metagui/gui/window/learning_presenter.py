@@ -36,7 +36,7 @@ class LearningPresenter(QObject):
         self._snapshot = AppSnapshot()
         self._wanted_pair: tuple[TakeKey, TakeKey] | None = None
         self._live = LiveRanking(
-            session.arm.controller.recorder, session.learning.similarity, session.learning.prior, session.library,
+            session.arm.controller, session.learning.similarity, session.learning.prior, session.library,
             session.state,
         )  # fmt: skip
         self._live.ranked.connect(self._show_live)

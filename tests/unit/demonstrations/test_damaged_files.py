@@ -15,9 +15,10 @@ import h5py
 import numpy as np
 import pytest
 
-from metagui.demonstrations.storage import checked_file, hdf5
+from metagui.demonstrations.storage import checked_file
 from metagui.demonstrations.storage.errors import CorruptFileError, LibraryError, NewerFormatError
 from metagui.demonstrations.storage.library import Library
+from metagui.demonstrations.storage.writing import dataset_writer
 from tests.helpers.exchange import export, read_demonstrations
 from tests.helpers.takes import record_fake_take
 
@@ -249,7 +250,7 @@ def test_unknown_data_and_attributes_are_kept(library: Library, take_path: Path)
 
 def test_very_long_take_is_read_back(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     """What compression would make look like a bomb is stored as it is."""
-    monkeypatch.setattr(hdf5, "MAX_TAKE_BYTES", 1 << 12)
+    monkeypatch.setattr(dataset_writer, "MAX_TAKE_BYTES", 1 << 12)
     monkeypatch.setattr(checked_file, "MAX_TAKE_BYTES", 1 << 12)
     library.add_take(record_fake_take("long", 1000))
     assert len(library.load_take("long", "001")) == 1000

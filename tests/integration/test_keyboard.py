@@ -131,7 +131,7 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.press_key(Qt.Key.Key_F9)
     typist.wait_until(lambda: typist.read_state().startswith("Recording"), "recording")
     typist.press_key(Qt.Key.Key_4, CTRL)
-    for name in ("red cube", "green cube", "blue cube"):
+    for name in ("red cube", "yellow zone", "blue cube"):
         typist.give_step("Go to", name)
     steps = typist.session.teaching.steps
     typist.wait_until(lambda: not steps.is_busy, "the three steps")
@@ -144,7 +144,7 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.tab_to("List of steps")
     typist.press_key(Qt.Key.Key_End)
     typist.press_key(Qt.Key.Key_Up, ALT)
-    assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube", "green cube"]
+    assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube", "yellow zone"]
     typist.press_key(Qt.Key.Key_End)
     typist.press_key(Qt.Key.Key_Delete)
     assert [each.object_name for each in steps.instructions] == ["red cube", "blue cube"]

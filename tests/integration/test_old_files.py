@@ -24,6 +24,7 @@ from metagui.arms.feetech.serial_port import UsbPort
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.calibration import load as load_calibration
+from metagui.arms.tables.object_codec import object_to_dict
 from metagui.cli import app
 from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
 from metagui.demonstrations.programs.program import load_programs, save_programs
@@ -97,7 +98,9 @@ def _check_take(take: Demonstration, wanted: dict[str, Any]) -> None:
     assert take.name == wanted["name"]
     assert take.arm == wanted["arm"]
     assert list(take.joint_names) == wanted["joints"]
-    assert [[a.name, a.kind, a.size, list(a.colour)] for a in take.objects] == wanted["anchors"]
+    anchors = [object_to_dict(each) for each in take.objects]
+    assert [[a["name"], a["kind"], a["size"], a["colour"]] for a in anchors] == wanted["anchors"]
+    assert all(a.keys() == {"name", "kind", "size", "colour"} for a in anchors), "what version 0.1 knows says all"
     assert take.success is wanted["success"]
     assert take.notes == wanted["notes"]
     assert take.teaching_method == wanted["led_by"]

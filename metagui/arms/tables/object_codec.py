@@ -1,7 +1,7 @@
 """Scene objects as JSON values, as in takes, journals and table files.
 
 ``size`` and the kind ``cube`` are those of version 0.1, which knew no other blocks: every metagui reads them. What it
-did not know is in keys of its own, ``dimensions`` and ``tag``.
+did not know is in keys of its own, ``dimensions`` and ``tag``, which are there only where ``size`` does not say all.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ _FLAT_KINDS = ("zone", "point")
 
 def object_to_dict(scene_object: SceneObject) -> dict[str, Any]:
     """Return a scene object as JSON values."""
-    values = {
+    values: dict[str, Any] = {
         "name": scene_object.name,
         "kind": _KIND_IN_FILES.get(scene_object.kind, scene_object.kind),
         "size": scene_object.width,
         "colour": list(scene_object.colour),
-        "dimensions": list(scene_object.size),
     }
+    if tuple(scene_object.size) != _read_size(values, scene_object.kind):
+        values["dimensions"] = list(scene_object.size)
     return values if scene_object.tag is None else values | {"tag": scene_object.tag}
 
 

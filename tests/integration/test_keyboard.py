@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
-from metagui import app
-from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
-from tests.helpers.clocks import PATIENCE_MS
+from tests.helpers.example_window import open_example_window
 from tests.helpers.qt import session_of
 from tests.helpers.user import SimulatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
     from metagui.gui.window.session import Session
 
 pytestmark = pytest.mark.window
-EXAMPLES = Path(__file__).parents[2] / "recordings"
-SHIPPED = EXAMPLES.parent / "resources" / "prior" / "prior.safetensors"
-PRIOR = pytest.mark.skipif(not SHIPPED.is_file(), reason="no prior is shipped")
 CTRL, SHIFT, ALT = (
     Qt.KeyboardModifier.ControlModifier,
     Qt.KeyboardModifier.ShiftModifier,
@@ -72,6 +66,15 @@ class Typist(SimulatedUser):
             self.press_key(Qt.Key.Key_Down)
         raise AssertionError(f"{text!r} cannot be chosen in {box_name!r}: {box.currentText()!r}")
 
+    def begin_take(self, task: str) -> None:
+        """Record a take of a new task, and go to the form of steps."""
+        self.press_key(Qt.Key.Key_N, CTRL)
+        self.type_text(task)
+        self.press_key(Qt.Key.Key_Return)
+        self.press_key(Qt.Key.Key_F9)
+        self.wait_until(lambda: self.read_state().startswith("Recording"), "recording")
+        self.press_key(Qt.Key.Key_4, CTRL)
+
     def give_step(self, action: str, object_name: str) -> None:
         """Let the arm do something, from the form of steps."""
         self.choose("Action of the step", action)
@@ -82,32 +85,13 @@ class Typist(SimulatedUser):
 
 @pytest.fixture
 def typist(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
-    library = tmp_path / "recordings"
-    shutil.copytree(EXAMPLES, library, ignore=shutil.ignore_patterns(".*", "adapted.safetensors"))
-    monkeypatch.setenv("METAGUI_RECORDINGS", str(library))
-    theme = Theme("light")
-    theme.apply()
-    window = app.make_window(theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat), seed=12)
-    qtbot.addWidget(window)
-    window.resize(1440, 900)
-    with qtbot.waitExposed(window, timeout=PATIENCE_MS):
-        window.show()
-    window.activateWindow()  # there may be no window manager to do it
-    found = Typist(window)
-    session_of(window).messages.posted.connect(found.record_message)
-    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), "the arm")
-    yield found
-    window.close()
+    with open_example_window(qtbot, tmp_path, monkeypatch, Typist) as found:
+        yield found
 
 
 def test_teach_by_keys_alone(typist: Typist) -> None:
     """New task, two steps, the take is saved; then the same in a new scene by itself."""
-    typist.press_key(Qt.Key.Key_N, CTRL)
-    typist.type_text("by keys")
-    typist.press_key(Qt.Key.Key_Return)
-    typist.press_key(Qt.Key.Key_F9)
-    typist.wait_until(lambda: typist.read_state().startswith("Recording"), "recording")
-    typist.press_key(Qt.Key.Key_4, CTRL)
+    typist.begin_take("by keys")
     typist.give_step("Grasp", "red cube")
     typist.wait_until(lambda: typist.find_button("Place").isChecked(), "the tool to move on")
     typist.give_step("Place", "yellow zone")
@@ -125,12 +109,7 @@ def test_teach_by_keys_alone(typist: Typist) -> None:
 
 
 def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
-    typist.press_key(Qt.Key.Key_N, CTRL)
-    typist.type_text("over the blue cube")
-    typist.press_key(Qt.Key.Key_Return)
-    typist.press_key(Qt.Key.Key_F9)
-    typist.wait_until(lambda: typist.read_state().startswith("Recording"), "recording")
-    typist.press_key(Qt.Key.Key_4, CTRL)
+    typist.begin_take("over the blue cube")
     for name in ("red cube", "yellow zone", "blue cube"):
         typist.give_step("Go to", name)
     steps = typist.session.teaching.steps

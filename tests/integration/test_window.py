@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtCore import QPoint, Qt
 
-from metagui import app
 from metagui.gui.learning.loss_panel import LossAxes
 from metagui.gui.similarity.neighbour_list import RankingTable
-from metagui.gui.theme.theme import Theme
 from metagui.gui.window.main_window import MainWindow
 from metagui.learning.adaptation.task_policy import TaskPolicy
 from metagui.learning.policy import feature_layout
-from tests.helpers.clocks import PATIENCE_MS
+from tests.helpers.example_window import EXAMPLES, open_example_window
 from tests.helpers.qt import session_of
 from tests.helpers.user import SCENE_VIEW_NAME, SimulatedUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
 pytestmark = pytest.mark.window
-EXAMPLES = Path(__file__).parents[2] / "recordings"
 SHIPPED = EXAMPLES.parent / "resources" / "prior" / "prior.safetensors"
 PRIOR = pytest.mark.skipif(not SHIPPED.is_file(), reason="no prior is shipped")
 ATTEMPTS = 4
@@ -35,22 +31,8 @@ ATTEMPTS = 4
 
 @pytest.fixture
 def person(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedUser]:
-    library = tmp_path / "recordings"
-    shutil.copytree(EXAMPLES, library, ignore=shutil.ignore_patterns(".*", "adapted.safetensors"))
-    monkeypatch.setenv("METAGUI_RECORDINGS", str(library))
-    theme = Theme("light")
-    theme.apply()
-    window = app.make_window(theme, QSettings(str(tmp_path / "s.ini"), QSettings.Format.IniFormat), seed=12)
-    qtbot.addWidget(window)
-    window.resize(1440, 900)
-    with qtbot.waitExposed(window, timeout=PATIENCE_MS):
-        window.show()
-    window.activateWindow()  # there may be no window manager to do it
-    found = SimulatedUser(window)
-    session_of(window).messages.posted.connect(found.record_message)
-    found.wait_until(lambda: found.read_state() == "Ready" and found.find_button("Record").isEnabled(), "the arm")
-    yield found
-    window.close()
+    with open_example_window(qtbot, tmp_path, monkeypatch, SimulatedUser) as found:
+        yield found
 
 
 def teach(person: SimulatedUser, take: int) -> None:

@@ -144,8 +144,7 @@ class CameraSetupFlow(QObject):
 
     def _print(self) -> None:
         if self.page is not None:
-            paper = list(MATS)[self.page.paper_control.current_index]
-            self._queue.submit(partial(save_mat, paper), self._on_printed)
+            self._queue.submit(partial(save_mat, self.page.paper), self._on_printed)
 
     def _on_printed(self, path: Path) -> None:
         self._messages.post(f"Saved the mat as {path}.", "success")
@@ -174,9 +173,8 @@ class CameraSetupFlow(QObject):
 
     def _use_address(self, address: str) -> None:
         assert self.page is not None
-        paper = list(MATS)[self.page.paper_control.current_index]
         before = self._camera.setup or CameraSetup(address)
-        self._camera.use(replace(before, address=address, paper=paper))
+        self._camera.use(replace(before, address=address, paper=self.page.paper))
 
     def _choose_paper(self, _index: int) -> None:
         if self._camera.setup is not None:

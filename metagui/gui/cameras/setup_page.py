@@ -92,6 +92,11 @@ class CameraSetupPage(QFrame):
         page.addWidget(self.title)
         page.addLayout(regions, 1)
 
+    @property
+    def paper(self) -> str:
+        """Name of the chosen size of paper, a key of ``MATS``."""
+        return list(MATS)[self.paper_control.current_index]
+
     def show_camera(self, text: str, is_problem: bool) -> None:
         """Show one sentence on what the camera sees."""
         show_sentence(self.camera_sentence, text, "alarm" if is_problem else "")

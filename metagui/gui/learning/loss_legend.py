@@ -60,8 +60,21 @@ class LossLegend(QWidget):
         self._rows = QWidget()
         self._grid = QGridLayout()
         self._signature: tuple[object, ...] = ()
+        self._is_compact = False
         self._values: dict[str, QLabel] = {}
         self._scores: dict[str, tuple[SuccessBar, QLabel]] = {}
+        self._loss_heading: QLabel | None = None
+
+    def set_compact(self, is_compact: bool) -> None:
+        """Leave out bars, and losses where there are successes, so that a narrow panel has room for the curves."""
+        self._is_compact = is_compact
+        self._hide_what_is_left_out()
+
+    def _hide_what_is_left_out(self) -> None:
+        for bar, _ in self._scores.values():
+            bar.setHidden(self._is_compact)
+        for label in filter(None, (self._loss_heading, *self._values.values())):
+            label.setHidden(self._is_compact and bool(self._scores))
 
     def show_curves(
         self,
@@ -96,7 +109,7 @@ class LossLegend(QWidget):
         self._column.addWidget(self._rows, 0, Qt.AlignmentFlag.AlignTop)
         self._values, self._scores = {}, {}
         rehearsed = tuple(rehearsed)
-        self._add_heading("held-out", 2, 1)
+        self._loss_heading = self._add_heading("held-out", 2, 1)
         if rehearsed:
             self._add_heading("rehearsed", 3, 2)
         for name in names:
@@ -107,15 +120,17 @@ class LossLegend(QWidget):
         self._add_row("before", make_pen(muted_colour, 1.0, 1), "before")
         self._add_row("solid", make_pen(muted_colour), "support")
         self._add_row("dashed", make_pen(muted_colour, 1.0, 1), "held-out")
+        self._hide_what_is_left_out()
 
     def _make_pen(self, name: str) -> object | None:
         """Return the pen of a candidate's curve, None for a candidate that has none."""
         return self._axes.make_candidate_pen(name, "support") if self._axes.has_curve(name) else None
 
-    def _add_heading(self, text: str, column: int, span: int) -> None:
+    def _add_heading(self, text: str, column: int, span: int) -> QLabel:
         heading = make_muted_label(text)
         heading.setFont(scaled_font(0.88))
         self._grid.addWidget(heading, 0, column, 1, span)
+        return heading
 
     def _add_row(self, key: str, line: object | None, text: str) -> None:
         row = self._grid.rowCount()

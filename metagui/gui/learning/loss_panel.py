@@ -15,11 +15,14 @@ from metagui.gui.widgets.panel import GRID_PX, EmptyState, EmptyStateStack, Pane
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from PySide6.QtGui import QAction
+    from PySide6.QtGui import QAction, QResizeEvent
 
     from metagui.gui.theme.theme import Theme
     from metagui.learning.adaptation.adaptation import AdaptationStep
     from metagui.learning.rehearsal.rehearsal import RehearsalStep
+
+FULL_LEGEND_WIDTH_PX = 420
+"""Width of the panel below which the legend is shortened, pixels: at a window of 1024 the curves would have 20."""
 
 
 class LossPanel(Panel):
@@ -61,6 +64,11 @@ class LossPanel(Panel):
         row.addWidget(self._segment_selector)
         row.addWidget(self._follow_button)
         return out
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Shorten the legend of a narrow panel."""
+        self.legend.set_compact(self.width() < FULL_LEGEND_WIDTH_PX)
+        super().resizeEvent(event)
 
     def add_view(self, name: str, view: QWidget) -> None:
         """Add a second view of what was learnt beside the curves."""

@@ -160,6 +160,8 @@ class ArmPanel(Panel):
         self._task_name_label.setText("Take of" if recording else "Next take of")
         self.task_name_field.setReadOnly(fixed)
         self.task_name_field.setToolTip(NAME_FIELD_TEXTS[fixed])
+        if not self.task_name_field.hasFocus():
+            self.task_name_field.setCursorPosition(0)  # the beginning of a long name tells most
 
     def show_distance(self, distance: float | None) -> None:
         """Show the distance of a run to the demonstrations; 1 is the largest among them. None hides it."""

@@ -77,6 +77,22 @@ def test_rehearsed_successes_are_bars_beside_the_losses(qtbot: QtBot, theme: The
     assert "✓ object replay" in [label.text() for label in panel.legend.findChildren(QLabel)]
 
 
+def test_narrow_panel_leaves_room_for_the_curves(qtbot: QtBot, theme: Theme) -> None:
+    panel = LossPanel(theme, QAction("Adapt"))
+    qtbot.addWidget(panel)
+    panel.begin(["press red"])
+    panel.append_steps([*make_steps(), RehearsalStep("adapted", 20, 20, 20, 20)])
+    panel.resize(380, 260)
+    panel.show()
+    qtbot.waitExposed(panel)
+    assert [bar.isVisible() for bar in panel.legend.findChildren(SuccessBar)] == [False]
+    shown = [label.text() for label in panel.legend.findChildren(QLabel) if label.isVisible()]
+    assert "20 of 20" in shown
+    assert panel.axes.width() > 120
+    panel.resize(600, 260)
+    assert [bar.isVisible() for bar in panel.legend.findChildren(SuccessBar)] == [True]
+
+
 def test_fraction_of_a_batch_that_ends_with_the_first_policy() -> None:
     policy = TaskPolicy("reach red", (), ("red cube",), Provenance())
     assert _compute_fraction_done([PolicyReady(policy)]) == ADAPTATION_FRACTION

@@ -21,6 +21,8 @@ class BackgroundTask:
     function: Callable[[], Any]
     on_success: Callable[[Any], None] | None = None
     on_failure: Callable[[Exception], None] | None = None
+    only_for_window: bool = False
+    """True if nothing but the window needs the result, so that closing drops a task that has not started."""
 
 
 class BackgroundQueue(QObject):
@@ -42,10 +44,15 @@ class BackgroundQueue(QObject):
         function: Callable[[], Any],
         on_success: Callable[[Any], None] | None = None,
         on_failure: Callable[[Exception], None] | None = None,
+        *,
+        only_for_window: bool = False,
     ) -> None:
-        """Queue a function; its handlers are called in the GUI thread. A closed queue ignores it."""
+        """Queue a function; its handlers are called in the GUI thread. A closed queue ignores it.
+
+        ``only_for_window`` is for reading and computing: the window closes without waiting for what has not started.
+        """
         if not self._closed:
-            self._pending.append(BackgroundTask(function, on_success, on_failure))
+            self._pending.append(BackgroundTask(function, on_success, on_failure, only_for_window))
             self._start_next()
 
     @property
@@ -54,7 +61,7 @@ class BackgroundQueue(QObject):
         return not self._closed and (self._task is not None or bool(self._pending))
 
     def close(self) -> None:
-        """Finish all queued tasks without calling their handlers, and accept no more.
+        """Finish the queued tasks without calling their handlers, except those only for the window; accept no more.
 
         Raises the first error of a task that had not started, after all others have run.
         """
@@ -63,8 +70,11 @@ class BackgroundQueue(QObject):
             self._job.wait()
         first_error: Exception | None = None
         while self._pending:
+            task = self._pending.popleft()
+            if task.only_for_window:
+                continue
             try:
-                self._pending.popleft().function()
+                task.function()
             except Exception as error:  # noqa: BLE001 - the tasks behind it must run, too; it is raised below
                 first_error = first_error or error
         if first_error is not None:

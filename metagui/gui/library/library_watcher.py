@@ -32,10 +32,10 @@ class LibraryWatcher(QObject):
         self._settling_timer.timeout.connect(library.look_for_changes)
         self._period_timer = QTimer(self, interval=LOOK_PERIOD_MS)
         self._period_timer.timeout.connect(library.look_for_changes)
+        self._library.tasks_changed.connect(self._watch_tasks)
 
     def start(self) -> None:
         """Begin to watch."""
-        self._library.tasks_changed.connect(self._watch_tasks)
         self._period_timer.start()
         self._watch_tasks()
 

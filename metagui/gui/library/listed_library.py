@@ -77,7 +77,7 @@ class ListedLibrary(QObject):
 
     def check_access(self) -> None:
         """Find out in the background whether the library can be changed; ``access_changed`` follows if not."""
-        self._background_queue.submit(self.library.find_write_problem, self._on_access)
+        self._background_queue.submit(self.library.find_write_problem, self._on_access, only_for_window=True)
 
     def _on_access(self, problem: str) -> None:
         self.write_problem = problem
@@ -88,7 +88,9 @@ class ListedLibrary(QObject):
         """Read the list of tasks in the background; ``tasks_changed`` follows only if another program changed it."""
         if not self._scanning:
             self._scanning = True
-            self._background_queue.submit(self._scan_tasks, self._on_looked, self._on_scan_failed)
+            self._background_queue.submit(
+                self._scan_tasks, self._on_looked, self._on_scan_failed, only_for_window=True
+            )
 
     def _on_looked(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         if found == (self.tasks, self._reported_problems) and not self._rescan_needed:
@@ -101,7 +103,9 @@ class ListedLibrary(QObject):
         self._rescan_needed = self._scanning
         if not self._scanning:
             self._scanning = True
-            self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed)
+            self._background_queue.submit(
+                self._scan_tasks, self._on_scan, self._on_scan_failed, only_for_window=True
+            )
 
     def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
         """Return the rows, and why folders are left out."""
@@ -164,7 +168,9 @@ class ListedLibrary(QObject):
             return self._takes[key]
         if key not in self._requested:
             self._requested.add(key)
-            self._background_queue.submit(partial(self._load_if_present, key), partial(self._on_take_loaded, key))
+            self._background_queue.submit(
+                partial(self._load_if_present, key), partial(self._on_take_loaded, key), only_for_window=True
+            )
         return None
 
     def _load_if_present(self, key: TakeKey) -> Demonstration | None:
@@ -195,9 +201,11 @@ class ListedLibrary(QObject):
         """Return a take only if it is in memory."""
         return self._takes.get(key)
 
-    def submit(self, work: Callable[[], Any], on_finished: Callable[[Any], None]) -> None:
-        """Change files in the background; errors are posted."""
-        self._background_queue.submit(work, on_finished, self._messages.post_error)
+    def submit(
+        self, work: Callable[[], Any], on_finished: Callable[[Any], None], *, only_for_window: bool = False
+    ) -> None:
+        """Change files in the background, or only read them; errors are posted."""
+        self._background_queue.submit(work, on_finished, self._messages.post_error, only_for_window=only_for_window)
 
     def _on_take_loaded(self, key: TakeKey, take: Demonstration | None) -> None:
         self._requested.discard(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -30,7 +31,8 @@ class CrashRecovery(QObject):
 
     def find_recordings(self) -> None:
         """Look for journals of takes that were not saved."""
-        self._background_queue.submit(lambda: find_recoverable_takes(self._library_model.library.root), self._offer)
+        find = partial(find_recoverable_takes, self._library_model.library.root)
+        self._background_queue.submit(find, self._offer, only_for_window=True)
 
     def _offer(self, found: list[RecoverableTake]) -> None:
         self._found = found

@@ -78,7 +78,8 @@ class LiveRanking(QObject):
         if encoder is None or path is None or not len(comparison) or not is_long:
             self._timer.start()
             return
-        self._library_model.submit(partial(rank_journal, path, encoder, comparison), partial(self._show, path))
+        rank = partial(rank_journal, path, encoder, comparison)
+        self._library_model.submit(rank, partial(self._show, path), only_for_window=True)
 
     def _show(self, path: Path, found: LiveRank | None) -> None:
         if self._is_recording and path == self._recorder.journal_path:

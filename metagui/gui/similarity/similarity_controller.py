@@ -77,7 +77,7 @@ class SimilarityController(QObject):
                 self._encoder, self._embeddings, self._saved = encoder, {}, {}
             names = [row.name for row in self._library_model.tasks]
             work = partial(stamp_takes, self._library_model.library, names)
-            self._background_queue.submit(work, self._on_stamped, self._on_failure)
+            self._background_queue.submit(work, self._on_stamped, self._on_failure, only_for_window=True)
         return True
 
     def _on_stamped(self, stamps: dict[TakeKey, FileStamp]) -> None:
@@ -92,13 +92,15 @@ class SimilarityController(QObject):
             self._begin_again()
         elif not missing or embedded >= TAKES_PER_UPDATE:
             done = partial(self._end if not missing else self._show_part, stamps)
-            self._background_queue.submit(partial(self._build, dict(stamps)), done, self._on_failure)
+            build = partial(self._build, dict(stamps))
+            self._background_queue.submit(build, done, self._on_failure, only_for_window=True)
         else:
             assert self._encoder is not None
             self.progressed.emit(len(stamps) - len(missing), len(stamps))
             batch = missing[:EMBEDDING_BATCH_SIZE]
             work = partial(embed_takes, self._encoder, self._library_model.library, batch)
-            self._background_queue.submit(work, partial(self._on_embedded, stamps, batch, embedded), self._on_failure)
+            show = partial(self._on_embedded, stamps, batch, embedded)
+            self._background_queue.submit(work, show, self._on_failure, only_for_window=True)
 
     def _on_embedded(
         self,
@@ -173,7 +175,7 @@ class SimilarityController(QObject):
             self._messages.post_error(error)
             on_finished(take, None)
 
-        self._background_queue.submit(work, show, failed)
+        self._background_queue.submit(work, show, failed, only_for_window=True)
 
     def rank_neighbours(self, task: str) -> tuple[list[Neighbour], str]:
         """Return the other tasks, most similar first, and what the verdicts are based on."""

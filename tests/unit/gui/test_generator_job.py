@@ -181,3 +181,15 @@ def test_close_runs_all_tasks_and_raises_the_first_error(qtbot: QtBot) -> None:
     with pytest.raises(ZeroDivisionError):
         queue.close()
     assert written == [1]
+
+
+def test_close_drops_what_only_the_window_wants(qtbot: QtBot) -> None:
+    unhandled: list[Exception] = []
+    queue = BackgroundQueue(unhandled.append)
+    called: list[str] = []
+    queue.submit(partial(sleep, 0.05))
+    queue.submit(partial(called.append, "compute"), only_for_window=True)
+    queue.submit(lambda: 1 / 0, only_for_window=True)
+    queue.submit(partial(called.append, "save"))
+    queue.close()
+    assert called == ["save"]

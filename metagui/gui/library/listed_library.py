@@ -88,9 +88,7 @@ class ListedLibrary(QObject):
         """Read the list of tasks in the background; ``tasks_changed`` follows only if another program changed it."""
         if not self._scanning:
             self._scanning = True
-            self._background_queue.submit(
-                self._scan_tasks, self._on_looked, self._on_scan_failed, only_for_window=True
-            )
+            self._background_queue.submit(self._scan_tasks, self._on_looked, self._on_scan_failed, only_for_window=True)
 
     def _on_looked(self, found: tuple[tuple[TaskRow, ...], list[str]]) -> None:
         if found == (self.tasks, self._reported_problems) and not self._rescan_needed:
@@ -103,9 +101,7 @@ class ListedLibrary(QObject):
         self._rescan_needed = self._scanning
         if not self._scanning:
             self._scanning = True
-            self._background_queue.submit(
-                self._scan_tasks, self._on_scan, self._on_scan_failed, only_for_window=True
-            )
+            self._background_queue.submit(self._scan_tasks, self._on_scan, self._on_scan_failed, only_for_window=True)
 
     def _scan_tasks(self) -> tuple[tuple[TaskRow, ...], list[str]]:
         """Return the rows, and why folders are left out."""

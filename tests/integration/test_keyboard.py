@@ -133,6 +133,11 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     assert steps.instructions[1].parameters["offset"][2] == pytest.approx(0.08)
     typist.tab_to("Record these steps again")
     typist.press_key(Qt.Key.Key_Space)
+    typist.wait_until(lambda: typist.was_shown("throws away the take"), "the question")
+    typist.pause(0.1)
+    assert typist.read_state().startswith("Recording"), "the take was thrown away without asking"
+    assert typist.session.recording.controller.duration, "the take goes on"
+    typist.press_key(Qt.Key.Key_Space)
     typist.wait_until(lambda: typist.was_shown("take 001"), "the take to be recorded again and saved")
     takes = typist.session.library.usable_takes("over the blue cube")
     assert len(takes) == 1, "the take that was being recorded was replaced"

@@ -170,8 +170,7 @@ def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
         is_same = read_json(note) == inputs.to_dict()
     except FileReasonError as error:
         raise CommandError(
-            f"{note} cannot be read: {error}. Nothing was changed; name another folder with --checkpoint, or remove "
-            "that one."
+            f"{note} cannot be read: {error}. Nothing was changed; name another --checkpoint."
         ) from error
     if not is_same:
         raise CommandError(

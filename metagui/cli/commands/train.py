@@ -169,9 +169,7 @@ def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
     try:
         is_same = read_json(note) == inputs.to_dict()
     except FileReasonError as error:
-        raise CommandError(
-            f"{note} cannot be read: {error}. Nothing was changed; name another --checkpoint."
-        ) from error
+        raise CommandError(f"{note} cannot be read: {error}. Nothing was changed; remove its folder.") from error
     if not is_same:
         raise CommandError(
             f"{checkpoint} holds a run with other programs, takes, random starts, length, seed or start. Nothing was "

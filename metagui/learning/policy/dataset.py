@@ -15,9 +15,9 @@ import numpy as np
 
 from metagui.atomic_write import open_atomically
 from metagui.checked_json import FileReasonError
-from metagui.checked_npz import read_arrays
 from metagui.learning.policy import feature_layout
 from metagui.learning.policy.features import SegmentArrays, most_common_segment_count
+from metagui.learning.torch_utils.npz_io import read_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

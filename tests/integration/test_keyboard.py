@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
+from metagui.demonstrations.demonstration import Segment
 from metagui.gui.window.main_window import MainWindow
 from tests.helpers.example_window import open_example_window
 from tests.helpers.qt import session_of
@@ -83,6 +85,23 @@ class Typist(SimulatedUser):
         self.pause(0.05)
 
 
+def select_by_keys(typist: Typist, task: str, take: int | None = None) -> None:
+    """Go to a task in the list by keys, and to one of its takes."""
+    typist.press_key(Qt.Key.Key_1, CTRL)
+    typist.press_key(Qt.Key.Key_Home)
+    for _ in range(MAX_TABS):
+        if typist.session.state.snapshot.task == task:
+            break
+        typist.press_key(Qt.Key.Key_Down)
+        typist.pause(0.02)
+    assert typist.session.state.snapshot.task == task
+    if take is not None:
+        typist.press_key(Qt.Key.Key_Right)
+        for _ in range(take):
+            typist.press_key(Qt.Key.Key_Down)
+        assert typist.session.state.snapshot.take == f"{take:03}"
+
+
 @pytest.fixture
 def typist(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Typist]:
     with open_example_window(qtbot, tmp_path, monkeypatch, Typist) as found:
@@ -106,6 +125,44 @@ def test_teach_by_keys_alone(typist: Typist) -> None:
     typist.wait_until(lambda: typist.was_shown("take 002"), "the second take to be recorded and saved by itself")
     takes = typist.session.library.usable_takes("by keys")
     assert len(takes) == 2
+
+
+def test_boundaries_are_edited_by_keys(typist: Typist) -> None:
+    """A take without clicks: B adds a boundary at the playhead and removes it, M brings the nearest one."""
+    library = typist.session.library
+    task = "red cube to yellow zone"
+    stored = library.library.load_take(task, "001")
+    half = len(stored) // 2
+    name = library.library.add_take(
+        replace(stored, task="led", segments=(Segment(0, half), Segment(half, len(stored))), teaching_method="hand")
+    ).name
+    library.refresh()
+    typist.wait_until(lambda: library.find_task("led") is not None, "the task to be listed")
+    select_by_keys(typist, "led", 1)
+
+    def starts() -> list[int]:
+        typist.pause(0.1)
+        return [segment.start for segment in library.library.load_take("led", name).segments]
+
+    window = typist.window
+    assert isinstance(window, MainWindow)
+    typist.wait_until(lambda: window.arm_panel.player.take is not None, "the take on display")
+    typist.tab_to("Joint angles against time")
+    typist.press_key(Qt.Key.Key_Home)
+    typist.press_key(Qt.Key.Key_Right, SHIFT)
+    typist.press_key(Qt.Key.Key_B)
+    typist.wait_until(lambda: len(starts()) == 3, "a boundary at the playhead")
+    added = starts()[1]
+    assert 0.4 < stored.time[added] - stored.time[0] < 0.6
+    typist.press_key(Qt.Key.Key_B)
+    typist.wait_until(lambda: starts() == [0, half], "the boundary to be removed again")
+    typist.press_key(Qt.Key.Key_End)
+    for _ in range(2):
+        typist.press_key(Qt.Key.Key_Left, SHIFT)
+    typist.press_key(Qt.Key.Key_M)
+    typist.wait_until(lambda: starts() != [0, half], "the boundary at the playhead")
+    typist.press_key(Qt.Key.Key_Z, CTRL)
+    typist.wait_until(lambda: starts() == [0, half], "the undo")
 
 
 def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:

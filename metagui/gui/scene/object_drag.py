@@ -68,12 +68,15 @@ class ObjectDrag:
 
     @property
     def hint(self) -> str:
-        """Position of the object as text, for the hint next to the pointer."""
+        """Position of the object and what the wheel does as text, for the hint next to the pointer."""
+        return f"{self.place} · wheel turns it"
+
+    @property
+    def place(self) -> str:
+        """Position of the object as text."""
         x, y = 100 * self.point[0], 100 * self.point[1]
         ahead, side = "ahead" if x >= 0 else "behind", "left" if y >= 0 else "right"
-        return (
-            f"{self.scene_object.name.capitalize()}: {abs(x):.1f} cm {ahead}, {abs(y):.1f} cm {side} · wheel turns it"
-        )
+        return f"{self.scene_object.name.capitalize()}: {abs(x):.1f} cm {ahead}, {abs(y):.1f} cm {side}"
 
 
 def make_drag_proposal(object_name: str, kind: str) -> Proposal | None:

@@ -42,19 +42,21 @@ class TakeCache:
 
     def find(self, path: Path) -> bytes | None:
         """Return the value of a take's file as it is now; None if it must be computed."""
+        value = self.find_unchanged(path)
         version = get_version(key := str(path))
-        if version is None:
-            return None
-        record = self._records.get(key)
-        if record is not None and record[0] == version.to_text():
-            return record[2]
-        if not self._by_digest:
-            return None
+        if value is not None or version is None or not self._by_digest:
+            return value
         digest = _compute_digest(path)
         value = None if digest is None else self._by_digest.get(digest)
         if value is not None and digest is not None and version.is_settled and get_version(key) == version:
             self._unsaved[key] = (version.to_text(), digest, value)
         return value
+
+    def find_unchanged(self, path: Path) -> bytes | None:
+        """Return the value of a file that is as it was when the value was stored; no file is read for that."""
+        version = get_version(key := str(path))
+        record = self._records.get(key)
+        return record[2] if record is not None and version is not None and record[0] == version.to_text() else None
 
     @contextlib.contextmanager
     def adding(self, path: Path) -> Iterator[list[bytes]]:

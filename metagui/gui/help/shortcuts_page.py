@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel
 from metagui.gui.core.actions import ACTION_INFOS
 from metagui.gui.help.overlay_page import OverlayPage
 from metagui.gui.recording.segment_edit import BOUNDARY_SHORTCUTS
-from metagui.gui.scene.marking_keys import MARKING_SHORTCUTS
+from metagui.gui.scene.object_drag import MARKING_SHORTCUTS
 from metagui.gui.scene.player_keys import PLAYER_SHORTCUTS
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS
 from metagui.gui.theme.theme import scaled_font

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, Qt, Signal
 
 from metagui.gui.scene.camera_control import WHEEL_NOTCH
-from metagui.gui.scene.marking_keys import MARKING_HELP, press_marking_key
-from metagui.gui.scene.object_drag import ObjectDrag, make_drag_proposal
+from metagui.gui.scene.object_drag import MARKING_HELP, ObjectDrag, make_drag_proposal, press_marking_key
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.scene.scene_canvas import SceneCanvas
 from metagui.gui.teaching.click_teacher import Proposal

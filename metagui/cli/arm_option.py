@@ -29,20 +29,34 @@ ObjectPlacements = Annotated[
     ),
 ]
 
+TableName = Annotated[
+    str | None,
+    typer.Option(
+        "--table", help="Table of the simulated arm: a name (`metagui tables` lists them) or the path of a JSON file."
+    ),
+]
+
 
 @contextlib.contextmanager
 def connect_arm(
-    address: str | None, placements: Sequence[str] | None, seed: int
+    address: str | None, placements: Sequence[str] | None, seed: int, table: str | None = None
 ) -> Iterator[SimulatedArm | TwinnedArm]:
-    """Connect the arm at an address, or the simulated arm in the scene of ``seed``; it holds at the end.
+    """Connect the arm at an address, or the simulated arm in the scene of ``seed`` on a table; it holds at the end.
 
     Raises ArmError, CommandError.
     """
     from metagui.arms.simulation.simulated_arm import SimulatedArm
     from metagui.arms.simulation.twinned_arm import TwinnedArm
     from metagui.arms.so101.arm_registry import make_twinned_arm
+    from metagui.arms.tables.table_store import DEFAULT_TABLE_NAME, TableStore
 
-    arm: SimulatedArm | TwinnedArm = SimulatedArm(seed) if address is None else make_twinned_arm(address)
+    if table is not None and address is not None:
+        raise CommandError("--table is for the simulated arm; it cannot be combined with --arm. Nothing moved.")
+    arm: SimulatedArm | TwinnedArm
+    if address is None:
+        arm = SimulatedArm(seed, table=TableStore().resolve(table or DEFAULT_TABLE_NAME))
+    else:
+        arm = make_twinned_arm(address)
     for placement in placements or ():
         arm.place_object(*parse_placement(placement))
     arm.connect()

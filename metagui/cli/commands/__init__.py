@@ -11,6 +11,7 @@ from metagui.cli.commands import (
     replay,
     run,
     similar,
+    tables,
     takes,
     train,
 )  # isort: skip
@@ -26,6 +27,7 @@ __all__ = [
     "replay",
     "run",
     "similar",
+    "tables",
     "takes",
     "train",
 ]

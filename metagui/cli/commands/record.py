@@ -11,7 +11,7 @@ import typer
 from metagui.arms.guiding import GuidingStiffness
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
-from metagui.cli.arm_option import ArmAddress, ObjectPlacements, connect_arm
+from metagui.cli.arm_option import ArmAddress, ObjectPlacements, TableName, connect_arm
 from metagui.cli.cameras.watching import CameraAddress, require_seen, watch_table
 from metagui.cli.library import open_library
 from metagui.cli.options import AsJson, LibraryFolder, SceneSeed
@@ -78,6 +78,7 @@ def record(
     program: ProgramFile = None,
     arm: ArmAddress = None,
     objects: ObjectPlacements = None,
+    table: TableName = None,
     camera: CameraAddress = None,
     method: MethodOption = RecordingMethod.PROGRAM,
     leader: Annotated[str | None, typer.Option(help="Name or port of the leader arm.")] = None,
@@ -101,7 +102,7 @@ def record(
     recorder = Recorder(opened.root)
     request = RecordingRequest(task, program, leader, seconds, stiffness)
     with _explain_recovery(recorder):
-        with connect_arm(arm, objects, scene) as connected, watch_table(connected, camera) as watch:
+        with connect_arm(arm, objects, scene, table) as connected, watch_table(connected, camera) as watch:
             require_seen(watch, _list_needed(request))
             take = _RECORD_FUNCTIONS[method](ControlLoop(connected, connected), recorder, request)
         name = opened.add_take(take).name

@@ -6,10 +6,10 @@ Heavy libraries are imported inside the commands, so that ``metagui --help`` ans
 
 from __future__ import annotations
 
-from metagui.cli import cameras, commands, curation
+from metagui.cli import cameras, commands, curation, tables
 from metagui.cli.app import app
 
-__all__ = ["app", "cameras", "commands", "curation", "main"]
+__all__ = ["app", "cameras", "commands", "curation", "main", "tables"]
 
 
 def main() -> None:

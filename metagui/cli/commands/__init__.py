@@ -11,7 +11,6 @@ from metagui.cli.commands import (
     replay,
     run,
     similar,
-    tables,
     takes,
     train,
 )  # isort: skip
@@ -27,7 +26,6 @@ __all__ = [
     "replay",
     "run",
     "similar",
-    "tables",
     "takes",
     "train",
 ]

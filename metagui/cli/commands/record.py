@@ -108,6 +108,11 @@ def record(
         name = opened.add_take(take).name
     recorder.clear_journal()
     _print_take(take, name, scene if arm is None else None, as_json)
+    _require_success(recorder, take, name)
+
+
+def _require_success(recorder: "Recorder", take: "Demonstration", name: str) -> None:
+    """Raise CommandError if the recording or the task failed; the take is in the library."""
     if recorder.failure_reason is not None:
         raise CommandError(
             f"{recorder.failure_reason} They are stored as {take.task} {name}, marked as failed: the task was not done."

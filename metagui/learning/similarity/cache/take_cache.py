@@ -13,6 +13,7 @@ import shutil
 import zlib
 from typing import TYPE_CHECKING
 
+from metagui.checked_json import FileReasonError, check_regular
 from metagui.demonstrations.storage.index.file_version import get_version
 from metagui.demonstrations.storage.index.record_store import RecordStore
 from metagui.paths import cache_dir
@@ -25,6 +26,8 @@ _SCHEMA = "take_values_1"
 """Name of the form of the records: digest of the file, checksum, value."""
 _FOLDER = "similarity"
 _DIGEST_BYTES, _CHECKSUM_BYTES = 32, 4
+_MAX_BYTES = 4 << 30
+"""Maximum size of a take's file whose content is hashed."""
 _MAX_STORES = 8
 """Number of kinds of values, such as those of one encoder, that are kept; the least recently used is deleted."""
 
@@ -99,11 +102,12 @@ def _unpack(record: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _compute_digest(path: Path) -> bytes | None:
-    """Return the SHA-256 of a file; None if it cannot be read."""
+    """Return the SHA-256 of a file; None if it cannot be read. A pipe is not opened, which would wait for ever."""
     try:
+        check_regular(path, _MAX_BYTES)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
+    except (OSError, FileReasonError):
         return None
 
 

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.bus import run_server_process
+from benchmarks.stall_watch import Stalls, watch_stalls
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -108,7 +109,7 @@ def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -
     """Run the loop for ``seconds``; return its rate, missed deadlines and lateness."""
     arm = TwinnedArm(SO101Arm(port))
     ticks: list[Tick] = []
-    with run_learner(busy) as steps, arm:
+    with watch_stalls() as stalls, run_learner(busy) as steps, arm:
         loop = ControlLoop(arm, arm, period=1.0 / rate)
         loop.set_controller(OscillatingController())
         loop.start()
@@ -122,10 +123,10 @@ def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -
         raise SystemExit(loop.error.message)
     if loop.priority_refusal:
         print(f"The control loop has no real-time priority, because {loop.priority_refusal}.", file=sys.stderr)
-    return summarise_ticks(ticks, learner_steps)
+    return summarise_ticks(ticks, learner_steps, stalls)
 
 
-def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
+def summarise_ticks(ticks: list[Tick], learner_steps: int, stalls: Stalls) -> dict[str, float]:
     """Return the rate, the missed deadlines, and lateness and time on the bus, ms."""
     lateness = np.array([tick.lateness for tick in ticks]) * 1e3
     latency = np.array([tick.latency for tick in ticks]) * 1e3
@@ -133,6 +134,9 @@ def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
         "rate_hz": (len(ticks) - 1) / (ticks[-1].time - ticks[0].time),
         "ticks": len(ticks),
         "missed": ticks[-1].missed_deadlines - ticks[0].missed_deadlines,
+        "missed_in_stalls": count_missed_in_stalls(ticks, stalls),
+        "stalls": len(stalls.intervals),
+        "stall_max_ms": 1e3 * max((end - start for start, end in stalls.intervals), default=0.0),
         "late_p50_ms": float(np.percentile(lateness, 50)),
         "late_p99_ms": float(np.percentile(lateness, 99)),
         "late_max_ms": float(lateness.max()),
@@ -141,6 +145,16 @@ def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
         "retries": sum(tick.retries for tick in ticks),
         "learner_steps": learner_steps,
     }
+
+
+def count_missed_in_stalls(ticks: list[Tick], stalls: Stalls) -> int:
+    """Return how many deadlines were missed while the machine itself stood still.
+
+    A tick that begins late is followed by one that counts what it missed.
+    """
+    pairs = [(a, b) for a, b in itertools.pairwise(ticks) if b.missed_deadlines > a.missed_deadlines]
+    covered = [(a, b) for a, b in pairs if stalls.cover(a.time - a.lateness, b.time)]
+    return sum(b.missed_deadlines - a.missed_deadlines for a, b in covered)
 
 
 def main() -> None:
@@ -172,7 +186,9 @@ def print_results(results: dict[str, dict[str, float]], as_json: bool) -> None:
         return
     for title, r in results.items():
         print(
-            f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, late by "
+            f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, "
+            f"{r['missed_in_stalls']:.0f} of them while the machine itself stood still ({r['stalls']:.0f} times, "
+            f"up to {r['stall_max_ms']:.1f} ms), late by "
             f"{r['late_p50_ms']:.2f} ms (p99 {r['late_p99_ms']:.2f}, worst {r['late_max_ms']:.1f}), on the bus "
             f"{r['bus_p50_ms']:.2f} ms (p99 {r['bus_p99_ms']:.2f}), {r['retries']:.0f} retries, "
             f"{r['learner_steps']:.0f} learner steps"

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import struct
+import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -274,6 +275,50 @@ def _change_ini(path: Path, content: bytes, rng: random.Random) -> str:
     return f"setting {key} changed"
 
 
+def _change_arrays(path: Path, _content: bytes, rng: random.Random) -> str:
+    """Change one array of an ``.npz`` file, or the whole archive."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    name = rng.choice(list(arrays))
+    old = arrays[name]
+    scalar = not old.ndim
+    others: list[Any] = [
+        old.astype("f4") if old.dtype.kind == "f" else np.full(old.shape, -1),
+        np.array(["x"] * 9),
+        np.zeros(3),
+    ]
+    others += [np.full(old.shape, np.nan), np.full(old.shape, 1 << 40)]
+    others += [np.array("{}"), np.array("[" * 9999)] if scalar else [old[..., :1], old[:0]]
+    kind = rng.randrange(len(others) + 5)
+    if kind < len(others):
+        arrays[name] = others[kind]
+    elif kind == len(others):
+        del arrays[name]
+    if kind == len(others) + 1:
+        np.savez_compressed(path, **arrays | {name: np.zeros(1 << 26)})
+        return f"{name} is compressed zeros"
+    np.savez(path, **arrays)
+    if kind == len(others) + 2:
+        _state_shape(path, f"{name}.npy", rng.choice((1 << 30, 1 << 50, -1)))
+    elif kind == len(others) + 3:
+        with zipfile.ZipFile(path, "a") as archive:
+            for number in range(20_000):
+                archive.writestr(f"{number}.npy", b"")
+    return f"array {name} changed ({kind})"
+
+
+def _state_shape(path: Path, member: str, length: int) -> None:
+    """Write an archive in which one array has a header that states another length than it has."""
+    with zipfile.ZipFile(path) as archive:
+        contents = {each: archive.read(each) for each in archive.namelist()}
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (length,)})
+    contents[member] = header.getvalue() + contents[member][-100:]
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in contents.items():
+            archive.writestr(each, content)
+
+
 _STRUCTURED: dict[str, Callable[[Path, bytes, random.Random], str]] = {
     ".json": _change_json,
     ".jsonl": _change_lines,
@@ -282,6 +327,7 @@ _STRUCTURED: dict[str, Callable[[Path, bytes, random.Random], str]] = {
     ".hdf5": _change_hdf5,
     ".parquet": _change_parquet,
     ".ini": _change_ini,
+    ".npz": _change_arrays,
 }
 
 

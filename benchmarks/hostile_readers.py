@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from benchmarks import hostile_stores
 from metagui.arms.so101 import calibration
 from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.arms.so101.stops import load_zeros
@@ -116,6 +117,10 @@ def _make_own_lerobot(root: Path) -> None:
     library = _fill_library(root / "library")
     export(list_all_takes(library), root / "set", "lerobot")
     shutil.rmtree(root / "library")
+
+
+def _make_video_set(root: Path) -> None:
+    hostile_stores.make_video_set(root, _fill_library(root / "library", 1))
 
 
 def _make_act(root: Path) -> None:
@@ -276,6 +281,10 @@ READERS = {
     "policy": Reader(_make_policy, _read_policy),
     "prior": Reader(_copy(resources_dir() / "prior" / "prior.safetensors"), _read_prior),
     "encoder": Reader(_copy(resources_dir() / "prior" / "encoder.safetensors"), _read_encoder),
+    "training data": Reader(hostile_stores.make_training_data, hostile_stores.read_training_data),
+    "checkpoint": Reader(hostile_stores.make_checkpoint, hostile_stores.read_checkpoint),
+    "settings": Reader(hostile_stores.make_settings, hostile_stores.read_settings),
+    "LeRobot video": Reader(_make_video_set, _import("set"), ("set/videos/**/*",), ("set",)),
     "index": Reader(_make_index, _read_index, ("cache/**/*",)),
 }
 """Readers by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -37,9 +38,9 @@ APPLICATION_NAME = "metagui"
 def main(argv: list[str] | None = None) -> int:
     """Open the window and run until it is closed; return the exit status."""
     prepare_process()
-    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
+    from metagui.gui.core.stored_choices import open_settings, read_value
     from metagui.gui.theme.theme import Theme, parse_theme_choice
     from metagui.gui.window.window_host import WindowHost
     from metagui.log_file import start_log
@@ -49,8 +50,10 @@ def main(argv: list[str] | None = None) -> int:
     app.setOrganizationName(APPLICATION_NAME)
     QApplication.setDesktopFileName(APPLICATION_NAME)  # by which the desktop finds name and icon
     start_log()
-    settings = QSettings()
-    theme = Theme(parse_theme_choice(settings.value("window/colours")))
+    settings, problem = open_settings()
+    if problem:
+        logging.getLogger(__name__).warning(problem)
+    theme = Theme(parse_theme_choice(read_value(settings, "window/colours")))
     theme.apply()
     host = WindowHost(partial(_make_library_window, theme, settings), settings)
     host.open_first()

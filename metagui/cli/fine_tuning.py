@@ -95,7 +95,7 @@ def _claim_checkpoint(checkpoint: Path, own: FineTuningData, start: Prior, seed:
     """Return the checkpoint folder of exactly this run; a checkpoint of another run is deleted."""
     inputs = json.dumps([[data.fingerprint() for data in own.training], start.id, seed, length])
     note, digest = checkpoint / "lessons.txt", sha256(inputs.encode()).hexdigest()
-    if not note.is_file() or note.read_text(encoding="utf-8") != digest:
+    if not note.is_file() or note.read_bytes()[: len(digest) + 1] != digest.encode():
         shutil.rmtree(checkpoint, ignore_errors=True)
         checkpoint.mkdir(parents=True)
         note.write_text(digest, encoding="utf-8")

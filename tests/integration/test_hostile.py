@@ -14,6 +14,8 @@ from benchmarks import hostile
 from benchmarks.hostile_readers import READERS, make_samples
 from metagui.arms.so101 import calibration
 from metagui.arms.so101.stops import Zeros, load_zeros
+from metagui.cli.commands.train import TrainingInputs, claim_checkpoint
+from metagui.cli.output import CommandError
 from metagui.demonstrations.curation.history import ChangeHistory
 from metagui.demonstrations.programs.program import load_programs
 from metagui.demonstrations.storage.errors import LibraryError
@@ -78,6 +80,13 @@ def test_stored_change_without_its_names_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".metagui" / "history.json").write_text(text)
     with pytest.raises(LibraryError, match="damaged change"):
         ChangeHistory(Library(tmp_path)).undo()
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b""])
+def test_damaged_note_of_a_training_run_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "lessons.json").write_bytes(content)
+    with pytest.raises(CommandError, match=r"lessons.json cannot be read: it is .* Nothing was changed"):
+        claim_checkpoint(tmp_path, TrainingInputs("digest", 2, 0.5, 0, 1.0))
 
 
 @pytest.mark.parametrize("values", [["x", "y"], [float("nan")] * 2, [0.5, 1.0], [1 << 60, 0], [-1, 0]])

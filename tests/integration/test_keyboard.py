@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QComboBox, QWidget
 
+from metagui.demonstrations.demonstration import Segment
 from metagui.gui.window.main_window import MainWindow
 from tests.helpers.example_window import open_example_window
-from tests.helpers.qt import session_of
-from tests.helpers.user import SimulatedUser
+from tests.helpers.typist import ALT, CTRL, SHIFT, Typist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,68 +19,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from metagui.gui.window.session import Session
-
 pytestmark = pytest.mark.window
-CTRL, SHIFT, ALT = (
-    Qt.KeyboardModifier.ControlModifier,
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.AltModifier,
-)
-MAX_TABS = 60
-
-
-class Typist(SimulatedUser):
-    """A person who uses keys only, and reads what a screen reader says of the widget with the focus."""
-
-    @property
-    def focus(self) -> QWidget:
-        """The widget with the focus."""
-        found = QApplication.focusWidget()
-        assert found is not None, "no widget has the focus"
-        return found
-
-    @property
-    def session(self) -> Session:
-        """What the window shows."""
-        assert isinstance(self.window, MainWindow)
-        return session_of(self.window)
-
-    def tab_to(self, name: str) -> QWidget:
-        """Press Tab until the widget with an accessible name has the focus."""
-        for _ in range(MAX_TABS):
-            if self.focus.accessibleName() == name:
-                return self.focus
-            self.press_key(Qt.Key.Key_Tab)
-            self.pause(0.01)
-        raise AssertionError(f"{name!r} is not reached by Tab")
-
-    def choose(self, box_name: str, text: str) -> None:
-        """Choose an entry of a box with the arrow keys."""
-        box = self.tab_to(box_name)
-        assert isinstance(box, QComboBox)
-        self.press_key(Qt.Key.Key_Home)
-        for _ in range(box.count()):
-            if box.currentText().startswith(text):
-                return
-            self.press_key(Qt.Key.Key_Down)
-        raise AssertionError(f"{text!r} cannot be chosen in {box_name!r}: {box.currentText()!r}")
-
-    def begin_take(self, task: str) -> None:
-        """Record a take of a new task, and go to the form of steps."""
-        self.press_key(Qt.Key.Key_N, CTRL)
-        self.type_text(task)
-        self.press_key(Qt.Key.Key_Return)
-        self.press_key(Qt.Key.Key_F9)
-        self.wait_until(lambda: self.read_state().startswith("Recording"), "recording")
-        self.press_key(Qt.Key.Key_4, CTRL)
-
-    def give_step(self, action: str, object_name: str) -> None:
-        """Let the arm do something, from the form of steps."""
-        self.choose("Action of the step", action)
-        self.choose("Object of the step", object_name)
-        self.press_key(Qt.Key.Key_Return)
-        self.pause(0.05)
 
 
 @pytest.fixture
@@ -108,6 +47,44 @@ def test_teach_by_keys_alone(typist: Typist) -> None:
     assert len(takes) == 2
 
 
+def test_boundaries_are_edited_by_keys(typist: Typist) -> None:
+    """A take without clicks: B adds a boundary at the playhead and removes it, M brings the nearest one."""
+    library = typist.session.library
+    task = "red cube to yellow zone"
+    stored = library.library.load_take(task, "001")
+    half = len(stored) // 2
+    name = library.library.add_take(
+        replace(stored, task="led", segments=(Segment(0, half), Segment(half, len(stored))), teaching_method="hand")
+    ).name
+    library.refresh()
+    typist.wait_until(lambda: library.find_task("led") is not None, "the task to be listed")
+    typist.select_by_keys("led", 1)
+
+    def starts() -> list[int]:
+        typist.pause(0.1)
+        return [segment.start for segment in library.library.load_take("led", name).segments]
+
+    window = typist.window
+    assert isinstance(window, MainWindow)
+    typist.wait_until(lambda: window.arm_panel.player.take is not None, "the take on display")
+    typist.tab_to("Joint angles against time")
+    typist.press_key(Qt.Key.Key_Home)
+    typist.press_key(Qt.Key.Key_Right, SHIFT)
+    typist.press_key(Qt.Key.Key_B)
+    typist.wait_until(lambda: len(starts()) == 3, "a boundary at the playhead")
+    added = starts()[1]
+    assert 0.4 < stored.time[added] - stored.time[0] < 0.6
+    typist.press_key(Qt.Key.Key_B)
+    typist.wait_until(lambda: starts() == [0, half], "the boundary to be removed again")
+    typist.press_key(Qt.Key.Key_End)
+    for _ in range(2):
+        typist.press_key(Qt.Key.Key_Left, SHIFT)
+    typist.press_key(Qt.Key.Key_M)
+    typist.wait_until(lambda: starts() != [0, half], "the boundary at the playhead")
+    typist.press_key(Qt.Key.Key_Z, CTRL)
+    typist.wait_until(lambda: starts() == [0, half], "the undo")
+
+
 def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
     typist.begin_take("over the blue cube")
     for name in ("red cube", "yellow zone", "blue cube"):
@@ -132,6 +109,11 @@ def test_steps_are_changed_by_keys_and_recorded_again(typist: Typist) -> None:
         typist.press_key(Qt.Key.Key_Up)
     assert steps.instructions[1].parameters["offset"][2] == pytest.approx(0.08)
     typist.tab_to("Record these steps again")
+    typist.press_key(Qt.Key.Key_Space)
+    typist.wait_until(lambda: typist.was_shown("throws away the take"), "the question")
+    typist.pause(0.1)
+    assert typist.read_state().startswith("Recording"), "the take was thrown away without asking"
+    assert typist.session.recording.controller.duration, "the take goes on"
     typist.press_key(Qt.Key.Key_Space)
     typist.wait_until(lambda: typist.was_shown("take 001"), "the take to be recorded again and saved")
     takes = typist.session.library.usable_takes("over the blue cube")

@@ -136,6 +136,28 @@ def wait_for_rest(person: SimulatedUser) -> np.ndarray:
             return now
 
 
+def mark_by_keys(person: SimulatedUser) -> None:
+    """Move the yellow zone by keys alone: 2 cm to the right, 1 mm on, 15 degrees."""
+    window = person.window
+    assert isinstance(window, MainWindow)
+    arm = session_of(window).arm.controller.arm
+    yellow = [each.name for each in arm.objects].index("yellow zone")
+    before = arm.observe_scene()
+    person.press_key(Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    for _ in range(yellow + 1):
+        person.press_key(Qt.Key.Key_N)
+    person.wait_until(lambda: person.can_read("Yellow zone: "), "the place of the object")
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Right, Qt.Key.Key_Q):
+        person.press_key(key)
+    person.press_key(Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    person.press_key(Qt.Key.Key_Return)
+    person.wait_until(lambda: person.was_shown("yellow zone is marked"), "the mark by keys")
+    moved = np.linalg.norm(arm.observe_scene().positions - before.positions, axis=1)
+    np.testing.assert_allclose(moved, np.where(np.arange(len(moved)) == yellow, 0.021, 0.0), atol=0.001)
+    assert abs(arm.observe_scene().yaws[yellow] - before.yaws[yellow]) > 0.2
+    assert not person.can_read("Yellow zone: ")
+
+
 def test_connect_place_record_unplug_adapt_and_run(person: SimulatedUser, cable: EmulatedArmProcess) -> None:
     window = person.window
     assert isinstance(window, MainWindow)
@@ -154,6 +176,7 @@ def test_connect_place_record_unplug_adapt_and_run(person: SimulatedUser, cable:
     person.wait_until(lambda: person.was_shown("blue cube is marked"), "the mark")
     moved = np.linalg.norm(session_of(window).arm.controller.arm.observe_scene().positions - before, axis=1)
     assert (moved > 0.03).tolist() == [False, False, True, False, False, False]
+    mark_by_keys(person)
     person.press_button("Mark objects")
     assert not person.can_read("This arm has no camera")
     here = next(entry for entry in window.arm_panel.placement_bar._menu.actions() if "violet" in entry.text())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from metagui.checked_json import FileReasonError, read_json
 from metagui.cli.aliases import CommandWithAliases
 from metagui.cli.app import app
 from metagui.cli.fine_tuning import fine_tune_on_library
@@ -164,7 +165,12 @@ def claim_checkpoint(checkpoint: Path, inputs: TrainingInputs) -> None:
     if not note.is_file():
         checkpoint.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(inputs.to_dict()), encoding="utf-8")
-    elif TrainingInputs(**json.loads(note.read_text(encoding="utf-8"))) != inputs:
+        return
+    try:
+        is_same = read_json(note) == inputs.to_dict()
+    except FileReasonError as error:
+        raise CommandError(f"{note} cannot be read: {error}. Nothing was changed; remove its folder.") from error
+    if not is_same:
         raise CommandError(
             f"{checkpoint} holds a run with other programs, takes, random starts, length, seed or start. Nothing was "
             "changed; name another folder with --checkpoint, or remove that one."

@@ -9,6 +9,7 @@ import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, ToolMotion
 from metagui.arms.tables.table import CUBE_SIZE_M
+from metagui.demonstrations.primitives.object_fit import find_grasp_width
 from metagui.demonstrations.primitives.primitive import (
     PROPORTIONAL_GAIN,
     RETREAT_HEIGHT_M,
@@ -19,11 +20,12 @@ from metagui.demonstrations.primitives.primitive import (
     limit_turn,
     step_along_funnel,
     step_upwards,
+    wrap_half_turn,
     wrap_quarter_turn,
 )
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import FloatArray
+    from metagui.arms.arm import FloatArray, SceneObject
 
 DEFAULT_GRASP_HEIGHT_M = 0.075
 """Height to which a grasped cube is lifted if the instruction does not give one, m."""
@@ -52,6 +54,9 @@ def grasp(state: PrimitiveState) -> ToolMotion:
     if state.observation.scene.held[state.object_index]:
         rise = get_grasp_height(state) - state.tool_position[2]
         return ToolMotion(step_upwards(state, rise), 0.0, GRIPPER_CLOSED_RAD, done=rise < 0.001)
+    own = state.objects[state.object_index]
+    # The fixed finger is placed by the face next to it, which is nearer to the centre of a narrower object.
+    cube = cube + (CUBE_SIZE_M - find_grasp_width(own)) / 2 * state.jaw_direction
     relative = state.tool_position - cube
     along = float(relative @ state.jaw_direction)
     across = float(relative[1] * state.jaw_direction[0] - relative[0] * state.jaw_direction[1])
@@ -59,21 +64,36 @@ def grasp(state: PrimitiveState) -> ToolMotion:
     between = -0.010 - slack < along < 0.005 + slack and abs(across) < 0.005 + slack and relative[2] < 0.001 + slack
     if between and state.observation.gripper > -0.05:
         return ToolMotion(ZERO_DISPLACEMENT, 0.0, GRIPPER_CLOSED_RAD)
-    error = wrap_quarter_turn(float(state.observation.scene.yaws[state.object_index]) - state.observation.tool_yaw)
+    error = _compute_grasp_turn(state, own)
     ready = state.observation.gripper > 0.32 and abs(error) < 0.15
     goal = cube - FINGER_CLEARANCE_M * state.jaw_direction + (0.0, 0.0, -GRASP_DEPTH_M if ready else 0.04)
     return ToolMotion(step_along_funnel(state, state.tool_position, goal), limit_turn(error), GRIPPER_OPEN_RAD)
 
 
+def _compute_grasp_turn(state: PrimitiveState, own: SceneObject) -> float:
+    """Return the turn that brings the jaw across the object's smaller side, rad."""
+    depth, width, _ = own.size
+    turn = float(state.observation.scene.yaws[state.object_index]) - state.observation.tool_yaw
+    if own.is_round or depth == width:
+        return float(wrap_quarter_turn(turn))
+    return wrap_half_turn(turn if depth < width else turn + math.pi / 2)
+
+
 def compute_place_goal(state: PrimitiveState, cube_index: int) -> FloatArray:
-    """Return the final centre (3,) of a placed cube, m: on the object, or on the table if the offset leaves it."""
+    """Return the final position (3,) of a placed object, m: on or in the goal, or on the table if the offset leaves it.
+
+    With index -1 it is that of the object that is held, or of a cube if there is none.
+    """
     goal = state.get_object_position(state.object_index) + state.offset
-    on_cube = (
+    support = state.objects[state.object_index]
+    width, resting_height = _get_moved_size(state, cube_index)
+    is_on_it = (
         state.object_index in state.cube_indices
-        and math.hypot(*state.offset[:2]) < CUBE_SIZE_M
+        and math.hypot(*state.offset[:2]) < (support.width + width) / 2
         and state.object_index != cube_index
     )
-    goal[2] = (state.get_object_position(state.object_index)[2] + CUBE_SIZE_M) if on_cube else CUBE_SIZE_M / 2
+    rise = support.support_height + resting_height
+    goal[2] = (state.get_object_position(state.object_index)[2] + rise) if is_on_it else resting_height
     return goal
 
 
@@ -94,8 +114,17 @@ def place(state: PrimitiveState) -> ToolMotion:
 def compute_slide_goal(state: PrimitiveState) -> FloatArray:
     """Return the final centre (3,) of a dragged cube, m."""
     goal = state.get_object_position(state.object_index) + state.offset
-    goal[2] = CUBE_SIZE_M / 2
+    goal[2] = _get_moved_size(state, -1)[1]
     return goal
+
+
+def _get_moved_size(state: PrimitiveState, index: int) -> tuple[float, float]:
+    """Return width and resting height, m, of a moved object; with index -1 of the held one, or of a cube."""
+    held = np.flatnonzero(state.observation.scene.held)
+    index = int(held[0]) if index < 0 and len(held) else index
+    if index < 0:
+        return CUBE_SIZE_M, CUBE_SIZE_M / 2
+    return state.objects[index].width, state.objects[index].resting_height
 
 
 def slide(state: PrimitiveState) -> ToolMotion:

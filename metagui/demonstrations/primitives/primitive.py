@@ -16,7 +16,9 @@ import numpy as np
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, MAX_DISPLACEMENT_M, MAX_YAW_CHANGE_RAD
 
 if TYPE_CHECKING:
-    from metagui.arms.arm import BoolArray, FloatArray, Observation
+    from collections.abc import Sequence
+
+    from metagui.arms.arm import BoolArray, FloatArray, Observation, SceneObject
     from metagui.demonstrations.demonstration import Instruction
 
 PROPORTIONAL_GAIN = 0.35
@@ -86,6 +88,9 @@ class PrimitiveState:
     target_index: int
     """Index of the instruction's second object; of the first if there is no second."""
     cube_indices: tuple[int, ...]
+    """Indices of the objects with a body."""
+    objects: Sequence[SceneObject]
+    """All objects, in the order of the scene's arrays."""
 
     @property
     def tool_position(self) -> FloatArray:
@@ -119,6 +124,11 @@ class PrimitiveState:
     def get_parameter(self, name: str, default: float) -> float:
         """Return a numeric parameter of the instruction."""
         return float(self.instruction.parameters.get(name, default))
+
+
+def wrap_half_turn(angle: float) -> float:
+    """Return the smallest turn that aligns a rectangle's side with ``angle``, in [-pi/2, pi/2) rad."""
+    return (angle + math.pi / 2) % math.pi - math.pi / 2
 
 
 def wrap_quarter_turn(angle: Any) -> Any:

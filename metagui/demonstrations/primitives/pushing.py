@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, ToolMotion
+from metagui.arms.tables.table import CUBE_SIZE_M
 from metagui.demonstrations.primitives.primitive import (
     FINGERTIP_OFFSET_M,
     PROPORTIONAL_GAIN,
@@ -59,12 +60,14 @@ def push(state: PrimitiveState) -> ToolMotion:
     relative = tip - cube
     along, across = float(relative @ ahead), float(relative @ side)
     descent = PUSH_HEIGHT_M - state.tool_position[2]
-    if descent > -0.010 and -0.055 < along < -0.012 and abs(across) < 0.012:
+    own = state.objects[state.object_index]
+    excess = (own.width - CUBE_SIZE_M) / 2
+    if descent > -0.010 and -0.055 - excess < along < -0.012 - excess and abs(across) < 0.012:
         drive = min(0.006 * state.style.speed_fraction, 0.25 * distance + 0.0007)
         drive *= 1.0 - min(abs(across) / 0.014, 0.8)
         step = ahead * drive - side * (PROPORTIONAL_GAIN * across) + (0.0, 0.0, PROPORTIONAL_GAIN * descent)
         return ToolMotion(step, turn, GRIPPER_CLOSED_RAD)
-    behind = cube - 0.036 * ahead - FINGERTIP_OFFSET_M * state.jaw_direction
+    behind = cube - (0.036 + excess) * ahead - FINGERTIP_OFFSET_M * state.jaw_direction
     behind[2] = PUSH_HEIGHT_M
     return ToolMotion(step_along_funnel(state, state.tool_position, behind), turn, GRIPPER_CLOSED_RAD)
 
@@ -75,7 +78,8 @@ def press(state: PrimitiveState) -> ToolMotion:
     if state.memory.touched[state.object_index]:
         return _rise(state, cube[2] + RETREAT_HEIGHT_M - state.tool_position[2], 0.0)
     is_closed = state.observation.gripper < 0.0
-    goal = cube - FINGERTIP_OFFSET_M * state.jaw_direction + (0.0, 0.0, 0.014 if is_closed else 0.045)
+    above = state.objects[state.object_index].support_height - CUBE_SIZE_M / 2
+    goal = cube - FINGERTIP_OFFSET_M * state.jaw_direction + (0.0, 0.0, above + (0.014 if is_closed else 0.045))
     return ToolMotion(step_along_funnel(state, state.tool_position, goal), turn_to_neutral(state), GRIPPER_CLOSED_RAD)
 
 

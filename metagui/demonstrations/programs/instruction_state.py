@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metagui.arms.arm import UnreachableError
 from metagui.arms.kinematics import inverse_kinematics
 from metagui.demonstrations.json_codec import ProgramError
+from metagui.demonstrations.primitives.object_fit import explain_no_room, explain_unfit
 from metagui.demonstrations.primitives.primitive import MotionStyle, PrimitiveMemory, PrimitiveState
 from metagui.demonstrations.primitives.registry import compute_goals
 from metagui.demonstrations.suggestions import suggest_closest
@@ -52,15 +55,22 @@ def make_primitive_state(
         first,
         target,
         cubes,
+        objects,
     )
 
 
 def check_reachable(instruction: Instruction, objects: Sequence[SceneObject], observation: Observation) -> None:
     """Raise UnreachableError or ProgramError if an instruction cannot be carried out now."""
     state = make_primitive_state(instruction, objects, observation)
+    if problem := explain_unfit(instruction.action, objects[state.object_index]):
+        raise ProgramError(f"{problem} The arm stays where it is; choose another object.")
     for goal in compute_goals(state):
         if goal[2] < 0.0:
             raise UnreachableError("That point is below the table. The arm stays where it is; choose a higher one.")
         inverse_kinematics(goal, 0.0)
     if instruction.action in ("place", "slide") and not observation.scene.held.any():
         raise ProgramError("Nothing is held that could be put there. The arm stays where it is; grasp a cube first.")
+    if instruction.action == "place":
+        held = objects[int(np.flatnonzero(observation.scene.held)[0])]
+        if problem := explain_no_room(held, objects[state.object_index]):
+            raise ProgramError(f"{problem} The arm holds its position; choose another place.")

@@ -11,19 +11,26 @@ import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, UnreachableError
 from metagui.arms.control.tick import GO_HOME_FIRST, TICKS_PER_DECISION, JointMove
-from metagui.arms.kinematics import HOME_ANGLES_RAD, ToolMotion, has_cartesian_way, solve_joint_angles
+from metagui.arms.kinematics import (
+    HOME_ANGLES_RAD,
+    ToolMotion,
+    has_cartesian_way,
+    inverse_kinematics,
+    solve_joint_angles,
+)
 from metagui.demonstrations.json_codec import ProgramError
 from metagui.demonstrations.primitives.primitive import MotionStyle, PrimitiveMemory
-from metagui.demonstrations.primitives.registry import PRIMITIVES
+from metagui.demonstrations.primitives.registry import PRIMITIVES, compute_reach_goal
 from metagui.demonstrations.programs.instruction_state import check_reachable, make_primitive_state
 from metagui.demonstrations.programs.program import describe_instruction
 from metagui.demonstrations.programs.success import InstructionResult, judge_instruction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from metagui.arms.arm import FloatArray, Observation, SceneObject
     from metagui.demonstrations.demonstration import Instruction
+    from metagui.demonstrations.primitives.primitive import PrimitiveState
     from metagui.demonstrations.programs.success import SuccessMonitor
 
 _DECISION_S = CONTROL_PERIOD_S * TICKS_PER_DECISION
@@ -33,10 +40,14 @@ MAX_INSTRUCTION_DECISIONS = round(MAX_INSTRUCTION_DURATION_S / _DECISION_S)
 """The same as a number of decisions."""
 MAX_STANDSTILL_S = 4.0
 """Time after which an instruction is given up if the tool does not get any further, s."""
+STANDSTILL_AT_LIMIT_S = 1.0
+"""The same for a gripper that is to go to a point and has come to the limit of the arm's reach, s."""
 STANDSTILL_M = 0.008
 """Motion of the tool in that time below which it does not get any further, m: a blocked tool trembles."""
 PLANNED_HOME = JointMove(HOME_ANGLES_RAD, "Something blocks the line to the home pose, so the arm goes around.")
 """Way home of an arm that does not get there in a line."""
+AROUND_REASON = "The line to this point leaves the arm's reach, so the arm goes around."
+"""Why an arm goes to a point with all joints at once."""
 
 
 @dataclass
@@ -66,6 +77,7 @@ class ProgramController:
         self._monitor: SuccessMonitor | None = None
         self._restarted = False  # at most once, from the home pose
         self._starts_again = False
+        self._went_around = False  # at most once for each instruction
         self._tool_positions: deque[FloatArray] = deque(maxlen=round(MAX_STANDSTILL_S / _DECISION_S))
 
     def add_instructions(self, *instructions: Instruction) -> None:
@@ -116,6 +128,10 @@ class ProgramController:
             self.current_instruction = None
             return motion
         problem = self._find_problem(observation, memory)
+        if not self._went_around and self._needs_way_around(state, motion):
+            self._went_around = True
+            self._tool_positions.clear()
+            return _plan_way_around(state)
         if problem and instruction.action == "home":
             self.current_instruction = None
             return PLANNED_HOME
@@ -138,8 +154,15 @@ class ProgramController:
             return f"it was not done after {MAX_INSTRUCTION_DURATION_S:.0f} s"
         if len(self._tool_positions) < (self._tool_positions.maxlen or 0):
             return ""
-        moved = float(np.ptp(np.array(self._tool_positions), axis=0).max())
-        return f"the gripper got no further for {MAX_STANDSTILL_S:.0f} s" if moved < STANDSTILL_M else ""
+        is_blocked = _measure_motion(self._tool_positions) < STANDSTILL_M
+        return f"the gripper got no further for {MAX_STANDSTILL_S:.0f} s" if is_blocked else ""
+
+    def _needs_way_around(self, state: PrimitiveState, motion: ToolMotion) -> bool:
+        """Return whether the gripper stands still at the limit of the reach on its way to a point."""
+        if state.instruction.action != "reach" or not _is_out_of_reach(state.observation, motion):
+            return False
+        newest = list(self._tool_positions)[-round(STANDSTILL_AT_LIMIT_S / _DECISION_S) :]
+        return len(newest) * _DECISION_S >= STANDSTILL_AT_LIMIT_S and _measure_motion(newest) < STANDSTILL_M
 
     def _add_step_noise(self, motion: ToolMotion) -> ToolMotion:
         """Return the motion with noise, so that takes also show how to come back to a path."""
@@ -162,6 +185,7 @@ class ProgramController:
         self._memory = PrimitiveMemory.from_observation(observation)
         self._monitor = judge_instruction(instruction, self.objects, observation)
         self._tool_positions.clear()
+        self._went_around = False
         self._restarted, self._starts_again = self._starts_again, False
         self.instruction_index += not self._restarted  # recorders then leave the first attempt out of the segments
         self.current_instruction = instruction
@@ -192,3 +216,14 @@ def _is_out_of_reach(observation: Observation, motion: ToolMotion) -> bool:
     """Return whether a motion leads out of the arm's reach, so that nothing blocks the arm but its own limits."""
     position = observation.tool_position + motion.displacement
     return solve_joint_angles(position.tolist(), observation.tool_yaw + motion.yaw_change) is None
+
+
+def _measure_motion(tool_positions: Iterable[FloatArray]) -> float:
+    """Return the largest range of a coordinate of tool positions (3,), m."""
+    return float(np.ptp(np.array(list(tool_positions)), axis=0).max())
+
+
+def _plan_way_around(state: PrimitiveState) -> JointMove:
+    """Return the move of all joints to the goal of a reach; from where it ends the instruction goes on."""
+    angles = inverse_kinematics(compute_reach_goal(state), 0.0)
+    return JointMove(np.append(angles, state.current_gripper_target), AROUND_REASON, is_required=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metagui.arms.tables.table import CUBE_SIZE_M
 from metagui.demonstrations.primitives.grasping import compute_place_goal, compute_slide_goal, get_grasp_height
 from metagui.demonstrations.primitives.primitive import PrimitiveMemory, PrimitiveState
 from metagui.demonstrations.primitives.pushing import compute_push_goal
@@ -33,7 +34,7 @@ PRESS_TOLERANCE_M = 0.02
 MIN_LIFT_HEIGHT_M = 0.040
 """Minimum height of a lifted cube's centre, m."""
 MAX_DRAG_HEIGHT_M = 0.026
-"""Maximum height of a dragged cube's centre, m: half its edge above the table."""
+"""Maximum height of the centre of a dragged cube of 25 mm, m: half its edge above the table."""
 CURVE_TOLERANCE_M = 0.008
 """Maximum distance of the tool from a traced curve, m."""
 MIN_CURVE_FRACTION = 0.9
@@ -136,7 +137,9 @@ class SuccessMonitor:
         self._final_goals.pop(state.object_index, None)
         height = float(state.get_object_position(state.object_index)[2])
         is_low_grasp = get_grasp_height(state) < MIN_LIFT_HEIGHT_M
-        is_lifted = height < MAX_DRAG_HEIGHT_M if is_low_grasp else height > MIN_LIFT_HEIGHT_M
+        is_lifted = (
+            height < _get_max_drag_height(state, state.object_index) if is_low_grasp else height > MIN_LIFT_HEIGHT_M
+        )
         return bool(state.observation.scene.held[state.object_index]) and is_lifted
 
     def _check_place(self, state: PrimitiveState) -> bool:
@@ -154,7 +157,7 @@ class SuccessMonitor:
         goal = compute_slide_goal(state)
         self._final_goals[self._cube_index] = goal
         distance = _compute_distance(state.get_object_position(self._cube_index), goal)
-        return self._max_cube_height < MAX_DRAG_HEIGHT_M and distance < PLACE_TOLERANCE_M
+        return self._max_cube_height < _get_max_drag_height(state, self._cube_index) and distance < PLACE_TOLERANCE_M
 
     def _check_release(self, state: PrimitiveState) -> bool:
         return not state.observation.scene.held.any()
@@ -203,6 +206,11 @@ CHECKS = {
 
 def _compute_distance(a: FloatArray, b: FloatArray) -> float:
     return float(np.linalg.norm(a - b))
+
+
+def _get_max_drag_height(state: PrimitiveState, index: int) -> float:
+    """Return the maximum height of a dragged object's centre, m."""
+    return MAX_DRAG_HEIGHT_M + (state.objects[index].resting_height - CUBE_SIZE_M / 2)
 
 
 def _sample_curve(state: PrimitiveState, count: int = 40) -> FloatArray:

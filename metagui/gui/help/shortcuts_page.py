@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QGridLayout, QLabel
 
 from metagui.gui.core.actions import ACTION_INFOS
 from metagui.gui.help.overlay_page import OverlayPage
+from metagui.gui.recording.segment_edit import BOUNDARY_SHORTCUTS
+from metagui.gui.scene.object_drag import MARKING_SHORTCUTS
 from metagui.gui.scene.player_keys import PLAYER_SHORTCUTS
 from metagui.gui.teaching.click_teacher import CLICK_TOOLS
 from metagui.gui.theme.theme import scaled_font
@@ -45,7 +47,7 @@ class ShortcutsPage(OverlayPage):
         native = QKeySequence.SequenceFormat.NativeText
         rows = [(QKeySequence(a.shortcut).toString(native), a.text) for a in ACTION_INFOS if a.shortcut]
         rows += [(t.shortcut, f"Tool: {t.text.lower()}") for t in CLICK_TOOLS]
-        rows += (*MOUSE_SHORTCUTS, *PLAYER_SHORTCUTS)
+        rows += (*MOUSE_SHORTCUTS, *PLAYER_SHORTCUTS, *BOUNDARY_SHORTCUTS, *MARKING_SHORTCUTS)
         half = (len(rows) + 1) // 2
         for number, (key, text) in enumerate(rows):
             row, column = number % half, 3 * (number // half)

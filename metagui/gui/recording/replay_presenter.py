@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Qt
 
 from metagui.arms.arm import ArmError
 from metagui.gui.core.app_state import ArmActivity
+from metagui.gui.recording.segment_edit import bring_boundary, is_segmentation_editable, toggle_boundary
 from metagui.gui.recording.take_editor import TakeEditor
 from metagui.gui.scene.overlays import make_path_markers
 from metagui.gui.scene.player_keys import press_player_key
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from metagui.gui.core.messages import Messages
     from metagui.gui.library.library_model import LibraryModel
     from metagui.gui.recording.joint_plot import JointPlot
+    from metagui.gui.recording.segment_edit import SegmentTuple
     from metagui.gui.scene.arm_panel import ArmPanel
 
 IDLE_STATES = (ArmActivity.NO_ARM, ArmActivity.READY, ArmActivity.ERROR)
@@ -197,8 +199,23 @@ class ReplayPresenter(QObject):
         if key in trims and not modifiers:
             self._actions[trims[Qt.Key(key)]].trigger()
             return True
-        self._take_on_display()
+        take = self._take_on_display()
+        edits = {Qt.Key.Key_B: toggle_boundary, Qt.Key.Key_M: bring_boundary}
+        if key in edits and not modifiers and take is not None:
+            self._edit_boundary(take, edits[Qt.Key(key)])
+            return True
         return press_player_key(self._player, key, modifiers)
+
+    def _edit_boundary(self, take: Demonstration, edit: Callable[[SegmentTuple, int, int], SegmentTuple]) -> None:
+        """Change the boundary at the playhead, or say why that is not possible."""
+        if not is_segmentation_editable(take):
+            self._messages.post("The parts of this take are its clicks, so their boundaries stay.")
+            return
+        segments = edit(take.segments, self._player.sample, len(take))
+        if segments == take.segments:
+            self._messages.post("No boundary can be there. Move the playhead, then try again.")
+        else:
+            self._plot.segments_edited.emit(segments)
 
     # Cutting
 

@@ -13,6 +13,11 @@ SegmentTuple = tuple["Segment", ...]
 
 MIN_SEGMENT_SAMPLES = 10
 """Minimum number of samples of a segment."""
+BOUNDARY_SHORTCUTS = (
+    ("B", "add a boundary at the playhead, or remove the one there"),
+    ("M", "move the nearest boundary to the playhead"),
+)
+"""Keys with the joint angles focused, for takes without clicks, and what they do."""
 
 
 def is_segmentation_editable(take: Demonstration) -> bool:
@@ -56,3 +61,21 @@ def join_segments(segments: SegmentTuple, boundary: int) -> SegmentTuple:
             joined = replace(before, stop=after.stop)
             return tuple(joined if s is before else s for s in segments if s is not after)
     return segments
+
+
+def toggle_boundary(segments: SegmentTuple, sample: int, _sample_count: int) -> SegmentTuple:
+    """Return the segments with one more boundary at ``sample``, or without the one that is too near for another."""
+    nearest = _find_nearest(segments, sample)
+    if nearest is not None and abs(nearest - sample) < MIN_SEGMENT_SAMPLES:
+        return join_segments(segments, nearest)
+    return split_segment(segments, sample)
+
+
+def bring_boundary(segments: SegmentTuple, sample: int, sample_count: int) -> SegmentTuple:
+    """Return the segments with the boundary nearest to ``sample`` moved there, as far as its neighbours allow."""
+    nearest = _find_nearest(segments, sample)
+    return segments if nearest is None else move_boundary(segments, nearest, sample, sample_count)
+
+
+def _find_nearest(segments: SegmentTuple, sample: int) -> int | None:
+    return min(list_boundaries(segments), key=lambda boundary: abs(boundary - sample), default=None)

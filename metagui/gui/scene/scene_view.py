@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPointF, Qt, Signal
 
 from metagui.gui.scene.camera_control import WHEEL_NOTCH
-from metagui.gui.scene.object_drag import ObjectDrag, make_drag_proposal
+from metagui.gui.scene.object_drag import MARKING_HELP, ObjectDrag, make_drag_proposal, press_marking_key
 from metagui.gui.scene.overlays import make_proposal_markers
 from metagui.gui.scene.scene_canvas import SceneCanvas
 from metagui.gui.teaching.click_teacher import Proposal
 from metagui.gui.theme.colours import unit_rgb
+from metagui.gui.widgets.announcement import announce
 from metagui.gui.widgets.pointer_hint import PointerHint
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 LEAVE_TAKE_HINT = "A stored take. Click to show the arm again"
+_CORNER = QPointF(-4.0, -8.0)
+"""Place of the hint while keys mark objects."""
 _DRAG_THRESHOLD_PX = 5
 """Distance from which a press of the mouse is a drag, pixels."""
 NOWHERE = Proposal("Nothing here: point at the table, a cube or a zone", is_refused=True)
@@ -97,6 +100,7 @@ class SceneView(SceneCanvas):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Hide the ring and release all keys of the keyboard teleoperation."""
         self._focus_ring_visible = False
+        self._end_marking()
         if self.keyboard is not None:
             self.keyboard.release_all()
         self.update()
@@ -189,10 +193,39 @@ class SceneView(SceneCanvas):
             if self.shows_take:  # the keys move the arm, so it must be seen
                 self.left_take.emit()
             return
+        if self._mark_by_key(event):
+            return
         if self._camera_control.press_key(event.key()):
             self._request_redraw()
         else:
             super().keyPressEvent(event)
+
+    def _mark_by_key(self, event: QKeyEvent) -> bool:
+        """Choose, move or put down an object by keys; return False if the key has no meaning here."""
+        if not self.placement_enabled or self.shows_take or self._renderer is None or self._pressed is not None:
+            return False
+        drag = self._object_drag
+        if drag is not None and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._end_marking()
+            self.object_placed.emit(drag.scene_object.name, float(drag.point[0]), float(drag.point[1]), drag.yaw)
+            return True
+        objects, read_pose = self._click_teacher.objects, self._renderer.get_object_pose
+        drag = press_marking_key(drag, event.key(), event.modifiers(), objects, read_pose, self.camera)
+        if drag is None:
+            return False
+        self._set_proposal(None)
+        self._object_drag = drag
+        self._pointer_hint.show_hint(f"{drag.place}\n{MARKING_HELP}", _CORNER)
+        announce(self, drag.place)
+        self._request_redraw()
+        return True
+
+    def _end_marking(self) -> None:
+        """Forget an object that keys have moved but not put down."""
+        if self._object_drag is not None and self._pressed is None:
+            self._object_drag = None
+            self._pointer_hint.hide()
+            self._request_redraw()
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         """Stop steering in the direction of the released key."""

@@ -2,11 +2,13 @@
 
 The comparison follows the library by itself: takes that are new, renamed, restored or changed are embedded, a few at a
 time between other background tasks, and those that are gone are left out. Embeddings are stored by the content of the
-file, so that nothing is embedded twice, and what the views show is computed in the background, too.
+file, also for the next start, so that nothing is embedded twice, and what the views show is computed in the background,
+too.
 """
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,11 @@ from PySide6.QtCore import QObject, Signal
 
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.similarity.comparison import Comparison
-from metagui.gui.similarity.take_embedder import EmbeddedTakes, FileStamp, embed_takes, stamp_takes
+from metagui.gui.similarity.take_embedder import EmbeddedTakes, FileStamp, StampedTakes, TakeEmbedder
 from metagui.learning.similarity.embeddings import concatenate_embeddings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.core.background_queue import BackgroundQueue
@@ -56,6 +58,7 @@ class SimilarityController(QObject):
         self._prior_store, self._messages = prior_store, messages
         self._encoder: CalibratedEncoder | None = None
         """Encoder that ``_embeddings`` are of."""
+        self._embedder: TakeEmbedder | None = None
         self._embeddings: dict[FileStamp, Embeddings | None] = {}
         """Embeddings by the content of the take's file; None if it cannot be embedded."""
         self._saved: dict[TakeKey, Embeddings] = {}
@@ -73,62 +76,65 @@ class SimilarityController(QObject):
         self._is_wanted_again = self._is_running
         if not self._is_running:
             self._is_running = True
-            if encoder is not self._encoder:
+            if encoder is not self._encoder or self._embedder is None:
                 self._encoder, self._embeddings, self._saved = encoder, {}, {}
-            names = [row.name for row in self._library_model.tasks]
-            work = partial(stamp_takes, self._library_model.library, names)
-            self._background_queue.submit(work, self._on_stamped, self._on_failure, only_for_window=True)
+                self._embedder = TakeEmbedder(encoder, self._library_model.library)
+            work = partial(self._embedder.stamp_takes, [row.name for row in self._library_model.tasks])
+            done = partial(self._on_stamped, self._embedder)
+            self._background_queue.submit(work, done, self._on_failure, only_for_window=True)
         return True
 
-    def _on_stamped(self, stamps: dict[TakeKey, FileStamp]) -> None:
-        for key in [key for key in self._saved if key in stamps]:
-            self._embeddings.setdefault(stamps[key], self._saved.pop(key))
-        self._embed_next(stamps, 0)
+    def _on_stamped(self, embedder: TakeEmbedder, takes: StampedTakes) -> None:
+        self._embeddings |= takes.stored
+        for key in [key for key in self._saved if key in takes.stamps]:
+            self._embeddings.setdefault(takes.stamps[key], self._saved.pop(key))
+        self._embed_next(embedder, takes, 0)
 
-    def _embed_next(self, stamps: Mapping[TakeKey, FileStamp], embedded: int) -> None:
+    def _embed_next(self, embedder: TakeEmbedder, takes: StampedTakes, embedded: int) -> None:
         """Embed the next few takes, or update the views; ``embedded`` takes wait for that."""
-        missing = [(key, stamp) for key, stamp in stamps.items() if stamp not in self._embeddings]
+        missing = {key: stamp for key, stamp in takes.stamps.items() if stamp not in self._embeddings}
         if self._encoder is not self._prior_store.encoder:
             self._begin_again()
         elif not missing or embedded >= TAKES_PER_UPDATE:
-            done = partial(self._end if not missing else self._show_part, stamps)
-            build = partial(self._build, dict(stamps))
+            done = self._end if not missing else partial(self._show_part, embedder, takes)
+            build = partial(self._build, embedder, takes)
             self._background_queue.submit(build, done, self._on_failure, only_for_window=True)
         else:
-            assert self._encoder is not None
-            self.progressed.emit(len(stamps) - len(missing), len(stamps))
-            batch = missing[:EMBEDDING_BATCH_SIZE]
-            work = partial(embed_takes, self._encoder, self._library_model.library, batch)
-            show = partial(self._on_embedded, stamps, batch, embedded)
+            self.progressed.emit(len(takes.stamps) - len(missing), len(takes.stamps))
+            batch = dict(itertools.islice(missing.items(), EMBEDDING_BATCH_SIZE))
+            work = partial(embedder.embed_takes, batch, takes.paths)
+            show = partial(self._on_embedded, embedder, takes, batch, embedded)
             self._background_queue.submit(work, show, self._on_failure, only_for_window=True)
 
     def _on_embedded(
         self,
-        stamps: Mapping[TakeKey, FileStamp],
-        batch: list[tuple[TakeKey, FileStamp]],
+        embedder: TakeEmbedder,
+        takes: StampedTakes,
+        batch: dict[TakeKey, FileStamp],
         embedded: int,
         found: EmbeddedTakes,
     ) -> None:
-        self._embeddings.update(dict.fromkeys((stamp for _, stamp in batch), None))
+        self._embeddings.update(dict.fromkeys(batch.values(), None))
         self._embeddings.update(found.embeddings)
         for take in found.takes:
             self._library_model.cache_take(take)
         self._library_model.report_left_out(found.left_out)
-        self._embed_next(stamps, embedded + len(batch))
+        self._embed_next(embedder, takes, embedded + len(batch))
 
-    def _build(self, stamps: dict[TakeKey, FileStamp]) -> Comparison:
-        """Return the comparison of all takes that are embedded; called in the background."""
-        rows = {key: row for key, stamp in stamps.items() if (row := self._embeddings.get(stamp)) is not None}
+    def _build(self, embedder: TakeEmbedder, takes: StampedTakes) -> Comparison:
+        """Store what was embedded; return the comparison of all takes that are. Called in the background."""
+        embedder.save(takes.paths.values())
+        rows = {key: row for key, stamp in takes.stamps.items() if (row := self._embeddings.get(stamp)) is not None}
         calibration = self._encoder.calibration if self._encoder else None
         if not rows:
             return Comparison(calibration=calibration)
         return Comparison(tuple(rows), concatenate_embeddings(list(rows.values())), calibration).prepare()
 
-    def _show_part(self, stamps: Mapping[TakeKey, FileStamp], comparison: Comparison) -> None:
+    def _show_part(self, embedder: TakeEmbedder, takes: StampedTakes, comparison: Comparison) -> None:
         self._show(comparison, None)
-        self._embed_next(stamps, 0)
+        self._embed_next(embedder, takes, 0)
 
-    def _end(self, _stamps: Mapping[TakeKey, FileStamp], comparison: Comparison) -> None:
+    def _end(self, comparison: Comparison) -> None:
         self._is_running = False
         if self._is_wanted_again:
             self.compare_takes()

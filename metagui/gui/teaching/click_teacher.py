@@ -15,6 +15,7 @@ from metagui.arms.kinematics import inverse_kinematics
 from metagui.arms.tables.table import TABLE_CENTRE_M
 from metagui.demonstrations.demonstration import Instruction
 from metagui.demonstrations.json_codec import ProgramError
+from metagui.demonstrations.primitives.object_fit import explain_no_room, explain_unfit
 from metagui.demonstrations.primitives.registry import compute_goals
 from metagui.demonstrations.programs.instruction_state import make_primitive_state
 from metagui.demonstrations.programs.program import describe_instruction
@@ -116,13 +117,17 @@ class ClickTeacher:
         action, name, held = instruction.action, instruction.object_name, self.expected_grasp.object_name
         if action in ("grasp", "press", "push") and not self.get_object(name).is_solid:
             return f"Choose a cube to {action}"
+        if problem := explain_unfit(action, self.get_object(name)):
+            return problem
         if action in ("grasp", "push") and held:
             return f"The {held} is held; place it first"
         if action == "push" and instruction.target_name in (None, name):
             return "Choose where to push it"
         if action == "place" and held is None:
             return "Nothing is held; grasp a cube first"
-        return "Choose where to put it, not the cube itself" if action == "place" and held == name else ""
+        if action == "place" and held == name:
+            return "Choose where to put it, not the cube itself"
+        return explain_no_room(self.get_object(held), self.get_object(name)) if action == "place" and held else ""
 
     def accept(self, proposal: Proposal) -> None:
         """Update tool and expected grasp after a click; the next tool is the one that usually follows."""
@@ -136,6 +141,8 @@ class ClickTeacher:
         clicked = self.get_object(object_name)
         if self.action in ("grasp", "press") and not clicked.is_solid:
             return Proposal(f"Click a cube to {self.action} it", is_refused=True)
+        if self.action in ("grasp", "press") and (problem := explain_unfit(self.action, clicked)):
+            return Proposal(problem, is_refused=True)
         if self.action == "grasp" and self.expected_grasp.object_name:
             return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
         if self.action == "place":
@@ -156,6 +163,9 @@ class ClickTeacher:
             return Proposal("Nothing is held; grasp a cube first", is_refused=True)
         if self.expected_grasp.object_name == object_name:
             return Proposal("Click where to put it, not the cube itself", is_refused=True)
+        held = self.get_object(self.expected_grasp.object_name)
+        if problem := explain_no_room(held, self.get_object(object_name)):
+            return Proposal(problem, is_refused=True)
         parameters = {"offset": _offset_to(object_name, point, 0.0)} if object_name == "table" else {}
         return _make_proposal(Instruction("place", object_name, None, parameters))
 
@@ -164,6 +174,8 @@ class ClickTeacher:
         if self.expected_grasp.object_name:
             return Proposal(f"The {self.expected_grasp.object_name} is held; place it first", is_refused=True)
         if clicked.is_solid:
+            if problem := explain_unfit("push", clicked):
+                return Proposal(problem, is_refused=True)
             return Proposal(f"Push the {object_name}: then click where to push it", pushed_object=object_name)
         if self.pushed_object is None:
             return Proposal("Click the cube to push first", is_refused=True)

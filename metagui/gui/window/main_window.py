@@ -131,7 +131,9 @@ class MainWindow(QMainWindow):
         self._joint_panel = Panel("Joint angles")
         self._joint_panel.setMinimumWidth(JOINT_PANEL_WIDTH_PX)
         self._joint_panel.body.addWidget(self.joint_plot)
-        hint = make_muted_label("Drag a boundary to move it; a double click adds or removes one.")
+        hint = make_muted_label(
+            "Drag a boundary to move it; a double click adds or removes one. Keys: M and B at the playhead."
+        )
         hint.setWordWrap(True)
         hint.hide()
         self._joint_panel.body.addWidget(hint)

@@ -7,13 +7,13 @@ complete one. A resumed run computes exactly the same numbers.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from metagui.learning.torch_utils.safetensors_io import save_tensors
+from metagui.learning.torch_utils.safetensors_io import DECODING_ERRORS, TensorFileError, read_tensors, save_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,22 +130,52 @@ class MetaState:
     def load(cls, path: Path) -> tuple[MetaState, dict[str, Any]]:
         """Read a state and its notes. Raises StateFileError."""
         try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads(file.metadata()["state"])
-                meta = MetaParameters(
-                    {n: file.get_tensor(f"params/{n}").requires_grad_() for n in header["params"]},
-                    {n: file.get_tensor(f"rates/{n}").requires_grad_() for n in header["rates"]},
-                )
-                moments = [
-                    (file.get_tensor(f"first/{i}"), file.get_tensor(f"second/{i}")) for i in range(header["moments"])
-                ]
-                state = cls(meta, header["seed"], header["step"], header["skipped"], moments, header["updates"])
-        except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            header, tensors = read_tensors(path, "state")
+            params = {name: tensors[f"params/{name}"].requires_grad_() for name in header["params"]}
+            rates = {name: tensors[f"rates/{name}"].requires_grad_() for name in header["rates"]}
+            moments = [(tensors[f"first/{i}"], tensors[f"second/{i}"]) for i in range(_read_count(header, "moments"))]
+            seed, step, skipped = (_read_count(header, key) for key in ("seed", "step", "skipped"))
+            state = cls(MetaParameters(params, rates), seed, step, skipped, moments, float(header["updates"]))
+            notes = header["notes"]
+            if not isinstance(notes, dict) or not math.isfinite(state.optimiser_steps):
+                raise TensorFileError("its description is damaged")
+            state._check_moments()
+        except (TensorFileError, *DECODING_ERRORS) as error:
+            reason = error if isinstance(error, TensorFileError) else "it is damaged, or another program's"
             raise StateFileError(
-                f"{path} is not a meta-training state of this program ({error}). "
+                f"{path} is not a meta-training state of this program: {reason}. "
                 "Nothing was changed; start without it, or name another file."
             ) from error
-        return state, header["notes"]
+        return state, notes
+
+    def _check_moments(self) -> None:
+        """Raise TensorFileError unless the moments have the shapes of the parameters; Muon has no second ones."""
+        shapes = [tensor.shape for tensor in self.meta.tensors()]
+        fits = all(second.shape in (first.shape, (0,)) for first, second in self.moments)
+        if self.moments and not (fits and [first.shape for first, _ in self.moments] == shapes):
+            raise TensorFileError("its optimiser does not fit its parameters")
+
+    def load_next(self, path: Path) -> tuple[MetaState, dict[str, Any]]:
+        """Read the state with which a run that began with this one goes on, and its notes. Raises StateFileError."""
+        state, notes = MetaState.load(path)
+        if _get_shapes(state.meta.params) != _get_shapes(self.meta.params):
+            raise StateFileError(
+                f"{path} is the state of another network than this run's. Nothing was changed; start without it, or "
+                "name another file."
+            )
+        return state, notes
+
+
+def _get_shapes(params: Params) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in params.items()}
+
+
+def _read_count(header: dict[str, Any], key: str) -> int:
+    """Return a whole number of a description. Raises KeyError, TensorFileError."""
+    value = header[key]
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise TensorFileError("its description is damaged")
+    return value
 
 
 def _repeat_last_rate(log_rates: Params, steps: int) -> Params:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from metagui.atomic_write import open_atomically
+from metagui.checked_json import FileReasonError
 from metagui.learning.policy import feature_layout
 from metagui.learning.policy.features import SegmentArrays, most_common_segment_count
+from metagui.learning.torch_utils.npz_io import read_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_MAX_BYTES = 4 << 30
+"""Maximum size of a file that is read."""
+_SEGMENT_ARRAYS = ("anchors", "globals", "actions", "done")
+_ARRAY_NAMES = ("header", "starts", "lengths", "tasks", *_SEGMENT_ARRAYS)
 MIN_SEGMENT_DECISIONS = 2
 """Minimum number of decisions of a segment to learn from."""
 
@@ -75,19 +81,53 @@ class MetaDataset:
     def load(cls, path: Path) -> MetaDataset:
         """Read the cache. Raises DatasetError."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                segments = SegmentArrays(*(file[k] for k in ("anchors", "globals", "actions", "done")))
-                index = [file[k] for k in ("starts", "lengths", "tasks")]
-        except (OSError, KeyError, ValueError) as error:
-            raise DatasetError(f"{path} is not a cached data set ({error}). Make it again from the takes.") from error
-        if header["version"] != feature_layout.VERSION:
+            arrays = read_arrays(path, _ARRAY_NAMES, _MAX_BYTES)
+            version, names = _decode_header(arrays["header"])
+        except FileReasonError as error:
+            raise DatasetError(f"{path} is not a cached data set: {error}. Make it again from the takes.") from error
+        if version != feature_layout.VERSION:
             raise DatasetError(
-                f"{path} contains features of version {header['version']}, this program uses {feature_layout.VERSION}. "
+                f"{path} contains features of version {version}, this program uses {feature_layout.VERSION}. "
                 "Nothing was changed; make it again from the takes."
             )
-        starts, lengths, tasks = index
-        return cls(segments, starts, lengths, tasks, tuple(header["names"]))
+        segments = SegmentArrays(*(arrays[name] for name in _SEGMENT_ARRAYS))
+        found = cls(segments, arrays["starts"], arrays["lengths"], arrays["tasks"], names)
+        if problem := _find_contradiction(found):
+            raise DatasetError(f"{path} is damaged: {problem}. Make it again from the takes.")
+        return found
+
+
+def _decode_header(values: NDArray[Any]) -> tuple[int, tuple[str, ...]]:
+    """Return the version of the features and the names of the tasks. Raises FileReasonError."""
+    try:
+        header = json.loads(str(values[()]))
+        version, names = header["version"], header["names"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise FileReasonError("its description is damaged") from error
+    if type(version) is not int or not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise FileReasonError("its description is damaged")
+    return version, tuple(names)
+
+
+def _find_contradiction(found: MetaDataset) -> str:
+    """Return what is wrong with a data set that was read; empty if nothing is."""
+    s, rows = found.segments, len(found.segments.done) if found.segments.done.ndim == 1 else -1
+    widths = (s.object_features.shape[2:], s.global_features.shape[1:], s.actions.shape[1:])
+    wanted = ((feature_layout.OBJECT_FEATURES,), (feature_layout.GLOBAL_FEATURES,), (feature_layout.ACTION_SIZE,))
+    lengths = {len(each) if each.ndim else -1 for each in (s.object_features, s.global_features, s.actions)}
+    if lengths != {rows} or widths != wanted:
+        return "its arrays do not fit each other"
+    if any(each.dtype.kind != "f" or not np.isfinite(each).all() for each in vars(s).values()):
+        return "it contains numbers that are not finite"
+    index = (found.starts, found.lengths, found.task_indices)
+    if any(each.ndim != 1 or each.dtype.kind != "i" or len(each) != len(found.starts) for each in index):
+        return "its segments do not fit each other"
+    is_inside = (found.starts >= 0) & (found.lengths > 0) & (found.lengths <= rows) & (found.starts <= rows)
+    if not is_inside.all() or (found.starts + found.lengths > rows).any():
+        return "its segments are not within its decisions"
+    if ((found.task_indices < 0) | (found.task_indices >= len(found.task_names))).any():
+        return "its segments are of unknown tasks"
+    return ""
 
 
 def build_dataset(takes_by_task: Mapping[str, Sequence[tuple[SegmentArrays, ...]]]) -> MetaDataset:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from metagui.checked_json import FileReasonError
 from metagui.learning.similarity.cache.encoder_identity import (
     ENCODER_FORMAT,
+    compute_file_digest,
     library_encoder_path,
     read_format,
     shipped_encoder_path,
@@ -43,6 +44,8 @@ class CalibratedEncoder:
     """None if there were too few tasks."""
     about: dict[str, Any] = field(default_factory=dict)
     """JSON values about how it was made: command, seed, tasks, takes, date."""
+    file_digest: str = ""
+    """SHA-256 of the file that it was read from, by which its embeddings are stored; empty if it was made here."""
 
     @property
     def is_own(self) -> bool:
@@ -51,7 +54,7 @@ class CalibratedEncoder:
 
     def with_about(self, about: dict[str, Any]) -> CalibratedEncoder:
         """Return the encoder with other values about how it was made."""
-        return replace(self, about=about)
+        return replace(self, about=about, file_digest="")
 
     def save(self, path: Path) -> None:
         """Write the file atomically, in half precision where that is exact. Raises OSError."""
@@ -79,10 +82,14 @@ def load_encoder(path: Path) -> CalibratedEncoder:
                 f"{path} was trained by {'an earlier' if version < ENCODER_FORMAT else 'a later'} version of this "
                 "program, whose encoder saw takes in another form. Your takes are unchanged. Train it again."
             )
+        digest = compute_file_digest(path)
         header, tensors = read_tensors(path, "encoder")
         params = {name: tensor.float() for name, tensor in tensors.items()}
         calibration = VerdictCalibration.from_dict(header["calibration"])
-        found = CalibratedEncoder(SiameseEncoder(params, *header["sizes"]), calibration, dict(header["about"]))
+        network = SiameseEncoder(params, *header["sizes"])
+        found = CalibratedEncoder(network, calibration, dict(header["about"]), digest)
+        if compute_file_digest(path) != digest:
+            raise FileReasonError("it was replaced while it was read")
         wanted = {name: tensor.shape for name, tensor in found.encoder.initialise(0).params.items()}
     except (TensorFileError, *DECODING_ERRORS) as error:
         is_clear = isinstance(error, TensorFileError | FileReasonError)

@@ -16,7 +16,7 @@ import torch
 
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
-from metagui.learning.maml.training_state import MetaParameters, MetaState
+from metagui.learning.maml.training_state import MetaParameters, MetaState, StateFileError
 from metagui.learning.policy.dataset import DatasetError
 from metagui.learning.policy.task_sampler import SamplingSettings
 from metagui.learning.torch_utils.torch_threads import use_single_thread
@@ -181,7 +181,7 @@ class _FineTuning:
         """Run or resume one phase."""
         path = self.checkpoint / f"{name.replace(' ', '-')}.safetensors" if self.checkpoint else None
         if path and path.is_file():
-            state, _ = MetaState.load(path)
+            state, _ = state.load_next(path)
         sampler = MixedSampler(self.library_data, self.generated_data, self.settings.library_fraction, sampling)
         model = replace(self.start_prior.model, entry_reached_gain=0.0)  # as in pretraining
         for record in maml.meta_train(model, sampler, settings, state):
@@ -226,8 +226,12 @@ class _FineTuning:
         """Read the best prior of a killed run from the checkpoint."""
         path = self.checkpoint / "best.safetensors" if self.checkpoint else None
         if path and path.is_file():
-            state, notes = MetaState.load(path)
-            self.best_meta, self.best_losses = state.meta.detached_copy(), FineTuningLosses(**notes)
+            state, notes = MetaState(self.start_prior.meta, 0).load_next(path)
+            try:
+                self.best_losses = FineTuningLosses(**{key: float(value) for key, value in notes.items()})
+            except (TypeError, ValueError) as error:
+                raise StateFileError(f"{path} is damaged: it does not say how good it is. Remove it.") from error
+            self.best_meta = state.meta.detached_copy()
 
     def _has_forgotten(self, losses: FineTuningLosses, before: FineTuningLosses) -> bool:
         return losses.shipped > before.shipped * (1.0 + self.settings.max_forgetting)

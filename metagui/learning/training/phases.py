@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ import torch
 from metagui.learning.adaptation.memorization import MEMORIZATION_MARGIN
 from metagui.learning.maml import maml
 from metagui.learning.maml.maml import MetaSettings
-from metagui.learning.maml.training_state import MetaState
+from metagui.learning.maml.training_state import MetaState, StateFileError
 from metagui.learning.policy.dataset import program_name
 from metagui.learning.policy.task_sampler import SamplingSettings, TaskSampler
 from metagui.learning.torch_utils.torch_threads import use_single_thread
@@ -144,7 +144,7 @@ class PhaseRunner:
         self.data, self.settings, self.checkpoint, self.should_stop = data, settings, checkpoint, should_stop
         self.workers, self.people = workers, people
         self.started_at = time.perf_counter()
-        self.validations: list[dict[str, float]] = []
+        self.validations: list[dict[str, Any]] = []
         """Phase, step and losses of every validation so far."""
         self.training_tasks, self.held_out_tasks = split_tasks(data, settings.held_out_fraction, settings.seed)
         self._validation_batches = _draw_validation_batches(data, self.held_out_tasks, settings.seed)
@@ -169,8 +169,8 @@ class PhaseRunner:
         """
         path = self.checkpoint / f"{name.replace(' ', '-')}.safetensors" if self.checkpoint else None
         if path and path.is_file():
-            state, notes = MetaState.load(path)
-            self.validations = notes["curve"]
+            state, notes = state.load_next(path)
+            self.validations = read_curve(path, notes)
         sampler = TaskSampler(self.data, self.training_tasks, sampling, corrections, self.people)
         for record in maml.meta_train(model, sampler, settings, state, self.workers):
             is_due = record.step % self.settings.validate_every == 0 or record.step == record.steps
@@ -186,8 +186,17 @@ class PhaseRunner:
 
     def _validate(self, name: str, model: PolicyModel, state: MetaState, settings: MetaSettings) -> Validation:
         validation = validate(model, state, self._validation_batches, settings.inner_steps)
-        self.validations.append({"phase": name, "step": state.step, **asdict(validation)})  # type: ignore[dict-item]
+        self.validations.append({"phase": name, "step": state.step, **asdict(validation)})
         return validation
+
+
+def read_curve(path: Path, notes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the validations of the part that was run before. Raises StateFileError."""
+    curve = notes.get("curve")
+    keys = {"phase", "step", "before", "after", "other"}
+    if not isinstance(curve, list) or not all(isinstance(each, dict) and keys <= set(each) for each in curve):
+        raise StateFileError(f"{path} is damaged: it does not hold the losses so far. Remove it to repeat the phase.")
+    return curve
 
 
 def split_tasks(data: MetaDataset, held_out_fraction: float, seed: int) -> tuple[list[int], list[int]]:

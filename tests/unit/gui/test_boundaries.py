@@ -17,11 +17,13 @@ from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.recording.joint_plot import JointPlot
 from metagui.gui.recording.segment_edit import (
     MIN_SEGMENT_SAMPLES,
+    bring_boundary,
     is_segmentation_editable,
     join_segments,
     list_boundaries,
     move_boundary,
     split_segment,
+    toggle_boundary,
 )
 from metagui.gui.theme.theme import Theme
 from tests.helpers.clocks import PATIENCE_MS
@@ -58,6 +60,15 @@ def test_split_and_join_add_and_remove_a_boundary() -> None:
     assert join_segments(SEGMENTS, 40) == (Segment(0, 90), Segment(90, 120)), "the pause between them is included"
     assert join_segments(SEGMENTS, 0) == SEGMENTS
     assert not is_segmentation_editable(generate_example_takes()["put red on violet"][0])
+
+
+def test_boundaries_at_the_playhead() -> None:
+    assert toggle_boundary(SEGMENTS, 20, 130) == split_segment(SEGMENTS, 20)
+    assert toggle_boundary(SEGMENTS, 88, 130) == join_segments(SEGMENTS, 90)
+    assert toggle_boundary(SEGMENTS, 48, 130) == join_segments(SEGMENTS, 55), "a pause ends there"
+    assert toggle_boundary((), 48, 130) == bring_boundary((), 48, 130) == ()
+    assert bring_boundary(SEGMENTS, 100, 130) == move_boundary(SEGMENTS, 90, 100, 130)
+    assert bring_boundary(SEGMENTS, 125, 130) == move_boundary(SEGMENTS, 120, 125, 130)
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.storage.library import Library
+from metagui.generators import run_to_end
 from metagui.gui.core.app_state import LearningActivity
 from metagui.gui.core.background_queue import BackgroundQueue
 from metagui.gui.core.learning_queue import LearningQueue
@@ -18,9 +21,16 @@ from metagui.gui.core.prior_store import PriorStore
 from metagui.gui.library.library_model import LibraryModel
 from metagui.gui.similarity.encoder_training import EncoderTraining
 from metagui.gui.similarity.similarity_controller import SimilarityController
-from metagui.gui.similarity.take_embedder import embed_takes, stamp_takes
-from metagui.learning.similarity.encoder_file import OWN_KEY, load_encoder_for_library, load_shipped_encoder
+from metagui.gui.similarity.take_embedder import TakeEmbedder
+from metagui.learning.similarity.cache.library_values import LibraryValues
+from metagui.learning.similarity.encoder_file import (
+    OWN_KEY,
+    CalibratedEncoder,
+    load_encoder_for_library,
+    load_shipped_encoder,
+)
 from metagui.learning.similarity.library_training import HeldOutScore, LibraryTraining
+from metagui.learning.similarity.siamese import embed
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.priors import make_small_prior
 from tests.helpers.takes import generate_example_takes
@@ -108,14 +118,7 @@ def test_task_that_went_since_it_was_listed_stops_nothing(bench: Bench) -> None:
 
 
 def test_unchanged_takes_are_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    load = Library.load_intact_takes
-
-    def count(library: Library, task: str, *rest: object) -> object:
-        read.append(task)
-        return load(library, task, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Library, "load_intact_takes", count)
+    read = count_reads(monkeypatch)
     bench.library.add_take(generate_example_takes()["circle"][0])
     bench.model.refresh()
     bench.wait_for_tasks("above red", "circle", "press red")
@@ -202,8 +205,77 @@ def test_task_that_is_gone_is_left_out_of_a_batch(tmp_path: Path) -> None:
     """It may be renamed between the listing and the reading, also when the window closes."""
     library = Library(tmp_path)
     library.add_take(generate_example_takes()["press red"][0])
-    stamps = stamp_takes(library, ["press red", "gone"])
-    assert list(stamps) == [TakeKey("press red", "001")]
+    embedder = TakeEmbedder(load_shipped_encoder(), library)
+    listed = embedder.stamp_takes(["press red", "gone"])
+    assert list(listed.stamps) == [TakeKey("press red", "001")]
     library.rename_task("press red", "renamed")
-    found = embed_takes(load_shipped_encoder(), library, stamps.items())
+    found = embedder.embed_takes(listed.stamps, listed.paths)
     assert (found.embeddings, found.takes) == ({}, [])
+
+
+def test_next_start_reads_no_take_that_is_embedded(bench: Bench, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch_and_compare(bench)
+    read = count_reads(monkeypatch)
+    again = Bench(qtbot, bench.library.root)
+    again.model.refresh()
+    again.wait_for_tasks("above red", "press red")
+    assert read == []
+    before, after = bench.similarity.comparison, again.similarity.comparison
+    assert before.keys == after.keys
+    assert before.embeddings is not None
+    assert after.embeddings is not None
+    np.testing.assert_array_equal(before.embeddings.task, after.embeddings.task)
+    again.jobs.close()
+    again.queue.close()
+
+
+def test_window_and_verb_share_what_is_embedded(bench: Bench) -> None:
+    touch_and_compare(bench)
+    library = Library(bench.library.root)
+    infos = [info for listing in library.list_all().values() for info in listing.takes]
+    steps: list[object] = []
+    loaded = LibraryValues(library, infos, bench.posted.append).load_embeddings(None, load_shipped_encoder)
+    assert len(run_to_end(loaded, steps.append).rows) == 6
+    assert steps == [], "nothing is computed"
+
+
+def test_embeddings_of_an_encoder_without_a_file_are_not_stored(bench: Bench, qtbot: QtBot) -> None:
+    """Nothing may be found under the shipped encoder that another network computed."""
+    touch_and_compare(bench)
+    start = bench.store.encoder
+    assert start is not None
+    other = CalibratedEncoder(start.encoder.initialise(7), start.calibration)
+    bench.store.replace_encoder(other)
+    bench.similarity.compare_takes()
+    qtbot.waitUntil(lambda: not bench.queue.is_busy, timeout=PATIENCE_MS)
+    embedder = TakeEmbedder(load_shipped_encoder(), bench.library)
+    stored = embedder.stamp_takes(["above red", "press red"]).stored
+    assert len(stored) == 6
+    expected = embed(start.encoder, [bench.library.load_take("above red", "001")])
+    assert any(np.array_equal(row.motion, expected.motion) for row in stored.values())
+    assert TakeEmbedder(other, bench.library).stamp_takes(["above red"]).stored == {}
+
+
+def touch_and_compare(bench: Bench) -> None:
+    """Have everything embedded once more, when the files are old enough to be known again by their times."""
+    time.sleep(0.1)
+    for task in ("above red", "press red"):
+        for info in bench.library.list_takes(task):
+            os.utime(info.path)
+    time.sleep(0.1)
+    bench.model.refresh()
+    bench.similarity.compare_takes()
+    bench.qtbot.waitUntil(lambda: not bench.queue.is_busy, timeout=PATIENCE_MS)
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which every read of a take adds its task."""
+    read: list[str] = []
+    load = Library.load_intact_takes
+
+    def count(library: Library, task: str, *rest: object) -> object:
+        read.append(task)
+        return load(library, task, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Library, "load_intact_takes", count)
+    return read

@@ -99,6 +99,15 @@ def test_changed_take_is_embedded_again(library, keep_times):
     np.testing.assert_array_equal(after[key].motion, before[TakeKey("press red", "001")].motion)
 
 
+def test_pipe_among_the_takes_is_not_waited_for(library):
+    """``metagui similar`` hung at a named pipe, whose content was to be hashed."""
+    before, _, _ = load(library)
+    os.mkfifo(library.get_task_folder("circle") / "900.hdf5")
+    after, _, reasons = load(library)
+    assert after.keys() == before.keys()
+    assert any("it is a pipe or a device" in reason for reason in reasons)
+
+
 def test_trim_changes_the_embedding(library):
     before, _, _ = load(library)
     library.set_trim("circle", "001", (5, 60))

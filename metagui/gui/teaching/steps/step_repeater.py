@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from metagui.gui.teaching.steps.step_list import StepList
 
 
+REPLACE_QUESTION = (
+    "This throws away the take that is being recorded. Press it again to do so; Finish keeps the take, and "
+    "the steps can be recorded again after it."
+)
+"""Posted by the first press while a take is being recorded."""
+
+
 class TakeRecording(Protocol):
     """What records takes: the ``RecordingController``."""
 
@@ -63,6 +70,8 @@ class StepRepeater(QObject):
         self._plan: tuple[Instruction, ...] = ()
         """Steps that are given to the arm when the take has begun."""
         self._is_repeating = False
+        self._has_asked = False
+        """True once the user was told that the take being recorded would be thrown away."""
         self._activity = state.activity
         self._start_state: FloatArray | None = None
         """State of arm and scene when the present or the last take began."""
@@ -70,7 +79,7 @@ class StepRepeater(QObject):
         steps.changed.connect(self._finish_when_done)
 
     def repeat_here(self) -> None:
-        """Record the listed steps once more from where the last take began; a take being recorded is replaced."""
+        """Record the listed steps once more from where the last take began; a second call replaces a running take."""
         if self._begin() and self._start_state is not None:
             try:
                 self._controller.restore_state(self._start_state)
@@ -82,13 +91,13 @@ class StepRepeater(QObject):
             self._start()
 
     def repeat_elsewhere(self) -> None:
-        """Record the listed steps once more in a new scene; a take being recorded is replaced."""
+        """Record the listed steps once more in a new scene; a second call replaces a running take."""
         if self._begin():
             self._clicks.scene_used = True
             self._start()
 
     def _begin(self) -> bool:
-        """Prepare the plan; return False if there is none or a real arm holds an object."""
+        """Prepare the plan; return False without one, if a real arm holds an object, or if the user must be asked."""
         tick = self._controller.latest_tick
         plan = self._steps.instructions
         if not plan or tick is None:
@@ -98,6 +107,10 @@ class StepRepeater(QObject):
                 "The gripper holds an object. Nothing was recorded; put it down where the take begins, then try again."
             )
             self._messages.post(text, "warning")
+            return False
+        if self._recording.is_recording and not self._has_asked:
+            self._has_asked = True
+            self._messages.post(REPLACE_QUESTION, "warning")
             return False
         self._controller.program_controller.clear()
         self._task = self._recording.next_task if self._recording.records_existing_task else None
@@ -116,6 +129,7 @@ class StepRepeater(QObject):
         before, self._activity = self._activity, snapshot.state
         if before is self._activity:
             return
+        self._has_asked = False
         if self._activity is ArmActivity.RECORDING:
             self._begin_take()
         elif before is ArmActivity.RECORDING:

@@ -58,8 +58,7 @@ def identify_encoder(path: Path) -> EncoderIdentity | None:
     """Return what a file says of its encoder; None for one that is no encoder, or of another format."""
     try:
         check_regular(path, MAX_ENCODER_BYTES)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = compute_file_digest(path)
         with safe_open(path, framework="np") as tensors:
             metadata = tensors.metadata()
         if int(metadata["format"]) != ENCODER_FORMAT:
@@ -68,6 +67,12 @@ def identify_encoder(path: Path) -> EncoderIdentity | None:
         return EncoderIdentity(digest, calibration)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def compute_file_digest(path: Path) -> str:
+    """Return the SHA-256 of an encoder's file, hexadecimal. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_format(path: Path) -> int:

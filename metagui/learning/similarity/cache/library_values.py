@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.storage.errors import UnknownTakeError, UnknownTaskError
+from metagui.learning.similarity.cache.embedding_codec import decode_embedding, encode_embedding, open_embeddings
 from metagui.learning.similarity.cache.encoder_identity import (
     find_encoder_path,
     identify_encoder,
     shipped_encoder_path,
 )
 from metagui.learning.similarity.cache.take_cache import TakeCache
-from metagui.learning.similarity.embeddings import Embeddings
 from metagui.learning.similarity.motion import PATH_POINTS, compute_path
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from metagui.demonstrations.storage.hdf5 import TakeInfo
     from metagui.demonstrations.storage.index.library_reader import LibraryReader
     from metagui.learning.similarity.cache.encoder_identity import EncoderIdentity
+    from metagui.learning.similarity.embeddings import Embeddings
     from metagui.learning.similarity.encoder_file import CalibratedEncoder
 
 SAVE_EVERY = 500
 """Number of computed values after which they are stored, so that a long computation can be interrupted."""
-_SIZES = struct.Struct("<HH")
-"""Lengths of an embedding of a motion, and of one of objects, in front of its float32 numbers."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class LibraryValues:
         ``encoder_path`` None stands for the library's own or the shipped one. Raises the errors of ``load_encoder``.
         """
         identity = identify_encoder(encoder_path or find_encoder_path(self._library.root))
-        cache = None if identity is None else self._open_embeddings(identity)
+        cache = None if identity is None else open_embeddings(self._library.root, identity.digest)
         found = {} if cache is None else self._find(cache)
         encoder = None
         if cache is None or len(found) < len(self._list_readable()):
@@ -75,11 +74,11 @@ class LibraryValues:
             if identity is None or "problem" in encoder.about:  # the shipped one instead of one that cannot be read
                 identity = identify_encoder(shipped_encoder_path())
                 assert identity is not None, "the encoder was read from this file"
-                cache = self._open_embeddings(identity)
+                cache = open_embeddings(self._library.root, identity.digest)
                 found = self._find(cache)
         assert cache is not None and identity is not None  # noqa: PT018 - not a test
-        found |= yield from self._compute(cache, found, lambda take: _encode_embedding(encoder, take))
-        rows = {key: _decode_embedding(value) for key, value in found.items()}
+        found |= yield from self._compute(cache, found, partial(_embed, encoder))
+        rows = {key: decode_embedding(value) for key, value in found.items()}
         return LibraryEmbeddings(rows, identity)
 
     def load_paths(self) -> Generator[ComputedTakes, None, dict[TakeKey, FloatArray | None]]:
@@ -88,9 +87,6 @@ class LibraryValues:
         found = self._find(cache)
         found |= yield from self._compute(cache, found, _encode_path)
         return {key: _decode_path(value) for key, value in found.items()}
-
-    def _open_embeddings(self, identity: EncoderIdentity) -> TakeCache:
-        return TakeCache(self._library.root, f"embeddings-{identity.digest[:24]}")
 
     def _list_readable(self) -> list[TakeInfo]:
         return [info for info in self._takes if not info.error]
@@ -128,25 +124,9 @@ class LibraryValues:
             return []  # it was removed since it was listed
 
 
-def _encode_embedding(encoder: CalibratedEncoder | None, take: Demonstration) -> bytes:
-    """Return the embedding of a take as bytes; nothing for a take without objects."""
-    from metagui.learning.similarity.siamese import embed
-
-    if not take.objects:
-        return b""
-    assert encoder is not None
-    row = embed(encoder.encoder, [take])
-    numbers = np.concatenate([row.motion, row.numbers, row.objects], axis=1).astype("<f4")
-    return _SIZES.pack(row.motion.shape[1], row.objects.shape[1]) + numbers.tobytes()
-
-
-def _decode_embedding(value: bytes) -> Embeddings | None:
-    """Invert ``_encode_embedding``."""
-    if not value:
-        return None
-    width, roles = _SIZES.unpack_from(value)
-    numbers = np.frombuffer(value, "<f4", 2 * width + roles, _SIZES.size)[None]
-    return Embeddings(numbers[:, :width], numbers[:, width : 2 * width], numbers[:, 2 * width :])
+def _embed(encoder: CalibratedEncoder | None, take: Demonstration) -> bytes:
+    assert encoder is not None, "it is loaded if an embedding is missing"
+    return encode_embedding(encoder.encoder, take)
 
 
 def _encode_path(take: Demonstration) -> bytes:

@@ -13,6 +13,7 @@ import shutil
 import zlib
 from typing import TYPE_CHECKING
 
+from metagui.checked_json import FileReasonError, check_regular
 from metagui.demonstrations.storage.index.file_version import get_version
 from metagui.demonstrations.storage.index.record_store import RecordStore
 from metagui.paths import cache_dir
@@ -25,6 +26,8 @@ _SCHEMA = "take_values_1"
 """Name of the form of the records: digest of the file, checksum, value."""
 _FOLDER = "similarity"
 _DIGEST_BYTES, _CHECKSUM_BYTES = 32, 4
+_MAX_BYTES = 4 << 30
+"""Maximum size of a take's file whose content is hashed."""
 _MAX_STORES = 8
 """Number of kinds of values, such as those of one encoder, that are kept; the least recently used is deleted."""
 
@@ -42,19 +45,21 @@ class TakeCache:
 
     def find(self, path: Path) -> bytes | None:
         """Return the value of a take's file as it is now; None if it must be computed."""
+        value = self.find_unchanged(path)
         version = get_version(key := str(path))
-        if version is None:
-            return None
-        record = self._records.get(key)
-        if record is not None and record[0] == version.to_text():
-            return record[2]
-        if not self._by_digest:
-            return None
+        if value is not None or version is None or not self._by_digest:
+            return value
         digest = _compute_digest(path)
         value = None if digest is None else self._by_digest.get(digest)
         if value is not None and digest is not None and version.is_settled and get_version(key) == version:
             self._unsaved[key] = (version.to_text(), digest, value)
         return value
+
+    def find_unchanged(self, path: Path) -> bytes | None:
+        """Return the value of a file that is as it was when the value was stored; no file is read for that."""
+        version = get_version(key := str(path))
+        record = self._records.get(key)
+        return record[2] if record is not None and version is not None and record[0] == version.to_text() else None
 
     @contextlib.contextmanager
     def adding(self, path: Path) -> Iterator[list[bytes]]:
@@ -97,11 +102,12 @@ def _unpack(record: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _compute_digest(path: Path) -> bytes | None:
-    """Return the SHA-256 of a file; None if it cannot be read."""
+    """Return the SHA-256 of a file; None if it cannot be read. A pipe is not opened, which would wait for ever."""
     try:
+        check_regular(path, _MAX_BYTES)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
+    except (OSError, FileReasonError):
         return None
 
 

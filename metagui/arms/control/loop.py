@@ -25,7 +25,6 @@ from metagui.arms.arm import (
 from metagui.arms.control.cartesian_servo import CartesianServo
 from metagui.arms.control.interpolator import CommandInterpolator
 from metagui.arms.control.joint_mover import JointMover
-from metagui.arms.control.memory_lock import lock_memory
 from metagui.arms.control.realtime_priority import request_realtime_priority
 from metagui.arms.control.safety_gate import SafetyGate
 from metagui.arms.control.tick import (
@@ -96,7 +95,6 @@ class ControlLoop:
         if self.running:
             return
         tune_interpreter()
-        lock_memory()  # a refusal is told by metagui check
         self._reset_targets()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name=f"control {self.arm.name}")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from metagui.gui.theme.theme import Theme
 
 ROW_HEIGHT_PX, SIMILARITY_BAR_HEIGHT_PX, ICON_PX = 26, 8, 16
-COMPACT_ROW_HEIGHT_PX, COMPACT_WIDTH_PX = 38, 440
+COMPACT_ROW_HEIGHT_PX, NARROW_LIST_PX = 38, 440
 """Height of a row with the verdict under the name, and width of the table below which rows are that way."""
 SIMILARITY_WIDTH_PX = 132
 PERCENTAGE_WIDTH_PX = 46
@@ -172,7 +172,7 @@ class RankingTable(QTableView):
         self._fit_columns()
 
     def _fit_columns(self) -> None:
-        two_lines = self._has_verdicts and self.width() < COMPACT_WIDTH_PX
+        two_lines = self._has_verdicts and self.width() < NARROW_LIST_PX
         self._delegate.has_two_lines = two_lines
         self.setColumnHidden(VERDICT_COLUMN, two_lines or not self._has_verdicts)
         self.verticalHeader().setDefaultSectionSize(COMPACT_ROW_HEIGHT_PX if two_lines else ROW_HEIGHT_PX)

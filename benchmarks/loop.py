@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.bus import run_server_process
+from benchmarks.stall_watch import Stalls, watch_stalls
 from metagui.arms.control.loop import ControlLoop
 from metagui.arms.simulation.twinned_arm import TwinnedArm
 from metagui.arms.so101.so101_arm import SO101Arm
@@ -42,7 +43,7 @@ from metagui.learning.prior import load_shipped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metagui.arms.arm import Observation
+    from metagui.arms.arm import FloatArray, Observation
     from metagui.arms.control.tick import JointMove, Tick
     from metagui.arms.kinematics import ToolMotion
 
@@ -104,16 +105,41 @@ def run_busy_loops(count: int) -> Iterator[None]:
             process.wait()
 
 
+class TickLog:
+    """Keeps of each tick only what is reported, in memory that is there from the start.
+
+    Whole ticks would take 10 MB in a minute, and a machine whose host has to find that memory first delays the loop.
+    """
+
+    COLUMNS = ("time", "lateness", "latency", "missed", "retries")
+
+    def __init__(self, max_ticks: int) -> None:
+        self._rows = np.full((max_ticks, len(self.COLUMNS)), np.nan)
+        self._count = 0
+
+    def add(self, tick: Tick) -> None:
+        """Note one tick; called in the control thread."""
+        if self._count < len(self._rows):
+            self._rows[self._count] = tick.time, tick.lateness, tick.latency, tick.missed_deadlines, tick.retries
+            self._count += 1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, column: str) -> FloatArray:
+        """Return one column, of shape (ticks,); times in s."""
+        return self._rows[: self._count, self.COLUMNS.index(column)]
+
+
 def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -> dict[str, float]:
     """Run the loop for ``seconds``; return its rate, missed deadlines and lateness."""
-    arm = TwinnedArm(SO101Arm(port))
-    ticks: list[Tick] = []
-    with run_learner(busy) as steps, arm:
+    arm, ticks = TwinnedArm(SO101Arm(port)), TickLog(int((seconds + 60.0) * rate))
+    with watch_stalls() as stalls, run_learner(busy) as steps, arm:
         loop = ControlLoop(arm, arm, period=1.0 / rate)
         loop.set_controller(OscillatingController())
         loop.start()
         time.sleep(WARM_UP_S)
-        loop.add_sink(ticks.append)
+        loop.add_sink(ticks.add)
         before = steps[0]
         time.sleep(seconds)
         learner_steps = steps[0] - before
@@ -122,25 +148,37 @@ def measure(port: str, seconds: float, busy: bool, rate: float = LOOP_RATE_HZ) -
         raise SystemExit(loop.error.message)
     if loop.priority_refusal:
         print(f"The control loop has no real-time priority, because {loop.priority_refusal}.", file=sys.stderr)
-    return summarise_ticks(ticks, learner_steps)
+    return summarise_ticks(ticks, learner_steps, stalls)
 
 
-def summarise_ticks(ticks: list[Tick], learner_steps: int) -> dict[str, float]:
+def summarise_ticks(ticks: TickLog, learner_steps: int, stalls: Stalls) -> dict[str, float]:
     """Return the rate, the missed deadlines, and lateness and time on the bus, ms."""
-    lateness = np.array([tick.lateness for tick in ticks]) * 1e3
-    latency = np.array([tick.latency for tick in ticks]) * 1e3
+    times, lateness, latency, missed = ticks["time"], ticks["lateness"] * 1e3, ticks["latency"] * 1e3, ticks["missed"]
     return {
-        "rate_hz": (len(ticks) - 1) / (ticks[-1].time - ticks[0].time),
+        "rate_hz": (len(ticks) - 1) / (times[-1] - times[0]),
         "ticks": len(ticks),
-        "missed": ticks[-1].missed_deadlines - ticks[0].missed_deadlines,
+        "missed": missed[-1] - missed[0],
+        "missed_in_stalls": count_missed_in_stalls(ticks, stalls),
+        "stalls": len(stalls.intervals),
+        "stall_max_ms": 1e3 * max((end - start for start, end in stalls.intervals), default=0.0),
         "late_p50_ms": float(np.percentile(lateness, 50)),
         "late_p99_ms": float(np.percentile(lateness, 99)),
         "late_max_ms": float(lateness.max()),
         "bus_p50_ms": float(np.percentile(latency, 50)),
         "bus_p99_ms": float(np.percentile(latency, 99)),
-        "retries": sum(tick.retries for tick in ticks),
+        "retries": ticks["retries"].sum(),
         "learner_steps": learner_steps,
     }
+
+
+def count_missed_in_stalls(ticks: TickLog, stalls: Stalls) -> int:
+    """Return how many deadlines were missed while the machine itself stood still.
+
+    A tick that begins late is followed by one that counts what it missed.
+    """
+    times, due, missed = ticks["time"], ticks["time"] - ticks["lateness"], np.diff(ticks["missed"])
+    late = np.flatnonzero(missed)
+    return int(sum(missed[i] for i in late if stalls.cover(due[i], times[i + 1])))
 
 
 def main() -> None:
@@ -172,7 +210,9 @@ def print_results(results: dict[str, dict[str, float]], as_json: bool) -> None:
         return
     for title, r in results.items():
         print(
-            f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, late by "
+            f"{title}: {r['rate_hz']:.2f} Hz, {r['missed']:.0f} of {r['ticks']:.0f} missed, "
+            f"{r['missed_in_stalls']:.0f} of them while the machine itself stood still ({r['stalls']:.0f} times, "
+            f"up to {r['stall_max_ms']:.1f} ms), late by "
             f"{r['late_p50_ms']:.2f} ms (p99 {r['late_p99_ms']:.2f}, worst {r['late_max_ms']:.1f}), on the bus "
             f"{r['bus_p50_ms']:.2f} ms (p99 {r['bus_p99_ms']:.2f}), {r['retries']:.0f} retries, "
             f"{r['learner_steps']:.0f} learner steps"

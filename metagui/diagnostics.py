@@ -33,7 +33,10 @@ MIN_FREE_BYTES = 500_000_000
 TRIAL_TIMEOUT_S = 120.0
 """Time after which a trial in a separate process counts as failed, s."""
 
-_PRIORITY_FIX = '`echo "$USER - rtprio 20" | sudo tee /etc/security/limits.d/metagui.conf`, then log out and in again'
+_LIMITS_FIX = (
+    r'`printf "$USER - rtprio 20\n$USER - memlock unlimited\n" | sudo tee /etc/security/limits.d/metagui.conf`, '
+    "then log out and in again"
+)
 _RENDER_CODE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
@@ -181,14 +184,22 @@ def check_usb_arm() -> list[Finding]:
 
 
 def check_priority() -> Finding:
-    """Check whether the control loop gets real-time priority; it works without."""
+    """Check whether the control loop gets real-time priority, and may stay in memory; it works without."""
+    from metagui.arms.control.memory_lock import lock_memory
     from metagui.arms.control.realtime_priority import try_realtime_priority
 
-    part, refusal = "Control loop", try_realtime_priority()
-    if not refusal:
-        return Finding(part, "good", "it gets real-time priority, so a busy machine does not delay the arm")
-    message = f"it gets no real-time priority, because {refusal}; a busy machine can delay the arm"
-    return Finding(part, "note", message, _PRIORITY_FIX if sys.platform == "linux" else "")
+    part, fix = "Control loop", _LIMITS_FIX if sys.platform == "linux" else ""
+    if refusal := try_realtime_priority():
+        message = f"it gets no real-time priority, because {refusal}; a busy machine can delay the arm"
+        return Finding(part, "note", message, fix)
+    if refusal := lock_memory():
+        message = (
+            f"it gets real-time priority, but need not stay in memory, because {refusal}; the disk can delay the arm"
+        )
+        return Finding(part, "note", message, fix)
+    return Finding(
+        part, "good", "it gets real-time priority and stays in memory, so a busy machine does not delay the arm"
+    )
 
 
 def check_cameras() -> Finding:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metagui.app import make_session
 from metagui.arms.emulator.emulated_arm import EmulatedArm
 from metagui.arms.simulation.simulated_arm import SimulatedArm
+from metagui.arms.so101.arm_registry import ArmRegistry
+from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity
 from tests.helpers.clocks import PATIENCE_MS
 from tests.helpers.in_process_port import Cable
+from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from pytestqt.qtbot import QtBot
 
+    from metagui.demonstrations.demonstration import Demonstration
     from metagui.gui.window.session import Session
 
 
@@ -31,6 +39,22 @@ class EmulatedUsbPort(Cable):
     def read_torque(self) -> list[bool]:
         """Return whether torque is on, per servo."""
         return [bool(servo.torque_enabled) for servo in self.arm.servos]
+
+
+def make_usb_session(
+    folder: Path, usb_port: EmulatedUsbPort, takes: Iterable[Demonstration], seed: int, **options: Any
+) -> Session:
+    """Return a session that is not open yet: a library of takes, the simulated arm, and one on the port called mine."""
+    library = Library(folder / "library")
+    for take in takes:
+        library.add_take(take)
+    registry = ArmRegistry(folder / "arms", usb_port.list_ports, usb_port.open_port)
+    registry.register("mine", usb_port.device)
+    made = make_session(
+        SimulatedArm, library, make_small_prior, seed=seed, registry=registry, list_ports=usb_port.list_ports, **options
+    )
+    made.execution.countdown._timer.setInterval(30)
+    return made
 
 
 def was_posted(session: Session, fragment: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks.cuts import list_people
 from benchmarks.people import TASKS, adapt, is_achieved, record_hand_guided, run_policy
 from benchmarks.repeated_places import REPEATED_TASKS
 from metagui.arms.control.loop import ControlLoop
@@ -24,6 +25,7 @@ from metagui.demonstrations.people.human_demonstrator import demonstrate_by_hand
 from metagui.demonstrations.recording.segmentation import align_segmentation, ensure_segmented, segment_take
 from metagui.demonstrations.storage.hdf5 import read_take
 from metagui.demonstrations.storage.library import Library
+from metagui.learning.adaptation.replay_rollout import make_replay_policy
 from metagui.learning.adaptation.rollout import PolicyController, run_rollout
 from metagui.learning.adaptation.selection import Candidate
 from tests.helpers.leader_bench import demonstrate_with_leader
@@ -178,6 +180,20 @@ def test_play_delays_the_leader() -> None:
         ends.append(np.abs(np.diff(take.joint_positions[:, 0])).cumsum())
     first = [int(np.argmax(travel > 0.005)) for travel in ends]
     assert first[1] > first[0]
+
+
+@pytest.mark.parametrize(("task", "seed", "person"), [("tower on blue", 1, 7), (PRESS, 0, 4)])
+def test_replay_of_one_take_by_a_trembling_hand_works(task: str, seed: int, person: int) -> None:
+    takes = record_hand_guided(_program(task), list_people("drawn", seed)[person], 1)
+    policy = make_replay_policy(takes)
+    assert sum(run_policy(_program(task), policy, scene)[0] for scene in SCENES) >= 9
+
+
+def test_what_people_hold_is_labelled_as_gripped() -> None:
+    for style in (TUNING_STYLES[2], list_people("drawn", seed=0)[0]):
+        for take in record_hand_guided(_program("tower on blue"), style, 3):
+            steady = np.convolve(take.held.any(axis=1), np.ones(21), mode="same") > 20.5  # 0.2 s off its ends
+            assert (take.command_requested[steady, -1] < 0.0).all()
 
 
 @pytest.mark.parametrize("program", REPEATED_TASKS, ids=lambda program: program.name)

@@ -8,7 +8,7 @@ import numpy as np
 
 from metagui.arms.arm import CONTROL_PERIOD_S, Command, FloatArray, read_only_copy
 from metagui.arms.control.tick import TICKS_PER_DECISION, JointMove
-from metagui.arms.gripper import GripTracker
+from metagui.arms.gripper import compute_squeezes
 from metagui.arms.kinematics import JOINTS
 
 if TYPE_CHECKING:
@@ -135,6 +135,5 @@ def _compute_targets(demonstration: Demonstration) -> FloatArray:
     if demonstration.teaching_method != "hand":
         return demonstration.command_sent
     targets = demonstration.command_sent.copy()
-    grip = GripTracker(float(targets[0, -1]))
-    targets[:, -1] -= [grip.compute_squeeze(float(gripper)) for gripper in targets[:, -1]]
+    targets[:, -1] -= compute_squeezes(targets[:, -1])
     return targets

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metagui.arms.arm import CONTROL_RATE_HZ, FloatArray, read_only_copy
-from metagui.arms.gripper import GripTracker
+from metagui.arms.gripper import find_closing
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD
 from metagui.arms.tables.object_codec import object_from_dict, object_to_dict
 from metagui.demonstrations.demonstration import Demonstration, Instruction, Segment, Timing
@@ -279,10 +279,8 @@ def _derive_hand_guiding_commands(positions: FloatArray) -> dict[str, FloatArray
     If a cube stopped the fingers, only the direction of their last motion shows that they were closing.
     """
     following = np.concatenate([positions[1:], positions[-1:]])
-    requested, grip = following.copy(), GripTracker(float(positions[0, -1]))
-    requested[:, -1] = [
-        GRIPPER_CLOSED_RAD if grip.compute_closing(float(p)) > 0.5 else GRIPPER_OPEN_RAD for p in following[:, -1]
-    ]
+    requested = following.copy()
+    requested[:, -1] = np.where(find_closing(following[:, -1]), GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD)
     return {"asked": read_only_copy(requested), "sent": read_only_copy(following)}
 
 

@@ -86,7 +86,7 @@ class PolicyRunner(QObject):
             else:
                 self._start_run(names, prepared)
 
-        self._background_queue.submit(prepare, start, on_failure)
+        self._background_queue.submit(prepare, start, on_failure, only_for_window=True)
 
     def _start_run(self, takes: list[str], prepared: tuple[RolloutController, JudgedRun | None]) -> None:
         self._policy_controller, self._judged_run = prepared

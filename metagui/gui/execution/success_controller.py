@@ -191,7 +191,7 @@ class SuccessController(QObject):
 
             return load_history(path), load_adaptations(path)
 
-        self._background_queue.submit(read, on_loaded)
+        self._background_queue.submit(read, on_loaded, only_for_window=True)
 
     def has_previous_policy(self, task: str) -> bool:
         """Return whether the policy from before the last adaptation is there."""

@@ -227,7 +227,8 @@ class AdaptationController(QObject):
 
             return TaskPolicy.load(path)
 
-        self._background_queue.submit(read, on_loaded, partial(self._on_load_failed, task, on_failure))
+        failed = partial(self._on_load_failed, task, on_failure)
+        self._background_queue.submit(read, on_loaded, failed, only_for_window=True)
 
     def _on_load_failed(self, task: str, on_failure: Callable[[str], None], error: Exception) -> None:
         on_failure(task)

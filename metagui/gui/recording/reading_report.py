@@ -32,6 +32,7 @@ class ReadingReport(QObject):
                 partial(self._find_doubts, saved.task, names),
                 partial(self._post, saved.task),
                 self._messages.post_error,
+                only_for_window=True,
             )
 
     def _find_doubts(self, task: str, names: list[str]) -> list[str]:

@@ -29,14 +29,20 @@ from metagui.gui.widgets.eliding_label import ElidingLabel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PySide6.QtGui import QFocusEvent, QKeyEvent
+    from PySide6.QtGui import QFocusEvent, QKeyEvent, QResizeEvent
     from PySide6.QtWidgets import QStyleOptionViewItem
 
     from metagui.gui.theme.theme import Theme
 
 ROW_HEIGHT_PX, SIMILARITY_BAR_HEIGHT_PX, ICON_PX = 26, 8, 16
+COMPACT_ROW_HEIGHT_PX, NARROW_LIST_PX = 38, 440
+"""Height of a row with the verdict under the name, and width of the table below which rows are that way."""
 SIMILARITY_WIDTH_PX = 132
 PERCENTAGE_WIDTH_PX = 46
+VERDICT_INDENT_PX = ICON_PX + 6
+LEFT_MARGIN_PX, RIGHT_MARGIN_PX = 8, 4
+CELL_MARGINS_PX = LEFT_MARGIN_PX + RIGHT_MARGIN_PX
+"""Width of a cell that no text uses."""
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _GRADES = {"same": ("success", "success"), "kind": ("compare", "accent"), "different": ("info", "muted")}
@@ -49,6 +55,8 @@ class RankingDelegate(QStyledItemDelegate):
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self._theme = theme
+        self.has_two_lines = False
+        """True if verdicts stand under the names of the tasks."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         """Return the size of a cell."""
@@ -70,20 +78,24 @@ class RankingDelegate(QStyledItemDelegate):
             painter.fillRect(area, QColor(colours.selection))
         elif state & QStyle.StateFlag.State_MouseOver:
             painter.fillRect(area, QColor(colours.raised))
-        inside = area.adjusted(8, 0, -4, 0)
-        if index.column() == TASK_COLUMN:
+        inside = area.adjusted(LEFT_MARGIN_PX, 0, -RIGHT_MARGIN_PX, 0)
+        if index.column() == TASK_COLUMN and self.has_two_lines and row.grade:
+            above, below = inside.adjusted(0, 2, 0, -area.height() / 2), inside.adjusted(0, area.height() / 2, 0, -2)
+            self._paint_text(painter, above, row.task, colours.text)
+            self._paint_verdict(painter, below, row)
+        elif index.column() == TASK_COLUMN:
             self._paint_text(painter, inside, row.task, colours.text)
         elif index.column() == SIMILARITY_COLUMN:
             self._paint_similarity(painter, inside, row)
         elif row.grade:
-            name, tint = _GRADES[row.grade]
-            colour = getattr(colours, tint)
-            top = round(area.center().y() - ICON_PX / 2)
-            painter.drawPixmap(
-                round(inside.x()), top, make_pixmap(name, colour, ICON_PX, painter.device().devicePixelRatioF())
-            )
-            self._paint_text(painter, inside.adjusted(ICON_PX + 6, 0, 0, 0), row.words, colours.text)
+            self._paint_verdict(painter, inside, row)
         painter.restore()
+
+    def _paint_verdict(self, painter: QPainter, area: QRectF, row: RankedRow) -> None:
+        name, tint = _GRADES[row.grade]
+        top, ratio = round(area.center().y() - ICON_PX / 2), painter.device().devicePixelRatioF()
+        painter.drawPixmap(round(area.x()), top, make_pixmap(name, getattr(self._theme.colours, tint), ICON_PX, ratio))
+        self._paint_text(painter, area.adjusted(VERDICT_INDENT_PX, 0, 0, 0), row.words, self._theme.colours.text)
 
     def _paint_text(self, painter: QPainter, area: QRectF, text: str, colour: str) -> None:
         painter.setPen(QColor(colour))
@@ -117,7 +129,9 @@ class RankingTable(QTableView):
         super().__init__()
         self.ranking = RankingModel()
         self.setModel(self.ranking)
-        self.setItemDelegate(RankingDelegate(theme, self))
+        self._delegate = RankingDelegate(theme, self)
+        self._has_verdicts = False
+        self.setItemDelegate(self._delegate)
         self.setAccessibleName("Tasks ranked by similarity")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -141,6 +155,27 @@ class RankingTable(QTableView):
         header.setSectionResizeMode(SIMILARITY_COLUMN, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(VERDICT_COLUMN, QHeaderView.ResizeMode.Stretch)
         header.resizeSection(SIMILARITY_COLUMN, SIMILARITY_WIDTH_PX)
+
+    @property
+    def has_two_lines(self) -> bool:
+        """True if verdicts stand under the names of the tasks, because the table is narrow."""
+        return self._delegate.has_two_lines
+
+    def show_verdicts(self, shown: bool) -> None:
+        """Show or hide the verdicts."""
+        self._has_verdicts = shown
+        self._fit_columns()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the verdicts under the names in a narrow table, where both would be cut."""
+        super().resizeEvent(event)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        two_lines = self._has_verdicts and self.width() < NARROW_LIST_PX
+        self._delegate.has_two_lines = two_lines
+        self.setColumnHidden(VERDICT_COLUMN, two_lines or not self._has_verdicts)
+        self.verticalHeader().setDefaultSectionSize(COMPACT_ROW_HEIGHT_PX if two_lines else ROW_HEIGHT_PX)
 
     def currentChanged(
         self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex
@@ -211,8 +246,7 @@ class NeighbourList(QWidget):
         self._sentence.set_full_text(sentence)
         self._footnote.set_full_text(footnote)
         self._footnote.setVisible(bool(footnote))
-        has_verdicts = any(row.words for row in rows)
-        self.table.setColumnHidden(VERDICT_COLUMN, not has_verdicts)
+        self.table.show_verdicts(any(row.words for row in rows))
         self.table.horizontalHeader().setVisible(bool(rows))
         self.table.ranking.show_rows(rows)
         self.table.mark(marked)

@@ -43,7 +43,7 @@ class ReplaySettings:
     """Number of decisions in a row without progress after which the phase advances in spite of an error."""
     blend_fraction: float = 0.8
     """Fraction of the approach in which the path is blended from where the tool is."""
-    contact_step_m: float = 0.001
+    contact_step_m: float = 0.002
     """Downward step in a decision in which a contact is missing, m; the gain limits the sum of such steps."""
     progress_m: float = 0.001
     """Minimum decrease of the error that counts as progress, m."""

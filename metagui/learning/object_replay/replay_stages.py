@@ -18,15 +18,20 @@ import numpy as np
 from metagui.arms.control.tick import TICKS_PER_DECISION
 from metagui.demonstrations.primitives.primitive import wrap_quarter_turn
 from metagui.learning.object_replay.reference_choice import NO_OBJECT, choose_reference
+from metagui.learning.object_replay.tremor import remove_tremor
 from metagui.learning.policy import features
 from metagui.learning.policy.feature_layout import ACTION_LAYOUT, DISPLACEMENT_SCALE_M
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from metagui.arms.arm import BoolArray, FloatArray
     from metagui.demonstrations.demonstration import Demonstration
 
+LED_METHODS = ("hand", "leader")
+"""Methods of teaching in which a hand leads the arm, directly or by a second one."""
 MIN_HOLD_DECISIONS = 3
 """Minimum number of decisions of a hold, and maximum interruption of one."""
 MIN_PUSH_M, MIN_CARRY_M = 0.008, 0.015
@@ -118,24 +123,41 @@ class ReplaySegment(NamedTuple):
 
 
 def extract_segments(take: Demonstration) -> list[DemonstratedSegment]:
-    """Return a take's segments, one row per decision, within its trim. Raises FeatureError."""
+    """Return a take's segments, one row per decision, within its trim; led by hand, without tremor.
+
+    Raises FeatureError.
+    """
     first, last = take.trim or (0, len(take))
+    is_led = take.teaching_method in LED_METHODS
+    tools, objects = take.tool_positions, take.object_positions
+    if is_led:
+        # The end of a press is fast, too.
+        pressed = np.asarray(take.touched.any(axis=1) & ~take.held.any(axis=1))
+        tools = remove_tremor(tools, pressed)
+        objects = np.stack([remove_tremor(path, pressed) for path in np.moveaxis(objects, 1, 0)], axis=1)
     segments = []
     for (start, stop), arrays in zip(features.segment_spans(take), features.encode(take), strict=True):
         rows = np.arange(max(start, first), min(stop, last), TICKS_PER_DECISION)
+        steps = arrays.actions[:, ACTION_LAYOUT.displacement].astype(np.float64) * DISPLACEMENT_SCALE_M
         segments.append(
             DemonstratedSegment(
-                take.tool_positions[rows],
+                tools[rows],
                 take.tool_yaws[rows],
-                arrays.actions[:, ACTION_LAYOUT.displacement].astype(np.float64) * DISPLACEMENT_SCALE_M,
+                np.diff(tools[rows], axis=0, append=tools[rows[-1:]]) if is_led else steps,
                 take.command_requested[rows, -1],
-                take.object_positions[rows],
+                objects[rows],
                 take.object_yaws[rows],
                 _smooth_flags(take.held[rows]),
-                np.asarray(take.touched[rows]),
+                _any_per_decision(take.touched, rows),
             )
         )
     return segments
+
+
+def _any_per_decision(flags: BoolArray, rows: NDArray[np.int64]) -> BoolArray:
+    """Return whether a flag of (N, A) is set at any tick of the decisions that begin at ``rows`` (T,)."""
+    ticks = np.minimum(rows[:, None] + np.arange(TICKS_PER_DECISION), len(flags) - 1)
+    return np.asarray(flags[ticks].any(axis=1))
 
 
 def divide_into_stages(takes: Sequence[DemonstratedSegment]) -> list[ReplaySegment]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QModelIndex, QSize, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from metagui.gui.similarity.neighbour_list import CELL_MARGINS_PX
 from metagui.gui.widgets.eliding_label import ElidingLabel
 from metagui.gui.widgets.toast import ToastMessage
 from metagui.gui.window.main_window import choose_first_size
@@ -68,6 +69,43 @@ def test_no_text_is_clipped(make_window: Callable[..., MainWindow], size: tuple[
     ]
     assert clipped == []
     assert window.width() == size[0]
+
+
+def test_cut_texts_of_lists_and_labels_have_a_tooltip(make_window: Callable[..., MainWindow]) -> None:
+    """What does not fit at the smallest size is told in full by the tooltip, and nothing is cut without one."""
+    window = make_window(("above red", "press red"), size=(1024, 680))
+    person = wait_until_ready(window)
+    window.task_list.select("press red", "001")
+    person.pause(0.3)
+    checked, silent = 0, []
+    for view in window.findChildren(QAbstractItemView):
+        if not _own(view):
+            continue
+        for index in list_visible_indices(view):
+            checked += 1
+            shown, tooltip = str(index.data() or ""), str(index.data(Qt.ItemDataRole.ToolTipRole) or "")
+            is_cut = view.fontMetrics().horizontalAdvance(shown) > view.visualRect(index).width() - CELL_MARGINS_PX
+            if is_cut and shown not in tooltip:
+                silent.append(f"{view.accessibleName()}: {shown!r}")
+    for label in window.findChildren(ElidingLabel):
+        if label.isVisible() and label.text().endswith("…") and len(label.toolTip()) < len(label.text()):
+            silent.append(repr(label.text()))
+    assert silent == []
+    assert checked > 1
+
+
+def list_visible_indices(view: QAbstractItemView) -> list[QModelIndex]:
+    """Return the indices of all cells that are visible in a view, those inside others included."""
+    found, waiting = [], [QModelIndex()]
+    while waiting:
+        parent = waiting.pop()
+        for row in range(view.model().rowCount(parent)):
+            for column in range(view.model().columnCount(parent)):
+                index = view.model().index(row, column, parent)
+                waiting += [index] if column == 0 else []
+                if view.visualRect(index).intersects(view.viewport().rect()):
+                    found.append(index)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metagui.app import make_session
 from metagui.arms.kinematics import HOME_ANGLES_RAD
-from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101.arm_registry import ArmRegistry
 from metagui.demonstrations.demonstration import TakeKey
 from metagui.demonstrations.recording import replay
-from metagui.demonstrations.storage.library import Library
 from metagui.gui.core.app_state import ArmActivity
 from metagui.gui.teaching.modes import CLICK_MODE, GAMEPAD_MODE, HAND_MODE, KEYBOARD_MODE, LEADER_MODE
-from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import replay_selected_take, until
 from tests.helpers.takes import REACH_ABOVE_TABLE as REACH
 from tests.helpers.takes import generate_example_takes
-from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint, wait_for_message, was_posted
+from tests.helpers.usb_session import (
+    EmulatedUsbPort,
+    connect_arm,
+    guide_joint,
+    make_usb_session,
+    wait_for_message,
+    was_posted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,17 +42,9 @@ def usb_port() -> Iterator[EmulatedUsbPort]:
 
 @pytest.fixture
 def session(qtbot: QtBot, tmp_path: Path, usb_port: EmulatedUsbPort) -> Iterator[Session]:
-    library = Library(tmp_path / "library")
-    for take in generate_example_takes()["above red"][:2]:
-        library.add_take(take)
-    registry = ArmRegistry(tmp_path / "arms", usb_port.list_ports, usb_port.open_port)
-    registry.register("mine", usb_port.device)
-    made = make_session(
-        SimulatedArm, library, make_small_prior, seed=5, registry=registry, list_ports=usb_port.list_ports
-    )
+    made = make_usb_session(tmp_path, usb_port, generate_example_takes()["above red"][:2], seed=5)
     made.posted = []  # type: ignore[attr-defined]
     made.messages.posted.connect(lambda text, kind, action: made.posted.append((kind, text, action)))  # type: ignore[attr-defined]
-    made.execution.countdown._timer.setInterval(30)
     made.open()
     until(qtbot, lambda: made.state.snapshot.state is ArmActivity.READY and len(made.arm.connection.choices) == 2)
     until(qtbot, lambda: made.arm.controller.latest_tick is not None)

@@ -13,7 +13,8 @@ from metagui.demonstrations.demonstration import TakeKey
 from metagui.gui.similarity.comparison import BehaviourComparison, Comparison
 from metagui.gui.similarity.distance_histogram import compute_bin_fractions
 from metagui.gui.similarity.maps.heat_map import MIN_LABEL_DISTANCE_PX, choose_label_step
-from metagui.gui.similarity.ranking_model import RANKING_COLUMNS, VERDICT_COLUMN, RankedRow
+from metagui.gui.similarity.neighbour_list import CELL_MARGINS_PX, VERDICT_INDENT_PX
+from metagui.gui.similarity.ranking_model import RANKING_COLUMNS, TASK_COLUMN, VERDICT_COLUMN, RankedRow
 from metagui.gui.similarity.similarity_panel import HEAT_MAP_VIEW, RANKED_VIEW, SIMILARITY_VIEWS, SimilarityPanel
 from metagui.learning.similarity.embeddings import concatenate_embeddings
 from metagui.learning.similarity.verdicts import Logistic, VerdictCalibration
@@ -80,6 +81,23 @@ def test_ranked_list_has_a_header_and_plain_words(panel: SimilarityPanel) -> Non
     assert similarities == sorted(similarities, reverse=True), "bar, number and order grow in one direction"
     text = table.model().data(table.ranking.index(0, 0), Qt.ItemDataRole.AccessibleTextRole)
     assert "press blue, similarity" in text or "circle, similarity" in text
+
+
+def test_verdicts_stand_under_the_names_in_a_narrow_panel(panel: SimilarityPanel, qtbot: QtBot) -> None:
+    """As wide as in a window of 1024 × 680, neither may be cut."""
+    panel.resize(372, 240)
+    rank(panel, make_comparison(), "press red")
+    table = panel.neighbour_list.table
+    qtbot.waitUntil(lambda: table.has_two_lines, timeout=PATIENCE_MS)
+    assert table.isColumnHidden(VERDICT_COLUMN)
+    metrics, room = table.fontMetrics(), table.columnWidth(TASK_COLUMN) - CELL_MARGINS_PX
+    for row in table.ranking.rows:
+        assert metrics.horizontalAdvance(row.task) <= room
+        assert metrics.horizontalAdvance(row.words) <= room - VERDICT_INDENT_PX
+        assert table.rowHeight(table.ranking.find_row(row.task)) >= 2 * metrics.height()
+    panel.resize(700, 240)
+    qtbot.waitUntil(lambda: not table.has_two_lines, timeout=PATIENCE_MS)
+    assert not table.isColumnHidden(VERDICT_COLUMN)
 
 
 def test_row_clicked_emits_the_pair_and_return_does_too(qtbot: QtBot, panel: SimilarityPanel) -> None:

@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QSettings
 
-from metagui.app import make_session, make_session_window
-from metagui.arms.simulation.simulated_arm import SimulatedArm
-from metagui.arms.so101.arm_registry import ArmRegistry
-from metagui.demonstrations.storage.library import Library
+from metagui.app import make_session_window
 from metagui.gui.teaching.modes import GAMEPAD_MODE, HAND_MODE, LEADER_MODE
 from metagui.gui.theme.theme import Theme
-from tests.helpers.priors import make_small_prior
 from tests.helpers.qt import session_of, until
 from tests.helpers.takes import generate_example_takes
-from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint
+from tests.helpers.usb_session import EmulatedUsbPort, connect_arm, guide_joint, make_usb_session
 from tests.helpers.user import wait_until_ready
 
 if TYPE_CHECKING:
@@ -40,14 +36,7 @@ def usb_port() -> Iterator[EmulatedUsbPort]:
 @pytest.fixture
 def window(qtbot: QtBot, tmp_path: Path, usb_port: EmulatedUsbPort) -> Iterator[MainWindow]:
     """Yield a window on one task, with the simulated arm connected and an emulated one on a port."""
-    library = Library(tmp_path / "library")
-    library.add_take(generate_example_takes()["above red"][0])
-    registry = ArmRegistry(tmp_path / "arms", usb_port.list_ports, usb_port.open_port)
-    registry.register("mine", usb_port.device)
-    session = make_session(
-        SimulatedArm, library, make_small_prior, seed=3, registry=registry, list_ports=usb_port.list_ports
-    )
-    session.execution.countdown._timer.setInterval(30)
+    session = make_usb_session(tmp_path, usb_port, generate_example_takes()["above red"][:1], seed=3)
     settings = QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
     made = make_session_window(session, Theme("light"), settings)
     qtbot.addWidget(made)

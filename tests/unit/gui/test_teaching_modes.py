@@ -16,7 +16,7 @@ from metagui.arms.control.loop import ControlLoop
 from metagui.arms.control.tick import ControllerError
 from metagui.arms.feetech.control_table import RAD_PER_TICK
 from metagui.arms.feetech.protocol import InstructionCode, Packet
-from metagui.arms.gripper import GRIPPER_BACKLASH_RAD, SQUEEZE_RAD, GripTracker
+from metagui.arms.gripper import GRIPPER_BACKLASH_RAD, SQUEEZE_RAD, GripTracker, compute_squeezes, find_closing
 from metagui.arms.kinematics import GRIPPER_CLOSED_RAD, GRIPPER_OPEN_RAD, HOME_ANGLES_RAD, JOINTS, ToolMotion
 from metagui.arms.simulation.simulated_arm import SimulatedArm
 from metagui.arms.simulation.twinned_arm import TwinnedArm
@@ -160,6 +160,23 @@ def test_grip_tracker_tells_closing_from_opening(change: float) -> None:
     opening = [grip.compute_squeeze(angle) for angle in np.linspace(0.11, 0.11 + 3 * GRIPPER_BACKLASH_RAD, 20)]
     assert abs(opening[-1]) < 1e-9
     assert grip.compute_squeeze(0.02) == 0.0
+
+
+@pytest.mark.parametrize("rebound", [0.0, 0.004, 0.025])
+def test_grip_that_gives_way_is_still_closed(rebound: float) -> None:
+    opened, closed = np.full(20, GRIPPER_OPEN_RAD), np.full(30, 0.09 + rebound)
+    stroke = np.linspace(GRIPPER_OPEN_RAD, 0.09, 20)
+    angles = np.concatenate([opened, stroke, closed, np.linspace(0.09 + rebound, GRIPPER_OPEN_RAD, 20), opened])
+    closing = find_closing(angles)
+    assert np.flatnonzero(np.diff(closing)).tolist() == [19, 69], "from the first to the last sample of the grip"
+    assert compute_squeezes(angles)[40:70] == pytest.approx(SQUEEZE_RAD)
+    assert not compute_squeezes(angles)[70:].any()
+
+
+def test_closed_empty_gripper_is_not_squeezed() -> None:
+    angles = np.linspace(GRIPPER_OPEN_RAD, 0.0, 60)
+    assert find_closing(angles)[-1]
+    assert compute_squeezes(angles)[-1] == 0.0
 
 
 # Leader

@@ -12,16 +12,16 @@ import torch
 
 from metagui.generators import run_to_end
 from metagui.learning import prior as priors
-from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.policy.dataset import DatasetError, MetaDataset
 from metagui.learning.training import dagger
 from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, split_tasks, train_prior
-from metagui.learning.training.training_data import TrainingData, encode_takes
+from metagui.learning.training.training_data import TrainingData
 from tests.helpers.datasets import encode_example_people
-from tests.helpers.takes import EXAMPLE_PROGRAMS, generate_example_takes
+from tests.helpers.short_training import encode_example_training_data, make_short_settings, train_shortly
+from tests.helpers.takes import EXAMPLE_PROGRAMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
     from metagui.learning.policy.policy import PolicyModel
@@ -30,31 +30,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
-    return encode_takes(take for takes in generate_example_takes().values() for take in takes)
-
-
-def _settings() -> TrainingSettings:
-    return TrainingSettings(
-        encoder=MetaSettings(steps=4, inner_steps=0, report_every=2, batches_per_step=2),
-        dagger=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
-        baseline=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        dagger_rounds=((1,), (1, 3)),
-        held_out_fraction=0.3,
-        validate_every=2,
-    )
-
-
-def _train(
-    data: TrainingData, checkpoint: Path | None = None, should_stop: Callable[[], bool] = lambda: False
-) -> tuple[list[TrainingStep], Prior]:
-    training = train_prior(data, _settings(), checkpoint, should_stop, {"command": "test"})
-    steps: list[TrainingStep] = []
-    return steps, run_to_end(training, steps.append)
+    return encode_example_training_data()
 
 
 def test_train_prior_runs_all_phases_and_saves_the_prior(data: TrainingData, tmp_path: Path) -> None:
-    steps, prior = _train(data)
+    steps, prior = train_shortly(data)
     assert list(dict.fromkeys(s.phase for s in steps)) == ["encoder", "inner steps", "multi-task rival"]
     assert all(np.isfinite(s.loss) for s in steps)
     validation = next(s.validation for s in steps if s.validation)
@@ -70,13 +50,13 @@ def test_train_prior_runs_all_phases_and_saves_the_prior(data: TrainingData, tmp
 
 
 def test_train_prior_killed_and_resumed_ends_the_same(data: TrainingData, tmp_path: Path) -> None:
-    _, whole = _train(data)
-    training = train_prior(data, _settings(), tmp_path)
+    _, whole = train_shortly(data)
+    training = train_prior(data, make_short_settings(), tmp_path)
     for step in training:
         if step.phase == "inner steps" and step.step == 2:
             training.close()
             break
-    steps, resumed = _train(data, tmp_path)
+    steps, resumed = train_shortly(data, tmp_path)
     assert resumed.id == whole.id
     assert "encoder" not in {s.phase for s in steps}
 
@@ -89,7 +69,7 @@ def test_train_prior_with_programs_runs_dagger_and_resumes(
     monkeypatch.setattr(dagger, "drop_stopped_tail", lambda segment: segment)
 
     def train(folder: Path) -> Generator[TrainingStep, None, Prior]:
-        return train_prior(data, _settings(), folder, programs=EXAMPLE_PROGRAMS, workers=1)
+        return train_prior(data, make_short_settings(), folder, programs=EXAMPLE_PROGRAMS, workers=1)
 
     def finished(steps: Generator[TrainingStep, None, Prior]) -> tuple[list[str], Prior]:
         phases: list[str] = []
@@ -99,7 +79,7 @@ def test_train_prior_with_programs_runs_dagger_and_resumes(
     phases, whole = finished(train(tmp_path / "whole"))
     rounds = ["corrections 1", "corrected 1", "corrections 2", "corrected 2"]
     assert phases == ["encoder", *rounds, "inner steps", "multi-task rival"]
-    training, _ = split_tasks(data.decisions, _settings().held_out_fraction, _settings().seed)
+    training, _ = split_tasks(data.decisions, make_short_settings().held_out_fraction, make_short_settings().seed)
     ran = [MetaDataset.load(tmp_path / "whole" / f"corrections-{turn}.npz") for turn in (1, 2)]
     assert all(set(found.task_indices.tolist()) <= set(training) for found in ran), "held-out tasks stay held out"
     assert whole.metadata["corrected"] == sum(len(found.segments) for found in ran)
@@ -122,7 +102,7 @@ def test_corrections_use_the_finished_model(data: TrainingData, monkeypatch: pyt
         yield 1
 
     monkeypatch.setattr(dagger, "collect_corrections", corrections)
-    phases = [step.phase for step in train_prior(data, _settings(), programs=EXAMPLE_PROGRAMS)]
+    phases = [step.phase for step in train_prior(data, make_short_settings(), programs=EXAMPLE_PROGRAMS)]
     assert ran == [TrainingSettings().entry_reached_gain]
     assert "corrected 1" not in phases, "there were no corrections to learn from"
 
@@ -131,9 +111,11 @@ def test_train_prior_with_worker_process_ends_the_same(data: TrainingData, tmp_p
     (tmp_path / "data").mkdir()
     data.save(tmp_path / "data")
     cached = TrainingData.load(tmp_path / "data")  # in half precision
-    _, alone = _train(cached)
+    _, alone = train_shortly(cached)
     phases: list[str] = []
-    training = train_prior(cached, _settings(), tmp_path, metadata={"command": "test"}, data_folder=tmp_path / "data")
+    training = train_prior(
+        cached, make_short_settings(), tmp_path, metadata={"command": "test"}, data_folder=tmp_path / "data"
+    )
     parallel = run_to_end(training, lambda step: phases.append(step.phase))
     assert parallel.id == alone.id
     assert parallel.metadata == alone.metadata
@@ -142,7 +124,7 @@ def test_train_prior_with_worker_process_ends_the_same(data: TrainingData, tmp_p
 
 
 def test_train_prior_stopped_returns_a_prior(data: TrainingData) -> None:
-    steps, prior = _train(data, should_stop=lambda: True)
+    steps, prior = train_shortly(data, should_stop=lambda: True)
     assert len(steps) < 6
     assert prior.meta.params
 
@@ -176,7 +158,7 @@ def test_train_prior_continues_from_a_prior_with_people(
     phases: list[str] = []
 
     def train(given: TrainingData) -> Prior:
-        training = train_prior(given, _settings(), programs=EXAMPLE_PROGRAMS, workers=1, start=start)
+        training = train_prior(given, make_short_settings(), programs=EXAMPLE_PROGRAMS, workers=1, start=start)
         return run_to_end(training, lambda step: phases.append(step.phase))
 
     prior = train(cached)

@@ -9,44 +9,22 @@ import pytest
 import torch
 
 from metagui.arms.arm import SceneObject
-from metagui.generators import run_to_end
 from metagui.learning import prior as priors
-from metagui.learning.maml.maml import MetaSettings
 from metagui.learning.maml.training_state import MetaParameters
 from metagui.learning.prior import Prior, PriorError, PriorMismatchError
-from metagui.learning.training.pretraining import TrainingSettings, TrainingStep, train_prior
-from metagui.learning.training.training_data import TrainingData, encode_takes
 from tests.helpers.priors import make_untrained_prior
+from tests.helpers.short_training import encode_example_training_data, train_shortly
 from tests.helpers.takes import generate_example_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from metagui.learning.training.training_data import TrainingData
 
 
 @pytest.fixture(scope="module")
 def data() -> TrainingData:
-    return encode_takes(take for takes in generate_example_takes().values() for take in takes)
-
-
-def _settings() -> TrainingSettings:
-    return TrainingSettings(
-        encoder=MetaSettings(steps=4, inner_steps=0, report_every=2, batches_per_step=2),
-        dagger=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        inner=MetaSettings(steps=4, inner_steps=2, report_every=2),
-        baseline=MetaSettings(steps=4, inner_steps=0, report_every=2),
-        dagger_rounds=((1,), (1, 3)),
-        held_out_fraction=0.3,
-        validate_every=2,
-    )
-
-
-def _train(
-    data: TrainingData, checkpoint: Path | None = None, should_stop: Callable[[], bool] = lambda: False
-) -> tuple[list[TrainingStep], Prior]:
-    training = train_prior(data, _settings(), checkpoint, should_stop, {"command": "test"})
-    steps: list[TrainingStep] = []
-    return steps, run_to_end(training, steps.append)
+    return encode_example_training_data()
 
 
 def test_load_for_library_uses_its_own_prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +47,7 @@ def test_load_for_library_uses_its_own_prior(tmp_path: Path, monkeypatch: pytest
 
 
 def test_prior_save_stores_half_precision_where_exact(data: TrainingData, tmp_path: Path) -> None:
-    _, prior = _train(data, should_stop=lambda: True)
+    _, prior = train_shortly(data, should_stop=lambda: True)
     exact = replace(prior, baseline={name: tensor + 1e-4 for name, tensor in prior.baseline.items()})
     prior.save(tmp_path / "half")
     exact.save(tmp_path / "exact")
@@ -85,7 +63,7 @@ def test_prior_load_of_another_file_raises(tmp_path: Path) -> None:
 
 
 def test_prior_check_names_other_joints_and_kinds(data: TrainingData) -> None:
-    _, prior = _train(data, should_stop=lambda: True)
+    _, prior = train_shortly(data, should_stop=lambda: True)
     take = generate_example_takes()["press red"][0]
     prior.check_compatible(take.joint_names, take.objects)
     with pytest.raises(PriorMismatchError, match="joints"):
@@ -96,7 +74,7 @@ def test_prior_check_names_other_joints_and_kinds(data: TrainingData) -> None:
 
 
 def test_prior_load_of_another_network_raises(data: TrainingData, tmp_path: Path) -> None:
-    _, prior = _train(data, should_stop=lambda: True)
+    _, prior = train_shortly(data, should_stop=lambda: True)
     stale = dict(prior.meta.params) | {"policy.0.weight": torch.zeros(3, 3)}
     replace(prior, meta=MetaParameters(stale, prior.meta.log_rates)).save(tmp_path / "stale")
     with pytest.raises(PriorMismatchError, match="another network"):
@@ -105,7 +83,7 @@ def test_prior_load_of_another_network_raises(data: TrainingData, tmp_path: Path
 
 
 def test_prior_load_drops_rates_of_retrieval_tensors(data: TrainingData, tmp_path: Path) -> None:
-    _, prior = _train(data)
+    _, prior = train_shortly(data)
     path = tmp_path / "prior"
     for more, fits in (("attention1", True), ("unknown", False)):
         rates = prior.meta.log_rates | {more: torch.zeros(5)}

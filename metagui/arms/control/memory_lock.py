@@ -1,8 +1,7 @@
 """Keeps in memory what the control loop needs there.
 
 A system that wants memory puts pages of programs aside, first those of code that has not run for a while. The next call
-then waits for the disk, for 0.1 s and more, and every thread that needs the interpreter waits with it. On a machine
-that puts pages aside early, the control loop missed one deadline in 1,500 for that reason, and none with the lock.
+then waits for the disk, and every thread that needs the interpreter waits with it.
 """
 
 from __future__ import annotations

@@ -133,8 +133,7 @@ def extract_segments(take: Demonstration) -> list[DemonstratedSegment]:
     if is_led:
         # The end of a press is fast, too.
         pressed = np.asarray(take.touched.any(axis=1) & ~take.held.any(axis=1))
-        tools = remove_tremor(tools, pressed)
-        objects = np.stack([remove_tremor(path, pressed) for path in np.moveaxis(objects, 1, 0)], axis=1)
+        tools, objects = remove_tremor(tools, pressed), remove_tremor(objects, pressed)
     segments = []
     for (start, stop), arrays in zip(features.segment_spans(take), features.encode(take), strict=True):
         rows = np.arange(max(start, first), min(stop, last), TICKS_PER_DECISION)

@@ -22,8 +22,8 @@ SINGLE_NEARNESS = 1.0 / (math.sqrt(2.0 * math.pi) * SMOOTHING_S * CONTROL_RATE_H
 
 
 def remove_tremor(path: FloatArray, kept: BoolArray) -> FloatArray:
-    """Return a path (N, 3), one row per tick, without its fast components, except about the samples ``kept`` (N,)."""
-    nearness = smooth(kept.astype(np.float64))[:, None]
+    """Return a path (N, ...), one row per tick, without its fast components, except about the samples ``kept`` (N,)."""
+    nearness = smooth(kept.astype(np.float64)).reshape(-1, *[1] * (path.ndim - 1))
     share = np.minimum(1.0, nearness / SINGLE_NEARNESS)  # 1 at a single kept sample already, 0 at 0.3 s from it
     return np.asarray(share * path + (1.0 - share) * smooth(path))
 
@@ -32,7 +32,7 @@ def smooth(path: FloatArray) -> FloatArray:
     """Return a path (N, ...) without its fast components; its ends stay where they are."""
     width = SMOOTHING_S * CONTROL_RATE_HZ
     reach = min(round(3 * width), len(path) - 1)
-    if reach < 1:
+    if reach < 1 or not path.size:
         return path
     window = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     window /= window.sum()

@@ -52,3 +52,9 @@ def test_only_takes_led_by_a_hand_are_smoothed() -> None:
     assert clicked.tool_positions[0] == pytest.approx(take.tool_positions[take.segments[0].start])
     assert not np.array_equal(clicked.tool_positions, led.tool_positions)
     assert np.abs(clicked.tool_positions - led.tool_positions).max() < 0.02
+
+
+def test_objects_are_smoothed_together_and_may_be_none() -> None:
+    paths, kept = np.stack([STROKE + TREMOR, STROKE], axis=1), np.zeros(len(TIMES), dtype=bool)
+    assert remove_tremor(paths, kept)[:, 0] == pytest.approx(remove_tremor(STROKE + TREMOR, kept))
+    assert remove_tremor(paths[:, :0], kept).shape == (len(TIMES), 0, 3)
